@@ -1,0 +1,1 @@
+"""HTTP against the TikTok Marketing API, without Dagster."""

@@ -1,0 +1,1 @@
+"""All of Dagster, one module per group of the asset graph."""

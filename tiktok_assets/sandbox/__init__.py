@@ -1,0 +1,1 @@
+"""The sandbox: a real HTTP server that imitates the TikTok Marketing API."""

@@ -1,0 +1,1 @@
+"""What makes an ad worth scaling, decided without Dagster."""

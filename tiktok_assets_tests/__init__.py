@@ -1,0 +1,1 @@
+"""The tests of `tiktok_assets`, one folder per room."""
