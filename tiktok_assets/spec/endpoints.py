@@ -1,0 +1,37 @@
+"""The endpoints of the Marketing API v1.3 this project reads, a row each."""
+
+from dataclasses import dataclass
+
+MAX_PAGE_SIZE = 1000
+"""Rows a page may hold, entities and reports alike (dossier 5.1, 6.1)."""
+
+MAX_IDS_PER_CALL = 100
+"""Ids one `advertiser/info` call or one id filter may name (dossier 5.1, 5.3)."""
+
+MAX_DAYS_PER_REPORT = 30
+"""Days one report with `stat_time_day` may span, both ends included (dossier 6.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One GET operation.
+
+    Attributes:
+        path: below `/open_api/{version}/`; documented paths end with a slash.
+        paged: whether the answer carries `page_info`.
+        source: where the rules were read.
+    """
+
+    path: str
+    paged: bool
+    source: str
+
+
+ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", paged=False, source="tiktok_api.md section 2")
+ADVERTISER_INFO = Endpoint("advertiser/info/", paged=False, source="tiktok_api.md section 5.3")
+CAMPAIGN_LIST = Endpoint("campaign/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
+AD_GROUP_LIST = Endpoint("adgroup/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
+AD_LIST = Endpoint("ad/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
+REPORT = Endpoint("report/integrated/get/", paged=True, source="tiktok_api.md section 6")
+
+ENDPOINTS = (ADVERTISER_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, AD_GROUP_LIST, AD_LIST, REPORT)
