@@ -101,9 +101,7 @@ class Settings(BaseSettings):
         alias="TIKTOK_ACCESS_TOKEN",
         description="long-term token; kept in the environment or in `.env` only, never shown",
     )
-    app_id: str | None = Field(
-        None, alias="TIKTOK_APP_ID", description="the app; lists newly shared accounts"
-    )
+    app_id: str | None = Field(None, alias="TIKTOK_APP_ID", description="the app; lists newly shared accounts")
     app_secret: SecretStr | None = Field(None, alias="TIKTOK_APP_SECRET", description="the app's secret")
     base_url: Annotated[str, AfterValidator(_origin)] = Field(
         "https://business-api.tiktok.com", alias="TIKTOK_BASE_URL", description="scheme, host, port"
@@ -146,9 +144,7 @@ class Settings(BaseSettings):
     api_tier: Tier = Field(
         "basic", alias="TIKTOK_API_TIER", description="the app's tier: requests a second and a minute"
     )
-    qps: float | None = Field(
-        None, gt=0, alias="TIKTOK_QPS", description="overrides the tier's requests a second"
-    )
+    qps: float | None = Field(None, gt=0, alias="TIKTOK_QPS", description="overrides the tier's requests a second")
     reports: Annotated[str, AfterValidator(_reports)] = Field(
         "",
         alias="TIKTOK_REPORTS",

@@ -20,11 +20,13 @@ class Endpoint:
         path: below `/open_api/{version}/`; documented paths end with a slash.
         paged: whether the answer carries `page_info`.
         source: where the rules were read.
+        punishes_repeats: whether a query that timed out must shrink before it is sent again (dossier 4.3).
     """
 
     path: str
     paged: bool
     source: str
+    punishes_repeats: bool = False
 
 
 ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", paged=False, source="tiktok_api.md section 2")
@@ -32,6 +34,6 @@ ADVERTISER_INFO = Endpoint("advertiser/info/", paged=False, source="tiktok_api.m
 CAMPAIGN_LIST = Endpoint("campaign/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
 AD_GROUP_LIST = Endpoint("adgroup/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
 AD_LIST = Endpoint("ad/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
-REPORT = Endpoint("report/integrated/get/", paged=True, source="tiktok_api.md section 6")
+REPORT = Endpoint("report/integrated/get/", paged=True, source="tiktok_api.md section 6", punishes_repeats=True)
 
 ENDPOINTS = (ADVERTISER_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, AD_GROUP_LIST, AD_LIST, REPORT)

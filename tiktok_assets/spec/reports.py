@@ -139,8 +139,6 @@ def _completeness(cadence: Cadence) -> tuple[Column, ...]:
     if cadence == "lifetime":
         return ()
     return (
-        Column(
-            "is_complete", "", "flag", "read after the day's end, the 16 hours reach needs and the correction"
-        ),
+        Column("is_complete", "", "flag", "read after the day's end, the 16 hours reach needs and the correction"),
         Column("is_settled", "", "flag", "read over 28 days after the day, past every attribution window"),
     )

@@ -1,0 +1,257 @@
+"""The only module that speaks HTTP: one `get`, which returns an answer's data or raises a named error."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+import stamina
+
+from tiktok_assets.api.errors import (
+    BY_CONSEQUENCE,
+    ContractError,
+    CredentialsError,
+    RetryLaterError,
+    ThrottledError,
+    TikTokError,
+    TooLargeError,
+)
+from tiktok_assets.api.limiter import Budget, Unlimited
+from tiktok_assets.spec.endpoints import Endpoint
+from tiktok_assets.spec.error_codes import error_code
+
+# httpx logs every URL, and `oauth2/advertiser/get` carries the app's secret in its query.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+Parameter = str | int | list[str] | Mapping[str, Any] | list[dict[str, str]]
+
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REPEATABLE_REDIRECTS = frozenset({307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long we wait and how often we ask.
+
+    Attributes:
+        attempts: how often one request is sent at most.
+        total_seconds: how long one request may take with all its retries.
+        wait_initial_seconds: the first pause; each further one doubles, with jitter.
+        wait_max_seconds: the longest pause.
+        throttle_seconds: the pause after the API said we are too fast.
+        connect_seconds: how long a connection may take.
+        read_seconds: how long an answer may be silent.
+    """
+
+    attempts: int = 6
+    total_seconds: float = 300.0
+    wait_initial_seconds: float = 0.5
+    wait_max_seconds: float = 30.0
+    throttle_seconds: float = 5.0
+    connect_seconds: float = 10.0
+    read_seconds: float = 60.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an undertaking cost: requests sent (retries among them), pages, retries, bytes of JSON."""
+
+    requests: int = 0
+    pages: int = 0
+    retries: int = 0
+    bytes: int = 0
+    unknown_fields: set[str] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add(self, *, requests: int = 0, pages: int = 0, retries: int = 0, size: int = 0) -> None:
+        """Count, from any thread."""
+        with self._lock:
+            self.requests += requests
+            self.pages += pages
+            self.retries += retries
+            self.bytes += size
+
+
+class _Envelope(msgspec.Struct):
+    """What every JSON answer is wrapped in (tiktok_api.md section 3.1)."""
+
+    code: int
+    message: str = ""
+    request_id: str = ""
+    data: Any = None
+
+
+# Numbers with a fraction are money or bids: they are read from their text, never through a float.
+_DECODER = msgspec.json.Decoder(_Envelope, float_hook=Decimal)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The `data` of a good answer and the headers beside it."""
+
+    data: dict[str, Any]
+    request_id: str
+    headers: Mapping[str, str]
+
+
+class Client:
+    """A connection to one host with one token; safe to share between threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None,
+        *,
+        version: str = "v1.3",
+        budget: Budget | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self.policy = policy or Policy()
+        self.base_url = base_url.rstrip("/")
+        self._token = token
+        self._version = version
+        self._budget = budget or Unlimited()
+        self._http = httpx.Client(
+            follow_redirects=False,  # httpx would carry Access-Token to a foreign host
+            timeout=httpx.Timeout(self.policy.read_seconds, connect=self.policy.connect_seconds),
+            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+            headers={"User-Agent": "tiktok-assets", "Accept-Encoding": "gzip"},
+        )
+
+    def __repr__(self) -> str:
+        return f"Client({self.base_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def get(self, endpoint: Endpoint, parameters: Mapping[str, Parameter], tally: Tally) -> Answer:
+        """Ask one endpoint, again where that can help, and judge its answer.
+
+        Args:
+            endpoint: the row of `spec.endpoints`.
+            parameters: by name; lists and objects are sent as JSON text, as the API wants them.
+            tally: what this costs is added to it.
+
+        Raises:
+            TikTokError: the member of its tree that says what to do next.
+        """
+        query = {name: _text(value) for name, value in parameters.items()}
+        url = f"{self.base_url}/open_api/{self._version}/{endpoint.path}"
+        attempts = stamina.retry_context(
+            on=self._pause_after,
+            attempts=self.policy.attempts,
+            timeout=self.policy.total_seconds,
+            wait_initial=self.policy.wait_initial_seconds,
+            wait_max=self.policy.wait_max_seconds,
+            wait_jitter=self.policy.wait_initial_seconds,
+        )
+        for attempt in attempts:
+            with attempt:
+                if attempt.num > 1:
+                    tally.add(retries=1)
+                return self._judged(endpoint, self._sent(endpoint, url, query, tally))
+        raise AssertionError("stamina either returns or raises")  # pragma: no cover
+
+    def _pause_after(self, error: Exception) -> bool | float:
+        """Whether to ask again after an error, and after how many seconds at least."""
+        if isinstance(error, ThrottledError):
+            return self.policy.throttle_seconds
+        if isinstance(error, RetryLaterError):
+            return error.retry_after_seconds or True
+        return False
+
+    def _sent(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> httpx.Response:
+        """One request on the wire; a redirect within the host is followed once, any other refused."""
+        response = self._once(endpoint, url, query, tally)
+        if response.status_code not in REDIRECTS:
+            return response
+        target = response.url.join(response.headers.get("location", ""))
+        if (target.scheme, target.netloc) != (response.url.scheme, response.url.netloc):
+            raise ContractError(
+                f"the host redirects to {target.host}; the token is not carried to another host",
+                endpoint=endpoint.path,
+            )
+        if response.status_code in REPEATABLE_REDIRECTS:
+            response = self._once(endpoint, str(target.copy_with(query=None)), query, tally)
+        if response.status_code in REDIRECTS:
+            raise ContractError("the host redirects without end", endpoint=endpoint.path)
+        return response
+
+    def _once(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> httpx.Response:
+        if not self._token:
+            raise CredentialsError("no token: set TIKTOK_ACCESS_TOKEN in the environment or in .env")
+        if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
+            raise CredentialsError("TIKTOK_ACCESS_TOKEN holds blanks or characters no token has")
+        self._budget.acquire()
+        tally.add(requests=1)
+        try:
+            response = self._http.get(url, params=query, headers={"Access-Token": self._token})
+        except httpx.TimeoutException as error:
+            raise self._timed_out(endpoint, f"no answer in time ({type(error).__name__})") from error
+        except httpx.HTTPError as error:
+            raise RetryLaterError(
+                f"cannot reach {self.base_url} ({type(error).__name__}: {error})", endpoint=endpoint.path
+            ) from error
+        tally.add(size=len(response.content))
+        return response
+
+    def _judged(self, endpoint: Endpoint, response: httpx.Response) -> Answer:
+        """The one place where an answer is found good or named bad; the code outranks the HTTP status."""
+        status = response.status_code
+        try:
+            envelope = _DECODER.decode(response.content)
+        except msgspec.ValidationError as error:
+            if status < SERVER_ERROR and status != TOO_MANY_REQUESTS:
+                raise ContractError(f"the envelope is not one: {error}", endpoint=endpoint.path) from error
+            envelope = None
+        except msgspec.DecodeError as error:
+            if status < SERVER_ERROR and status != TOO_MANY_REQUESTS:
+                # A cut body or a proxy's page: the next answer may be whole.
+                raise RetryLaterError(f"HTTP {status} without JSON: {error}", endpoint=endpoint.path) from error
+            envelope = None
+        if envelope is None or (envelope.code == 0 and status >= httpx.codes.BAD_REQUEST):
+            kind = ThrottledError if status == TOO_MANY_REQUESTS else RetryLaterError
+            raise kind(f"HTTP {status}", endpoint=endpoint.path)
+        if envelope.code != 0:
+            raise self._named(endpoint, envelope)
+        if not isinstance(envelope.data, dict):
+            raise ContractError(
+                f"data is a {type(envelope.data).__name__}, not an object",
+                endpoint=endpoint.path,
+                request_id=envelope.request_id,
+            )
+        return Answer(envelope.data, envelope.request_id, response.headers)
+
+    def _named(self, endpoint: Endpoint, envelope: _Envelope) -> TikTokError:
+        row = error_code(envelope.code)
+        kind = BY_CONSEQUENCE[row.consequence]
+        if row.consequence == "timeout" and endpoint.punishes_repeats:
+            kind = TooLargeError
+        message = (envelope.message or row.name).replace(self._token or "\0", "…")
+        return kind(message, endpoint=endpoint.path, code=envelope.code, request_id=envelope.request_id)
+
+    def _timed_out(self, endpoint: Endpoint, message: str) -> TikTokError:
+        # An identical report that timed out three times in ten minutes is blocked (section 4.3).
+        kind = TooLargeError if endpoint.punishes_repeats else RetryLaterError
+        return kind(message, endpoint=endpoint.path)
+
+
+def _text(value: Parameter) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

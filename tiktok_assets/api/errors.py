@@ -1,0 +1,92 @@
+"""Every way the API can fail, named for what the caller does next.
+
+TikTokError
+├── RetryLaterError        nothing is wrong with the call; ask again after `retry_after_seconds`
+│   └── ThrottledError     the app is over its limit; everyone waits
+├── CredentialsError       a person must mend the token or the app
+├── RequestError           the call itself is wrong and stays wrong
+│   └── TooLargeError      the same call over fewer days may work
+├── AdvertiserError        this account cannot be read; the others can
+└── ContractError          the API answered something it must not: nothing of it may be kept
+"""
+
+from tiktok_assets.spec.error_codes import Consequence
+
+
+class TikTokError(Exception):
+    """Anything that went wrong between us and the API. Never carries the token.
+
+    Attributes:
+        code: the API's code, or None where no envelope was read.
+        request_id: the API's id of the request, for its support; "" where there is none.
+        endpoint: the path asked.
+    """
+
+    def __init__(self, message: str, *, endpoint: str = "", code: int | None = None, request_id: str = "") -> None:
+        self.endpoint = endpoint
+        self.code = code
+        self.request_id = request_id
+        facts = [f"code {code}" if code is not None else "", f"request {request_id}" if request_id else ""]
+        told = ", ".join(fact for fact in facts if fact)
+        where = f"{endpoint}: " if endpoint else ""
+        super().__init__(f"{where}{message}{f' ({told})' if told else ''}")
+
+
+class RetryLaterError(TikTokError):
+    """The same call may work later.
+
+    Attributes:
+        retry_after_seconds: how long to wait at least; None leaves it to the back-off.
+    """
+
+    retry_after_seconds: float | None = None
+
+
+class ThrottledError(RetryLaterError):
+    """The app sent more than its tier allows."""
+
+
+class CredentialsError(TikTokError):
+    """The token is missing, wrong, revoked or lacks a permission."""
+
+
+class RequestError(TikTokError):
+    """The call has a wrong parameter, or asks for something that does not exist."""
+
+
+class TooLargeError(RequestError):
+    """The query takes the API too long; fewer days at a time may work."""
+
+
+class AdvertiserError(TikTokError):
+    """The account is not granted to the app, closed or gone."""
+
+
+class ContractError(TikTokError):
+    """The answer breaks the API's own contract: a shape, a type or a count that cannot be."""
+
+
+BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
+    "retry": RetryLaterError,
+    "throttled": ThrottledError,
+    "credentials": CredentialsError,
+    "request": RequestError,
+    "advertiser": AdvertiserError,
+    "too_large": TooLargeError,
+    "timeout": RetryLaterError,  # `client` makes it TooLargeError for reports
+}
+
+MENDS: dict[type[TikTokError], str] = {
+    CredentialsError: "Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.",
+    AdvertiserError: "Grant the account to the app again, or take it out of TIKTOK_ADVERTISER_IDS.",
+    ThrottledError: "Wait a few minutes; if it returns, set TIKTOK_API_TIER or TIKTOK_QPS to what the app has.",
+    RetryLaterError: "Try again later.",
+    TooLargeError: "Ask for fewer days or metrics at a time.",
+    RequestError: "Check the settings against the message.",
+    ContractError: "Nothing of this answer was kept; try again, and report it with the request id if it stays.",
+}
+
+
+def mend_of(error: TikTokError) -> str:
+    """One sentence on what a person can do about an error."""
+    return next(MENDS[kind] for kind in type(error).__mro__ if kind in MENDS)

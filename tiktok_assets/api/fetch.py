@@ -1,0 +1,175 @@
+"""The only loop over pages: every row of a listing exactly once, or an exception."""
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil
+from typing import Any, Generic, TypeVar
+
+from tiktok_assets.api.client import Answer, Client, Parameter, Tally
+from tiktok_assets.api.errors import ContractError, TikTokError
+from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
+
+Row = dict[str, Any]
+Page = TypeVar("Page")
+
+ROUNDS = 3
+"""How often a listing whose pages disagree is read from its first page before we give up."""
+
+PAGES_IN_FLIGHT = 12
+"""Requests under way at once; the budget, not this, sets the pace."""
+
+LISTINGS_AHEAD = 3
+"""Listings read at once, and with the one being written all that memory ever holds."""
+
+TRUNCATION_HEADER = "X-Tt-Ads-Throttle"
+"""Set beside code 0 when a report was cut to the 20,000 newest ads (dossier 6.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Page]):
+    """One paged question.
+
+    Attributes:
+        endpoint: what is asked.
+        parameters: without page and page size.
+        identify: the key of a row; raises KeyError or TypeError on a row without one.
+        parse: what becomes of a page of rows, in the thread that read it.
+    """
+
+    endpoint: Endpoint
+    parameters: Mapping[str, Parameter]
+    identify: Callable[[Row], Hashable]
+    parse: Callable[[list[Row], Tally], Page]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched(Generic[Page]):
+    """A complete listing: its parsed pages in order, how many rows they hold, and what it cost."""
+
+    pages: list[Page]
+    rows: int
+    tally: Tally
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadPage(Generic[Page]):
+    parsed: Page
+    keys: list[Hashable]
+    total: int
+
+
+class Fetcher:
+    """Reads listings with several requests under way; one per client, closed after use."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._pages = ThreadPoolExecutor(PAGES_IN_FLIGHT, thread_name_prefix="page")
+        self._listings = ThreadPoolExecutor(LISTINGS_AHEAD, thread_name_prefix="listing")
+
+    def close(self) -> None:
+        """Let go of the threads; what has not begun is not begun."""
+        self._listings.shutdown(wait=False, cancel_futures=True)
+        self._pages.shutdown(wait=False, cancel_futures=True)
+
+    def ask(self, endpoint: Endpoint, parameters: Mapping[str, Parameter], tally: Tally) -> Answer:
+        """One question without pages."""
+        return self._client.get(endpoint, parameters, tally)
+
+    def fetch(self, listing: Listing[Page]) -> Fetched[Page]:
+        """Every row of a listing.
+
+        Raises:
+            ContractError: if its pages still disagree after three rounds, or a page is not one.
+            TikTokError: whatever a request raised.
+        """
+        tally = Tally()
+        began = time.monotonic()
+        for _ in range(ROUNDS):
+            pages, complaint = self._round(listing, tally)
+            if not complaint:
+                rows = sum(len(page.keys) for page in pages)
+                return Fetched([page.parsed for page in pages], rows, tally, time.monotonic() - began)
+        raise ContractError(f"{complaint}, {ROUNDS} times in a row", endpoint=listing.endpoint.path)
+
+    def fetch_each(
+        self, listings: Iterable[Listing[Page]]
+    ) -> Iterator[tuple[Listing[Page], Fetched[Page] | TikTokError]]:
+        """Each listing with its rows, or with the error that kept them away; in the order given.
+
+        A few listings are read ahead of the one handed out, so memory is bounded however many there are.
+        """
+        waiting = iter(listings)
+        under_way = [
+            (listing, self._listings.submit(self.fetch, listing)) for listing in islice(waiting, LISTINGS_AHEAD)
+        ]
+        while under_way:
+            listing, future = under_way.pop(0)
+            outcome = _outcome(future)
+            under_way += [(new, self._listings.submit(self.fetch, new)) for new in islice(waiting, 1)]
+            yield listing, outcome
+
+    def _round(self, listing: Listing[Page], tally: Tally) -> tuple[list[_ReadPage[Page]], str]:
+        """All pages once, and what is wrong with them: "" when nothing is."""
+        first = self._page(listing, 1, tally)
+        others = [
+            self._pages.submit(self._page, listing, number, tally)
+            for number in range(2, ceil(first.total / MAX_PAGE_SIZE) + 1)
+        ]
+        try:
+            pages = [first, *(future.result() for future in others)]
+        finally:
+            for future in others:
+                future.cancel()
+        if any(page.total != first.total for page in pages):
+            return pages, "the pages disagree on how many rows there are"
+        keys = [key for page in pages for key in page.keys]
+        if len(keys) != first.total or len(set(keys)) != first.total:
+            return pages, f"{first.total} rows were announced, {len(keys)} came, {len(set(keys))} distinct"
+        return pages, ""
+
+    def _page(self, listing: Listing[Page], number: int, tally: Tally) -> _ReadPage[Page]:
+        """One page; page_size is always said, because the API's default is ten."""
+        answer = self._client.get(
+            listing.endpoint,
+            {**listing.parameters, "page": str(number), "page_size": str(MAX_PAGE_SIZE)},
+            tally,
+        )
+        tally.add(pages=1)
+        if warning := answer.headers.get(TRUNCATION_HEADER):
+            raise ContractError(
+                f"TikTok left rows out: {warning}",
+                endpoint=listing.endpoint.path,
+                request_id=answer.request_id,
+            )
+        rows, total = _rows_and_total(listing.endpoint, answer)
+        try:
+            return _ReadPage(listing.parse(rows, tally), [listing.identify(row) for row in rows], total)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContractError(
+                f"page {number} cannot be read: {error}",
+                endpoint=listing.endpoint.path,
+                request_id=answer.request_id,
+            ) from error
+
+
+def _rows_and_total(endpoint: Endpoint, answer: Answer) -> tuple[list[Row], int]:
+    rows, info = answer.data.get("list"), answer.data.get("page_info")
+    total = info.get("total_number") if isinstance(info, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ContractError("list is not one of objects", endpoint=endpoint.path, request_id=answer.request_id)
+    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+        raise ContractError(
+            "page_info.total_number is not a count", endpoint=endpoint.path, request_id=answer.request_id
+        )
+    return rows, total
+
+
+def _outcome(future: Future[Fetched[Page]]) -> Fetched[Page] | TikTokError:
+    try:
+        return future.result()
+    except TikTokError as error:
+        return error

@@ -1,0 +1,117 @@
+"""Which requests a piece of work takes: windows of days, batches of ids, and how many of each. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import ceil
+from typing import TypeVar
+
+from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT, MAX_IDS_PER_CALL, MAX_PAGE_SIZE
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """Days of one request, both ends included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Each day, in order."""
+        return tuple(self.first + timedelta(n) for n in range((self.last - self.first).days + 1))
+
+    def halves(self) -> "tuple[Window, Window] | None":
+        """The same days as two windows, or None for a single day."""
+        if self.first == self.last:
+            return None
+        middle = self.first + (self.last - self.first) // 2
+        return Window(self.first, middle), Window(middle + timedelta(1), self.last)
+
+    def __str__(self) -> str:
+        return f"{self.first}..{self.last}"
+
+
+def windows_of(days: Iterable[date]) -> list[Window]:
+    """The fewest windows of at most 30 days that ask for these days, each once, and for no other day.
+
+    >>> [str(window) for window in windows_of([date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 9)])]
+    ['2026-03-01..2026-03-02', '2026-03-09..2026-03-09']
+    """
+    windows: list[Window] = []
+    for day in sorted(set(days)):
+        last = windows[-1] if windows else None
+        if last and day - last.last == timedelta(1) and (day - last.first).days < MAX_DAYS_PER_REPORT:
+            windows[-1] = Window(last.first, day)
+        else:
+            windows.append(Window(day, day))
+    return windows
+
+
+def batches_of(items: Sequence[Item], size: int = MAX_IDS_PER_CALL) -> Iterator[Sequence[Item]]:
+    """The items in order, at most `size` at a time."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def pages_for(rows: int) -> int:
+    """Requests a listing of so many rows takes; an empty one still takes one.
+
+    >>> pages_for(0), pages_for(1000), pages_for(1001)
+    (1, 1, 2)
+    """
+    return max(1, ceil(rows / MAX_PAGE_SIZE))
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """How much one advertiser holds: rows by entity table, and rows a day by daily report table."""
+
+    entity_rows: Mapping[str, int]
+    rows_a_day: Mapping[str, float]
+    lifetime_rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One line of a plan: what is read, with how many requests, for how many rows."""
+
+    what: str
+    requests: int
+    rows: int
+
+
+def plan(
+    workloads: Mapping[str, Workload],
+    days: Iterable[date],
+    tables: Iterable[str],
+    *,
+    lists_accounts: bool,
+) -> list[PlanLine]:
+    """The requests a refresh takes, a line per table.
+
+    Args:
+        workloads: by advertiser.
+        days: the days of the daily reports.
+        tables: the tables asked for; others are left out.
+        lists_accounts: whether the accounts are asked of the API, which costs one request.
+    """
+    wanted = set(tables)
+    windows = windows_of(days)
+    lines = []
+    if "advertisers" in wanted:
+        asked = len(list(batches_of(list(workloads)))) + lists_accounts
+        lines.append(PlanLine("advertisers", asked, len(workloads)))
+    listings: dict[str, list[int]] = {}
+    for workload in workloads.values():
+        for table, rows in {**workload.entity_rows, **workload.lifetime_rows}.items():
+            listings.setdefault(table, []).append(rows)
+        for table, a_day in workload.rows_a_day.items():
+            listings.setdefault(table, []).extend(round(a_day * len(window.days)) for window in windows)
+    lines += [
+        PlanLine(table, sum(map(pages_for, rows)), sum(rows))
+        for table, rows in listings.items()
+        if table in wanted
+    ]
+    return lines

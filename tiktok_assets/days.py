@@ -1,0 +1,64 @@
+"""The advertiser's calendar: which day it is there, when a day ends, and when a reading of it is whole."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_CORRECTION_UTC = time(12, 0)
+_REACH_DELAY = timedelta(hours=16)
+_SETTLED_AFTER = timedelta(days=28)
+
+
+class ValueFormatError(ValueError):
+    """A value is not of the kind its column is declared to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a report needs to know of its account: the currency of its amounts and the zone of its days."""
+
+    advertiser_id: str
+    currency: str
+    timezone: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of the account's days.
+
+        Raises:
+            ValueFormatError: if the account names a zone nobody knows.
+        """
+        try:
+            return ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueFormatError(
+                f"advertiser {self.advertiser_id} has the unknown time zone {self.timezone!r};"
+                " name one in TIKTOK_ACCOUNT_TIMEZONE"
+            ) from error
+
+    def today(self, now: datetime) -> date:
+        """The account's calendar day at an instant."""
+        return now.astimezone(self.zone).date()
+
+
+def day_ends(day: date, account: Account) -> datetime:
+    """The instant the account's calendar day ends, in UTC; days with a clock change are 23 or 25 hours long."""
+    return datetime.combine(day + timedelta(1), time(), account.zone).astimezone(UTC)
+
+
+def is_complete(day: date, account: Account, fetched_at: datetime) -> bool:
+    """Whether a reading came after everything that makes a day whole.
+
+    That is the local day's end, the 16 hours reach takes, and the correction TikTok makes at 12:00 UTC the
+    day after (dossier section 7).
+    """
+    ended = day_ends(day, account)
+    corrected = datetime.combine(ended.date(), _CORRECTION_UTC, UTC)
+    if corrected < ended:
+        corrected += timedelta(1)
+    return fetched_at >= max(ended + _REACH_DELAY, corrected)
+
+
+def is_settled(day: date, account: Account, fetched_at: datetime) -> bool:
+    """Whether a reading came after the longest attribution window, so that no conversion can still be added."""
+    return fetched_at > day_ends(day, account) + _SETTLED_AFTER

@@ -1,0 +1,1 @@
+"""What a refresh reads and writes, without Dagster."""

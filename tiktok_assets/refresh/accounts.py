@@ -1,0 +1,66 @@
+"""Which accounts there are, and what a report must know of each: from the store, the settings, then the API."""
+
+from collections.abc import Sequence
+
+from tiktok_assets.api.errors import AdvertiserError
+from tiktok_assets.days import Account, ValueFormatError
+from tiktok_assets.refresh.reading import Reader, listed_advertisers, read_accounts
+from tiktok_assets.refresh.writing import ADVERTISERS_SCHEMA
+from tiktok_assets.settings import Settings
+from tiktok_assets.storage.hive_parquet import HiveStore
+
+
+def advertisers_to_read(reader: Reader, settings: Settings) -> list[str]:
+    """The ids the settings name, or else all that are granted; in order, each once.
+
+    Raises:
+        TikTokError: if they must be listed and cannot be.
+    """
+    if settings.advertiser_ids:
+        return sorted(set(settings.advertiser_ids))
+    secret = settings.app_secret.get_secret_value() if settings.app_secret else None
+    return sorted(set(listed_advertisers(reader, settings.app_id, secret)))
+
+
+def known_accounts(
+    reader: Reader, store: HiveStore, settings: Settings, advertiser_ids: Sequence[str]
+) -> tuple[list[Account], dict[str, AdvertiserError]]:
+    """Currency and zone of each account, and the errors of those nobody can tell of.
+
+    An account the `advertisers` table does not hold yet is asked for; a setting wins over both.
+
+    Raises:
+        TikTokError: if the API cannot be asked at all.
+    """
+    rows = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
+    refused: dict[str, AdvertiserError] = {}
+    stored = set(rows.get_column("advertiser_id"))
+    if missing := [one for one in advertiser_ids if one not in stored and not _told(settings, one)]:
+        read = read_accounts(reader, missing)
+        rows, refused = rows.vstack(read.frame), read.refused
+    facts = {row["advertiser_id"]: row for row in rows.to_dicts()}
+    accounts = []
+    for advertiser_id in advertiser_ids:
+        if advertiser_id in refused:
+            continue
+        row = facts.get(advertiser_id, {})
+        zone = settings.account_timezone.get(advertiser_id) or row.get("display_timezone") or row.get("timezone")
+        currency = settings.account_currency.get(advertiser_id) or row.get("currency")
+        if not zone or not currency:
+            refused[advertiser_id] = AdvertiserError(
+                f"advertiser {advertiser_id} tells no {'time zone' if not zone else 'currency'};"
+                " name it in TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY"
+            )
+            continue
+        account = Account(advertiser_id, str(currency), str(zone))
+        try:
+            _ = account.zone
+        except ValueFormatError as error:
+            refused[advertiser_id] = AdvertiserError(str(error))
+            continue
+        accounts.append(account)
+    return accounts, refused
+
+
+def _told(settings: Settings, advertiser_id: str) -> bool:
+    return advertiser_id in settings.account_timezone and advertiser_id in settings.account_currency

@@ -1,0 +1,56 @@
+"""Which days an account's daily reports need this morning."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+from tiktok_assets.api.plan import Window
+from tiktok_assets.days import Account
+from tiktok_assets.refresh.writing import IS_COMPLETE_NOTE
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+
+LOOKS_FOR_HOLES_DAYS = 30
+"""How far back a missing or incomplete day is noticed; also what one request can cover."""
+
+SUNDAY = 6
+
+
+def days_to_refresh(
+    store: HiveStore,
+    tables: Iterable[str],
+    account: Account,
+    now: datetime,
+    *,
+    start: date,
+    lookback_days: int,
+    sweep_days: int,
+) -> Window | None:
+    """Yesterday and the lookback, stretched back to the oldest missing or incomplete day of the last thirty.
+
+    Args:
+        store: where the days stand.
+        tables: the daily reports.
+        account: whose yesterday.
+        now: aware.
+        start: no day before it is asked for.
+        lookback_days: days before yesterday that are always read again.
+        sweep_days: the same, on the morning after a Sunday; 0 is off.
+
+    Returns:
+        One window, since one request reads thirty days as easily as one; None before the start date.
+    """
+    yesterday = account.today(now) - timedelta(1)
+    back = max(lookback_days, sweep_days if yesterday.weekday() == SUNDAY else 0)
+    first = yesterday - timedelta(back)
+    oldest = yesterday - timedelta(LOOKS_FOR_HOLES_DAYS - 1)
+    for day in Window(max(oldest, start), yesterday).days:
+        if day >= first:
+            break
+        if not all(_is_whole(store, table, account, day) for table in tables):
+            first = day
+    first = max(first, start)
+    return Window(first, yesterday) if first <= yesterday else None
+
+
+def _is_whole(store: HiveStore, table: str, account: Account, day: date) -> bool:
+    notes = store.notes(table, Partition(account.advertiser_id, day))
+    return notes is not None and notes.get(IS_COMPLETE_NOTE) == "true"

@@ -1,0 +1,78 @@
+"""What became of one partition: it landed, with its figures, or it failed, with its error."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from tiktok_assets.api.client import Tally
+from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.api.plan import Window
+from tiktok_assets.storage.hive_parquet import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a reading cost. One reading may fill several partitions: then the figures are the reading's.
+
+    Attributes:
+        requests: sent, retries among them.
+        pages: good pages read.
+        retries: requests sent again.
+        seconds: from the first request to the last page.
+        megabytes: of JSON.
+        window: the days asked for; None where there are none.
+        unknown_fields: fields the API sent that no column is declared for.
+    """
+
+    requests: int
+    pages: int
+    retries: int
+    seconds: float
+    megabytes: float
+    window: Window | None
+    unknown_fields: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tally: Tally, seconds: float, window: Window | None = None) -> "Story":
+        """The story a tally tells."""
+        return cls(
+            tally.requests,
+            tally.pages,
+            tally.retries,
+            round(seconds, 3),
+            round(tally.bytes / 1e6, 3),
+            window,
+            tuple(sorted(tally.unknown_fields)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A partition that now stands.
+
+    Attributes:
+        spend: its spend by currency; empty for tables without money.
+    """
+
+    table: str
+    partition: Partition
+    rows: int
+    bytes: int
+    fetched_at: datetime
+    story: Story
+    spend: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Partitions that were not written, and why; what stood before still stands."""
+
+    table: str
+    partitions: tuple[Partition, ...]
+    error: TikTokError
+
+    def __str__(self) -> str:
+        names = [partition.folder or "all" for partition in self.partitions]
+        shown = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        return f"{self.table} {shown}: {self.error}"

@@ -1,0 +1,117 @@
+"""Read, then replace the partitions read: what the assets of the account and report groups do."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+
+from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.days import Account, is_complete
+from tiktok_assets.refresh.outcome import Failed, Landed
+from tiktok_assets.refresh.reading import (
+    AccountsRead,
+    Reader,
+    ReportAnswer,
+    ReportQuestion,
+    read_accounts,
+    read_entities,
+    read_reports,
+    report_questions,
+)
+from tiktok_assets.spec.entities import ADVERTISERS, Entity
+from tiktok_assets.spec.reports import Report
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.tables import entity_columns, schema_of
+
+FETCHED_AT_NOTE = "fetched_at"
+IS_COMPLETE_NOTE = "is_complete"
+
+ADVERTISERS_SCHEMA = schema_of(entity_columns(ADVERTISERS))
+
+
+def refresh_advertisers(
+    reader: Reader, store: HiveStore, advertiser_ids: Sequence[str]
+) -> tuple[Landed, AccountsRead]:
+    """Replace `advertisers`; an account that can no longer be read keeps its row, marked as not granted.
+
+    Raises:
+        TikTokError: if the accounts cannot be read at all.
+    """
+    read = read_accounts(reader, advertiser_ids)
+    known = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
+    lost = known.join(read.frame, on="advertiser_id", how="anti").with_columns(is_granted=pl.lit(value=False))
+    frame = pl.concat([read.frame, lost]).sort("advertiser_id")
+    written = store.write("advertisers", Partition(), frame, notes=_notes(read.fetched_at))
+    return Landed("advertisers", Partition(), written.rows, written.bytes, read.fetched_at, read.story), read
+
+
+def refresh_entity(
+    reader: Reader, store: HiveStore, entity: Entity, advertiser_ids: Iterable[str]
+) -> Iterator[Landed | Failed]:
+    """Replace one entity's snapshot for each advertiser; each lands or fails by itself."""
+    for advertiser_id, read in read_entities(reader, entity, advertiser_ids):
+        partition = Partition(advertiser_id)
+        if isinstance(read, TikTokError):
+            yield Failed(entity.table, (partition,), read)
+            continue
+        frame, story, fetched_at = read
+        written = store.write(entity.table, partition, frame, notes=_notes(fetched_at))
+        yield Landed(entity.table, partition, written.rows, written.bytes, fetched_at, story)
+
+
+def refresh_report(
+    reader: Reader, store: HiveStore, report: Report, days: Mapping[Account, Iterable[date]]
+) -> Iterator[Landed | Failed]:
+    """Replace the partitions of a report, window by window; each window lands or fails by itself.
+
+    Args:
+        reader: what reads.
+        store: what keeps.
+        report: which table.
+        days: the days of each account; left alone for a lifetime report.
+    """
+    questions = [
+        question for account, wanted in days.items() for question in report_questions(report, account, wanted)
+    ]
+    for question, answer in read_reports(reader, questions):
+        partitions = _partitions(question)
+        if isinstance(answer, TikTokError):
+            yield Failed(report.table, partitions, answer)
+            continue
+        for partition, frame in _split(answer.frame, partitions):
+            yield _land(store, question, partition, frame, answer)
+
+
+def _partitions(question: ReportQuestion) -> tuple[Partition, ...]:
+    owner = question.account.advertiser_id
+    return tuple(Partition(owner, day) for day in question.window.days) if question.window else (Partition(owner),)
+
+
+def _split(frame: pl.DataFrame, partitions: tuple[Partition, ...]) -> Iterator[tuple[Partition, pl.DataFrame]]:
+    """The rows of each partition; one without rows gets a frame without rows."""
+    if partitions[0].day is None:
+        yield partitions[0], frame
+        return
+    by_day = {key[0]: rows for key, rows in frame.partition_by("date", as_dict=True).items()}
+    for partition in partitions:
+        yield partition, by_day.get(partition.day, frame.clear())
+
+
+def _land(
+    store: HiveStore, question: ReportQuestion, partition: Partition, frame: pl.DataFrame, answer: ReportAnswer
+) -> Landed:
+    notes = _notes(answer.fetched_at)
+    if partition.day:
+        whole = is_complete(partition.day, question.account, answer.fetched_at)
+        notes[IS_COMPLETE_NOTE] = str(whole).lower()
+    written = store.write(question.report.table, partition, frame, notes=notes)
+    total = frame.get_column("spend").sum()
+    spend = {question.account.currency: Decimal(total or 0)}
+    return Landed(
+        question.report.table, partition, written.rows, written.bytes, answer.fetched_at, answer.story, spend
+    )
+
+
+def _notes(fetched_at: datetime) -> dict[str, str]:
+    return {FETCHED_AT_NOTE: fetched_at.astimezone(UTC).isoformat()}

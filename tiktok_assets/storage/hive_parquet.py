@@ -1,0 +1,215 @@
+"""Tables as folders of Parquet files, one file a partition, each replaced whole or not at all."""
+
+import io
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+import polars as pl
+from upath import UPath
+
+FILE_NAME = "part-0.parquet"
+_WRITING = "_writing"
+_ABANDONED_AFTER_SECONDS = 24 * 3600
+
+
+class StoreError(Exception):
+    """The tables cannot be read or written; the message says where and what to do."""
+
+
+class ForeignRowsError(StoreError):
+    """Rows of another partition came along; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """Which file of a table: an advertiser, an advertiser's day, or, with neither, the whole table."""
+
+    advertiser_id: str | None = None
+    day: date | None = None
+
+    @property
+    def columns(self) -> Mapping[str, str | date]:
+        """The columns a row of this partition carries, with their values."""
+        pairs = {"advertiser_id": self.advertiser_id, "date": self.day}
+        return {name: value for name, value in pairs.items() if value is not None}
+
+    @property
+    def folder(self) -> str:
+        """The path below the table."""
+        return "/".join(f"{name}={value}" for name, value in self.columns.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that now stands: where, how many rows, how many bytes."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+class HiveStore:
+    """The tables under one folder, local or an object store.
+
+    A file is written under a name no glob of a table meets and then renamed (on an object store: one PUT),
+    so a reader, and a process killed at any line, sees the old partition or the new one. A partition without
+    rows is a file without rows: no delivery is not the same as never read.
+    """
+
+    def __init__(self, base: str) -> None:
+        self.base = UPath(base)
+        self._is_local = isinstance(self.base, Path)
+
+    def __repr__(self) -> str:
+        return f"HiveStore({str(self.base)!r})"
+
+    def write(
+        self,
+        table: str,
+        partition: Partition,
+        frame: pl.DataFrame,
+        *,
+        notes: Mapping[str, str] | None = None,
+    ) -> Written:
+        """Replace one partition.
+
+        Args:
+            table: its name.
+            partition: which file.
+            frame: every row of it; may have none.
+            notes: kept in the file's own metadata, so that an empty partition can still say when it was read.
+
+        Raises:
+            ForeignRowsError: if a row belongs to another partition.
+            StoreError: if the folder cannot be written.
+        """
+        for column, value in partition.columns.items():
+            if strangers := frame.filter(pl.col(column).ne_missing(value)).height:
+                raise ForeignRowsError(
+                    f"{strangers} of {frame.height} rows for {table}/{partition.folder} are of another {column};"
+                    " nothing was written"
+                )
+        target = self._file(table, partition)
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer, compression="zstd", metadata=dict(notes or {}))
+        content = buffer.getbuffer()
+        try:
+            if self._is_local:
+                self._replace(Path(str(target)), content)
+            else:
+                target.write_bytes(bytes(content))
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {target}: {error.strerror or error};"
+                " make the folder writable or point TIKTOK_DATA_DIR elsewhere"
+            ) from error
+        return Written(str(target), frame.height, content.nbytes)
+
+    def _replace(self, target: Path, content: memoryview) -> None:
+        writing = self._writing_folder()
+        unfinished = writing / f"{uuid4().hex}.unfinished"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(content)
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _writing_folder(self) -> Path:
+        """Where files grow up; what a killed process left there a day ago is removed."""
+        folder = Path(str(self.base)) / _WRITING
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+        for left in os.scandir(folder):
+            if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                Path(left.path).unlink(missing_ok=True)
+        return folder
+
+    def check_writable(self) -> None:
+        """Prove that a table could be written.
+
+        Raises:
+            StoreError: saying why not.
+        """
+        probe = self.base / _WRITING / f"{uuid4().hex}.probe"
+        try:
+            if self._is_local:
+                probe.parent.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {self.base}: {error.strerror or error};"
+                " make the folder writable or point TIKTOK_DATA_DIR elsewhere"
+            ) from error
+
+    def scan(
+        self,
+        table: str,
+        schema: pl.Schema,
+        *,
+        advertiser_ids: Iterable[str] | None = None,
+        days: Iterable[date] | None = None,
+    ) -> pl.LazyFrame:
+        """The stored rows of a table, lazily.
+
+        Args:
+            table: its name.
+            schema: what the rows shall look like; a column an older file lacks is null, one it has beside is left.
+            advertiser_ids: only these; None for all.
+            days: only these; None for all, and for tables without days.
+        """
+        wanted = set(days) if days is not None else None
+        paths = [
+            str(self._file(table, partition))
+            for partition in self.partitions(table, advertiser_ids)
+            if wanted is None or partition.day in wanted
+        ]
+        if not paths:
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet(
+            paths, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+        )
+
+    def partitions(self, table: str, advertiser_ids: Iterable[str] | None = None) -> Iterator[Partition]:
+        """The partitions that stand, in order of advertiser and day."""
+        root = self.base / table
+        if (root / FILE_NAME).exists():
+            yield Partition()
+            return
+        owners = sorted(set(advertiser_ids)) if advertiser_ids is not None else _values(root, "advertiser_id")
+        for owner in owners:
+            folder = root / f"advertiser_id={owner}"
+            if (folder / FILE_NAME).exists():
+                yield Partition(owner)
+                continue
+            for day in _values(folder, "date"):
+                if (folder / f"date={day}" / FILE_NAME).exists():
+                    yield Partition(owner, date.fromisoformat(day))
+
+    def notes(self, table: str, partition: Partition) -> Mapping[str, str] | None:
+        """What was noted when a partition was written, or None if it never was."""
+        path = self._file(table, partition)
+        try:
+            return pl.read_parquet_metadata(str(path))
+        except (FileNotFoundError, OSError):
+            return None
+
+    def _file(self, table: str, partition: Partition) -> UPath:
+        folder = self.base / table
+        return (folder / partition.folder / FILE_NAME) if partition.folder else folder / FILE_NAME
+
+
+def _values(folder: UPath, column: str) -> list[str]:
+    """The values of one partition column below a folder, sorted."""
+    prefix = f"{column}="
+    try:
+        names = [child.name for child in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
