@@ -36,6 +36,14 @@ class Account:
                 " name one in TIKTOK_ACCOUNT_TIMEZONE"
             ) from error
 
+    @property
+    def has_known_zone(self) -> bool:
+        """Whether `zone` would not raise."""
+        try:
+            return bool(self.zone)
+        except ValueFormatError:
+            return False
+
     def today(self, now: datetime) -> date:
         """The account's calendar day at an instant."""
         return now.astimezone(self.zone).date()

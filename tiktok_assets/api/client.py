@@ -4,7 +4,9 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self
@@ -103,7 +105,11 @@ class Answer:
 
 
 class Client:
-    """A connection to one host with one token; safe to share between threads."""
+    """A connection to one host with one token; safe to share between threads.
+
+    Attributes:
+        total: what everything asked so far cost.
+    """
 
     def __init__(
         self,
@@ -119,6 +125,8 @@ class Client:
         self._token = token
         self._version = version
         self._budget = budget or Unlimited()
+        self._ahead = timedelta()
+        self.total = Tally()
         self._http = httpx.Client(
             follow_redirects=False,  # httpx would carry Access-Token to a foreign host
             timeout=httpx.Timeout(self.policy.read_seconds, connect=self.policy.connect_seconds),
@@ -166,6 +174,7 @@ class Client:
             with attempt:
                 if attempt.num > 1:
                     tally.add(retries=1)
+                    self.total.add(retries=1)
                 return self._judged(endpoint, self._sent(endpoint, url, query, tally))
         raise AssertionError("stamina either returns or raises")  # pragma: no cover
 
@@ -201,6 +210,7 @@ class Client:
             raise CredentialsError("TIKTOK_ACCESS_TOKEN holds blanks or characters no token has")
         self._budget.acquire()
         tally.add(requests=1)
+        self.total.add(requests=1)
         try:
             response = self._http.get(url, params=query, headers={"Access-Token": self._token})
         except httpx.TimeoutException as error:
@@ -210,7 +220,24 @@ class Client:
                 f"cannot reach {self.base_url} ({type(error).__name__}: {error})", endpoint=endpoint.path
             ) from error
         tally.add(size=len(response.content))
+        self.total.add(size=len(response.content))
+        self._set_clock(response.headers.get("date"))
         return response
+
+    def now(self) -> datetime:
+        """The aware instant by the clock of the host we read from; by ours before its first answer.
+
+        Which days are over, and which are complete, is judged by the clock that made the data: a machine whose
+        clock is off, or a sandbox that lives in the past, must not mark a day as whole that is not.
+        """
+        return datetime.now(UTC) + self._ahead
+
+    def _set_clock(self, told: str | None) -> None:
+        try:
+            instant = parsedate_to_datetime(told or "")
+        except ValueError:
+            return
+        self._ahead = instant.astimezone(UTC) - datetime.now(UTC)
 
     def _judged(self, endpoint: Endpoint, response: httpx.Response) -> Answer:
         """The one place where an answer is found good or named bad; the code outranks the HTTP status."""

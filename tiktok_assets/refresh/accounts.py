@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tiktok_assets.api.errors import AdvertiserError
-from tiktok_assets.days import Account, ValueFormatError
+from tiktok_assets.days import Account
 from tiktok_assets.refresh.reading import Reader, listed_advertisers, read_accounts
 from tiktok_assets.refresh.writing import ADVERTISERS_SCHEMA
 from tiktok_assets.settings import Settings
@@ -53,10 +53,11 @@ def known_accounts(
             )
             continue
         account = Account(advertiser_id, str(currency), str(zone))
-        try:
-            _ = account.zone
-        except ValueFormatError as error:
-            refused[advertiser_id] = AdvertiserError(str(error))
+        if not account.has_known_zone:
+            refused[advertiser_id] = AdvertiserError(
+                f"advertiser {advertiser_id} has the unknown time zone {zone!r};"
+                " name one in TIKTOK_ACCOUNT_TIMEZONE"
+            )
             continue
         accounts.append(account)
     return accounts, refused

@@ -54,3 +54,12 @@ def days_to_refresh(
 def _is_whole(store: HiveStore, table: str, account: Account, day: date) -> bool:
     notes = store.notes(table, Partition(account.advertiser_id, day))
     return notes is not None and notes.get(IS_COMPLETE_NOTE) == "true"
+
+
+def missing_days(store: HiveStore, table: str, account: Account, now: datetime, *, start: date) -> list[date]:
+    """The days from the start date to yesterday that a daily report was never read for, in order."""
+    yesterday = account.today(now) - timedelta(1)
+    if start > yesterday:
+        return []
+    stored = {partition.day for partition in store.partitions(table, [account.advertiser_id])}
+    return [day for day in Window(start, yesterday).days if day not in stored]

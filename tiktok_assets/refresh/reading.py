@@ -1,6 +1,7 @@
 """From rows of `spec` to questions to the API, and from its answers to frames."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -28,7 +29,7 @@ class Reader:
 
     Attributes:
         fetcher: an open one.
-        now: the aware instant; passed in so that a sandbox with a clock of its own can be read.
+        now: the aware instant by the host's clock.
         metrics: those every report asks for.
     """
 
@@ -39,10 +40,14 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class AccountsRead:
-    """The accounts that answered, as rows of `advertisers`, and the errors of those that did not."""
+    """The accounts that answered, as rows of `advertisers`, and the errors of those that did not.
+
+    `lost` are accounts known from before that nobody asked for, because they are granted no longer.
+    """
 
     frame: pl.DataFrame
     refused: dict[str, AdvertiserError]
+    lost: dict[str, str]
     story: Story
     fetched_at: datetime
 
@@ -75,7 +80,7 @@ def read_accounts(reader: Reader, advertiser_ids: Sequence[str]) -> AccountsRead
         TikTokError: if the request fails for another reason than one account.
     """
     tally, refused = Tally(), dict[str, AdvertiserError]()
-    began = reader.now()
+    began = time.monotonic()
     rows = [row for batch in batches_of(advertiser_ids) for row in _details(reader, batch, tally, refused)]
     fetched_at = reader.now()
     try:
@@ -86,7 +91,11 @@ def read_accounts(reader: Reader, advertiser_ids: Sequence[str]) -> AccountsRead
     for missing in [one for one in advertiser_ids if one not in answered and one not in refused]:
         refused[missing] = AdvertiserError("not among the answers", endpoint=ADVERTISER_INFO.path)
     return AccountsRead(
-        frame.sort("advertiser_id"), refused, Story.of(tally, (fetched_at - began).total_seconds()), fetched_at
+        frame.sort("advertiser_id"),
+        refused,
+        {},
+        Story.of(tally, time.monotonic() - began),
+        fetched_at,
     )
 
 
@@ -111,11 +120,22 @@ def _details(
 
 
 def read_entities(
-    reader: Reader, entity: Entity, advertiser_ids: Iterable[str]
+    reader: Reader,
+    entity: Entity,
+    advertiser_ids: Iterable[str],
+    *,
+    filters: Mapping[str, list[str]] | None = None,
 ) -> Iterator[tuple[str, tuple[pl.DataFrame, Story, datetime] | TikTokError]]:
-    """Every object of an entity for each advertiser, deleted ones included, or the error that kept them away."""
+    """Every object of an entity for each advertiser, deleted ones included, or the error that kept them away.
+
+    Args:
+        reader: what reads.
+        entity: whose objects.
+        advertiser_ids: the accounts, in the order they come out.
+        filters: narrows by the API's filter names, such as `campaign_ids`.
+    """
     ids = list(advertiser_ids)
-    listings = [_entity_listing(reader, entity, advertiser_id) for advertiser_id in ids]
+    listings = [_entity_listing(reader, entity, advertiser_id, filters or {}) for advertiser_id in ids]
     for advertiser_id, (_, fetched) in zip(ids, reader.fetcher.fetch_each(listings), strict=True):
         if isinstance(fetched, TikTokError):
             yield advertiser_id, fetched
@@ -134,14 +154,16 @@ def read_entities(
         yield advertiser_id, (rows.sort(key), Story.of(fetched.tally, fetched.seconds), fetched_at)
 
 
-def _entity_listing(reader: Reader, entity: Entity, advertiser_id: str) -> Listing[pl.DataFrame]:
+def _entity_listing(
+    reader: Reader, entity: Entity, advertiser_id: str, filters: Mapping[str, list[str]]
+) -> Listing[pl.DataFrame]:
     def parse(rows: list[dict[str, Any]], tally: Tally) -> pl.DataFrame:
         return entity_frame(entity, rows, reader.now(), unknown_fields=tally.unknown_fields)
 
     return Listing(
         entity.endpoint,
         # Deleted ones are hidden unless asked for, and TikTok deletes old ads by itself.
-        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL"}},
+        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters}},
         identify=lambda row: str(row[entity.key]),
         parse=parse,
     )

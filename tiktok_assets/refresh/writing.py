@@ -41,6 +41,7 @@ def refresh_advertisers(
     read = read_accounts(reader, advertiser_ids)
     known = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
     lost = known.join(read.frame, on="advertiser_id", how="anti").with_columns(is_granted=pl.lit(value=False))
+    read.lost.update(dict.fromkeys(lost.get_column("advertiser_id"), "no longer granted"))
     frame = pl.concat([read.frame, lost]).sort("advertiser_id")
     written = store.write("advertisers", Partition(), frame, notes=_notes(read.fetched_at))
     return Landed("advertisers", Partition(), written.rows, written.bytes, read.fetched_at, read.story), read

@@ -1,0 +1,60 @@
+"""The composition root: settings in, Definitions out."""
+
+import dagster as dg
+
+from tiktok_assets.defs.account import ACCOUNT_ASSETS
+from tiktok_assets.defs.automation import (
+    advertiser_partitions_sensor,
+    daily_refresh_schedule,
+    derived_assets_sensor,
+    refresh_jobs,
+    refresh_sequence_sensor,
+)
+from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.defs.history import backfill_history_job
+from tiktok_assets.defs.insights import top_spenders
+from tiktok_assets.defs.io_manager import IO_MANAGER, HiveParquetIOManager
+from tiktok_assets.defs.reports import report_asset
+from tiktok_assets.defs.resources import Session, session_resource
+from tiktok_assets.defs.serving import warehouse_asset
+from tiktok_assets.settings import Settings, load_settings
+from tiktok_assets.storage.hive_parquet import HiveStore
+from tiktok_assets.tables import schema_of
+
+
+def build_definitions(settings: Settings, *, session: Session | None = None) -> dg.Definitions:
+    """Everything this project adds to a Dagster deployment; merge it into your own, or load it as it is.
+
+    Args:
+        settings: see `settings.load_settings`.
+        session: shared by all runs of this process and closed by the caller; None for one a run.
+    """
+    jobs = refresh_jobs(settings)
+    schemas = {name: schema_of(columns) for name, columns in stored_tables(settings).items()}
+    return dg.Definitions(
+        assets=[
+            *ACCOUNT_ASSETS,
+            *(report_asset(report, settings) for report in settings.chosen_reports),
+            top_spenders,
+            warehouse_asset(settings),
+        ],
+        jobs=[*jobs.values(), backfill_history_job(settings)],
+        schedules=[daily_refresh_schedule(settings)],
+        sensors=[
+            advertiser_partitions_sensor(settings),
+            refresh_sequence_sensor(settings, jobs),
+            derived_assets_sensor(),
+        ],
+        resources={
+            "tiktok": session_resource(settings, session),
+            IO_MANAGER: HiveParquetIOManager(HiveStore(settings.data_dir), schemas),
+        },
+        # Requests, not processor cores, are what a refresh waits for: one process a run saves seconds a step.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location: what `dagster dev` and `dg dev` load."""
+    return build_definitions(load_settings())

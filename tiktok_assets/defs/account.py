@@ -1,0 +1,74 @@
+"""The `account` group: advertisers, campaigns, ad groups and ads as they stand."""
+
+import dagster as dg
+
+from tiktok_assets.api.errors import TikTokError, mend_of
+from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
+from tiktok_assets.defs.partitions import ONE_RUN, keys_of_run
+from tiktok_assets.defs.resources import Session
+from tiktok_assets.defs.telling import definition_metadata, facts_of, record
+from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity
+from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
+from tiktok_assets.tables import entity_columns
+
+GROUP = "account"
+KINDS = {"tiktok", "polars", "parquet"}
+ALL_GRANTED = "all_accounts_granted"
+
+
+@dg.asset(
+    name=ADVERTISERS.table,
+    group_name=GROUP,
+    kinds=KINDS,
+    description=ADVERTISERS.meaning,
+    metadata=definition_metadata(entity_columns(ADVERTISERS)),
+    check_specs=[
+        dg.AssetCheckSpec(ALL_GRANTED, asset=ADVERTISERS.table, description="Every account named may be read.")
+    ],
+)
+def advertisers(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+    """Read the accounts, keep the lost ones as not granted, and make each a partition."""
+    try:
+        landed, read = refresh_advertisers(tiktok.reader, tiktok.store, tiktok.advertiser_ids)
+    except TikTokError as error:
+        raise dg.Failure(f"{error} {mend_of(error)}", allow_retries=False) from error
+    add_advertisers(context.instance, tiktok.advertiser_ids)
+    for advertiser_id, refusal in read.refused.items():
+        context.log.error("advertiser %s: %s %s", advertiser_id, refusal, mend_of(refusal))
+    lost = read.lost | {advertiser_id: str(refusal) for advertiser_id, refusal in read.refused.items()}
+    check = dg.AssetCheckResult(
+        passed=not lost, check_name=ALL_GRANTED, severity=dg.AssetCheckSeverity.WARN, metadata=lost
+    )
+    return dg.MaterializeResult(metadata=facts_of(landed), check_results=[check])
+
+
+def add_advertisers(instance: dg.DagsterInstance, advertiser_ids: list[str]) -> list[str]:
+    """Make accounts partitions; returns those that were not. None is ever removed: its history stays."""
+    known = set(instance.get_dynamic_partitions(str(ADVERTISER_PARTITIONS.name)))
+    new = [advertiser_id for advertiser_id in advertiser_ids if advertiser_id not in known]
+    if new:
+        instance.add_dynamic_partitions(str(ADVERTISER_PARTITIONS.name), new)
+    return new
+
+
+def entity_asset(entity: Entity) -> dg.AssetsDefinition:
+    """The asset of one listed entity, a partition an advertiser."""
+
+    @dg.asset(
+        name=entity.table,
+        group_name=GROUP,
+        kinds=KINDS,
+        description=entity.meaning,
+        metadata=definition_metadata(entity_columns(entity)),
+        partitions_def=ADVERTISER_PARTITIONS,
+        backfill_policy=ONE_RUN,
+        deps=[ADVERTISERS.table],
+    )
+    def _entity(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+        ids = [str(partition.advertiser_id) for partition in keys_of_run(context)]
+        return record(context, refresh_entity(tiktok.reader, tiktok.store, entity, ids))
+
+    return _entity
+
+
+ACCOUNT_ASSETS = (advertisers, *(entity_asset(entity) for entity in LISTED_ENTITIES))

@@ -1,0 +1,162 @@
+"""What happens by itself: the jobs of the refresh, its schedule, and the sensors that keep it going."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,  # what define_asset_job returns; Dagster exports no name for it
+)
+
+from tiktok_assets.api.errors import TikTokError, mend_of
+from tiktok_assets.defs.account import ACCOUNT_ASSETS, add_advertisers
+from tiktok_assets.defs.chunks import Chunk
+from tiktok_assets.defs.resources import open_session
+from tiktok_assets.defs.stages import STAGES, Stage, chunks_of_stage
+from tiktok_assets.settings import Settings
+
+REFRESH_TAG = "tiktok_assets/refresh"
+"""Which refresh a run belongs to: the instant its schedule fired."""
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+HOURLY = 3600
+
+
+def stage_tables(settings: Settings) -> dict[Stage, list[str]]:
+    """The tables each stage of a refresh fills; a stage without tables is left out."""
+    reports = settings.chosen_reports
+    tables: dict[Stage, list[str]] = {
+        "refresh_accounts": [asset.key.path[-1] for asset in ACCOUNT_ASSETS],
+        "refresh_daily": [report.table for report in reports if report.cadence == "daily"],
+        "refresh_lifetime": [report.table for report in reports if report.cadence == "lifetime"],
+    }
+    return {stage: names for stage, names in tables.items() if names}
+
+
+_MEANINGS: dict[Stage, str] = {
+    "refresh_accounts": "Accounts, campaigns, ad groups and ads as they stand.",
+    "refresh_daily": "The daily reports of a range of days.",
+    "refresh_lifetime": "The lifetime reports.",
+}
+
+
+def refresh_jobs(settings: Settings) -> dict[Stage, UnresolvedAssetJobDefinition]:
+    """The jobs of the refresh; one job cannot hold different partitions, so there are three."""
+    return {
+        stage: dg.define_asset_job(stage, selection=list(tables), description=_MEANINGS[stage])
+        for stage, tables in stage_tables(settings).items()
+    }
+
+
+def requests_of(stage: Stage, refresh: str, chunks: list[Chunk]) -> Iterator[dg.RunRequest]:
+    """The run requests of a stage; asked for twice, they are launched once."""
+    for number, chunk in enumerate(chunks):
+        # The accounts themselves have no partitions: the first run of the stage reads them for all.
+        assets = [asset.key for asset in ACCOUNT_ASSETS[1 if number else 0 :]]
+        yield dg.RunRequest(
+            run_key=f"{refresh}:{stage}:{chunk.name}",
+            job_name=stage,
+            tags={REFRESH_TAG: refresh, **chunk.tags},
+            asset_selection=assets if stage == "refresh_accounts" else None,
+        )
+
+
+def daily_refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """`daily_refresh`: each morning the first stage; `refresh_sequence` asks for the others."""
+
+    @dg.schedule(
+        name="daily_refresh",
+        cron_schedule=settings.refresh_cron,
+        execution_timezone="UTC",
+        job_name="refresh_accounts",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Hierarchy, then yesterday with the lookback and every hole of 30 days, then lifetime totals.",
+    )
+    def _daily_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        at = context.scheduled_execution_time
+        with open_session(settings) as session:
+            chunks = chunks_of_stage("refresh_accounts", context.instance, session.store, settings, at)
+        if not chunks:
+            yield dg.SkipReason("No advertisers yet: the sensor advertiser_partitions adds them.")
+        yield from requests_of("refresh_accounts", at.astimezone(UTC).isoformat(), chunks)
+
+    return _daily_refresh
+
+
+def refresh_sequence_sensor(
+    settings: Settings, jobs: dict[Stage, UnresolvedAssetJobDefinition]
+) -> dg.SensorDefinition:
+    """`refresh_sequence`: when all runs of a stage have ended, well or badly, asks for the next stage."""
+
+    @dg.sensor(
+        name="refresh_sequence",
+        jobs=[job for stage, job in jobs.items() if stage != STAGES[0]],
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for the daily and then the lifetime reports of the refresh that is under way.",
+    )
+    def _refresh_sequence(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        refresh = latest_refresh(context.instance)
+        if not refresh or refresh == context.cursor:
+            return dg.SkipReason("No refresh is under way.")
+        for stage in [stage for stage in STAGES[1:] if stage in jobs]:
+            mine = context.instance.get_runs(dg.RunsFilter(tags={REFRESH_TAG: refresh}))
+            if any(run.status in UNFINISHED for run in mine):
+                return dg.SkipReason(f"The runs of refresh {refresh} have not all ended.")
+            if any(run.job_name == stage for run in mine):
+                continue
+            with open_session(settings) as session:
+                now = datetime.fromisoformat(refresh)
+                chunks = chunks_of_stage(stage, context.instance, session.store, settings, now)
+            if chunks:
+                return dg.SensorResult(run_requests=list(requests_of(stage, refresh, chunks)))
+        return dg.SensorResult(skip_reason=f"Refresh {refresh} is complete.", cursor=refresh)
+
+    return _refresh_sequence
+
+
+def latest_refresh(instance: dg.DagsterInstance) -> str | None:
+    """The newest refresh a schedule asked for, or None."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=STAGES[0]), limit=100)
+    return max((run.tags[REFRESH_TAG] for run in runs if REFRESH_TAG in run.tags), default=None)
+
+
+def advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinition:
+    """`advertiser_partitions`: makes every granted account a partition; removes none."""
+
+    @dg.sensor(
+        name="advertiser_partitions",
+        target="advertisers",
+        minimum_interval_seconds=HOURLY,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Looks for newly granted ad accounts every hour and adds them as partitions.",
+    )
+    def _advertiser_partitions(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        try:
+            with open_session(settings) as session:
+                ids = session.advertiser_ids
+        except TikTokError as error:
+            return dg.SkipReason(f"The accounts cannot be listed. {error} {mend_of(error)}")
+        new = add_advertisers(context.instance, ids)
+        told = f"Added {', '.join(new)}." if new else "Nothing new."
+        return dg.SkipReason(f"{len(ids)} advertisers are granted or named. {told}")
+
+    return _advertiser_partitions
+
+
+def derived_assets_sensor() -> dg.AutomationConditionSensorDefinition:
+    """`derived_assets`: rebuilds what depends on the reports once they are quiet."""
+    return dg.AutomationConditionSensorDefinition(
+        "derived_assets",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
+        description="Ranks the top spenders and rebuilds the warehouse after their sources changed.",
+    )

@@ -1,0 +1,69 @@
+"""`backfill_history`: one job that reads every day of every account that was never read."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from tiktok_assets.defs.partitions import key_of, tags_of
+from tiktok_assets.defs.reports import read_partitions
+from tiktok_assets.defs.resources import Session
+from tiktok_assets.defs.stages import advertisers_to_refresh
+from tiktok_assets.defs.telling import facts_of, failure_of
+from tiktok_assets.refresh.accounts import known_accounts
+from tiktok_assets.refresh.needed import missing_days
+from tiktok_assets.refresh.outcome import Failed
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec.reports import Report
+from tiktok_assets.storage.hive_parquet import Partition
+
+
+def backfill_history_job(settings: Settings) -> dg.JobDefinition:
+    """The job; killed and launched again, it goes on with the days still missing."""
+    reports = [report for report in settings.chosen_reports if report.cadence == "daily"]
+
+    @dg.op(name="read_missing_days")
+    def _read_missing_days(context: dg.OpExecutionContext, tiktok: dg.ResourceParam[Session]) -> None:
+        failures: list[Failed] = []
+        landed = 0
+        ids = advertisers_to_refresh(context.instance, tiktok.store, settings)
+        for report, partitions in _holes(tiktok, reports, ids, settings):
+            context.log.info("%s: %s days to read", report.table, len(partitions))
+            for outcome in read_partitions(tiktok, report, partitions):
+                if isinstance(outcome, Failed):
+                    context.log.error(str(outcome))
+                    failures.append(outcome)
+                    continue
+                landed += 1
+                context.log_event(
+                    dg.AssetMaterialization(
+                        report.table,
+                        partition=key_of(outcome.partition),
+                        metadata=facts_of(outcome),
+                        tags=tags_of(outcome.partition),
+                    )
+                )
+        if failures:
+            raise failure_of(failures, landed)
+
+    @dg.job(
+        name="backfill_history",
+        description="Reads every day since TIKTOK_START_DATE that was never read, for every daily report.",
+    )
+    def _backfill_history() -> None:
+        _read_missing_days()
+
+    return _backfill_history
+
+
+def _holes(
+    session: Session, reports: Sequence[Report], advertiser_ids: Sequence[str], settings: Settings
+) -> Iterator[tuple[Report, list[Partition]]]:
+    accounts, _ = known_accounts(session.reader, session.store, settings, advertiser_ids)
+    for report in reports:
+        holes = [
+            Partition(account.advertiser_id, day)
+            for account in accounts
+            for day in missing_days(session.store, report.table, account, session.now(), start=settings.start_date)
+        ]
+        if holes:
+            yield report, holes

@@ -1,0 +1,38 @@
+"""The `serving` group: one DuckDB file with every table."""
+
+import dagster as dg
+
+from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.defs.insights import AFTER_ITS_SOURCES
+from tiktok_assets.defs.resources import Session
+from tiktok_assets.settings import Settings
+
+GROUP = "serving"
+
+
+def warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The `warehouse` asset, which depends on every table."""
+    tables = stored_tables(settings)
+
+    @dg.asset(
+        name="warehouse",
+        group_name=GROUP,
+        kinds={"duckdb"},
+        description="`warehouse.duckdb`: every table in one file, replaced whole, for SQL and BI tools.",
+        deps=list(tables),
+        automation_condition=AFTER_ITS_SOURCES,
+    )
+    def _warehouse(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+        from tiktok_assets.storage.warehouse import build_warehouse  # noqa: PLC0415 - DuckDB loads slowly
+
+        built = build_warehouse(tiktok.store, settings.state_dir, tables)
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(built.path),
+                "megabytes": round(built.bytes / 1e6, 2),
+                "rows": sum(built.rows.values()),
+                "rows_by_table": dg.MetadataValue.json(dict(built.rows)),
+            }
+        )
+
+    return _warehouse

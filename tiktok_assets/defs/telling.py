@@ -1,0 +1,117 @@
+"""What every materialization says of itself, set in one place, and how a stream of outcomes is recorded."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from tiktok_assets.api.errors import mend_of
+from tiktok_assets.defs.partitions import key_of, tags_of
+from tiktok_assets.refresh.outcome import Failed, Landed
+from tiktok_assets.spec.columns import Column
+
+_TYPES = {
+    "id": "string",
+    "text": "string",
+    "money": "decimal(18,4)",
+    "count": "bigint",
+    "rate": "double",
+    "ratio": "double",
+    "day": "date",
+    "instant": "timestamp (UTC)",
+    "epoch": "timestamp (UTC)",
+    "flag": "boolean",
+    "json": "string (JSON)",
+}
+_UNITS = {"money": " In the account's currency.", "rate": " In percent."}
+
+# Dagster records an output's partitions when the step ends, each with the same metadata. We record each as it
+# lands, with its own, so that a killed run keeps what it finished; this marker (of Dagster's own observable
+# sources) tells it that the events are there already. `test_streaming.py` holds it to one event a partition.
+_ALREADY_RECORDED = {"__source_asset_observation__": True}
+
+
+def column_schema(columns: Iterable[Column]) -> dg.TableSchema:
+    """The columns of a table for the catalogue: type, meaning and unit."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                _TYPES[column.kind],
+                description=column.meaning[0].upper() + column.meaning[1:] + "." + _UNITS.get(column.kind, ""),
+            )
+            for column in columns
+        ]
+    )
+
+
+def definition_metadata(columns: Iterable[Column]) -> dict[str, Any]:
+    """The metadata of an asset that fills a table with these columns."""
+    return {"dagster/column_schema": column_schema(columns)}
+
+
+def facts_of(landed: Landed) -> Mapping[str, Any]:
+    """The metadata of one materialized partition: the same keys for every asset.
+
+    Requests, pages, retries, seconds and megabytes are those of the reading, which may fill several partitions;
+    `window` says which.
+    """
+    story = landed.story
+    facts: dict[str, Any] = {
+        "dagster/row_count": landed.rows,
+        "rows": landed.rows,
+        "requests": story.requests,
+        "pages": story.pages,
+        "retries": story.retries,
+        "seconds": story.seconds,
+        "megabytes": story.megabytes,
+        "kilobytes_stored": round(landed.bytes / 1e3, 1),
+        "fetched_at": dg.MetadataValue.timestamp(landed.fetched_at),
+    }
+    if story.window:
+        facts["window"] = str(story.window)
+    for currency, spend in landed.spend.items():
+        # A plot needs a number and Dagster has only floats; the table keeps the exact amount.
+        facts["spend"] = dg.MetadataValue.float(float(spend))
+        facts["currency"] = currency
+    if story.unknown_fields:
+        facts["unknown_fields"] = ", ".join(story.unknown_fields)
+    return facts
+
+
+def record(context: dg.AssetExecutionContext, outcomes: Iterable[Landed | Failed]) -> dg.MaterializeResult:
+    """Record each partition as it lands; raise at the end for those that failed.
+
+    Raises:
+        dagster.Failure: naming each failed stretch with its error and mend; all others are recorded.
+    """
+    failures: list[Failed] = []
+    landed = 0
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            context.log.error("%s %s", outcome, mend_of(outcome.error))
+            failures.append(outcome)
+            continue
+        landed += 1
+        context.log_event(
+            dg.AssetMaterialization(
+                context.asset_key,
+                partition=key_of(outcome.partition),
+                metadata=facts_of(outcome),
+                tags=tags_of(outcome.partition),
+            )
+        )
+    if failures:
+        raise failure_of(failures, landed)
+    return dg.MaterializeResult(metadata=_ALREADY_RECORDED)
+
+
+def failure_of(failures: list[Failed], landed: int) -> dg.Failure:
+    """The one failure that tells of all of them."""
+    told = "; ".join(f"{failure} {mend_of(failure.error)}" for failure in failures)
+    lost = sum(len(failure.partitions) for failure in failures)
+    return dg.Failure(
+        f"{lost} of {lost + landed} partitions failed: {told}",
+        metadata={"failed": [key_of(p) for failure in failures for p in failure.partitions], "landed": landed},
+        allow_retries=False,
+    )

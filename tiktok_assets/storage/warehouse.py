@@ -1,0 +1,87 @@
+"""`warehouse.duckdb`: every table in one file an analyst opens, built beside and put in place whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+from upath import UPath
+
+from tiktok_assets.spec.columns import Column
+from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
+from tiktok_assets.tables import schema_of
+
+FILE_NAME = "warehouse.duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The file that now stands: where, its bytes, and the rows of each table."""
+
+    path: str
+    bytes: int
+    rows: Mapping[str, int]
+
+
+def build_warehouse(store: HiveStore, state_dir: Path, tables: Mapping[str, Sequence[Column]]) -> Built:
+    """Fill a new file with every table and replace the old one; a reader may hold the old one open.
+
+    Args:
+        store: the tables on disk.
+        state_dir: local folder in which the file is built.
+        tables: the columns of each, by name; a table nobody materialized yet is there without rows.
+
+    Raises:
+        StoreError: if the file cannot be built or put in place.
+    """
+    building = state_dir / f"{uuid4().hex}.{FILE_NAME}"
+    target = store.base / FILE_NAME
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect(str(building)) as connection:
+            rows = {
+                name: _fill(connection, store, name, columns, building.with_suffix(".parquet"))
+                for name, columns in tables.items()
+            }
+        size = building.stat().st_size
+        _put(building, target)
+    except (OSError, duckdb.Error) as error:
+        raise StoreError(f"cannot build {target}: {error}") from error
+    finally:
+        building.unlink(missing_ok=True)
+    return Built(str(target), size, rows)
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    store: HiveStore,
+    name: str,
+    columns: Sequence[Column],
+    passing: Path,
+) -> int:
+    """One table by way of one Parquet file: Polars opens thousands of small files five times as fast as DuckDB."""
+    try:
+        store.scan(name, schema_of(columns)).sink_parquet(passing, compression="lz4")
+        connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM read_parquet(?)', [str(passing)])  # noqa: S608
+    finally:
+        passing.unlink(missing_ok=True)
+    for column in columns:
+        meaning = column.meaning.replace("'", "''")
+        connection.execute(f"""COMMENT ON COLUMN "{name}"."{column.name}" IS '{meaning}'""")
+    counted = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()  # noqa: S608 - names are ours
+    return int(counted[0]) if counted else 0
+
+
+def _put(building: Path, target: UPath) -> None:
+    """Replace the target in one step, also where it lies on another file system or in an object store."""
+    if not isinstance(target, Path):
+        target.write_bytes(building.read_bytes())
+        return
+    beside = Path(str(target)).with_name(f"_{uuid4().hex}.unfinished")
+    Path(str(target)).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        beside.write_bytes(building.read_bytes())
+        beside.replace(str(target))
+    finally:
+        beside.unlink(missing_ok=True)
