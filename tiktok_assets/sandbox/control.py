@@ -1,0 +1,182 @@
+"""The routes under /sandbox/: what the world is, and how it should behave; loopback only."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tiktok_assets.sandbox.clock import ClockError
+from tiktok_assets.sandbox.faults import Fault
+from tiktok_assets.sandbox.state import State
+from tiktok_assets.sandbox.truth import OWN_ID
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+Values = dict[str, Any]
+Handler = Callable[[State, Values], Any]
+
+
+def info(state: State, _: Values) -> Values:
+    """Tell what this sandbox is."""
+    world = state.world
+    return {
+        "seed": world.plan.seed,
+        "now": state.clock.now().isoformat(),
+        "anchor": world.plan.anchor.isoformat(),
+        "token": world.token,
+        "app_id": world.app_id,
+        "secret": world.secret,
+        "advertisers": [
+            {
+                "advertiser_id": one.id,
+                "name": one.account.name,
+                "granted": one.granted,
+                "timezone": one.account.timezone,
+                "display_timezone": one.account.display_timezone,
+                "currency": one.account.currency,
+                "campaigns": len(one.campaigns),
+            }
+            for one in world.advertisers.values()
+        ],
+        "story": asdict(world.story) if world.story else None,
+        "limits": asdict(state.limiter.limits),
+        "latency_seconds": state.latency_seconds,
+        "switches": asdict(state.switches),
+    }
+
+
+def set_clock(state: State, values: Values) -> Values:
+    """Move the world's clock: {"now": iso}, {"advance_seconds": n} and/or {"running": bool}."""
+    if "running" in values:
+        state.clock.set(state.clock.now())
+        state.clock.running = bool(values["running"])
+    if "now" in values:
+        state.clock.set(datetime.fromisoformat(values["now"]))
+    if "advance_seconds" in values:
+        state.clock.advance(values["advance_seconds"])
+    return {"now": state.clock.now().isoformat(), "running": state.clock.running}
+
+
+def show_faults(state: State, _: Values) -> list[Values]:
+    """Show the declared faults with how often they matched and fired."""
+    return [msgspec.to_builtins(fault) for fault in state.faults.declared]
+
+
+def add_fault(state: State, values: Values) -> list[Values]:
+    """Declare a fault: {"kind": ..., ...} as in `faults.Fault`."""
+    state.faults.declared.append(msgspec.convert(values, Fault))
+    return show_faults(state, values)
+
+
+def drop_faults(state: State, _: Values) -> list[Values]:
+    """Forget every fault."""
+    state.faults.clear()
+    return []
+
+
+def set_latency(state: State, values: Values) -> Values:
+    """Delay every API answer: {"seconds": x}."""
+    state.latency_seconds = float(values["seconds"])
+    return {"seconds": state.latency_seconds}
+
+
+def set_limits(state: State, values: Values) -> Values:
+    """Change the limits: any of qps, qpm, advertiser_qps, minute_pause_seconds; counting starts anew."""
+    _assign(state.limiter.limits, values)
+    state.limiter.reset()
+    return asdict(state.limiter.limits)
+
+
+def set_switches(state: State, values: Values) -> Values:
+    """Change the uncertain rules: any of strict_fields, max_report_ads, zero_rows."""
+    _assign(state.switches, values)
+    return asdict(state.switches)
+
+
+def _assign(target: object, values: Values) -> None:
+    for name, value in values.items():
+        if not hasattr(target, name):
+            raise ValueError(f"There is no {name!r} here.")
+        setattr(target, name, value)
+
+
+def set_grant(state: State, values: Values) -> Values:
+    """Give or take an account's grant: {"advertiser_id": ..., "granted": bool}."""
+    advertiser = state.world.advertisers[values["advertiser_id"]]
+    advertiser.granted = bool(values["granted"])
+    return {"advertiser_id": advertiser.id, "granted": advertiser.granted}
+
+
+def show_requests(state: State, _: Values) -> list[Values]:
+    """Show the API requests so far, oldest first; never a token or a secret."""
+    return list(state.requests)
+
+
+def drop_requests(state: State, _: Values) -> list[Values]:
+    """Forget the API requests so far."""
+    state.requests.clear()
+    return []
+
+
+def tell_entities(state: State, values: Values) -> list[Values]:
+    """Tell the true entities of a kind, the deleted ones too."""
+    return state.truth.entities(values["kind"], state.now, values.get("advertiser_id"))
+
+
+def tell_report(state: State, values: Values) -> list[Values]:
+    """Tell the true facts of a level: by day from start_date to end_date, or with lifetime=true in sum."""
+    level = values.get("level", "ad")
+    if level not in OWN_ID:
+        raise ValueError(f"level must be one of {', '.join(OWN_ID)}.")
+    window = None
+    if values.get("lifetime") != "true":
+        window = date.fromisoformat(values["start_date"]), date.fromisoformat(values["end_date"])
+    return state.truth.report(level, state.now, values["advertiser_id"], window)
+
+
+ROUTES: dict[str, dict[str, Handler]] = {
+    "info": {"GET": info},
+    "clock": {"GET": lambda state, _: set_clock(state, {}), "POST": set_clock},
+    "faults": {"GET": show_faults, "POST": add_fault, "DELETE": drop_faults},
+    "latency": {"POST": set_latency},
+    "limits": {"POST": set_limits},
+    "switches": {"POST": set_switches},
+    "grants": {"POST": set_grant},
+    "requests": {"GET": show_requests, "DELETE": drop_requests},
+    "truth/report": {"GET": tell_report},
+    "truth/{kind:str}": {"GET": tell_entities},
+}
+MISTAKES = (ClockError, ValueError, LookupError, TypeError, msgspec.ValidationError)
+
+
+def control_routes(state: State) -> list[Route]:
+    """Return the routes under /sandbox/."""
+    return [
+        Route(f"/sandbox/{path}", _endpoint(state, handlers), methods=list(handlers))
+        for path, handlers in ROUTES.items()
+    ]
+
+
+def _endpoint(state: State, handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        if request.client is None or request.client.host not in LOOPBACK:
+            return _json({"error": "The control routes answer on loopback only."}, 403)
+        try:
+            body = await request.body()
+            given = json.loads(body) if body else {}
+            values = {**request.path_params, **request.query_params, **given}
+            return _json(handlers[request.method](state, values), 200)
+        except MISTAKES as mistake:
+            said = f"{mistake} is missing or unknown." if isinstance(mistake, KeyError) else str(mistake)
+            return _json({"error": said}, 400)
+
+    return endpoint
+
+
+def _json(value: object, status: int) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,0 +1,117 @@
+"""World entities as the API's v1.3 objects, with the field set of dossier 5.3-5.5."""
+
+from typing import Any
+
+from tiktok_assets.sandbox.defaults import AD, AD_GROUP, ADVERTISER, CAMPAIGN
+from tiktok_assets.sandbox.status import operation, secondary
+from tiktok_assets.sandbox.world import Ad, AdGroup, Advertiser, Campaign, Entity, utc_text
+
+Item = dict[str, Any]
+TEN_YEARS = 3650 * 86_400  # SCHEDULE_FROM_NOW ends that much later (dossier 8.2)
+
+
+def money(advertiser: Advertiser, minor: int) -> float:
+    """Return an amount as the JSON number the API gives (dossier 5.4: budget is a float)."""
+    return minor / advertiser.currency.minor
+
+
+def _life(entity: Entity, now: int) -> Item:
+    return {
+        "operation_status": operation(entity, now),
+        "secondary_status": secondary(entity, now),
+        "create_time": utc_text(entity.created),
+        "modify_time": utc_text(entity.modified(now)),
+    }
+
+
+def advertiser_item(advertiser: Advertiser, _: int) -> Item:
+    """Return the object of advertiser/info (dossier 5.3): create_time is epoch seconds here."""
+    account = advertiser.account
+    return {
+        **ADVERTISER,
+        "advertiser_id": advertiser.id,
+        "name": account.name,
+        "company": account.company,
+        "timezone": account.timezone,
+        "display_timezone": account.display_timezone,
+        "currency": account.currency,
+        "country": account.country,
+        "language": account.language,
+        "balance": money(advertiser, 532_543),
+        "create_time": advertiser.created,
+    }
+
+
+def campaign_item(campaign: Campaign, now: int) -> Item:
+    """Return the object of campaign/get (dossier 5.4)."""
+    item = {
+        **CAMPAIGN,
+        "advertiser_id": campaign.advertiser.id,
+        "campaign_id": campaign.id,
+        "campaign_name": campaign.name,
+        "objective_type": campaign.objective_type,
+        "virtual_objective_type": campaign.objective_type,
+        "budget_mode": campaign.budget_mode,
+        "budget": money(campaign.advertiser, campaign.budget),
+        **_life(campaign, now),
+    }
+    if campaign.budget_optimize_on:  # present only with CBO (dossier 5.4)
+        item["budget_optimize_on"] = True
+    return item
+
+
+def ad_group_item(ad_group: AdGroup, now: int) -> Item:
+    """Return the object of adgroup/get (dossier 5.4); under CBO its budget reads 0.0 (8.6)."""
+    campaign = ad_group.campaign
+    advertiser, objective = campaign.advertiser, campaign.objective
+    clicks = objective.billing_event == "CPC"
+    return {
+        **AD_GROUP,
+        "advertiser_id": advertiser.id,
+        "campaign_id": campaign.id,
+        "adgroup_id": ad_group.id,
+        "campaign_name": campaign.name,
+        "adgroup_name": ad_group.name,
+        "promotion_type": objective.promotion_type,
+        "location_ids": [advertiser.account.location_id],
+        "age_groups": ad_group.age_groups,
+        "budget_mode": "BUDGET_MODE_DYNAMIC_DAILY_BUDGET" if campaign.budget_optimize_on else "BUDGET_MODE_DAY",
+        "budget": money(advertiser, ad_group.budget),
+        "schedule_start_time": utc_text(ad_group.created),
+        "schedule_end_time": utc_text(ad_group.created + TEN_YEARS),
+        "optimization_goal": objective.goal,
+        "optimization_event": objective.optimization_event,
+        "billing_event": objective.billing_event,
+        "bid_type": "BID_TYPE_CUSTOM" if clicks else "BID_TYPE_NO_BID",
+        "bid_price": money(advertiser, ad_group.bid) if clicks else 0.0,
+        "pixel_id": str(int(advertiser.id) + 7) if objective.optimization_event else None,
+        **_life(ad_group, now),
+    }
+
+
+def ad_item(ad: Ad, now: int) -> Item:
+    """Return the object of ad/get (dossier 5.4)."""
+    campaign = ad.campaign
+    account = campaign.advertiser.account
+    low = int(ad.id) & 0xFFFFF
+    return {
+        **AD,
+        "advertiser_id": campaign.advertiser.id,
+        "campaign_id": campaign.id,
+        "adgroup_id": ad.ad_group.id,
+        "ad_id": ad.id,
+        "ad_id_v2": ad.id,  # for manual ads both are the ad (dossier 5.7)
+        "campaign_name": campaign.name,
+        "adgroup_name": ad.ad_group.name,
+        "ad_name": ad.name,
+        "identity_id": str(int(campaign.advertiser.id) + 1),
+        "video_id": f"v10044g50000c{int(ad.id):020d}",
+        "image_ids": [f"tos-alisg-p-0051c001-sg/{int(ad.id):032x}"],
+        "ad_text": ad.text,
+        "call_to_action": ad.call_to_action,
+        "landing_page_url": f"{account.site}?ref={low}",
+        "display_name": account.company,
+        "profile_image_url": f"{account.site}profile.jpeg",
+        "optimization_event": campaign.objective.optimization_event,
+        **_life(ad, now),
+    }

@@ -1,0 +1,168 @@
+"""What is known now about a day: partial days, the next-day correction, growing conversions, late reach."""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from zoneinfo import ZoneInfo
+
+from tiktok_assets.sandbox.columns import (
+    COLUMNS,
+    CORRECTED,
+    GROWING,
+    IMPRESSIONS,
+    LATE,
+    POSITION,
+    REACH,
+    REAL_TIME_RESULT,
+    RESULT,
+    SETTLING,
+)
+from tiktok_assets.sandbox.days import HOUR, LocalDay, growth, local_day, local_ordinal
+from tiktok_assets.sandbox.delivery import Shape, Vector, final_delivery
+from tiktok_assets.sandbox.world import Ad, Advertiser, World, epoch
+
+SETTLING_THOUSANDTHS = 970  # of the real-time conversions, before the correction
+BETWEEN_ADS, BETWEEN_DAYS = 70, 45  # percent of the smaller audiences that are new people
+WIDTH = len(COLUMNS)
+
+
+class Facts:
+    """Answers what is known of an ad's day at an instant; keeps what it has worked out.
+
+    Data arrive by the whole hour (dossier 7: about 30 minutes late, at times two hours), so answers within
+    one hour of the world's clock are equal.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._anchor = epoch(world.plan.anchor)
+        self._shapes: dict[str, Shape] = {}
+        self._final: dict[tuple[str, int], Vector | None] = {}
+        self._known: dict[tuple[str, int], Vector | None] = {}
+        self._hour = 0
+
+    def at(self, now: int) -> int:
+        """Return the whole hour that the data at `now` reach to."""
+        hour = now // HOUR * HOUR
+        if hour != self._hour:
+            self._known, self._hour = {}, hour
+        return hour
+
+    def day(self, ad: Ad, ordinal: int, now: int) -> Vector | None:
+        """Return the ad's day as known now, or None when nothing is known to have been delivered."""
+        hour = self.at(now)
+        key = (ad.id, ordinal)
+        if key in self._known:
+            return self._known[key]
+        known = self._work_out(ad, ordinal, hour)
+        self._known[key] = known
+        return known
+
+    def hours(self, ad: Ad, ordinal: int, now: int) -> Iterator[tuple[int, Vector]]:
+        """Yield (local hour, what was delivered in it) for the hours with delivery."""
+        hour = self.at(now)
+        day = local_day(ad.campaign.advertiser.zone, ordinal)
+        before: Vector = array("q", bytes(8 * WIDTH))
+        for index, label in enumerate(day.labels):
+            upto = min(day.start + (index + 1) * HOUR, hour)
+            after = self._work_out(ad, ordinal, hour, upto) or before
+            during = array("q", (b - a for a, b in zip(before, after, strict=True)))
+            if any(during):
+                yield label, during
+            before = after
+
+    def days_of(self, ad: Ad, now: int) -> range:
+        """Return the days on which the ad can have delivered up to now."""
+        zone = ad.campaign.advertiser.zone
+        stop = ad.stop()
+        last = now if stop is None else min(now, stop)
+        return range(self._shape(ad).first_day, local_ordinal(zone, last) + 1)
+
+    def uv_ready(self, advertiser: Advertiser, ordinal: int, now: int) -> bool:
+        """Say whether reach and its kin of a day are out (dossier 7: 16 hours late)."""
+        return self.at(now) >= local_day(advertiser.zone, ordinal).uv_at
+
+    def _shape(self, ad: Ad) -> Shape:
+        shape = self._shapes.get(ad.id)
+        if shape is None:
+            shape = self._shapes[ad.id] = Shape.of(ad, self._world.plan.seed, self._anchor)
+        return shape
+
+    def _work_out(self, ad: Ad, ordinal: int, hour: int, upto: int | None = None) -> Vector | None:
+        key = (ad.id, ordinal)
+        if key not in self._final:
+            self._final[key] = _with_results(final_delivery(self._shape(ad), ordinal), ad)
+        final = self._final[key]
+        if final is None:
+            return None
+        day = local_day(_zone(ad), ordinal)
+        if upto is None:
+            upto = hour
+        stop = ad.stop()
+        first = day.hours_before(ad.created + HOUR - 1)
+        last = day.hours_before(upto if stop is None else min(upto, stop))
+        if last <= first:
+            return None
+        whole = first == 0 and last == len(day.labels)
+        if whole and growth(day, hour) == 1000:
+            return final
+        return _as_known(final, ad, day, hour, (first, last))
+
+
+def _zone(ad: Ad) -> ZoneInfo:
+    return ad.campaign.advertiser.zone
+
+
+def _with_results(vector: Vector | None, ad: Ad) -> Vector | None:
+    if vector is not None:
+        vector[RESULT] = vector[POSITION[ad.campaign.objective.result]]
+        vector[REAL_TIME_RESULT] = vector[
+            POSITION["real_time_conversion"] if ad.campaign.objective.result == "conversion" else RESULT
+        ]
+    return vector
+
+
+def _as_known(final: Vector, ad: Ad, day: LocalDay, hour: int, span: tuple[int, int]) -> Vector | None:
+    known = array("q", final)
+    if hour < day.corrected_at:
+        off = 988 + (int(ad.id) >> 3 ^ day.ordinal) % 25  # thousandths: -12 to +12, and never exactly right
+        off += off == 1000
+        for column in CORRECTED:
+            known[column] = known[column] * off // 1000
+        for column in SETTLING:
+            known[column] = known[column] * SETTLING_THOUSANDTHS // 1000
+    grown = growth(day, hour)
+    if grown < 1000:
+        for column in GROWING:
+            known[column] = known[column] * grown // 1000
+    part, total = day.weights[span[1]] - day.weights[span[0]], day.weights[-1]
+    if part < total:
+        known = array("q", (value * part // total for value in known))
+        known[REACH] = max(known[REACH], 1)
+    if hour < day.uv_at:
+        known[REACH] = 0
+        for column in LATE:
+            known[column] = 0
+    _with_results(known, ad)
+    return known if known[IMPRESSIONS] else None
+
+
+def add(vectors: Iterable[Vector]) -> Vector:
+    """Return the exact sum of vectors; its reach is that of several ads on one day."""
+    return _together(list(vectors), BETWEEN_ADS)
+
+
+def add_days(vectors: Iterable[Vector]) -> Vector:
+    """Return the exact sum of vectors; its reach is that of one entity over several days."""
+    return _together(list(vectors), BETWEEN_DAYS)
+
+
+def _together(vectors: list[Vector], new_people: int) -> Vector:
+    if not vectors:
+        return array("q", bytes(8 * WIDTH))
+    if len(vectors) == 1:
+        return vectors[0]
+    total = array("q", map(sum, zip(*vectors, strict=True)))
+    largest = max(vector[REACH] for vector in vectors)
+    # Reach is not addable (dossier 6.6, 9 #19): part of the smaller audiences are the same people.
+    total[REACH] = largest + (total[REACH] - largest) * new_people // 100
+    return total

@@ -1,0 +1,74 @@
+"""Request limits: per app by the second and the minute, and per advertiser and path (dossier 4.1, 3.2)."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tiktok_assets.sandbox.errors import ApiError
+
+
+@dataclass(kw_only=True)
+class Limits:
+    """The limits in force; None switches one off. The default is the basic tier (dossier 4.1)."""
+
+    qps: int | None = 10
+    qpm: int | None = 600
+    advertiser_qps: int | None = None  # not published (dossier 4.1)
+    minute_pause_seconds: float = 300.0  # after a breach by the minute (dossier 4.1)
+
+
+class Limiter:
+    """Counts admitted requests in sliding windows.
+
+    Args:
+        limits: May be changed at any time.
+        monotonic: Real seconds; the world's clock plays no part in limits.
+    """
+
+    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+        self.limits = limits
+        self._monotonic = monotonic
+        self._admitted: deque[float] = deque()
+        self._by_path: dict[tuple[str, str], deque[float]] = {}
+        self._paused_until = 0.0
+
+    def reset(self) -> None:
+        """Forget everything counted so far."""
+        self._admitted.clear()
+        self._by_path.clear()
+        self._paused_until = 0.0
+
+    def admit(self, path: str, advertiser_id: str | None) -> None:
+        """Count a request, or raise 40100 or 40133."""
+        now = self._monotonic()
+        if now < self._paused_until:
+            raise ApiError.of(40100)
+        while self._admitted and now - self._admitted[0] >= 60:
+            self._admitted.popleft()
+        if self.limits.qpm is not None and len(self._admitted) >= self.limits.qpm:
+            self._paused_until = now + self.limits.minute_pause_seconds
+            raise ApiError.of(40100)
+        if self.limits.qps is not None and _within_a_second(self._admitted, now) >= self.limits.qps:
+            raise ApiError.of(40100)
+        self._admit_path(path, advertiser_id, now)
+        self._admitted.append(now)
+
+    def _admit_path(self, path: str, advertiser_id: str | None, now: float) -> None:
+        limit = self.limits.advertiser_qps
+        if limit is None or advertiser_id is None:
+            return
+        seen = self._by_path.setdefault((advertiser_id, path), deque())
+        while seen and now - seen[0] >= 1:
+            seen.popleft()
+        if len(seen) >= limit:
+            raise ApiError.of(40133, advertiser_id=advertiser_id, seen=len(seen) + 1, limit=limit)
+        seen.append(now)
+
+
+def _within_a_second(admitted: deque[float], now: float) -> int:
+    count = 0
+    for instant in reversed(admitted):
+        if now - instant >= 1:
+            break
+        count += 1
+    return count

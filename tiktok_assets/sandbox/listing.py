@@ -1,0 +1,139 @@
+"""The account and entity endpoints: who may be read, filters, field selection, pages (dossier 2, 5)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tiktok_assets.sandbox.context import Context
+from tiktok_assets.sandbox.entities import Item, ad_group_item, ad_item, advertiser_item, campaign_item
+from tiktok_assets.sandbox.errors import ApiError, bad_parameter
+from tiktok_assets.sandbox.filters import checked_ids, tests_of
+from tiktok_assets.sandbox.paging import cut
+from tiktok_assets.sandbox.params import MISSING, Params, checked_choice
+from tiktok_assets.sandbox.world import AdGroup, Advertiser, Campaign, Entity
+
+NULL_FIELD = "NULL_FIELD"
+
+
+@dataclass(frozen=True)
+class Level:
+    """One kind of entity: its name in the filter tables, its members and its API object."""
+
+    name: str
+    members: Callable[[Advertiser], Sequence[Entity]]
+    item: Callable[[Any, int], Item]
+
+
+CAMPAIGNS = Level("campaign", lambda advertiser: advertiser.campaigns, campaign_item)
+AD_GROUPS = Level("ad_group", lambda advertiser: advertiser.ad_groups, ad_group_item)
+ADS = Level("ad", lambda advertiser: advertiser.ads, ad_item)
+
+
+def granted_accounts(context: Context) -> dict[str, Any]:
+    """Answer oauth2/advertiser/get: every granted account, not paginated (dossier 2)."""
+    app_id, secret = context.params.required("app_id"), context.params.required("secret")
+    if (app_id, secret) != (context.world.app_id, context.world.secret):
+        raise ApiError(  # dossier 3.3, AB #80210
+            40001,
+            "The app_id is inconsistent with the token's app information. Please retry after correcting it.",
+        )
+    granted = [advertiser for advertiser in context.world.advertisers.values() if advertiser.granted]
+    return {"list": [{"advertiser_id": one.id, "advertiser_name": one.account.name} for one in granted]}
+
+
+def advertiser_info(context: Context) -> dict[str, Any]:
+    """Answer advertiser/info: no paging, at most 100 ids a call (dossier 5.3)."""
+    value = context.params.decoded("advertiser_ids", list)
+    if not value:
+        raise bad_parameter("advertiser_ids", MISSING)
+    ids = checked_ids(value, "advertiser_ids")
+    sample = advertiser_item(next(iter(context.world.advertisers.values())), 0)
+    shown = _fields(context, frozenset(sample))
+    advertisers = [context.advertiser(advertiser_id) for advertiser_id in ids]
+    return {"list": [_shown(advertiser_item(one, context.now), shown) for one in advertisers]}
+
+
+def entity_list(level: Level, context: Context) -> dict[str, Any]:
+    """Answer campaign/get, adgroup/get or ad/get: by own id, descending (dossier 5.1)."""
+    params = context.params
+    advertiser_id = params.identifier("advertiser_id")
+    tests = tests_of(params.decoded("filtering", dict), level.name)
+    page, page_size = params.page()
+    shown = _fields(context, _known_fields(context, level))
+    no_nulls = _drops_nulls(params)
+    advertiser = context.advertiser(advertiser_id)
+    found = [item for item, facets in _all(context, level, advertiser) if all(test(facets) for test in tests)]
+    rows, info = cut(found, page, page_size, context.trick)
+    return {"list": [_shown(item, shown, no_nulls=no_nulls) for item in rows], "page_info": info}
+
+
+def _all(context: Context, level: Level, advertiser: Advertiser) -> list[tuple[Item, Item]]:
+    key = (level.name, advertiser.id, context.now, context.world.version)
+    if key in context.cache.kept:
+        return context.cache.kept[key]  # type: ignore[no-any-return]
+    members = sorted(
+        (one for one in level.members(advertiser) if one.exists(context.now)),
+        key=lambda one: int(one.id),
+        reverse=True,
+    )
+    items = [level.item(one, context.now) for one in members]
+    pairs = [(item, item | _hidden(one)) for item, one in zip(items, members, strict=True)]
+    return context.cache.keep(key, pairs)  # type: ignore[no-any-return]
+
+
+def _hidden(entity: Entity) -> Item:
+    """Return what can be filtered by without being in the object."""
+    campaign = entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
+    hidden = {"buying_type": "AUCTION", "objective_type": campaign.objective_type, "split_test_enabled": False}
+    if isinstance(entity, Campaign):
+        return hidden | {"creative_campaign_type": "OTHER"}
+    own = {"optimization_goal": campaign.objective.goal, "creative_material_mode": "CUSTOM"}
+    if isinstance(entity, AdGroup):
+        clicks = campaign.objective.billing_event == "CPC"
+        return hidden | own | {"bid_strategy": "BID_STRATEGY_BID_CAP" if clicks else "BID_STRATEGY_MAX_CONVERSION"}
+    return hidden | own
+
+
+def _known_fields(context: Context, level: Level) -> frozenset[str]:
+    members = (one for each in context.world.advertisers.values() for one in level.members(each))
+    sample = next(members, None)
+    known = frozenset(level.item(sample, 0x7FFFFFFF)) if sample else frozenset[str]()
+    return known | {"budget_optimize_on"} if level is CAMPAIGNS else known
+
+
+def _fields(context: Context, known: frozenset[str]) -> frozenset[str] | None:
+    wanted = context.params.texts("fields")
+    if wanted is None:
+        return None
+    unknown = [name for name in wanted if name not in known]
+    if unknown and context.switches.strict_fields:  # uncertain: dossier 5.1, 11
+        raise bad_parameter("fields", f"Invalid fields: {unknown!r}.")
+    return frozenset(wanted)
+
+
+def _drops_nulls(params: Params) -> bool:
+    name = "exclude_field_types_in_response"
+    wanted = params.texts(name) or []
+    for index, value in enumerate(wanted):
+        checked_choice(value, f"{name}.{index}", (NULL_FIELD,))
+    return NULL_FIELD in wanted
+
+
+def _shown(item: Item, shown: frozenset[str] | None, *, no_nulls: bool = False) -> Item:
+    if shown is None and not no_nulls:
+        return item
+    return {
+        name: value
+        for name, value in item.items()
+        if (shown is None or name in shown) and not (no_nulls and value is None)
+    }
+
+
+ENDPOINTS: dict[str, Callable[[Context], dict[str, Any]]] = {
+    "oauth2/advertiser/get": granted_accounts,
+    "advertiser/info": advertiser_info,
+    "campaign/get": partial(entity_list, CAMPAIGNS),
+    "adgroup/get": partial(entity_list, AD_GROUPS),
+    "ad/get": partial(entity_list, ADS),
+}

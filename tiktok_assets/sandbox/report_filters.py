@@ -1,0 +1,159 @@
+"""The `filtering` array of reports: names, types and text values (dossier 6.4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tiktok_assets.sandbox.errors import bad_parameter, conflict
+from tiktok_assets.sandbox.filters import checked_ids
+from tiktok_assets.sandbox.levels import DataLevel
+from tiktok_assets.sandbox.metrics import is_numeric
+from tiktok_assets.sandbox.params import MISSING, checked_choice, checked_time, decoded
+from tiktok_assets.sandbox.status import PRIMARY_STATUSES, SECONDARY_STATUSES, matches
+
+LISTS = ("IN", "NOT_IN", "CONTAIN_ANY_OF", "BETWEEN")  # their value is a JSON array as text
+FILTER_TYPES = (*LISTS, "MATCH", "GREATER_EQUAL", "GREATER_THAN", "LOWER_EQUAL", "LOWER_THAN")
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "GREATER_EQUAL": lambda found, limit: bool(found >= limit),
+    "GREATER_THAN": lambda found, limit: bool(found > limit),
+    "LOWER_EQUAL": lambda found, limit: bool(found <= limit),
+    "LOWER_THAN": lambda found, limit: bool(found < limit),
+}
+ORDER = ("AUCTION_ADVERTISER", "AUCTION_CAMPAIGN", "AUCTION_ADGROUP", "AUCTION_AD")
+# field -> (attribute compared, coarsest level that has it)
+ID_FIELDS = {
+    "campaign_ids": ("campaign_id", 1),
+    "adgroup_ids": ("adgroup_id", 2),
+    "ad_ids": ("ad_id", 3),
+    "ad_ids_v2": ("ad_id_v2", 3),
+}
+TEXT_FIELDS = {
+    "campaign_name": ("campaign_name", 1),
+    "adgroup_name": ("adgroup_name", 2),
+    "ad_name": ("ad_name", 3),
+    "campaign_automation_type": ("campaign_automation_type", 1),
+    "objective_type": ("objective_type", 1),
+    "buying_type": ("buying_type", 1),
+}
+STATUS_FIELDS = ("campaign_status", "adgroup_status", "ad_status")
+
+
+@dataclass(frozen=True)
+class ReportFilter:
+    """One checked filter: a test on `attribute` of the row's entity, or on a metric of the row."""
+
+    attribute: str
+    on_metric: bool
+    identity: tuple[str, str, str]
+    test: Callable[[str], bool]
+
+
+def filters_of(given: list[object] | None, level: DataLevel) -> tuple[ReportFilter, ...]:
+    """Return the checked filters; without a status filter deleted entities are left out (dossier 6.4)."""
+    found = [_filter(row, f"filtering.{index}", level) for index, row in enumerate(given or [])]
+    if level.status_field and not any(one.attribute == "secondary_status" for one in found):
+        identity = (level.status_field, "IN", "STATUS_NOT_DELETE")
+        found.append(
+            ReportFilter(
+                "secondary_status",
+                on_metric=False,
+                identity=identity,
+                test=lambda shown: matches(shown, "STATUS_NOT_DELETE"),
+            )
+        )
+    return tuple(found)
+
+
+def _filter(row: object, path: str, level: DataLevel) -> ReportFilter:
+    if not isinstance(row, dict):
+        raise bad_parameter(path, "Not a valid object.")
+    for key in ("field_name", "filter_type", "filter_value"):  # all three compulsory (dossier 6.1)
+        if row.get(key) is None:
+            raise bad_parameter(f"{path}.{key}", MISSING)
+        if not isinstance(row[key], str):  # always text (dossier 6.4)
+            raise bad_parameter(f"{path}.{key}", "Not a valid string.")
+    field, kind, value = row["field_name"], row["filter_type"], row["filter_value"]
+    checked_choice(kind, f"{path}.filter_type", FILTER_TYPES)
+    at = f"{path}.filter_value"
+    values = _values(value, at) if kind in LISTS else [value]
+    attribute, test = _test(field, kind, values, path, level)
+    return ReportFilter(attribute, on_metric=is_numeric(field), identity=(field, kind, value), test=test)
+
+
+def _values(text: str, path: str) -> list[str]:
+    """Return the items of a JSON array written as text; ids may be bare numbers in it (dossier 6.4)."""
+    found = decoded(text, path)
+    if not isinstance(found, list):
+        raise bad_parameter(path, "Not a valid list.")
+    return [item if isinstance(item, str) else str(item) for item in found]
+
+
+def _test(
+    field: str, kind: str, values: list[str], path: str, level: DataLevel
+) -> tuple[str, Callable[[str], bool]]:
+    at = f"{path}.filter_value"
+    if field in STATUS_FIELDS:
+        return "secondary_status", _status(field, kind, values, path, level)
+    for table in (ID_FIELDS, TEXT_FIELDS):
+        if field in table:
+            attribute, needs = table[field]
+            if ORDER.index(level.name) < needs:
+                raise conflict()
+            if table is ID_FIELDS:
+                checked_ids(values, at)
+                checked_choice(kind, f"{path}.filter_type", ("IN", "NOT_IN"))
+            return attribute, _text_test(kind, values, f"{path}.filter_type")
+    if field == "create_time":  # UTC (dossier 6.4)
+        times = [checked_time(item, at) for item in values]
+        return "create_time", _compare(kind, times, path)
+    if is_numeric(field):
+        numbers = [_number(item, at) for item in values]
+        compare = _compare(kind, numbers, path)
+        return field, lambda shown: shown != "-" and compare(Decimal(shown))
+    raise bad_parameter(f"{path}.field_name", f"{field} is not a valid filter field.")
+
+
+def _status(field: str, kind: str, values: list[str], path: str, level: DataLevel) -> Callable[[str], bool]:
+    # A status field of another level than the report's is an error (dossier 6.4, AB #44048).
+    if field != level.status_field or level.kind is None:
+        raise bad_parameter(f"{path}.field_name", f"{field} is not supported with data_level {level.name}.")
+    checked_choice(kind, f"{path}.filter_type", ("IN", "NOT_IN"))
+    allowed = (*PRIMARY_STATUSES, *SECONDARY_STATUSES[level.kind])
+    for value in values:
+        checked_choice(value, f"{path}.filter_value", allowed)
+    inside = kind == "IN"
+    return lambda shown: any(matches(shown, value) for value in values) is inside
+
+
+def _text_test(kind: str, values: list[str], path: str) -> Callable[[str], bool]:
+    folded = [value.casefold() for value in values]
+    tests: dict[str, Callable[[str], bool]] = {
+        "IN": lambda shown: shown in values,
+        "NOT_IN": lambda shown: shown not in values,
+        "CONTAIN_ANY_OF": lambda shown: any(value in shown.casefold() for value in folded),
+        "MATCH": lambda shown: fnmatchcase(shown.casefold(), f"*{folded[0].replace('%', '*')}*"),
+    }
+    return tests[checked_choice(kind, path, tests)]
+
+
+def _compare(kind: str, limits: list[Any], path: str) -> Callable[[Any], bool]:
+    if kind == "BETWEEN":
+        if len(limits) != 2:  # exactly two values (dossier 6.4)
+            raise bad_parameter(f"{path}.filter_value", "BETWEEN takes exactly two values.")
+        low, high = limits
+        return lambda found: bool(low <= found <= high)
+    if kind == "IN":
+        return lambda found: found in limits
+    if kind == "NOT_IN":
+        return lambda found: found not in limits
+    compare = COMPARE[checked_choice(kind, f"{path}.filter_type", COMPARE)]
+    return lambda found: compare(found, limits[0])
+
+
+def _number(text: str, path: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise bad_parameter(path, "Not a valid number.") from None

@@ -1,0 +1,169 @@
+"""Runs a sandbox: in a thread of this process, or in the foreground until a signal."""
+
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+
+from tiktok_assets.sandbox.building import build_world
+from tiktok_assets.sandbox.clock import Clock
+from tiktok_assets.sandbox.context import Switches
+from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.server import make_app
+from tiktok_assets.sandbox.state import State, new_state
+
+HOST = "127.0.0.1"
+START_SECONDS, STOP_SECONDS = 10.0, 10.0
+
+
+class SandboxError(Exception):
+    """The sandbox cannot start; the text says why in one sentence."""
+
+
+class RunningSandbox:
+    """A sandbox on loopback, answering from `__enter__` to `__exit__`.
+
+    Args:
+        plan: The world to build.
+        now: Where its clock starts; the plan's anchor if not given.
+        clock_runs: Whether its clock follows the wall clock.
+        port: 0 takes a free one.
+        limits: The basic tier if not given; `Limits(qps=None, qpm=None)` for none.
+        switches: The uncertain rules.
+        latency_seconds: The delay of every API answer.
+
+    Attributes:
+        base_url: Scheme, host and port, as `TIKTOK_BASE_URL` wants them.
+        token: A valid access token.
+        app_id: The app's id.
+        secret: The app's secret.
+        world: The world served.
+        clock: Its clock.
+        state: Everything else.
+    """
+
+    def __init__(
+        self,
+        plan: WorldPlan | None = None,
+        *,
+        now: datetime | None = None,
+        clock_runs: bool = False,
+        port: int = 0,
+        limits: Limits | None = None,
+        switches: Switches | None = None,
+        latency_seconds: float = 0.0,
+    ) -> None:
+        self.world = build_world(plan or WorldPlan())
+        self.clock = Clock(now or self.world.plan.anchor, running=clock_runs)
+        self.state: State = new_state(
+            self.world, self.clock, limits=limits, switches=switches, latency_seconds=latency_seconds
+        )
+        self.token, self.app_id, self.secret = self.world.token, self.world.app_id, self.world.secret
+        self.base_url = ""
+        self._port = port
+        self._thread: threading.Thread | None = None
+        self._server: _Server | None = None
+
+    def __enter__(self) -> Self:
+        listener = _listen(self._port)
+        self.base_url = f"http://{HOST}:{listener.getsockname()[1]}"
+        self._server = _Server(_config(self.state))
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listener],), name="tiktok-sandbox", daemon=True
+        )
+        self._thread.start()
+        if not self._server.ready.wait(START_SECONDS):
+            raise SandboxError(f"The sandbox did not answer within {START_SECONDS:.0f} seconds.")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(STOP_SECONDS)
+
+
+def serve(
+    plan: WorldPlan,
+    announce: Callable[[dict[str, Any]], None],
+    *,
+    now: datetime | None = None,
+    clock_runs: bool = False,
+    port: int = 0,
+    limits: Limits | None = None,
+    latency_seconds: float = 0.0,
+) -> None:
+    """Run a sandbox in the foreground until a signal ends it.
+
+    Args:
+        plan: The world to build.
+        announce: Called once it listens, with base_url, token, app_id, secret, seed and now.
+        now: Where its clock starts; the plan's anchor if not given.
+        clock_runs: Whether its clock follows the wall clock.
+        port: 0 takes a free one.
+        limits: The basic tier if not given.
+        latency_seconds: The delay of every API answer.
+
+    Raises:
+        SandboxError: The port is in use.
+        ClockError: The clock would start after the wall clock.
+    """
+    listener = _listen(port)
+    with listener:
+        world = build_world(plan)
+        clock = Clock(now or plan.anchor, running=clock_runs)
+        state = new_state(world, clock, limits=limits, latency_seconds=latency_seconds)
+        told = {
+            "base_url": f"http://{HOST}:{listener.getsockname()[1]}",
+            "token": world.token,
+            "app_id": world.app_id,
+            "secret": world.secret,
+            "seed": plan.seed,
+            "now": clock.now().isoformat(),
+        }
+        _Server(_config(state), started=lambda: announce(told)).run([listener])
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None = None) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self._started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so."""
+        await super().startup(sockets)
+        if self._started is not None:
+            self._started()
+        self.ready.set()
+
+
+def _config(state: State) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(state),
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=60,
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise SandboxError(f"Port {port} on {HOST} is in use; choose another with --port.") from error
+    listener.listen(512)
+    return listener

@@ -1,0 +1,242 @@
+"""Laws of limits, faults, the control routes and the runner."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tiktok_assets.sandbox.clock import Clock, ClockError
+from tiktok_assets.sandbox.errors import ApiError
+from tiktok_assets.sandbox.limits import Limiter, Limits
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.running import RunningSandbox, SandboxError
+from tiktok_assets_tests.sandbox.conftest import REPORT, Api
+
+WALL = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def test_the_clock_never_passes_the_wall_clock() -> None:
+    """The world's clock stands, runs and jumps, but not into the real future."""
+    wall = [WALL]
+    clock = Clock(WALL - timedelta(days=5), wall=lambda: wall[0])
+    clock.advance(3600)
+    wall[0] += timedelta(days=1)
+    assert WALL - timedelta(days=5) + timedelta(hours=1) == clock.now()
+    clock.set(clock.now())
+    clock.running = True
+    wall[0] += timedelta(hours=2)
+    assert WALL - timedelta(days=5) + timedelta(hours=3) == clock.now()
+    with pytest.raises(ClockError, match="never passes"):
+        clock.set(wall[0] + timedelta(seconds=1))
+    with pytest.raises(ClockError, match="time zone"):
+        clock.set(WALL.replace(tzinfo=None))
+
+
+def test_the_clock_route_refuses_the_future(api: Api) -> None:
+    """A refused instant is a 400 with a sentence and changes nothing."""
+    before = api.control("GET", "clock")
+    answer = api.http.post("/sandbox/clock", json={"advance_seconds": 1e9})
+    assert (answer.status_code, "wall clock" in answer.json()["error"]) == (400, True)
+    assert before == api.control("GET", "clock")
+
+
+def test_the_limiter() -> None:
+    """So many a second, so many a minute, and five minutes' pause after a breach by the minute."""
+    now = [0.0]
+    limiter = Limiter(Limits(qps=2, qpm=3), lambda: now[0])
+
+    def admitted() -> int:
+        try:
+            limiter.admit("ad/get", "1")
+        except ApiError as error:
+            return error.code
+        return 0
+
+    assert [admitted() for _ in range(3)] == [0, 0, 40100]
+    now[0] = 1.0
+    assert [admitted() for _ in range(2)] == [0, 40100]
+    now[0] = 200.0
+    assert admitted() == 40100
+    now[0] = 302.0
+    assert admitted() == 0
+    limiter.limits.advertiser_qps = 1
+    assert [(now.__setitem__(0, at), admitted())[1] for at in (400.0, 400.5)] == [0, 40133]
+
+
+def test_limits_over_http(api: Api, accounts: list[str]) -> None:
+    """Past the limit the answer is 40100 in HTTP 200, until the limit is lifted."""
+    api.control("POST", "limits", qps=2, qpm=None)
+    codes = [api.get("campaign/get", advertiser_id=accounts[0])["code"] for _ in range(4)]
+    assert 40100 in codes
+    api.control("POST", "limits", qps=None)
+    assert api.get("campaign/get", advertiser_id=accounts[0])["code"] == 0
+
+
+def test_grants_come_and_go(api: Api, accounts: list[str]) -> None:
+    """An account without its grant is refused and unlisted, and back when it is granted again."""
+    api.control("POST", "grants", advertiser_id=accounts[0], granted=False)
+    assert api.get("campaign/get", advertiser_id=accounts[0])["code"] == 40001
+    assert api.report(accounts[0], query_lifetime=True)["code"] == 40001
+    assert api.get("advertiser/info", advertiser_ids=[accounts[0]])["code"] == 40001
+    api.control("POST", "grants", advertiser_id=accounts[0], granted=True)
+    assert api.get("campaign/get", advertiser_id=accounts[0])["code"] == 0
+
+
+def test_the_request_log(api: Api, accounts: list[str]) -> None:
+    """The log has path, query and code of each request, and neither token nor secret."""
+    api.control("DELETE", "requests")
+    api.get("oauth2/advertiser/get", app_id=api.sandbox.app_id, secret=api.sandbox.secret)
+    api.get("ad/get", advertiser_id=accounts[4])
+    log = api.control("GET", "requests")
+    assert [(one["path"], one["code"]) for one in log] == [("oauth2/advertiser/get", 0), ("ad/get", 40001)]
+    assert all(one["token"] for one in log)
+    assert api.sandbox.secret not in json.dumps(log)
+    assert api.sandbox.token not in json.dumps(log)
+
+
+def ask(api: Api, page: int = 1) -> httpx.Response:
+    """Send one ordinary list request and return the raw answer."""
+    return api.http.get(
+        "/open_api/v1.3/ad/get/",
+        params={
+            "advertiser_id": api.control("GET", "info")["story"]["advertiser_id"],
+            "page_size": 5,
+            "page": page,
+        },
+        headers={"Access-Token": api.sandbox.token},
+    )
+
+
+def test_a_fault_fires_as_often_as_declared(api: Api) -> None:
+    """`after` lets pass, `times` bounds, `path` narrows; the list tells how often it fired."""
+    api.control("POST", "faults", kind="code", path="ad/get", code=50002, message="slow", after=1, times=2)
+    codes = [ask(api).json()["code"] for _ in range(4)]
+    assert codes == [0, 50002, 50002, 0]
+    (fault,) = api.control("GET", "faults")
+    assert fault["fired"] == 2
+    api.control("DELETE", "faults")
+    assert api.control("GET", "faults") == []
+
+
+def test_chance_is_seeded(api: Api) -> None:
+    """A fault with a probability falls on the same requests each time."""
+    runs = []
+    for _ in range(2):
+        api.control("DELETE", "faults")
+        api.control("POST", "faults", kind="code", probability=0.5, times=None)
+        runs.append([ask(api).json()["code"] for _ in range(12)])
+    assert runs[0] == runs[1]
+    assert {0, 50000} == set(runs[0])
+
+
+def test_faults_that_break_the_answer(api: Api) -> None:
+    """Statuses, redirects, cut, truncated and foreign bodies arrive as asked for."""
+    api.control("POST", "faults", kind="http_status", status=502, html="<h1>Bad</h1>")
+    assert ((answer := ask(api)).status_code, answer.text) == (502, "<h1>Bad</h1>")
+    api.control("POST", "faults", kind="http_status", status=429)
+    assert ((answer := ask(api)).status_code, answer.json()["code"]) == (429, 50000)
+    api.control("POST", "faults", kind="redirect", status=302, location="http://elsewhere.example/")
+    assert ((answer := ask(api)).status_code, answer.headers["Location"]) == (302, "http://elsewhere.example/")
+    for kind in ("not_json", "truncated"):
+        api.control("POST", "faults", kind=kind)
+        with pytest.raises(ValueError, match=r"Expecting|Unterminated|Invalid"):
+            ask(api).json()
+    api.control("POST", "faults", kind="cut")
+    with pytest.raises(httpx.RemoteProtocolError):
+        ask(api)
+    api.control("POST", "faults", kind="hang", seconds=0.2)
+    started = time.monotonic()
+    assert ask(api).json()["code"] == 0
+    assert time.monotonic() - started >= 0.2
+
+
+def test_faults_that_spoil_the_data(api: Api) -> None:
+    """Pages repeat, drift and lose rows; fields appear and change their type."""
+    honest = [ask(api, page=page).json()["data"] for page in (1, 2)]
+    api.control("POST", "faults", kind="repeated_page")
+    assert honest[0]["list"] == ask(api, page=2).json()["data"]["list"]
+    api.control("POST", "faults", kind="drift", shift=1)
+    moved = ask(api, page=2).json()["data"]
+    assert honest[0]["list"][-1] == moved["list"][0]
+    assert honest[1]["page_info"]["total_number"] + 1 == moved["page_info"]["total_number"]
+    api.control("POST", "faults", kind="drift", shift=-1)
+    assert honest[1]["list"][1] == ask(api, page=2).json()["data"]["list"][0]
+    api.control("POST", "faults", kind="lost_row")
+    assert honest[0]["list"][1:] == ask(api).json()["data"]["list"]
+    api.control("POST", "faults", kind="new_field")
+    assert all("brand_new_field" in row for row in ask(api).json()["data"]["list"])
+    api.control("POST", "faults", kind="wrong_type")
+    assert isinstance(ask(api).json()["data"]["page_info"]["total_number"], str)
+    api.control("POST", "faults", kind="wrong_type", field="ad_name")
+    assert isinstance(ask(api).json()["data"]["list"][0]["ad_name"], dict)
+    assert honest[0] == ask(api).json()["data"]
+
+
+def test_faults_reach_reports(api: Api, accounts: list[str]) -> None:
+    """A fault may be kept to one path and one account."""
+    api.control("POST", "faults", kind="code", path=REPORT, advertiser_id=accounts[1], code=40067, times=None)
+    assert api.report(accounts[0], query_lifetime=True)["code"] == 0
+    assert api.report(accounts[1], query_lifetime=True)["code"] == 40067
+    assert api.get("ad/get", advertiser_id=accounts[1])["code"] == 0
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "nonsense"}, {"kind": "code", "colour": 1}, {}], ids=str)
+def test_bad_faults_are_refused(api: Api, wrong: dict[str, Any]) -> None:
+    """A fault that cannot be understood is a 400 with a sentence."""
+    answer = api.http.post("/sandbox/faults", json=wrong)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_latency(api: Api) -> None:
+    """Latency delays every API answer and no control route."""
+    api.control("POST", "latency", seconds=0.15)
+    started = time.monotonic()
+    ask(api)
+    assert time.monotonic() - started >= 0.15
+    started = time.monotonic()
+    api.control("POST", "latency", seconds=0)
+    assert time.monotonic() - started < 0.15
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    """A taken port is a named error, and exit code 1 on the command line."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SandboxError, match="in use"), RunningSandbox(port=port):
+            pass
+        command = [sys.executable, "-m", "tiktok_assets.sandbox", "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603  # our own module
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_command_line_serves() -> None:
+    """The command prints one line of JSON, answers there, and ends on a signal."""
+    command = [sys.executable, "-m", "tiktok_assets.sandbox", "--json", "--seed", "9", "--advertisers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own module
+        assert process.stdout
+        told = json.loads(process.stdout.readline())
+        info = httpx.get(f"{told['base_url']}/sandbox/info").json()
+        process.terminate()
+        process.wait(10)
+    assert (9, told["token"], 2) == (info["seed"], info["token"], len(info["advertisers"]))
+
+
+def test_two_sandboxes_stand_side_by_side() -> None:
+    """Sandboxes of one process share nothing, and stop when left."""
+    with RunningSandbox(WorldPlan(seed=1)) as one, RunningSandbox(WorldPlan(seed=2)) as two:
+        urls = {one.base_url, two.base_url}
+        seeds = [httpx.get(f"{running.base_url}/sandbox/info").json()["seed"] for running in (one, two)]
+    assert (len(urls), seeds) == (2, [1, 2])
+    for url in urls:
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/sandbox/info")

@@ -1,0 +1,97 @@
+"""Outsiders judge the sandbox: TikTok's own SDK, and the tutorial's walk with its v1.3 names."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import business_api_client
+import pytest
+from business_api_client.api.account_management_api import AccountManagementApi
+from business_api_client.api.ad_api import AdApi
+from business_api_client.api.adgroup_api import AdgroupApi
+from business_api_client.api.authentication_api import AuthenticationApi
+from business_api_client.api.campaign_creation_api import CampaignCreationApi
+from business_api_client.api.reporting_api import ReportingApi
+
+from tiktok_assets_tests.sandbox.conftest import REPORT, Api
+
+Client = Any
+OPERATIONS: dict[str, Callable[[Client, Api, str], Any]] = {
+    "accounts": lambda client, api, _: AuthenticationApi(client).oauth2_advertiser_get(
+        api.sandbox.app_id, api.sandbox.secret, api.sandbox.token
+    ),
+    "account": lambda client, api, account: AccountManagementApi(client).advertiser_info(
+        [account], api.sandbox.token
+    ),
+    "campaigns": lambda client, api, account: CampaignCreationApi(client).campaign_get(
+        account,
+        api.sandbox.token,
+        page_size=1000,
+        filtering=business_api_client.FilteringCampaignGet(objective_type="WEB_CONVERSIONS"),
+    ),
+    "ad groups": lambda client, api, account: AdgroupApi(client).adgroup_get(
+        account, api.sandbox.token, page=1, page_size=1000
+    ),
+    "ads": lambda client, api, account: AdApi(client).ad_get(
+        account, api.sandbox.token, fields=["ad_id", "ad_name"], page_size=1000
+    ),
+    "report": lambda client, api, account: ReportingApi(client).report_integrated_get(
+        "BASIC",
+        api.sandbox.token,
+        advertiser_id=account,
+        data_level="AUCTION_AD",
+        dimensions=["ad_id", "stat_time_day"],
+        metrics=["spend", "impressions"],
+        start_date="2026-11-01",
+        end_date="2026-11-09",
+        page_size=1000,
+        filtering=[{"field_name": "ad_status", "filter_type": "IN", "filter_value": '["STATUS_ALL"]'}],
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_official_sdk_reads_it(api: Api, accounts: list[str], operation: str) -> None:
+    """TikTok's own client reads each operation from the sandbox, unchanged but for the host."""
+    configuration = business_api_client.Configuration()
+    configuration.host = api.sandbox.base_url
+    client = business_api_client.ApiClient(configuration)
+    answer = OPERATIONS[operation](client, api, accounts[0])
+    assert answer["data"]["list"]
+
+
+def test_the_tutorial_walk(api: Api, accounts: list[str]) -> None:
+    """Campaigns, the ad groups of one, the ads of one, and the highest-spending ad of the campaign."""
+    account = accounts[0]
+    campaigns = api.get("campaign/get", advertiser_id=account, page_size=1000)["data"]["list"]
+    campaign = next(one for one in campaigns if one["campaign_name"].startswith("Testing"))
+    chosen = {"campaign_ids": [campaign["campaign_id"]]}
+    ad_groups = api.get("adgroup/get", advertiser_id=account, page_size=1000, filtering=chosen)["data"]["list"]
+    assert {campaign["campaign_id"]} == {one["campaign_id"] for one in ad_groups}
+    ads = []
+    for ad_group in ad_groups:
+        of_group = {"adgroup_ids": [ad_group["adgroup_id"]]}
+        ads += api.get("ad/get", advertiser_id=account, page_size=1000, filtering=of_group)["data"]["list"]
+    report = api.get(
+        REPORT,
+        advertiser_id=account,
+        report_type="BASIC",
+        query_lifetime=True,
+        data_level="AUCTION_AD",
+        dimensions=["ad_id"],
+        page_size=1000,
+        filtering=[
+            {
+                "field_name": "campaign_ids",
+                "filter_type": "IN",
+                "filter_value": json.dumps([int(campaign["campaign_id"])]),
+            }
+        ],
+    )["data"]["list"]
+    assert {one["ad_id"] for one in ads} == {row["dimensions"]["ad_id"] for row in report}
+    assert {"spend", "impressions"} == set(report[0]["metrics"])
+    highest = max(report, key=lambda row: Decimal(row["metrics"]["spend"]))
+    story = api.sandbox.world.story
+    assert story
+    assert story.new_leader_ad_id == highest["dimensions"]["ad_id"]
