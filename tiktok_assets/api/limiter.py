@@ -41,7 +41,9 @@ class SharedBudget:
             short = Rate(1, max(1, round(1000 * HEADROOM / per_second)))
         else:
             short = Rate(int(per_second / HEADROOM), 1000)
-        rates = [short, Rate(max(1, int(per_minute / HEADROOM)), 60_000)]
+        # Both of a tier's limits shrink by the headroom; rounding may not make the minute the denser one.
+        a_minute = min(int(per_minute / HEADROOM), 60_000 * short.limit // short.interval)
+        rates = [short, Rate(max(1, a_minute), 60_000)]
         self._pause_seconds = min(short.interval / 1000 / 4, 0.05)
         bucket = SQLiteBucket.init_from_file(rates, db_path=str(path), use_file_lock=True)
         self._limiter = Limiter(bucket)

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC
+from email.utils import format_datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -60,6 +62,8 @@ async def answer(state: State, request: Request) -> Response:
     if fault and fault.kind == "hang":
         await asyncio.sleep(fault.seconds)
     response, code = _instead(state, request, fault) or _ordinary(state, request, path, values, fault)
+    # Every HTTP server tells its clock (RFC 9110 section 6.6.1); the sandbox's clock is its world's.
+    response.headers["date"] = format_datetime(state.clock.now().astimezone(UTC), usegmt=True)
     state.requests.append(
         {
             "time": state.clock.now().isoformat(),
