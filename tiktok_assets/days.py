@@ -30,7 +30,7 @@ class Account:
         """
         try:
             return ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "America" is a folder
             raise ValueFormatError(
                 f"advertiser {self.advertiser_id} has the unknown time zone {self.timezone!r};"
                 " name one in TIKTOK_ACCOUNT_TIMEZONE"

@@ -7,6 +7,7 @@ from tiktok_assets.defs.automation import (
     advertiser_partitions_sensor,
     daily_refresh_schedule,
     derived_assets_sensor,
+    derived_job,
     refresh_jobs,
     refresh_sequence_sensor,
 )
@@ -15,8 +16,9 @@ from tiktok_assets.defs.history import backfill_history_job
 from tiktok_assets.defs.insights import top_spenders
 from tiktok_assets.defs.io_manager import IO_MANAGER, HiveParquetIOManager
 from tiktok_assets.defs.reports import report_asset
-from tiktok_assets.defs.resources import Session, session_resource
+from tiktok_assets.defs.resources import session_resource
 from tiktok_assets.defs.serving import warehouse_asset
+from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.hive_parquet import HiveStore
 from tiktok_assets.tables import schema_of
@@ -38,7 +40,7 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
             top_spenders,
             warehouse_asset(settings),
         ],
-        jobs=[*jobs.values(), backfill_history_job(settings)],
+        jobs=[*jobs.values(), derived_job(), backfill_history_job(settings)],
         schedules=[daily_refresh_schedule(settings)],
         sensors=[
             advertiser_partitions_sensor(settings),

@@ -3,8 +3,9 @@
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -21,6 +22,17 @@ TIER_LIMITS: dict[Tier, tuple[int, int]] = {
     "ultimate": (50, 3000),
 }
 """Requests a second and a minute an app may send (tiktok_api.md section 4.1)."""
+
+
+_CRON_FIELDS = (
+    ("minute", 0, 59, ""),
+    ("hour", 0, 23, ""),
+    ("day", 1, 31, ""),
+    ("month", 1, 12, "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"),
+    ("weekday", 0, 7, "sun|mon|tue|wed|thu|fri|sat"),
+)
+
+Ids = TypeVar("Ids", list[str], dict[str, str])
 
 
 class SettingsError(Exception):
@@ -40,23 +52,49 @@ def _mapped(value: object) -> object:
     return dict(pairs)
 
 
-def _digits(ids: list[str]) -> list[str]:
+def _digits(ids: Ids) -> Ids:
     for item in ids:
-        if not re.fullmatch(r"\d+", item):
+        if not re.fullmatch("[0-9]+", item):
             raise ValueError(f"{item!r} is not an id; an advertiser id is all digits")
     return ids
 
 
+def _zones(zones: dict[str, str]) -> dict[str, str]:
+    for zone in zones.values():
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{zone!r} is no time zone; give one such as Europe/Berlin") from None
+    return zones
+
+
+def _currencies(currencies: dict[str, str]) -> dict[str, str]:
+    for currency in currencies.values():
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValueError(f"{currency!r} is no currency; give its three letters, such as USD")
+    return currencies
+
+
 def _origin(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ValueError("it must be scheme and host, such as https://business-api.tiktok.com")
+    beside = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
+    # Reading the port is what checks it.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or beside or parts.port == 0:
+        raise ValueError("it must be scheme, host and port only, such as https://business-api.tiktok.com")
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _cron(text: str) -> str:
-    if len(text.split()) != 5:  # noqa: PLR2004 - minute hour day month weekday
+    fields = text.split()
+    if len(fields) != len(_CRON_FIELDS):
         raise ValueError("it must be five fields: minute, hour, day, month, weekday")
+    for field, (name, lowest, highest, words) in zip(fields, _CRON_FIELDS, strict=True):
+        value = rf"(\d{{1,2}}|{words})" if words else r"\d{1,2}"
+        for part in field.split(","):
+            fits = re.fullmatch(rf"(\*|{value}(-{value})?)(/[1-9]\d?)?", part, re.ASCII | re.IGNORECASE)
+            numbers = re.findall(r"\d+", part.partition("/")[0])
+            if not fits or any(not lowest <= int(number) <= highest for number in numbers):
+                raise ValueError(f"{part!r} is no {name}")
     return text
 
 
@@ -86,15 +124,14 @@ def _chosen_reports(wish: str) -> tuple[Report, ...]:
 
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
-Mapping = Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped)]
+Mapping = Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped), AfterValidator(_digits)]
 
 
 class Settings(BaseSettings):
     """Every setting with its default and meaning; the field's alias is the variable's name."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True
-    )
+    # Without `populate_by_name`: with it a stray DATA_DIR or METRICS of the environment would be a setting too.
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     access_token: SecretStr | None = Field(
         None,
@@ -110,12 +147,12 @@ class Settings(BaseSettings):
     advertiser_ids: Annotated[Names, AfterValidator(_digits)] = Field(
         [], alias="TIKTOK_ADVERTISER_IDS", description="comma-separated; empty means all that are granted"
     )
-    account_timezone: Mapping = Field(
+    account_timezone: Annotated[Mapping, AfterValidator(_zones)] = Field(
         {},
         alias="TIKTOK_ACCOUNT_TIMEZONE",
         description="`advertiser_id:zone`, for hosts without `advertiser/info`",
     )
-    account_currency: Mapping = Field(
+    account_currency: Annotated[Mapping, AfterValidator(_currencies)] = Field(
         {},
         alias="TIKTOK_ACCOUNT_CURRENCY",
         description="`advertiser_id:currency`, for hosts without `advertiser/info`",
@@ -144,7 +181,13 @@ class Settings(BaseSettings):
     api_tier: Tier = Field(
         "basic", alias="TIKTOK_API_TIER", description="the app's tier: requests a second and a minute"
     )
-    qps: float | None = Field(None, gt=0, alias="TIKTOK_QPS", description="overrides the tier's requests a second")
+    qps: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        alias="TIKTOK_QPS",
+        description="overrides the tier's requests a second",
+    )
     reports: Annotated[str, AfterValidator(_reports)] = Field(
         "",
         alias="TIKTOK_REPORTS",
@@ -199,7 +242,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - any field, ch
         SettingsError: one sentence naming the variable, what is wrong with it and how to mend it.
     """
     try:
-        return Settings(**overrides)
+        return Settings(**{Settings.model_fields[name].alias or name: value for name, value in overrides.items()})
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None  # the cause could show a secret
 

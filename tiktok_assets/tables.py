@@ -5,9 +5,11 @@ Money goes from its text (or its exact JSON number) to a decimal, never through 
 its kind is a `ValueFormatError`, which the reader turns into a broken contract: nothing of the answer is kept.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -39,7 +41,9 @@ POLARS_TYPES: dict[Kind, pl.DataType] = {
 Row = dict[str, Any]
 
 _ABSENT = ("-", "")
+_TOO_MUCH = Decimal(10**14)
 _FOUR_PLACES = Decimal("0.0001")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _JSON = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -84,19 +88,19 @@ def entity_frame(
 
 
 def _converted(column: Column, value: Any) -> Any:  # noqa: ANN401 - JSON in, a cell out
-    if value is None:
+    if value is None or (column.kind != "text" and value in _ABSENT):
         return None
     try:
         return _CONVERTERS[column.kind](value)
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except (TypeError, ValueError, ArithmeticError, OSError) as error:  # OSError: an instant out of range
         raise ValueFormatError(f"{column.api_name} is {value!r}, which is no {column.kind}") from error
 
 
-def _identifier(value: Any) -> str | None:  # noqa: ANN401
+def _identifier(value: Any) -> str:  # noqa: ANN401
     # Ids come as text, but a few fields still send bare integers (dossier 1.5); a float has lost digits.
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(type(value).__name__)
-    return str(value) or None
+    return str(value)
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401
@@ -105,28 +109,34 @@ def _plain(value: Any) -> str:  # noqa: ANN401
     return str(value)
 
 
-def _money(value: Any) -> Decimal | None:  # noqa: ANN401
-    if value in _ABSENT:
-        return None
+def _money(value: Any) -> Decimal:  # noqa: ANN401
     if isinstance(value, bool | float):
         raise TypeError(type(value).__name__)
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError("not a number")
     amount = Decimal(value)
-    if amount != amount.quantize(_FOUR_PLACES):
-        raise ValueError("more than four decimals")
-    return amount
+    kept = amount.quantize(_FOUR_PLACES)
+    if amount != kept or abs(kept) >= _TOO_MUCH:
+        raise ValueError("more digits than the column keeps")
+    return kept
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401
-    if value in _ABSENT:
-        return None
+def _number(value: Any) -> float:  # noqa: ANN401
     if isinstance(value, bool):
         raise TypeError("bool")
-    return float(value)
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError("not finite")
+    return number
 
 
-def _instant(value: Any) -> datetime | None:  # noqa: ANN401
-    if value in _ABSENT:
-        return None
+def _epoch(value: Any) -> datetime:  # noqa: ANN401
+    if isinstance(value, bool) or int(value) != Decimal(value):
+        raise ValueError("not a whole number of seconds")
+    return datetime.fromtimestamp(int(value), UTC)
+
+
+def _instant(value: Any) -> datetime:  # noqa: ANN401
     return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
 
 
@@ -144,11 +154,10 @@ _CONVERTERS: dict[Kind, Callable[[Any], Any]] = {
     "id": _identifier,
     "text": _plain,
     "money": _money,
-    "count": int,
     "rate": _number,
     "ratio": _number,
     "instant": _instant,
-    "epoch": lambda value: datetime.fromtimestamp(int(value), UTC),
+    "epoch": _epoch,
     "flag": _flag,
     "json": _json,
 }
@@ -202,13 +211,14 @@ def _texts(column: Column, rows: list[Row], part: str) -> list[str | None]:
     return [None if value is None else str(value) for value in values]
 
 
+# Every text that fits can be cast; `\d` would let in the digits of all scripts.
 _PATTERNS: dict[str, str] = {
-    "money": r"^-?\d{1,14}(\.\d{1,4}0*)?$",
-    "average money": r"^-?\d{1,14}(\.\d+)?$",  # a rounded quotient may be rounded again, to four places
-    "count": r"^-?\d+(\.0+)?$",  # an integral "12.0" is a count, "12.5" an error
-    "rate": r"^-?\d+(\.\d+)?$",
-    "ratio": r"^-?\d+(\.\d+)?$",
-    "day": r"^\d{4}-\d\d-\d\d( 00:00:00)?$",
+    "money": r"^-?[0-9]{1,14}(\.[0-9]{1,4}0*)?$",
+    "average money": r"^-?[0-9]{1,13}(\.[0-9]+)?$",  # a rounded quotient may be rounded again, to four places
+    "count": r"^-?[0-9]{1,18}(\.0+)?$",  # an integral "12.0" is a count, "12.5" an error
+    "rate": r"^-?[0-9]{1,18}(\.[0-9]+)?$",
+    "ratio": r"^-?[0-9]{1,18}(\.[0-9]+)?$",
+    "day": r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}( 00:00:00)?$",
 }
 
 
@@ -224,9 +234,11 @@ def _typed(text: pl.DataFrame, columns: list[Column], averages: set[str]) -> pl.
         for c in columns
         if c.kind in _PATTERNS
     }
-    misfits = text.select(
-        pl.col(name).filter(~pl.col(name).str.contains(pattern)).first() for name, pattern in patterns.items()
-    )
+    fits = {name: pl.col(name).str.contains(pattern) for name, pattern in patterns.items()}
+    for column in columns:
+        if column.kind == "day":  # no pattern knows that February has no 30th
+            fits[column.name] &= _day(column.name, strict=False).is_not_null()
+    misfits = text.select(pl.col(name).filter(~good).drop_nulls().first() for name, good in fits.items())
     for column in columns:
         if column.name in patterns and (value := misfits.get_column(column.name).first()) is not None:
             raise ValueFormatError(f"{column.api_name} is {value!r}, which is no {column.kind}")
@@ -238,8 +250,12 @@ def _cast(column: Column) -> pl.Expr:
     if column.kind == "count":
         return text.str.replace(r"\.0+$", "").cast(pl.Int64)
     if column.kind == "day":
-        return text.str.slice(0, 10).str.to_date("%Y-%m-%d")
+        return _day(column.name, strict=True)
     return text.cast(POLARS_TYPES[column.kind])
+
+
+def _day(name: str, *, strict: bool) -> pl.Expr:
+    return pl.col(name).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=strict)
 
 
 def report_frame(

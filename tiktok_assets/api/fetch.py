@@ -95,6 +95,15 @@ class Fetcher:
                 return Fetched([page.parsed for page in pages], rows, tally, time.monotonic() - began)
         raise ContractError(f"{complaint}, {ROUNDS} times in a row", endpoint=listing.endpoint.path)
 
+    def count(self, listing: Listing[Page]) -> int:
+        """How many rows a listing has, from a page of one.
+
+        Raises:
+            TikTokError: whatever the request raised.
+        """
+        one = {**listing.parameters, "page": "1", "page_size": "1"}
+        return _rows_and_total(listing.endpoint, self._client.get(listing.endpoint, one, Tally()))[1]
+
     def fetch_each(
         self, listings: Iterable[Listing[Page]]
     ) -> Iterator[tuple[Listing[Page], Fetched[Page] | TikTokError]]:

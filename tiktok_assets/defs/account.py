@@ -5,9 +5,9 @@ import dagster as dg
 from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
 from tiktok_assets.defs.partitions import ONE_RUN, keys_of_run
-from tiktok_assets.defs.resources import Session
 from tiktok_assets.defs.telling import definition_metadata, facts_of, record
 from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity
+from tiktok_assets.session import Session
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.tables import entity_columns
 

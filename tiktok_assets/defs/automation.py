@@ -11,8 +11,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.defs.account import ACCOUNT_ASSETS, add_advertisers
 from tiktok_assets.defs.chunks import Chunk
-from tiktok_assets.defs.resources import open_session
 from tiktok_assets.defs.stages import STAGES, Stage, chunks_of_stage
+from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings
 
 REFRESH_TAG = "tiktok_assets/refresh"
@@ -40,6 +40,9 @@ def stage_tables(settings: Settings) -> dict[Stage, list[str]]:
     return {stage: names for stage, names in tables.items() if names}
 
 
+DERIVED = "refresh_derived"
+DERIVED_TABLES = ("top_spenders", "warehouse")
+
 _MEANINGS: dict[Stage, str] = {
     "refresh_accounts": "Accounts, campaigns, ad groups and ads as they stand.",
     "refresh_daily": "The daily reports of a range of days.",
@@ -53,6 +56,13 @@ def refresh_jobs(settings: Settings) -> dict[Stage, UnresolvedAssetJobDefinition
         stage: dg.define_asset_job(stage, selection=list(tables), description=_MEANINGS[stage])
         for stage, tables in stage_tables(settings).items()
     }
+
+
+def derived_job() -> UnresolvedAssetJobDefinition:
+    """What the reports' tables give, for those who want it now; otherwise `derived_assets` does it."""
+    return dg.define_asset_job(
+        DERIVED, selection=list(DERIVED_TABLES), description="Top spenders and warehouse, from what is stored."
+    )
 
 
 def requests_of(stage: Stage, refresh: str, chunks: list[Chunk]) -> Iterator[dg.RunRequest]:

@@ -6,12 +6,12 @@ import dagster as dg
 
 from tiktok_assets.defs.partitions import key_of, tags_of
 from tiktok_assets.defs.reports import read_partitions
-from tiktok_assets.defs.resources import Session
 from tiktok_assets.defs.stages import advertisers_to_refresh
 from tiktok_assets.defs.telling import facts_of, failure_of
 from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.refresh.needed import missing_days
 from tiktok_assets.refresh.outcome import Failed
+from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.hive_parquet import Partition

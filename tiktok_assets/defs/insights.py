@@ -26,6 +26,10 @@ AFTER_ITS_SOURCES = (
     partitions_def=ADVERTISERS,
     backfill_policy=ONE_RUN,
     automation_condition=AFTER_ITS_SOURCES,
+    ins={
+        table: dg.AssetIn(input_manager_key=IO_MANAGER)
+        for table in ("ad_report_lifetime", "campaign_report_lifetime")
+    },
     io_manager_key=IO_MANAGER,
 )
 def top_spenders(ad_report_lifetime: pl.LazyFrame, campaign_report_lifetime: pl.LazyFrame) -> pl.DataFrame:

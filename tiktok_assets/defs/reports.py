@@ -7,11 +7,11 @@ import dagster as dg
 
 from tiktok_assets.defs.account import KINDS
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN, advertiser_days, keys_of_run
-from tiktok_assets.defs.resources import Session
 from tiktok_assets.defs.telling import definition_metadata, record
 from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.refresh.writing import refresh_report
+from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.reports import Report, report_columns
 from tiktok_assets.storage.hive_parquet import Partition

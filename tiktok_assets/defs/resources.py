@@ -1,83 +1,11 @@
-"""The one resource: an open connection to the API and the store, built from the settings."""
+"""The one resource: a session, built from the settings."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
-from functools import cached_property
 
 import dagster as dg
 
-from tiktok_assets.api.client import Client, Policy, Tally
-from tiktok_assets.api.fetch import Fetcher
-from tiktok_assets.api.limiter import SharedBudget
-from tiktok_assets.refresh.accounts import advertisers_to_read
-from tiktok_assets.refresh.reading import Reader
+from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.hive_parquet import HiveStore
-
-BUDGET_FILE = "request_budget.sqlite"
-
-
-class Session:
-    """A connection and a store for as long as one run, or one `sync`, takes. Opens on first use."""
-
-    def __init__(self, settings: Settings, *, policy: Policy | None = None) -> None:
-        self.settings = settings
-        self.store = HiveStore(settings.data_dir)
-        self._policy = policy
-
-    @property
-    def total(self) -> Tally:
-        """What everything asked so far cost."""
-        return self._client.total
-
-    @cached_property
-    def _client(self) -> Client:
-        settings = self.settings
-        return Client(
-            settings.base_url,
-            settings.access_token.get_secret_value() if settings.access_token else None,
-            version=settings.api_version,
-            budget=SharedBudget(
-                settings.state_dir / BUDGET_FILE, settings.requests_per_second, settings.requests_per_minute
-            ),
-            policy=self._policy,
-        )
-
-    @cached_property
-    def reader(self) -> Reader:
-        """What reads; its clock is the host's."""
-        return Reader(Fetcher(self._client), self._client.now, self.settings.chosen_metrics)
-
-    @cached_property
-    def advertiser_ids(self) -> list[str]:
-        """The accounts to read; asked of the API at most once a session, and not if the settings name them.
-
-        Raises:
-            TikTokError: if they must be listed and cannot be.
-        """
-        return advertisers_to_read(self.reader, self.settings)
-
-    def now(self) -> datetime:
-        """The aware instant by the host's clock."""
-        return self.reader.now()
-
-    def close(self) -> None:
-        """Close connections and threads, if any were opened."""
-        if "reader" in self.__dict__:
-            self.reader.fetcher.close()
-        if "_client" in self.__dict__:
-            self._client.close()
-
-
-@contextmanager
-def open_session(settings: Settings) -> Iterator[Session]:
-    """A session that is closed afterwards."""
-    session = Session(settings)
-    try:
-        yield session
-    finally:
-        session.close()
 
 
 def session_resource(settings: Settings, shared: Session | None = None) -> dg.ResourceDefinition:

@@ -4,7 +4,7 @@ import dagster as dg
 
 from tiktok_assets.defs.catalogue import stored_tables
 from tiktok_assets.defs.insights import AFTER_ITS_SOURCES
-from tiktok_assets.defs.resources import Session
+from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
 GROUP = "serving"

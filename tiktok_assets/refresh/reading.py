@@ -1,5 +1,6 @@
 """From rows of `spec` to questions to the API, and from its answers to frames."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -195,13 +196,16 @@ def report_questions(report: Report, account: Account, days: Iterable[date]) -> 
 
 
 def read_reports(
-    reader: Reader, questions: Iterable[ReportQuestion]
+    reader: Reader,
+    questions: Iterable[ReportQuestion],
+    *,
+    filters: Mapping[str, list[str]] | None = None,
 ) -> Iterator[tuple[ReportQuestion, ReportAnswer | TikTokError]]:
     """Each question with its rows or its error; a window that is too large comes as its two halves instead."""
     waiting = list(questions)
     while waiting:
         halves: list[ReportQuestion] = []
-        listings = [_report_listing(reader, question) for question in waiting]
+        listings = [_report_listing(reader, question, filters or {}) for question in waiting]
         for question, (_, fetched) in zip(waiting, reader.fetcher.fetch_each(listings), strict=True):
             if isinstance(fetched, TooLargeError) and question.window and (two := question.window.halves()):
                 halves += [ReportQuestion(question.report, question.account, half) for half in two]
@@ -223,7 +227,9 @@ def _answer(
     return ReportAnswer(frame, fetched_at, Story.of(fetched.tally, fetched.seconds, question.window))
 
 
-def _report_listing(reader: Reader, question: ReportQuestion) -> Listing[ReportPage]:
+def _report_listing(
+    reader: Reader, question: ReportQuestion, filters: Mapping[str, list[str]]
+) -> Listing[ReportPage]:
     report, level = question.report, question.report.level
     by_day = ["stat_time_day"] if report.cadence == "daily" else []
     dimensions = [level.dimension, *by_day]
@@ -243,10 +249,13 @@ def _report_listing(reader: Reader, question: ReportQuestion) -> Listing[ReportP
         parameters["end_date"] = question.window.last.isoformat()
     else:
         parameters["query_lifetime"] = "true"
-    if level.status_field:
-        # Without it the deleted are left out, and their spend with them (dossier 6.4).
+    # Without the status filter the deleted are left out, and their spend with them (dossier 6.4).
+    status = {level.status_field: ["STATUS_ALL"]} if level.status_field else {}
+    if wanted := {**status, **filters}:
         parameters["filtering"] = [
-            {"field_name": level.status_field, "filter_type": "IN", "filter_value": '["STATUS_ALL"]'}
+            # A filter's value is always text, a list among them: JSON inside JSON.
+            {"field_name": name, "filter_type": "IN", "filter_value": json.dumps(values)}
+            for name, values in wanted.items()
         ]
 
     def parse(rows: list[dict[str, Any]], tally: Tally) -> ReportPage:
@@ -258,3 +267,14 @@ def _report_listing(reader: Reader, question: ReportQuestion) -> Listing[ReportP
         identify=lambda row: tuple(row["dimensions"][dimension] for dimension in dimensions),
         parse=parse,
     )
+
+
+def count_entities(reader: Reader, entity: Entity, advertiser_id: str) -> int:
+    """How many objects an entity has, deleted ones included, by the API's own total."""
+    return reader.fetcher.count(_entity_listing(reader, entity, advertiser_id, {}))
+
+
+def count_report(reader: Reader, report: Report, account: Account, day: date | None) -> int:
+    """How many rows a report has on one day, or over the whole life, by the API's own total."""
+    window = Window(day, day) if day else None
+    return reader.fetcher.count(_report_listing(reader, ReportQuestion(report, account, window), {}))

@@ -4,6 +4,7 @@ import io
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -126,8 +127,9 @@ class HiveStore:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
         for left in os.scandir(folder):
-            if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-                Path(left.path).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another writer has put its file in place meanwhile
+                if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                    Path(left.path).unlink()
         return folder
 
     def check_writable(self) -> None:

@@ -1,0 +1,226 @@
+"""`tiktok-assets`: the commands. Each loads only what it needs, so that the small ones start at once."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tiktok_assets.commands.getting import get
+from tiktok_assets.commands.options import (
+    Advertisers,
+    Campaign,
+    Csv,
+    From,
+    Json,
+    Select,
+    To,
+    print_frame,
+    settings_now,
+)
+from tiktok_assets.commands.problems import Problem
+
+if TYPE_CHECKING:
+    from tiktok_assets.settings import Settings
+
+app = typer.Typer(
+    help="TikTok Ads reporting on Dagster.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def tell(line: str) -> None:
+    """One line of progress, beside the data and never in it."""
+    typer.echo(line, err=True)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="No webserver: tell the story, print it, end.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the Dagster webserver.")] = 3000,
+    as_json: Json = False,
+) -> None:
+    """Start a sandbox with an agency's accounts, and Dagster on it; needs no TikTok account."""
+    from tiktok_assets.commands import demo as demo_command  # noqa: PLC0415 - loads Dagster
+    from tiktok_assets.commands.leaders import SHOWN, overtaking_in_words, ranked  # noqa: PLC0415
+    from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
+
+    def _show(told: demo_command.Told) -> None:
+        rows = ranked(told.leaders, campaign=None, by="spend").to_dicts()
+        words = [overtaking_in_words(change) for change in told.changes]
+        if as_json:
+            print_json({"top_spenders": rows, "overtook": words})
+            return
+        print_rows(rows, SHOWN, title="The top-spending ad of each campaign, by lifetime spend")
+        for sentence in words or ["No ad overtook."]:
+            typer.echo(sentence)
+
+    if once:
+        _show(demo_command.run_once(tell))
+        return
+    try:
+        demo_command.run_served(port, tell, _show)
+    except KeyboardInterrupt:
+        tell("Stopped; nothing is left running.")
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option(help="Port of the webserver.")] = 3000) -> None:
+    """Start Dagster's webserver and daemon on the one instance."""
+    import os  # noqa: PLC0415 - only to become another program
+
+    from tiktok_assets.instance import prepare_instance  # noqa: PLC0415
+
+    home = prepare_instance(settings_now())
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
+    os.execv(sys.executable, [*command, "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606 - our interpreter
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8080,
+    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 7,
+    advertisers: Annotated[int, typer.Option(help="Ad accounts in the world.")] = 5,
+    ads: Annotated[int | None, typer.Option(help="Ads of each account.")] = None,
+    qps: Annotated[int, typer.Option(help="Requests a second before 40100; 0 lifts every limit.")] = 10,
+    now: Annotated[str | None, typer.Option(help="The world's clock, such as 2026-11-06T18:00:00Z.")] = None,
+) -> None:
+    """Start the imitation of the API alone; prints its address and a token."""
+    from tiktok_assets.commands.sandboxed import serve_sandbox  # noqa: PLC0415
+
+    serve_sandbox(port=port, seed=seed, advertisers=advertisers, ads=ads, qps=qps, now=now, announce=typer.echo)
+
+
+app.add_typer(get, name="get")
+
+
+@app.command()
+def top(
+    advertisers: Advertisers = None,
+    campaign: Campaign = None,
+    by: Annotated[str, typer.Option(help="The number to rank by.")] = "spend",
+    live: Annotated[bool, typer.Option("--live", help="Ask the API instead of the store.")] = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """The top-spending ad of each campaign, ranked."""
+    from tiktok_assets.commands.asked import asked_advertisers  # noqa: PLC0415
+    from tiktok_assets.commands.leaders import live_leaders, ranked, stored_leaders  # noqa: PLC0415
+    from tiktok_assets.session import open_session  # noqa: PLC0415
+
+    with open_session(settings_now()) as session:
+        if live:
+            leaders = live_leaders(session, asked_advertisers(advertisers or [], session.advertiser_ids))
+        else:
+            leaders = stored_leaders(session, advertisers)
+        print_frame(ranked(leaders, campaign=campaign, by=by), "top", as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def plan(
+    advertisers: Advertisers = None,
+    first: From = None,
+    last: To = None,
+    select: Select = None,
+    as_json: Json = False,
+) -> None:
+    """What a refresh takes: requests, minutes at this tier, rows; costs a few one-row requests."""
+    _plan(settings_now(), advertisers, first, last, select, as_json=as_json)
+
+
+@app.command()
+def sync(
+    advertisers: Advertisers = None,
+    first: From = None,
+    last: To = None,
+    select: Select = None,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Say what it would take, and do nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Refresh everything in one process: hierarchy, daily and lifetime reports, top spenders, warehouse."""
+    settings = settings_now()
+    if plan_only:
+        _plan(settings, advertisers, first, last, select, as_json=as_json)
+        return
+    from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
+    from tiktok_assets.commands.sync import Asked  # noqa: PLC0415 - loads Dagster
+    from tiktok_assets.commands.sync import sync as run_sync  # noqa: PLC0415
+    from tiktok_assets.instance import prepare_instance  # noqa: PLC0415
+    from tiktok_assets.session import open_session  # noqa: PLC0415
+
+    prepare_instance(settings)
+    with open_session(settings) as session:
+        synced = run_sync(settings, session, Asked(advertisers or (), first, last, select), tell)
+    if as_json:
+        print_json(
+            {name: getattr(synced, name) for name in ("rows", "partitions", "runs", "requests", "retries")}
+            | {"megabytes": synced.megabytes, "seconds": synced.seconds, "failures": synced.failures}
+        )
+    else:
+        rows = [
+            {"table": table, "partitions": count, "rows": synced.rows[table]}
+            for table, count in synced.partitions.items()
+        ]
+        print_rows(rows, ("table", "partitions", "rows"))
+        typer.echo(
+            f"{synced.requests} requests, {synced.retries} retries, {synced.megabytes} MB,"
+            f" {synced.runs} runs, {synced.seconds} s"
+        )
+    if synced.failures:
+        raise Problem("part of the refresh failed; the rest is stored. " + " ".join(synced.failures))
+
+
+def _plan(
+    settings: "Settings",
+    advertisers: list[str] | None,
+    first: str | None,
+    last: str | None,
+    select: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window  # noqa: PLC0415
+    from tiktok_assets.commands.planning import default_window, planned  # noqa: PLC0415
+    from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
+    from tiktok_assets.session import open_session  # noqa: PLC0415
+    from tiktok_assets.spec.entities import ENTITIES  # noqa: PLC0415
+
+    with open_session(settings) as session:
+        names = [entity.table for entity in ENTITIES] + [report.table for report in settings.chosen_reports]
+        tables = asked_tables(select, names)
+        owners = asked_advertisers(advertisers or [], session.advertiser_ids)
+        window = asked_window(first, last, start=settings.start_date, now=session.now())
+        result = planned(session, owners, window or default_window(session, session.now().date()), tables)
+    rows = [{"table": line.what, "requests": line.requests, "rows": line.rows} for line in result.lines]
+    if as_json:
+        print_json({"lines": rows, "requests": result.requests, "rows": result.rows, "minutes": result.minutes})
+        return
+    print_rows(rows, ("table", "requests", "rows"))
+    typer.echo(
+        f"{result.requests} requests for {result.rows:,} rows: {result.minutes} minutes at"
+        f" {settings.requests_per_second:g} requests a second; finding out took {result.probes} requests."
+    )
+
+
+def main() -> None:
+    """Run a command; what a person can mend is one sentence on standard error, and no traceback."""
+    from tiktok_assets.api.errors import TikTokError, mend_of  # noqa: PLC0415
+    from tiktok_assets.settings import SettingsError  # noqa: PLC0415
+    from tiktok_assets.storage.hive_parquet import StoreError  # noqa: PLC0415
+
+    try:
+        app()
+    except Problem as problem:
+        _end(str(problem), problem.exit_code)
+    except SettingsError as error:
+        _end(str(error), 2)
+    except TikTokError as error:
+        _end(f"{error} {mend_of(error)}", 1)
+    except StoreError as error:
+        _end(str(error), 1)
+
+
+def _end(sentence: str, exit_code: int) -> None:
+    typer.echo(f"Error: {sentence}", err=True)
+    sys.exit(exit_code)

@@ -1,0 +1,76 @@
+"""What the options of a command ask for, checked against the settings before anything is sent."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from tiktok_assets.api.plan import Window
+from tiktok_assets.commands.problems import WrongUsage
+
+LATEST_ZONE = timedelta(hours=14)
+"""The zone furthest ahead: its day is the latest that has begun anywhere."""
+
+
+def asked_day(text: str, option: str) -> date:
+    """A day as YYYY-MM-DD.
+
+    Raises:
+        WrongUsage: if it is not one.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WrongUsage(f"{option} {text!r} is no day; write it as YYYY-MM-DD.") from None
+
+
+def asked_window(first: str | None, last: str | None, *, start: date, now: datetime) -> Window | None:
+    """The days of --from and --to; None when neither is given.
+
+    Raises:
+        WrongUsage: if a day lies in the future, before the start date, or the end before the beginning.
+    """
+    if not first and not last:
+        return None
+    if not first:
+        raise WrongUsage("--to needs --from: say which day to begin with.")
+    begin = asked_day(first, "--from")
+    newest = (now.astimezone(UTC) + LATEST_ZONE).date()
+    end = asked_day(last, "--to") if last else max(begin, newest - timedelta(1))
+    for day, option in ((begin, "--from"), (end, "--to")):
+        if day > newest:
+            raise WrongUsage(f"{option} {day} lies in the future; the latest day that has begun is {newest}.")
+    if end < begin:
+        raise WrongUsage(f"--to {end} lies before --from {begin}; swap them.")
+    if begin < start:
+        raise WrongUsage(
+            f"--from {begin} lies before TIKTOK_START_DATE, {start}; set that to {begin} or an earlier day."
+        )
+    return Window(begin, end)
+
+
+def asked_advertisers(asked: Sequence[str], granted: Iterable[str]) -> list[str]:
+    """The advertisers of --advertiser; all of them when none is given.
+
+    Raises:
+        WrongUsage: naming the first that is not granted.
+    """
+    known = list(granted)
+    for advertiser_id in asked:
+        if advertiser_id not in known:
+            raise WrongUsage(
+                f"advertiser {advertiser_id} is not granted to the app;"
+                f" the accounts are: {', '.join(known) or 'none'}."
+            )
+    return [advertiser_id for advertiser_id in known if not asked or advertiser_id in asked]
+
+
+def asked_tables(select: str | None, tables: Sequence[str]) -> list[str]:
+    """The tables of --select, in the order of the refresh; all of them when none is given.
+
+    Raises:
+        WrongUsage: naming the first that does not exist.
+    """
+    names = [name.strip() for name in (select or "").split(",") if name.strip()]
+    for name in names:
+        if name not in tables:
+            raise WrongUsage(f"there is no asset {name!r}; the assets are: {', '.join(tables)}.")
+    return [table for table in tables if not names or table in names]

@@ -1,0 +1,225 @@
+"""`demo`: sandbox, webserver and daemon in a folder of their own, and one ad that overtakes."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+import httpx
+import polars as pl
+
+from tiktok_assets.commands.leaders import stored_leaders
+from tiktok_assets.commands.problems import Problem
+from tiktok_assets.commands.sync import Asked, Synced, sync
+from tiktok_assets.instance import prepare_instance
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets.scaling.ranking import Overtaking, overtakings
+from tiktok_assets.session import open_session
+from tiktok_assets.settings import load_settings
+
+HISTORY_DAYS = 90
+STARTS_WITHIN_SECONDS = 120
+STOPS_WITHIN_SECONDS = 30
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the demo shows: the leaders as they now stand, and who overtook."""
+
+    leaders: pl.DataFrame
+    changes: list[Overtaking]
+
+
+def run_once(tell: Tell) -> Told:
+    """The whole story without a webserver: baseline at T1, clock to T2, refresh, what changed.
+
+    Raises:
+        Problem: if a refresh fails in part.
+    """
+    with _own_folder() as folder, _sandbox() as sandbox, _own_environment(folder, sandbox, 0):
+        return _story(sandbox, tell)
+
+
+def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
+    """The same with webserver and daemon, until Ctrl-C or SIGTERM; leaves no process and no folder.
+
+    Args:
+        port: of the webserver.
+        tell: takes one line of progress at a time.
+        show: takes what happened, once it has.
+
+    Raises:
+        Problem: if the port is taken or a server does not start.
+    """
+    _require_free(port)
+    with _own_folder() as folder, _sandbox() as sandbox, _own_environment(folder, sandbox, port):
+        home = prepare_instance(load_settings())
+        with _stoppable(), _dagster(folder, home, port) as process:
+            tell(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
+            show(_story(sandbox, tell))
+            _await_answer(process, port, folder)
+            tell(f"Open http://127.0.0.1:{port} and look at the asset graph. Ctrl-C stops everything.")
+            process.wait()
+            raise Problem(f"Dagster stopped by itself.\n{_tail(folder)}")
+
+
+def _story(sandbox: RunningSandbox, tell: Tell) -> Told:
+    """Refresh at T1, move the world's clock to T2, refresh again."""
+    story = sandbox.world.story
+    if story is None:
+        raise Problem("this world has no story.")
+    tell(f"It is {story.t1:%Y-%m-%d %H:%M} UTC in the sandbox: the first refresh is the baseline.")
+    before = _refresh(tell)
+    sandbox.clock.set(story.t2)
+    tell(f"It is {story.t2:%Y-%m-%d %H:%M} UTC in the sandbox: three days later.")
+    now = _refresh(tell)
+    return Told(now, overtakings(before, now))
+
+
+def _refresh(tell: Tell) -> pl.DataFrame:
+    settings = load_settings()
+    _require_loopback(settings.base_url)
+    prepare_instance(settings)
+    with open_session(settings) as session:
+        synced: Synced = sync(settings, session, Asked(), tell)
+        if synced.failures:
+            raise Problem("the refresh failed: " + "; ".join(synced.failures))
+        tell(
+            f"{sum(synced.rows.values()):,} rows with {synced.requests} requests in {synced.seconds:.1f} s,"
+            f" {synced.retries} retries"
+        )
+        return stored_leaders(session)
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="tiktok-assets-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sandbox() -> RunningSandbox:
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    plan = WorldPlan(anchor=now)
+    return RunningSandbox(plan, now=now - timedelta(days=3), clock_runs=True)
+
+
+@contextmanager
+def _own_environment(folder: Path, sandbox: RunningSandbox, port: int) -> Iterator[None]:
+    """Nothing of the user's settings or instance, and no `.env`: Dagster would let it win over the environment."""
+    before, here = dict(os.environ), Path.cwd()
+    try:
+        os.chdir(folder)
+        for name in list(os.environ):
+            if name.startswith(("TIKTOK_", "DAGSTER_")):
+                del os.environ[name]
+        os.environ.update(_variables(sandbox, port))
+        yield
+    finally:
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _variables(sandbox: RunningSandbox, port: int) -> Mapping[str, str]:
+    start = datetime.now(UTC).date() - timedelta(days=HISTORY_DAYS)
+    return {
+        "TIKTOK_BASE_URL": sandbox.base_url,
+        "TIKTOK_ACCESS_TOKEN": sandbox.token,
+        "TIKTOK_APP_ID": sandbox.app_id,
+        "TIKTOK_APP_SECRET": sandbox.secret,
+        "TIKTOK_START_DATE": start.isoformat(),
+        "TIKTOK_SCALING_MODE": "propose",
+        "DAGSTER_UI_URL": f"http://127.0.0.1:{port}",
+    }
+
+
+def _require_loopback(base_url: str) -> None:
+    host = urlsplit(base_url).hostname or ""
+    if host != "localhost" and not (host.replace(".", "").isdigit() and ip_address(host).is_loopback):
+        raise Problem(f"the demo speaks to its own sandbox only, not to {host}; unset TIKTOK_BASE_URL.")
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Problem(f"port {port} is in use; choose another with --port.") from error
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does, so that nothing is left running."""
+
+    def _stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
+def _dagster(folder: Path, home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """Webserver, daemon and code server as one group of processes, ended together."""
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
+    with (folder / "dagster.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [*command, "-h", "127.0.0.1", "-p", str(port)],
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we end the group
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOPS_WITHIN_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _await_answer(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Problem(f"Dagster did not start.\n{_tail(folder)}")
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/server_info", timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    raise Problem(f"Dagster does not answer on port {port}.\n{_tail(folder)}")
+
+
+def _tail(folder: Path) -> str:
+    log = folder / "dagster.log"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""

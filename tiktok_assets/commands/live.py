@@ -1,0 +1,140 @@
+"""`get`: the tutorial's walk through an account, live and without Dagster."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.api.plan import Window
+from tiktok_assets.commands.asked import asked_window
+from tiktok_assets.commands.problems import WrongUsage
+from tiktok_assets.refresh.accounts import known_accounts
+from tiktok_assets.refresh.reading import read_accounts, read_entities, read_reports, report_questions
+from tiktok_assets.session import Session
+from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.reports import REPORTS, Cadence, Report
+
+DEFAULT_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Which part of the account: empty means all of it."""
+
+    campaign: str | None = None
+    ad_group: str | None = None
+
+    @property
+    def filters(self) -> Mapping[str, list[str]]:
+        """By the API's filter names."""
+        named = {"campaign_ids": self.campaign, "adgroup_ids": self.ad_group}
+        return {name: [value] for name, value in named.items() if value}
+
+
+def one_advertiser(session: Session, asked: str | None) -> str:
+    """The account asked for, or the only one there is.
+
+    Raises:
+        WrongUsage: if there are several and none was named.
+    """
+    if asked:
+        return asked
+    ids = session.advertiser_ids
+    if len(ids) == 1:
+        return ids[0]
+    raise WrongUsage(f"there are {len(ids)} advertisers; name one with --advertiser: {', '.join(ids)}.")
+
+
+def get_advertisers(session: Session) -> pl.DataFrame:
+    """The accounts that may be read."""
+    return read_accounts(session.reader, session.advertiser_ids).frame
+
+
+def get_entities(session: Session, table: str, advertiser_id: str, narrowed: Narrowed) -> pl.DataFrame:
+    """The campaigns, ad groups or ads of an account, deleted ones included.
+
+    Raises:
+        TikTokError: if they cannot be read.
+    """
+    entity = next(entity for entity in LISTED_ENTITIES if entity.table == table)
+    for _, read in read_entities(session.reader, entity, [advertiser_id], filters=narrowed.filters):
+        if isinstance(read, TikTokError):
+            raise read
+        return read[0]
+    raise AssertionError("one account gives one answer")  # pragma: no cover
+
+
+def get_report(
+    session: Session, level: str, advertiser_id: str, narrowed: Narrowed, window: Window | None
+) -> pl.DataFrame:
+    """A report of an account; lifetime without a window. Most spend first.
+
+    Raises:
+        TikTokError: if it cannot be read.
+    """
+    report = report_of(level, "daily" if window else "lifetime")
+    accounts, refused = known_accounts(session.reader, session.store, session.settings, [advertiser_id])
+    if refused:
+        raise refused[advertiser_id]
+    questions = report_questions(report, accounts[0], window.days if window else ())
+    frames = []
+    for _, answer in read_reports(session.reader, questions, filters=narrowed.filters):
+        if isinstance(answer, TikTokError):
+            raise answer
+        frames.append(answer.frame)
+    rows = pl.concat(frames)
+    order = ["date", "spend"] if window else ["spend"]
+    return rows.sort(order, descending=[name == "spend" for name in order])
+
+
+def report_of(level: str, cadence: Cadence) -> Report:
+    """The row of `spec.reports` for a level and a cadence.
+
+    Raises:
+        WrongUsage: if there is no such level.
+    """
+    for report in REPORTS:
+        if report.level.name == level.replace("-", "_") and report.cadence == cadence:
+            return report
+    levels = dict.fromkeys(report.level.name for report in REPORTS)
+    raise WrongUsage(f"there is no level {level!r}; the levels are: {', '.join(levels)}.")
+
+
+def report_window(
+    first: str | None, last: str | None, *, lifetime: bool, now: datetime | None = None
+) -> Window | None:
+    """The days of `get report`: none for a lifetime, else those asked for, else the last seven.
+
+    Raises:
+        WrongUsage: if both a lifetime and days are asked for, or the days make no sense.
+    """
+    instant = now or datetime.now(UTC)
+    if lifetime and (first or last):
+        raise WrongUsage("--lifetime has no days; leave out --from and --to.")
+    if lifetime:
+        return None
+    yesterday = instant.date() - timedelta(1)
+    return asked_window(first, last, start=date.min, now=instant) or Window(
+        yesterday - timedelta(DEFAULT_DAYS - 1), yesterday
+    )
+
+
+IDENTIFYING: Mapping[str, Sequence[str]] = {
+    "advertisers": ("advertiser_id", "name", "currency", "display_timezone", "country", "status", "balance"),
+    "campaigns": ("campaign_id", "campaign_name", "objective_type", "operation_status", "budget"),
+    "ad_groups": (
+        "ad_group_id", "ad_group_name", "campaign_name", "operation_status", "secondary_status", "budget",
+        "bid_price", "optimization_goal",
+    ),
+    "ads": (
+        "ad_id", "ad_name", "ad_group_name", "operation_status", "secondary_status", "ad_format", "call_to_action",
+        "landing_page_url",
+    ),
+    "report": (
+        "date", "advertiser_id", "campaign_id", "ad_group_id", "ad_id", "ad_name", "campaign_name",
+        "spend", "currency", "impressions", "clicks", "ctr", "conversion", "cost_per_conversion",
+    ),
+}  # fmt: skip
+"""The columns a person sees of each; `--json` and `--csv` have all."""

@@ -1,0 +1,51 @@
+"""The options several commands share, and how their rows are printed."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tiktok_assets.commands.problems import WrongUsage
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tiktok_assets.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON; amounts are text, so that they stay exact.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Advertiser = Annotated[str | None, typer.Option(help="The ad account; needed where there are several.")]
+Advertisers = Annotated[list[str] | None, typer.Option("--advertiser", help="Only this account; repeatable.")]
+From = Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")]
+To = Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; yesterday if left out.")]
+Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
+AdGroup = Annotated[str | None, typer.Option(help="Only this ad group.")]
+Select = Annotated[str | None, typer.Option(help="Comma-separated assets; all if left out.")]
+
+
+def settings_now() -> "Settings":
+    """The settings of this process; `--help` needs none."""
+    from tiktok_assets.settings import load_settings  # noqa: PLC0415
+
+    return load_settings()
+
+
+def print_frame(rows: "pl.DataFrame", what: str, *, as_json: bool, as_csv: bool) -> None:
+    """Rows as a table for a person, or all columns as JSON or CSV.
+
+    Raises:
+        WrongUsage: if both are asked for.
+    """
+    from tiktok_assets.commands.leaders import SHOWN  # noqa: PLC0415
+    from tiktok_assets.commands.live import IDENTIFYING  # noqa: PLC0415
+    from tiktok_assets.commands.show import print_csv, print_json, print_rows  # noqa: PLC0415
+
+    if as_json and as_csv:
+        raise WrongUsage("--json and --csv exclude each other.")
+    dicts = rows.to_dicts()
+    if as_json:
+        print_json(dicts)
+    elif as_csv:
+        print_csv(dicts, rows.columns)
+    else:
+        shown = SHOWN if what == "top" else IDENTIFYING[what]
+        print_rows(dicts, [column for column in shown if column in rows.columns])

@@ -1,0 +1,74 @@
+"""`plan`: how many requests, minutes and rows a refresh takes, asked of the API with one-row pages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from tiktok_assets.api.plan import PlanLine, Window, Workload, plan
+from tiktok_assets.refresh.accounts import known_accounts
+from tiktok_assets.refresh.reading import count_entities, count_report
+from tiktok_assets.session import Session
+from tiktok_assets.spec.entities import LISTED_ENTITIES
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan: its lines, their sum, and how long the requests take at the app's tier.
+
+    `probes` are the requests this plan itself cost.
+    """
+
+    lines: Sequence[PlanLine]
+    requests: int
+    rows: int
+    minutes: float
+    probes: int
+
+
+def planned(session: Session, advertisers: Sequence[str], window: Window, tables: Sequence[str]) -> Planned:
+    """What refreshing these tables of these accounts over these days takes.
+
+    The sizes are the API's own totals: of each list, and of each report on the last day of the window, taken for
+    every day of it.
+
+    Raises:
+        TikTokError: if an account cannot be asked.
+    """
+    before = session.total.requests
+    accounts, refused = known_accounts(session.reader, session.store, session.settings, advertisers)
+    for error in refused.values():
+        raise error
+    workloads: Mapping[str, Workload] = {
+        account.advertiser_id: Workload(
+            {
+                entity.table: count_entities(session.reader, entity, account.advertiser_id)
+                for entity in LISTED_ENTITIES
+                if entity.table in tables
+            },
+            {
+                report.table: count_report(session.reader, report, account, window.last)
+                for report in session.settings.chosen_reports
+                if report.cadence == "daily" and report.table in tables
+            },
+            {
+                report.table: count_report(session.reader, report, account, None)
+                for report in session.settings.chosen_reports
+                if report.cadence == "lifetime" and report.table in tables
+            },
+        )
+        for account in accounts
+    }
+    lines = plan(workloads, window.days, tables, lists_accounts=not session.settings.advertiser_ids)
+    requests = sum(line.requests for line in lines)
+    seconds = requests / min(session.settings.requests_per_second, session.settings.requests_per_minute / 60)
+    return Planned(
+        lines, requests, sum(line.rows for line in lines), round(seconds / 60, 1), session.total.requests - before
+    )
+
+
+def default_window(session: Session, today: date) -> Window:
+    """The days of an ordinary morning: yesterday and the lookback."""
+    return Window(
+        today.fromordinal(today.toordinal() - 1 - session.settings.lookback_days),
+        today.fromordinal(today.toordinal() - 1),
+    )

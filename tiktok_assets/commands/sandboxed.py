@@ -1,0 +1,50 @@
+"""`sandbox`: the imitation API alone, until Ctrl-C."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tiktok_assets.commands.problems import Problem, WrongUsage
+from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.running import SandboxError, serve
+
+
+def serve_sandbox(
+    *,
+    port: int,
+    seed: int,
+    advertisers: int,
+    ads: int | None,
+    qps: int,
+    now: str | None,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve a world until the process is told to stop; announces the variables that point a client at it.
+
+    Raises:
+        WrongUsage: if an option makes no sense.
+        Problem: if the port is in use.
+    """
+    try:
+        instant = datetime.fromisoformat(now) if now else datetime.now(UTC)
+    except ValueError:
+        raise WrongUsage(f"--now {now!r} is no instant; write it as 2026-11-06T18:00:00Z.") from None
+    if instant.tzinfo is None:
+        raise WrongUsage(f"--now {now!r} names no zone; end it with Z for UTC.")
+    limits = Limits(qps=qps, qpm=qps * 60) if qps else Limits(qps=None, qpm=None)
+    anchor = instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+    def _announce(facts: dict[str, str]) -> None:
+        announce(f"The sandbox answers at {facts['base_url']} until Ctrl-C. Point a client at it with:")
+        announce(f"export TIKTOK_BASE_URL={facts['base_url']}")
+        announce(f"export TIKTOK_ACCESS_TOKEN={facts['token']}")
+        announce(f"export TIKTOK_APP_ID={facts['app_id']}")
+        announce(f"export TIKTOK_APP_SECRET={facts['secret']}")
+
+    try:
+        plan = WorldPlan(seed=seed, anchor=anchor, advertisers=advertisers, ads=ads)
+        serve(plan, _announce, now=instant, clock_runs=True, port=port, limits=limits)
+    except SandboxError as error:
+        raise Problem(str(error)) from error
+    except ValueError as error:
+        raise WrongUsage(str(error)) from error

@@ -1,0 +1,157 @@
+"""`sync`: the main job without a daemon, in one process, recorded as ordinary materializations."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from tiktok_assets.api.plan import Window
+from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window
+from tiktok_assets.definitions import build_definitions
+from tiktok_assets.defs.account import add_advertisers
+from tiktok_assets.defs.automation import DERIVED, DERIVED_TABLES, stage_tables
+from tiktok_assets.defs.chunks import Chunk, chunks_of
+from tiktok_assets.defs.stages import chunks_of_stage, stored_order
+from tiktok_assets.session import Session
+from tiktok_assets.settings import Settings
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `sync` was asked for; empty means everything."""
+
+    advertisers: Sequence[str] = ()
+    first: str | None = None
+    last: str | None = None
+    select: str | None = None
+
+
+@dataclass(slots=True)
+class Synced:
+    """What a `sync` did: rows by table, what it cost, and one sentence for each failure."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    partitions: dict[str, int] = field(default_factory=dict)
+    runs: int = 0
+    requests: int = 0
+    retries: int = 0
+    megabytes: float = 0.0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    job: str
+    tables: Sequence[str]
+    tags: Mapping[str, str]
+    what: str
+
+
+def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str], None]) -> Synced:
+    """Refresh hierarchy, daily and lifetime reports, then what is derived from them.
+
+    Args:
+        settings: whose accounts and tables.
+        session: an open one; its connection serves every run.
+        asked: what to narrow it to.
+        tell: takes one line of progress at a time.
+
+    Raises:
+        WrongUsage: if what was asked for makes no sense; nothing was sent for it.
+        TikTokError: if the accounts cannot be listed.
+        StoreError: if the tables cannot be written.
+    """
+    began = time.monotonic()
+    stages = {str(stage): names for stage, names in stage_tables(settings).items()}
+    stages[DERIVED] = list(DERIVED_TABLES)
+    tables = asked_tables(asked.select, [table for names in stages.values() for table in names])
+    session.store.check_writable()
+    advertisers = asked_advertisers(asked.advertisers, session.advertiser_ids)
+    window = asked_window(asked.first, asked.last, start=settings.start_date, now=session.now())
+    synced = Synced()
+    with dg.DagsterInstance.get() as instance:
+        add_advertisers(instance, session.advertiser_ids)
+        definitions = build_definitions(settings, session=session)
+        for stage, names in stages.items():
+            chosen = [name for name in names if name in tables]
+            # Cut only now: which days are needed depends on what the stage before has stored.
+            chunks = _chunks(stage, instance, session, advertisers, window) if chosen else []
+            for run in _runs(stage, chosen, chunks):
+                _execute(definitions, instance, run, synced, tell)
+    synced.requests = session.total.requests
+    synced.retries = session.total.retries
+    synced.megabytes = round(session.total.bytes / 1e6, 2)
+    synced.seconds = round(time.monotonic() - began, 2)
+    return synced
+
+
+def _runs(stage: str, tables: Sequence[str], chunks: Sequence[Chunk]) -> Iterator[_Run]:
+    for number, chunk in enumerate(chunks):
+        # Tables without partitions come with the first run, or with the last where they sum up the others.
+        whole = {"advertisers": 0, "warehouse": len(chunks) - 1}
+        chosen = [table for table in tables if whole.get(table, number) == number]
+        days = f", {chunk.window}" if chunk.window else ""
+        yield _Run(stage, chosen, chunk.tags, f"{len(chunk.advertiser_ids)} advertisers{days}")
+
+
+def _chunks(
+    stage: str,
+    instance: dg.DagsterInstance,
+    session: Session,
+    advertisers: Sequence[str],
+    window: Window | None,
+) -> list[Chunk]:
+    order = stored_order(instance)
+    if stage == "refresh_daily" and window:
+        return chunks_of(order, dict.fromkeys(advertisers, window))
+    if stage == "refresh_daily":
+        needed = chunks_of_stage("refresh_daily", instance, session.store, session.settings, session.now())
+        days = {one: chunk.window for chunk in needed for one in chunk.advertiser_ids if one in advertisers}
+        return chunks_of(order, days)
+    return chunks_of(order, dict.fromkeys(advertisers))
+
+
+def _execute(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    run: _Run,
+    synced: Synced,
+    tell: Callable[[str], None],
+) -> None:
+    began = time.monotonic()
+    result = definitions.resolve_job_def(run.job).execute_in_process(
+        instance=instance,
+        tags=dict(run.tags),
+        asset_selection=[dg.AssetKey(table) for table in run.tables],
+        run_config=QUIET,
+        raise_on_error=False,
+    )
+    rows = 0
+    for event in result.all_events:
+        if event.is_step_materialization and event.asset_key:
+            table = event.asset_key.path[-1]
+            landed = event.step_materialization_data.materialization.metadata
+            count = landed["rows"].value if "rows" in landed else 0
+            rows += count if isinstance(count, int) else 0
+            synced.rows[table] = synced.rows.get(table, 0) + (count if isinstance(count, int) else 0)
+            synced.partitions[table] = synced.partitions.get(table, 0) + 1
+        elif event.is_step_failure:
+            synced.failures.append(_sentence(event))
+    synced.runs += 1
+    outcome = "" if result.success else ", FAILED in part"
+    tell(f"{run.job}: {run.what}, {rows:,} rows in {time.monotonic() - began:.1f} s{outcome}")
+
+
+def _sentence(event: dg.DagsterEvent) -> str:
+    """What failed, in the words of whoever raised it, without the trace."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return f"{event.step_key}: {data.user_failure_data.description}"
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return f"{event.step_key}: {(error.message if error else '').strip()}"
