@@ -28,13 +28,15 @@ from tiktok_assets.api.limiter import Budget, Unlimited
 from tiktok_assets.spec.endpoints import Endpoint
 from tiktok_assets.spec.error_codes import error_code
 
-# httpx logs every URL, and `oauth2/advertiser/get` carries the app's secret in its query.
+# Both log URLs, httpcore those of redirects, and `oauth2/advertiser/get` carries the app's secret in its query.
 logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 Parameter = str | int | list[str] | Mapping[str, Any] | list[dict[str, str]]
 
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
+GATEWAY_TIMEOUT = 504
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REPEATABLE_REDIRECTS = frozenset({307, 308})
 
@@ -175,7 +177,7 @@ class Client:
                 if attempt.num > 1:
                     tally.add(retries=1)
                     self.total.add(retries=1)
-                return self._judged(endpoint, self._sent(endpoint, url, query, tally))
+                return self._judged(endpoint, query, self._sent(endpoint, url, query, tally))
         raise AssertionError("stamina either returns or raises")  # pragma: no cover
 
     def _pause_after(self, error: Exception) -> bool | float:
@@ -213,7 +215,7 @@ class Client:
         self.total.add(requests=1)
         try:
             response = self._http.get(url, params=query, headers={"Access-Token": self._token})
-        except httpx.TimeoutException as error:
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise self._timed_out(endpoint, f"no answer in time ({type(error).__name__})") from error
         except httpx.HTTPError as error:
             raise RetryLaterError(
@@ -239,7 +241,7 @@ class Client:
             return
         self._ahead = instant.astimezone(UTC) - datetime.now(UTC)
 
-    def _judged(self, endpoint: Endpoint, response: httpx.Response) -> Answer:
+    def _judged(self, endpoint: Endpoint, query: Mapping[str, str], response: httpx.Response) -> Answer:
         """The one place where an answer is found good or named bad; the code outranks the HTTP status."""
         status = response.status_code
         try:
@@ -248,16 +250,18 @@ class Client:
             if status < SERVER_ERROR and status != TOO_MANY_REQUESTS:
                 raise ContractError(f"the envelope is not one: {error}", endpoint=endpoint.path) from error
             envelope = None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if status < SERVER_ERROR and status != TOO_MANY_REQUESTS:
                 # A cut body or a proxy's page: the next answer may be whole.
                 raise RetryLaterError(f"HTTP {status} without JSON: {error}", endpoint=endpoint.path) from error
             envelope = None
+        if envelope is None and status == GATEWAY_TIMEOUT:
+            raise self._timed_out(endpoint, f"HTTP {status}")
         if envelope is None or (envelope.code == 0 and status >= httpx.codes.BAD_REQUEST):
             kind = ThrottledError if status == TOO_MANY_REQUESTS else RetryLaterError
             raise kind(f"HTTP {status}", endpoint=endpoint.path)
         if envelope.code != 0:
-            raise self._named(endpoint, envelope)
+            raise self._named(endpoint, query, envelope)
         if not isinstance(envelope.data, dict):
             raise ContractError(
                 f"data is a {type(envelope.data).__name__}, not an object",
@@ -266,12 +270,14 @@ class Client:
             )
         return Answer(envelope.data, envelope.request_id, response.headers)
 
-    def _named(self, endpoint: Endpoint, envelope: _Envelope) -> TikTokError:
+    def _named(self, endpoint: Endpoint, query: Mapping[str, str], envelope: _Envelope) -> TikTokError:
         row = error_code(envelope.code)
         kind = BY_CONSEQUENCE[row.consequence]
         if row.consequence == "timeout" and endpoint.punishes_repeats:
             kind = TooLargeError
-        message = (envelope.message or row.name).replace(self._token or "\0", "…")
+        message = envelope.message or row.name
+        for secret in filter(None, (self._token, query.get("secret"))):  # a host may quote them back
+            message = message.replace(secret, "…")
         return kind(message, endpoint=endpoint.path, code=envelope.code, request_id=envelope.request_id)
 
     def _timed_out(self, endpoint: Endpoint, message: str) -> TikTokError:

@@ -83,6 +83,7 @@ MENDS: dict[type[TikTokError], str] = {
     RetryLaterError: "Try again later.",
     TooLargeError: "Ask for fewer days or metrics at a time.",
     RequestError: "Check the settings against the message.",
+    TikTokError: "Try again, and report it with the request id if it stays.",
     ContractError: "Nothing of this answer was kept; try again, and report it with the request id if it stays.",
 }
 

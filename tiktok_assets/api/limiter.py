@@ -37,14 +37,8 @@ class SharedBudget:
 
     def __init__(self, path: Path, per_second: float, per_minute: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if per_second <= _SPACED_UP_TO:
-            short = Rate(1, max(1, round(1000 * HEADROOM / per_second)))
-        else:
-            short = Rate(int(per_second / HEADROOM), 1000)
-        # Both of a tier's limits shrink by the headroom; rounding may not make the minute the denser one.
-        a_minute = min(int(per_minute / HEADROOM), 60_000 * short.limit // short.interval)
-        rates = [short, Rate(max(1, a_minute), 60_000)]
-        self._pause_seconds = min(short.interval / 1000 / 4, 0.05)
+        rates = _rates(per_second, per_minute)
+        self._pause_seconds = min(rates[0].interval / 1000 / 4, 0.05)
         bucket = SQLiteBucket.init_from_file(rates, db_path=str(path), use_file_lock=True)
         self._limiter = Limiter(bucket)
         # The file lock polls; one thread of the process at a time keeps the others from polling with it.
@@ -55,3 +49,15 @@ class SharedBudget:
         with self._turn:
             while not self._limiter.try_acquire("app", blocking=False):
                 time.sleep(self._pause_seconds)
+
+
+def _rates(per_second: float, per_minute: int) -> list[Rate]:
+    """The limits that bind, both less the headroom; pyrate-limiter refuses one beside a tighter one."""
+    if per_second <= _SPACED_UP_TO:
+        short = Rate(1, max(1, round(1000 * HEADROOM / per_second)))
+    else:
+        short = Rate(int(per_second / HEADROOM), 1000)
+    minute = Rate(max(1, int(per_minute / HEADROOM)), 60_000)
+    if minute.limit * short.interval >= minute.interval * short.limit:
+        return [short]
+    return [short, minute] if minute.limit > short.limit else [minute]

@@ -67,9 +67,9 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
         Problem: if the port is taken or a server does not start.
     """
     _require_free(port)
-    with _own_folder() as folder, _sandbox() as sandbox, _own_environment(folder, sandbox, port):
+    with _stoppable(), _own_folder() as folder, _sandbox() as sandbox, _own_environment(folder, sandbox, port):
         home = prepare_instance(load_settings())
-        with _stoppable(), _dagster(folder, home, port) as process:
+        with _dagster(folder, home, port) as process:
             tell(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
             show(_story(sandbox, tell))
             _await_answer(process, port, folder)
@@ -168,16 +168,17 @@ def _require_free(port: int) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does, so that nothing is left running."""
+    """SIGTERM ends the demo as Ctrl-C does; both are set, because a background shell ignores Ctrl-C."""
 
     def _stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    former = signal.signal(signal.SIGTERM, _stop)
+    former = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

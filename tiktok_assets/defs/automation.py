@@ -165,7 +165,7 @@ def derived_assets_sensor() -> dg.AutomationConditionSensorDefinition:
     """`derived_assets`: rebuilds what depends on the reports once they are quiet."""
     return dg.AutomationConditionSensorDefinition(
         "derived_assets",
-        target=dg.AssetSelection.all(),
+        target=dg.AssetSelection.assets(*DERIVED_TABLES),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
         description="Ranks the top spenders and rebuilds the warehouse after their sources changed.",

@@ -9,6 +9,7 @@ from tiktok_assets.api.errors import mend_of
 from tiktok_assets.defs.partitions import key_of, tags_of
 from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.spec.columns import Column
+from tiktok_assets.storage.hive_parquet import Partition
 
 _TYPES = {
     "id": "string",
@@ -58,7 +59,8 @@ def facts_of(landed: Landed) -> Mapping[str, Any]:
     """
     story = landed.story
     facts: dict[str, Any] = {
-        "dagster/row_count": landed.rows,
+        # Dagster sums the rows of partitions only under this name.
+        ("dagster/row_count" if landed.partition == Partition() else "dagster/partition_row_count"): landed.rows,
         "rows": landed.rows,
         "requests": story.requests,
         "pages": story.pages,

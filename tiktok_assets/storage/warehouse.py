@@ -1,11 +1,13 @@
 """`warehouse.duckdb`: every table in one file an analyst opens, built beside and put in place whole."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import duckdb
+from polars.exceptions import PolarsError
 from upath import UPath
 
 from tiktok_assets.spec.columns import Column
@@ -46,10 +48,11 @@ def build_warehouse(store: HiveStore, state_dir: Path, tables: Mapping[str, Sequ
             }
         size = building.stat().st_size
         _put(building, target)
-    except (OSError, duckdb.Error) as error:
+    except (OSError, duckdb.Error, PolarsError) as error:
         raise StoreError(f"cannot build {target}: {error}") from error
     finally:
-        building.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before must not be hidden
+            building.unlink()
     return Built(str(target), size, rows)
 
 

@@ -1,0 +1,88 @@
+"""Laws of the tree of errors: every failure is named for what the caller does next."""
+
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+
+from tiktok_assets.api.errors import (
+    BY_CONSEQUENCE,
+    AdvertiserError,
+    ContractError,
+    CredentialsError,
+    RequestError,
+    RetryLaterError,
+    ThrottledError,
+    TikTokError,
+    TooLargeError,
+    mend_of,
+)
+from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence
+
+
+def kinds(root: type[TikTokError] = TikTokError) -> Iterator[type[TikTokError]]:
+    """Yield every class below the base."""
+    for kind in root.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+
+each_kind = pytest.mark.parametrize("kind", [TikTokError, *kinds()], ids=lambda kind: kind.__name__)
+
+
+def test_each_consequence_has_a_class_and_each_code_a_consequence() -> None:
+    """From any code of the table a class follows, and no class stands for a consequence no code has."""
+    assert BY_CONSEQUENCE.keys() == set(get_args(Consequence))
+    assert {row.consequence for row in ERROR_CODES.values()} == BY_CONSEQUENCE.keys()
+
+
+def test_the_tree_is_the_drawn_one() -> None:
+    """A caller that handles the broader kind handles the narrower one too."""
+    assert set(kinds()) == {
+        RetryLaterError,
+        ThrottledError,
+        CredentialsError,
+        RequestError,
+        TooLargeError,
+        AdvertiserError,
+        ContractError,
+    }
+    assert issubclass(ThrottledError, RetryLaterError)
+    assert issubclass(TooLargeError, RequestError)
+
+
+@each_kind
+def test_every_error_says_what_a_person_can_do(kind: type[TikTokError]) -> None:
+    """Each error has a mend of one line, the narrowest that fits, the base itself included."""
+    mend = mend_of(kind("no"))
+    assert mend.endswith(".")
+    assert "\n" not in mend
+
+
+def test_a_narrower_error_has_a_mend_of_its_own() -> None:
+    """A throttled caller is told of the tier, not just to come back later."""
+    assert "TIKTOK_API_TIER" in mend_of(ThrottledError("slow down"))
+    assert mend_of(TooLargeError("too much")) != mend_of(RequestError("wrong"))
+    assert "TIKTOK_ACCESS_TOKEN" in mend_of(CredentialsError("who are you"))
+
+
+@each_kind
+def test_an_error_tells_where_code_and_request(kind: type[TikTokError]) -> None:
+    """The message has the path, TikTok's words, its code and the id its support asks for; so do the attributes."""
+    error = kind("no such thing", endpoint="ad/get/", code=40002, request_id="2026ABC")
+    assert str(error) == "ad/get/: no such thing (code 40002, request 2026ABC)"
+    assert (error.endpoint, error.code, error.request_id) == ("ad/get/", 40002, "2026ABC")
+
+
+def test_an_error_without_an_answer_is_only_its_message() -> None:
+    """What is not known is left out; a code of zero is known."""
+    assert str(TikTokError("no route")) == "no route"
+    assert str(TikTokError("odd", code=0)) == "odd (code 0)"
+    assert str(TikTokError("odd", request_id="2026ABC")) == "odd (request 2026ABC)"
+
+
+def test_only_what_passes_by_itself_has_a_time_to_come_back() -> None:
+    """An error that stays has no delay; one that passes may leave it to the back-off."""
+    patient = {kind for kind in kinds() if hasattr(kind, "retry_after_seconds")}
+    assert patient == {RetryLaterError, ThrottledError}
+    assert RetryLaterError("later").retry_after_seconds is None

@@ -1,0 +1,115 @@
+"""Laws of which requests a piece of work takes."""
+
+from datetime import date, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiktok_assets.api.plan import PlanLine, Window, Workload, batches_of, pages_for, plan, windows_of
+from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT, MAX_IDS_PER_CALL, MAX_PAGE_SIZE
+
+DAY = timedelta(1)
+FIRST = date(2026, 1, 1)
+
+some_days = st.lists(st.integers(0, 150).map(lambda n: FIRST + n * DAY))
+stretches = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 100)), max_size=4).map(
+    lambda pieces: [FIRST + (start + n) * DAY for start, length in pieces for n in range(length)]
+)
+
+
+def fewest(days: set[date]) -> int:
+    """How many windows the days take at least: each unbroken stretch by itself, thirty days at a time."""
+    needed, length = 0, 0
+    for day in sorted(days):
+        length = length + 1 if day - DAY in days else 1
+        needed += length % MAX_DAYS_PER_REPORT == 1
+    return needed
+
+
+@given(some_days | stretches)
+def test_windows_ask_for_each_day_once_and_for_no_other(days: list[date]) -> None:
+    """The days of the windows are the days asked for: each exactly once, in order, none beside."""
+    asked = [day for window in windows_of(days) for day in window.days]
+    assert asked == sorted(set(days))
+
+
+@given(some_days | stretches)
+def test_no_window_is_longer_than_the_api_allows(days: list[date]) -> None:
+    """No window has more than thirty days, both ends counted."""
+    for window in windows_of(days):
+        assert 1 <= len(window.days) <= 30
+        assert (window.last - window.first).days < 30
+
+
+@given(some_days | stretches)
+def test_windows_are_as_few_as_can_be(days: list[date]) -> None:
+    """No other choice of windows asks for these days with fewer requests."""
+    assert len(windows_of(days)) == fewest(set(days))
+
+
+@given(some_days)
+def test_the_order_of_the_days_does_not_matter(days: list[date]) -> None:
+    """The same days give the same windows, in the order of time."""
+    windows = windows_of(days)
+    assert windows == windows_of(reversed(days))
+    assert all(one.last < other.first for one, other in pairwise(windows))
+
+
+@given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 29))
+def test_halves_are_the_same_days_and_end_with_single_ones(first: date, more: int) -> None:
+    """A window halves into two that hold its days in order; a single day halves no further."""
+    window = Window(first, first + more * DAY)
+    halves = window.halves()
+    if halves is None:
+        assert len(window.days) == 1
+        return
+    one, other = halves
+    assert one.days + other.days == window.days
+    assert abs(len(one.days) - len(other.days)) <= 1
+
+
+def test_a_window_reads_as_its_two_ends() -> None:
+    """A window is written as first..last."""
+    assert str(Window(date(2026, 3, 1), date(2026, 3, 30))) == "2026-03-01..2026-03-30"
+
+
+@given(st.lists(st.integers()), st.integers(1, 120))
+def test_batches_hold_each_item_once_in_order(items: list[int], size: int) -> None:
+    """Batches lose nothing, repeat nothing, are full but for the last, and none is empty."""
+    batches = list(batches_of(items, size))
+    assert [item for batch in batches for item in batch] == items
+    assert all(len(batch) == size for batch in batches[:-1])
+    assert all(batches)
+
+
+def test_a_call_names_as_many_ids_as_the_api_takes() -> None:
+    """One hundred ids make one call, one hundred and one make two."""
+    assert MAX_IDS_PER_CALL == 100
+    assert [len(list(batches_of(range(ids)))) for ids in (0, 1, 100, 101)] == [0, 1, 1, 2]
+
+
+@given(st.integers(0, 10**6))
+def test_pages_hold_all_rows_and_none_is_spare(rows: int) -> None:
+    """The pages of a listing hold its rows, one page fewer would not; an empty listing is still asked."""
+    pages = pages_for(rows)
+    assert pages * MAX_PAGE_SIZE >= rows
+    assert pages == 1 or (pages - 1) * MAX_PAGE_SIZE < rows
+
+
+def test_a_plan_counts_the_requests_of_each_table() -> None:
+    """A plan has a line per table asked for: pages of lists, windows by pages of reports, batches of accounts."""
+    days = [FIRST + n * DAY for n in range(60)]
+    workloads = {
+        "7001": Workload({"ads": 2500}, {"ad_report_daily": 100}, {"ad_report_lifetime": 2500}),
+        "7002": Workload({"ads": 0}, {"ad_report_daily": 0.0}, {"ad_report_lifetime": 0}),
+    }
+    tables = ["advertisers", "ads", "ad_report_daily", "ad_report_lifetime"]
+    assert plan(workloads, days, tables, lists_accounts=True) == [
+        PlanLine("advertisers", 2, 2),
+        PlanLine("ads", 3 + 1, 2500),
+        PlanLine("ad_report_lifetime", 3 + 1, 2500),
+        PlanLine("ad_report_daily", 2 * 3 + 2 * 1, 6000),
+    ]
+    assert plan(workloads, days, ["advertisers"], lists_accounts=False) == [PlanLine("advertisers", 1, 2)]
+    assert plan({}, days, tables, lists_accounts=False) == [PlanLine("advertisers", 0, 0)]

@@ -1,0 +1,383 @@
+"""Laws of the one place where types change: what the API sends survives exactly, or is refused by name."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
+from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, ENTITIES, Entity
+from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS, Metric
+from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE, Report, report_columns
+from tiktok_assets.tables import (
+    INSTANT,
+    POLARS_TYPES,
+    Row,
+    entity_columns,
+    entity_frame,
+    report_frame,
+    report_page,
+    report_schema,
+    schema_of,
+)
+
+AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
+ADVERTISER_DAILY = REPORTS_BY_TABLE["advertiser_report_daily"]
+AD_LIFETIME = REPORTS_BY_TABLE["ad_report_lifetime"]
+BERLIN = Account("7104142337395130369", "EUR", "Europe/Berlin")
+NOW = datetime(2026, 3, 20, 13, 30, 1, 5, tzinfo=UTC)
+EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (1970, 2100))
+FOUR_PLACES = Decimal("0.0001")
+
+METRIC_OF = {metric.api_name: metric for metric in METRICS}
+SPEND, CPC, CLICKS, CTR, FREQUENCY = (METRIC_OF[n] for n in ("spend", "cpc", "clicks", "ctr", "frequency"))
+
+each_report = pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.table)
+each_entity = pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
+each_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.api_name)
+
+money = st.decimals(Decimal("-99999999999999.9999"), Decimal("99999999999999.9999"), places=4)
+ids = st.integers(10**15, 10**19 - 1)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+strange = st.dictionaries(st.text(max_size=9).map("not_declared_{}".format), anything, max_size=4)
+
+
+def report_row(report: Report, *, day: str = "2026-03-01 00:00:00", key: str = "1", **metrics: Any) -> Row:  # noqa: ANN401
+    """One row as the report endpoint sends it."""
+    dimensions = {report.level.dimension: BERLIN.advertiser_id if report.level.name == "advertiser" else key}
+    return {
+        "dimensions": dimensions | ({"stat_time_day": day} if report.cadence == "daily" else {}),
+        "metrics": metrics,
+    }
+
+
+def read_metric(metric: Metric, value: Any) -> Any:  # noqa: ANN401
+    """What becomes of one metric's value."""
+    page = report_page(
+        AD_DAILY, (metric,), [report_row(AD_DAILY, **{metric.api_name: value})], unknown_fields=set()
+    )
+    return page.get_column(metric.name).item()
+
+
+def read_field(entity: Entity, name: str, value: Any) -> Any:  # noqa: ANN401
+    """What becomes of one field of an entity."""
+    frame = entity_frame(entity, [{"advertiser_id": "1", name: value}], NOW, unknown_fields=set())
+    column = next(column for column in entity.columns if column.api_name == name)
+    return frame.get_column(column.name).item()
+
+
+@given(money, st.sampled_from([m for m in METRICS if m.kind == "money" and m.additive]), st.integers(0, 30))
+def test_money_of_a_report_survives_to_the_decimal(amount: Decimal, metric: Metric, zeros: int) -> None:
+    """An amount of up to 14 digits and four decimals is stored as it was sent, trailing zeros or not."""
+    kept = read_metric(metric, f"{amount:f}" + "0" * zeros)
+    assert isinstance(kept, Decimal)
+    assert kept == amount
+
+
+@given(money, st.integers(1, 9), st.integers(5, 30), st.sampled_from([m for m in METRICS if m.additive]))
+def test_money_that_may_be_summed_is_never_rounded(
+    amount: Decimal, digit: int, place: int, metric: Metric
+) -> None:
+    """A fifth decimal in an additive metric is refused by name: a sum of rounded amounts would be wrong."""
+    text = f"{amount:f}".ljust(place - 4 + len(f"{amount:f}") - 1, "0") + str(digit)
+    with pytest.raises(ValueFormatError, match=f"^{metric.api_name} is '{text}', which is no {metric.kind}$"):
+        read_metric(metric, text)
+
+
+@given(st.decimals(0, 10**12, places=9))
+def test_an_average_is_rounded_by_less_than_its_last_place(amount: Decimal) -> None:
+    """A cost-per is a quotient TikTok rounded already: ours is within half of the fourth decimal."""
+    assert abs(read_metric(CPC, f"{amount:f}") - amount) <= FOUR_PLACES / 2
+
+
+@given(st.integers(-(10**18) + 1, 10**18 - 1), st.integers(0, 9))
+def test_an_integral_text_is_a_count(count: int, zeros: int) -> None:
+    """The texts "12" and "12.0" are the count 12, to the last digit."""
+    assert read_metric(CLICKS, f"{count}.{'0' * zeros}" if zeros else str(count)) == count
+
+
+@pytest.mark.parametrize("kind", ["money", "count", "rate", "ratio"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "12.",
+        ".5",
+        "+1",
+        " 12",
+        "12\n",
+        "1e3",
+        "1_000",
+        "1,5",
+        "NaN",
+        "inf",
+        "<5",
+        "0x10",
+        "\N{FULLWIDTH DIGIT ONE}",
+        "9" * 40,
+        True,
+        [],
+        {},
+        0.1,
+    ],
+    ids=repr,
+)
+def test_a_text_that_is_no_number_is_refused_by_name(kind: str, value: object) -> None:
+    """Whatever is not a plain number within range is a `ValueFormatError`, never a guess, null or other error."""
+    metric = next(metric for metric in METRICS if metric.kind == kind)
+    with pytest.raises(ValueFormatError, match=f"^{metric.api_name} is .*, which is no {kind}$"):
+        read_metric(metric, value)
+
+
+def test_half_a_click_is_an_error() -> None:
+    """A count with a fraction is refused, however small."""
+    for value in ("12.5", "0.0000001", Decimal("12.5")):
+        with pytest.raises(ValueFormatError, match=r"^clicks is .*(12\.5|0\.0000001).*, which is no count$"):
+            read_metric(CLICKS, value)
+
+
+@each_metric
+def test_a_dash_an_empty_text_and_nothing_are_null(metric: Metric) -> None:
+    """What TikTok does not know of any metric is null, never zero."""
+    assert [read_metric(metric, value) for value in ("-", "", None)] == [None, None, None]
+
+
+def test_a_metric_the_row_lacks_is_null() -> None:
+    """A row without the metric is a row in which it is null."""
+    assert report_page(AD_DAILY, (SPEND,), [report_row(AD_DAILY)], unknown_fields=set())["spend"].to_list() == [
+        None
+    ]
+
+
+def test_rates_and_ratios_stay_as_tiktok_gives_them() -> None:
+    """A rate of "1.12" percent stays 1.12."""
+    assert (read_metric(CTR, "1.12"), read_metric(FREQUENCY, "2.5")) == (1.12, 2.5)
+
+
+@given(ids)
+def test_a_bare_id_keeps_all_its_digits(number: int) -> None:
+    """A 19-digit id is the same text whether it came as text or as a bare number, in reports and lists."""
+    for sent in (number, str(number)):
+        row = report_row(AD_DAILY, campaign_id=sent)
+        row["dimensions"]["ad_id"] = sent
+        page = report_page(AD_DAILY, (), [row], unknown_fields=set())
+        assert page.select("ad_id", "campaign_id").row(0) == (str(number), str(number))
+        assert read_field(ADVERTISERS, "owner_bc_id", sent) == str(number)
+
+
+@pytest.mark.parametrize("value", [7.104142337395130e18, True, ["1"], {"id": "1"}], ids=repr)
+def test_an_id_that_lost_digits_is_refused(value: object) -> None:
+    """An id that arrives as anything but text or a whole number is an error."""
+    with pytest.raises(ValueFormatError, match=r"^owner_bc_id is .*, which is no id$"):
+        read_field(ADVERTISERS, "owner_bc_id", value)
+    with pytest.raises(ValueFormatError, match=r"^campaign_id is .*, which is no id$"):
+        report_page(AD_DAILY, (), [report_row(AD_DAILY, campaign_id=value)], unknown_fields=set())
+
+
+@given(strange, strange)
+def test_an_unknown_field_of_a_report_lands_in_extra_and_is_named(
+    dimensions: dict[str, Any], metrics: dict[str, Any]
+) -> None:
+    """Nothing the report sends is dropped: what no column is declared for is kept as JSON, and named."""
+    row = report_row(AD_DAILY, spend="1")
+    row["dimensions"] |= dimensions
+    row["metrics"] |= metrics
+    unknown = {"before"}
+    extra = report_page(AD_DAILY, (SPEND,), [row], unknown_fields=unknown)["extra"].item()
+    both = {**dimensions, **metrics}
+    assert (json.loads(extra) if extra is not None else {}) == both
+    assert unknown == {"before", *both}
+
+
+@given(st.lists(strange, max_size=4))
+def test_an_unknown_field_of_an_object_lands_in_extra_and_is_named(fields: list[dict[str, Any]]) -> None:
+    """Nothing a list sends is dropped either, row by row."""
+    unknown: set[str] = set()
+    rows = [{"advertiser_id": "1", "ad_id": str(n), **more} for n, more in enumerate(fields)]
+    extra = entity_frame(ADS, rows, NOW, unknown_fields=unknown)["extra"].to_list()
+    assert [json.loads(one) if one is not None else {} for one in extra] == fields
+    assert unknown == {name for more in fields for name in more}
+
+
+def test_money_in_extra_is_not_turned_into_a_float() -> None:
+    """A number with a fraction is written to `extra` with the digits it came with."""
+    row = {"advertiser_id": "1", "not_declared": Decimal("0.10000000000000000001")}
+    frame = entity_frame(CAMPAIGNS, [row], NOW, unknown_fields=set())
+    assert frame["extra"].item() == '{"not_declared":0.10000000000000000001}'
+
+
+@given(st.one_of(money, st.integers(-(10**14) + 1, 10**14 - 1)))
+def test_money_of_an_object_survives_to_the_decimal(amount: Decimal | int) -> None:
+    """A budget is what the JSON said, as a number or as text."""
+    assert read_field(CAMPAIGNS, "budget", amount) == amount
+    assert read_field(CAMPAIGNS, "budget", f"{amount:f}" if isinstance(amount, Decimal) else str(amount)) == amount
+
+
+@given(st.lists(money | st.none(), max_size=9))
+def test_amounts_of_different_scale_share_a_column(amounts: list[Decimal | None]) -> None:
+    """An amount is not changed by the others of its column."""
+    rows = [{"advertiser_id": "1", "budget": amount and amount.normalize()} for amount in amounts]
+    assert entity_frame(CAMPAIGNS, rows, NOW, unknown_fields=set())["budget"].to_list() == amounts
+
+
+WRONG_VALUES: list[tuple[Entity, str, list[object]]] = [
+    (CAMPAIGNS, "budget", [0.1, True, "x", "1_0", "1e3", [], {}, 10**14, Decimal("1E+30")]),
+    (CAMPAIGNS, "budget", [Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("0.00001")]),
+    (CAMPAIGNS, "roas_bid", ["x", "nan", "inf", "1e999", True, []]),
+    (CAMPAIGNS, "create_time", ["2026-03-01", "2026-02-30 00:00:00", 5, []]),
+    (CAMPAIGNS, "budget_optimize_on", ["true", 2, [], {}]),
+    (CAMPAIGNS, "campaign_name", [[], {}]),
+    (ADVERTISERS, "create_time", ["x", 1.5, Decimal("1.5"), True, 10**18, 10**30, []]),
+]
+WRONG_FIELDS = [(entity, name, wrong) for entity, name, values in WRONG_VALUES for wrong in values]
+
+
+@pytest.mark.parametrize(("entity", "name", "value"), WRONG_FIELDS, ids=repr)
+def test_a_field_that_does_not_fit_is_refused_by_name(entity: Entity, name: str, value: object) -> None:
+    """Any value of the wrong kind is a `ValueFormatError` naming the field, never another error or a guess."""
+    with pytest.raises(ValueFormatError, match=f"^{name} is .*, which is no "):
+        read_field(entity, name, value)
+
+
+@each_entity
+def test_a_dash_or_nothing_is_null_in_every_typed_field(entity: Entity) -> None:
+    """A dash and null are null in all but free text and lists, where "-" may be a name."""
+    for column in entity.columns:
+        assert read_field(entity, column.api_name, None) is None
+        expected = {"text": "-", "json": None}.get(column.kind)
+        assert read_field(entity, column.api_name, "-") == expected or column.api_name == "advertiser_id"
+
+
+@given(st.datetimes(EARLIEST, LATEST).map(lambda at: at.replace(microsecond=0, tzinfo=UTC)))
+def test_instants_are_utc(instant: datetime) -> None:
+    """TikTok's datetimes without a zone mean UTC; an account's creation comes as seconds since 1970."""
+    assert read_field(ADS, "create_time", f"{instant:%Y-%m-%d %H:%M:%S}") == instant
+    for sent in (int(instant.timestamp()), str(int(instant.timestamp()))):
+        assert read_field(ADVERTISERS, "create_time", sent) == instant
+
+
+def test_lists_are_kept_as_json() -> None:
+    """A list of ids stays the list it was."""
+    assert read_field(AD_GROUPS, "location_ids", ["6252001", "1"]) == '["6252001","1"]'
+    assert read_field(AD_GROUPS, "location_ids", []) == "[]"
+
+
+@each_entity
+def test_a_table_has_the_declared_schema_with_rows_and_without(entity: Entity) -> None:
+    """The frame of a list is of the declared schema also where there is nothing in it."""
+    declared = schema_of(entity_columns(entity))
+    for rows in ([], [{"advertiser_id": "1"}]):
+        frame = entity_frame(entity, rows, NOW, unknown_fields=set())
+        assert frame.schema == declared
+        assert frame["fetched_at"].to_list() == [NOW] * len(rows)
+
+
+@each_report
+def test_a_report_has_the_declared_schema_with_rows_and_without(report: Report) -> None:
+    """The frame of a report is of the declared schema also where no page came, or an empty one."""
+    empty = report_page(report, STANDARD_METRICS, [], unknown_fields=set())
+    full = report_page(report, STANDARD_METRICS, [report_row(report, spend="1.5")], unknown_fields=set())
+    for pages, rows in (([], 0), ([empty], 0), ([empty, full], 1)):
+        frame = report_frame(report, STANDARD_METRICS, BERLIN, pages, NOW)
+        assert frame.schema == report_schema(report, STANDARD_METRICS)
+        assert frame.height == rows
+    assert frame.select("advertiser_id", "currency", "spend", "fetched_at").row(0) == (
+        BERLIN.advertiser_id,
+        "EUR",
+        Decimal("1.5"),
+        NOW,
+    )
+
+
+def test_every_kind_of_column_has_a_type() -> None:
+    """Ids are text, money is exact, days are dates and instants UTC, in every table there is."""
+    columns = [c for report in REPORTS for c in report_columns(report, METRICS)]
+    columns += [column for entity in ENTITIES for column in entity_columns(entity)]
+    assert {column.kind for column in columns} == POLARS_TYPES.keys()
+    assert POLARS_TYPES["id"] == pl.String
+    assert POLARS_TYPES["money"] == pl.Decimal(18, 4)
+    assert POLARS_TYPES["day"] == pl.Date
+    assert POLARS_TYPES["instant"] == INSTANT == POLARS_TYPES["epoch"]
+
+
+@given(st.lists(st.tuples(st.dates(date(2026, 1, 1), date(2026, 4, 1)), ids), unique=True, max_size=8))
+def test_rows_are_sorted_by_their_key_and_know_whether_their_day_was_whole(keys: list[tuple[date, int]]) -> None:
+    """Pages in any order give the same table, and each row says whether its day was whole when it was read."""
+    pages = [
+        report_page(AD_DAILY, (), [report_row(AD_DAILY, day=str(day), key=str(ad))], unknown_fields=set())
+        for day, ad in keys
+    ]
+    frame = report_frame(AD_DAILY, (), BERLIN, pages, NOW)
+    assert frame.select("date", "ad_id").rows() == sorted((day, str(ad)) for day, ad in keys)
+    for day, complete, settled in frame.select("date", "is_complete", "is_settled").iter_rows():
+        assert (complete, settled) == (is_complete(day, BERLIN, NOW), is_settled(day, BERLIN, NOW))
+    assert frame.equals(report_frame(AD_DAILY, (), BERLIN, pages[::-1], NOW))
+
+
+@pytest.mark.parametrize(
+    "day", ["2026-02-30", "2026-13-01", "2026-03-01 10:00:00", "01.03.2026", "0000-01-01", "today", 20260301]
+)
+def test_a_day_that_is_none_is_refused_by_name(day: str) -> None:
+    """A date the calendar does not have, or one with an hour, is a `ValueFormatError`."""
+    rows = [report_row(AD_DAILY), report_row(AD_DAILY, day=day)]
+    with pytest.raises(ValueFormatError, match=r"^stat_time_day is .*, which is no day$"):
+        report_page(AD_DAILY, (), rows, unknown_fields=set())
+
+
+def test_a_misfit_is_found_behind_a_null() -> None:
+    """A wrong value is refused also where rows before it have none."""
+    rows = [report_row(AD_DAILY, spend=value) for value in ("-", None, "1", "much")]
+    with pytest.raises(ValueFormatError, match=r"^spend is 'much', which is no money$"):
+        report_page(AD_DAILY, (SPEND,), rows, unknown_fields=set())
+
+
+def test_a_row_without_its_key_is_refused() -> None:
+    """A row that cannot say which ad or which day it is of is an error, not a row."""
+    for lost in ("ad_id", "stat_time_day"):
+        row = report_row(AD_DAILY)
+        del row["dimensions"][lost]
+        page = report_page(AD_DAILY, (), [row], unknown_fields=set())
+        with pytest.raises(ValueFormatError, match=r"^a row has no advertiser_id or no date or no ad_id$"):
+            report_frame(AD_DAILY, (), BERLIN, [page], NOW)
+
+
+def test_a_row_of_another_account_is_refused() -> None:
+    """The row of another account never ends in an account's table."""
+    row = report_row(ADVERTISER_DAILY)
+    row["dimensions"]["advertiser_id"] = "7"
+    page = report_page(ADVERTISER_DAILY, (), [row], unknown_fields=set())
+    with pytest.raises(
+        ValueFormatError, match=f"^a row of another account came with those of {BERLIN.advertiser_id}$"
+    ):
+        report_frame(ADVERTISER_DAILY, (), BERLIN, [page], NOW)
+
+
+def test_totals_have_neither_day_nor_completeness() -> None:
+    """A lifetime table has no column that only a day could fill."""
+    names = report_schema(AD_LIFETIME, STANDARD_METRICS).names()
+    assert not {"date", "is_complete", "is_settled"} & set(names)
+
+
+def test_adgroup_is_ad_group_in_every_table() -> None:
+    """The API's word for an ad group appears in no column of ours."""
+    schemas = [report_schema(report, METRICS) for report in REPORTS]
+    schemas += [schema_of(entity_columns(entity)) for entity in ENTITIES]
+    assert [name for schema in schemas for name in schema.names() if "adgroup" in name] == []
+
+
+def test_a_misleading_name_of_the_api_is_published_as_what_it_is() -> None:
+    """`total_complete_payment_rate` is an amount and is called one."""
+    metric = METRIC_OF["total_complete_payment_rate"]
+    page = report_page(
+        AD_DAILY, (metric,), [report_row(AD_DAILY, total_complete_payment_rate="19.99")], unknown_fields=set()
+    )
+    assert page["total_complete_payment_value"].item() == Decimal("19.99")
+    assert is_complete(date(2026, 3, 1), BERLIN, NOW + timedelta(1))
