@@ -146,10 +146,8 @@ def sync(
     from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.commands.sync import Asked  # noqa: PLC0415 - loads Dagster
     from tiktok_assets.commands.sync import sync as run_sync  # noqa: PLC0415
-    from tiktok_assets.instance import prepare_instance  # noqa: PLC0415
     from tiktok_assets.session import open_session  # noqa: PLC0415
 
-    prepare_instance(settings)
     with open_session(settings) as session:
         synced = run_sync(settings, session, Asked(advertisers or (), first, last, select), tell)
     if as_json:
@@ -219,6 +217,8 @@ def main() -> None:
         _end(f"{error} {mend_of(error)}", 1)
     except StoreError as error:
         _end(str(error), 1)
+    except KeyboardInterrupt:
+        _end("stopped; what was finished is stored.", 130)
 
 
 def _end(sentence: str, exit_code: int) -> None:

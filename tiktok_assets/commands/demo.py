@@ -23,7 +23,7 @@ import polars as pl
 from tiktok_assets.commands.leaders import stored_leaders
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.commands.sync import Asked, Synced, sync
-from tiktok_assets.instance import prepare_instance
+from tiktok_assets.instance.opening import open_instance
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.scaling.ranking import Overtaking, overtakings
@@ -68,8 +68,9 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
     """
     _require_free(port)
     with _stoppable(), _own_folder() as folder, _sandbox() as sandbox, _own_environment(folder, sandbox, port):
-        home = prepare_instance(load_settings())
-        with _dagster(folder, home, port) as process:
+        with open_instance(load_settings()):
+            tell("Dagster starts.")
+        with _dagster(folder, load_settings().instance_dir, port) as process:
             tell(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
             show(_story(sandbox, tell))
             _await_answer(process, port, folder)
@@ -94,7 +95,6 @@ def _story(sandbox: RunningSandbox, tell: Tell) -> Told:
 def _refresh(tell: Tell) -> pl.DataFrame:
     settings = load_settings()
     _require_loopback(settings.base_url)
-    prepare_instance(settings)
     with open_session(settings) as session:
         synced: Synced = sync(settings, session, Asked(), tell)
         if synced.failures:

@@ -13,6 +13,7 @@ from tiktok_assets.defs.account import add_advertisers
 from tiktok_assets.defs.automation import DERIVED, DERIVED_TABLES, stage_tables
 from tiktok_assets.defs.chunks import Chunk, chunks_of
 from tiktok_assets.defs.stages import chunks_of_stage, stored_order
+from tiktok_assets.instance.opening import open_instance
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
@@ -73,7 +74,7 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
     advertisers = asked_advertisers(asked.advertisers, session.advertiser_ids)
     window = asked_window(asked.first, asked.last, start=settings.start_date, now=session.now())
     synced = Synced()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(settings) as instance:
         add_advertisers(instance, session.advertiser_ids)
         definitions = build_definitions(settings, session=session)
         for stage, names in stages.items():
@@ -140,7 +141,10 @@ def _execute(
             synced.rows[table] = synced.rows.get(table, 0) + (count if isinstance(count, int) else 0)
             synced.partitions[table] = synced.partitions.get(table, 0) + 1
         elif event.is_step_failure:
-            synced.failures.append(_sentence(event))
+            failure = _sentence(event)
+            if dg.DagsterExecutionInterruptedError.__name__ in failure:
+                raise KeyboardInterrupt  # Dagster took Ctrl-C for a failure of the step
+            synced.failures.append(failure)
     synced.runs += 1
     outcome = "" if result.success else ", FAILED in part"
     tell(f"{run.job}: {run.what}, {rows:,} rows in {time.monotonic() - began:.1f} s{outcome}")
