@@ -44,6 +44,7 @@ _ABSENT = ("-", "")
 _TOO_MUCH = Decimal(10**14)
 _FOUR_PLACES = Decimal("0.0001")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_PARTS = ("dimensions", "metrics")
 _JSON = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -183,32 +184,40 @@ def report_page(
     Raises:
         ValueFormatError: naming the metric whose value does not fit.
     """
+    if wrong := [part for row in rows for part in _PARTS if not isinstance(row[part], dict)]:
+        raise ValueFormatError(f"{wrong[0]} is no object")
     columns = [column for column in report_columns(report, metrics) if column.api_name]
+    parts = {part: [row[part] for row in rows] for part in _PARTS}
     dimensions = {report.level.dimension, "stat_time_day"}
     known = {column.api_name for column in columns}
     data = {
-        column.name: _texts(column, rows, "dimensions" if column.api_name in dimensions else "metrics")
+        column.name: _texts(column, parts["dimensions" if column.api_name in dimensions else "metrics"])
         for column in columns
         # The account is not echoed unless it is the dimension (dossier 6.5); the caller knows it.
         if column.api_name != "advertiser_id" or report.level.name == "advertiser"
     }
-    data[EXTRA.name] = [
-        _extra({k: v for part in row.values() for k, v in part.items() if k not in known}, unknown_fields)
-        for row in rows
-    ]
+    extra = [_extra(_beside(row, known), unknown_fields) for row in rows]
+    data[EXTRA.name] = pl.Series(extra, dtype=pl.String)
     averages = {metric.name for metric in metrics if not metric.additive}
-    text = pl.DataFrame(data, schema=dict.fromkeys(data, pl.String))
-    return _typed(text, [column for column in columns if column.name in data], averages)
+    return _typed(pl.DataFrame(data), [column for column in columns if column.name in data], averages)
 
 
-def _texts(column: Column, rows: list[Row], part: str) -> list[str | None]:
+def _beside(row: Row, known: set[str]) -> Row:
+    if len(row) == len(_PARTS) and all(row[part].keys() <= known for part in _PARTS):
+        return {}
+    inside = {k: v for part in _PARTS for k, v in row[part].items() if k not in known}
+    return inside | {k: v for k, v in row.items() if k not in _PARTS}
+
+
+def _texts(column: Column, parts: list[Row]) -> pl.Series:
     name = column.api_name
-    values = [row[part].get(name) for row in rows]
-    if all(value is None or isinstance(value, str) for value in values):
-        return values
-    if wrong := [value for value in values if isinstance(value, bool | float | list | dict)]:
-        raise ValueFormatError(f"{name} is {wrong[0]!r}, which is no {column.kind}")
-    return [None if value is None else str(value) for value in values]
+    values = [part.get(name) for part in parts]
+    try:
+        return pl.Series(values, dtype=pl.String, strict=True)
+    except TypeError:
+        if wrong := [value for value in values if isinstance(value, bool | float | list | dict)]:
+            raise ValueFormatError(f"{name} is {wrong[0]!r}, which is no {column.kind}") from None
+    return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
 
 
 # Every text that fits can be cast; `\d` would let in the digits of all scripts.

@@ -1,0 +1,44 @@
+# Two commands: `make demo` and `make test`. Each builds its environment from nothing.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/installed
+
+demo: $(VENV)/installed ## sandbox and Dagster with a demo agency; no TikTok account needed
+	@exec $(BIN)/tiktok-assets demo $(DEMO)
+
+test: $(VENV)/installed-dev ## lint, types and the whole suite
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q
+
+fix: $(VENV)/installed-dev ## format, and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(VENV)/installed-dev ## sync against an empty skeleton, loading against one asset
+	$(BIN)/python -m tiktok_assets_tests.benchmarks.sync_and_skeleton
+
+constraints: $(VENV)/installed-dev ## write the installed versions to constraints.txt
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: help demo test fix benchmark constraints clean
