@@ -70,8 +70,10 @@ def dev(port: Annotated[int, typer.Option(help="Port of the webserver.")] = 3000
     """Start Dagster's webserver and daemon on the one instance."""
     import os  # noqa: PLC0415 - only to become another program
 
+    from tiktok_assets.commands.ports import require_free  # noqa: PLC0415
     from tiktok_assets.instance import prepare_instance  # noqa: PLC0415
 
+    require_free(port)
     home = prepare_instance(settings_now())
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
     os.execv(sys.executable, [*command, "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606 - our interpreter

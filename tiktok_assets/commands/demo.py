@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import httpx
 import polars as pl
 
 from tiktok_assets.commands.leaders import stored_leaders
+from tiktok_assets.commands.ports import require_free
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.commands.sync import Asked, Synced, sync
 from tiktok_assets.instance.opening import open_instance
@@ -66,7 +66,7 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
     Raises:
         Problem: if the port is taken or a server does not start.
     """
-    _require_free(port)
+    require_free(port)
     with _stoppable(), _own_folder() as folder, _sandbox() as sandbox, _own_environment(folder, sandbox, port):
         with open_instance(load_settings()):
             tell("Dagster starts.")
@@ -157,15 +157,6 @@ def _require_loopback(base_url: str) -> None:
         raise Problem(f"the demo speaks to its own sandbox only, not to {host}; unset TIKTOK_BASE_URL.")
 
 
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise Problem(f"port {port} is in use; choose another with --port.") from error
-
-
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """SIGTERM ends the demo as Ctrl-C does; both are set, because a background shell ignores Ctrl-C."""
@@ -189,6 +180,7 @@ def _dagster(folder: Path, home: Path, port: int) -> Iterator["subprocess.Popen[
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [*command, "-h", "127.0.0.1", "-p", str(port)],
             cwd=folder,
+            env={**os.environ, "TMPDIR": str(folder)},  # Dagster leaves its sockets behind
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us alone, and we end the group

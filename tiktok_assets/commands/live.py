@@ -133,8 +133,8 @@ IDENTIFYING: Mapping[str, Sequence[str]] = {
         "landing_page_url",
     ),
     "report": (
-        "date", "advertiser_id", "campaign_id", "ad_group_id", "ad_id", "ad_name", "campaign_name",
-        "spend", "currency", "impressions", "clicks", "ctr", "conversion", "cost_per_conversion",
+        "date", "advertiser_id", "campaign_id", "ad_group_id", "ad_id", "ad_name", "spend", "currency",
+        "impressions", "clicks", "conversion",
     ),
 }  # fmt: skip
 """The columns a person sees of each; `--json` and `--csv` have all."""

@@ -48,4 +48,6 @@ def print_frame(rows: "pl.DataFrame", what: str, *, as_json: bool, as_csv: bool)
         print_csv(dicts, rows.columns)
     else:
         shown = SHOWN if what == "top" else IDENTIFYING[what]
-        print_rows(dicts, [column for column in shown if column in rows.columns])
+        parents = [column for column in shown if column in rows.columns and column.endswith("_id")]
+        hidden = parents[:-1] if what == "report" else []  # a report's row is named by its own id alone
+        print_rows(dicts, [name for name in shown if name in rows.columns and name not in hidden])

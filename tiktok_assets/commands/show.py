@@ -13,6 +13,9 @@ from rich.table import Table
 
 Row = Mapping[str, Any]
 
+WIDE = 1000
+"""Columns of a pipe: nothing is broken where no one looks at the edge."""
+
 
 def as_text(value: Any) -> str:  # noqa: ANN401 - any cell
     """A cell as a person reads it: amounts without idle zeros, instants to the minute."""
@@ -42,10 +45,15 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str], *, title: str = "") 
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float | Decimal) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            column.replace("_", " "),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=numeric or column.endswith("_id"),  # a broken id cannot be copied
+        )
     for row in rows:
         table.add_row(*(as_text(row.get(column)) for column in columns))
-    Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - anything printable

@@ -1,8 +1,8 @@
 """What `sync` costs beside an empty skeleton, and what loading the location costs beside one empty asset.
 
 Run it with `make benchmark`. Workload A: one advertiser, 20 campaigns, 200 ad groups, 2,000 ads, 60 days at ad
-level, 13 metrics, 50 ms an answer, no rate limit. Both programs run as whole processes, in turn, on the same machine;
-each pair has its own folder with its own Dagster instance, used twice: fresh, then warm.
+level, 13 metrics, 50 ms an answer, no rate limit. Both programs run as whole processes, in turn, on the same
+machine; each pair has its own folder with its own Dagster instance, used twice: fresh, then warm.
 """
 
 import json

@@ -1,0 +1,90 @@
+"""`get`, `top`, `plan` and `sync` against the sandbox, as a user runs them."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets_tests.commands.conftest import Run
+
+
+def truth(sandbox: RunningSandbox, what: str, **query: str) -> list[dict[str, object]]:
+    """The world's own rows."""
+    answer = httpx.get(f"{sandbox.base_url}/sandbox/truth/{what}", params=query)
+    rows: list[dict[str, object]] = answer.raise_for_status().json()
+    return rows
+
+
+def test_get_walks_the_account_as_the_tutorial_does(run: Run, sandbox: RunningSandbox) -> None:
+    """Campaigns, the ad groups of one, the ads of one and their lifetime report lead to the top-spending ad."""
+    story = sandbox.world.story
+    assert story
+    account = ("--advertiser", story.advertiser_id, "--json")
+    campaigns = json.loads(run("get", "campaigns", *account).out)
+    ad_groups = json.loads(run("get", "ad-groups", *account, "--campaign", story.campaign_id).out)
+    ads = json.loads(run("get", "ads", *account, "--ad-group", ad_groups[0]["ad_group_id"]).out)
+    report = json.loads(run("get", "report", *account, "--lifetime", "--campaign", story.campaign_id).out)
+
+    assert len(truth(sandbox, "campaigns", advertiser_id=story.advertiser_id)) == len(campaigns)
+    assert {story.campaign_id} == {row["campaign_id"] for row in ad_groups}
+    assert {ad_groups[0]["ad_group_id"]} == {row["ad_group_id"] for row in ads}
+    assert story.new_leader_ad_id == report[0]["ad_id"]
+    assert sorted((Decimal(row["spend"]) for row in report), reverse=True) == [
+        Decimal(row["spend"]) for row in report
+    ]
+
+
+def test_a_daily_report_is_printed_as_table_json_and_csv(run: Run, sandbox: RunningSandbox) -> None:
+    """The same report comes as a table, as JSON with exact text amounts, and as CSV."""
+    story = sandbox.world.story
+    assert story
+    last = story.t2.date().fromordinal(story.t2.date().toordinal() - 3).isoformat()
+    asked = ("get", "report", "--advertiser", story.advertiser_id, "--from", last, "--to", last, "--level", "ad")
+    table, as_json, as_csv = run(*asked), run(*asked, "--json"), run(*asked, "--csv")
+    rows = json.loads(as_json.out)
+    lines = list(csv.DictReader(io.StringIO(as_csv.out)))
+    query = {"level": "ad", "advertiser_id": story.advertiser_id, "start_date": last, "end_date": last}
+    facts = {row["id"]: row["metrics"] for row in truth(sandbox, "report", **query)}
+
+    assert {row["ad_id"]: Decimal(row["spend"]) for row in rows} == {
+        key: Decimal(metrics["spend"])  # type: ignore[index]
+        for key, metrics in facts.items()
+    }
+    assert [row["spend"] for row in rows] == [line["spend"] for line in lines]
+    assert rows[0]["ad_id"] in table.out
+
+
+def test_sync_stores_what_plan_foresaw_and_top_ranks_it(run: Run, sandbox: RunningSandbox) -> None:
+    """`sync` sends exactly the requests `plan` names, and `top` then knows each campaign's leader."""
+    story = sandbox.world.story
+    assert story
+    first = story.t2.date().fromordinal(story.t2.date().toordinal() - 8).isoformat()
+    last = story.t2.date().fromordinal(story.t2.date().toordinal() - 2).isoformat()
+    days = ("--from", first, "--to", last)
+    plan = json.loads(run("plan", *days, "--json").out)
+    synced = run("sync", *days, "--json")
+    result = json.loads(synced.out)
+    again = run("top", "--json")
+    live = run("top", "--live", "--json")
+
+    assert synced.exit_code == 0, synced.err
+    assert plan["requests"] == result["requests"]
+    assert result["failures"] == []
+    by_campaign = {row["campaign_id"]: row["ad_id"] for row in json.loads(again.out)}
+    assert by_campaign[story.campaign_id] == story.new_leader_ad_id
+    assert by_campaign == {row["campaign_id"]: row["ad_id"] for row in json.loads(live.out)}
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("demo",), ("dev",), ("sandbox",), ("get",), ("get", "report"), ("top",), ("plan",), ("sync",)]
+)
+def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> None:
+    """`--help` of every command exits 0 and needs no settings."""
+    ran = run(*command, "--help", variables={"TIKTOK_BASE_URL": "nonsense"})
+
+    assert ran.exit_code == 0
+    assert "Usage" in ran.out

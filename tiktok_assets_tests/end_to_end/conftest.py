@@ -1,0 +1,59 @@
+"""What the end-to-end tests share: the world's truth, and the stored rows beside it."""
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import polars as pl
+
+from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec.metrics import METRICS
+from tiktok_assets.spec.reports import Report
+from tiktok_assets.storage.hive_parquet import HiveStore
+from tiktok_assets.tables import schema_of
+
+Cell = Decimal | int | float | None
+
+
+def stored(settings: Settings, table: str) -> pl.DataFrame:
+    """Every stored row of a table."""
+    return HiveStore(settings.data_dir).scan(table, schema_of(stored_tables(settings)[table])).collect()
+
+
+def report_truth(
+    base_url: str, report: Report, advertiser_id: str, days: tuple[date, date] | None
+) -> dict[tuple[str, ...], dict[str, Cell]]:
+    """The world's numbers by key, each in the type its metric is declared to have; rows of zeros left out."""
+    query = {"level": report.level.name, "advertiser_id": advertiser_id}
+    query |= {"start_date": days[0].isoformat(), "end_date": days[1].isoformat()} if days else {"lifetime": "true"}
+    answer = httpx.get(f"{base_url}/sandbox/truth/report", params=query, timeout=60).raise_for_status()
+    return {
+        (row["id"], row["date"][:10]) if days else (row["id"],): {
+            metric.name: _typed(metric.kind, row["metrics"][metric.api_name])
+            for metric in METRICS
+            if metric.standard
+        }
+        for row in answer.json()
+    }
+
+
+def _typed(kind: str, text: str) -> Cell:
+    if text == "-":
+        return None
+    if kind == "money":
+        return Decimal(text)
+    return int(text) if kind == "count" else float(text)
+
+
+def stored_numbers(rows: Iterable[dict[str, Any]], report: Report) -> dict[tuple[str, ...], dict[str, Cell]]:
+    """Stored rows in the same form; those without any delivery left out, as the truth leaves them out."""
+    names = [metric.name for metric in METRICS if metric.standard]
+    own = "advertiser_id" if report.level.name == "advertiser" else f"{report.level.name}_id"
+    return {
+        (row[own], row["date"].isoformat()) if "date" in row else (row[own],): {name: row[name] for name in names}
+        for row in rows
+        if any(row[name] for name in names)
+    }

@@ -1,0 +1,147 @@
+"""The demo, as a newcomer runs it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tiktok_assets_tests.commands.conftest import run_command
+
+
+@contextmanager
+def other_host() -> Iterator[tuple[str, list[object]]]:
+    """A host that nobody should speak to, and the connections it got."""
+    connections: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def _accept() -> None:
+            while True:
+                try:
+                    connection, address = listener.accept()
+                except OSError:
+                    return
+                connections.append(address)
+                connection.close()
+
+        threading.Thread(target=_accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", connections
+
+
+def test_the_demo_tells_its_story_and_speaks_to_no_one_else(tmp_path: Path) -> None:
+    """Headless, the demo names each campaign's top ad and who overtook; a foreign `.env` is not followed."""
+    with other_host() as (url, connections):
+        (tmp_path / ".env").write_text(
+            f"TIKTOK_BASE_URL={url}\nTIKTOK_ACCESS_TOKEN=of-a-real-account\nTIKTOK_DATA_DIR={tmp_path}/theirs\n"
+        )
+        ran = run_command("demo", "--once", "--json", variables={"TIKTOK_BASE_URL": url}, folder=tmp_path)
+    told = json.loads(ran.out)
+
+    assert ran.exit_code == 0, ran.err
+    assert connections == []
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+    assert len(told["overtook"]) == 1
+    assert all(row["spend"] and row["currency"] and row["share"] for row in told["top_spenders"])
+    assert {"USD", "JPY", "EUR"} == {row["currency"] for row in told["top_spenders"]}
+    winner = next(row for row in told["top_spenders"] if row["ad_id"] in told["overtook"][0])
+    assert winner["campaign_name"] in told["overtook"][0]
+
+
+def test_the_served_demo_can_be_used_and_leaves_nothing(tmp_path: Path) -> None:
+    """Webserver and daemon run on the story's data, a backfill from there completes, Ctrl-C ends it all."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "tiktok_assets", "demo", "--port", str(port)],
+        cwd=tmp_path,
+        env={**environment, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            lines = _until(process, f"Open http://127.0.0.1:{port}")
+            _use(f"http://127.0.0.1:{port}/graphql")
+        finally:
+            process.send_signal(signal.SIGINT)
+            rest, _ = process.communicate(timeout=60)
+    left = subprocess.run(  # noqa: S603
+        ["pgrep", "-f", str(tmp_path)],  # noqa: S607 - where it lies differs
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert process.returncode == 0, rest
+    assert any("overtook" in line for line in lines)
+    assert left.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def _until(process: "subprocess.Popen[str]", words: str) -> list[str]:
+    lines: list[str] = []
+    assert process.stdout
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(words):
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def _ask(url: str, query: str, **variables: Any) -> Any:  # noqa: ANN401 - GraphQL
+    answer = httpx.post(url, json={"query": query, "variables": variables}, timeout=60).json()
+    assert "errors" not in answer, answer
+    return answer["data"]
+
+
+def _use(url: str) -> None:
+    """Look at the location, its sensors and partitions, and launch a backfill of a month of two accounts."""
+    selector = {"repositoryName": "__repository__", "repositoryLocationName": "tiktok_assets"}
+    repository = _ask(
+        url,
+        """query($s: RepositorySelector!) { repositoryOrError(repositorySelector: $s) { ... on Repository {
+             sensors { name sensorState { status } } schedules { name scheduleState { status } }
+             assetNodes { assetKey { path } partitionKeys } } } }""",
+        s=selector,
+    )["repositoryOrError"]
+    states = {one["name"]: one["sensorState"]["status"] for one in repository["sensors"]}
+    states |= {one["name"]: one["scheduleState"]["status"] for one in repository["schedules"]}
+    assert {"RUNNING"} == set(states.values())
+    assert {"advertiser_partitions", "refresh_sequence", "derived_assets", "daily_refresh"} <= set(states)
+    keys = next(
+        node["partitionKeys"]
+        for node in repository["assetNodes"]
+        if node["assetKey"]["path"] == ["ad_report_daily"]
+    )
+    owners = sorted({key.split("|")[0] for key in keys})[:2]
+    oldest = sorted({key.split("|")[1] for key in keys})[:45]
+    wanted = [f"{owner}|{day}" for owner in owners for day in oldest]
+    launched = _ask(
+        url,
+        """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
+             __typename ... on LaunchBackfillSuccess { backfillId } } }""",
+        p={"partitionNames": wanted, "assetSelection": [{"path": ["campaign_report_daily"]}]},
+    )["launchPartitionBackfill"]
+    state = {"status": "REQUESTED", "runs": []}
+    deadline = time.monotonic() + 150
+    while state["status"] == "REQUESTED" and time.monotonic() < deadline:
+        time.sleep(1)
+        state = _ask(
+            url,
+            "query($b: String!) { partitionBackfillOrError(backfillId: $b) { ... on PartitionBackfill {"
+            " status runs(limit: 20) { status } } } }",
+            b=launched["backfillId"],
+        )["partitionBackfillOrError"]
+    assert state["status"] == "COMPLETED_SUCCESS"
+    assert len(owners) == len(state["runs"])  # one run an account, however many days
