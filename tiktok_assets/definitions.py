@@ -11,7 +11,7 @@ from tiktok_assets.defs.automation import (
     refresh_jobs,
     refresh_sequence_sensor,
 )
-from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.defs.catalogue import RANKING, stored_tables
 from tiktok_assets.defs.history import backfill_history_job
 from tiktok_assets.defs.insights import top_spenders
 from tiktok_assets.defs.io_manager import IO_MANAGER, HiveParquetIOManager
@@ -37,15 +37,15 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
         assets=[
             *ACCOUNT_ASSETS,
             *(report_asset(report, settings) for report in settings.chosen_reports),
-            top_spenders,
+            *([top_spenders] if RANKING in schemas else []),
             warehouse_asset(settings),
         ],
-        jobs=[*jobs.values(), derived_job(), backfill_history_job(settings)],
+        jobs=[*jobs.values(), derived_job(settings), backfill_history_job(settings)],
         schedules=[daily_refresh_schedule(settings)],
         sensors=[
             advertiser_partitions_sensor(settings),
             refresh_sequence_sensor(settings, jobs),
-            derived_assets_sensor(),
+            derived_assets_sensor(settings),
         ],
         resources={
             "tiktok": session_resource(settings, session),

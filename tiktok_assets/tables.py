@@ -97,8 +97,8 @@ def _converted(column: Column, value: Any) -> Any:  # noqa: ANN401 - JSON in, a 
         raise ValueFormatError(f"{column.api_name} is {value!r}, which is no {column.kind}") from error
 
 
-def _identifier(value: Any) -> str:  # noqa: ANN401
-    # Ids come as text, but a few fields still send bare integers (dossier 1.5); a float has lost digits.
+def identifier(value: Any) -> str:  # noqa: ANN401
+    """An id as text: a few fields still send bare integers (dossier 1.5); a float has lost digits, a TypeError."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(type(value).__name__)
     return str(value)
@@ -152,7 +152,7 @@ def _json(value: Any) -> str:  # noqa: ANN401
 
 
 _CONVERTERS: dict[Kind, Callable[[Any], Any]] = {
-    "id": _identifier,
+    "id": identifier,
     "text": _plain,
     "money": _money,
     "rate": _number,

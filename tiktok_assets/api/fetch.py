@@ -18,10 +18,10 @@ Page = TypeVar("Page")
 ROUNDS = 3
 """How often a listing whose pages disagree is read from its first page before we give up."""
 
-PAGES_IN_FLIGHT = 12
+PAGES_IN_FLIGHT = 8
 """Requests under way at once; the budget, not this, sets the pace."""
 
-LISTINGS_AHEAD = 3
+LISTINGS_AHEAD = 2
 """Listings read at once, and with the one being written all that memory ever holds."""
 
 TRUNCATION_HEADER = "X-Tt-Ads-Throttle"
@@ -156,13 +156,15 @@ class Fetcher:
             )
         rows, total = _rows_and_total(listing.endpoint, answer)
         try:
-            return _ReadPage(listing.parse(rows, tally), [listing.identify(row) for row in rows], total)
+            page = _ReadPage(listing.parse(rows, tally), [listing.identify(row) for row in rows], total)
+            set(page.keys)  # a key that is an object cannot be told apart from another
         except (KeyError, TypeError, ValueError) as error:
             raise ContractError(
                 f"page {number} cannot be read: {error}",
                 endpoint=listing.endpoint.path,
                 request_id=answer.request_id,
             ) from error
+        return page
 
 
 def _rows_and_total(endpoint: Endpoint, answer: Answer) -> tuple[list[Row], int]:

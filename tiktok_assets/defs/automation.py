@@ -10,6 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.defs.account import ACCOUNT_ASSETS, add_advertisers
+from tiktok_assets.defs.catalogue import RANKING, stored_tables
 from tiktok_assets.defs.chunks import Chunk
 from tiktok_assets.defs.stages import STAGES, Stage, chunks_of_stage
 from tiktok_assets.session import open_session
@@ -41,7 +42,13 @@ def stage_tables(settings: Settings) -> dict[Stage, list[str]]:
 
 
 DERIVED = "refresh_derived"
-DERIVED_TABLES = ("top_spenders", "warehouse")
+DERIVED_TABLES = (RANKING, "warehouse")
+
+
+def derived_tables(settings: Settings) -> list[str]:
+    """What is computed from the stored tables; the ranking only where its sources were chosen."""
+    return [table for table in DERIVED_TABLES if table != RANKING or table in stored_tables(settings)]
+
 
 _MEANINGS: dict[Stage, str] = {
     "refresh_accounts": "Accounts, campaigns, ad groups and ads as they stand.",
@@ -58,10 +65,10 @@ def refresh_jobs(settings: Settings) -> dict[Stage, UnresolvedAssetJobDefinition
     }
 
 
-def derived_job() -> UnresolvedAssetJobDefinition:
+def derived_job(settings: Settings) -> UnresolvedAssetJobDefinition:
     """What the reports' tables give, for those who want it now; otherwise `derived_assets` does it."""
     return dg.define_asset_job(
-        DERIVED, selection=list(DERIVED_TABLES), description="Top spenders and warehouse, from what is stored."
+        DERIVED, selection=derived_tables(settings), description="Top spenders and warehouse, from what is stored."
     )
 
 
@@ -161,11 +168,11 @@ def advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinition:
     return _advertiser_partitions
 
 
-def derived_assets_sensor() -> dg.AutomationConditionSensorDefinition:
+def derived_assets_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
     """`derived_assets`: rebuilds what depends on the reports once they are quiet."""
     return dg.AutomationConditionSensorDefinition(
         "derived_assets",
-        target=dg.AssetSelection.assets(*DERIVED_TABLES),
+        target=dg.AssetSelection.assets(*derived_tables(settings)),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
         description="Ranks the top spenders and rebuilds the warehouse after their sources changed.",

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from tiktok_assets.defs.catalogue import RANKING_SOURCES
 from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
 from tiktok_assets.defs.telling import definition_metadata
@@ -26,10 +27,7 @@ AFTER_ITS_SOURCES = (
     partitions_def=ADVERTISERS,
     backfill_policy=ONE_RUN,
     automation_condition=AFTER_ITS_SOURCES,
-    ins={
-        table: dg.AssetIn(input_manager_key=IO_MANAGER)
-        for table in ("ad_report_lifetime", "campaign_report_lifetime")
-    },
+    ins={table: dg.AssetIn(input_manager_key=IO_MANAGER) for table in RANKING_SOURCES},
     io_manager_key=IO_MANAGER,
 )
 def top_spenders(ad_report_lifetime: pl.LazyFrame, campaign_report_lifetime: pl.LazyFrame) -> pl.DataFrame:

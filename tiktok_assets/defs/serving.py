@@ -2,12 +2,20 @@
 
 import dagster as dg
 
-from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.defs.catalogue import RANKING, stored_tables
 from tiktok_assets.defs.insights import AFTER_ITS_SOURCES
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
 GROUP = "serving"
+
+_RANKING_IS_DUE = (
+    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.any_deps_updated().since_last_handled())
+    .allow(dg.AssetSelection.assets(RANKING))
+    .with_label("the ranking is about to change")
+)
+# Without it the warehouse is built beside the new ranking, and then again for it.
+_AFTER_THE_RANKING = (AFTER_ITS_SOURCES & ~_RANKING_IS_DUE).with_label("after its sources and the ranking")
 
 
 def warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -20,7 +28,7 @@ def warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         description="`warehouse.duckdb`: every table in one file, replaced whole, for SQL and BI tools.",
         deps=list(tables),
-        automation_condition=AFTER_ITS_SOURCES,
+        automation_condition=_AFTER_THE_RANKING,
     )
     def _warehouse(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
         from tiktok_assets.storage.warehouse import build_warehouse  # noqa: PLC0415 - DuckDB loads slowly

@@ -19,9 +19,10 @@ from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST, REPOR
 from tiktok_assets.spec.entities import ADVERTISERS, Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report
-from tiktok_assets.tables import entity_frame, report_frame, report_page
+from tiktok_assets.tables import entity_frame, identifier, report_frame, report_page
 
-ReportPage = pl.DataFrame
+ReportPage = tuple[pl.DataFrame, datetime]
+"""Rows, and when they were read: a question may be read long before its answer is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def listed_advertisers(reader: Reader, app_id: str | None, app_secret: str | Non
         )
     answer = reader.fetcher.ask(ADVERTISER_LIST, {"app_id": app_id, "secret": app_secret}, Tally())
     try:
-        return [str(row["advertiser_id"]) for row in answer.data["list"]]
+        return [identifier(row["advertiser_id"]) for row in answer.data["list"]]
     except (KeyError, TypeError) as error:
         raise ContractError("the list of accounts has no ids", endpoint=ADVERTISER_LIST.path) from error
 
@@ -217,9 +218,10 @@ def read_reports(
 def _answer(
     reader: Reader, question: ReportQuestion, fetched: Fetched[ReportPage]
 ) -> ReportAnswer | ContractError:
-    fetched_at = reader.now()
+    fetched_at = min(read_at for _, read_at in fetched.pages)
+    pages = [page for page, _ in fetched.pages]
     try:
-        frame = report_frame(question.report, reader.metrics, question.account, fetched.pages, fetched_at)
+        frame = report_frame(question.report, reader.metrics, question.account, pages, fetched_at)
     except ValueFormatError as error:
         return ContractError(str(error), endpoint=REPORT.path)
     if question.window and frame.filter(~pl.col("date").is_in(list(question.window.days))).height:
@@ -259,7 +261,12 @@ def _report_listing(
         ]
 
     def parse(rows: list[dict[str, Any]], tally: Tally) -> ReportPage:
-        return report_page(report, reader.metrics, rows, unknown_fields=tally.unknown_fields)
+        read_at = reader.now()
+        page = report_page(report, reader.metrics, rows, unknown_fields=tally.unknown_fields)
+        for metric in reader.metrics:  # what is not there would read as null, which means something else
+            if not all(metric.api_name in row["metrics"] for row in rows):
+                raise ValueFormatError(f"{metric.api_name} was asked for and did not come")
+        return page, read_at
 
     return Listing(
         REPORT,

@@ -1,9 +1,11 @@
 """Builds the world of a plan: ids, accounts, and the campaigns, ad groups and ads of each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
 
+from tiktok_assets.sandbox.ids import Ids
 from tiktok_assets.sandbox.names import ACCOUNTS, AGE_GROUPS, AUDIENCES, CALLS_TO_ACTION, HOOKS, THEMES
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.story import build_story
@@ -11,23 +13,6 @@ from tiktok_assets.sandbox.world import Ad, AdGroup, Advertiser, Campaign, Story
 
 DAY = 86_400
 LEADER_WEIGHT = 2.2  # a campaign's fixed leader outspends each sibling on every single day
-
-
-class Ids:
-    """Hands out identifiers that carry their creation time (dossier 1.5)."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def entity(self, created: int) -> str:
-        """Return 16 digits: unix seconds x 2^20 + low bits."""
-        self._count += 1
-        return str((created << 20) | (self._count * 1031 % (1 << 20)))
-
-    @staticmethod
-    def account(created: int, low: int) -> str:
-        """Return 19 digits: unix seconds x 2^32 + low bits."""
-        return str((created << 32) | low)
 
 
 @dataclass
@@ -200,6 +185,29 @@ def _dense(builder: Builder, campaign: Campaign, ads: list[int]) -> None:
         builder.set_budget(ad_group)
 
 
+SMART_PLUS_ACCOUNT = 2
+CREATIVES = (3, 2)  # of each Upgraded Smart+ ad
+
+
+def _smart_plus(builder: Builder, advertiser: Advertiser) -> None:
+    """Add an Upgraded Smart+ campaign, where what reports call `ad_id` is a creative (dossier 5.7)."""
+    upgraded = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
+    campaign = builder.campaign(advertiser, "Smart+ | Catalogue", "WEB_CONVERSIONS", 50.3)
+    campaign.fields = dict(upgraded)
+    ad_group = builder.ad_group(campaign, "Smart+ | Automatic audience", campaign.created + 60)
+    for number, creatives in enumerate(CREATIVES):
+        asset_group = builder.ids.entity(ad_group.created + 60)
+        for index in range(creatives):
+            leads = (number, index) == (0, 0)
+            name = f"Smart+ ad {number + 1} | creative {index + 1}"
+            dollars = 30 * (LEADER_WEIGHT if leads else builder.random.uniform(0.15, 0.9))
+            ad = builder.ad(ad_group, name, ad_group.created + 60 + index, dollars)
+            ad.asset_group = asset_group
+            if leads:
+                builder.lead(ad)
+    builder.set_budget(ad_group)
+
+
 def build_world(plan: WorldPlan) -> World:
     """Build the world of a plan; the same plan always gives the same world."""
     ids = Ids()
@@ -220,12 +228,20 @@ def build_world(plan: WorldPlan) -> World:
         if account.live:
             told = _fill(Builder(plan, ids, random), advertiser, story=index == 0)
             story = story or told
+    if plan.smart_plus and not plan.dense and len(advertisers) > SMART_PLUS_ACCOUNT:
+        chance = Random(f"{plan.seed}:smart+")
+        _smart_plus(Builder(plan, ids, chance), list(advertisers.values())[SMART_PLUS_ACCOUNT])
     random = Random(f"{plan.seed}:app")
+    secret: Callable[[str], str] = lambda name: sha256(f"{plan.seed}:{name}".encode()).hexdigest()  # noqa: E731
     return World(
         plan=plan,
         advertisers=advertisers,
         story=story,
-        token=f"sandbox-token-{sha256(f'{plan.seed}:token'.encode()).hexdigest()[:26]}",
+        token=f"sandbox-token-{secret('token')[:26]}",
         app_id=Ids.account(anchor - 900 * DAY, random.getrandbits(31) | 1),
-        secret=sha256(f"{plan.seed}:secret".encode()).hexdigest()[:40],
+        secret=secret("secret")[:40],
+        other_token=f"sandbox-token-{secret('other token')[:26]}",
+        other_app_id=Ids.account(anchor - 800 * DAY, random.getrandbits(31) | 1),
+        other_secret=secret("other secret")[:40],
+        ids=ids,
     )

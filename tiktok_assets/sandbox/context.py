@@ -1,8 +1,10 @@
 """What an endpoint gets to see of the server: the world, the clock's instant and the settings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiktok_assets.sandbox.auth import Auth
 from tiktok_assets.sandbox.errors import ApiError
 from tiktok_assets.sandbox.facts import Facts
 from tiktok_assets.sandbox.paging import HONEST, PageTrick
@@ -18,11 +20,42 @@ class Switches:
         strict_fields: Refuse unknown names in `fields` (dossier 5.1, uncertain).
         max_report_ads: The ads a report considers, newest first (dossier 6.3).
         zero_rows: Entities without data appear with zeros where there is no time dimension (dossier 6.5).
+        slash_redirect: A path without its last slash is a 307 to the one with it (dossier 1.1, uncertain).
+        old_lifetime: v1.3 reports honour v1.2's `lifetime` too (seen live in 2023; dossier 1.4 has it ignored).
+        unique_campaign_names: Without a request_id a name in use is refused (dossier 8.5, uncertain).
+        idempotency_seconds: How long a request_id is remembered, by the wall clock (dossier 8.5).
+        read_only_refused: Keys that only answers have are refused in creates, not ignored (dossier 8.4).
+        placeholders_allowed: 0 bids, "" links, UNSET and the like pass (dossier 8.4 has them refused).
+        patch_refuses_others: A patch_update with keys it does not allow is refused; otherwise they are ignored
+            (dossier 8.3 says "allows only"; TikTok's own SDK always sends some of the others).
+        status_ids_as_numbers: Status updates answer ids as numbers (dossier 0.1 #12).
+        optimistic_lock: Overlapping writes on one campaign or ad group are 40202 (dossier 8.5).
+        review_seconds: How long a new or changed ad is in review, by the world's clock.
+        no_scope_for: Paths the token has no scope for; "writes" for all of them (dossier 2.1).
+        wrong_secret_code: The code for a wrong app or secret (dossier 2 does not say).
+        timeout_penalties: Time-outs slow and block report queries (dossier 4.3).
+        blocked_query_code: The code of a blocked query (dossier 4.3 does not say).
+        tiktok_sandbox: Behave as TikTok's own sandbox (dossier 1.1, 2, 6.8).
     """
 
     strict_fields: bool = True
     max_report_ads: int = 20_000
     zero_rows: bool = True
+    slash_redirect: bool = False
+    old_lifetime: bool = True
+    unique_campaign_names: bool = True
+    idempotency_seconds: float = 10.0
+    read_only_refused: bool = False
+    placeholders_allowed: bool = False
+    patch_refuses_others: bool = False
+    status_ids_as_numbers: bool = False
+    optimistic_lock: bool = True
+    review_seconds: int = 1800
+    no_scope_for: list[str] = field(default_factory=list)
+    wrong_secret_code: int = 40001
+    timeout_penalties: bool = True
+    blocked_query_code: int = 40016
+    tiktok_sandbox: bool = False
 
 
 @dataclass(kw_only=True)
@@ -42,21 +75,42 @@ class Cache:
 
 @dataclass(kw_only=True)
 class Context:
-    """One request's surroundings; `now` is in epoch seconds."""
+    """One request's surroundings.
+
+    Attributes:
+        now: The world's instant, epoch seconds.
+        body: The JSON object of a POST.
+        token: The access token sent.
+        hidden: Ids that a fault hides from reads.
+        created: Ids that this request brought into being.
+        code: The code of a success.
+        monotonic: Real seconds.
+    """
 
     world: World
     facts: Facts
     cache: Cache
     switches: Switches
+    auth: Auth
     now: int
     path: str
     params: Params
+    monotonic: Callable[[], float]
+    method: str = "GET"
+    version: str = "v1.3"
+    body: dict[str, Any] = field(default_factory=dict)
+    token: str = ""
     trick: PageTrick = HONEST
+    hidden: frozenset[str] = frozenset()
+    created: list[str] = field(default_factory=list)
+    code: int = 0
     headers: dict[str, str] = field(default_factory=dict)
 
     def advertiser(self, advertiser_id: str) -> Advertiser:
-        """Return an account the token may read, else 40001 (dossier 2.1, 9 #5)."""
+        """Return an account the token may use, else 40001 (dossier 2.1, 9 #5)."""
         advertiser = self.world.advertisers.get(advertiser_id)
+        if advertiser is None and self.switches.tiktok_sandbox:  # dossier 1.1
+            raise ApiError(40013, "The sandbox advertiser does not exist.")
         if advertiser is None or not advertiser.granted:
-            raise ApiError.of(40001, path=self.path, advertiser_id=advertiser_id)
+            raise ApiError.of(40001, path=self.path, method=self.method, advertiser_id=advertiser_id)
         return advertiser

@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from tiktok_assets.sandbox.clock import ClockError
 from tiktok_assets.sandbox.faults import Fault
-from tiktok_assets.sandbox.state import State
+from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.state import TIKTOK_SANDBOX_LIMITS, State
 from tiktok_assets.sandbox.truth import OWN_ID
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -31,6 +32,8 @@ def info(state: State, _: Values) -> Values:
         "token": world.token,
         "app_id": world.app_id,
         "secret": world.secret,
+        "other_token": world.other_token,
+        "other_app_id": world.other_app_id,
         "advertisers": [
             {
                 "advertiser_id": one.id,
@@ -93,8 +96,11 @@ def set_limits(state: State, values: Values) -> Values:
 
 
 def set_switches(state: State, values: Values) -> Values:
-    """Change the uncertain rules: any of strict_fields, max_report_ads, zero_rows."""
+    """Change the uncertain rules: any field of `context.Switches`."""
     _assign(state.switches, values)
+    if "tiktok_sandbox" in values:  # its own limits come with it (dossier 4.1), and go with it
+        state.limiter.limits = Limits(**TIKTOK_SANDBOX_LIMITS) if state.switches.tiktok_sandbox else Limits()
+        state.limiter.reset()
     return asdict(state.switches)
 
 
@@ -110,6 +116,23 @@ def set_grant(state: State, values: Values) -> Values:
     advertiser = state.world.advertisers[values["advertiser_id"]]
     advertiser.granted = bool(values["granted"])
     return {"advertiser_id": advertiser.id, "granted": advertiser.granted}
+
+
+def issue_auth_code(state: State, values: Values) -> Values:
+    """Authorize as the browser would: {"app_id": ..., "state": ...}, both optional; return the code."""
+    app_id = values.get("app_id", state.world.app_id)
+    if app_id not in state.auth.apps:
+        raise LookupError(f"No app {app_id} in this world.")
+    code = state.auth.issue_code(app_id, state.now)
+    query = f"auth_code={code}&code={code}&state={values.get('state', '')}"
+    redirect = values.get("redirect_uri", "https://agency.example/callback/")
+    return {"auth_code": code, "redirected_url": f"{redirect}?{query}"}
+
+
+def drop_penalties(state: State, _: Values) -> Values:
+    """Forget the time-outs of report queries."""
+    state.penalties.reset()
+    return {}
 
 
 def show_requests(state: State, _: Values) -> list[Values]:
@@ -147,6 +170,8 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "limits": {"POST": set_limits},
     "switches": {"POST": set_switches},
     "grants": {"POST": set_grant},
+    "auth_codes": {"POST": issue_auth_code},
+    "penalties": {"DELETE": drop_penalties},
     "requests": {"GET": show_requests, "DELETE": drop_requests},
     "truth/report": {"GET": tell_report},
     "truth/{kind:str}": {"GET": tell_entities},

@@ -47,6 +47,11 @@ class LocalDay:
         """Return how many whole hours of the day lie before the instant."""
         return min(max((instant - self.start) // HOUR, 0), len(self.labels))
 
+    def weight_between(self, begin: int, end: int) -> int:
+        """Return the weight of the day's whole hours between two instants."""
+        first, last = self.hours_before(begin + HOUR - 1), self.hours_before(end)
+        return self.weights[last] - self.weights[first] if last > first else 0
+
 
 @lru_cache(maxsize=20_000)
 def local_day(zone: ZoneInfo, ordinal: int) -> LocalDay:

@@ -17,7 +17,12 @@ ADVERTISER: dict[str, Any] = {
     "telephone_number": None,
     "license_no": "",
     "license_url": None,
-    "company_name_editable": True,
+    "license_province": None,
+    "license_city": None,
+    "address": None,
+    "promotion_area": "0",
+    "promotion_center_province": None,
+    "promotion_center_city": None,
 }
 
 CAMPAIGN: dict[str, Any] = {
@@ -35,7 +40,8 @@ CAMPAIGN: dict[str, Any] = {
     "objective": "LANDING_PAGE",
     "special_industries": [],
     "sales_destination": None,
-    "app_promotion_type": "UNSET",
+    "app_promotion_type": None,
+    "virtual_objective_type": None,
     "rf_campaign_type": "STANDARD",
     "app_id": None,
     "rta_id": None,
@@ -49,7 +55,6 @@ CAMPAIGN: dict[str, Any] = {
 }
 
 AD_GROUP: dict[str, Any] = {
-    "scheduled_budget": 0.0,
     "schedule_type": "SCHEDULE_FROM_NOW",
     "dayparting": "1" * 336,  # 48 x 7 half hours
     "secondary_optimization_event": None,
@@ -83,7 +88,6 @@ AD_GROUP: dict[str, Any] = {
     "engaged_view_attribution_window": "ONE_DAY",
     "attribution_event_count": "EVERY",
     "creative_material_mode": "CUSTOM",
-    "campaign_automation_type": "MANUAL",
     "comment_disabled": False,
     "video_download_disabled": False,
     "share_disabled": False,
@@ -111,6 +115,11 @@ AD_GROUP: dict[str, Any] = {
     "keywords": None,
     "schedule_infos": None,
     "conversion_window": None,
+    "next_day_retention": None,
+    "rf_purchased_type": None,
+    "adgroup_app_profile_page_state": None,
+    "isp_ids": [],
+    "category_exclusion_ids": [],
 }
 
 AD: dict[str, Any] = {
@@ -144,10 +153,10 @@ AD: dict[str, Any] = {
     "branded_content_disabled": False,
     "promotional_music_disabled": False,
     "viewability_postbid_partner": "UNSET",
+    "viewability_vast_url": None,
     "brand_safety_postbid_partner": "UNSET",
+    "brand_safety_vast_url": None,
     "utm_params": [],
-    "campaign_automation_type": "MANUAL",
-    "smart_plus_ad_id": None,
     "dark_post_status": "ON",
     "item_duet_status": "ENABLE",
     "item_stitch_status": "ENABLE",

@@ -50,9 +50,9 @@ def campaign_item(campaign: Campaign, now: int) -> Item:
         "campaign_id": campaign.id,
         "campaign_name": campaign.name,
         "objective_type": campaign.objective_type,
-        "virtual_objective_type": campaign.objective_type,
         "budget_mode": campaign.budget_mode,
         "budget": money(campaign.advertiser, campaign.budget),
+        **campaign.fields,
         **_life(campaign, now),
     }
     if campaign.budget_optimize_on:  # present only with CBO (dossier 5.4)
@@ -72,11 +72,13 @@ def ad_group_item(ad_group: AdGroup, now: int) -> Item:
         "adgroup_id": ad_group.id,
         "campaign_name": campaign.name,
         "adgroup_name": ad_group.name,
+        "campaign_automation_type": campaign.automation,
         "promotion_type": objective.promotion_type,
         "location_ids": [advertiser.account.location_id],
         "age_groups": ad_group.age_groups,
         "budget_mode": "BUDGET_MODE_DYNAMIC_DAILY_BUDGET" if campaign.budget_optimize_on else "BUDGET_MODE_DAY",
         "budget": money(advertiser, ad_group.budget),
+        "scheduled_budget": 0.0,
         "schedule_start_time": utc_text(ad_group.created),
         "schedule_end_time": utc_text(ad_group.created + TEN_YEARS),
         "optimization_goal": objective.goal,
@@ -85,8 +87,18 @@ def ad_group_item(ad_group: AdGroup, now: int) -> Item:
         "bid_type": "BID_TYPE_CUSTOM" if clicks else "BID_TYPE_NO_BID",
         "bid_price": money(advertiser, ad_group.bid) if clicks else 0.0,
         "pixel_id": str(int(advertiser.id) + 7) if objective.optimization_event else None,
+        **ad_group.fields,
+        **_scheduled(ad_group, now),
         **_life(ad_group, now),
     }
+
+
+def _scheduled(ad_group: AdGroup, now: int) -> Item:
+    if ad_group.scheduled is None:
+        return {}
+    instant, minor = ad_group.scheduled
+    amount = money(ad_group.campaign.advertiser, minor)
+    return {"scheduled_budget": amount} if now < instant else {"budget": amount}
 
 
 def ad_item(ad: Ad, now: int) -> Item:
@@ -94,13 +106,15 @@ def ad_item(ad: Ad, now: int) -> Item:
     campaign = ad.campaign
     account = campaign.advertiser.account
     low = int(ad.id) & 0xFFFFF
-    return {
+    item = {
         **AD,
         "advertiser_id": campaign.advertiser.id,
         "campaign_id": campaign.id,
         "adgroup_id": ad.ad_group.id,
         "ad_id": ad.id,
-        "ad_id_v2": ad.id,  # for manual ads both are the ad (dossier 5.7)
+        "ad_id_v2": ad.ad_id_v2,
+        "smart_plus_ad_id": ad.asset_group,
+        "campaign_automation_type": campaign.automation,
         "campaign_name": campaign.name,
         "adgroup_name": ad.ad_group.name,
         "ad_name": ad.name,
@@ -113,5 +127,11 @@ def ad_item(ad: Ad, now: int) -> Item:
         "display_name": account.company,
         "profile_image_url": f"{account.site}profile.jpeg",
         "optimization_event": campaign.objective.optimization_event,
+        **ad.fields,
         **_life(ad, now),
     }
+    if ad.asset_group:  # dossier 5.4, 9 #2
+        del item["modify_time"]
+    if ad.fields.get("call_to_action_id"):  # then call_to_action is absent, not null (seen live)
+        del item["call_to_action"]
+    return item

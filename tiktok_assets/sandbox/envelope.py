@@ -22,9 +22,9 @@ class RequestIds:
         return f"{now + EAST_8:%Y%m%d%H%M%S}{self._random.getrandbits(80):020X}"
 
 
-def ok(data: dict[str, Any], request_id: str) -> dict[str, Any]:
-    """Return the envelope of a success."""
-    return {"code": 0, "message": "OK", "request_id": request_id, "data": data}
+def ok(data: dict[str, Any], request_id: str, *, code: int = 0) -> dict[str, Any]:
+    """Return the envelope of a success, whole (0) or in part (20001)."""
+    return {"code": code, "message": "OK" if code == 0 else "PARTIAL_OK", "request_id": request_id, "data": data}
 
 
 def failed(error: ApiError, request_id: str) -> dict[str, Any]:

@@ -1,16 +1,20 @@
 """The business errors the server answers with: codes of dossier 3.2, texts of dossier 3.3."""
 
 TEXTS = {
-    40001: "The advertiser does not grant you /{path}/:GET permission. Advertiser: {advertiser_id}.",
+    40001: "The advertiser does not grant you /{path}/:{method} permission. Advertiser: {advertiser_id}.",
     40006: "no schema found",  # dossier 1.2, with HTTP 403
     40011: "{path}: The number of ids exceeds the limit of {limit}.",
+    40012: "There is nothing to update.",
+    40050: "Duplicated request. Please do not send the same request_id again.",
     40100: "Too many requests. Please retry in some time.",
     40104: "Access token is empty.",
     40105: "Access token is incorrect or has been revoked.",
+    40110: "Auth code is invalid, expired or has been used.",
     40133: (
         "Advertiser ({advertiser_id})'s QPS ({seen}) reaches QPS limit {limit} for current path, "
         "request is temporarily restricted."
     ),
+    40202: "Optimistic lock: the object is being changed by another request. Please try again.",
     40400: "Route not found.",
 }
 
@@ -34,6 +38,11 @@ class ApiError(Exception):
     def of(cls, code: int, *, http_status: int = 200, **values: object) -> "ApiError":
         """Return the error of a code with its usual text."""
         return cls(code, TEXTS[code].format(**values), http_status=http_status)
+
+
+WRONG_APP = (
+    "The app_id is inconsistent with the token's app information. Please retry after correcting it."  # AB #80210
+)
 
 
 def bad_parameter(path: str, problem: str) -> ApiError:

@@ -18,6 +18,7 @@ from tiktok_assets.sandbox.columns import (
 )
 from tiktok_assets.sandbox.days import HOUR, LocalDay, growth, local_day, local_ordinal
 from tiktok_assets.sandbox.delivery import Shape, Vector, final_delivery
+from tiktok_assets.sandbox.serving import Span, spans
 from tiktok_assets.sandbox.world import Ad, Advertiser, World, epoch
 
 SETTLING_THOUSANDTHS = 970  # of the real-time conversions, before the correction
@@ -38,13 +39,17 @@ class Facts:
         self._shapes: dict[str, Shape] = {}
         self._final: dict[tuple[str, int], Vector | None] = {}
         self._known: dict[tuple[str, int], Vector | None] = {}
+        self._spans: dict[str, list[Span]] = {}
         self._hour = 0
+        self._version = 0
 
     def at(self, now: int) -> int:
         """Return the whole hour that the data at `now` reach to."""
         hour = now // HOUR * HOUR
-        if hour != self._hour:
+        if hour != self._hour or self._world.version != self._version:
             self._known, self._hour = {}, hour
+        if self._world.version != self._version:  # something was written
+            self._spans, self._version = {}, self._world.version
         return hour
 
     def day(self, ad: Ad, ordinal: int, now: int) -> Vector | None:
@@ -72,14 +77,21 @@ class Facts:
 
     def days_of(self, ad: Ad, now: int) -> range:
         """Return the days on which the ad can have delivered up to now."""
-        zone = ad.campaign.advertiser.zone
-        stop = ad.stop()
-        last = now if stop is None else min(now, stop)
-        return range(self._shape(ad).first_day, local_ordinal(zone, last) + 1)
+        spans = self._on_air(ad)
+        if not spans or self.at(now) <= spans[0][0]:
+            return range(0)
+        last = min(now, spans[-1][1])
+        return range(self._shape(ad).first_day, local_ordinal(ad.campaign.advertiser.zone, last) + 1)
 
     def uv_ready(self, advertiser: Advertiser, ordinal: int, now: int) -> bool:
         """Say whether reach and its kin of a day are out (dossier 7: 16 hours late)."""
         return self.at(now) >= local_day(advertiser.zone, ordinal).uv_at
+
+    def _on_air(self, ad: Ad) -> list[Span]:
+        found = self._spans.get(ad.id)
+        if found is None:
+            found = self._spans[ad.id] = spans(ad)
+        return found
 
     def _shape(self, ad: Ad) -> Shape:
         shape = self._shapes.get(ad.id)
@@ -97,15 +109,12 @@ class Facts:
         day = local_day(_zone(ad), ordinal)
         if upto is None:
             upto = hour
-        stop = ad.stop()
-        first = day.hours_before(ad.created + HOUR - 1)
-        last = day.hours_before(upto if stop is None else min(upto, stop))
-        if last <= first:
+        part = sum(day.weight_between(begin, min(end, upto)) for begin, end in self._on_air(ad))
+        if part == 0:
             return None
-        whole = first == 0 and last == len(day.labels)
-        if whole and growth(day, hour) == 1000:
+        if part == day.weights[-1] and growth(day, hour) == 1000:
             return final
-        return _as_known(final, ad, day, hour, (first, last))
+        return _as_known(final, ad, day, hour, part)
 
 
 def _zone(ad: Ad) -> ZoneInfo:
@@ -121,7 +130,7 @@ def _with_results(vector: Vector | None, ad: Ad) -> Vector | None:
     return vector
 
 
-def _as_known(final: Vector, ad: Ad, day: LocalDay, hour: int, span: tuple[int, int]) -> Vector | None:
+def _as_known(final: Vector, ad: Ad, day: LocalDay, hour: int, part: int) -> Vector | None:
     known = array("q", final)
     if hour < day.corrected_at:
         off = 988 + (int(ad.id) >> 3 ^ day.ordinal) % 25  # thousandths: -12 to +12, and never exactly right
@@ -134,7 +143,7 @@ def _as_known(final: Vector, ad: Ad, day: LocalDay, hour: int, span: tuple[int, 
     if grown < 1000:
         for column in GROWING:
             known[column] = known[column] * grown // 1000
-    part, total = day.weights[span[1]] - day.weights[span[0]], day.weights[-1]
+    total = day.weights[-1]
     if part < total:
         known = array("q", (value * part // total for value in known))
         known[REACH] = max(known[REACH], 1)

@@ -5,13 +5,15 @@ from typing import Any
 
 import msgspec
 
-from tiktok_assets.sandbox.paging import HONEST, PageTrick
+from tiktok_assets.sandbox.paging import PageTrick
 
-# Kinds that replace the answer, that change how pages are cut, and that change the finished body.
+# Kinds that replace the answer, that change how pages are cut, that change the finished body, and that
+# part what a write does from what its sender learns.
 KINDS = (
     "code", "http_status", "hang", "cut", "not_json", "redirect",
-    "repeated_page", "drift",
+    "repeated_page", "drift", "ties_shuffled",
     "truncated", "wrong_type", "new_field", "lost_row",
+    "cut_before", "commit_then_cut", "commit_late", "invisible",
 )  # fmt: skip
 
 
@@ -29,7 +31,11 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         message: For `code`: the text.
         status: For `http_status` and `redirect`.
         html: For `http_status`: the body; None answers an envelope with code 50000.
-        seconds: For `hang`: the wait before the ordinary answer.
+        seconds: For `hang`: the wait before the ordinary answer; for `commit_late`: between the cut and the
+            write; for `invisible`: how long reads do not show what the write created.
+        clock: For `invisible`: which clock the seconds are of, "wall" or "world".
+        stack: Fire beside other faults instead of in their place.
+        commit: For kinds that replace the answer: do the write first.
         location: For `redirect`: where to; None is the same path on this host.
         shift: For `drift`: rows that came in since the page before; negative rows went.
         field: For `new_field` the name added; for `wrong_type` the field spoiled.
@@ -48,6 +54,9 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     status: int = 500
     html: str | None = None
     seconds: float = 5.0
+    clock: str = "wall"
+    stack: bool = False
+    commit: bool = False
     location: str | None = None
     shift: int = 1
     field: str | None = None
@@ -55,12 +64,14 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     fired: int = 0
 
     def __post_init__(self) -> None:
+        if self.clock not in ("wall", "world"):
+            raise ValueError('The clock of a fault is "wall" or "world".')
         if self.kind not in KINDS:
             raise ValueError(f"Unknown kind of fault {self.kind!r}; the kinds are {', '.join(KINDS)}.")
 
 
 class Faults:
-    """The declared faults, asked in order for each request; the first that fires is taken."""
+    """The declared faults, asked in order for each request; one that does not stack ends the search for others."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -72,44 +83,51 @@ class Faults:
         self.declared.clear()
         self._random = Random(f"{self._seed}:faults")
 
-    def pick(self, path: str, advertiser_id: str | None) -> Fault | None:
-        """Return the fault that fires for a request, if any."""
+    def pick(self, path: str, advertiser_id: str | None) -> dict[str, Fault]:
+        """Return the faults that fire for a request, by kind: at most one that does not stack."""
+        fired: dict[str, Fault] = {}
+        taken = False
         for fault in self.declared:
-            if fault.path is not None and fault.path.strip("/") != path:
+            if (taken and not fault.stack) or not self._fires(fault, path, advertiser_id):
                 continue
-            if fault.advertiser_id is not None and fault.advertiser_id != advertiser_id:
-                continue
-            fault.matched += 1
-            if fault.matched <= fault.after or (fault.times is not None and fault.fired >= fault.times):
-                continue
-            if fault.probability < 1 and self._random.random() >= fault.probability:
-                continue
+            taken = taken or not fault.stack
             fault.fired += 1
-            return fault
-        return None
+            fired[fault.kind] = fault
+        return fired
+
+    def _fires(self, fault: Fault, path: str, advertiser_id: str | None) -> bool:
+        if fault.path is not None and fault.path.strip("/") != path:
+            return False
+        if fault.advertiser_id is not None and fault.advertiser_id != advertiser_id:
+            return False
+        fault.matched += 1
+        if fault.matched <= fault.after or (fault.times is not None and fault.fired >= fault.times):
+            return False
+        return fault.probability >= 1 or self._random.random() < fault.probability
+
+    def page_trick(self, fired: dict[str, Fault]) -> PageTrick:
+        """Return what the faults do to paging."""
+        return PageTrick(
+            back=1 if "repeated_page" in fired else 0,
+            shift=fired["drift"].shift if "drift" in fired else 0,
+            shuffle=self._random.getrandbits(32) if "ties_shuffled" in fired else None,
+        )
 
 
-def page_trick(fault: Fault | None) -> PageTrick:
-    """Return what a fault does to paging."""
-    if fault is None:
-        return HONEST
-    if fault.kind == "repeated_page":
-        return PageTrick(back=1)
-    return PageTrick(shift=fault.shift) if fault.kind == "drift" else HONEST
-
-
-def spoil(fault: Fault | None, data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of an answer as the fault leaves them; what was given is not changed."""
-    rows = data.get("list")
-    if fault is None or rows is None:
-        return data
-    if fault.kind == "lost_row":
-        return data | {"list": list(rows)[1:]}
-    if fault.kind == "new_field":
-        return data | {"list": [row | {fault.field or "brand_new_field": "surprise"} for row in rows]}
-    if fault.kind == "wrong_type":
-        return _wrong_type(fault, data, rows)
+def spoil(fired: dict[str, Fault], data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of an answer as the faults leave them; what was given is not changed."""
+    for kind, spoiler in SPOILERS.items():
+        if kind in fired and data.get("list") is not None:
+            data = spoiler(fired[kind], data, data["list"])
     return data
+
+
+def _lost_row(_: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return data | {"list": list(rows)[1:]}
+
+
+def _new_field(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return data | {"list": [row | {fault.field or "brand_new_field": "surprise"} for row in rows]}
 
 
 def _wrong_type(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -126,3 +144,6 @@ def _wrong_type(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) 
         for row in rows
     ]
     return data | {"list": spoiled}
+
+
+SPOILERS = {"lost_row": _lost_row, "new_field": _new_field, "wrong_type": _wrong_type}

@@ -121,7 +121,7 @@ def _time(field: str, *, after: bool) -> Rule:
     def rule(value: object, path: str, _: str) -> Test:
         limit = checked_time(value, path)
         if after:
-            return lambda facets: bool(facets[field] >= limit)
+            return lambda facets: bool(facets.get(field, "") >= limit)  # Smart+ ads have no modify_time
         return lambda facets: bool(facets[field] <= limit)
 
     return rule

@@ -51,7 +51,7 @@ def _campaign(owner: Owner) -> dict[str, str]:
         "campaign_budget": _amount(owner.advertiser, owner.budget),
         "split_test": "-",
         "app_promotion_type": "-",
-        "campaign_automation_type": "MANUAL",
+        "campaign_automation_type": owner.automation,
     }
 
 
@@ -81,7 +81,7 @@ def _ad(owner: Owner) -> dict[str, str]:
     return {
         **_ad_group(owner.ad_group),
         "ad_id": owner.id,
-        "ad_id_v2": owner.id,
+        "ad_id_v2": owner.ad_id_v2,
         "ad_name": owner.name,
         "ad_text": owner.text,
         "call_to_action": owner.call_to_action,
@@ -93,6 +93,8 @@ def _ad(owner: Owner) -> dict[str, str]:
         "mobile_app_id": "-",
         "is_aco": "false",
         "is_smart_creative": "false",
+        # The marker of a creative's row; a row of the ad reads UPGRADED_SMART_PLUS (dossier 5.7).
+        "campaign_automation_type": owner.campaign.automation + ("_CREATIVE" if owner.asset_group else ""),
     }
 
 

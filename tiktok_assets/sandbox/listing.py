@@ -7,13 +7,14 @@ from typing import Any
 
 from tiktok_assets.sandbox.context import Context
 from tiktok_assets.sandbox.entities import Item, ad_group_item, ad_item, advertiser_item, campaign_item
-from tiktok_assets.sandbox.errors import ApiError, bad_parameter
+from tiktok_assets.sandbox.errors import WRONG_APP, ApiError, bad_parameter
 from tiktok_assets.sandbox.filters import checked_ids, tests_of
 from tiktok_assets.sandbox.paging import cut
 from tiktok_assets.sandbox.params import MISSING, Params, checked_choice
 from tiktok_assets.sandbox.world import AdGroup, Advertiser, Campaign, Entity
 
 NULL_FIELD = "NULL_FIELD"
+EDITABLE = "company_name_editable"
 
 
 @dataclass(frozen=True)
@@ -21,23 +22,22 @@ class Level:
     """One kind of entity: its name in the filter tables, its members and its API object."""
 
     name: str
+    key: str
     members: Callable[[Advertiser], Sequence[Entity]]
     item: Callable[[Any, int], Item]
 
 
-CAMPAIGNS = Level("campaign", lambda advertiser: advertiser.campaigns, campaign_item)
-AD_GROUPS = Level("ad_group", lambda advertiser: advertiser.ad_groups, ad_group_item)
-ADS = Level("ad", lambda advertiser: advertiser.ads, ad_item)
+CAMPAIGNS = Level("campaign", "campaign_id", lambda advertiser: advertiser.campaigns, campaign_item)
+AD_GROUPS = Level("ad_group", "adgroup_id", lambda advertiser: advertiser.ad_groups, ad_group_item)
+ADS = Level("ad", "ad_id", lambda advertiser: advertiser.ads, ad_item)
 
 
 def granted_accounts(context: Context) -> dict[str, Any]:
     """Answer oauth2/advertiser/get: every granted account, not paginated (dossier 2)."""
     app_id, secret = context.params.required("app_id"), context.params.required("secret")
-    if (app_id, secret) != (context.world.app_id, context.world.secret):
-        raise ApiError(  # dossier 3.3, AB #80210
-            40001,
-            "The app_id is inconsistent with the token's app information. Please retry after correcting it.",
-        )
+    if context.auth.app_of(context.token) != app_id:  # dossier 3.3, 9 #5
+        raise ApiError(40001, WRONG_APP)
+    context.auth.check_app(app_id, secret, context.switches.wrong_secret_code)
     granted = [advertiser for advertiser in context.world.advertisers.values() if advertiser.granted]
     return {"list": [{"advertiser_id": one.id, "advertiser_name": one.account.name} for one in granted]}
 
@@ -49,9 +49,12 @@ def advertiser_info(context: Context) -> dict[str, Any]:
         raise bad_parameter("advertiser_ids", MISSING)
     ids = checked_ids(value, "advertiser_ids")
     sample = advertiser_item(next(iter(context.world.advertisers.values())), 0)
-    shown = _fields(context, frozenset(sample))
+    shown = _fields(context, frozenset(sample) | {EDITABLE})
+    if shown and EDITABLE in shown:  # then only it and the id come back (contract of advertiser/info)
+        shown = frozenset({"advertiser_id", EDITABLE})
     advertisers = [context.advertiser(advertiser_id) for advertiser_id in ids]
-    return {"list": [_shown(advertiser_item(one, context.now), shown) for one in advertisers]}
+    items = [advertiser_item(one, context.now) for one in advertisers]
+    return {"list": [_shown(item | {EDITABLE: True} if shown else item, shown) for item in items]}
 
 
 def entity_list(level: Level, context: Context) -> dict[str, Any]:
@@ -63,9 +66,15 @@ def entity_list(level: Level, context: Context) -> dict[str, Any]:
     shown = _fields(context, _known_fields(context, level))
     no_nulls = _drops_nulls(params)
     advertiser = context.advertiser(advertiser_id)
-    found = [item for item, facets in _all(context, level, advertiser) if all(test(facets) for test in tests)]
+    everything = _all(context, level, advertiser)
+    if context.hidden:
+        everything = [pair for pair in everything if pair[0][level.key] not in context.hidden]
+    found = [item for item, facets in everything if all(test(facets) for test in tests)]
     rows, info = cut(found, page, page_size, context.trick)
-    return {"list": [_shown(item, shown, no_nulls=no_nulls) for item in rows], "page_info": info}
+    items = [_shown(item, shown, no_nulls=no_nulls) for item in rows]
+    if context.switches.tiktok_sandbox:  # dossier 5.1, 6.8
+        items = [{name: value for name, value in item.items() if name != "secondary_status"} for item in items]
+    return {"list": items, "page_info": info}
 
 
 def _all(context: Context, level: Level, advertiser: Advertiser) -> list[tuple[Item, Item]]:
@@ -86,9 +95,10 @@ def _hidden(entity: Entity) -> Item:
     """Return what can be filtered by without being in the object."""
     campaign = entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
     hidden = {"buying_type": "AUCTION", "objective_type": campaign.objective_type, "split_test_enabled": False}
+    goal = campaign.objective.goal
     if isinstance(entity, Campaign):
         return hidden | {"creative_campaign_type": "OTHER"}
-    own = {"optimization_goal": campaign.objective.goal, "creative_material_mode": "CUSTOM"}
+    own = {"optimization_goal": goal, "creative_material_mode": "CUSTOM"}
     if isinstance(entity, AdGroup):
         clicks = campaign.objective.billing_event == "CPC"
         return hidden | own | {"bid_strategy": "BID_STRATEGY_BID_CAP" if clicks else "BID_STRATEGY_MAX_CONVERSION"}

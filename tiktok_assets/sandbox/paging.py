@@ -14,10 +14,12 @@ class PageTrick:
     Attributes:
         back: Serve the page that many pages earlier instead.
         shift: Rows that came in before this page since the last call; negative: rows that went.
+        shuffle: A seed: rows of equal rank come in an order of their own.
     """
 
     back: int = 0
     shift: int = 0
+    shuffle: int | None = None
 
 
 HONEST = PageTrick()

@@ -14,10 +14,14 @@ PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 10, 1000  # dossier 5.1, 6.1
 
 
 class Params:
-    """The parameters of one GET; keys nobody asks for are ignored (dossier 1.4)."""
+    """The query parameters of one request; keys nobody asks for are ignored (dossier 1.4)."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
+
+    def values(self) -> dict[str, str]:
+        """Return every parameter as it was sent."""
+        return dict(self._values)
 
     def text(self, name: str) -> str | None:
         """Return a parameter's text; empty counts as absent."""

@@ -19,6 +19,7 @@ class WorldPlan:
         campaigns: Campaigns of each live advertiser; None takes a handful.
         ad_groups: Ad groups of each live advertiser, over all its campaigns; None takes 2-3 a campaign.
         ads: Ads of each live advertiser, over all its ad groups; None takes 3-5 an ad group.
+        smart_plus: The third account has an Upgraded Smart+ campaign, unless the world is dense.
         dense: Every ad delivers on every day, nothing is deleted, and there is no story.
     """
 
@@ -29,6 +30,7 @@ class WorldPlan:
     campaigns: int | None = None
     ad_groups: int | None = None
     ads: int | None = None
+    smart_plus: bool = True
     dense: bool = False
 
     def __post_init__(self) -> None:

@@ -48,11 +48,14 @@ class ReportFilter:
     on_metric: bool
     identity: tuple[str, str, str]
     test: Callable[[str], bool]
+    on_label: bool = False  # of a breakdown
 
 
-def filters_of(given: list[object] | None, level: DataLevel) -> tuple[ReportFilter, ...]:
+def filters_of(
+    given: list[object] | None, level: DataLevel, dimensions: tuple[str, ...]
+) -> tuple[ReportFilter, ...]:
     """Return the checked filters; without a status filter deleted entities are left out (dossier 6.4)."""
-    found = [_filter(row, f"filtering.{index}", level) for index, row in enumerate(given or [])]
+    found = [_filter(row, f"filtering.{index}", level, dimensions) for index, row in enumerate(given or [])]
     if level.status_field and not any(one.attribute == "secondary_status" for one in found):
         identity = (level.status_field, "IN", "STATUS_NOT_DELETE")
         found.append(
@@ -66,7 +69,7 @@ def filters_of(given: list[object] | None, level: DataLevel) -> tuple[ReportFilt
     return tuple(found)
 
 
-def _filter(row: object, path: str, level: DataLevel) -> ReportFilter:
+def _filter(row: object, path: str, level: DataLevel, dimensions: tuple[str, ...]) -> ReportFilter:
     if not isinstance(row, dict):
         raise bad_parameter(path, "Not a valid object.")
     for key in ("field_name", "filter_type", "filter_value"):  # all three compulsory (dossier 6.1)
@@ -78,6 +81,11 @@ def _filter(row: object, path: str, level: DataLevel) -> ReportFilter:
     checked_choice(kind, f"{path}.filter_type", FILTER_TYPES)
     at = f"{path}.filter_value"
     values = _values(value, at) if kind in LISTS else [value]
+    if field == "country_code":
+        if field not in dimensions:  # only when it is a dimension too (dossier 6.4)
+            raise conflict()
+        test = _text_test(kind, values, f"{path}.filter_type")
+        return ReportFilter(field, on_metric=False, on_label=True, identity=(field, kind, value), test=test)
     attribute, test = _test(field, kind, values, path, level)
     return ReportFilter(attribute, on_metric=is_numeric(field), identity=(field, kind, value), test=test)
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import date
 
+from tiktok_assets.sandbox.breakdowns import BREAKDOWNS
+from tiktok_assets.sandbox.breakdowns import OTHERS as AUDIENCE_OTHERS
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter, conflict, invalid_metrics
 from tiktok_assets.sandbox.levels import ATTRIBUTES, LEVELS, DataLevel
-from tiktok_assets.sandbox.metrics import ACCOUNT_ONLY, DEFAULT, is_numeric
+from tiktok_assets.sandbox.metrics import ACCOUNT_ONLY, DEFAULT, NUMERIC, is_numeric
 from tiktok_assets.sandbox.params import MISSING, Params
 from tiktok_assets.sandbox.report_filters import ReportFilter, filters_of
 
@@ -13,8 +15,8 @@ REPORT_TYPES = ("BASIC", "AUDIENCE", "PLAYABLE_MATERIAL", "CATALOG", "BC", "TT_S
 OLD_LEVELS = ("RESERVATION_AD", "RESERVATION_ADGROUP", "RESERVATION_CAMPAIGN", "RESERVATION_ADVERTISER")
 ID_DIMENSIONS = ("advertiser_id", "campaign_id", "adgroup_id", "ad_id", "ad_id_v2")
 TIME_DIMENSIONS = ("stat_time_day", "stat_time_hour")
-BREAKDOWNS = (  # known to the API (dossier 6.2), not imitated yet
-    *("country_code", "ad_type", "custom_event_type", "event_source_id", "page_id", "component_name"),
+OTHERS = (  # known to the API (dossier 6.2), not imitated
+    *("ad_type", "custom_event_type", "event_source_id", "page_id", "component_name"),
     *("room_id", "post_id", "image_id", "video_material_id", "search_terms", "search_keyword"),
     *("match_type", "skan_postback_sequence"),
 )
@@ -27,8 +29,10 @@ class ReportQuery:
     """A sound report request; `first` and `last` are None for a lifetime report."""
 
     advertiser_id: str
+    audience: bool
     level: DataLevel
     dimensions: tuple[str, ...]
+    breakdowns: tuple[str, ...]
     time_dimension: str | None
     metrics: tuple[str, ...]
     first: date | None
@@ -41,23 +45,27 @@ class ReportQuery:
     totals: bool
 
 
-def parse(params: Params) -> ReportQuery:
+def parse(params: Params, *, old_lifetime: bool = False) -> ReportQuery:
     """Return the checked request, or raise 40002 (or 40011) naming what is wrong."""
     report_type = params.choice("report_type", REPORT_TYPES)
-    if report_type != "BASIC":
-        raise bad_parameter("report_type", f"This sandbox imitates BASIC reports only, not {report_type}.")
+    if report_type not in ("BASIC", "AUDIENCE"):
+        raise bad_parameter("report_type", f"This sandbox imitates BASIC and AUDIENCE, not {report_type}.")
+    audience = report_type == "AUDIENCE"
     advertiser_id = _advertiser_id(params)
     params.choice("service_type", ("AUCTION", "RESERVATION"), "AUCTION")
     params.choice("query_mode", ("REGULAR", "CHUNK"), "REGULAR")
     level = LEVELS.get(name := params.choice("data_level", (*LEVELS, *OLD_LEVELS)))
     if level is None:
         raise bad_parameter("data_level", f"{name} is deprecated.")
-    dimensions, time_dimension = _dimensions(params, level)
-    lifetime = params.boolean("query_lifetime")
+    dimensions, time_dimension = _dimensions(params, level, audience=audience)
+    breakdowns = _breakdowns(dimensions, time_dimension, audience=audience)
+    # v1.2's name seems to be honoured too (contract of report/integrated/get; dossier 1.4 has it ignored).
+    lifetime = params.boolean("query_lifetime") or (old_lifetime and params.text("lifetime") == "true")
     first, last = (None, None) if lifetime else _window(params, time_dimension)
-    if lifetime and time_dimension:
-        raise bad_parameter("dimensions", f"{time_dimension} is not supported when query_lifetime is true.")
-    metrics = _metrics(params, level, time_dimension)
+    beside = next(iter(breakdowns), time_dimension)
+    if lifetime and (audience or beside):  # dossier 6.1
+        raise bad_parameter("query_lifetime", f"Not supported with {beside}.")
+    metrics = _metrics(params, level, time_dimension, audience=audience)
     order_field = params.text("order_field")
     if order_field is not None and not is_numeric(order_field):
         raise bad_parameter("order_field", "Must be a non-attribute metric.")
@@ -65,13 +73,15 @@ def parse(params: Params) -> ReportQuery:
     page, page_size = params.page()
     return ReportQuery(
         advertiser_id=advertiser_id,
+        audience=audience,
         level=level,
         dimensions=dimensions,
+        breakdowns=breakdowns,
         time_dimension=time_dimension,
         metrics=metrics,
         first=first,
         last=last,
-        filters=filters_of(params.decoded("filtering", list), level),
+        filters=_filters(params, level, dimensions, metrics),
         order_field=order_field,
         descending=order_type == "DESC",
         page=page,
@@ -89,15 +99,16 @@ def _advertiser_id(params: Params) -> str:
     return several[0]
 
 
-def _dimensions(params: Params, level: DataLevel) -> tuple[tuple[str, ...], str | None]:
+def _dimensions(params: Params, level: DataLevel, *, audience: bool) -> tuple[tuple[str, ...], str | None]:
     names = params.texts("dimensions")
     if not names:
         raise bad_parameter("dimensions", MISSING)
     for index, name in enumerate(names):
-        if name not in (*ID_DIMENSIONS, *TIME_DIMENSIONS, *BREAKDOWNS):
-            raise bad_parameter(f"dimensions.{index}", f"{name} is not a valid dimension.")
-        if name in BREAKDOWNS:
+        known = BREAKDOWNS if audience else ("country_code",)
+        if name in (AUDIENCE_OTHERS if audience else OTHERS):
             raise bad_parameter(f"dimensions.{index}", f"{name} is not imitated by this sandbox.")
+        if name not in (*ID_DIMENSIONS, *TIME_DIMENSIONS, *known):
+            raise bad_parameter(f"dimensions.{index}", f"{name} is not a valid dimension.")
     ids = [name for name in names if name in ID_DIMENSIONS]
     times = [name for name in names if name in TIME_DIMENSIONS]
     # One id dimension matching the level, at most one time dimension (dossier 6.1); a parent's id is
@@ -115,6 +126,31 @@ def _dimensions(params: Params, level: DataLevel) -> tuple[tuple[str, ...], str 
     return tuple(names), next(iter(times), None)
 
 
+def _breakdowns(dimensions: tuple[str, ...], time_dimension: str | None, *, audience: bool) -> tuple[str, ...]:
+    found = tuple(name for name in dimensions if name in BREAKDOWNS)
+    if audience and not found:
+        raise bad_parameter("dimensions", "An audience dimension is required with report_type AUDIENCE.")
+    # Exactly one, but age and gender may pair; no hours; interests not by day (dossier 6.2).
+    if len(found) > 1 and set(found) != {"age", "gender"}:
+        raise conflict()
+    by_day = time_dimension == "stat_time_day"
+    if found and (
+        time_dimension == "stat_time_hour" or (by_day and not all(BREAKDOWNS[one].daily for one in found))
+    ):
+        raise conflict()
+    return found
+
+
+def _filters(
+    params: Params, level: DataLevel, dimensions: tuple[str, ...], metrics: tuple[str, ...]
+) -> tuple[ReportFilter, ...]:
+    filters = filters_of(params.decoded("filtering", list), level, dimensions)
+    named = {*dimensions, *metrics, *(one.attribute for one in filters)}
+    if {"ad_id", "ad_id_v2"} <= named:  # dossier 5.7
+        raise ApiError(40002, "ad_id and ad_id_v2 cannot be used in one query.")
+    return filters
+
+
 def _window(params: Params, time_dimension: str | None) -> tuple[date, date]:
     first, last = params.day("start_date"), params.day("end_date")
     if last < first:
@@ -125,7 +161,7 @@ def _window(params: Params, time_dimension: str | None) -> tuple[date, date]:
     return first, last
 
 
-def _metrics(params: Params, level: DataLevel, time_dimension: str | None) -> tuple[str, ...]:
+def _metrics(params: Params, level: DataLevel, time_dimension: str | None, *, audience: bool) -> tuple[str, ...]:
     names = params.texts("metrics")
     if names is None:
         return DEFAULT
@@ -135,9 +171,9 @@ def _metrics(params: Params, level: DataLevel, time_dimension: str | None) -> tu
         for name in names
         if not (is_numeric(name) or name in ATTRIBUTES[level.name])
         or (name in ACCOUNT_ONLY and not account_daily)  # dossier 6.6, 9 #3
+        # Unique users do not go with an audience: told of async reports (dossier 6.7), here uncertain.
+        or (audience and name in NUMERIC and NUMERIC[name].unique_users)
     ]
     if wrong:
         raise invalid_metrics(wrong)
-    if len({"ad_id", "ad_id_v2"} & {*names, *(params.texts("dimensions") or ())}) > 1:  # dossier 5.7
-        raise ApiError(40002, "ad_id and ad_id_v2 cannot be used in one query.")
     return tuple(dict.fromkeys(names))

@@ -149,6 +149,7 @@ class _Server(uvicorn.Server):
 def _config(state: State) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(state),
+        http=state.connections.protocol(),  # type: ignore[arg-type]  # a class, which uvicorn takes
         date_header=False,  # the server sets it, by the world's clock
         log_level="critical",
         access_log=False,

@@ -1,8 +1,8 @@
-"""The HTTP face: routes, the order of checks, faults and the request log."""
+"""The HTTP face: reads a request, lets the faults have their way, answers, and writes the log."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from email.utils import format_datetime
 from typing import Any
@@ -16,17 +16,18 @@ from starlette.types import Receive, Scope, Send
 from tiktok_assets.sandbox.context import Context
 from tiktok_assets.sandbox.control import control_routes
 from tiktok_assets.sandbox.envelope import encode, failed, ok
-from tiktok_assets.sandbox.errors import ApiError
-from tiktok_assets.sandbox.faults import Fault, page_trick, spoil
-from tiktok_assets.sandbox.listing import ENDPOINTS as LISTS
+from tiktok_assets.sandbox.errors import ApiError, bad_parameter
+from tiktok_assets.sandbox.faults import Fault, spoil
+from tiktok_assets.sandbox.locks import objects_of
 from tiktok_assets.sandbox.params import Params
-from tiktok_assets.sandbox.reports import report
+from tiktok_assets.sandbox.penalties import TIMEOUT_CODES
+from tiktok_assets.sandbox.routes import Endpoint, endpoint_of, run
 from tiktok_assets.sandbox.state import State
 
-VERSION = "v1.3"
-ENDPOINTS: dict[str, Callable[[Context], dict[str, Any]]] = {**LISTS, "report/integrated/get": report}
-UNLOGGED = frozenset({"secret", "access_token"})
+UNLOGGED = frozenset({"secret", "access_token", "auth_code", "client_secret", "code"})
 JSON = "application/json"
+Fired = dict[str, Fault]
+Answered = tuple[Response, int | None]
 
 
 class CutResponse(Response):
@@ -38,6 +39,13 @@ class CutResponse(Response):
         half = bytes(self.body[: len(self.body) // 2])
         await send({"type": "http.response.body", "body": half, "more_body": True})
         await asyncio.sleep(0.05)  # let the half arrive before the connection goes
+
+
+class NoResponse(Response):
+    """Says nothing, for its connection has been cut."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send nothing."""
 
 
 def make_app(state: State) -> Starlette:
@@ -54,103 +62,183 @@ def make_app(state: State) -> Starlette:
 
 async def answer(state: State, request: Request) -> Response:
     """Answer one API request, with or without the trailing slash (dossier 1.1)."""
-    path = request.path_params["path"].strip("/")
-    values = await _values(request)
-    if state.latency_seconds:
-        await asyncio.sleep(state.latency_seconds)
-    fault = state.faults.pick(path, values.get("advertiser_id"))
-    if fault and fault.kind == "hang":
-        await asyncio.sleep(fault.seconds)
-    response, code = _instead(state, request, fault) or _ordinary(state, request, path, values, fault)
+    context = await _context(state, request)
+    account = context.body.get("advertiser_id") or context.params.text("advertiser_id")
+    fired = state.faults.pick(context.path, str(account) if account else None)
+    context.trick = state.faults.page_trick(fired)
+    response, code = await _answered(state, request, context, fired)
     # Every HTTP server tells its clock (RFC 9110 section 6.6.1); the sandbox's clock is its world's.
     response.headers["date"] = format_datetime(state.clock.now().astimezone(UTC), usegmt=True)
-    state.requests.append(
-        {
-            "time": state.clock.now().isoformat(),
-            "method": request.method,
-            "path": path,
-            "query": {key: value for key, value in values.items() if key not in UNLOGGED},
-            "status": response.status_code,
-            "code": code,
-            "fault": fault.kind if fault else None,
-            "token": "access-token" in request.headers,
-        }
-    )
+    _log(state, request, context, fired, response=response, code=code)
     return response
 
 
-async def _values(request: Request) -> dict[str, str]:
-    """Return the parameters: of the query, or of a GET's JSON body (dossier 1.1)."""
+async def _context(state: State, request: Request) -> Context:
     values = dict(request.query_params)
+    body = await _object(request)
+    if request.method == "GET" and not values:  # a GET's JSON body (dossier 1.1)
+        values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in body.items()}
+    return Context(
+        world=state.world,
+        facts=state.facts,
+        cache=state.cache,
+        switches=state.switches,
+        auth=state.auth,
+        now=state.now,
+        path=request.path_params["path"].strip("/"),
+        params=Params(values),
+        monotonic=state.monotonic,
+        method=request.method,
+        version=request.path_params["version"],
+        body=body if request.method == "POST" else {},
+        token=request.headers.get("access-token", ""),
+        hidden=state.hidden_now(),
+    )
+
+
+async def _object(request: Request) -> dict[str, Any]:
     body = await request.body()
-    if not body or values:
-        return values
     try:
-        found = json.loads(body)
+        found = json.loads(body) if body else {}
     except ValueError:
-        return values
-    if not isinstance(found, dict):
-        return values
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def _instead(state: State, request: Request, fault: Fault | None) -> tuple[Response, int | None] | None:
+async def _answered(state: State, request: Request, context: Context, fired: Fired) -> Answered:
+    try:
+        endpoint = endpoint_of(context.version, context.path, context.method)
+    except ApiError as error:
+        return _instead(state, request, fired) or _failed(state, error)
+    if state.switches.slash_redirect and not request.path_params["path"].endswith("/"):
+        return Response(status_code=307, headers={"Location": _with_slash(request)}), None
+    objects = objects_of(state.world, context.body) if endpoint.writes else frozenset[str]()
+    free = not state.switches.optimistic_lock or state.locks.take(objects)
+    try:
+        if state.latency_seconds:
+            await asyncio.sleep(state.latency_seconds)
+        if "hang" in fired:
+            await asyncio.sleep(fired["hang"].seconds)
+        # The world may have moved meanwhile.
+        context.now, context.hidden = state.now, state.hidden_now()
+        if "cut_before" in fired:
+            return await _cut(state, request)
+        if not free:
+            return _failed(state, ApiError.of(40202))
+        if "commit_late" in fired:
+            state.later(_commit_late(state, endpoint, context, fired["commit_late"].seconds))
+            return await _cut(state, request)
+        return await _made(state, request, context, endpoint, fired)
+    finally:
+        if free:
+            state.locks.release(objects)
+
+
+async def _made(state: State, request: Request, context: Context, endpoint: Endpoint, fired: Fired) -> Answered:
+    instead = _instead(state, request, fired)
+    if instead and not any(fault.commit for fault in fired.values()):
+        if instead[1] in TIMEOUT_CODES and context.path.endswith("integrated/get"):
+            return _timed_out(state, context, instead)
+        return instead
+    answered = _ordinary(state, context, endpoint, fired)
+    if "invisible" in fired:
+        state.hide(context.created, fired["invisible"].seconds, world=fired["invisible"].clock == "world")
+    if "commit_then_cut" in fired:
+        return await _cut(state, request)
+    return instead or answered
+
+
+def _timed_out(state: State, context: Context, instead: Answered) -> Answered:
+    """A time-out counts against its query, and a query that is blocked never gets so far."""
+    if not state.switches.timeout_penalties:
+        return instead
+    query = context.params.values()
+    try:
+        state.penalties.admit(query, state.switches.blocked_query_code)
+    except ApiError as error:
+        return _failed(state, error)
+    state.penalties.timed_out(query)
+    return instead
+
+
+async def _commit_late(state: State, endpoint: Endpoint, context: Context, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    late = replace(context, now=state.now)
+    try:
+        run(late, endpoint, state.limiter, state.penalties)
+    except ApiError as error:
+        code = error.code
+    else:
+        code = late.code
+    state.requests.append(_entry(state, late) | {"status": None, "code": code, "fault": "commit_late: committed"})
+
+
+async def _cut(state: State, request: Request) -> Answered:
+    await state.connections.cut((request.client.host, request.client.port) if request.client else None)
+    return NoResponse(), None
+
+
+def _with_slash(request: Request) -> str:
+    return str(request.url.replace(path=f"{request.url.path}/"))
+
+
+def _instead(state: State, request: Request, fired: Fired) -> Answered | None:
     """Return the answer a fault gives in place of the ordinary one."""
-    kind = fault.kind if fault else None
-    if fault is None or kind not in ("code", "http_status", "not_json", "redirect"):
-        return None
-    if kind == "code":
-        return _failed(state, ApiError(fault.code, fault.message))
-    if kind == "redirect":
+    if "code" in fired:
+        return _failed(state, ApiError(fired["code"].code, fired["code"].message))
+    if "redirect" in fired:
+        fault = fired["redirect"]
         status = fault.status if 300 <= fault.status < 400 else 307
         return Response(status_code=status, headers={"Location": fault.location or str(request.url)}), None
-    if kind == "not_json":
-        return Response(fault.html or "<html><body>Bad gateway</body></html>", media_type=JSON), None
+    if "not_json" in fired:
+        html = fired["not_json"].html or "<html><body>Bad gateway</body></html>"
+        return Response(html, media_type=JSON), None
+    if "http_status" not in fired:
+        return None
+    fault = fired["http_status"]
     if fault.html is None:
         return _failed(state, ApiError(50000, "System error.", http_status=fault.status))
     return Response(fault.html, fault.status, media_type="text/html"), None
 
 
-def _ordinary(
-    state: State, request: Request, path: str, values: dict[str, str], fault: Fault | None
-) -> tuple[Response, int | None]:
-    context = Context(
-        world=state.world,
-        facts=state.facts,
-        cache=state.cache,
-        switches=state.switches,
-        now=state.now,
-        path=path,
-        params=Params(values),
-        trick=page_trick(fault),
-    )
+def _ordinary(state: State, context: Context, endpoint: Endpoint, fired: Fired) -> Answered:
     try:
-        data = _data(state, request, context)
+        if context.method == "POST" and not context.body and not context.params.values():
+            raise bad_parameter("body", "Not a valid JSON object.")
+        data = run(context, endpoint, state.limiter, state.penalties)
     except ApiError as error:
         return _failed(state, error)
-    body = encode(ok(spoil(fault, data), state.request_ids.next(state.clock.now())))
-    if fault and fault.kind == "cut":
-        return CutResponse(body, media_type=JSON, headers=context.headers), 0
-    if fault and fault.kind == "truncated":
+    envelope = ok(spoil(fired, data), state.request_ids.next(state.clock.now()), code=context.code)
+    body = encode(data if endpoint.flat else envelope)
+    if "cut" in fired:
+        return CutResponse(body, media_type=JSON, headers=context.headers), context.code
+    if "truncated" in fired:
         body = body[: len(body) // 2]
-    return Response(body, media_type=JSON, headers=context.headers), 0
-
-
-def _data(state: State, request: Request, context: Context) -> dict[str, Any]:
-    if request.path_params["version"] != VERSION:  # dossier 1.2, 3.1
-        raise ApiError.of(40006, http_status=403)
-    if context.path not in ENDPOINTS or request.method != "GET":  # dossier 3.2; the status is uncertain
-        raise ApiError.of(40400, http_status=404)
-    # The order of checks (dossier 10 #3, 3.3): token, then (ours) limits, shape, grants, data.
-    token = request.headers.get("access-token")
-    if not token:
-        raise ApiError.of(40104)
-    if token != state.world.token:
-        raise ApiError.of(40105)
-    state.limiter.admit(context.path, context.params.text("advertiser_id"))
-    return ENDPOINTS[context.path](context)
+    return Response(body, media_type=JSON, headers=context.headers), context.code
 
 
 def _failed(state: State, error: ApiError) -> tuple[Response, int]:
     body = encode(failed(error, state.request_ids.next(state.clock.now())))
     return Response(body, error.http_status, media_type=JSON), error.code
+
+
+def _entry(state: State, context: Context) -> dict[str, Any]:
+    """Return what the log tells of a request: never a token nor a secret."""
+    return {
+        "time": state.clock.now().isoformat(),
+        "method": context.method,
+        "version": context.version,
+        "path": context.path,
+        "query": {key: value for key, value in context.params.values().items() if key not in UNLOGGED},
+        "body": {key: value for key, value in context.body.items() if key not in UNLOGGED},
+        "token": bool(context.token),
+    }
+
+
+def _log(  # one line of the log
+    state: State, request: Request, context: Context, fired: Fired, *, response: Response, code: int | None
+) -> None:
+    context.params = Params(dict(request.query_params) or context.params.values())
+    status = None if isinstance(response, NoResponse) else response.status_code
+    fault = "+".join(fired) or None
+    state.requests.append(_entry(state, context) | {"status": status, "code": code, "fault": fault})

@@ -1,21 +1,27 @@
 """Everything one running sandbox holds: the world, its clock, and how it is told to misbehave."""
 
+import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiktok_assets.sandbox.auth import Auth
 from tiktok_assets.sandbox.clock import Clock
+from tiktok_assets.sandbox.connections import Connections
 from tiktok_assets.sandbox.context import Cache, Switches
 from tiktok_assets.sandbox.envelope import RequestIds
 from tiktok_assets.sandbox.facts import Facts
 from tiktok_assets.sandbox.faults import Faults
 from tiktok_assets.sandbox.limits import Limiter, Limits
+from tiktok_assets.sandbox.locks import Locks
+from tiktok_assets.sandbox.penalties import Penalties
 from tiktok_assets.sandbox.truth import Truth
 from tiktok_assets.sandbox.world import World
 
 KEPT_REQUESTS = 50_000
+TIKTOK_SANDBOX_LIMITS = {"qps": 1, "qpm": 30}  # dossier 4.1
 
 
 @dataclass(kw_only=True)
@@ -30,14 +36,41 @@ class State:
     faults: Faults
     request_ids: RequestIds
     switches: Switches
+    auth: Auth
+    penalties: Penalties
+    monotonic: Callable[[], float]
+    locks: Locks = field(default_factory=Locks)
+    connections: Connections = field(default_factory=Connections)
     cache: Cache = field(default_factory=Cache)
     latency_seconds: float = 0.0
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
+    _hidden: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def now(self) -> int:
         """Return the world's instant as epoch seconds."""
         return int(self.clock.now().timestamp())
+
+    def hide(self, ids: list[str], seconds: float, *, world: bool) -> None:
+        """Hide objects from the reads for so many seconds of the world's or of the wall clock."""
+        start = self.clock.now().timestamp() if world else self.monotonic()
+        self._hidden.update(dict.fromkeys(ids, (start + seconds, world)))
+
+    def hidden_now(self) -> frozenset[str]:
+        """Return the ids hidden at this moment."""
+        if not self._hidden:
+            return frozenset()
+        world, wall = self.clock.now().timestamp(), self.monotonic()
+        return frozenset(
+            one for one, (until, of_world) in self._hidden.items() if (world if of_world else wall) < until
+        )
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the request at hand."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 def new_state(
@@ -51,14 +84,24 @@ def new_state(
 ) -> State:
     """Return the state of a fresh sandbox over a world."""
     facts = Facts(world)
+    switches = switches or Switches()
+    if limits is None:
+        limits = Limits(**TIKTOK_SANDBOX_LIMITS) if switches.tiktok_sandbox else Limits()
     return State(
         world=world,
         clock=clock,
         facts=facts,
         truth=Truth(world, facts),
-        limiter=Limiter(limits or Limits(), monotonic),
+        limiter=Limiter(limits, monotonic),
         faults=Faults(world.plan.seed),
         request_ids=RequestIds(world.plan.seed),
-        switches=switches or Switches(),
+        switches=switches,
+        auth=Auth(
+            world.plan.seed,
+            apps={world.app_id: world.secret, world.other_app_id: world.other_secret},
+            tokens={world.token: world.app_id, world.other_token: world.other_app_id},
+        ),
+        penalties=Penalties(monotonic),
+        monotonic=monotonic,
         latency_seconds=latency_seconds,
     )

@@ -68,14 +68,21 @@ def _inherited(campaign: Campaign, now: int) -> str:
 def _ad_group(ad_group: AdGroup, now: int) -> str:
     if ad_group.is_deleted(now):
         return "DELETE"
-    return _inherited(ad_group.campaign, now) or _own(ad_group, now) or "DELIVERY_OK"
+    return _inherited(ad_group.campaign, now) or _own(ad_group, now) or _when(ad_group, now) or "DELIVERY_OK"
+
+
+def _when(ad_group: AdGroup, now: int) -> str:
+    if ad_group.starts is not None and now < ad_group.starts:
+        return "NOT_START"
+    return "TIME_DONE" if ad_group.ends is not None and ad_group.ends <= now else ""
 
 
 def _ad(ad: Ad, now: int) -> str:
     if ad.is_deleted(now):
         return "DELETE"
     of_group = _own(ad.ad_group, now)
-    own = _own(ad, now) or ("AUDIT" if ad.in_review else "DELIVERY_OK")
+    when = _when(ad.ad_group, now).removeprefix("TIME_")  # AD_STATUS_NOT_START, AD_STATUS_DONE
+    own = _own(ad, now) or ("AUDIT" if ad.is_in_review(now) else when or "DELIVERY_OK")
     return _inherited(ad.campaign, now) or (f"ADGROUP_{of_group}" if of_group else "") or own
 
 

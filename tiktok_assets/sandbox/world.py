@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from tiktok_assets.sandbox.ids import Ids
 from tiktok_assets.sandbox.names import CURRENCIES, OBJECTIVES, Account, Currency, Objective
 from tiktok_assets.sandbox.plan import WorldPlan
 
 
 @dataclass(kw_only=True)
 class Entity:
-    """What campaigns, ad groups and ads share; the instants are epoch seconds, None = never."""
+    """What campaigns, ad groups and ads share; the instants are epoch seconds, None = never.
+
+    `switched` and `fields` come from writes: (instant, on) in order, and values of the API's object.
+    """
 
     id: str
     name: str
@@ -18,6 +23,8 @@ class Entity:
     paused: int | None = None
     deleted: int | None = None
     edited: int | None = None
+    switched: list[tuple[int, bool]] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
 
     def exists(self, now: int) -> bool:
         """Say whether the entity has come into being."""
@@ -29,11 +36,17 @@ class Entity:
 
     def is_paused(self, now: int) -> bool:
         """Say whether the entity itself has been switched off."""
-        return self.paused is not None and self.paused <= now
+        states = [on for instant, on in self.toggles() if instant <= now]
+        return bool(states) and not states[-1]
+
+    def toggles(self) -> list[tuple[int, bool]]:
+        """Return when the entity's own switch was turned, and to what."""
+        built = [] if self.paused is None else [(self.paused, False)]
+        return sorted(built + self.switched, key=lambda turn: turn[0])
 
     def modified(self, now: int) -> int:
         """Return the last instant at which the entity changed, as known now."""
-        changes = (self.created, self.paused, self.deleted, self.edited)
+        changes = (self.created, self.paused, self.deleted, self.edited, *(at for at, _ in self.switched))
         return max(instant for instant in changes if instant is not None and instant <= now)
 
 
@@ -49,6 +62,11 @@ class Campaign(Entity):
     ad_groups: list["AdGroup"] = field(default_factory=list, repr=False)
 
     @property
+    def automation(self) -> str:
+        """Return MANUAL or UPGRADED_SMART_PLUS (dossier 5.7)."""
+        return str(self.fields.get("campaign_automation_type", "MANUAL"))
+
+    @property
     def objective(self) -> Objective:
         """Return the traits that follow from the objective."""
         return OBJECTIVES[self.objective_type]
@@ -56,12 +74,18 @@ class Campaign(Entity):
 
 @dataclass(kw_only=True)
 class AdGroup(Entity):
-    """An ad group; `budget` and `bid` are in minor units."""
+    """An ad group; `budget` and `bid` are in minor units.
+
+    `starts` and `ends` bound its delivery; `scheduled` is a budget with the instant it takes effect.
+    """
 
     campaign: Campaign = field(repr=False)
     budget: int = 0
     bid: int = 0
     age_groups: list[str] | None = None
+    starts: int | None = None
+    ends: int | None = None
+    scheduled: tuple[int, int] | None = None
     ads: list["Ad"] = field(default_factory=list, repr=False)
 
 
@@ -69,6 +93,7 @@ class AdGroup(Entity):
 class Ad(Entity):
     """An ad with the shape of its delivery.
 
+    In an Upgraded Smart+ campaign this is one creative, and `asset_group` the ad (dossier 5.7).
     `daily` and `cap` are minor units a day; `script` maps days before the anchor to an exact spend.
     """
 
@@ -80,19 +105,24 @@ class Ad(Entity):
     always: bool = False  # never idle for a day
     in_review: bool = False
     script: tuple[tuple[int, int, int], ...] = ()
+    asset_group: str | None = None
     call_to_action: str = "LEARN_MORE"
     text: str = ""
+    reviews: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def ad_id_v2(self) -> str:
+        """Return the id of the ad, which is the creative's own but in Smart+ (dossier 5.7)."""
+        return self.asset_group or self.id
 
     @property
     def campaign(self) -> Campaign:
         """Return the campaign the ad is under."""
         return self.ad_group.campaign
 
-    def stop(self) -> int | None:
-        """Return the instant from which the ad no longer delivers, if there is one."""
-        owners: tuple[Entity, ...] = (self, self.ad_group, self.campaign)
-        ends = [end for owner in owners for end in (owner.paused, owner.deleted) if end is not None]
-        return min(ends, default=None)
+    def is_in_review(self, now: int) -> bool:
+        """Say whether a review of the ad is under way (dossier 8.5)."""
+        return self.in_review or any(begin <= now < end for begin, end in self.reviews)
 
 
 @dataclass(kw_only=True)
@@ -149,6 +179,12 @@ class World:
     token: str
     app_id: str
     secret: str
+    other_token: str  # valid, but of another app
+    other_app_id: str
+    other_secret: str
+    ids: Ids = field(default_factory=Ids)
+    media: dict[str, frozenset[str]] = field(default_factory=dict)  # by account, once asked for
+    request_ids: dict[str, float] = field(default_factory=dict)  # when each was last used, wall seconds
     version: int = 0  # grows with every write, so that nothing kept outlives it
 
 

@@ -1,11 +1,12 @@
-"""Hosts to read from over real HTTP: the sandbox told to misbehave by name, and a bare listener that only listens."""
+"""Hosts to read from over real HTTP: the sandbox told to misbehave by name, and a listener that only listens."""
 
 import json
 import logging
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -14,7 +15,7 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from tiktok_assets.api.client import Client, Policy
+from tiktok_assets.api.client import Client, Policy, Tally
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.sandbox.context import Switches
@@ -40,12 +41,12 @@ IMPATIENT = Policy(
     wait_initial_seconds=0.001,
     wait_max_seconds=0.002,
     throttle_seconds=0.002,
-    connect_seconds=0.5,
-    read_seconds=0.5,
+    connect_seconds=0.4,
+    read_seconds=0.4,
 )
 """For hosts that hang."""
 
-HANG_SECONDS = 0.9
+HANG_SECONDS = 0.7
 PAGE = 1000
 
 SMALL = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
@@ -60,6 +61,7 @@ class Host:
 
     sandbox: RunningSandbox
     http: httpx.Client
+    clients: dict[Policy, Client] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
@@ -69,7 +71,12 @@ class Host:
             RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as sandbox,
             httpx.Client(base_url=f"{sandbox.base_url}/sandbox/", timeout=20) as http,
         ):
-            yield cls(sandbox, http)
+            host = cls(sandbox, http)
+            try:
+                yield host
+            finally:
+                for client in host.clients.values():
+                    client.close()
 
     @property
     def advertiser_ids(self) -> list[str]:
@@ -102,8 +109,11 @@ class Host:
         """Put everything back as it was, and forget the requests."""
         self.sandbox.state.faults.clear()
         self.sandbox.state.requests.clear()
+        if penalties := getattr(self.sandbox.state, "penalties", None):
+            penalties.reset()
         self.sandbox.clock.set(self.sandbox.world.plan.anchor)
-        self.sandbox.state.switches = Switches()
+        for switch in fields(Switches):
+            setattr(self.sandbox.state.switches, switch.name, getattr(Switches(), switch.name))
         for advertiser in self.sandbox.world.advertisers.values():
             advertiser.granted = advertiser.account.granted
 
@@ -118,21 +128,29 @@ class Host:
         asked: list[dict[str, Any]] = self.control("GET", "requests")
         return asked
 
-    @contextmanager
-    def client(self, policy: Policy = FAST, *, token: str | None = None) -> Iterator[Client]:
-        """A client of this host, with the host's own token unless another is given."""
-        with Client(self.sandbox.base_url, self.sandbox.token if token is None else token, policy=policy) as one:
-            yield one
+    def settle(self, sent: int) -> None:
+        """Wait until a host that hung has dealt with all that was sent, and cannot disturb the next test."""
+        patience = time.monotonic() + 10
+        while len(self.requests) < sent and time.monotonic() < patience:
+            time.sleep(0.02)
+
+    def client(self, policy: Policy = FAST) -> Client:
+        """A client of this host that has cost nothing yet; connections are kept, since TLS is slow to begin."""
+        if policy not in self.clients:
+            self.clients[policy] = Client(self.sandbox.base_url, self.sandbox.token, policy=policy)
+        client = self.clients[policy]
+        client.total = Tally()
+        return client
 
     @contextmanager
     def fetcher(self, policy: Policy = FAST) -> Iterator[tuple[Client, Fetcher]]:
         """A client and what reads its pages."""
-        with self.client(policy) as client:
-            fetcher = Fetcher(client)
-            try:
-                yield client, fetcher
-            finally:
-                fetcher.close()
+        client = self.client(policy)
+        fetcher = Fetcher(client)
+        try:
+            yield client, fetcher
+        finally:
+            fetcher.close()
 
 
 @dataclass

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tiktok_assets.api.client import Client, Tally
+from tiktok_assets.api.client import Client, Parameter, Tally
 from tiktok_assets.api.errors import (
     AdvertiserError,
     ContractError,
@@ -21,7 +21,6 @@ from tiktok_assets.spec.endpoints import (
     ADVERTISER_INFO,
     ADVERTISER_LIST,
     CAMPAIGN_LIST,
-    ENDPOINTS,
     REPORT,
     Endpoint,
 )
@@ -38,7 +37,10 @@ from tiktok_assets_tests.api.conftest import (
 
 ANSWER = b'{"code": 0, "message": "OK", "request_id": "1", "data": {"list": []}}'
 
-PASSING: list[tuple[str, dict[str, object], type[TikTokError], int | None]] = [
+Case = tuple[str, dict[str, object], type[TikTokError], int | None]
+"""A fault, how, the error it ends in, and that error's code."""
+
+PASSING: list[Case] = [
     ("code", {"code": 40016}, ThrottledError, 40016),
     ("code", {"code": 40100}, ThrottledError, 40100),
     ("code", {"code": 40132}, ThrottledError, 40132),
@@ -57,9 +59,9 @@ PASSING: list[tuple[str, dict[str, object], type[TikTokError], int | None]] = [
     ("truncated", {}, RetryLaterError, None),
     ("cut", {}, RetryLaterError, None),
 ]
-"""What passes by itself: asked again. Fault, how, the error if it never passes, and its code."""
+"""What passes by itself: asked again, and an error only if it never passes."""
 
-STAYING: list[tuple[str, dict[str, object], type[TikTokError], int | None]] = [
+STAYING: list[Case] = [
     ("code", {"code": 40001}, AdvertiserError, 40001),
     ("code", {"code": 40002}, RequestError, 40002),
     ("code", {"code": 40067}, TooLargeError, 40067),
@@ -72,10 +74,10 @@ STAYING: list[tuple[str, dict[str, object], type[TikTokError], int | None]] = [
 """What stays as it is: asked once."""
 
 
-def asked_of(host: Host, endpoint: Endpoint) -> dict[str, str | list[str]]:
+def asked_of(host: Host, endpoint: Endpoint) -> dict[str, Parameter]:
     """The parameters an endpoint cannot do without."""
     owner = host.advertiser_ids[0]
-    return {
+    asked: dict[Endpoint, dict[str, Parameter]] = {
         ADVERTISER_LIST: {"app_id": host.sandbox.app_id, "secret": host.sandbox.secret},
         ADVERTISER_INFO: {"advertiser_ids": [owner]},
         REPORT: {
@@ -85,7 +87,8 @@ def asked_of(host: Host, endpoint: Endpoint) -> dict[str, str | list[str]]:
             "dimensions": ["ad_id"],
             "query_lifetime": "true",
         },
-    }.get(endpoint, {"advertiser_id": owner})
+    }
+    return asked.get(endpoint, {"advertiser_id": owner})
 
 
 def outcome(host: Host, endpoint: Endpoint, client: Client, tally: Tally) -> dict[str, object] | TikTokError:
@@ -96,34 +99,35 @@ def outcome(host: Host, endpoint: Endpoint, client: Client, tally: Tally) -> dic
         return error
 
 
-each_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
+each_endpoint = pytest.mark.parametrize(
+    "endpoint", [ADVERTISER_LIST, CAMPAIGN_LIST, REPORT], ids=lambda endpoint: endpoint.path
+)
+"""One with the secret in its query, one with pages, one that must not be repeated; others differ only in path."""
 
 
 @each_endpoint
-@pytest.mark.parametrize(("kind", "how", "error", "code"), PASSING)
+@pytest.mark.parametrize("case", PASSING, ids=repr)
 def test_what_passes_is_asked_again_and_what_never_passes_is_named(
     small: Host,
     everything_logged: pytest.LogCaptureFixture,
     endpoint: Endpoint,
-    kind: str,
-    how: dict[str, object],
-    error: type[TikTokError],
-    code: int | None,
+    case: Case,
 ) -> None:
     """A passing failure costs a retry each time and no row; one that stays is the named error after the last."""
-    with small.client() as client:
-        whole = outcome(small, endpoint, client, Tally())
-        assert isinstance(whole, dict)
-        for times in (1, 2):
-            small.behave()
-            small.misbehave(kind, times=times, **how)
-            tally = Tally()
-            assert outcome(small, endpoint, client, tally) == whole
-            assert (tally.requests, tally.retries) == (times + 1, times) == (len(small.requests), times)
+    kind, how, error, code = case
+    client = small.client()
+    whole = outcome(small, endpoint, client, Tally())
+    assert isinstance(whole, dict)
+    for times in (1, 2):
         small.behave()
-        small.misbehave(kind, times=None, **how)
+        small.misbehave(kind, times=times, **how)
         tally = Tally()
-        failed = outcome(small, endpoint, client, tally)
+        assert outcome(small, endpoint, client, tally) == whole
+        assert (tally.requests, tally.retries) == (times + 1, times) == (len(small.requests), times)
+    small.behave()
+    small.misbehave(kind, times=None, **how)
+    tally = Tally()
+    failed = outcome(small, endpoint, client, tally)
     assert type(failed) is error
     assert_names_itself(failed, endpoint.path.strip("/"), code=code)
     assert (tally.requests, tally.retries) == (ATTEMPTS, ATTEMPTS - 1) == (len(small.requests), ATTEMPTS - 1)
@@ -131,22 +135,20 @@ def test_what_passes_is_asked_again_and_what_never_passes_is_named(
 
 
 @each_endpoint
-@pytest.mark.parametrize(("kind", "how", "error", "code"), STAYING)
+@pytest.mark.parametrize("case", STAYING, ids=repr)
 def test_what_stays_wrong_is_named_at_once(
     small: Host,
     everything_logged: pytest.LogCaptureFixture,
     endpoint: Endpoint,
-    kind: str,
-    how: dict[str, object],
-    error: type[TikTokError],
-    code: int | None,
+    case: Case,
 ) -> None:
     """A failure that a repeat cannot mend is raised from its first answer, and the next question is answered."""
-    with small.client() as client:
-        small.misbehave(kind, **how)
-        tally = Tally()
-        failed = outcome(small, endpoint, client, tally)
-        assert isinstance(outcome(small, endpoint, client, Tally()), dict)
+    kind, how, error, code = case
+    client = small.client()
+    small.misbehave(kind, **how)
+    tally = Tally()
+    failed = outcome(small, endpoint, client, tally)
+    assert isinstance(outcome(small, endpoint, client, Tally()), dict)
     assert type(failed) is error
     assert_names_itself(failed, endpoint.path.strip("/"), code=code)
     assert (tally.requests, tally.retries) == (1, 0)
@@ -159,10 +161,10 @@ def test_a_timed_out_report_is_not_repeated_and_a_timed_out_list_is(
     small: Host, endpoint: Endpoint, code: int
 ) -> None:
     """The API punishes a report that times out again and again: it is too large; a list is simply asked again."""
-    with small.client() as client:
-        small.misbehave("code", code=code)
-        tally = Tally()
-        answered = outcome(small, endpoint, client, tally)
+    client = small.client()
+    small.misbehave("code", code=code)
+    tally = Tally()
+    answered = outcome(small, endpoint, client, tally)
     if endpoint is REPORT:
         assert type(answered) is TooLargeError
         assert (tally.requests, tally.retries) == (1, 0)
@@ -171,26 +173,24 @@ def test_a_timed_out_report_is_not_repeated_and_a_timed_out_list_is(
         assert (tally.requests, tally.retries) == (2, 1)
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "error", "sent"), [(CAMPAIGN_LIST, RetryLaterError, 2), (REPORT, TooLargeError, 1)]
-)
+@pytest.mark.parametrize("endpoint", [CAMPAIGN_LIST, REPORT], ids=lambda endpoint: endpoint.path)
 @pytest.mark.parametrize("kind", ["hang", "gateway"])
 def test_silence_is_a_time_out(
     small: Host,
     everything_logged: pytest.LogCaptureFixture,
     endpoint: Endpoint,
-    error: type[TikTokError],
-    sent: int,
     kind: str,
 ) -> None:
     """A host that is silent, or whose gateway says that it is, gets a list asked again and a report only once."""
+    error, sent = (TooLargeError, 1) if endpoint is REPORT else (RetryLaterError, IMPATIENT.attempts)
     if kind == "hang":
         small.misbehave("hang", times=None, seconds=HANG_SECONDS)
     else:
         small.misbehave("http_status", times=None, status=504, html="<html>gateway time-out</html>")
-    with small.client(IMPATIENT) as client:
-        tally = Tally()
-        failed = outcome(small, endpoint, client, tally)
+    client = small.client(IMPATIENT)
+    tally = Tally()
+    failed = outcome(small, endpoint, client, tally)
+    small.settle(tally.requests)
     assert type(failed) is error
     assert tally.requests == sent
     assert_names_itself(failed, endpoint.path.strip("/"), code=None)
@@ -228,7 +228,8 @@ def test_the_token_is_not_carried_to_another_host(
     small: Host, everything_logged: pytest.LogCaptureFixture, endpoint: Endpoint, status: int
 ) -> None:
     """Whatever kind of redirect names another host or port, nobody connects to it, and the error names it."""
-    with Listener(body=ANSWER) as other, small.client() as client:
+    client = small.client()
+    with Listener(body=ANSWER) as other:
         elsewhere = [
             f"{other.url}/open_api/v1.3/{endpoint.path}",
             other.url.replace("127.0.0.1", "localhost"),
@@ -251,16 +252,16 @@ def test_a_redirect_within_the_host_is_followed_once(
     small: Host, everything_logged: pytest.LogCaptureFixture, endpoint: Endpoint, status: int
 ) -> None:
     """One 307 or 308 to the same host costs one request and no retry; two in a row are a broken contract."""
-    with small.client() as client:
-        whole = outcome(small, endpoint, client, Tally())
-        assert isinstance(whole, dict)
-        small.misbehave("redirect", status=status)
-        tally = Tally()
-        assert outcome(small, endpoint, client, tally) == whole
-        assert (tally.requests, tally.retries) == (2, 0)
-        small.misbehave("redirect", status=status, times=2)
-        tally = Tally()
-        failed = outcome(small, endpoint, client, tally)
+    client = small.client()
+    whole = outcome(small, endpoint, client, Tally())
+    assert isinstance(whole, dict)
+    small.misbehave("redirect", status=status)
+    tally = Tally()
+    assert outcome(small, endpoint, client, tally) == whole
+    assert (tally.requests, tally.retries) == (2, 0)
+    small.misbehave("redirect", status=status, times=2)
+    tally = Tally()
+    failed = outcome(small, endpoint, client, tally)
     assert type(failed) is ContractError
     assert tally.requests == 2
     assert_silent(small.secrets, everything_logged, failed)
@@ -277,10 +278,10 @@ def test_what_the_host_repeats_of_our_secrets_is_not_shown(
         small.misbehave("code", code=40001, message=quoted)
     else:
         small.misbehave("redirect", status=302)
-    with small.client() as client:
-        failed = outcome(small, ADVERTISER_LIST, client, Tally())
-        assert isinstance(failed, TikTokError)
-        assert token not in repr(client)
+    client = small.client()
+    failed = outcome(small, ADVERTISER_LIST, client, Tally())
+    assert isinstance(failed, TikTokError)
+    assert token not in repr(client)
     assert_silent(small.secrets, everything_logged, failed)
 
 
@@ -300,8 +301,8 @@ def test_what_the_host_repeats_of_our_secrets_is_not_shown(
 def test_a_token_that_cannot_work_is_one_sentence(
     small: Host, everything_logged: pytest.LogCaptureFixture, endpoint: Endpoint, token: str, requests: int
 ) -> None:
-    """A missing, mistyped or wrong token is a CredentialsError of one line, found without asking where it can be."""
-    with small.client(token=token) as client:
+    """A missing, mistyped or wrong token is a CredentialsError of one line, found without asking if it can be."""
+    with Client(small.sandbox.base_url, token, policy=FAST) as client:
         failed = outcome(small, endpoint, client, Tally())
     assert type(failed) is CredentialsError
     assert "\n" not in str(failed)
@@ -349,8 +350,8 @@ def test_retries_end_when_their_time_is_over(small: Host) -> None:
     """However many attempts there may be, one question does not take longer than the policy allows."""
     small.misbehave("code", code=50000, times=None)
     policy = replace(FAST, attempts=10_000, total_seconds=0.3, wait_initial_seconds=0.05, wait_max_seconds=0.05)
-    with small.client(policy) as client:
-        failed = outcome(small, CAMPAIGN_LIST, client, Tally())
+    client = small.client(policy)
+    failed = outcome(small, CAMPAIGN_LIST, client, Tally())
     assert type(failed) is RetryLaterError
     assert 1 < len(small.requests) < 20
 
@@ -358,19 +359,19 @@ def test_retries_end_when_their_time_is_over(small: Host) -> None:
 def test_the_total_counts_everything(small: Host) -> None:
     """A client's total is the sum of what each undertaking was told it cost."""
     small.misbehave("code", code=40100, times=1)
-    with small.client() as client:
-        tallies = [Tally(), Tally()]
-        for tally in tallies:
-            outcome(small, CAMPAIGN_LIST, client, tally)
-        assert [tally.requests for tally in tallies] == [2, 1]
-        for figure in ("requests", "retries", "bytes"):
-            assert getattr(client.total, figure) == sum(getattr(tally, figure) for tally in tallies)
+    client = small.client()
+    tallies = [Tally(), Tally()]
+    for tally in tallies:
+        outcome(small, CAMPAIGN_LIST, client, tally)
+    assert [tally.requests for tally in tallies] == [2, 1]
+    for figure in ("requests", "retries", "bytes"):
+        assert getattr(client.total, figure) == sum(getattr(tally, figure) for tally in tallies)
     assert client.total.bytes > 0
 
 
 def test_the_clock_is_the_hosts(small: Host) -> None:
     """After an answer, now is what the host's Date says, be it years ago; before the first it is our own clock."""
-    with small.client() as client:
+    with Client(small.sandbox.base_url, small.sandbox.token, policy=FAST) as client:
         assert abs(client.now() - datetime.now(UTC)) < timedelta(seconds=5)
         for instant in (datetime(2021, 2, 28, 23, 59, 58, tzinfo=UTC), small.sandbox.world.plan.anchor):
             small.control("POST", "clock", now=instant.isoformat())

@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from tiktok_assets.sandbox.context import Switches
 from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
+
+if TYPE_CHECKING:
+    from tiktok_assets_tests.sandbox.drafts import Drafts
 
 REPORT = "report/integrated/get"
 ID_OF = {
@@ -38,6 +42,16 @@ class Api:
         )
         body: dict[str, Any] = answer.json()
         return body
+
+    def post(self, path: str, *, token: str | None = None, **body: object) -> dict[str, Any]:
+        """Return the envelope of a POST."""
+        answer = self.http.post(
+            f"/open_api/v1.3/{path}/",
+            json=body,
+            headers={"Access-Token": self.sandbox.token if token is None else token},
+        )
+        found: dict[str, Any] = answer.json()
+        return found
 
     def report(self, advertiser_id: str, level: str = "AUCTION_AD", **params: object) -> dict[str, Any]:
         """Return the envelope of a report; the dimensions are the level's id unless given."""
@@ -77,6 +91,23 @@ def total(rows: list[dict[str, Any]], metric: str) -> Decimal:
     return sum((Decimal(row["metrics"][metric]) for row in rows), Decimal())
 
 
+def client(sandbox: RunningSandbox) -> Iterator[Api]:
+    """Yield a client to a sandbox, which is put back as it was afterwards, but for what was written."""
+    with httpx.Client(base_url=sandbox.base_url, timeout=10) as http:
+        yield Api(sandbox, http)
+    sandbox.clock.set(sandbox.world.plan.anchor)
+    sandbox.clock.running = False
+    sandbox.state.faults.clear()
+    sandbox.state.penalties.reset()
+    sandbox.state.latency_seconds = 0.0
+    sandbox.state.limiter.limits = Limits(qps=None, qpm=None)
+    sandbox.state.limiter.reset()
+    for field in fields(Switches):
+        setattr(sandbox.state.switches, field.name, getattr(Switches(), field.name))
+    for advertiser in sandbox.world.advertisers.values():
+        advertiser.granted = advertiser.account.granted
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[RunningSandbox]:
     """Run one sandbox without limits for the whole folder."""
@@ -86,20 +117,33 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 def api(sandbox: RunningSandbox) -> Iterator[Api]:
-    """Return a client to the shared sandbox, which is put back as it was afterwards."""
-    with httpx.Client(base_url=sandbox.base_url, timeout=10) as http:
-        yield Api(sandbox, http)
-        sandbox.clock.set(sandbox.world.plan.anchor)
-        sandbox.clock.running = False
-        sandbox.state.faults.clear()
-        sandbox.state.latency_seconds = 0.0
-        sandbox.state.limiter.limits = Limits(qps=None, qpm=None)
-        sandbox.state.limiter.reset()
-        for advertiser in sandbox.world.advertisers.values():
-            advertiser.granted = advertiser.account.granted
+    """Return a client to the shared sandbox, which nobody writes to."""
+    yield from client(sandbox)
 
 
 @pytest.fixture(scope="session")
 def accounts(sandbox: RunningSandbox) -> list[str]:
     """Return the account ids: Los Angeles, Tokyo, Berlin, the empty one, the one without its grant."""
     return list(sandbox.world.advertisers)
+
+
+@pytest.fixture(scope="session")
+def written_sandbox() -> Iterator[RunningSandbox]:
+    """Run one sandbox without limits for every test that writes."""
+    with RunningSandbox(limits=Limits(qps=None, qpm=None)) as running:
+        yield running
+
+
+@pytest.fixture
+def drafts(written_sandbox: RunningSandbox) -> Iterator["Drafts"]:
+    """Return a writer to the first account, with media of that account."""
+    yield from (writer(api) for api in client(written_sandbox))
+
+
+def writer(api: Api) -> "Drafts":
+    """Return a writer to a sandbox's first account."""
+    from tiktok_assets_tests.sandbox.drafts import Drafts  # noqa: PLC0415  # it builds on this file
+
+    account = next(iter(api.sandbox.world.advertisers))
+    (ad,) = api.get("ad/get", advertiser_id=account, page_size=1)["data"]["list"]
+    return Drafts(api, account, {"video_id": ad["video_id"], "image_ids": ad["image_ids"]})

@@ -1,0 +1,98 @@
+"""Splits what an ad delivered by audience or country (dossier 6.2); the parts are exact, and fixed for each ad."""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tiktok_assets.sandbox.columns import IMPRESSIONS, REACH
+from tiktok_assets.sandbox.delivery import Vector
+from tiktok_assets.sandbox.names import Account
+from tiktok_assets.sandbox.world import Ad
+
+Weights = dict[str, int]
+OTHER = ""  # a part that the API leaves out: these breakdowns do not sum to the total (dossier 6.5)
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """One breakdown dimension.
+
+    Attributes:
+        weights: The labels an account's delivery falls into, with their weight.
+        prompt: Its data come as soon as the rest, not 16 hours late (dossier 7).
+        daily: It goes with `stat_time_day` (dossier 6.2).
+    """
+
+    weights: Callable[[Account], Weights]
+    prompt: bool = False
+    daily: bool = True
+
+
+def _countries(account: Account) -> Weights:
+    return {account.country: 900, "US" if account.country != "US" else "CA": 70, OTHER: 30}
+
+
+def _languages(account: Account) -> Weights:
+    return {account.language: 880, "en" if account.language != "en" else "es": 120}
+
+
+# The labels of age, platform and interest are uncertain: the dossier tells those of gender only.
+AGES: Weights = {
+    "AGE_13_17": 20,
+    "AGE_18_24": 310,
+    "AGE_25_34": 330,
+    "AGE_35_44": 190,
+    "AGE_45_54": 90,
+    "AGE_55_100": 45,
+    "NONE": 15,
+}
+BREAKDOWNS = {
+    "age": Breakdown(lambda _: AGES),
+    "gender": Breakdown(lambda _: {"FEMALE": 560, "MALE": 425, "NONE": 15}),
+    "country_code": Breakdown(_countries, prompt=True),
+    "platform": Breakdown(lambda _: {"ANDROID": 455, "IPHONE": 490, "IPAD": 40, "PC": 15}),
+    "language": Breakdown(_languages),
+    "interest_category": Breakdown(
+        lambda _: {"26100": 300, "11100": 240, "18100": 150, "22100": 110, OTHER: 200}, daily=False
+    ),
+}
+# Known to the API (dossier 6.2), not imitated.
+OTHERS = frozenset(
+    [
+        *("province_id", "dma_id", "placement", "ac", "behavior_id", "device_brand_id", "contextual_tag"),
+        *("hashtag", "audience_tags", "interest_category_tier2", "interest_category_tier3"),
+        "interest_category_tier4",
+    ]
+)
+
+
+def split(vector: Vector, ad: Ad, dimensions: tuple[str, ...]) -> list[tuple[tuple[str, ...], Vector]]:
+    """Return the parts of a vector with their labels, one label a dimension."""
+    parts: list[tuple[tuple[str, ...], Vector]] = [((), vector)]
+    for dimension in dimensions:
+        parts = [
+            ((*labels, label), part)
+            for labels, whole in parts
+            for label, part in _split(whole, ad, dimension)
+            if label != OTHER and any(part)
+        ]
+    return parts
+
+
+def _split(vector: Vector, ad: Ad, dimension: str) -> list[tuple[str, Vector]]:
+    weights = BREAKDOWNS[dimension].weights(ad.campaign.advertiser.account)
+    # Each ad draws its own crowd: the weights vary by up to a tenth.
+    own = {
+        label: weight * (95 + (int(ad.id) >> position) % 11) // 100 + 1
+        for position, (label, weight) in enumerate(weights.items())
+    }
+    total = sum(own.values())
+    before, found = 0, []
+    for label, weight in own.items():
+        upto = before + weight
+        part = array("q", (value * upto // total - value * before // total for value in vector))
+        if vector[REACH] and part[IMPRESSIONS]:
+            part[REACH] = max(part[REACH], 1)
+        found.append((label, part))
+        before = upto
+    return found

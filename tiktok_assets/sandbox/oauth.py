@@ -1,0 +1,63 @@
+"""The token endpoints: both exchanges and the revocation (dossier 2)."""
+
+from typing import Any
+
+from tiktok_assets.sandbox.auth import SCOPE
+from tiktok_assets.sandbox.context import Context
+from tiktok_assets.sandbox.errors import WRONG_APP, ApiError, bad_parameter
+from tiktok_assets.sandbox.params import MISSING
+
+Answer = dict[str, Any]
+
+
+def _given(context: Context, name: str) -> str:
+    """Return a credential: of the body, or of the query, which works too (dossier 2, AB)."""
+    value = context.body.get(name) or context.params.text(name)
+    if not value:
+        raise bad_parameter(name, MISSING)
+    return str(value)
+
+
+def _granted(context: Context) -> list[str]:
+    return [one.id for one in context.world.advertisers.values() if one.granted]
+
+
+def access_token(context: Context) -> Answer:
+    """Answer oauth2/access_token: a token, and which accounts are granted at this moment."""
+    app_id, secret, code = (_given(context, name) for name in ("app_id", "secret", "auth_code"))
+    context.auth.check_app(app_id, secret, context.switches.wrong_secret_code)
+    token = context.auth.exchange(app_id, code, context.now)
+    ids = _granted(context)
+    return {
+        "access_token": token,
+        # v1.2 has them as numbers (dossier 2).
+        "advertiser_ids": [int(one) for one in ids] if context.version == "v1.2" else ids,
+        "scope": list(SCOPE),
+    }
+
+
+def token(context: Context) -> Answer:
+    """Answer oauth/token, the RFC form, which is flat."""
+    grant_type = _given(context, "grant_type")
+    if grant_type == "refresh_token":  # long-term tokens have none (dossier 2)
+        raise ApiError(40107, "Refresh token is invalid.")
+    if grant_type != "authorization_code":
+        raise ApiError(40108, "Grant type is invalid.")
+    app_id, secret, code = (_given(context, name) for name in ("client_id", "client_secret", "code"))
+    context.auth.check_app(app_id, secret, context.switches.wrong_secret_code)
+    scope = ",".join(str(one) for one in SCOPE)
+    return {
+        "access_token": context.auth.exchange(app_id, code, context.now),
+        "token_type": "Bearer",
+        "scope": scope,
+    }
+
+
+def revoke_token(context: Context) -> Answer:
+    """Answer oauth2/revoke_token: from then on the token is 40105."""
+    app_id, secret, gone = (_given(context, name) for name in ("app_id", "secret", "access_token"))
+    context.auth.check_app(app_id, secret, context.switches.wrong_secret_code)
+    if context.auth.app_of(gone) != app_id:
+        raise ApiError(40001, WRONG_APP)
+    context.auth.revoke(gone)
+    return {"app_id": app_id, "advertiser_ids": _granted(context)}

@@ -1,0 +1,166 @@
+"""Laws of the report group: what a morning asks for, in how many requests, and after a fortnight without one."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from tiktok_assets.api.plan import Window
+from tiktok_assets.defs.stages import chunks_of_stage
+from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Desk, DeskMaker, keys_of
+
+SINCE = "2026-09-10"
+LOOKBACK_DAYS = 2
+DAY = timedelta(1)
+SUNDAY_NOON = datetime(2026, 10, 4, 12, 30, tzinfo=UTC)
+
+
+def windows(desk: Desk) -> dict[str, Window | None]:
+    """The days each account's daily reports would ask for now."""
+    chunks = chunks_of_stage("refresh_daily", desk.instance, desk.store, desk.settings, desk.now)
+    return {owner: chunk.window for chunk in chunks for owner in chunk.advertiser_ids}
+
+
+def asked(desk: Desk) -> Counter[tuple[str, str, str, str]]:
+    """How often each report was asked for: account, level, first and last day."""
+    return Counter(
+        (
+            str(one["params"]["advertiser_id"]),  # type: ignore[index]  # JSON is anything
+            str(one["params"]["data_level"]),  # type: ignore[index]
+            str(one["params"].get("start_date")),  # type: ignore[index]
+            str(one["params"].get("end_date")),  # type: ignore[index]
+        )
+        for one in desk.report_requests()
+    )
+
+
+def morning(desk: Desk) -> None:
+    """Hierarchy and daily reports at the world's present instant."""
+    desk.host.control("DELETE", "requests")
+    for stage in ("refresh_accounts", "refresh_daily"):
+        for result in desk.refresh(stage):  # type: ignore[arg-type]  # the names of stages
+            assert result.success
+
+
+@pytest.fixture
+def settled(make_desk: DeskMaker) -> Desk:
+    """A desk whose store is whole: every day since the start, read when it was over."""
+    desk = make_desk(start_date=SINCE, reports="advertiser_report_daily,ad_report_daily")
+    ids = desk.know()
+    assert desk.run_range("refresh_accounts", ids).success
+    assert desk.run_range("refresh_daily", ids, Window(date(2026, 9, 10), date(2026, 10, 6))).success
+    return desk
+
+
+def test_a_settled_store_only_asks_for_the_lookback(settled: Desk) -> None:
+    """Where every day is whole, the next morning asks for yesterday and the lookback, one request a level."""
+    settled.host.advance(days=1)
+    yesterday = date(2026, 10, 7)
+    expected = Window(yesterday - LOOKBACK_DAYS * DAY, yesterday)
+    assert windows(settled) == dict.fromkeys(settled.advertiser_ids, expected)
+    morning(settled)
+    assert asked(settled) == {
+        (owner, level, str(expected.first), str(expected.last)): 1
+        for owner in settled.advertiser_ids
+        for level in ("AUCTION_ADVERTISER", "AUCTION_AD")
+    }
+
+
+def test_after_a_missed_fortnight_one_request_a_level_fills_the_gap(settled: Desk) -> None:
+    """Fourteen days on, the window reaches back to the oldest missing or incomplete day, and none is left out."""
+    settled.host.advance(days=14)
+    yesterday = date(2026, 10, 20)
+    reached = windows(settled)
+    assert reached.keys() == set(settled.advertiser_ids)
+    for window in reached.values():
+        assert window
+        # The sixth was read half a day after it ended: too early to be whole west of Tokyo.
+        assert date(2026, 10, 6) <= window.first <= date(2026, 10, 7)
+        assert window.last == yesterday
+    morning(settled)
+    assert asked(settled) == {
+        (owner, level, str(window.first), str(window.last)): 1
+        for owner, window in reached.items()
+        if window
+        for level in ("AUCTION_ADVERTISER", "AUCTION_AD")
+    }
+    for table in ("advertiser_report_daily", "ad_report_daily"):
+        assert settled.keys(table) == keys_of(settled.advertiser_ids, Window(date(2026, 9, 10), yesterday))
+
+
+def test_a_day_read_too_early_is_read_again_until_it_is_whole(settled: Desk) -> None:
+    """Each account's first morning after the gap begins at its own oldest day that is not whole."""
+    settled.host.advance(days=14)
+    table = settled.table("ad_report_daily").filter(date=date(2026, 10, 6))
+    for owner, window in windows(settled).items():
+        mine = table.filter(advertiser_id=owner).get_column("is_complete").unique().to_list()
+        if mine:  # the account without campaigns has no rows to say so
+            assert window
+            assert window.first == (date(2026, 10, 7) if mine == [True] else date(2026, 10, 6))
+
+
+def test_one_day_lost_long_ago_stretches_one_account_only(settled: Desk) -> None:
+    """A partition that is missing within thirty days is read again for its account, with the days after it."""
+    settled.host.advance(days=1)
+    owner = settled.advertiser_ids[1]
+    folder = settled.store.base / "ad_report_daily" / f"advertiser_id={owner}" / "date=2026-09-15"
+    (folder / "part-0.parquet").unlink()
+    reached = windows(settled)
+    lookback = Window(date(2026, 10, 5), date(2026, 10, 7))
+    assert reached.pop(owner) == Window(date(2026, 9, 15), date(2026, 10, 7))
+    assert set(reached.values()) == {lookback}
+
+
+@pytest.mark.parametrize(("days_on", "first"), [(-1, 20), (0, 20), (1, 2), (2, 20)])
+def test_the_morning_after_a_sunday_sweeps(make_desk: DeskMaker, days_on: int, first: int) -> None:
+    """Once a week the sweep is asked for instead of the lookback, when the account's yesterday was a Sunday."""
+    desk = make_desk(start_date=SINCE, sweep_days=20, lookback_days=2, reports="ad_report_daily")
+    desk.know()
+    assert desk.run("refresh_accounts", tables=["advertisers"]).success
+    desk.host.sandbox.clock.set(SUNDAY_NOON + days_on * DAY)
+    yesterday = desk.now.date() - DAY
+    for owner in desk.advertiser_ids:  # everything since the start is there and whole, but what is never asked
+        for day in Window(date(2026, 9, 10), yesterday).days:
+            _keep_whole(desk, owner, day)
+    back = 20 if first == 2 else 2
+    assert windows(desk) == dict.fromkeys(desk.advertiser_ids, Window(yesterday - back * DAY, yesterday))
+
+
+def _keep_whole(desk: Desk, owner: str, day: date) -> None:
+    """Store a day without rows as one that was read when it was over."""
+    from tiktok_assets.storage.hive_parquet import Partition  # noqa: PLC0415
+
+    desk.store.write(
+        "ad_report_daily", Partition(owner, day), desk.table("ad_report_daily").clear(), notes={"is_complete": "true"}
+    )
+
+
+def test_each_report_is_one_request_an_account_and_thirty_days(desk: Desk) -> None:
+    """A week of four accounts at four levels is sixteen requests, the lifetime sixteen more."""
+    ids = desk.know()
+    assert desk.run_range("refresh_accounts", ids).success
+    desk.host.control("DELETE", "requests")
+    assert desk.run_range("refresh_daily", ids, Window(date(2026, 10, 1), date(2026, 10, 6))).success
+    assert len(desk.report_requests()) == len(ids) * len(DAILY)
+    assert desk.run_range("refresh_lifetime", ids).success
+    assert len(desk.report_requests()) == len(ids) * (len(DAILY) + len(LIFETIME))
+    assert all(one["code"] == 0 for one in desk.report_requests())
+
+
+def test_reports_ask_for_the_accounts_that_nobody_read_yet(desk: Desk) -> None:
+    """A report launched before the accounts finds zone and currency itself."""
+    ids = desk.know()
+    assert desk.run_range("refresh_daily", ids[:2], Window(date(2026, 10, 2), date(2026, 10, 2))).success
+    assert desk.run_range("refresh_lifetime", ids[:2]).success
+    for table in (*DAILY, *LIFETIME):
+        assert len(desk.keys(table)) == 2
+
+
+def test_a_day_that_is_not_over_is_stored_as_incomplete(desk: Desk) -> None:
+    """A key of today, launched by hand, is read, and says of itself that it is not whole."""
+    ids = desk.know()
+    today = desk.now.date()
+    assert desk.run_range("refresh_daily", ids, Window(today, today), ["ad_report_daily"]).success
+    table = desk.table("ad_report_daily")
+    assert table.height
+    assert set(table.get_column("is_complete")) == {False}

@@ -1,0 +1,1 @@
+"""Tests of the instance: where it lives and how it is made."""

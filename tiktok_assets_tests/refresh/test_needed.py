@@ -1,0 +1,121 @@
+"""Laws of which days are read again in the morning, against a calendar counted out by hand."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiktok_assets.api.plan import Window
+from tiktok_assets.days import Account
+from tiktok_assets.refresh.needed import LOOKS_FOR_HOLES_DAYS, days_to_refresh, missing_days
+from tiktok_assets.refresh.writing import IS_COMPLETE_NOTE
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+
+TOKYO = Account("7001", "JPY", "Asia/Tokyo")
+NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)  # a Wednesday; in Tokyo too
+YESTERDAY = date(2026, 3, 17)
+LONG_AGO = date(2025, 1, 1)
+DAY = timedelta(1)
+EMPTY = pl.DataFrame(schema={"advertiser_id": pl.String, "date": pl.Date})
+
+
+def keep(
+    store: HiveStore, *days: date, complete: bool = True, table: str = "ads_daily", owner: str = "7001"
+) -> None:
+    """Days that stand in the store, whole or not."""
+    for day in days:
+        store.write(table, Partition(owner, day), EMPTY, notes={IS_COMPLETE_NOTE: str(complete).lower()})
+
+
+def back(first: int, last: int = 0) -> list[date]:
+    """The days from `first` to `last` days before yesterday."""
+    return [YESTERDAY - n * DAY for n in range(first, last - 1, -1)]
+
+
+def asked(store: HiveStore, *, now: datetime = NOW, start: date = LONG_AGO, sweep: int = 28) -> Window | None:
+    """The days to read with a lookback of seven."""
+    return days_to_refresh(store, ["ads_daily"], TOKYO, now, start=start, lookback_days=7, sweep_days=sweep)
+
+
+@pytest.fixture
+def store(tmp_path_factory: pytest.TempPathFactory) -> HiveStore:
+    """A store without a day."""
+    return HiveStore(str(tmp_path_factory.mktemp("store")))
+
+
+def test_yesterday_and_the_lookback_are_always_read(store: HiveStore) -> None:
+    """Where the last thirty days are whole, only yesterday and the lookback before it are read again."""
+    keep(store, *back(29))
+    assert asked(store) == Window(YESTERDAY - 7 * DAY, YESTERDAY)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.integers(0, 45)), st.sets(st.integers(0, 45)), st.integers(0, 29), st.integers(0, 60))
+def test_the_window_stretches_back_to_the_oldest_hole(
+    tmp_path_factory: pytest.TempPathFactory, missing: set[int], incomplete: set[int], lookback: int, since: int
+) -> None:
+    """The window begins at the oldest missing or incomplete day of the last thirty, or with the lookback."""
+    store = HiveStore(str(tmp_path_factory.mktemp("holes")))
+    keep(store, *(YESTERDAY - n * DAY for n in set(range(46)) - missing - incomplete))
+    keep(store, *(YESTERDAY - n * DAY for n in incomplete - missing), complete=False)
+    start = YESTERDAY - since * DAY
+    window = days_to_refresh(store, ["ads_daily"], TOKYO, NOW, start=start, lookback_days=lookback, sweep_days=0)
+    furthest = max({lookback} | {n for n in missing | incomplete if n < LOOKS_FOR_HOLES_DAYS and n <= since})
+    assert window == Window(YESTERDAY - min(furthest, since) * DAY, YESTERDAY)
+    assert len(window.days) <= 30
+
+
+def test_a_day_must_be_whole_in_every_table(store: HiveStore) -> None:
+    """A hole in one of the tables is a hole; another account's days fill none."""
+    keep(store, *back(29))
+    keep(store, *back(29, 21), *back(19), table="campaigns_daily")
+    keep(store, YESTERDAY - 20 * DAY, table="campaigns_daily", owner="7002")
+    window = days_to_refresh(
+        store,
+        ["ads_daily", "campaigns_daily"],
+        TOKYO,
+        NOW,
+        start=LONG_AGO,
+        lookback_days=7,
+        sweep_days=0,
+    )
+    assert window == Window(YESTERDAY - 20 * DAY, YESTERDAY)
+
+
+@pytest.mark.parametrize(("sweep", "days"), [(28, 29), (3, 8), (0, 8)])
+def test_the_morning_after_a_sunday_sweeps(store: HiveStore, sweep: int, days: int) -> None:
+    """On the account's Monday the sweep is read if it is longer than the lookback; 0 turns it off."""
+    monday = datetime(2026, 3, 15, 15, 30, tzinfo=UTC)  # 00:30 on Monday in Tokyo, still Sunday in UTC
+    keep(store, *back(45))
+    window = asked(store, now=monday, sweep=sweep)
+    assert window is not None
+    assert (window.last, len(window.days)) == (date(2026, 3, 15), days)
+    sunday = asked(store, now=monday - timedelta(hours=1), sweep=sweep)
+    assert sunday is not None
+    assert (sunday.last, len(sunday.days)) == (date(2026, 3, 14), 8)
+
+
+def test_no_day_before_the_start_date_is_asked_for(store: HiveStore) -> None:
+    """The start date bounds the window, and where it has not yet passed there is nothing to read."""
+    assert asked(store, start=YESTERDAY - 2 * DAY) == Window(YESTERDAY - 2 * DAY, YESTERDAY)
+    assert asked(store, start=YESTERDAY) == Window(YESTERDAY, YESTERDAY)
+    assert asked(store, start=YESTERDAY + DAY) is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.integers(0, 40)), st.integers(0, 40))
+def test_missing_days_are_those_never_read(
+    tmp_path_factory: pytest.TempPathFactory, read: set[int], since: int
+) -> None:
+    """Each day from the start date to yesterday without a file is missing, in order; an incomplete one is not."""
+    store = HiveStore(str(tmp_path_factory.mktemp("missing")))
+    keep(store, *(YESTERDAY - n * DAY for n in read), complete=False)
+    found = missing_days(store, "ads_daily", TOKYO, NOW, start=YESTERDAY - since * DAY)
+    assert found == [day for day in back(since) if day not in {YESTERDAY - n * DAY for n in read}]
+
+
+def test_nothing_is_missing_before_the_first_day_has_passed(store: HiveStore) -> None:
+    """A start date of today asks for no history."""
+    assert missing_days(store, "ads_daily", TOKYO, NOW, start=YESTERDAY + DAY) == []
