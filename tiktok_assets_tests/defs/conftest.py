@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -106,9 +107,9 @@ class Desk:
         chunks = chunks_of_stage(stage, self.instance, self.store, self.settings, self.now)
         return [self.launch(request) for request in requests_of(stage, self.now.isoformat(), chunks)]
 
-    def report_requests(self) -> list[Mapping[str, object]]:
+    def report_requests(self) -> list[dict[str, Any]]:
         """The reports asked of the host since it was last told to behave."""
-        return [one for one in self.host.requests if str(one["path"]).strip("/") == REPORT_PATH]
+        return [one for one in self.host.requests if one["path"].strip("/") == REPORT_PATH]
 
     def table(self, name: str) -> pl.DataFrame:
         """The stored rows of a table."""
@@ -159,7 +160,7 @@ def true_spend(desk: Desk, level: str, advertiser_id: str, day: date) -> tuple[i
 
 @contextmanager
 def desk_at(
-    host: Host, folder: Path, instance: dg.DagsterInstance | None = None, **overrides: object
+    host: Host, folder: Path, instance: dg.DagsterInstance | None = None, **overrides: Any  # noqa: ANN401 - settings of any kind
 ) -> Iterator[Desk]:
     """A desk whose tables lie in a folder; its instance is in memory unless one is given."""
     wanted = {

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from tiktok_assets.api.plan import Window
-from tiktok_assets.defs.stages import chunks_of_stage
+from tiktok_assets.defs.stages import STAGES, chunks_of_stage
+from tiktok_assets.storage.hive_parquet import Partition
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Desk, DeskMaker, keys_of
 
 SINCE = "2026-09-10"
@@ -25,10 +26,10 @@ def asked(desk: Desk) -> Counter[tuple[str, str, str, str]]:
     """How often each report was asked for: account, level, first and last day."""
     return Counter(
         (
-            str(one["params"]["advertiser_id"]),  # type: ignore[index]  # JSON is anything
-            str(one["params"]["data_level"]),  # type: ignore[index]
-            str(one["params"].get("start_date")),  # type: ignore[index]
-            str(one["params"].get("end_date")),  # type: ignore[index]
+            one["query"]["advertiser_id"],
+            one["query"]["data_level"],
+            one["query"].get("start_date", ""),
+            one["query"].get("end_date", ""),
         )
         for one in desk.report_requests()
     )
@@ -37,8 +38,8 @@ def asked(desk: Desk) -> Counter[tuple[str, str, str, str]]:
 def morning(desk: Desk) -> None:
     """Hierarchy and daily reports at the world's present instant."""
     desk.host.control("DELETE", "requests")
-    for stage in ("refresh_accounts", "refresh_daily"):
-        for result in desk.refresh(stage):  # type: ignore[arg-type]  # the names of stages
+    for stage in STAGES[:2]:
+        for result in desk.refresh(stage):
             assert result.success
 
 
@@ -128,8 +129,6 @@ def test_the_morning_after_a_sunday_sweeps(make_desk: DeskMaker, days_on: int, f
 
 def _keep_whole(desk: Desk, owner: str, day: date) -> None:
     """Store a day without rows as one that was read when it was over."""
-    from tiktok_assets.storage.hive_parquet import Partition  # noqa: PLC0415
-
     desk.store.write(
         "ad_report_daily", Partition(owner, day), desk.table("ad_report_daily").clear(), notes={"is_complete": "true"}
     )
