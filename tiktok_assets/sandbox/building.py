@@ -93,7 +93,8 @@ class Builder:
                 leads = index == 0 and number == 0
                 later = 900 if leads else 900 + self.random.randint(0, room // 3)
                 weight = LEADER_WEIGHT if leads else self.random.uniform(0.15, 0.9)
-                name = f"{HOOKS[(index * 5 + number) % len(HOOKS)]} | v{number + 1}"
+                hook = HOOKS[(campaign.created // DAY + index * 5 + number) % len(HOOKS)]
+                name = f"{hook} | v{number + 1}"
                 ad = self.ad(ad_group, name, ad_group.created + later + number, base * weight)
                 if leads:
                     self.lead(ad)
