@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from tiktok_assets.days import Account
 from tiktok_assets.defs.partitions import key_of, tags_of
 from tiktok_assets.defs.reports import read_partitions
 from tiktok_assets.defs.stages import advertisers_to_refresh
@@ -58,7 +59,9 @@ def backfill_history_job(settings: Settings) -> dg.JobDefinition:
 def _holes(
     session: Session, reports: Sequence[Report], advertiser_ids: Sequence[str], settings: Settings
 ) -> Iterator[tuple[Report, list[Partition]]]:
-    accounts, _ = known_accounts(session.reader, session.store, settings, advertiser_ids)
+    accounts, refused = known_accounts(session.reader, session.store, settings, advertiser_ids)
+    # Nobody knows their zone, but reading them fails by name; leaving them out would look like success.
+    accounts += [Account(advertiser_id, "", "UTC") for advertiser_id in refused]
     for report in reports:
         holes = [
             Partition(account.advertiser_id, day)

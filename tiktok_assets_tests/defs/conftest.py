@@ -160,7 +160,10 @@ def true_spend(desk: Desk, level: str, advertiser_id: str, day: date) -> tuple[i
 
 @contextmanager
 def desk_at(
-    host: Host, folder: Path, instance: dg.DagsterInstance | None = None, **overrides: Any  # noqa: ANN401 - settings of any kind
+    host: Host,
+    folder: Path,
+    instance: dg.DagsterInstance | None = None,
+    **overrides: Any,  # noqa: ANN401 - settings of any kind
 ) -> Iterator[Desk]:
     """A desk whose tables lie in a folder; its instance is in memory unless one is given."""
     wanted = {

@@ -71,7 +71,7 @@ def test_a_missing_token_is_named(make_desk: DeskMaker) -> None:
 
 
 def test_the_listed_tables_hold_what_the_world_holds(desk: Desk) -> None:
-    """Campaigns, ad groups and ads are the world's own, each under its account; an empty account is stored empty."""
+    """Campaigns, ad groups and ads are the world's own, each under its account; an empty one is stored empty."""
     ids = desk.know()
     assert desk.run_range("refresh_accounts", ids).success
     for table, key in {"campaigns": "campaign_id", "ad_groups": "adgroup_id", "ads": "ad_id"}.items():

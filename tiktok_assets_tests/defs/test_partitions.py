@@ -34,9 +34,7 @@ def test_a_range_of_keys_is_contiguous_an_account(order: list[str]) -> None:
     now = datetime(2026, 10, 3, 12, 0, 0, int(order[0]), tzinfo=UTC)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("advertiser_id", order)
-        every = advertiser_days(START).get_partition_keys(
-            current_time=now, dynamic_partitions_store=instance
-        )
+        every = advertiser_days(START).get_partition_keys(current_time=now, dynamic_partitions_store=instance)
     days = [str(START + timedelta(n)) for n in range(3)]
     assert every == [f"{owner}|{day}" for owner in order for day in days]
 

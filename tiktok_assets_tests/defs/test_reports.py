@@ -10,7 +10,7 @@ from tiktok_assets.defs.stages import STAGES, chunks_of_stage
 from tiktok_assets.storage.hive_parquet import Partition
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Desk, DeskMaker, keys_of
 
-SINCE = "2026-09-10"
+SINCE = date(2026, 9, 25)
 LOOKBACK_DAYS = 2
 DAY = timedelta(1)
 SUNDAY_NOON = datetime(2026, 10, 4, 12, 30, tzinfo=UTC)
@@ -46,10 +46,13 @@ def morning(desk: Desk) -> None:
 @pytest.fixture
 def settled(make_desk: DeskMaker) -> Desk:
     """A desk whose store is whole: every day since the start, read when it was over."""
-    desk = make_desk(start_date=SINCE, reports="advertiser_report_daily,ad_report_daily")
-    ids = desk.know()
+    ids = make_desk().advertiser_ids[2:]
+    desk = make_desk(
+        start_date=str(SINCE), advertiser_ids=",".join(ids), reports="advertiser_report_daily,ad_report_daily"
+    )
+    desk.know(ids)
     assert desk.run_range("refresh_accounts", ids).success
-    assert desk.run_range("refresh_daily", ids, Window(date(2026, 9, 10), date(2026, 10, 6))).success
+    assert desk.run_range("refresh_daily", ids, Window(SINCE, date(2026, 10, 6))).success
     return desk
 
 
@@ -58,11 +61,11 @@ def test_a_settled_store_only_asks_for_the_lookback(settled: Desk) -> None:
     settled.host.advance(days=1)
     yesterday = date(2026, 10, 7)
     expected = Window(yesterday - LOOKBACK_DAYS * DAY, yesterday)
-    assert windows(settled) == dict.fromkeys(settled.advertiser_ids, expected)
+    assert windows(settled) == dict.fromkeys(settled.settings.advertiser_ids, expected)
     morning(settled)
     assert asked(settled) == {
         (owner, level, str(expected.first), str(expected.last)): 1
-        for owner in settled.advertiser_ids
+        for owner in settled.settings.advertiser_ids
         for level in ("AUCTION_ADVERTISER", "AUCTION_AD")
     }
 
@@ -72,7 +75,7 @@ def test_after_a_missed_fortnight_one_request_a_level_fills_the_gap(settled: Des
     settled.host.advance(days=14)
     yesterday = date(2026, 10, 20)
     reached = windows(settled)
-    assert reached.keys() == set(settled.advertiser_ids)
+    assert reached.keys() == set(settled.settings.advertiser_ids)
     for window in reached.values():
         assert window
         # The sixth was read half a day after it ended: too early to be whole west of Tokyo.
@@ -86,7 +89,7 @@ def test_after_a_missed_fortnight_one_request_a_level_fills_the_gap(settled: Des
         for level in ("AUCTION_ADVERTISER", "AUCTION_AD")
     }
     for table in ("advertiser_report_daily", "ad_report_daily"):
-        assert settled.keys(table) == keys_of(settled.advertiser_ids, Window(date(2026, 9, 10), yesterday))
+        assert settled.keys(table) == keys_of(settled.settings.advertiser_ids, Window(SINCE, yesterday))
 
 
 def test_a_day_read_too_early_is_read_again_until_it_is_whole(settled: Desk) -> None:
@@ -95,51 +98,43 @@ def test_a_day_read_too_early_is_read_again_until_it_is_whole(settled: Desk) -> 
     table = settled.table("ad_report_daily").filter(date=date(2026, 10, 6))
     for owner, window in windows(settled).items():
         mine = table.filter(advertiser_id=owner).get_column("is_complete").unique().to_list()
-        if mine:  # the account without campaigns has no rows to say so
-            assert window
-            assert window.first == (date(2026, 10, 7) if mine == [True] else date(2026, 10, 6))
+        assert window
+        assert window.first == (date(2026, 10, 7) if mine == [True] else date(2026, 10, 6))
 
 
 def test_one_day_lost_long_ago_stretches_one_account_only(settled: Desk) -> None:
     """A partition that is missing within thirty days is read again for its account, with the days after it."""
     settled.host.advance(days=1)
-    owner = settled.advertiser_ids[1]
-    folder = settled.store.base / "ad_report_daily" / f"advertiser_id={owner}" / "date=2026-09-15"
+    owner = settled.settings.advertiser_ids[1]
+    folder = settled.store.base / "ad_report_daily" / f"advertiser_id={owner}" / "date=2026-09-28"
     (folder / "part-0.parquet").unlink()
     reached = windows(settled)
     lookback = Window(date(2026, 10, 5), date(2026, 10, 7))
-    assert reached.pop(owner) == Window(date(2026, 9, 15), date(2026, 10, 7))
+    assert reached.pop(owner) == Window(date(2026, 9, 28), date(2026, 10, 7))
     assert set(reached.values()) == {lookback}
 
 
-@pytest.mark.parametrize(("days_on", "first"), [(-1, 20), (0, 20), (1, 2), (2, 20)])
-def test_the_morning_after_a_sunday_sweeps(make_desk: DeskMaker, days_on: int, first: int) -> None:
+@pytest.mark.parametrize(("days_on", "back"), [(0, 2), (1, 8), (2, 2)])
+def test_the_morning_after_a_sunday_sweeps(make_desk: DeskMaker, days_on: int, back: int) -> None:
     """Once a week the sweep is asked for instead of the lookback, when the account's yesterday was a Sunday."""
-    desk = make_desk(start_date=SINCE, sweep_days=20, lookback_days=2, reports="ad_report_daily")
+    desk = make_desk(start_date=str(SINCE), sweep_days=8, reports="ad_report_daily")
     desk.know()
     assert desk.run("refresh_accounts", tables=["advertisers"]).success
     desk.host.sandbox.clock.set(SUNDAY_NOON + days_on * DAY)
     yesterday = desk.now.date() - DAY
-    for owner in desk.advertiser_ids:  # everything since the start is there and whole, but what is never asked
-        for day in Window(date(2026, 9, 10), yesterday).days:
-            _keep_whole(desk, owner, day)
-    back = 20 if first == 2 else 2
+    no_rows = desk.table("ad_report_daily")
+    for owner in desk.advertiser_ids:
+        for day in Window(SINCE, yesterday).days:  # read when it was over
+            desk.store.write("ad_report_daily", Partition(owner, day), no_rows, notes={"is_complete": "true"})
     assert windows(desk) == dict.fromkeys(desk.advertiser_ids, Window(yesterday - back * DAY, yesterday))
 
 
-def _keep_whole(desk: Desk, owner: str, day: date) -> None:
-    """Store a day without rows as one that was read when it was over."""
-    desk.store.write(
-        "ad_report_daily", Partition(owner, day), desk.table("ad_report_daily").clear(), notes={"is_complete": "true"}
-    )
-
-
 def test_each_report_is_one_request_an_account_and_thirty_days(desk: Desk) -> None:
-    """A week of four accounts at four levels is sixteen requests, the lifetime sixteen more."""
+    """Two days of four accounts at four levels are sixteen requests, the lifetime sixteen more."""
     ids = desk.know()
     assert desk.run_range("refresh_accounts", ids).success
     desk.host.control("DELETE", "requests")
-    assert desk.run_range("refresh_daily", ids, Window(date(2026, 10, 1), date(2026, 10, 6))).success
+    assert desk.run_range("refresh_daily", ids, Window(date(2026, 10, 5), date(2026, 10, 6))).success
     assert len(desk.report_requests()) == len(ids) * len(DAILY)
     assert desk.run_range("refresh_lifetime", ids).success
     assert len(desk.report_requests()) == len(ids) * (len(DAILY) + len(LIFETIME))

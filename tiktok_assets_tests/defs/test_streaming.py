@@ -131,9 +131,7 @@ def test_what_depends_on_a_streaming_asset_runs_after_it_in_the_same_run(desk: D
 def test_the_ranking_runs_in_the_same_run_as_its_streaming_sources(desk: Desk) -> None:
     """Lifetime reports and ranking in one run give the ranking of what that run has stored."""
     ids = desk.know()
-    both = dg.Definitions(
-        jobs=[dg.define_asset_job("all_of_it", selection=[*LIFETIME, "top_spenders"])]
-    )
+    both = dg.Definitions(jobs=[dg.define_asset_job("all_of_it", selection=[*LIFETIME, "top_spenders"])])
     merged = Desk(
         desk.host, desk.settings, desk.session, dg.Definitions.merge(desk.definitions, both), desk.instance
     )

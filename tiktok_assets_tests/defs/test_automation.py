@@ -1,0 +1,292 @@
+"""Laws of what happens by itself: schedule and sensors, with the runs they ask for run for real."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from tiktok_assets.defs.automation import REFRESH_TAG
+from tiktok_assets.defs.stages import stored_order
+from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, WEDNESDAY, Desk, DeskMaker
+
+AT = WEDNESDAY.isoformat()
+
+
+def scheduled(desk: Desk, at: datetime = WEDNESDAY) -> tuple[list[dg.RunRequest], str | None]:
+    """What `daily_refresh` asks for at an instant, as the daemon sees it."""
+    repository = desk.definitions.get_repository_def()
+    with dg.build_schedule_context(
+        instance=desk.instance, scheduled_execution_time=at, repository_def=repository
+    ) as context:
+        tick = repository.get_schedule_def("daily_refresh").evaluate_tick(context)
+    return list(tick.run_requests or ()), tick.skip_message
+
+
+def sensed(desk: Desk, name: str, cursor: str | None = None) -> tuple[list[dg.RunRequest], str | None, str | None]:
+    """What a sensor asks for, its skip reason and its cursor, as the daemon sees them."""
+    repository = desk.definitions.get_repository_def()
+    with dg.build_sensor_context(instance=desk.instance, cursor=cursor, repository_def=repository) as context:
+        tick = repository.get_sensor_def(name).evaluate_tick(context)
+    return list(tick.run_requests or ()), tick.skip_message, tick.cursor
+
+
+def jobs_of(requests: Sequence[dg.RunRequest]) -> set[str]:
+    """The jobs asked for."""
+    return {str(request.job_name) for request in requests}
+
+
+def assert_executable(desk: Desk, requests: Sequence[dg.RunRequest]) -> None:
+    """Each request names a job that exists, assets of that job, and keys that exist; each is its own."""
+    repository = desk.definitions.get_repository_def()
+    for request in requests:
+        assert request.job_name
+        job = repository.get_job(request.job_name)
+        held = set(job.asset_layer.executable_asset_keys)
+        assert set(request.asset_selection or ()) <= held
+        dg.validate_run_config(job, request.run_config)
+        assert all(isinstance(value, str) for value in request.tags.values())
+        ends = [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
+        assert {end.split("|")[0] for end in ends} <= set(stored_order(desk.instance))
+    assert len({request.run_key for request in requests}) == len(requests)
+
+
+def test_the_schedule_asks_for_the_accounts_in_few_runs(lasting_desk: Desk) -> None:
+    """At half past noon it asks for the first stage in one range run, which reads accounts and objects."""
+    ids = lasting_desk.know()
+    requests, skipped = scheduled(lasting_desk)
+    assert skipped is None
+    assert jobs_of(requests) == {"refresh_accounts"}
+    assert_executable(lasting_desk, requests)
+    (request,) = requests
+    assert request.tags[REFRESH_TAG] == AT
+    assert lasting_desk.launch(request).success
+    assert lasting_desk.table("advertisers").height == len(ids)
+    assert {table: lasting_desk.keys(table) for table in ("campaigns", "ad_groups", "ads")} == dict.fromkeys(
+        ("campaigns", "ad_groups", "ads"), ids
+    )
+
+
+def test_asked_twice_the_schedule_asks_for_the_same_runs(
+    make_desk: DeskMaker, lasting: dg.DagsterInstance
+) -> None:
+    """An instant's run keys are always the same, so that Dagster launches them once; another day has others."""
+    desk = make_desk(lasting, advertiser_ids=",".join(make_desk().advertiser_ids[::2]))
+    desk.know(make_desk().advertiser_ids)
+    first, _ = scheduled(desk)
+    again, _ = scheduled(desk)
+    assert len(first) == 2  # the third account between the two named ones parts the range
+    assert_executable(desk, first)
+    assert [one.run_key for one in first] == [one.run_key for one in again]
+    tomorrow, _ = scheduled(desk, WEDNESDAY + timedelta(1))
+    assert {one.run_key for one in first}.isdisjoint(one.run_key for one in tomorrow)
+    accounts = [dg.AssetKey("advertisers") in (one.asset_selection or ()) for one in first]
+    assert accounts == [True, False]  # the table of accounts is read once for all
+
+
+def test_without_accounts_the_schedule_says_so(lasting_desk: Desk) -> None:
+    """Before the first account there is nothing to run, and the tick says who adds them."""
+    requests, skipped = scheduled(lasting_desk)
+    assert requests == []
+    assert skipped == "No advertisers yet: the sensor advertiser_partitions adds them."
+
+
+def test_the_sequence_goes_from_stage_to_stage(make_desk: DeskMaker, lasting: dg.DagsterInstance) -> None:
+    """Daily after the accounts, lifetime after daily, then complete with the refresh as its cursor, then quiet."""
+    desk = make_desk(lasting, start_date="2026-10-05")
+    ids = desk.know()
+    assert sensed(desk, "refresh_sequence")[:2] == ([], "No refresh is under way.")
+    accounts, _ = scheduled(desk)
+    for request in accounts:
+        assert desk.launch(request).success
+    seen = []
+    for stage in ("refresh_daily", "refresh_lifetime"):
+        requests, skipped, cursor = sensed(desk, "refresh_sequence")
+        assert (jobs_of(requests), skipped, cursor) == ({stage}, None, None)
+        assert_executable(desk, requests)
+        again, _, _ = sensed(desk, "refresh_sequence")
+        assert [one.run_key for one in again] == [one.run_key for one in requests]
+        for request in requests:
+            assert request.tags[REFRESH_TAG] == AT
+            assert desk.launch(request).success
+        seen += requests
+    assert len(seen) == 2
+    for table in DAILY:
+        assert {key.split("|")[0] for key in desk.keys(table)} == set(ids)
+    for table in LIFETIME:
+        assert desk.keys(table) == ids
+    requests, skipped, cursor = sensed(desk, "refresh_sequence")
+    assert (requests, skipped, cursor) == ([], f"Refresh {AT} is complete.", AT)
+    assert sensed(desk, "refresh_sequence", cursor)[:2] == ([], "No refresh is under way.")
+
+
+def test_the_sequence_waits_for_every_run_of_a_stage(make_desk: DeskMaker, lasting: dg.DagsterInstance) -> None:
+    """While one of the stage's runs has not started, or is being cancelled, nothing further is asked for."""
+    desk = make_desk(lasting, advertiser_ids=",".join(make_desk().advertiser_ids[::2]), reports="ad_report_daily")
+    desk.know(make_desk().advertiser_ids)
+    one, other = scheduled(desk)[0]
+    assert desk.launch(one).success
+    job = desk.definitions.resolve_job_def("refresh_accounts")
+    waiting = desk.instance.create_run_for_job(job, tags=dict(other.tags))
+    assert sensed(desk, "refresh_sequence")[:2] == ([], f"The runs of refresh {AT} have not all ended.")
+    desk.instance.report_run_canceling(waiting)
+    assert sensed(desk, "refresh_sequence")[:2] == ([], f"The runs of refresh {AT} have not all ended.")
+    desk.instance.report_run_canceled(waiting)
+    assert jobs_of(sensed(desk, "refresh_sequence")[0]) == {"refresh_daily"}
+
+
+def test_failed_runs_do_not_stop_the_sequence(make_desk: DeskMaker, lasting: dg.DagsterInstance) -> None:
+    """With one account lost every stage fails in part, and the others still get all three."""
+    desk = make_desk(lasting, start_date="2026-10-05", reports="ad_report_daily,ad_report_lifetime")
+    ids = desk.know()
+    desk.revoke(ids[1])
+    (accounts,), _ = scheduled(desk)
+    assert not desk.launch(accounts).success
+    for stage in ("refresh_daily", "refresh_lifetime"):
+        requests, _, _ = sensed(desk, "refresh_sequence")
+        assert jobs_of(requests) == {stage}
+        assert_executable(desk, requests)
+        for request in requests:
+            desk.launch(request)
+    rest = sorted(set(ids) - {ids[1]})
+    assert {key.split("|")[0] for key in desk.keys("ad_report_daily")} == set(rest)
+    assert desk.keys("ad_report_lifetime") == rest
+    assert sensed(desk, "refresh_sequence")[2] == AT
+
+
+def test_a_newer_refresh_takes_the_place_of_an_older_one(
+    make_desk: DeskMaker, lasting: dg.DagsterInstance
+) -> None:
+    """When the next morning begins before the last one was through, its runs are waited for and followed."""
+    desk = make_desk(lasting, reports="ad_report_daily", advertiser_ids=make_desk().advertiser_ids[1])
+    desk.know(desk.settings.advertiser_ids)
+    for at in (WEDNESDAY, WEDNESDAY + timedelta(1)):
+        for request in scheduled(desk, at)[0]:
+            assert desk.launch(request).success
+    requests, _, _ = sensed(desk, "refresh_sequence")
+    assert {request.tags[REFRESH_TAG] for request in requests} == {(WEDNESDAY + timedelta(1)).isoformat()}
+
+
+def test_the_sensor_adds_granted_accounts_once_and_removes_none(desk: Desk) -> None:
+    """Each granted account becomes a partition once; a lost one stays, one granted later is added."""
+    ids = desk.advertiser_ids
+    desk.revoke(ids[3])
+    _, said, _ = sensed(desk, "advertiser_partitions")
+    assert said == f"3 advertisers are granted or named. Added {', '.join(ids[:3])}."
+    assert list(stored_order(desk.instance)) == ids[:3]
+    assert sensed(desk, "advertiser_partitions")[1] == "3 advertisers are granted or named. Nothing new."
+    desk.revoke(ids[0])
+    desk.host.control("POST", "grants", advertiser_id=ids[3], granted=True)
+    assert sensed(desk, "advertiser_partitions")[1] == f"3 advertisers are granted or named. Added {ids[3]}."
+    assert sorted(stored_order(desk.instance)) == ids
+
+
+@pytest.mark.parametrize(
+    ("overrides", "mend"),
+    [
+        ({"access_token": None}, "no token: set TIKTOK_ACCESS_TOKEN in the environment or in .env"),
+        ({"access_token": "wrong-token-5e1f"}, "Check TIKTOK_ACCESS_TOKEN"),
+        ({"app_secret": "wrong-secret-5e1f"}, "The app_id or the secret is incorrect."),
+        ({"app_id": None}, "set TIKTOK_APP_ID and TIKTOK_APP_SECRET"),
+    ],
+)
+def test_a_sensor_that_cannot_list_says_why(make_desk: DeskMaker, overrides: dict[str, str], mend: str) -> None:
+    """Without the right token or app the tick is skipped with the mend, shows no secret, and adds nobody."""
+    desk = make_desk(**overrides)
+    requests, said, _ = sensed(desk, "advertiser_partitions")
+    assert requests == []
+    assert said
+    assert said.startswith("The accounts cannot be listed. ")
+    assert mend in said
+    assert "\n" not in said
+    assert not any(secret in said for secret in (*desk.host.secrets, *filter(None, overrides.values())))
+    assert list(stored_order(desk.instance)) == []
+
+
+class Automation:
+    """The automation of a desk, evaluated tick by tick."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._cursor: object = None
+
+    def tick(self) -> dict[str, AbstractSet[str | None]]:
+        """The partitions asked for, by table; a table without partitions has the key None."""
+        result = dg.evaluate_automation_conditions(
+            self._desk.definitions,
+            self._desk.instance,
+            cursor=self._cursor,  # type: ignore[arg-type]  # Dagster exports no name for it
+        )
+        self._cursor = result.cursor
+        keys = (dg.AssetKey(table) for table in ("top_spenders", "warehouse"))
+        found = {
+            key.path[-1]: result.get_requested_partitions(key) for key in keys if result.get_num_requested(key)
+        }
+        assert result.total_requested == sum(map(len, found.values()))
+        return found
+
+
+def test_the_derived_assets_follow_what_was_updated_and_then_rest(desk: Desk) -> None:
+    """The ranking of exactly the updated accounts, then the warehouse once, then nothing."""
+    ids = desk.know()
+    assert desk.run_range("refresh_accounts", ids).success
+    assert desk.run_range("refresh_lifetime", ids).success
+    automation = Automation(desk)
+    automation.tick()
+    assert desk.run_range("refresh_lifetime", ids[1:3]).success
+    assert automation.tick() == {"top_spenders": set(ids[1:3])}
+    assert desk.run_range("refresh_derived", ids[1:3], tables=["top_spenders"]).success
+    assert automation.tick() == {"warehouse": {None}}
+    assert desk.run("refresh_derived", tables=["warehouse"]).success
+    assert automation.tick() == {}
+    assert automation.tick() == {}
+
+
+def test_daily_reports_rebuild_the_warehouse_alone(desk: Desk) -> None:
+    """What the ranking does not read does not rank anew; the warehouse is built once for it."""
+    ids = desk.know()
+    automation = Automation(desk)
+    automation.tick()
+    assert desk.run("refresh_daily", {"dagster/partition": f"{ids[1]}|2026-10-02"}).success
+    assert automation.tick() == {"warehouse": {None}}
+    assert desk.run("refresh_derived", tables=["warehouse"]).success
+    assert automation.tick() == {}
+
+
+def test_a_ranking_that_fails_does_not_keep_the_warehouse_from_being_built(desk: Desk) -> None:
+    """The warehouse waits for the ranking that was asked for, not for one that never came."""
+    ids = desk.know()
+    automation = Automation(desk)
+    automation.tick()
+    assert desk.run_range("refresh_lifetime", ids[:1]).success
+    assert automation.tick() == {"top_spenders": {ids[0]}}
+    assert automation.tick() == {"warehouse": {None}}
+
+
+def test_the_conditions_can_be_evaluated_by_the_daemon(desk: Desk) -> None:
+    """Each condition can be written down and sent, as the daemon of a deployment needs it."""
+    graph = desk.definitions.resolve_asset_graph()
+    for table in ("top_spenders", "warehouse"):
+        condition = graph.get(dg.AssetKey(table)).automation_condition
+        assert condition
+        assert condition.is_serializable
+        assert condition.get_label()
+
+
+def test_schedule_and_sensors_run_by_default(desk: Desk) -> None:
+    """Nobody has to switch them on: a fresh deployment refreshes itself."""
+    repository = desk.definitions.get_repository_def()
+    schedules = {one.name: one.default_status for one in repository.schedule_defs}
+    sensors = {one.name: one.default_status for one in repository.sensor_defs}
+    assert schedules == {"daily_refresh": dg.DefaultScheduleStatus.RUNNING}
+    assert sensors == dict.fromkeys(
+        ("advertiser_partitions", "refresh_sequence", "derived_assets"), dg.DefaultSensorStatus.RUNNING
+    )
+
+
+def test_the_schedule_fires_at_the_chosen_time_in_utc(make_desk: DeskMaker) -> None:
+    """It fires after the API's daily correction at noon, or whenever the setting says."""
+    for cron, desk in {"30 12 * * *": make_desk(), "15 14 * * 1": make_desk(refresh_cron="15 14 * * 1")}.items():
+        schedule = desk.definitions.get_repository_def().get_schedule_def("daily_refresh")
+        assert (schedule.cron_schedule, schedule.execution_timezone) == (cron, "UTC")

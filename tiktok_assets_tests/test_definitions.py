@@ -1,0 +1,208 @@
+"""Laws of the code location: what it holds, that it loads anywhere, and that loading it asks nobody anything."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml  # type: ignore[import-untyped]  # ships no types
+
+from tiktok_assets.definitions import build_definitions
+from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.settings import Settings, SettingsError, load_settings
+from tiktok_assets.tables import schema_of
+from tiktok_assets_tests.api.conftest import Listener
+
+ROOT = Path(__file__).parent.parent
+REPORTS = {
+    f"{level}_report_{kind}"
+    for level in ("advertiser", "campaign", "ad_group", "ad")
+    for kind in ("daily", "lifetime")
+}
+GROUPS = {
+    "account": {"advertisers", "campaigns", "ad_groups", "ads"},
+    "reports": REPORTS,
+    "insights": {"top_spenders"},
+    "serving": {"warehouse"},
+}
+"""The standard set of the contract, by group."""
+
+BY_DAY = {name for name in REPORTS if name.endswith("daily")}
+WITHOUT_PARTITIONS = {"advertisers", "warehouse"}
+
+
+@pytest.fixture(autouse=True)
+def _instance() -> Iterator[None]:
+    """An instance that is open: Dagster asks the last one of the process, which another test may have closed."""
+    with dg.DagsterInstance.ephemeral():
+        yield
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a fresh folder, without a token."""
+    return load_settings(
+        access_token=None, data_dir=str(tmp_path / "data"), state_dir=tmp_path / "state", start_date="2026-10-01"
+    )
+
+
+@pytest.fixture
+def specs(settings: Settings) -> Mapping[str, dg.AssetSpec]:
+    """Every asset's spec, by the asset's name."""
+    found = build_definitions(settings).resolve_all_asset_specs()
+    return {spec.key.to_user_string(): spec for spec in found}
+
+
+def test_the_assets_are_exactly_the_contracts(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """The standard set, nothing missing and nothing more, each in its group."""
+    groups: dict[str | None, set[str]] = {}
+    for name, spec in specs.items():
+        groups.setdefault(spec.group_name, set()).add(name)
+    assert groups == GROUPS
+
+
+def test_the_partitions_are_the_contracts(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """Daily reports by account and day, the others by account, the accounts and the warehouse whole."""
+    for name, spec in specs.items():
+        kind = type(spec.partitions_def)
+        if name in WITHOUT_PARTITIONS:
+            assert spec.partitions_def is None
+        else:
+            assert kind is (dg.MultiPartitionsDefinition if name in BY_DAY else dg.DynamicPartitionsDefinition)
+
+
+def test_every_asset_explains_itself(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """Each has one sentence of description, and each table its columns with type and meaning."""
+    for name, spec in specs.items():
+        assert spec.description
+        assert spec.description.endswith(".")
+        assert "\n" not in spec.description
+        if name == "warehouse":
+            continue
+        schema = spec.metadata["dagster/column_schema"]
+        assert isinstance(schema, dg.TableSchema)
+        names = [column.name for column in schema.columns]
+        assert len(set(names)) == len(names)
+        assert "fetched_at" in names
+        assert all(column.type and column.description for column in schema.columns)
+
+
+def test_the_columns_shown_are_the_columns_stored(settings: Settings, specs: Mapping[str, dg.AssetSpec]) -> None:
+    """The catalogue names the columns of the tables on disk, in their order."""
+    for table, columns in stored_tables(settings).items():
+        shown = [column.name for column in specs[table].metadata["dagster/column_schema"].columns]
+        assert shown == list(schema_of(columns))
+
+
+def test_every_dependency_is_an_asset_of_ours(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """No asset depends on one that is not there, and the warehouse depends on every other."""
+    for spec in specs.values():
+        assert {dep.asset_key.to_user_string() for dep in spec.deps} <= specs.keys()
+    assert {dep.asset_key.to_user_string() for dep in specs["warehouse"].deps} == specs.keys() - {"warehouse"}
+
+
+def test_the_jobs_are_the_stages_and_what_a_person_launches(settings: Settings) -> None:
+    """Three stages, what is derived, and the history; each says what it does."""
+    jobs = {job.name: job for job in build_definitions(settings).resolve_all_job_defs()}
+    ours = {name for name in jobs if not name.startswith("__")}
+    assert ours == {
+        "refresh_accounts",
+        "refresh_daily",
+        "refresh_lifetime",
+        "refresh_derived",
+        "backfill_history",
+    }
+    assert all(str(jobs[name].description).endswith(".") for name in ours)
+
+
+def test_it_can_be_merged_into_a_project_of_your_own(settings: Settings) -> None:
+    """Definitions with assets of one's own beside ours are valid."""
+
+    @dg.asset
+    def mine() -> None:
+        """An asset beside ours."""
+
+    merged = dg.Definitions.merge(build_definitions(settings), dg.Definitions(assets=[mine]))
+    dg.Definitions.validate_loadable(merged)
+
+
+@pytest.mark.parametrize("reports", ["ad_report_daily", "ad_report_lifetime", "+ad_report_daily", ""])
+def test_every_choice_of_reports_loads(tmp_path: Path, reports: str) -> None:
+    """Whatever reports are chosen, the definitions are whole: no job, sensor or ranking without its assets."""
+    settings = load_settings(reports=reports, data_dir=str(tmp_path), state_dir=tmp_path)
+    definitions = build_definitions(settings)
+    dg.Definitions.validate_loadable(definitions)
+    tables = {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
+    assert tables >= {report.table for report in settings.chosen_reports} | {"warehouse"}
+
+
+def _environment(folder: Path, **variables: str) -> dict[str, str]:
+    """This process's environment without any of our or Dagster's settings but these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TIKTOK_", "DAGSTER_"))}
+    return {**kept, "DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT), **variables}
+
+
+def test_it_loads_as_the_code_server_loads_it_and_asks_nobody_anything(tmp_path: Path) -> None:
+    """`dagster definitions validate -w workspace.yaml` succeeds without a token and makes no connection."""
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with Listener() as listener:
+        done = subprocess.run(  # noqa: S603 - our own interpreter
+            [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(ROOT / "workspace.yaml")],
+            cwd=tmp_path,
+            env=_environment(tmp_path, TIKTOK_BASE_URL=listener.url),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert listener.connections == 0
+    assert "Validation successful for code location tiktok_assets." in done.stdout + done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_wrong_setting_stops_the_load_with_one_sentence(tmp_path: Path) -> None:
+    """The location's own function raises, and names the variable and where to change it."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from tiktok_assets.definitions import defs; defs.load_fn()"],
+        cwd=tmp_path,
+        env=_environment(tmp_path, TIKTOK_LOOKBACK_DAYS="soon"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"{SettingsError.__module__}.SettingsError: TIKTOK_LOOKBACK_DAYS cannot be used: ")
+    assert last.endswith("Change it in the environment or in .env.")
+    assert done.stderr.count("TIKTOK_LOOKBACK_DAYS") == 1
+
+
+def test_every_way_to_start_shows_one_location() -> None:
+    """`workspace.yaml`, the packaged one and `[tool.dg.project]` name the same module and location."""
+    ours = yaml.safe_load((ROOT / "workspace.yaml").read_text())
+    packaged = yaml.safe_load(files("tiktok_assets.instance").joinpath("workspace.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"]
+    assert ours == packaged
+    (entry,) = ours["load_from"]
+    assert entry == {
+        "python_module": {
+            "module_name": project["code_location_target_module"],
+            "location_name": project["code_location_name"],
+        }
+    }
+    assert project["root_module"] == "tiktok_assets"
+
+
+def test_the_instance_sends_nothing_anywhere() -> None:
+    """`dagster.yaml` is the packaged one and switches telemetry and pop-ups off."""
+    text = (ROOT / "dagster.yaml").read_text()
+    assert text == files("tiktok_assets.instance").joinpath("dagster.yaml").read_text()
+    told = yaml.safe_load(text)
+    assert (told["telemetry"], told["nux"]) == ({"enabled": False}, {"enabled": False})
