@@ -8,15 +8,17 @@ import dagster as dg
 
 from tiktok_assets.api.plan import Window
 from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window
+from tiktok_assets.commands.problems import Problem
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.account import add_advertisers
-from tiktok_assets.defs.automation import DERIVED, DERIVED_TABLES, stage_tables
+from tiktok_assets.defs.automation import DERIVED, derived_tables, stage_tables
 from tiktok_assets.defs.chunks import Chunk, chunks_of
 from tiktok_assets.defs.stages import chunks_of_stage, stored_order
 from tiktok_assets.instance.opening import open_instance
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
+TELLING_EVENTS = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.STEP_FAILURE}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -63,15 +65,18 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
 
     Raises:
         WrongUsage: if what was asked for makes no sense; nothing was sent for it.
+        Problem: if there is no account to read.
         TikTokError: if the accounts cannot be listed.
         StoreError: if the tables cannot be written.
     """
     began = time.monotonic()
     stages = {str(stage): names for stage, names in stage_tables(settings).items()}
-    stages[DERIVED] = list(DERIVED_TABLES)
+    stages[DERIVED] = derived_tables(settings)
     tables = asked_tables(asked.select, [table for names in stages.values() for table in names])
     session.store.check_writable()
     advertisers = asked_advertisers(asked.advertisers, session.advertiser_ids)
+    if not advertisers:
+        raise Problem("no ad account is granted to the app; authorise it for your accounts first.")
     window = asked_window(asked.first, asked.last, start=settings.start_date, now=session.now())
     synced = Synced()
     with open_instance(settings) as instance:
@@ -132,7 +137,9 @@ def _execute(
         raise_on_error=False,
     )
     rows = 0
-    for event in result.all_events:
+    # The result forgets what a failed step had recorded before it failed; the instance does not.
+    for entry in instance.all_logs(result.run_id, of_type=TELLING_EVENTS):
+        event = entry.get_dagster_event()
         if event.is_step_materialization and event.asset_key:
             table = event.asset_key.path[-1]
             landed = event.step_materialization_data.materialization.metadata

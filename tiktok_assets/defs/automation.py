@@ -1,6 +1,6 @@
 """What happens by itself: the jobs of the refresh, its schedule, and the sensors that keep it going."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -18,6 +18,9 @@ from tiktok_assets.settings import Settings
 
 REFRESH_TAG = "tiktok_assets/refresh"
 """Which refresh a run belongs to: the instant its schedule fired."""
+
+RUNS_TAG = "tiktok_assets/runs_of_stage"
+"""How many runs the stage of a refresh has: the first may end before the daemon has submitted the last."""
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -80,7 +83,7 @@ def requests_of(stage: Stage, refresh: str, chunks: list[Chunk]) -> Iterator[dg.
         yield dg.RunRequest(
             run_key=f"{refresh}:{stage}:{chunk.name}",
             job_name=stage,
-            tags={REFRESH_TAG: refresh, **chunk.tags},
+            tags={REFRESH_TAG: refresh, RUNS_TAG: str(len(chunks)), **chunk.tags},
             asset_selection=assets if stage == "refresh_accounts" else None,
         )
 
@@ -125,7 +128,7 @@ def refresh_sequence_sensor(
             return dg.SkipReason("No refresh is under way.")
         for stage in [stage for stage in STAGES[1:] if stage in jobs]:
             mine = context.instance.get_runs(dg.RunsFilter(tags={REFRESH_TAG: refresh}))
-            if any(run.status in UNFINISHED for run in mine):
+            if any(run.status in UNFINISHED for run in mine) or _still_submitting(mine):
                 return dg.SkipReason(f"The runs of refresh {refresh} have not all ended.")
             if any(run.job_name == stage for run in mine):
                 continue
@@ -137,6 +140,14 @@ def refresh_sequence_sensor(
         return dg.SensorResult(skip_reason=f"Refresh {refresh} is complete.", cursor=refresh)
 
     return _refresh_sequence
+
+
+def _still_submitting(runs: Sequence[dg.DagsterRun]) -> bool:
+    """Whether a stage has fewer runs yet than it was asked for; a run launched again counts once."""
+    keys: dict[str, set[str]] = {}
+    for run in runs:
+        keys.setdefault(run.job_name, set()).add(run.tags.get("dagster/run_key", run.run_id))
+    return any(len(keys[run.job_name]) < int(run.tags.get(RUNS_TAG, 0)) for run in runs)
 
 
 def latest_refresh(instance: dg.DagsterInstance) -> str | None:

@@ -88,3 +88,33 @@ def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> No
 
     assert ran.exit_code == 0
     assert "Usage" in ran.out
+
+
+def test_one_lost_advertiser_leaves_the_others_complete(run: Run, sandbox: RunningSandbox) -> None:
+    """`sync` fails by name for an account that lost its grant, stores all others whole, and counts what landed."""
+    accounts = httpx.get(f"{sandbox.base_url}/sandbox/info").json()["advertisers"]
+    lost = next(one["advertiser_id"] for one in accounts if not one["granted"])
+    kept = sorted(one["advertiser_id"] for one in accounts if one["granted"])
+    tables = "advertisers,campaigns,campaign_report_lifetime"
+    variables = {"TIKTOK_ADVERTISER_IDS": ",".join([*kept[:2], lost, *kept[2:]])}
+    ran = run("sync", "--select", tables, "--json", variables=variables)
+    result = json.loads(ran.out)
+
+    assert ran.exit_code == 1
+    assert "Traceback" not in ran.err
+    assert lost in ran.err
+    assert not [one for one in kept if one in ran.err.split("Error: ")[1]]
+    assert {"advertisers": 1, "campaigns": len(kept), "campaign_report_lifetime": len(kept)} == result[
+        "partitions"
+    ]
+
+
+def test_a_short_list_of_reports_still_syncs(run: Run) -> None:
+    """With only one report chosen, `sync` refreshes that one and derives what it can."""
+    ran = run("sync", "--json", variables={"TIKTOK_REPORTS": "campaign_report_lifetime"})
+    result = json.loads(ran.out)
+
+    assert ran.exit_code == 0, ran.err
+    assert {"advertisers", "campaigns", "ad_groups", "ads", "campaign_report_lifetime", "warehouse"} == set(
+        result["partitions"]
+    )
