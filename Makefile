@@ -32,6 +32,12 @@ fix: $(VENV)/installed-dev ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+soak: $(VENV)/installed-dev ## two thousand random steps against one store; SOAK_STEPS and SOAK_SEED change it
+	SOAK_STEPS=$${SOAK_STEPS:-2000} $(BIN)/pytest -q tiktok_assets_tests/end_to_end/test_soak.py
+
+witness: $(VENV)/installed-dev ## another project's connector reads the sandbox; downloads it
+	$(BIN)/python -m tiktok_assets_tests.witnesses.tap_tiktok_ads
+
 benchmark: $(VENV)/installed-dev ## sync against an empty skeleton, loading against one asset
 	$(BIN)/python -m tiktok_assets_tests.benchmarks.sync_and_skeleton
 
@@ -41,4 +47,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test fix benchmark constraints clean
+.PHONY: help demo test fix soak witness benchmark constraints clean

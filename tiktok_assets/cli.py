@@ -16,6 +16,7 @@ from tiktok_assets.commands.options import (
     To,
     print_frame,
     settings_now,
+    settings_to_store,
 )
 from tiktok_assets.commands.problems import Problem
 
@@ -73,8 +74,9 @@ def dev(port: Annotated[int, typer.Option(help="Port of the webserver.")] = 3000
     from tiktok_assets.commands.ports import require_free  # noqa: PLC0415
     from tiktok_assets.instance import prepare_instance  # noqa: PLC0415
 
+    settings = settings_to_store()
     require_free(port)
-    home = prepare_instance(settings_now())
+    home = prepare_instance(settings)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
     os.execv(sys.executable, [*command, "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606 - our interpreter
 
@@ -92,6 +94,47 @@ def sandbox(
     from tiktok_assets.commands.sandboxed import serve_sandbox  # noqa: PLC0415
 
     serve_sandbox(port=port, seed=seed, advertisers=advertisers, ads=ads, qps=qps, now=now, announce=typer.echo)
+
+
+@app.command()
+def auth(
+    redirected_url: Annotated[
+        str | None, typer.Argument(help="The address the browser was sent to, in quotes; or its auth_code.")
+    ] = None,
+    redirect_uri: Annotated[str | None, typer.Option(help="One of the app's, where it has several.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the address that grants accounts to the app; with what it brought, keep its token in `.env`."""
+    from tiktok_assets.commands import auth as auth_command  # noqa: PLC0415
+    from tiktok_assets.commands.show import print_json  # noqa: PLC0415
+
+    settings = settings_now()
+    if redirected_url is not None:
+        accounts = auth_command.authorise(settings, redirected_url, tell)
+        print_frame(accounts, "advertisers", as_json=as_json, as_csv=False)
+        return
+    address = auth_command.address_to_open(settings, redirect_uri)
+    if as_json:
+        print_json({"authorization_url": address})
+        return
+    tell("Open this, tick the ad accounts, and run `tiktok-assets auth` with the address you are sent to:")
+    typer.echo(address)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check settings, folders, host, token, permissions and accounts; each fault comes with its mend."""
+    from tiktok_assets.commands.doctor import examine  # noqa: PLC0415
+    from tiktok_assets.commands.show import print_json  # noqa: PLC0415
+
+    chart = examine()
+    if as_json:
+        print_json(chart.as_rows())
+    else:
+        for finding in chart.findings:
+            typer.echo(str(finding))
+    if chart.faults:
+        raise Problem(f"not everything is well: {', '.join(chart.faults)}.")
 
 
 app.add_typer(get, name="get")
@@ -128,7 +171,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """What a refresh takes: requests, minutes at this tier, rows; costs a few one-row requests."""
-    _plan(settings_now(), advertisers, first, last, select, as_json=as_json)
+    _plan(settings_to_store(), advertisers, first, last, select, as_json=as_json)
 
 
 @app.command()
@@ -141,7 +184,7 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Refresh everything in one process: hierarchy, daily and lifetime reports, top spenders, warehouse."""
-    settings = settings_now()
+    settings = settings_to_store()
     if plan_only:
         _plan(settings, advertisers, first, last, select, as_json=as_json)
         return

@@ -19,7 +19,7 @@ from tiktok_assets.defs.reports import report_asset
 from tiktok_assets.defs.resources import session_resource
 from tiktok_assets.defs.serving import warehouse_asset
 from tiktok_assets.session import Session
-from tiktok_assets.settings import Settings, load_settings
+from tiktok_assets.settings import Settings, load_settings, require_storable
 from tiktok_assets.storage.hive_parquet import HiveStore
 from tiktok_assets.tables import schema_of
 
@@ -30,7 +30,11 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
     Args:
         settings: see `settings.load_settings`.
         session: shared by all runs of this process and closed by the caller; None for one a run.
+
+    Raises:
+        SettingsError: if the settings only allow to look at an account.
     """
+    require_storable(settings)
     jobs = refresh_jobs(settings)
     schemas = {name: schema_of(columns) for name, columns in stored_tables(settings).items()}
     return dg.Definitions(

@@ -11,6 +11,7 @@ from tiktok_assets.api.limiter import SharedBudget
 from tiktok_assets.refresh.accounts import advertisers_to_read
 from tiktok_assets.refresh.reading import Reader
 from tiktok_assets.settings import Settings
+from tiktok_assets.spec.dialect import metrics_of
 from tiktok_assets.storage.hive_parquet import HiveStore
 
 BUDGET_FILE = "request_budget.sqlite"
@@ -45,7 +46,8 @@ class Session:
     @cached_property
     def reader(self) -> Reader:
         """What reads; its clock is the host's."""
-        return Reader(Fetcher(self._client), self._client.now, self.settings.chosen_metrics)
+        metrics = metrics_of(self.settings.api_version, self.settings.chosen_metrics)
+        return Reader(Fetcher(self._client), self._client.now, metrics)
 
     @cached_property
     def advertiser_ids(self) -> list[str]:

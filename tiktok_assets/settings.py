@@ -143,7 +143,12 @@ class Settings(BaseSettings):
     base_url: Annotated[str, AfterValidator(_origin)] = Field(
         "https://business-api.tiktok.com", alias="TIKTOK_BASE_URL", description="scheme, host, port"
     )
-    api_version: Literal["v1.3"] = Field("v1.3", alias="TIKTOK_API_VERSION", description="version of the API")
+    api_version: Literal["v1.3", "v1.2"] = Field(
+        "v1.3",
+        alias="TIKTOK_API_VERSION",
+        description="version of the API; `v1.2` walks through an account as older tutorials do"
+        " (`get`, `top --live`) and stores nothing",
+    )
     advertiser_ids: Annotated[Names, AfterValidator(_digits)] = Field(
         [], alias="TIKTOK_ADVERTISER_IDS", description="comma-separated; empty means all that are granted"
     )
@@ -245,6 +250,21 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - any field, ch
         return Settings(**{Settings.model_fields[name].alias or name: value for name, value in overrides.items()})
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None  # the cause could show a secret
+    except UnicodeDecodeError:
+        raise SettingsError(".env cannot be read: it is not UTF-8 text. Save it as that.") from None
+
+
+def require_storable(settings: Settings) -> None:
+    """Refuse settings that can only look at an account, before anything is asked or stored.
+
+    Raises:
+        SettingsError: if the API's version is not the one the tables are declared in.
+    """
+    if settings.api_version != "v1.3":
+        raise SettingsError(
+            f"TIKTOK_API_VERSION={settings.api_version} only serves `get` and `top --live`;"
+            " use v1.3 to plan, to sync and for the assets."
+        )
 
 
 def _sentence(error: ValidationError) -> str:

@@ -30,6 +30,8 @@ WRONG = [
     ("TIKTOK_BASE_URL", "http://localhost:99999"),
     ("TIKTOK_BASE_URL", "http://[::1"),
     ("TIKTOK_API_VERSION", "v9"),
+    ("TIKTOK_API_VERSION", "v1.1"),
+    ("TIKTOK_API_VERSION", "1.2"),
     ("TIKTOK_ADVERTISER_IDS", "7001;7002"),
     ("TIKTOK_ADVERTISER_IDS", "7001,acme"),
     ("TIKTOK_ADVERTISER_IDS", "\N{ARABIC-INDIC DIGIT SEVEN}"),  # a digit, but none of an id
@@ -62,7 +64,7 @@ GOOD = {
     "TIKTOK_APP_ID": "7543056879933489153",
     "TIKTOK_APP_SECRET": SECRET,
     "TIKTOK_BASE_URL": "http://127.0.0.1:8000",
-    "TIKTOK_API_VERSION": "v1.3",
+    "TIKTOK_API_VERSION": "v1.2",
     "TIKTOK_ADVERTISER_IDS": " 7001, 7002,",
     "TIKTOK_ACCOUNT_TIMEZONE": "7001:Etc/GMT+8, 7002:Europe/Berlin",
     "TIKTOK_ACCOUNT_CURRENCY": "7001:USD,7002:JPY",
@@ -93,7 +95,7 @@ def test_nothing_is_compulsory() -> None:
     """Without a variable and without a `.env` the settings load, with the documented defaults."""
     settings = load_settings()
     assert settings.access_token is None
-    assert settings.base_url == "https://business-api.tiktok.com"
+    assert (settings.base_url, settings.api_version) == ("https://business-api.tiktok.com", "v1.3")
     assert (settings.start_date, settings.lookback_days, settings.sweep_days) == (date(2025, 1, 1), 7, 28)
     assert (settings.requests_per_second, settings.requests_per_minute) == (10, 600)
     assert settings.chosen_reports == REPORTS
@@ -118,6 +120,7 @@ def test_good_values_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPa
     for variable, value in GOOD.items():
         monkeypatch.setenv(variable, value)
     settings = load_settings()
+    assert settings.api_version == "v1.2"
     assert settings.advertiser_ids == ["7001", "7002"]
     assert settings.account_timezone == {"7001": "Etc/GMT+8", "7002": "Europe/Berlin"}
     assert settings.account_currency == {"7001": "USD", "7002": "JPY"}

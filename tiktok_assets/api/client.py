@@ -3,18 +3,18 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import msgspec
 import stamina
 
+from tiktok_assets.api.dialect import spoken, understood
+from tiktok_assets.api.envelope import Envelope, envelope_of
 from tiktok_assets.api.errors import (
     BY_CONSEQUENCE,
     ContractError,
@@ -25,17 +25,19 @@ from tiktok_assets.api.errors import (
     TooLargeError,
 )
 from tiktok_assets.api.limiter import Budget, Unlimited
+from tiktok_assets.api.pace import Pace, Rhythm
 from tiktok_assets.spec.endpoints import Endpoint
 from tiktok_assets.spec.error_codes import error_code
 
 # Both log URLs, httpcore those of redirects, and `oauth2/advertiser/get` carries the app's secret in its query.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 logging.getLogger("httpcore").setLevel(logging.WARNING)
+# Where structlog is installed, stamina prints each retry to standard output, into the data; the tally counts them.
+stamina.instrumentation.set_on_retry_hooks([])
 
 Parameter = str | int | list[str] | Mapping[str, Any] | list[dict[str, str]]
 
 TOO_MANY_REQUESTS = 429
-SERVER_ERROR = 500
 GATEWAY_TIMEOUT = 504
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REPEATABLE_REDIRECTS = frozenset({307, 308})
@@ -47,19 +49,25 @@ class Policy:
 
     Attributes:
         attempts: how often one request is sent at most.
-        total_seconds: how long one request may take with all its retries.
+        total_seconds: how long one request may take with all its retries and pauses.
         wait_initial_seconds: the first pause; each further one doubles, with jitter.
         wait_max_seconds: the longest pause.
         throttle_seconds: the pause after the API said we are too fast.
+        shared_pause_seconds: the pause of all processes when it says so again soon after (dossier 4.1).
+        breach_memory_seconds: how soon after a pause that is.
+        timeouts_within_seconds: how long a report that timed out counts; TikTok's ten seconds and a little.
         connect_seconds: how long a connection may take.
         read_seconds: how long an answer may be silent.
     """
 
     attempts: int = 6
-    total_seconds: float = 300.0
+    total_seconds: float = 900.0
     wait_initial_seconds: float = 0.5
     wait_max_seconds: float = 30.0
     throttle_seconds: float = 5.0
+    shared_pause_seconds: float = 300.0
+    breach_memory_seconds: float = 60.0
+    timeouts_within_seconds: float = 10.5
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
 
@@ -82,19 +90,6 @@ class Tally:
             self.pages += pages
             self.retries += retries
             self.bytes += size
-
-
-class _Envelope(msgspec.Struct):
-    """What every JSON answer is wrapped in (tiktok_api.md section 3.1)."""
-
-    code: int
-    message: str = ""
-    request_id: str = ""
-    data: Any = None
-
-
-# Numbers with a fraction are money or bids: they are read from their text, never through a float.
-_DECODER = msgspec.json.Decoder(_Envelope, float_hook=Decimal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +122,8 @@ class Client:
         self._token = token
         self._version = version
         self._budget = budget or Unlimited()
+        rhythm = Rhythm(**{one.name: getattr(self.policy, one.name) for one in fields(Rhythm)})
+        self._pace = Pace(self._budget, rhythm)
         self._ahead = timedelta()
         self.total = Tally()
         self._http = httpx.Client(
@@ -162,8 +159,9 @@ class Client:
         Raises:
             TikTokError: the member of its tree that says what to do next.
         """
-        query = {name: _text(value) for name, value in parameters.items()}
-        url = f"{self.base_url}/open_api/{self._version}/{endpoint.path}"
+        asked, said = spoken(self._version, endpoint, parameters)
+        query = {name: _text(value) for name, value in said.items()}
+        url = f"{self.base_url}/open_api/{self._version}/{asked.path}"
         attempts = stamina.retry_context(
             on=self._pause_after,
             attempts=self.policy.attempts,
@@ -177,13 +175,15 @@ class Client:
                 if attempt.num > 1:
                     tally.add(retries=1)
                     self.total.add(retries=1)
-                return self._judged(endpoint, query, self._sent(endpoint, url, query, tally))
+                with self._pace.turn(asked, query.get("advertiser_id", "")):
+                    answer = self._judged(asked, query, self._sent(asked, url, query, tally))
+                return replace(answer, data=understood(self._version, endpoint, answer.data))
         raise AssertionError("stamina either returns or raises")  # pragma: no cover
 
     def _pause_after(self, error: Exception) -> bool | float:
         """Whether to ask again after an error, and after how many seconds at least."""
         if isinstance(error, ThrottledError):
-            return self.policy.throttle_seconds
+            return error.retry_after_seconds is None  # the pause itself is kept before the next request
         if isinstance(error, RetryLaterError):
             return error.retry_after_seconds or True
         return False
@@ -210,11 +210,15 @@ class Client:
             raise CredentialsError("no token: set TIKTOK_ACCESS_TOKEN in the environment or in .env")
         if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
             raise CredentialsError("TIKTOK_ACCESS_TOKEN holds blanks or characters no token has")
+        request = self._http.build_request("GET", url, params=query, headers={"Access-Token": self._token})
+        return self._answered(endpoint, request, tally)
+
+    def _answered(self, endpoint: Endpoint, request: httpx.Request, tally: Tally) -> httpx.Response:
         self._budget.acquire()
         tally.add(requests=1)
         self.total.add(requests=1)
         try:
-            response = self._http.get(url, params=query, headers={"Access-Token": self._token})
+            response = self._http.send(request)
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise self._timed_out(endpoint, f"no answer in time ({type(error).__name__})") from error
         except httpx.HTTPError as error:
@@ -244,17 +248,7 @@ class Client:
     def _judged(self, endpoint: Endpoint, query: Mapping[str, str], response: httpx.Response) -> Answer:
         """The one place where an answer is found good or named bad; the code outranks the HTTP status."""
         status = response.status_code
-        try:
-            envelope = _DECODER.decode(response.content)
-        except msgspec.ValidationError as error:
-            if status < SERVER_ERROR and status != TOO_MANY_REQUESTS:
-                raise ContractError(f"the envelope is not one: {error}", endpoint=endpoint.path) from error
-            envelope = None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if status < SERVER_ERROR and status != TOO_MANY_REQUESTS:
-                # A cut body or a proxy's page: the next answer may be whole.
-                raise RetryLaterError(f"HTTP {status} without JSON: {error}", endpoint=endpoint.path) from error
-            envelope = None
+        envelope = envelope_of(endpoint, response)
         if envelope is None and status == GATEWAY_TIMEOUT:
             raise self._timed_out(endpoint, f"HTTP {status}")
         if envelope is None or (envelope.code == 0 and status >= httpx.codes.BAD_REQUEST):
@@ -270,13 +264,14 @@ class Client:
             )
         return Answer(envelope.data, envelope.request_id, response.headers)
 
-    def _named(self, endpoint: Endpoint, query: Mapping[str, str], envelope: _Envelope) -> TikTokError:
+    def _named(self, endpoint: Endpoint, query: Mapping[str, str], envelope: Envelope) -> TikTokError:
         row = error_code(envelope.code)
         kind = BY_CONSEQUENCE[row.consequence]
         if row.consequence == "timeout" and endpoint.punishes_repeats:
             kind = TooLargeError
         message = envelope.message or row.name
-        for secret in filter(None, (self._token, query.get("secret"))):  # a host may quote them back
+        secrets = (self._token, query.get("secret"), query.get("auth_code"))
+        for secret in filter(None, secrets):  # a host may quote them back
             message = message.replace(secret, "…")
         return kind(message, endpoint=endpoint.path, code=envelope.code, request_id=envelope.request_id)
 

@@ -8,7 +8,10 @@ TikTokError
 │   └── TooLargeError      the same call over fewer days may work
 ├── AdvertiserError        this account cannot be read; the others can
 └── ContractError          the API answered something it must not: nothing of it may be kept
+    └── TruncatedError     the API left rows out and says so; smaller questions may be whole
 """
+
+from math import ceil
 
 from tiktok_assets.spec.error_codes import Consequence
 
@@ -66,6 +69,10 @@ class ContractError(TikTokError):
     """The answer breaks the API's own contract: a shape, a type or a count that cannot be."""
 
 
+class TruncatedError(ContractError):
+    """A report was cut to its newest ads; asking about fewer of them may bring all."""
+
+
 BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "retry": RetryLaterError,
     "throttled": ThrottledError,
@@ -84,10 +91,14 @@ MENDS: dict[type[TikTokError], str] = {
     TooLargeError: "Ask for fewer days or metrics at a time.",
     RequestError: "Check the settings against the message.",
     TikTokError: "Try again, and report it with the request id if it stays.",
+    TruncatedError: "Ask for fewer campaigns or ad groups at a time; nothing of the cut report was kept.",
     ContractError: "Nothing of this answer was kept; try again, and report it with the request id if it stays.",
 }
 
 
 def mend_of(error: TikTokError) -> str:
-    """One sentence on what a person can do about an error."""
-    return next(MENDS[kind] for kind in type(error).__mro__ if kind in MENDS)
+    """One sentence on what a person can do about an error, and when, where that is known."""
+    mend = next(MENDS[kind] for kind in type(error).__mro__ if kind in MENDS)
+    if isinstance(error, RetryLaterError) and error.retry_after_seconds:
+        return f"{mend} It may work again in {ceil(error.retry_after_seconds)} seconds."
+    return mend

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any, Generic, TypeVar
 
 from tiktok_assets.api.client import Answer, Client, Parameter, Tally
-from tiktok_assets.api.errors import ContractError, TikTokError
+from tiktok_assets.api.errors import ContractError, TikTokError, TruncatedError
 from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
 
 Row = dict[str, Any]
@@ -84,6 +84,7 @@ class Fetcher:
 
         Raises:
             ContractError: if its pages still disagree after three rounds, or a page is not one.
+            TruncatedError: if the API says it left rows out.
             TikTokError: whatever a request raised.
         """
         tally = Tally()
@@ -149,7 +150,7 @@ class Fetcher:
         )
         tally.add(pages=1)
         if warning := answer.headers.get(TRUNCATION_HEADER):
-            raise ContractError(
+            raise TruncatedError(
                 f"TikTok left rows out: {warning}",
                 endpoint=listing.endpoint.path,
                 request_id=answer.request_id,

@@ -2,10 +2,12 @@
 
 import time
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import Protocol
 
 from pyrate_limiter import Limiter, Rate, SQLiteBucket
+
+from tiktok_assets.api.pauses import Pauses
 
 HEADROOM = 1.05
 """We stay 5 % under the limit: our clock and TikTok's windows never agree to the millisecond."""
@@ -18,17 +20,45 @@ class Budget(Protocol):
     """Leave to send requests."""
 
     def acquire(self) -> None:
-        """Wait until one request may be sent."""
+        """Wait until one request may be sent.
+
+        Raises:
+            ThrottledError: if the app stays over its limit, with the time to come back.
+        """
+
+    def breached(self, *, first_seconds: float, then_seconds: float, memory_seconds: float) -> float | None:
+        """Make everyone wait, because the thread's last request was refused; see `Pauses.breached`."""
 
 
 class Unlimited:
-    """A budget that never waits, for tests and for hosts without a limit."""
+    """A budget that waits only after a refusal, for tests and for hosts without a limit."""
+
+    def __init__(self, pauses: Pauses | None = None) -> None:
+        self._pauses = pauses or Pauses()
+        self._leave = local()
 
     def acquire(self) -> None:
-        """Return at once."""
+        """Return at once, unless there is a pause."""
+        waited = True
+        while waited:
+            self._take()
+            self._leave.at = time.time()
+            waited = self._pauses.wait()
+
+    def breached(self, *, first_seconds: float, then_seconds: float, memory_seconds: float) -> float | None:
+        """Make everyone wait who shares the pauses."""
+        return self._pauses.breached(
+            self._leave.at,
+            first_seconds=first_seconds,
+            then_seconds=then_seconds,
+            memory_seconds=memory_seconds,
+        )
+
+    def _take(self) -> None:
+        """Nothing to take."""
 
 
-class SharedBudget:
+class SharedBudget(Unlimited):
     """Requests a second and a minute, counted in one file for all processes of the app.
 
     An in-memory limiter would let four processes send four times the limit. Requests are spaced evenly, so
@@ -37,6 +67,7 @@ class SharedBudget:
 
     def __init__(self, path: Path, per_second: float, per_minute: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(Pauses(path.with_suffix(".pause")))
         rates = _rates(per_second, per_minute)
         self._pause_seconds = min(rates[0].interval / 1000 / 4, 0.05)
         bucket = SQLiteBucket.init_from_file(rates, db_path=str(path), use_file_lock=True)
@@ -47,8 +78,11 @@ class SharedBudget:
     def acquire(self) -> None:
         """Wait until one request may be sent; the wait is measured when leave is given, not when asked."""
         with self._turn:
-            while not self._limiter.try_acquire("app", blocking=False):
-                time.sleep(self._pause_seconds)
+            super().acquire()
+
+    def _take(self) -> None:
+        while not self._limiter.try_acquire("app", blocking=False):
+            time.sleep(self._pause_seconds)
 
 
 def _rates(per_second: float, per_minute: int) -> list[Rate]:

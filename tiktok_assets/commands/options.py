@@ -29,6 +29,19 @@ def settings_now() -> "Settings":
     return load_settings()
 
 
+def settings_to_store() -> "Settings":
+    """The settings of this process, where they allow more than looking at an account.
+
+    Raises:
+        SettingsError: if they do not.
+    """
+    from tiktok_assets.settings import load_settings, require_storable  # noqa: PLC0415
+
+    settings = load_settings()
+    require_storable(settings)
+    return settings
+
+
 def print_frame(rows: "pl.DataFrame", what: str, *, as_json: bool, as_csv: bool) -> None:
     """Rows as a table for a person, or all columns as JSON or CSV.
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from tiktok_assets.defs.account import KINDS
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN, advertiser_days, keys_of_run
-from tiktok_assets.defs.telling import definition_metadata, record
+from tiktok_assets.defs.telling import ALL_METRICS_SERVED, definition_metadata, record
 from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.refresh.writing import refresh_report
@@ -31,10 +31,18 @@ def report_asset(report: Report, settings: Settings) -> dg.AssetsDefinition:
         metadata=definition_metadata(report_columns(report, settings.chosen_metrics)),
         partitions_def=advertiser_days(settings.start_date) if daily else ADVERTISERS,
         backfill_policy=ONE_RUN,
+        check_specs=[
+            dg.AssetCheckSpec(
+                ALL_METRICS_SERVED,
+                asset=report.table,
+                description="TikTok served every metric asked for; a column of one it refused is null.",
+            )
+        ],
         deps=["ads" if report.level.name == "ad" else "advertisers"],
     )
     def _report(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
-        return record(context, read_partitions(tiktok, report, keys_of_run(context)))
+        partitions = keys_of_run(context)
+        return record(context, read_partitions(tiktok, report, partitions), has_metrics=True)
 
     return _report
 

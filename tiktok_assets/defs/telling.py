@@ -78,16 +78,29 @@ def facts_of(landed: Landed) -> Mapping[str, Any]:
         facts["currency"] = currency
     if story.unknown_fields:
         facts["unknown_fields"] = ", ".join(story.unknown_fields)
+    if story.withdrawn_metrics:
+        facts["withdrawn_metrics"] = ", ".join(story.withdrawn_metrics)
     return facts
 
 
-def record(context: dg.AssetExecutionContext, outcomes: Iterable[Landed | Failed]) -> dg.MaterializeResult:
+ALL_METRICS_SERVED = "all_metrics_served"
+
+
+def record(
+    context: dg.AssetExecutionContext, outcomes: Iterable[Landed | Failed], *, has_metrics: bool = False
+) -> dg.MaterializeResult:
     """Record each partition as it lands; raise at the end for those that failed.
+
+    Args:
+        context: of the step.
+        outcomes: taken one by one.
+        has_metrics: whether the asset has the check `ALL_METRICS_SERVED`, which then gets its result.
 
     Raises:
         dagster.Failure: naming each failed stretch with its error and mend; all others are recorded.
     """
     failures: list[Failed] = []
+    withdrawn: set[str] = set()
     landed = 0
     for outcome in outcomes:
         if isinstance(outcome, Failed):
@@ -95,6 +108,7 @@ def record(context: dg.AssetExecutionContext, outcomes: Iterable[Landed | Failed
             failures.append(outcome)
             continue
         landed += 1
+        withdrawn.update(outcome.story.withdrawn_metrics)
         context.log_event(
             dg.AssetMaterialization(
                 context.asset_key,
@@ -105,7 +119,13 @@ def record(context: dg.AssetExecutionContext, outcomes: Iterable[Landed | Failed
         )
     if failures:
         raise failure_of(failures, landed)
-    return dg.MaterializeResult(metadata=_ALREADY_RECORDED)
+    check = dg.AssetCheckResult(
+        passed=not withdrawn,
+        check_name=ALL_METRICS_SERVED,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"withdrawn_metrics": ", ".join(sorted(withdrawn))} if withdrawn else {},
+    )
+    return dg.MaterializeResult(metadata=_ALREADY_RECORDED, check_results=[check] if has_metrics else [])
 
 
 def failure_of(failures: list[Failed], landed: int) -> dg.Failure:

@@ -23,6 +23,7 @@ class Story:
         megabytes: of JSON.
         window: the days asked for; None where there are none.
         unknown_fields: fields the API sent that no column is declared for.
+        withdrawn_metrics: columns that are null because TikTok refused their metric.
     """
 
     requests: int
@@ -32,9 +33,12 @@ class Story:
     megabytes: float
     window: Window | None
     unknown_fields: tuple[str, ...]
+    withdrawn_metrics: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, tally: Tally, seconds: float, window: Window | None = None) -> "Story":
+    def of(
+        cls, tally: Tally, seconds: float, window: Window | None = None, withdrawn_metrics: tuple[str, ...] = ()
+    ) -> "Story":
         """The story a tally tells."""
         return cls(
             tally.requests,
@@ -44,6 +48,7 @@ class Story:
             round(tally.bytes / 1e6, 3),
             window,
             tuple(sorted(tally.unknown_fields)),
+            withdrawn_metrics,
         )
 
 

@@ -1,28 +1,34 @@
 """From rows of `spec` to questions to the API, and from its answers to frames."""
 
-import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
 import polars as pl
 
-from tiktok_assets.api.client import Parameter, Tally
-from tiktok_assets.api.errors import AdvertiserError, ContractError, CredentialsError, TikTokError, TooLargeError
+from tiktok_assets.api.client import Tally
+from tiktok_assets.api.errors import (
+    AdvertiserError,
+    ContractError,
+    CredentialsError,
+    TikTokError,
+    TruncatedError,
+)
 from tiktok_assets.api.fetch import Fetched, Fetcher, Listing
 from tiktok_assets.api.plan import Window, batches_of, windows_of
 from tiktok_assets.days import Account, ValueFormatError
+from tiktok_assets.refresh.lessons import Lessons
 from tiktok_assets.refresh.outcome import Story
+from tiktok_assets.refresh.parts import read_in_parts
+from tiktok_assets.refresh.questions import ReportPage, entity_listing, report_listing
 from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST, REPORT
-from tiktok_assets.spec.entities import ADVERTISERS, Entity
+from tiktok_assets.spec.entities import AD_GROUPS, ADVERTISERS, Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report
-from tiktok_assets.tables import entity_frame, identifier, report_frame, report_page
-
-ReportPage = tuple[pl.DataFrame, datetime]
-"""Rows, and when they were read: a question may be read long before its answer is taken."""
+from tiktok_assets.tables import entity_frame, identifier, report_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,13 @@ class Reader:
         fetcher: an open one.
         now: the aware instant by the host's clock.
         metrics: those every report asks for.
+        lessons: what its reports were refused so far.
     """
 
     fetcher: Fetcher
     now: Callable[[], datetime]
     metrics: tuple[Metric, ...]
+    lessons: Lessons = field(default_factory=Lessons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,13 @@ def listed_advertisers(reader: Reader, app_id: str | None, app_secret: str | Non
             "the accounts cannot be listed: name them in TIKTOK_ADVERTISER_IDS,"
             " or set TIKTOK_APP_ID and TIKTOK_APP_SECRET"
         )
-    answer = reader.fetcher.ask(ADVERTISER_LIST, {"app_id": app_id, "secret": app_secret}, Tally())
+    try:
+        answer = reader.fetcher.ask(ADVERTISER_LIST, {"app_id": app_id, "secret": app_secret}, Tally())
+    except AdvertiserError as error:
+        # No account is asked for here: 40001 then means that app, secret and token do not belong together.
+        raise CredentialsError(
+            f"app and token do not fit: check TIKTOK_APP_ID and TIKTOK_APP_SECRET. {error}"
+        ) from error
     try:
         return [identifier(row["advertiser_id"]) for row in answer.data["list"]]
     except (KeyError, TypeError) as error:
@@ -137,7 +151,7 @@ def read_entities(
         filters: narrows by the API's filter names, such as `campaign_ids`.
     """
     ids = list(advertiser_ids)
-    listings = [_entity_listing(reader, entity, advertiser_id, filters or {}) for advertiser_id in ids]
+    listings = [entity_listing(entity, advertiser_id, filters or {}, reader.now) for advertiser_id in ids]
     for advertiser_id, (_, fetched) in zip(ids, reader.fetcher.fetch_each(listings), strict=True):
         if isinstance(fetched, TikTokError):
             yield advertiser_id, fetched
@@ -154,21 +168,6 @@ def read_entities(
         fetched_at = rows.get_column("fetched_at").max() if fetched.rows else reader.now()
         assert isinstance(fetched_at, datetime)  # noqa: S101 - narrows polars' untyped maximum
         yield advertiser_id, (rows.sort(key), Story.of(fetched.tally, fetched.seconds), fetched_at)
-
-
-def _entity_listing(
-    reader: Reader, entity: Entity, advertiser_id: str, filters: Mapping[str, list[str]]
-) -> Listing[pl.DataFrame]:
-    def parse(rows: list[dict[str, Any]], tally: Tally) -> pl.DataFrame:
-        return entity_frame(entity, rows, reader.now(), unknown_fields=tally.unknown_fields)
-
-    return Listing(
-        entity.endpoint,
-        # Deleted ones are hidden unless asked for, and TikTok deletes old ads by itself.
-        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters}},
-        identify=lambda row: str(row[entity.key]),
-        parse=parse,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,21 +201,61 @@ def read_reports(
     *,
     filters: Mapping[str, list[str]] | None = None,
 ) -> Iterator[tuple[ReportQuestion, ReportAnswer | TikTokError]]:
-    """Each question with its rows or its error; a window that is too large comes as its two halves instead."""
-    waiting = list(questions)
-    while waiting:
-        halves: list[ReportQuestion] = []
-        listings = [_report_listing(reader, question, filters or {}) for question in waiting]
-        for question, (_, fetched) in zip(waiting, reader.fetcher.fetch_each(listings), strict=True):
-            if isinstance(fetched, TooLargeError) and question.window and (two := question.window.halves()):
-                halves += [ReportQuestion(question.report, question.account, half) for half in two]
+    """Each question with its rows or its error.
+
+    A window that is too large comes as smaller ones instead, and so do all later ones of that report. A metric
+    that is refused is left out from then on. A report cut to its newest ads is read again by ad groups.
+    """
+    lessons, narrowed = reader.lessons, filters or {}
+    waiting, under_way = deque(questions), deque[tuple[ReportQuestion, tuple[Metric, ...]]]()
+
+    def listings() -> Iterator[Listing[ReportPage]]:
+        while waiting:
+            question = waiting.popleft()
+            if question.window and (windows := lessons.windows(question.report.table, question.window))[1:]:
+                waiting.extendleft(replace(question, window=window) for window in reversed(windows))
                 continue
-            yield question, fetched if isinstance(fetched, TikTokError) else _answer(reader, question, fetched)
-        waiting = halves
+            asked = lessons.asked(question.report.table, reader.metrics)
+            under_way.append((question, asked))
+            yield _listing(reader, question, asked, narrowed)
+
+    while waiting:
+        for _, outcome in reader.fetcher.fetch_each(listings()):
+            question, asked = under_way.popleft()
+            table, fetched = question.report.table, outcome
+            if isinstance(fetched, TruncatedError):
+                fetched = _by_ad_groups(reader, question, asked, narrowed, fetched)
+            if not isinstance(fetched, TikTokError):
+                yield question, _answer(reader, question, fetched, asked)
+            elif lessons.learned(table, question.window, asked, fetched):
+                waiting.append(question)
+            else:
+                yield question, fetched
+
+
+def _by_ad_groups(
+    reader: Reader,
+    question: ReportQuestion,
+    asked: tuple[Metric, ...],
+    filters: Mapping[str, list[str]],
+    error: TruncatedError,
+) -> Fetched[ReportPage] | TikTokError:
+    """The rows of each ad group together; at other levels, which hold no ads, the error stays."""
+    if question.report.level.name != "ad":
+        return error
+    parents = {name: ids for name, ids in filters.items() if name in {"campaign_ids", "adgroup_ids"}}
+    ((_, read),) = read_entities(reader, AD_GROUPS, [question.account.advertiser_id], filters=parents)
+    if isinstance(read, TikTokError):
+        return read
+    return read_in_parts(
+        reader.fetcher,
+        read[0].get_column("ad_group_id").to_list(),
+        lambda ids: _listing(reader, question, asked, {**filters, "adgroup_ids": list(ids)}),
+    )
 
 
 def _answer(
-    reader: Reader, question: ReportQuestion, fetched: Fetched[ReportPage]
+    reader: Reader, question: ReportQuestion, fetched: Fetched[ReportPage], asked: tuple[Metric, ...]
 ) -> ReportAnswer | ContractError:
     fetched_at = min(read_at for _, read_at in fetched.pages)
     pages = [page for page, _ in fetched.pages]
@@ -226,62 +265,33 @@ def _answer(
         return ContractError(str(error), endpoint=REPORT.path)
     if question.window and frame.filter(~pl.col("date").is_in(list(question.window.days))).height:
         return ContractError(f"rows came of days outside {question.window}", endpoint=REPORT.path)
-    return ReportAnswer(frame, fetched_at, Story.of(fetched.tally, fetched.seconds, question.window))
+    if frame.select(question.report.key).is_duplicated().any():
+        return ContractError("parts of the report hold the same rows", endpoint=REPORT.path)
+    withdrawn = tuple(metric.name for metric in reader.metrics if metric not in asked)
+    story = Story.of(fetched.tally, fetched.seconds, question.window, withdrawn)
+    return ReportAnswer(frame, fetched_at, story)
 
 
-def _report_listing(
-    reader: Reader, question: ReportQuestion, filters: Mapping[str, list[str]]
+def _listing(
+    reader: Reader, question: ReportQuestion, asked: tuple[Metric, ...], filters: Mapping[str, list[str]]
 ) -> Listing[ReportPage]:
-    report, level = question.report, question.report.level
-    by_day = ["stat_time_day"] if report.cadence == "daily" else []
-    dimensions = [level.dimension, *by_day]
-    parameters: dict[str, Parameter] = {
-        "advertiser_id": question.account.advertiser_id,
-        "report_type": "BASIC",
-        "data_level": level.data_level,
-        "dimensions": dimensions,
-        # Parents and names are metrics here; as dimensions they fail (dossier 6.2).
-        "metrics": [*level.attributes, *(metric.api_name for metric in reader.metrics)],
-        # Pages of an unsorted report may repeat and miss rows; spend is never an attribute, so it may order.
-        "order_field": "spend",
-        "order_type": "DESC",
-    }
-    if question.window:
-        parameters["start_date"] = question.window.first.isoformat()
-        parameters["end_date"] = question.window.last.isoformat()
-    else:
-        parameters["query_lifetime"] = "true"
-    # Without the status filter the deleted are left out, and their spend with them (dossier 6.4).
-    status = {level.status_field: ["STATUS_ALL"]} if level.status_field else {}
-    if wanted := {**status, **filters}:
-        parameters["filtering"] = [
-            # A filter's value is always text, a list among them: JSON inside JSON.
-            {"field_name": name, "filter_type": "IN", "filter_value": json.dumps(values)}
-            for name, values in wanted.items()
-        ]
-
-    def parse(rows: list[dict[str, Any]], tally: Tally) -> ReportPage:
-        read_at = reader.now()
-        page = report_page(report, reader.metrics, rows, unknown_fields=tally.unknown_fields)
-        for metric in reader.metrics:  # what is not there would read as null, which means something else
-            if not all(metric.api_name in row["metrics"] for row in rows):
-                raise ValueFormatError(f"{metric.api_name} was asked for and did not come")
-        return page, read_at
-
-    return Listing(
-        REPORT,
-        parameters,
-        identify=lambda row: tuple(row["dimensions"][dimension] for dimension in dimensions),
-        parse=parse,
+    return report_listing(
+        question.report,
+        question.account.advertiser_id,
+        question.window,
+        metrics=reader.metrics,
+        asked=asked,
+        filters=filters,
+        now=reader.now,
     )
 
 
 def count_entities(reader: Reader, entity: Entity, advertiser_id: str) -> int:
     """How many objects an entity has, deleted ones included, by the API's own total."""
-    return reader.fetcher.count(_entity_listing(reader, entity, advertiser_id, {}))
+    return reader.fetcher.count(entity_listing(entity, advertiser_id, {}, reader.now))
 
 
 def count_report(reader: Reader, report: Report, account: Account, day: date | None) -> int:
     """How many rows a report has on one day, or over the whole life, by the API's own total."""
     window = Window(day, day) if day else None
-    return reader.fetcher.count(_report_listing(reader, ReportQuestion(report, account, window), {}))
+    return reader.fetcher.count(_listing(reader, ReportQuestion(report, account, window), reader.metrics, {}))

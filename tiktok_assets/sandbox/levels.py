@@ -50,6 +50,9 @@ def _campaign(owner: Owner) -> dict[str, str]:
         "objective_type": owner.objective_type,
         "campaign_budget": _amount(owner.advertiser, owner.budget),
         "split_test": "-",
+        # These two and dpa_target_audience_type: not in the dossier, but asked for by tap-tiktok-ads.
+        "campaign_dedicate_type": "-",
+        "rf_campaign_type": "-",
         "app_promotion_type": "-",
         "campaign_automation_type": owner.automation,
     }
@@ -72,6 +75,7 @@ def _ad_group(owner: Owner) -> dict[str, str]:
         "bid": _amount(owner.campaign.advertiser, owner.bid),
         "bid_secondary_goal": "-",
         "aeo_type": "-",
+        "dpa_target_audience_type": "-",
     }
 
 
@@ -148,6 +152,8 @@ _OF_CAMPAIGN = frozenset(
         "split_test",
         "app_promotion_type",
         "campaign_automation_type",
+        "campaign_dedicate_type",
+        "rf_campaign_type",
     ]
 )
 _OF_AD_GROUP = _OF_CAMPAIGN | frozenset(
@@ -163,6 +169,7 @@ _OF_AD_GROUP = _OF_CAMPAIGN | frozenset(
         "bid",
         "bid_secondary_goal",
         "aeo_type",
+        "dpa_target_audience_type",
         "adgroup_id",
     ]
 )

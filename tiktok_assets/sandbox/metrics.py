@@ -105,6 +105,8 @@ NEVER = frozenset(
         "vta_purchase",
         "cta_purchase",
         "secondary_goal_result",
+        "cost_per_secondary_goal_result",
+        "secondary_goal_result_rate",
         "offline_shopping_events",
         "checkout",
         "view_content",

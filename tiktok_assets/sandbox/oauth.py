@@ -53,6 +53,18 @@ def token(context: Context) -> Answer:
     }
 
 
+def user_info(context: Context) -> Answer:
+    """Answer user/info: whose token it is; not in the dossier, but how other programs try a token first."""
+    made = min(one.created for one in context.world.advertisers.values())
+    return {
+        "core_user_id": str(min(context.world.advertisers)),
+        "display_name": "Sandbox Agency",
+        "email": "s*****@sandbox.example",
+        "avatar_url": "",
+        "create_time": made,
+    }
+
+
 def revoke_token(context: Context) -> Answer:
     """Answer oauth2/revoke_token: from then on the token is 40105."""
     app_id, secret, gone = (_given(context, name) for name in ("app_id", "secret", "access_token"))

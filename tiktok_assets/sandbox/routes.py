@@ -45,6 +45,7 @@ V13 = {
     "adgroup/quota": Endpoint(status_writes.ad_group_quota),
     "oauth2/access_token": Endpoint(oauth.access_token, "POST", open=True),
     "oauth/token": Endpoint(oauth.token, "POST", open=True, flat=True),
+    "user/info": Endpoint(oauth.user_info),
     "oauth2/revoke_token": Endpoint(oauth.revoke_token, "POST"),
     "campaign/create": _write(campaign_writes.create_campaign),
     "campaign/update": _write(campaign_writes.update_campaign),

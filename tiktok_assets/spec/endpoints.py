@@ -14,7 +14,7 @@ MAX_DAYS_PER_REPORT = 30
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One GET operation.
+    """One operation; a GET unless its row says otherwise.
 
     Attributes:
         path: below `/open_api/{version}/`; documented paths end with a slash.
@@ -35,5 +35,8 @@ CAMPAIGN_LIST = Endpoint("campaign/get/", paged=True, source="tiktok_api.md sect
 AD_GROUP_LIST = Endpoint("adgroup/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
 AD_LIST = Endpoint("ad/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
 REPORT = Endpoint("report/integrated/get/", paged=True, source="tiktok_api.md section 6", punishes_repeats=True)
+
+ACCESS_TOKEN = Endpoint("oauth2/access_token/", paged=False, source="tiktok_api.md section 2")
+"""The one that is posted to, and needs no token: it makes one."""
 
 ENDPOINTS = (ADVERTISER_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, AD_GROUP_LIST, AD_LIST, REPORT)

@@ -7,7 +7,7 @@ Consequence = Literal["retry", "throttled", "credentials", "request", "advertise
 """What an error code asks of the caller.
 
 retry        the same call may work in a moment
-throttled    the app is over its limit: wait longer, all of us
+throttled    the app, or one account at one path, is over its limit: wait longer
 credentials  the token or the app must be mended by a person
 request      the call itself is wrong and will stay wrong
 advertiser   this account cannot be read; the others can
@@ -96,6 +96,12 @@ _ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(61000, "TOO_MANY_REQUESTS_OF_BUSINESS_LINE", "throttled"),
     ErrorCode(70001, "INVALID_BUSINESS_AUTH_TYPE", "credentials"),
 )
+
+QUERY_TOO_LARGE = 40067
+"""Too large by TikTok's own count, not by a time-out."""
+
+OF_ONE_ADVERTISER_AND_PATH = frozenset({40016, 40133})
+"""Throttling that concerns one account at one path; all other throttling concerns the whole app."""
 
 ERROR_CODES = {row.code: row for row in _ROWS}
 

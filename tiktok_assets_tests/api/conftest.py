@@ -30,6 +30,9 @@ FAST = Policy(
     wait_initial_seconds=0.001,
     wait_max_seconds=0.002,
     throttle_seconds=0.002,
+    shared_pause_seconds=0.004,
+    breach_memory_seconds=0.0,
+    timeouts_within_seconds=0.01,
     connect_seconds=5.0,
     read_seconds=20.0,
 )
@@ -41,6 +44,9 @@ IMPATIENT = Policy(
     wait_initial_seconds=0.001,
     wait_max_seconds=0.002,
     throttle_seconds=0.002,
+    shared_pause_seconds=0.004,
+    breach_memory_seconds=0.0,
+    timeouts_within_seconds=0.01,
     connect_seconds=0.4,
     read_seconds=0.4,
 )
@@ -162,6 +168,7 @@ class Listener:
         body: of every answer.
         connections: how many were made.
         heard: path with query, and the headers, of each request.
+        bodies: what was posted.
     """
 
     status: int = 200
@@ -169,6 +176,7 @@ class Listener:
     headers: Mapping[str, str] = field(default_factory=dict)
     connections: int = 0
     heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     url: str = ""
 
     def __enter__(self) -> Self:
@@ -188,6 +196,10 @@ class Listener:
                     self.send_header(name, text)
                 self.end_headers()
                 self.wfile.write(told.body)
+
+            def do_POST(self) -> None:
+                told.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.do_GET()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 """Say nothing."""

@@ -15,6 +15,7 @@ from tiktok_assets.api.errors import (
     ThrottledError,
     TikTokError,
     TooLargeError,
+    TruncatedError,
     mend_of,
 )
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence
@@ -46,9 +47,11 @@ def test_the_tree_is_the_drawn_one() -> None:
         TooLargeError,
         AdvertiserError,
         ContractError,
+        TruncatedError,
     }
     assert issubclass(ThrottledError, RetryLaterError)
     assert issubclass(TooLargeError, RequestError)
+    assert issubclass(TruncatedError, ContractError)
 
 
 @each_kind
@@ -86,3 +89,11 @@ def test_only_what_passes_by_itself_has_a_time_to_come_back() -> None:
     patient = {kind for kind in kinds() if hasattr(kind, "retry_after_seconds")}
     assert patient == {RetryLaterError, ThrottledError}
     assert RetryLaterError("later").retry_after_seconds is None
+
+
+def test_a_known_delay_is_part_of_the_mend() -> None:
+    """Who is told to come back later is told when, in whole seconds, where that is known."""
+    error = ThrottledError("slow down")
+    assert "seconds" not in mend_of(error)
+    error.retry_after_seconds = 299.2
+    assert mend_of(error).endswith(" It may work again in 300 seconds.")

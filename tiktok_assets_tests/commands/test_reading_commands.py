@@ -80,7 +80,20 @@ def test_sync_stores_what_plan_foresaw_and_top_ranks_it(run: Run, sandbox: Runni
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("demo",), ("dev",), ("sandbox",), ("get",), ("get", "report"), ("top",), ("plan",), ("sync",)]
+    "command",
+    [
+        (),
+        ("demo",),
+        ("dev",),
+        ("sandbox",),
+        ("get",),
+        ("get", "report"),
+        ("top",),
+        ("plan",),
+        ("sync",),
+        ("auth",),
+        ("doctor",),
+    ],
 )
 def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> None:
     """`--help` of every command exits 0 and needs no settings."""

@@ -345,14 +345,14 @@ def test_a_window_that_is_too_large_is_halved_until_it_is_not(small: Host, code:
     with reading(small) as one:
         answers = list(read_reports(one.reader, report_questions(AD_DAILY, account, days)))
     frames = [answer.frame for _, answer in answers if isinstance(answer, ReportAnswer)]
-    assert len(frames) == len(answers) == times + 1
+    assert len(frames) == len(answers) >= times + 1
     truth = true_report(small, AD_DAILY, account, STANDARD_METRICS, days)
     assert reported(pl.concat(frames), AD_DAILY, STANDARD_METRICS) == truth
     assert len(truth) == 3 * 7
     for question, answer in answers:
         assert isinstance(answer, ReportAnswer)
         assert answer.story.window == question.window
-    assert len(small.requests) == 2 * times + 1
+    assert len(small.requests) == len(answers) + times
 
 
 @named("code", [50002, 51010])
@@ -507,7 +507,7 @@ def test_the_granted_accounts_are_listed(agency: Host, everything_logged: pytest
     with reading(agency) as one:
         listed = listed_advertisers(one.reader, app, secret)
         assert listed == [account.advertiser_id for account in accounts_of(agency)]
-        with pytest.raises(AdvertiserError) as caught:
+        with pytest.raises(CredentialsError) as caught:
             listed_advertisers(one.reader, app, secret[::-1])
         assert_silent((*agency.secrets, secret[::-1]), everything_logged, caught.value)
         for missing in ((None, secret), (app, None), ("", secret), (app, "")):

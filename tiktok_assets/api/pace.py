@@ -1,0 +1,122 @@
+"""How fast a client may go on after a refusal: the whole app, one account at one path, reports that time out."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from threading import Condition, Lock
+
+from tiktok_assets.api.errors import ThrottledError, TooLargeError
+from tiktok_assets.api.limiter import Budget
+from tiktok_assets.spec.endpoints import Endpoint
+from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH, QUERY_TOO_LARGE
+
+MOST_TIMEOUTS = 9
+"""Time-outs TikTok lets pass within ten seconds; the tenth slows the whole app for five minutes (dossier 4.3)."""
+
+_GAPS_IN_A_PAUSE = 50
+"""An account that was too fast at a path goes on with this many requests to the length of the pause, then half."""
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """The pauses of a client: the fields of its policy of the same names."""
+
+    throttle_seconds: float
+    shared_pause_seconds: float
+    breach_memory_seconds: float
+    timeouts_within_seconds: float
+
+
+class Pace:
+    """Holds requests back after refusals; safe to share between threads."""
+
+    def __init__(self, budget: Budget, rhythm: Rhythm) -> None:
+        self._budget = budget
+        self._rhythm = rhythm
+        self._slow = _Slow(rhythm.throttle_seconds)
+        self._brake = _Brake(rhythm.timeouts_within_seconds)
+
+    @contextmanager
+    def turn(self, endpoint: Endpoint, advertiser_id: str) -> Iterator[None]:
+        """Around one request and the judgement of its answer: waits before, and learns from its error."""
+        key = (advertiser_id, endpoint.path)
+        self._slow.wait(key)
+        with self._brake.held() if endpoint.punishes_repeats else nullcontext():
+            try:
+                yield
+            except ThrottledError as error:
+                if error.code in OF_ONE_ADVERTISER_AND_PATH:
+                    self._slow.slower(key)
+                elif error.retry_after_seconds is None:
+                    error.retry_after_seconds = self._budget.breached(
+                        first_seconds=self._rhythm.throttle_seconds,
+                        then_seconds=self._rhythm.shared_pause_seconds,
+                        memory_seconds=self._rhythm.breach_memory_seconds,
+                    )
+                raise
+
+
+class _Slow:
+    """Accounts that were too fast at a path: a pause, then requests one after the other with a growing gap."""
+
+    def __init__(self, pause_seconds: float) -> None:
+        self._pause = pause_seconds
+        self._gaps: dict[Key, float] = {}
+        self._next: dict[Key, float] = {}
+        self._lock = Lock()
+
+    def slower(self, key: Key) -> None:
+        with self._lock:
+            gap = self._gaps.get(key, self._pause / _GAPS_IN_A_PAUSE / 2) * 2
+            self._gaps[key] = min(gap, self._pause)
+            self._next[key] = max(self._next.get(key, 0.0), time.monotonic() + self._pause)
+
+    def wait(self, key: Key) -> None:
+        if key not in self._gaps:
+            return
+        with self._lock:
+            at = max(self._next[key], time.monotonic())
+            self._next[key] = at + self._gaps[key]
+        time.sleep(max(0.0, at - time.monotonic()))
+
+
+class _Brake:
+    """Never has more report queries under way than may time out without a penalty."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeouts: deque[float] = deque()
+        self._under_way = 0
+        self._changed = Condition()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with self._changed:
+            while (left := self._wait_seconds()) != 0:
+                self._changed.wait(left)
+            self._under_way += 1
+        timed_out = False
+        try:
+            yield
+        except TooLargeError as error:
+            timed_out = error.code != QUERY_TOO_LARGE
+            raise
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                if timed_out:
+                    self._timeouts.append(time.monotonic())
+                self._changed.notify_all()
+
+    def _wait_seconds(self) -> float | None:
+        """0 if one more may go, seconds until a time-out is forgotten, or None: until one comes back."""
+        now = time.monotonic()
+        while self._timeouts and now - self._timeouts[0] >= self._seconds:
+            self._timeouts.popleft()
+        if len(self._timeouts) + self._under_way < MOST_TIMEOUTS:
+            return 0
+        return self._timeouts[0] + self._seconds - now if self._timeouts else None

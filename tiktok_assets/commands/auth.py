@@ -1,0 +1,121 @@
+"""`auth`: from the app to the address a person opens, and from what that brings to a token in `.env`."""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs
+
+import polars as pl
+
+from tiktok_assets.api.auth import Exchange, Granted, authorization_url
+from tiktok_assets.api.errors import RetryLaterError, TikTokError
+from tiktok_assets.commands.env_file import ENV_FILE, check_writable, set_variables
+from tiktok_assets.commands.problems import Problem, WrongUsage
+from tiktok_assets.refresh.reading import read_accounts
+from tiktok_assets.session import open_session
+from tiktok_assets.settings import Settings, load_settings
+
+HISTORY_DAYS = 90
+AUTH_CODE_ERROR = 40110
+
+_BARE_CODE = re.compile(r"[A-Za-z0-9._~-]+")
+_AGAIN = "Open the address `tiktok-assets auth` prints again, and come back within the hour."
+
+
+def address_to_open(settings: Settings, redirect_uri: str | None) -> str:
+    """The authorisation address of the app, with a state nobody can guess.
+
+    Raises:
+        Problem: if the app is not known.
+    """
+    if not settings.app_id:
+        raise Problem(_missing("TIKTOK_APP_ID"))
+    return authorization_url(settings.app_id, secrets.token_urlsafe(16), redirect_uri)
+
+
+def code_of(redirected: str) -> str:
+    """The `auth_code` of the address the browser was sent to, or the bare code itself.
+
+    >>> code_of("https://agency.example/callback/?auth_code=a1&code=a1&state=s"), code_of(" a1 ")
+    ('a1', 'a1')
+
+    Raises:
+        WrongUsage: if there is none.
+    """
+    text = redirected.strip()
+    query = parse_qs(text.partition("#")[0].rpartition("?")[2])
+    for name in ("auth_code", "code"):
+        if name in query:
+            return query[name][0]
+    if _BARE_CODE.fullmatch(text):
+        return text
+    raise WrongUsage(
+        "there is no auth_code in what was given: copy the whole address the browser was sent to, in quotes."
+    )
+
+
+def authorise(settings: Settings, redirected: str, warn: Callable[[str], None]) -> pl.DataFrame:
+    """Exchange what the browser brought, keep the token in `.env`, and tell the accounts it was given for.
+
+    Args:
+        settings: whose app.
+        redirected: the address the browser was sent to, or its code.
+        warn: takes a sentence about what may surprise.
+
+    Raises:
+        WrongUsage: if there is no code in it.
+        Problem: if the app is not known, `.env` cannot be written, or TikTok refuses.
+    """
+    code = code_of(redirected)
+    if not settings.app_id:
+        raise Problem(_missing("TIKTOK_APP_ID"))
+    if not settings.app_secret or not settings.app_secret.get_secret_value():
+        raise Problem(_missing("TIKTOK_APP_SECRET"))
+    check_writable(ENV_FILE)  # a code can be spent only once
+    granted, now = _exchanged(settings, code, settings.app_id, settings.app_secret.get_secret_value())
+    set_variables(ENV_FILE, _variables(settings, granted, now))
+    if os.environ.get("TIKTOK_ACCESS_TOKEN", granted.token) != granted.token:
+        warn("The token is in .env, but the environment has another TIKTOK_ACCESS_TOKEN, which wins: unset it.")
+    return _accounts(granted, warn)
+
+
+def _exchanged(settings: Settings, code: str, app_id: str, secret: str) -> tuple[Granted, datetime]:
+    try:
+        with Exchange(settings.base_url) as exchange:
+            return exchange.token_for(code, app_id, secret), exchange.now()
+    except RetryLaterError as error:
+        raise Problem(f"{error}; whether the code was spent is not known. {_AGAIN}") from error
+    except TikTokError as error:
+        if error.code == AUTH_CODE_ERROR:
+            raise Problem(f"{error}; a code works once, within the hour, for its own app. {_AGAIN}") from error
+        raise Problem(
+            f"{error}; nothing was written. Check TIKTOK_APP_ID and TIKTOK_APP_SECRET against the app's page,"
+            " and TIKTOK_BASE_URL."
+        ) from error
+
+
+def _variables(settings: Settings, granted: Granted, now: datetime) -> Mapping[str, str]:
+    """What `.env` must say from now on."""
+    told = {"TIKTOK_ACCESS_TOKEN": granted.token}
+    if "start_date" not in settings.model_fields_set:
+        told["TIKTOK_START_DATE"] = (now.date() - timedelta(HISTORY_DAYS)).isoformat()
+    if settings.base_url != Settings.model_fields["base_url"].default:
+        told["TIKTOK_BASE_URL"] = settings.base_url
+    return told
+
+
+def _accounts(granted: Granted, warn: Callable[[str], None]) -> pl.DataFrame:
+    """The accounts with their details, or with their ids alone where the host tells no more."""
+    ids = sorted(set(granted.advertiser_ids))
+    try:
+        with open_session(load_settings(access_token=granted.token)) as session:
+            return read_accounts(session.reader, ids).frame
+    except TikTokError as error:
+        warn(f"The token is in .env; the accounts' details could not be read: {error}")
+        return pl.DataFrame({"advertiser_id": ids}, schema={"advertiser_id": pl.String})
+
+
+def _missing(variable: str) -> str:
+    return f"{variable} is not set: copy it from the app's page into .env or the environment."

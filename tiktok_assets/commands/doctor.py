@@ -1,0 +1,281 @@
+"""`doctor`: every check a new user needs, made with as few requests as that takes."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from tiktok_assets.api.client import Policy, Tally
+from tiktok_assets.api.errors import (
+    AdvertiserError,
+    CredentialsError,
+    RequestError,
+    RetryLaterError,
+    ThrottledError,
+    TikTokError,
+    mend_of,
+)
+from tiktok_assets.commands.chart import Chart, cause_of
+from tiktok_assets.days import Account
+from tiktok_assets.refresh.accounts import known_accounts
+from tiktok_assets.refresh.reading import count_entities, count_report, listed_advertisers
+from tiktok_assets.session import Session
+from tiktok_assets.settings import Settings, SettingsError, load_settings
+from tiktok_assets.spec.endpoints import ADVERTISER_LIST
+from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.storage.hive_parquet import HiveStore
+
+CLOCK_MAY_BE_OFF = timedelta(minutes=5)
+
+BRIEF = Policy(
+    attempts=2,
+    total_seconds=40.0,
+    wait_max_seconds=2.0,
+    throttle_seconds=1.5,
+    shared_pause_seconds=5.0,
+    read_seconds=20.0,
+)
+"""One more try, and then the fault is told: a person waits for the answer."""
+
+NO_TOKEN = SecretStr("none")
+"""Sent where there is none, so that the host shows what it is."""
+
+GET_A_TOKEN = "Run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN in .env or the environment."  # noqa: S105 - a mend
+GRANT = "Open the address `tiktok-assets auth` prints, and tick the accounts."
+ASK_LATER = "Wait a few minutes; if it stays, ask TikTok's support, or set TIKTOK_API_TIER or TIKTOK_QPS."
+GAIN_SCOPE = (
+    "Tick the permission on the app's page, and once it is approved run `tiktok-assets auth` again:"
+    " an older token does not gain it."
+)
+
+
+def examine() -> Chart:
+    """Every check that can be made; a fault is a finding, never an exception."""
+    chart = Chart()
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        chart.fault("settings", str(error))
+        return chart
+    chart.well("settings")
+    _check_folders(chart, settings)
+    with tempfile.TemporaryDirectory(prefix="tiktok-assets-") as spare:
+        elsewhere: dict[str, object] = {}
+        if chart.is_faulty("state"):  # the requests are paced all the same
+            elsewhere["state_dir"] = Path(spare)
+        if chart.is_faulty("store"):
+            elsewhere["data_dir"] = spare
+        _check_host(chart, settings.model_copy(update=elsewhere))
+    return chart
+
+
+def _check_folders(chart: Chart, settings: Settings) -> None:
+    try:
+        HiveStore(settings.data_dir).check_writable()
+    except Exception as error:  # noqa: BLE001 - the driver of an object store raises what it likes
+        chart.fault("store", str(error))
+    for folder, variable in ((settings.state_dir, "TIKTOK_STATE_DIR"), (settings.dagster_home, "DAGSTER_HOME")):
+        try:
+            _check_writable(folder)
+        except OSError as error:
+            mend = f"Make the folder writable or point {variable} elsewhere."
+            chart.fault("state", f"cannot write to {folder}: {error.strerror or error}", mend)
+    chart.well("store", "state")
+
+
+def _check_writable(folder: Path | None) -> None:
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f"{uuid4().hex}.probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+
+
+def _check_host(chart: Chart, settings: Settings) -> None:
+    """Everything that takes requests; without a usable token only what the host shows to anybody."""
+    fault = "there is no token"
+    if settings.access_token and settings.access_token.get_secret_value():
+        with closing(Session(settings, policy=BRIEF)) as session:
+            try:
+                _Examination(chart, session).run()
+            except CredentialsError as error:  # the token cannot even be sent
+                fault = str(error)
+            else:
+                return
+    chart.fault("token", fault, GET_A_TOKEN)
+    with closing(Session(settings.model_copy(update={"access_token": NO_TOKEN}), policy=BRIEF)) as session:
+        try:
+            session.reader.fetcher.ask(ADVERTISER_LIST, {}, Tally())
+        except TikTokError as error:
+            _check_contact(chart, session, error)
+
+
+def _check_contact(chart: Chart, session: Session, error: TikTokError | None) -> bool:
+    """What the first answer shows of the host, whatever it says; whether it makes sense to go on."""
+    base_url = session.settings.base_url
+    if error and (error.code is None or isinstance(error, RetryLaterError)):
+        if isinstance(error, ThrottledError):
+            chart.well("host")
+            chart.fault("unrestricted", str(error), ASK_LATER)
+        else:
+            default = Settings.model_fields["base_url"].default
+            mend = f"Check TIKTOK_BASE_URL (TikTok's own is {default}) and the network, or try again later."
+            chart.fault("host", f"{base_url} does not answer as a TikTok API does: {error}", mend)
+            return False
+    off = datetime.now(UTC) - session.now()
+    if abs(off) > CLOCK_MAY_BE_OFF:
+        direction = "ahead of" if off > timedelta() else "behind"
+        minutes = round(abs(off).total_seconds() / 60)
+        mend = "Set this machine's clock, or let it be set by the network."
+        chart.fault("clock", f"this machine's clock is {minutes} minutes {direction} the host's", mend)
+    chart.well("host", "clock")
+    return not chart.is_faulty("unrestricted")
+
+
+class _Examination:
+    """The checks that need a token, in the order in which each makes the next possible."""
+
+    def __init__(self, chart: Chart, session: Session) -> None:
+        self._chart = chart
+        self._session = session
+        self._settings = session.settings
+        self._reader = session.reader
+        self._pinned = sorted(set(session.settings.advertiser_ids))
+
+    def run(self) -> None:
+        """Ask until there is nothing left to learn.
+
+        Raises:
+            CredentialsError: if the token cannot be sent.
+        """
+        listed, error = self._listed()
+        self._chart.well("token")
+        if not _check_contact(self._chart, self._session, error):
+            return
+        if error and not self._judge(error):
+            return
+        self._chart.well("unrestricted", "accepted")
+        ids = self._readable(self._to_read(listed), listed=listed is not None)
+        if not ids or self._chart.is_faulty("unrestricted"):
+            return
+        self._check_reading(ids[0])
+        self._check_details(ids)
+
+    def _listed(self) -> tuple[list[str] | None, TikTokError | None]:
+        """The accounts granted, or the error that tells why they are not known."""
+        secret = self._settings.app_secret.get_secret_value() if self._settings.app_secret else None
+        try:
+            if self._settings.app_id and secret:
+                return listed_advertisers(self._reader, self._settings.app_id, secret), None
+            self._reader.fetcher.ask(ADVERTISER_LIST, {}, Tally())  # says at least whether the token is good
+        except TikTokError as error:
+            told = error.__cause__ if isinstance(error.__cause__, TikTokError) else error  # the API's own words
+            if isinstance(told, CredentialsError) and told.code is None:
+                raise
+            return None, told
+        return None, None
+
+    def _judge(self, error: TikTokError) -> bool:
+        """What it means that the accounts were not listed; whether the token is good all the same."""
+        cause = cause_of(error)
+        if cause == "token":
+            self._chart.fault("accepted", f"the token is wrong or was revoked: {error}", GET_A_TOKEN)
+            return False
+        if cause == "scope":
+            self._chart.fault("accounts", f"the token lacks the permission for {error.endpoint}", GAIN_SCOPE)
+        elif not self._settings.app_id or not self._settings.app_secret:
+            pass  # `_to_read` says what is missing
+        elif cause == "app" or (cause == "account" and "app" in str(error).lower()):
+            mend = (
+                "Set TIKTOK_APP_ID and TIKTOK_APP_SECRET to those of the app the token was issued by, or run"
+                " `tiktok-assets auth` for a token of this app."
+            )
+            self._chart.fault("app", str(error), mend)
+        return True
+
+    def _to_read(self, listed: list[str] | None) -> list[str]:
+        """The accounts to look into: those asked for, as far as they are granted."""
+        if listed is not None:
+            self._chart.well("app")
+            if not listed:
+                self._chart.fault("accounts", "no account is granted to the app", GRANT)
+            if lost := [one for one in self._pinned if one not in listed]:
+                mend = f"{GRANT} Or take them out of TIKTOK_ADVERTISER_IDS."
+                self._chart.fault("pinned", f"not granted to the app: {', '.join(lost)}", mend)
+            self._chart.well("accounts", "pinned")
+            return [one for one in self._pinned or sorted(set(listed)) if one in listed]
+        if not self._pinned and not self._chart.is_faulty("app"):
+            mend = "Set TIKTOK_APP_ID and TIKTOK_APP_SECRET, or name the accounts in TIKTOK_ADVERTISER_IDS."
+            self._chart.fault("accounts", "the accounts cannot be listed", mend)
+        return self._pinned
+
+    def _readable(self, ids: Sequence[str], *, listed: bool) -> list[str]:
+        """Those that answer. Where accounts are listed, one is asked for all; elsewhere each."""
+        campaigns, lost = LISTED_ENTITIES[0], []
+        for advertiser_id in ids[:1] if listed else ids:
+            error = self._error_of("entities", lambda: count_entities(self._reader, campaigns, advertiser_id))  # noqa: B023 - called at once
+            if error:
+                lost.append(advertiser_id)
+                mend = f"{GRANT} Or take it out of TIKTOK_ADVERTISER_IDS."
+                self._chart.fault("pinned", f"advertiser {advertiser_id} cannot be read: {error}", mend)
+            if self._chart.is_faulty("unrestricted"):
+                break
+        readable = [one for one in ids if one not in lost]
+        if readable:
+            self._chart.well("accounts", "pinned")
+        return readable
+
+    def _check_reading(self, advertiser_id: str) -> None:
+        for entity in LISTED_ENTITIES[1:]:
+            self._error_of("entities", lambda: count_entities(self._reader, entity, advertiser_id))  # noqa: B023 - called at once
+        report = self._settings.chosen_reports[0]
+        day = None if report.cadence == "lifetime" else self._session.now().date() - timedelta(1)
+        # Neither currency nor zone is part of the question.
+        account = Account(advertiser_id, "USD", "UTC")
+        self._error_of("reports", lambda: count_report(self._reader, report, account, day))
+        self._chart.well("entities", "reports")
+
+    def _error_of(self, check: str, ask: Callable[[], object]) -> AdvertiserError | None:
+        """Make a request for a check. An account's own error is handed back, any other is found here."""
+        try:
+            ask()
+        except TikTokError as error:
+            cause = cause_of(error)
+            if cause == "scope":
+                self._chart.fault(check, f"the token lacks the permission for {error.endpoint}", GAIN_SCOPE)
+            elif cause == "restricted":
+                self._chart.fault("unrestricted", str(error), ASK_LATER)
+            elif isinstance(error, AdvertiserError):
+                return error
+            else:
+                self._chart.fault(check, str(error), mend_of(error))
+        return None
+
+    def _check_details(self, ids: Sequence[str]) -> None:
+        """The first account by itself: what is wrong with all of them is then asked for once."""
+        faults: list[str] = []
+        for some in filter(None, (ids[:1], ids[1:])):
+            try:
+                _, refused = known_accounts(self._reader, self._session.store, self._settings, some)
+            except RequestError:
+                names = ", ".join(ids)
+                mend = (
+                    "Set TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY, as advertiser_id:value,"
+                    f" for each of: {names}."
+                )
+                self._chart.fault("details", "this host tells no time zones and currencies", mend)
+                return
+            except TikTokError as error:
+                self._chart.fault("details", str(error), mend_of(error))
+                return
+            if any(cause_of(error) == "scope" for error in refused.values()):
+                self._chart.fault("details", "the token lacks the permission for advertiser/info/", GAIN_SCOPE)
+                return
+            faults += [str(error) for error in refused.values()]
+        if faults:
+            self._chart.fault("details", "; ".join(faults))
+        self._chart.well("details")

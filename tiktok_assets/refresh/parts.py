@@ -1,0 +1,48 @@
+"""A report that TikTok cut to its newest ads, read again in parts that are small enough."""
+
+from collections.abc import Callable, Sequence
+
+from tiktok_assets.api.client import Tally
+from tiktok_assets.api.errors import TikTokError, TruncatedError
+from tiktok_assets.api.fetch import Fetched, Fetcher, Listing
+from tiktok_assets.api.plan import batches_of
+from tiktok_assets.refresh.questions import ReportPage
+
+
+def read_in_parts(
+    fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], Listing[ReportPage]]
+) -> Fetched[ReportPage] | TikTokError:
+    """All parts together, or the first error.
+
+    Args:
+        fetcher: what reads.
+        ids: what the parts are cut by; each row belongs to one of them. A hundred go into one filter.
+        listing_of: the question about some of them.
+
+    Returns:
+        One listing, as if it had been read at once; a TruncatedError if the part of a single id is cut too.
+    """
+    waiting: list[Sequence[str]] = list(batches_of(ids))
+    done: list[Fetched[ReportPage]] = []
+    while waiting:
+        halves: list[Sequence[str]] = []
+        listings = [listing_of(batch) for batch in waiting]
+        for batch, (_, fetched) in zip(waiting, fetcher.fetch_each(listings), strict=True):
+            if isinstance(fetched, TruncatedError) and len(batch) > 1:
+                halves += batches_of(batch, (len(batch) + 1) // 2)
+            elif isinstance(fetched, TikTokError):
+                return fetched
+            else:
+                done.append(fetched)
+        waiting = halves
+    tally = Tally()
+    for one in done:
+        cost = one.tally
+        tally.add(requests=cost.requests, pages=cost.pages, retries=cost.retries, size=cost.bytes)
+        tally.unknown_fields.update(cost.unknown_fields)
+    return Fetched(
+        [page for one in done for page in one.pages],
+        sum(one.rows for one in done),
+        tally,
+        sum(one.seconds for one in done),
+    )

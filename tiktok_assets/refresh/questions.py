@@ -1,0 +1,104 @@
+"""Entities and reports in the API's own words: parameters, the key of a row, and rows as frames."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from tiktok_assets.api.client import Parameter, Tally
+from tiktok_assets.api.fetch import Listing
+from tiktok_assets.api.plan import Window
+from tiktok_assets.days import ValueFormatError
+from tiktok_assets.spec.endpoints import REPORT
+from tiktok_assets.spec.entities import Entity
+from tiktok_assets.spec.metrics import Metric
+from tiktok_assets.spec.reports import Report
+from tiktok_assets.tables import entity_frame, report_page
+
+ReportPage = tuple[pl.DataFrame, datetime]
+"""Rows, and when they were read: a question may be read long before its answer is taken."""
+
+
+def entity_listing(
+    entity: Entity, advertiser_id: str, filters: Mapping[str, list[str]], now: Callable[[], datetime]
+) -> Listing[pl.DataFrame]:
+    """The paged question of an entity: every object, deleted ones included, narrowed by the filters."""
+
+    def parse(rows: list[dict[str, Any]], tally: Tally) -> pl.DataFrame:
+        return entity_frame(entity, rows, now(), unknown_fields=tally.unknown_fields)
+
+    return Listing(
+        entity.endpoint,
+        # Deleted ones are hidden unless asked for, and TikTok deletes old ads by itself.
+        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters}},
+        identify=lambda row: str(row[entity.key]),
+        parse=parse,
+    )
+
+
+def report_listing(
+    report: Report,
+    advertiser_id: str,
+    window: Window | None,
+    *,
+    metrics: tuple[Metric, ...],
+    asked: Sequence[Metric],
+    filters: Mapping[str, list[str]],
+    now: Callable[[], datetime],
+) -> Listing[ReportPage]:
+    """The paged question of a report.
+
+    Args:
+        report: which.
+        advertiser_id: whose.
+        window: its days; None for a lifetime report.
+        metrics: those its frames have columns for.
+        asked: those of them that are asked for; the columns of the others are null.
+        filters: narrows by the API's filter names, such as `adgroup_ids`.
+        now: dates each page.
+    """
+    level = report.level
+    by_day = ["stat_time_day"] if report.cadence == "daily" else []
+    dimensions = [level.dimension, *by_day]
+    names = [metric.api_name for metric in asked]
+    parameters: dict[str, Parameter] = {
+        "advertiser_id": advertiser_id,
+        "report_type": "BASIC",
+        "data_level": level.data_level,
+        "dimensions": dimensions,
+        # Parents and names are metrics here; as dimensions they fail (dossier 6.2).
+        "metrics": [*level.attributes, *names],
+        # Pages of an unsorted report may repeat and miss rows; spend is never an attribute, so it may order.
+        "order_field": "spend" if "spend" in names else names[0],
+        "order_type": "DESC",
+    }
+    if window:
+        parameters["start_date"] = window.first.isoformat()
+        parameters["end_date"] = window.last.isoformat()
+    else:
+        parameters["query_lifetime"] = "true"
+    # Without the status filter the deleted are left out, and their spend with them (dossier 6.4).
+    status = {level.status_field: ["STATUS_ALL"]} if level.status_field else {}
+    if wanted := {**status, **filters}:
+        parameters["filtering"] = [
+            # A filter's value is always text, a list among them: JSON inside JSON.
+            {"field_name": name, "filter_type": "IN", "filter_value": json.dumps(values)}
+            for name, values in wanted.items()
+        ]
+
+    def parse(rows: list[dict[str, Any]], tally: Tally) -> ReportPage:
+        read_at = now()
+        page = report_page(report, metrics, rows, unknown_fields=tally.unknown_fields)
+        for name in names:  # what is not there would read as null, which means something else
+            if not all(name in row["metrics"] for row in rows):
+                raise ValueFormatError(f"{name} was asked for and did not come")
+        return page, read_at
+
+    return Listing(
+        REPORT,
+        parameters,
+        identify=lambda row: tuple(row["dimensions"][dimension] for dimension in dimensions),
+        parse=parse,
+    )

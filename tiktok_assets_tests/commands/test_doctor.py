@@ -1,0 +1,291 @@
+"""`doctor` against the sandbox, each of its faults asked for by name."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tiktok_assets.commands.chart import CHECKS
+from tiktok_assets.sandbox.faults import Fault
+from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets_tests.api.conftest import Listener
+from tiktok_assets_tests.commands.conftest import Ran, run_command, variables_of
+
+SMALL = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
+
+
+@contextmanager
+def present_day(limits: Limits | None = None) -> Iterator[RunningSandbox]:
+    """A small world whose clock is ours."""
+    free = limits or Limits(qps=None, qpm=None)
+    with RunningSandbox(SMALL, now=datetime.now(UTC), clock_runs=True, limits=free) as running:
+        yield running
+
+
+@pytest.fixture
+def host() -> Iterator[RunningSandbox]:
+    """A world of its own for each test, so that it may be broken."""
+    with present_day() as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Told:
+    """What `doctor` said: its run, the state of each check, and of each fault the words."""
+
+    ran: Ran
+    states: Mapping[str, str]
+    faults: Mapping[str, str]
+
+
+def doctor(host: RunningSandbox, folder: Path, **variables: str) -> Told:
+    """Run `doctor --json` with the variables of a host and these."""
+    ran = run_command("doctor", "--json", variables={**variables_of(host), **variables}, folder=folder)
+    assert "Traceback" not in ran.err
+    rows = json.loads(ran.out)
+    assert list(CHECKS) == [row["check"] for row in rows]
+    faults = {row["check"]: f"{row['fault']} {row['mend']}" for row in rows if row["state"] == "fault"}
+    assert (1 if faults else 0) == ran.exit_code, ran
+    return Told(ran, {row["check"]: row["state"] for row in rows}, faults)
+
+
+def granted(host: RunningSandbox) -> list[str]:
+    """The accounts granted to the app."""
+    return sorted(one.id for one in host.world.advertisers.values() if one.granted)
+
+
+def paths_asked(host: RunningSandbox) -> list[str]:
+    """The endpoints asked so far."""
+    return [entry["path"] for entry in host.state.requests]
+
+
+def test_a_sound_setup_is_well_in_every_check(host: RunningSandbox, tmp_path: Path) -> None:
+    """With everything right each check is ok, at the price of seven requests, and the exit code is 0."""
+    told = doctor(host, tmp_path)
+    lines = run_command("doctor", variables=variables_of(host), folder=tmp_path)
+
+    assert set(told.states.values()) == {"ok"}
+    assert len(paths_asked(host)) == 14
+    assert lines.exit_code == 0
+    assert len(CHECKS) == len(lines.out.splitlines())
+    assert all(line.startswith("ok ") for line in lines.out.splitlines())
+
+
+def test_settings_that_cannot_be_used_are_named(host: RunningSandbox, tmp_path: Path) -> None:
+    """A wrong setting is named with its mend, and nothing is asked of the host."""
+    told = doctor(host, tmp_path, TIKTOK_LOOKBACK_DAYS="week")
+
+    assert set(told.faults) == {"settings"}
+    assert "TIKTOK_LOOKBACK_DAYS" in told.faults["settings"]
+    assert paths_asked(host) == []
+
+
+def test_no_token_is_told_with_what_the_host_shows(host: RunningSandbox, tmp_path: Path) -> None:
+    """Without a token that is the one fault named; folders, host and clock are checked all the same."""
+    told = doctor(host, tmp_path, TIKTOK_ACCESS_TOKEN="")
+
+    assert set(told.faults) == {"token"}
+    assert "tiktok-assets auth" in told.faults["token"]
+    assert [told.states[check] for check in ("store", "state", "host", "clock")] == ["ok"] * 4
+
+
+def test_a_token_that_cannot_be_sent_is_told(host: RunningSandbox, tmp_path: Path) -> None:
+    """A token with blanks inside is a fault of the token."""
+    assert "blanks" in doctor(host, tmp_path, TIKTOK_ACCESS_TOKEN="a b").faults["token"]
+
+
+def test_a_revoked_token_is_told(host: RunningSandbox, tmp_path: Path) -> None:
+    """A wrong or revoked token is told apart from a missing one, after one request."""
+    host.state.auth.revoke(host.token)
+    told = doctor(host, tmp_path)
+
+    assert set(told.faults) == {"accepted"}
+    assert "revoked" in told.faults["accepted"]
+    assert len(paths_asked(host)) == 1
+
+
+def test_a_token_of_another_app_is_told(host: RunningSandbox, tmp_path: Path) -> None:
+    """A good token of another app is a fault of app and token, not of the token alone."""
+    told = doctor(host, tmp_path, TIKTOK_ACCESS_TOKEN=host.world.other_token)
+
+    assert set(told.faults) == {"app"}
+    assert "TIKTOK_APP_ID" in told.faults["app"]
+    assert told.states["accepted"] == "ok"
+
+
+def test_a_wrong_secret_is_told_and_pinned_accounts_are_read_on(host: RunningSandbox, tmp_path: Path) -> None:
+    """A wrong app secret does not keep the named accounts from being checked."""
+    pinned = granted(host)[0]
+    told = doctor(host, tmp_path, TIKTOK_APP_SECRET="wrong-secret", TIKTOK_ADVERTISER_IDS=pinned)
+
+    assert set(told.faults) == {"app"}
+    assert "wrong-secret" not in told.ran.out + told.ran.err
+    assert [told.states[check] for check in ("entities", "reports", "details")] == ["ok"] * 3
+
+
+@pytest.mark.parametrize(
+    ("path", "check"),
+    [
+        ("oauth2/advertiser/get", "accounts"),
+        ("advertiser/info", "details"),
+        ("campaign/get", "entities"),
+        ("adgroup/get", "entities"),
+        ("ad/get", "entities"),
+        ("report/integrated/get", "reports"),
+    ],
+)
+def test_a_missing_permission_is_named(host: RunningSandbox, tmp_path: Path, path: str, check: str) -> None:
+    """A permission the token lacks is the one fault, with the endpoint it is needed for."""
+    host.state.switches.no_scope_for = [path]
+    told = doctor(host, tmp_path)
+
+    assert set(told.faults) == {check}
+    assert path in told.faults[check]
+    assert "permission" in told.faults[check]
+
+
+def test_no_account_granted_is_told(host: RunningSandbox, tmp_path: Path) -> None:
+    """An app without accounts is told from one with a wrong token."""
+    for advertiser in host.world.advertisers.values():
+        advertiser.granted = False
+    told = doctor(host, tmp_path)
+
+    assert set(told.faults) == {"accounts"}
+    assert "no account is granted" in told.faults["accounts"]
+
+
+def test_each_pinned_account_without_grant_is_named(host: RunningSandbox, tmp_path: Path) -> None:
+    """Of the accounts named in the settings each one that is not granted is told; the others are checked."""
+    good = granted(host)[0]
+    told = doctor(host, tmp_path, TIKTOK_ADVERTISER_IDS=f"7001,{good},7002")
+
+    assert set(told.faults) == {"pinned"}
+    assert "7001, 7002" in told.faults["pinned"]
+    assert good not in told.faults["pinned"]
+    assert told.states["details"] == "ok"
+
+
+def test_without_app_and_accounts_the_way_out_is_told(host: RunningSandbox, tmp_path: Path) -> None:
+    """Without app id, secret and named accounts nothing can be read, and both mends are told."""
+    told = doctor(host, tmp_path, TIKTOK_APP_ID="", TIKTOK_APP_SECRET="")
+
+    assert set(told.faults) == {"accounts"}
+    assert "TIKTOK_ADVERTISER_IDS" in told.faults["accounts"]
+
+
+def test_named_accounts_need_no_app(host: RunningSandbox, tmp_path: Path) -> None:
+    """With the accounts named, app id and secret are not needed; one without grant is told."""
+    good = granted(host)[0]
+    well = doctor(host, tmp_path, TIKTOK_APP_ID="", TIKTOK_APP_SECRET="", TIKTOK_ADVERTISER_IDS=good)
+    told = doctor(host, tmp_path, TIKTOK_APP_ID="", TIKTOK_APP_SECRET="", TIKTOK_ADVERTISER_IDS=f"7001,{good}")
+
+    assert well.faults == {}
+    assert well.states["app"] == "not checked"
+    assert set(told.faults) == {"pinned"}
+    assert "7001" in told.faults["pinned"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"<html>hello</html>", 200), (b'{"hello": "world"}', 200), (b"<html>lost</html>", 404)]
+)
+def test_a_host_that_is_no_tiktok_api_is_named(
+    host: RunningSandbox, tmp_path: Path, body: bytes, status: int
+) -> None:
+    """A host that answers as something else is named, with the setting that names it."""
+    with Listener(body=body, status=status) as other:
+        told = doctor(host, tmp_path, TIKTOK_BASE_URL=other.url)
+
+    assert set(told.faults) == {"host"}
+    assert other.url in told.faults["host"]
+    assert "TIKTOK_BASE_URL" in told.faults["host"]
+
+
+def test_a_host_that_does_not_answer_is_named(host: RunningSandbox, tmp_path: Path) -> None:
+    """A host nobody answers at is a fault of the host, with a token and without."""
+    gone = "http://127.0.0.1:9"
+    for variables in ({}, {"TIKTOK_ACCESS_TOKEN": ""}):
+        told = doctor(host, tmp_path, TIKTOK_BASE_URL=gone, **variables)
+
+        assert gone in told.faults["host"]
+        assert told.states["clock"] == "not checked"
+
+
+@pytest.mark.parametrize(("minutes", "direction"), [(4, None), (6, "ahead of")])
+def test_a_clock_that_is_off_is_told(
+    host: RunningSandbox, tmp_path: Path, minutes: int, direction: str | None
+) -> None:
+    """More than five minutes between our clock and the host's are a fault; less are not."""
+    host.clock.set(datetime.now(UTC) - timedelta(minutes=minutes))
+    told = doctor(host, tmp_path)
+
+    assert set(told.faults) == ({"clock"} if direction else set())
+    assert (direction or "") in told.faults.get("clock", "")
+    assert told.states["reports"] == "ok"
+
+
+@pytest.mark.parametrize("code", [40016, 40100])
+@pytest.mark.parametrize("path", ["oauth2/advertiser/get", "campaign/get", "report/integrated/get"])
+def test_a_restricted_app_is_told(host: RunningSandbox, tmp_path: Path, code: int, path: str) -> None:
+    """An app TikTok lets ask no more is told as that, wherever it shows."""
+    fault = {"kind": "code", "path": path, "code": code, "times": None, "message": "App 7 is restricted."}
+    host.state.faults.declared.append(_fault(fault))
+    told = doctor(host, tmp_path)
+
+    assert set(told.faults) == {"unrestricted"}
+    assert str(code) in told.faults["unrestricted"]
+
+
+def _fault(values: Mapping[str, object]) -> Fault:
+    return msgspec.convert(values, Fault)
+
+
+@pytest.mark.parametrize(
+    ("variable", "check"), [("TIKTOK_DATA_DIR", "store"), ("TIKTOK_STATE_DIR", "state"), ("DAGSTER_HOME", "state")]
+)
+def test_a_folder_that_cannot_be_written_is_named(
+    host: RunningSandbox, tmp_path: Path, variable: str, check: str
+) -> None:
+    """A folder that cannot be written is named with its variable, and everything else is checked."""
+    (tmp_path / "a_file").write_text("")
+    told = doctor(host, tmp_path, **{variable: str(tmp_path / "a_file" / "below")})
+
+    assert set(told.faults) == {check}
+    assert variable in told.faults[check]
+    assert told.states["details"] == "ok"
+
+
+def test_tiktoks_own_sandbox_is_well_once_its_accounts_are_told(tmp_path: Path) -> None:
+    """On a host that lists no accounts and tells no details, the settings that stand in for both are asked for."""
+    with present_day() as host:
+        host.state.switches.tiktok_sandbox = True
+        one = granted(host)[0]
+        told = {"TIKTOK_ACCOUNT_TIMEZONE": f"{one}:Asia/Tokyo", "TIKTOK_ACCOUNT_CURRENCY": f"{one}:JPY"}
+        unnamed = doctor(host, tmp_path)
+        without = doctor(host, tmp_path, TIKTOK_ADVERTISER_IDS=one)
+        well = doctor(host, tmp_path, TIKTOK_ADVERTISER_IDS=one, **told)
+        foreign = doctor(host, tmp_path, TIKTOK_ADVERTISER_IDS=f"{one},7001", **told)
+
+    assert set(unnamed.faults) == {"accounts"}
+    assert set(without.faults) == {"details"}
+    assert (
+        f"TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY, as advertiser_id:value, for each of: {one}"
+        in (without.faults["details"])
+    )
+    assert well.faults == {}
+    assert set(foreign.faults) == {"pinned"}
+    assert "7001" in foreign.faults["pinned"]
+
+
+def test_the_token_is_never_shown(host: RunningSandbox, tmp_path: Path) -> None:
+    """Neither a good nor a refused token, nor the secret, is part of what is said."""
+    good, refused = doctor(host, tmp_path), doctor(host, tmp_path, TIKTOK_ACCESS_TOKEN="refused-token")
+
+    for ran in (good.ran, refused.ran):
+        assert not [secret for secret in (host.token, host.secret, "refused-token") if secret in ran.out + ran.err]

@@ -1,0 +1,175 @@
+"""What a store should hold: for each partition the truth of the instant it was last read, and its file."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tiktok_assets.days import Account
+from tiktok_assets.refresh.outcome import Failed, Landed
+from tiktok_assets.spec.columns import renamed
+from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.tables import entity_columns, report_schema, schema_of
+from tiktok_assets_tests.api.conftest import Host
+from tiktok_assets_tests.refresh.conftest import Cell, shown, true_entity, true_report
+
+Row = dict[str, Cell]
+Rows = dict[Any, Row]
+
+ENTITIES: Mapping[str, Entity] = {entity.table: entity for entity in (ADVERTISERS, *LISTED_ENTITIES)}
+INTRUDER = "brand_new_field"
+"""What the fault `new_field` adds: kept in `extra`, and no part of the truth."""
+
+NEARLY_AT_ONCE = timedelta(minutes=2)
+
+
+@dataclass
+class Believed:
+    """The truth by partition.
+
+    Attributes:
+        host: who tells the truth.
+        store: what should hold it.
+        rows: by table and partition, as they were true when last read.
+        files: by path, what tells one file from another: each stands since its partition was last read.
+        hidden: ids that reads do not show yet, and until when by the world's clock.
+        compared: rows found equal.
+        wrong: rows found missing, extra or different.
+    """
+
+    host: Host
+    store: HiveStore
+    rows: dict[tuple[str, Partition], Rows] = field(default_factory=dict)
+    files: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    hidden: dict[str, datetime] = field(default_factory=dict)
+    compared: int = 0
+    wrong: int = 0
+
+    def learn(self, table: str, asked: Iterable[Partition], outcomes: Iterable[Landed | Failed]) -> int:
+        """Take in what became of the partitions asked for, and return how many failed.
+
+        Each has one outcome. One that landed is the truth of now; one that failed is what it was.
+        """
+        made = list(outcomes)
+        landed = [one for one in made if isinstance(one, Landed)]
+        failed = [partition for one in made if isinstance(one, Failed) for partition in one.partitions]
+        assert sorted([*failed, *(one.partition for one in landed)]) == sorted(asked)
+        days: dict[str, list[date]] = {}
+        for one in landed:
+            owned = days.setdefault(str(one.partition.advertiser_id), [])
+            if one.partition.day:
+                owned.append(one.partition.day)
+        for owner, read in days.items():
+            truth = self._truth(table, owner, sorted(read))
+            self.rows |= {(table, Partition(owner, day)): rows for day, rows in truth.items()}
+        for one in landed:
+            self._landed(one)
+        return len(failed)
+
+    def learn_accounts(self, asked: Iterable[str], landed: Landed) -> None:
+        """Take in the accounts: those granted as they are now, those known from before as they were, marked."""
+        items = {one["advertiser_id"]: one for one in self.host.truth("advertisers")}
+        known = self.rows.get(("advertisers", Partition()), {})
+        rows = {owner: row | {"is_granted": False} for owner, row in known.items()}
+        for owner in asked:
+            if items[owner].pop("granted"):
+                rows[owner] = true_entity(ADVERTISERS, items[owner]) | {"is_granted": True}
+        self.rows["advertisers", Partition()] = rows
+        self._landed(landed)
+
+    def _landed(self, landed: Landed) -> None:
+        assert abs(self.host.sandbox.clock.now() - landed.fetched_at) < NEARLY_AT_ONCE
+        where = self._file(landed.table, landed.partition)
+        self.files[str(where)] = _signature(where)
+        assert landed.rows == self.compare(landed.table, landed.partition)
+
+    def _file(self, table: str, partition: Partition) -> Path:
+        return Path(str(self.store.base)) / table / partition.folder / "part-0.parquet"
+
+    def _truth(self, table: str, owner: str, days: list[date]) -> dict[date | None, Rows]:
+        """What reads show of an account at this instant, by day."""
+        if table in ENTITIES:
+            return {
+                None: {key: true_entity(ENTITIES[table], it) for key, it in self._members(table, owner).items()}
+            }
+        report = REPORTS_BY_TABLE[table]
+        facts = true_report(self.host, report, Account(owner, "", ""), STANDARD_METRICS, days)
+        members = self._members(f"{report.level.name}s", owner) if report.level.attributes else {}
+        named = {key: numbers | _names(report, members.get(str(key[0]))) for key, numbers in facts.items()}
+        if report.cadence == "daily":
+            by_day: dict[date | None, Rows] = {day: {} for day in days}
+            for key, row in named.items():
+                by_day[key[1]][key] = row
+            return by_day
+        # Without a time dimension what never delivered reads 0, the account itself among them (`zero_rows`).
+        idle: Rows = {(own_id, None): {"spend": 0} | _names(report, item) for own_id, item in members.items()}
+        account: Rows = {} if report.level.attributes else {(owner, None): {"spend": 0}}
+        return {None: idle | account | named}
+
+    def _members(self, table: str, owner: str) -> dict[str, Any]:
+        """The objects of an account that reads show."""
+        now, key = self.host.sandbox.clock.now(), ENTITIES[table].key
+        items = {str(item[key]): item for item in self.host.truth(table, advertiser_id=owner)}
+        return {own_id: item for own_id, item in items.items() if self.hidden.get(own_id, now) <= now}
+
+    def compare(self, table: str, partition: Partition) -> int:
+        """Hold the stored rows of a partition against what is believed, and return how many there are."""
+        expected, found = self.rows[table, partition], self._stored(table, partition)
+        wrong = dict.fromkeys(expected.keys() - found.keys(), "missing")
+        wrong |= dict.fromkeys(found.keys() - expected.keys(), "extra")
+        for key, row in expected.items():
+            if differs := {name for name, cell in row.items() if found.get(key, row).get(name) != cell}:
+                wrong[key] = f"different in {sorted(differs)}"
+        self.wrong += len(wrong)
+        assert wrong == {}, f"{table} {partition.folder}"
+        self.compared += len(found)
+        return len(found)
+
+    def _stored(self, table: str, partition: Partition) -> Rows:
+        """The rows of a partition by key; a key that came twice is an error."""
+        owners = [partition.advertiser_id] if partition.advertiser_id else None
+        days = [partition.day] if partition.day else None
+        if table in ENTITIES:
+            entity = ENTITIES[table]
+            frame = self.store.scan(table, schema_of(entity_columns(entity)), advertiser_ids=owners).collect()
+            rows = {row[renamed(entity.key)]: _without_intruder(row) for row in shown(frame, entity.columns)}
+        else:
+            report = REPORTS_BY_TABLE[table]
+            schema = report_schema(report, STANDARD_METRICS)
+            frame = self.store.scan(table, schema, advertiser_ids=owners, days=days).collect()
+            rows = {(row[renamed(report.level.dimension)], row.get("date")): row for row in frame.to_dicts()}
+        assert len(rows) == frame.height
+        return rows
+
+    def nothing_else_stands(self) -> None:
+        """Every file is the one its partition's last reading left, and there is no other, finished or not."""
+        base = Path(str(self.store.base))
+        assert {str(path): _signature(path) for path in base.rglob("*") if path.is_file()} == self.files
+
+    def everything_stands(self) -> None:
+        """Read the whole store again."""
+        for table, partition in self.rows:
+            self.compare(table, partition)
+        for table in {table for table, _ in self.rows}:
+            stored = sorted(self.store.partitions(table))
+            assert stored == sorted(partition for one, partition in self.rows if one == table)
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    """What changes when a file is replaced or written to."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _names(report: Report, item: Mapping[str, Cell] | None) -> Row:
+    """The parents and names of a report's row."""
+    return {renamed(name): item[name] for name in report.level.attributes} if item else {}
+
+
+def _without_intruder(row: Row) -> Row:
+    extra = {name: cell for name, cell in (row["extra"] or {}).items() if name != INTRUDER}
+    return row | {"extra": extra or None}

@@ -1,0 +1,319 @@
+"""A world that moves, misbehaves and is written to, while random partitions are read: the store is never wrong.
+
+`SOAK_STEPS` and `SOAK_SEED` in the environment make it longer and repeat it; `make soak` prints its figures.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from random import SystemRandom
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, seed
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.days import Account
+from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.sandbox.faults import KINDS
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
+from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE, Report
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets_tests.api.conftest import FAST, Host
+from tiktok_assets_tests.end_to_end.believed import INTRUDER, Believed
+from tiktok_assets_tests.refresh.conftest import reading
+
+STEPS_A_WORLD, WORLDS_AT_ONCE = 40, 4
+STEPS = int(os.environ.get("SOAK_STEPS", "100"))
+SEED = int(os.environ.get("SOAK_SEED") or (SystemRandom().randrange(10**9) if "SOAK_STEPS" in os.environ else 7))
+
+PLAN = WorldPlan(anchor=datetime(2026, 3, 2, 12, tzinfo=UTC), days=80, ads=90)
+"""Months in the past, with room to advance; thirty days of ads take a second page."""
+
+AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
+LONGEST_ADVANCE = timedelta(days=180)
+HANG_SECONDS = 1.2
+HASTY = replace(FAST, attempts=3, read_seconds=1.0, connect_seconds=5.0)
+
+WRITE_KINDS = ("cut_before", "commit_then_cut", "commit_late", "invisible")
+READ_KINDS = tuple(kind for kind in KINDS if kind not in WRITE_KINDS)
+PATHS = ("report/integrated/get", "campaign/get", "adgroup/get", "ad/get", "advertiser/info")
+CODES = (40001, 40002, 40016, 40067, 40100, 40105, 40133, 40700, 49999, 50000, 50002, 51010, 60001)
+STATUSES = (403, 404, 429, 500, 502, 503, 504)
+REDIRECTS = (301, 302, 307, 308)
+
+accounts = st.sets(st.integers(0, len("LTBE") - 1), min_size=1).map(sorted)
+tries = st.sampled_from([1, 1, 1, 2, 3, 9, None])
+
+
+class Figures:
+    """What a soak has tried."""
+
+    def __init__(self) -> None:
+        self.steps: Counter[str] = Counter()
+        self.declared: Counter[str] = Counter()
+        self.fired: Counter[str] = Counter()
+        self.landed = self.failed = self.compared = self.wrong = self.second_pages = 0
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"{kind} {self.fired[kind]}/{self.declared[kind]}" for kind in KINDS)
+        return (
+            f"seed {SEED}; {self.steps.total()} steps: {dict(self.steps.most_common())}\n"
+            f"faults fired/declared: {faults}\n"
+            f"partitions landed {self.landed}, failed {self.failed}; second pages asked for {self.second_pages}\n"
+            f"rows compared {self.compared}, lost, extra or different {self.wrong}"
+        )
+
+
+@st.composite
+def faults(draw: st.DrawFn, kinds: tuple[str, ...] = READ_KINDS) -> dict[str, Any]:
+    """A fault of any kind: once, so many times or always; sure or by chance; anywhere or for one endpoint."""
+    kind = draw(st.sampled_from(kinds))
+    how: dict[str, Any] = {"kind": kind, "times": draw(tries), "after": draw(st.sampled_from([0, 0, 1, 2]))}
+    how |= {"probability": draw(st.sampled_from([1.0, 1.0, 0.5, 0.2])), "stack": draw(st.booleans())}
+    if path := draw(st.sampled_from([None, *PATHS[:1] * 3, *PATHS])):
+        how["path"] = path
+    if kind == "hang":
+        how |= {"seconds": draw(st.sampled_from([0.02, HANG_SECONDS])), "times": 1}
+    choices: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+        "code": {"code": st.sampled_from(CODES)},
+        "http_status": {"status": st.sampled_from(STATUSES), "html": st.sampled_from([None, "<html></html>"])},
+        "redirect": {
+            "status": st.sampled_from(REDIRECTS),
+            "location": st.sampled_from([None, "http://example.test/"]),
+        },
+        # A row that went from the only page cannot be told from one that never was: rows only come in.
+        "drift": {"shift": st.integers(1, 3)},
+        "wrong_type": {"field": st.sampled_from([None, "spend", "campaign_id", "ad_id", "operation_status"])},
+        "new_field": {"field": st.just(INTRUDER)},
+    }
+    return how | {name: draw(values) for name, values in choices.get(kind, {}).items()}
+
+
+class Soak(RuleBasedStateMachine):
+    """One world and one store; after every step the store is what was true when it was read."""
+
+    figures = Figures()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = ExitStack()
+        self.host = self.held.enter_context(Host.run(PLAN))
+        self.reader = self.held.enter_context(reading(self.host, HASTY)).reader
+        folder = self.held.enter_context(tempfile.TemporaryDirectory())
+        self.believed = Believed(self.host, HiveStore(folder))
+        self.accounts = [
+            Account(one.id, one.account.currency, one.account.display_timezone)
+            for one in self.host.sandbox.world.advertisers.values()
+        ]
+        self.names = 0
+
+    def step(self, name: str) -> None:
+        """Count a step."""
+        self.figures.steps[name] += 1
+
+    @initialize()
+    def begin(self) -> None:
+        """Start with what a first morning reads."""
+        ids = [account.advertiser_id for account in self.accounts]
+        landed, _ = refresh_advertisers(self.reader, self.believed.store, ids)
+        self.believed.learn_accounts(ids, landed)
+
+    @rule(fault=faults())
+    def misbehave(self, fault: dict[str, Any]) -> None:
+        """Something will go wrong."""
+        self.step("fault")
+        self.host.misbehave(**fault)
+        self.figures.declared[fault["kind"]] += 1
+
+    @precondition(lambda self: self.host.sandbox.state.faults.declared)
+    @rule()
+    def behave(self) -> None:
+        """Nothing goes wrong any more."""
+        self.step("mend")
+        self._mend()
+
+    def _mend(self) -> None:
+        for fault in self.host.control("GET", "faults"):
+            self.figures.fired[fault["kind"]] += fault["fired"]
+        self.host.control("DELETE", "faults")
+        self.host.control("DELETE", "penalties")
+
+    @precondition(lambda self: self.host.sandbox.clock.now() - PLAN.anchor < LONGEST_ADVANCE)
+    @rule(hours=st.one_of(st.integers(1, 30), st.integers(24, 24 * 9)))
+    def advance(self, hours: int) -> None:
+        """Time passes: days end, conversions rise, spend is corrected."""
+        self.step("clock")
+        self.host.advance(hours=hours)
+
+    @rule(which=st.integers(0, 3), granted=st.booleans())
+    def grant(self, which: int, granted: bool) -> None:
+        """An account is taken from the app, or given back."""
+        self.step("grant")
+        owner = self.accounts[which].advertiser_id
+        self.host.control("POST", "grants", advertiser_id=owner, granted=granted)
+
+    @rule(
+        entity=st.sampled_from(LISTED_ENTITIES),
+        which=st.integers(0, 2),
+        one=st.integers(0, 1000),
+        change=st.sampled_from(["ENABLE", "DISABLE", "DISABLE", "DELETE", "rename", "create", "create"]),
+        fault=st.one_of(st.none(), st.sampled_from(WRITE_KINDS)),
+    )
+    def write(self, entity: Entity, which: int, one: int, change: str, fault: str | None) -> None:
+        """Somebody works in the account: creates, renames, switches, deletes; answers may be lost on the way."""
+        self.step("write")
+        owner, kind = self.accounts[which].advertiser_id, entity.key.removesuffix("_id")
+        self.names += 1
+        name = f"Named {self.names}"
+        path, body = f"{kind}/status/update", dict[str, Any](advertiser_id=owner)
+        if change == "create":
+            path, kind = "campaign/create", "campaign"
+            body |= {"objective_type": "TRAFFIC", "campaign_name": name, "budget_mode": "BUDGET_MODE_INFINITE"}
+        else:
+            ids = sorted(item[entity.key] for item in self.host.truth(entity.table, advertiser_id=owner))
+            target = ids[one % len(ids)]
+            if change == "rename" and kind != "ad":
+                path = f"{kind}/update"
+                body |= {entity.key: target, f"{kind}_name": name}
+            else:
+                body |= {f"{entity.key}s": [target], "operation_status": change.replace("rename", "ENABLE")}
+        if fault:
+            how: dict[str, Any] = {"seconds": 0.05} if fault == "commit_late" else {}
+            how = {"seconds": 86_400.0, "clock": "world"} if fault == "invisible" else how
+            # First in line: it is this write that suffers, whatever else is declared.
+            self.host.misbehave(fault, path=path, stack=True, times=1, **how)
+            self.figures.declared[fault] += 1
+        self._post(path, body, hides=fault == "invisible")
+
+    def _post(self, path: str, body: dict[str, Any], *, hides: bool) -> None:
+        sandbox = self.host.sandbox
+        known = {item["campaign_id"] for item in self.host.truth("campaigns")}
+        try:
+            httpx.post(
+                f"{sandbox.base_url}/open_api/v1.3/{path}/",
+                json=body,
+                headers={"Access-Token": sandbox.token},
+                timeout=10,
+            )
+        except httpx.HTTPError:
+            patience = time.monotonic() + 5
+            while sandbox.state._tasks and time.monotonic() < patience:  # noqa: SLF001 - a late write lands
+                time.sleep(0.01)
+        if hides:
+            until = sandbox.clock.now() + timedelta(days=1)
+            made = {item["campaign_id"] for item in self.host.truth("campaigns")} - known
+            self.believed.hidden |= dict.fromkeys(made, until)
+
+    @rule(
+        report=st.sampled_from((*REPORTS, *[AD_DAILY] * 4)),
+        which=accounts,
+        back=st.integers(0, 40),
+        days=st.sampled_from([1, 3, 9, 35, 35]),
+    )
+    def read_report(self, report: Report, which: list[int], back: int, days: int) -> None:
+        """Some days of some accounts are read, or their lifetime."""
+        self.step("report")
+        now = self.host.sandbox.clock.now()
+        wanted: dict[Account, list[date]] = {}
+        for account in (self.accounts[index] for index in which):
+            last = account.today(now) - timedelta(back)
+            wanted[account] = [last - timedelta(n) for n in range(days - 1, -1, -1)]
+        asked = [
+            Partition(account.advertiser_id, day)
+            for account, listed in wanted.items()
+            for day in (listed if report.cadence == "daily" else [None])
+        ]
+        made = list(refresh_report(self.reader, self.believed.store, report, wanted))
+        self._count(len(asked), self.believed.learn(report.table, asked, made))
+
+    @rule(entity=st.sampled_from(LISTED_ENTITIES), which=accounts)
+    def read_entity(self, entity: Entity, which: list[int]) -> None:
+        """The objects of some accounts are read."""
+        self.step("entity")
+        ids = [self.accounts[index].advertiser_id for index in which]
+        made = list(refresh_entity(self.reader, self.believed.store, entity, ids))
+        self._count(len(ids), self.believed.learn(entity.table, [Partition(owner) for owner in ids], made))
+
+    @rule(which=accounts)
+    def read_accounts(self, which: list[int]) -> None:
+        """The accounts are read, or cannot be, and stand as they were."""
+        self.step("accounts")
+        ids = [self.accounts[index].advertiser_id for index in which]
+        try:
+            landed, read = refresh_advertisers(self.reader, self.believed.store, ids)
+        except TikTokError:
+            self._count(1, 1)
+            return
+        # A fault may speak for an account that is granted: then it is marked as the API told it.
+        self.believed.learn_accounts([owner for owner in ids if owner not in read.refused], landed)
+        self._count(1, 0)
+
+    def _count(self, asked: int, failed: int) -> None:
+        self.figures.failed += failed
+        self.figures.landed += asked - failed
+
+    @invariant()
+    def nothing_else_stands(self) -> None:
+        """At rest each file is what its last good reading left; no other is there, finished or unfinished."""
+        self.believed.nothing_else_stands()
+
+    def teardown(self) -> None:
+        """The whole store once more, from the files."""
+        try:
+            self._mend()
+            self.believed.everything_stands()
+        finally:
+            asked = [json.loads(one["query"].get("page", "1")) for one in self.host.sandbox.state.requests]
+            self.figures.second_pages += sum(page > 1 for page in asked)
+            self.figures.compared += self.believed.compared
+            self.figures.wrong += self.believed.wrong
+            self.held.close()
+
+
+@pytest.fixture
+def figures(capsys: pytest.CaptureFixture[str]) -> Iterator[Figures]:
+    """The figures, printed at the end whatever happens."""
+    Soak.figures = Figures()
+    yield Soak.figures
+    with capsys.disabled():
+        print(f"\n{Soak.figures}")  # noqa: T201 - the report of a soak
+
+
+@pytest.mark.timeout(60 + STEPS)
+def test_the_store_is_never_wrong(figures: Figures) -> None:
+    """Whatever happens between two readings or during one, every stored partition is the truth of its reading."""
+    worlds = 0
+    while figures.steps.total() < STEPS:
+        run_state_machine_as_test(
+            seed(SEED + worlds)(Soak),
+            settings=hypothesis_settings(
+                max_examples=WORLDS_AT_ONCE,
+                stateful_step_count=STEPS_A_WORLD,
+                phases=[Phase.generate],  # a failing world is repeated by its seed; shrinking it takes minutes
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        worlds += WORLDS_AT_ONCE
+    assert figures.wrong == 0
+    assert figures.compared > figures.steps.total()
