@@ -1,5 +1,6 @@
 """`tiktok-assets`: the commands. Each loads only what it needs, so that the small ones start at once."""
 
+import gc
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,10 @@ from tiktok_assets.commands.problems import Problem
 
 if TYPE_CHECKING:
     from tiktok_assets.settings import Settings
+
+COLLECT_RARELY = (20_000, 20, 20)
+"""Rows and frames are freed by counting; at Python's default of 700 the cycle collector would walk through all that
+Dagster has loaded again and again, for nothing. `make benchmark` shows what it costs."""
 
 app = typer.Typer(
     help="TikTok Ads reporting on Dagster.",
@@ -252,6 +257,7 @@ def main() -> None:
     from tiktok_assets.settings import SettingsError  # noqa: PLC0415
     from tiktok_assets.storage.hive_parquet import StoreError  # noqa: PLC0415
 
+    gc.set_threshold(*COLLECT_RARELY)
     try:
         app()
     except Problem as problem:
