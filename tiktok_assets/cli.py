@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tiktok_assets.settings import Settings
 
 COLLECT_RARELY = (20_000, 20, 20)
-"""Rows and frames are freed by counting; at Python's default of 700 the cycle collector would walk through all that
-Dagster has loaded again and again, for nothing. `make benchmark` shows what it costs."""
+"""Rows and frames are freed by counting; at Python's default of 700 the cycle collector would walk through all
+that Dagster has loaded again and again, for nothing. `make benchmark` shows what it costs."""
 
 app = typer.Typer(
     help="TikTok Ads reporting on Dagster.",
