@@ -1,17 +1,16 @@
 """`backfill_history`: one job that reads every day of every account that was never read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
 from tiktok_assets.days import Account
-from tiktok_assets.defs.partitions import key_of, tags_of
 from tiktok_assets.defs.reports import read_partitions
 from tiktok_assets.defs.stages import advertisers_to_refresh
-from tiktok_assets.defs.telling import facts_of, failure_of
+from tiktok_assets.defs.telling import record_each
 from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.refresh.needed import missing_days
-from tiktok_assets.refresh.outcome import Failed
+from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.reports import Report
@@ -24,27 +23,8 @@ def backfill_history_job(settings: Settings) -> dg.JobDefinition:
 
     @dg.op(name="read_missing_days")
     def _read_missing_days(context: dg.OpExecutionContext, tiktok: dg.ResourceParam[Session]) -> None:
-        failures: list[Failed] = []
-        landed = 0
         ids = advertisers_to_refresh(context.instance, tiktok.store, settings)
-        for report, partitions in _holes(tiktok, reports, ids, settings):
-            context.log.info("%s: %s days to read", report.table, len(partitions))
-            for outcome in read_partitions(tiktok, report, partitions):
-                if isinstance(outcome, Failed):
-                    context.log.error(str(outcome))
-                    failures.append(outcome)
-                    continue
-                landed += 1
-                context.log_event(
-                    dg.AssetMaterialization(
-                        report.table,
-                        partition=key_of(outcome.partition),
-                        metadata=facts_of(outcome),
-                        tags=tags_of(outcome.partition),
-                    )
-                )
-        if failures:
-            raise failure_of(failures, landed)
+        record_each(context, _outcomes(context, tiktok, _holes(tiktok, reports, ids, settings)))
 
     @dg.job(
         name="backfill_history",
@@ -54,6 +34,14 @@ def backfill_history_job(settings: Settings) -> dg.JobDefinition:
         _read_missing_days()
 
     return _backfill_history
+
+
+def _outcomes(
+    context: dg.OpExecutionContext, session: Session, holes: Iterable[tuple[Report, list[Partition]]]
+) -> Iterator[Landed | Failed]:
+    for report, partitions in holes:
+        context.log.info("%s: %s days to read", report.table, len(partitions))
+        yield from read_partitions(session, report, partitions)
 
 
 def _holes(

@@ -99,6 +99,24 @@ def record(
     Raises:
         dagster.Failure: naming each failed stretch with its error and mend; all others are recorded.
     """
+    withdrawn = record_each(context, outcomes)
+    check = dg.AssetCheckResult(
+        passed=not withdrawn,
+        check_name=ALL_METRICS_SERVED,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"withdrawn_metrics": ", ".join(sorted(withdrawn))} if withdrawn else {},
+    )
+    return dg.MaterializeResult(metadata=_ALREADY_RECORDED, check_results=[check] if has_metrics else [])
+
+
+def record_each(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, outcomes: Iterable[Landed | Failed]
+) -> set[str]:
+    """Record each partition of whichever table as it lands; returns the metrics the API withdrew.
+
+    Raises:
+        dagster.Failure: at the end, naming each failed stretch with its error and mend.
+    """
     failures: list[Failed] = []
     withdrawn: set[str] = set()
     landed = 0
@@ -111,7 +129,7 @@ def record(
         withdrawn.update(outcome.story.withdrawn_metrics)
         context.log_event(
             dg.AssetMaterialization(
-                context.asset_key,
+                outcome.table,
                 partition=key_of(outcome.partition),
                 metadata=facts_of(outcome),
                 tags=tags_of(outcome.partition),
@@ -119,13 +137,7 @@ def record(
         )
     if failures:
         raise failure_of(failures, landed)
-    check = dg.AssetCheckResult(
-        passed=not withdrawn,
-        check_name=ALL_METRICS_SERVED,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"withdrawn_metrics": ", ".join(sorted(withdrawn))} if withdrawn else {},
-    )
-    return dg.MaterializeResult(metadata=_ALREADY_RECORDED, check_results=[check] if has_metrics else [])
+    return withdrawn
 
 
 def failure_of(failures: list[Failed], landed: int) -> dg.Failure:
