@@ -123,6 +123,11 @@ def _chosen_reports(wish: str) -> tuple[Report, ...]:
     return tuple(report for table, report in REPORTS_BY_TABLE.items() if adds or table in plain)
 
 
+def _placed(folder: str) -> str:
+    """A folder as it lies when the settings are read: a process that changes its directory keeps its data."""
+    return folder if "://" in folder else str(Path(folder).absolute())
+
+
 Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
 Mapping = Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped), AfterValidator(_digits)]
 
@@ -201,8 +206,10 @@ class Settings(BaseSettings):
     metrics: Annotated[str, AfterValidator(_metrics)] = Field(
         "", alias="TIKTOK_METRICS", description="the same for metrics, by the API's names"
     )
-    data_dir: str = Field("data", alias="TIKTOK_DATA_DIR", description="the tables: a folder or `s3://...`")
-    state_dir: Path = Field(
+    data_dir: Annotated[str, AfterValidator(_placed)] = Field(
+        "data", alias="TIKTOK_DATA_DIR", description="the tables: a folder or `s3://...`"
+    )
+    state_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(
         Path(".tiktok_assets"),
         alias="TIKTOK_STATE_DIR",
         description="always local: request budget, fallback Dagster home, warehouse under construction",

@@ -238,3 +238,15 @@ def test_a_plus_adds_and_a_plain_list_replaces() -> None:
     ]
     assert tables == ["ad_report_daily", "ad_report_lifetime"]
     assert load_settings(reports="+ad_report_daily").chosen_reports == REPORTS
+
+
+def test_a_relative_folder_is_where_the_settings_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that changes its directory afterwards keeps its tables and its state; a URL is left as it is."""
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(data_dir="tables", state_dir="state")
+
+    monkeypatch.chdir(tmp_path.parent)
+    assert (settings.data_dir, settings.state_dir) == (str(tmp_path / "tables"), tmp_path / "state")
+    assert load_settings(data_dir="s3://bucket/tables").data_dir == "s3://bucket/tables"
