@@ -31,15 +31,19 @@ class Session:
         return self._client.total
 
     @cached_property
+    def _budget(self) -> SharedBudget:
+        settings = self.settings
+        path = settings.state_dir / BUDGET_FILE
+        return SharedBudget(path, settings.requests_per_second, settings.requests_per_minute)
+
+    @cached_property
     def _client(self) -> Client:
         settings = self.settings
         return Client(
             settings.base_url,
             settings.access_token.get_secret_value() if settings.access_token else None,
             version=settings.api_version,
-            budget=SharedBudget(
-                settings.state_dir / BUDGET_FILE, settings.requests_per_second, settings.requests_per_minute
-            ),
+            budget=self._budget,
             policy=self._policy,
         )
 
@@ -68,6 +72,8 @@ class Session:
             self.reader.fetcher.close()
         if "_client" in self.__dict__:
             self._client.close()
+        if "_budget" in self.__dict__:
+            self._budget.close()
 
 
 @contextmanager

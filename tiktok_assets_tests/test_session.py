@@ -1,5 +1,7 @@
 """Laws of a session: nothing is opened before it is needed, all is closed after, and one budget is shared."""
 
+import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,3 +125,17 @@ def test_a_closed_session_sends_nothing(host: Host, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         read_accounts(session.reader, host.advertiser_ids)
     assert len(host.requests) == sent
+
+
+def test_a_closed_session_writes_nothing_more(host: Host, tmp_path: Path) -> None:
+    """No thread outlives a session: its folder can be removed, and stays so."""
+    before = set(threading.enumerate())
+    with open_session(settings_of(host, tmp_path)) as session:
+        assert session.advertiser_ids
+    shutil.rmtree(tmp_path)
+
+    deadline = time.monotonic() + 15  # the budget's own thread wakes every ten seconds
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert set(threading.enumerate()) - before == set()
+    assert not tmp_path.exists()

@@ -29,6 +29,9 @@ class Budget(Protocol):
     def breached(self, *, first_seconds: float, then_seconds: float, memory_seconds: float) -> float | None:
         """Make everyone wait, because the thread's last request was refused; see `Pauses.breached`."""
 
+    def close(self) -> None:
+        """Let go of files and threads."""
+
 
 class Unlimited:
     """A budget that waits only after a refusal, for tests and for hosts without a limit."""
@@ -54,6 +57,9 @@ class Unlimited:
             memory_seconds=memory_seconds,
         )
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def _take(self) -> None:
         """Nothing to take."""
 
@@ -74,15 +80,24 @@ class SharedBudget(Unlimited):
         self._limiter = Limiter(bucket)
         # The file lock polls; one thread of the process at a time keeps the others from polling with it.
         self._turn = Lock()
+        self._closed = False
 
     def acquire(self) -> None:
         """Wait until one request may be sent; the wait is measured when leave is given, not when asked."""
         with self._turn:
             super().acquire()
 
+    def close(self) -> None:
+        """Close the file, and end the thread that forgets old requests; it would write there for ever."""
+        self._closed = True
+        with self._turn:
+            self._limiter.close()
+
     def _take(self) -> None:
-        while not self._limiter.try_acquire("app", blocking=False):
+        while not self._closed and not self._limiter.try_acquire("app", blocking=False):
             time.sleep(self._pause_seconds)
+        if self._closed:
+            raise RuntimeError("the request budget is closed, and so is its session")
 
 
 def _rates(per_second: float, per_minute: int) -> list[Rate]:
