@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tiktok_assets.api.client import Client, Policy, Tally
 from tiktok_assets.api.fetch import Fetcher
@@ -13,6 +14,9 @@ from tiktok_assets.refresh.reading import Reader
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.dialect import metrics_of
 from tiktok_assets.storage.hive_parquet import HiveStore
+
+if TYPE_CHECKING:
+    from tiktok_assets.storage.state import State
 
 BUDGET_FILE = "request_budget.sqlite"
 
@@ -48,6 +52,17 @@ class Session:
         )
 
     @cached_property
+    def state(self) -> "State":
+        """The transactional state.
+
+        Raises:
+            StateError: if it cannot be opened.
+        """
+        from tiktok_assets.storage.state import State  # noqa: PLC0415 - `get` needs no database
+
+        return State(self.settings.state_address)
+
+    @cached_property
     def reader(self) -> Reader:
         """What reads; its clock is the host's."""
         metrics = metrics_of(self.settings.api_version, self.settings.chosen_metrics)
@@ -70,6 +85,8 @@ class Session:
         """Close connections and threads, if any were opened."""
         if "reader" in self.__dict__:
             self.reader.fetcher.close()
+        if "state" in self.__dict__:
+            self.state.close()
         if "_client" in self.__dict__:
             self._client.close()
         if "_budget" in self.__dict__:

@@ -1,19 +1,33 @@
 """The settings: one typed table, read from the environment and then from `.env`, nowhere else."""
 
-import re
-from datetime import UTC, date, datetime
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tiktok_assets.setting_values import (
+    AdvertiserIds,
+    Amount,
+    Campaigns,
+    Cron,
+    Currencies,
+    Folder,
+    LocalFolder,
+    Origin,
+    Page,
+    PastDay,
+    Pattern,
+    SecretUrls,
+    Zones,
+)
 from tiktok_assets.spec.metrics import Metric, chosen_metrics
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 
 Tier = Literal["basic", "advanced", "premium", "ultimate"]
+ScalingMode = Literal["alert", "propose", "execute"]
 
 TIER_LIMITS: dict[Tier, tuple[int, int]] = {
     "basic": (10, 600),
@@ -24,84 +38,8 @@ TIER_LIMITS: dict[Tier, tuple[int, int]] = {
 """Requests a second and a minute an app may send (tiktok_api.md section 4.1)."""
 
 
-_CRON_FIELDS = (
-    ("minute", 0, 59, ""),
-    ("hour", 0, 23, ""),
-    ("day", 1, 31, ""),
-    ("month", 1, 12, "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"),
-    ("weekday", 0, 7, "sun|mon|tue|wed|thu|fri|sat"),
-)
-
-Ids = TypeVar("Ids", list[str], dict[str, str])
-
-
 class SettingsError(Exception):
     """A setting has a value that cannot be used; the message names it and says how to mend it."""
-
-
-def _listed(value: object) -> object:
-    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
-
-
-def _mapped(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    pairs = [item.strip().split(":", 1) for item in value.split(",") if item.strip()]
-    if any(len(pair) != 2 or not all(pair) for pair in pairs):  # noqa: PLR2004 - a pair has two halves
-        raise ValueError("it must be advertiser_id:value, comma-separated")
-    return dict(pairs)
-
-
-def _digits(ids: Ids) -> Ids:
-    for item in ids:
-        if not re.fullmatch("[0-9]+", item):
-            raise ValueError(f"{item!r} is not an id; an advertiser id is all digits")
-    return ids
-
-
-def _zones(zones: dict[str, str]) -> dict[str, str]:
-    for zone in zones.values():
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{zone!r} is no time zone; give one such as Europe/Berlin") from None
-    return zones
-
-
-def _currencies(currencies: dict[str, str]) -> dict[str, str]:
-    for currency in currencies.values():
-        if not re.fullmatch("[A-Z]{3}", currency):
-            raise ValueError(f"{currency!r} is no currency; give its three letters, such as USD")
-    return currencies
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    beside = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
-    # Reading the port is what checks it.
-    if parts.scheme not in {"http", "https"} or not parts.hostname or beside or parts.port == 0:
-        raise ValueError("it must be scheme, host and port only, such as https://business-api.tiktok.com")
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _cron(text: str) -> str:
-    fields = text.split()
-    if len(fields) != len(_CRON_FIELDS):
-        raise ValueError("it must be five fields: minute, hour, day, month, weekday")
-    for field, (name, lowest, highest, words) in zip(fields, _CRON_FIELDS, strict=True):
-        value = rf"(\d{{1,2}}|{words})" if words else r"\d{1,2}"
-        for part in field.split(","):
-            fits = re.fullmatch(rf"(\*|{value}(-{value})?)(/[1-9]\d?)?", part, re.ASCII | re.IGNORECASE)
-            numbers = re.findall(r"\d+", part.partition("/")[0])
-            if not fits or any(not lowest <= int(number) <= highest for number in numbers):
-                raise ValueError(f"{part!r} is no {name}")
-    return text
-
-
-def _not_future(day: date) -> date:
-    if day > datetime.now(UTC).date():
-        raise ValueError("it lies in the future; give a day that has begun")
-    return day
 
 
 def _metrics(wish: str) -> str:
@@ -123,15 +61,6 @@ def _chosen_reports(wish: str) -> tuple[Report, ...]:
     return tuple(report for table, report in REPORTS_BY_TABLE.items() if adds or table in plain)
 
 
-def _placed(folder: str) -> str:
-    """A folder as it lies when the settings are read: a process that changes its directory keeps its data."""
-    return folder if "://" in folder else str(Path(folder).absolute())
-
-
-Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
-Mapping = Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped), AfterValidator(_digits)]
-
-
 class Settings(BaseSettings):
     """Every setting with its default and meaning; the field's alias is the variable's name."""
 
@@ -145,7 +74,7 @@ class Settings(BaseSettings):
     )
     app_id: str | None = Field(None, alias="TIKTOK_APP_ID", description="the app; lists newly shared accounts")
     app_secret: SecretStr | None = Field(None, alias="TIKTOK_APP_SECRET", description="the app's secret")
-    base_url: Annotated[str, AfterValidator(_origin)] = Field(
+    base_url: Origin = Field(
         "https://business-api.tiktok.com", alias="TIKTOK_BASE_URL", description="scheme, host, port"
     )
     api_version: Literal["v1.3", "v1.2"] = Field(
@@ -154,20 +83,20 @@ class Settings(BaseSettings):
         description="version of the API; `v1.2` walks through an account as older tutorials do"
         " (`get`, `top --live`) and stores nothing",
     )
-    advertiser_ids: Annotated[Names, AfterValidator(_digits)] = Field(
+    advertiser_ids: AdvertiserIds = Field(
         [], alias="TIKTOK_ADVERTISER_IDS", description="comma-separated; empty means all that are granted"
     )
-    account_timezone: Annotated[Mapping, AfterValidator(_zones)] = Field(
+    account_timezone: Zones = Field(
         {},
         alias="TIKTOK_ACCOUNT_TIMEZONE",
         description="`advertiser_id:zone`, for hosts without `advertiser/info`",
     )
-    account_currency: Annotated[Mapping, AfterValidator(_currencies)] = Field(
+    account_currency: Currencies = Field(
         {},
         alias="TIKTOK_ACCOUNT_CURRENCY",
         description="`advertiser_id:currency`, for hosts without `advertiser/info`",
     )
-    start_date: Annotated[date, AfterValidator(_not_future)] = Field(
+    start_date: PastDay = Field(
         date(2025, 1, 1),
         alias="TIKTOK_START_DATE",
         description="first day of the daily partitions; may move back, not forward",
@@ -183,7 +112,7 @@ class Settings(BaseSettings):
     sweep_days: int = Field(
         28, ge=0, le=29, alias="TIKTOK_SWEEP_DAYS", description="once a week this many days; 0 is off"
     )
-    refresh_cron: Annotated[str, AfterValidator(_cron)] = Field(
+    refresh_cron: Cron = Field(
         "30 12 * * *",
         alias="TIKTOK_REFRESH_CRON",
         description="when the morning refresh runs, UTC; after the API's daily correction at 12:00",
@@ -206,13 +135,72 @@ class Settings(BaseSettings):
     metrics: Annotated[str, AfterValidator(_metrics)] = Field(
         "", alias="TIKTOK_METRICS", description="the same for metrics, by the API's names"
     )
-    data_dir: Annotated[str, AfterValidator(_placed)] = Field(
-        "data", alias="TIKTOK_DATA_DIR", description="the tables: a folder or `s3://...`"
-    )
-    state_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(
+    data_dir: Folder = Field("data", alias="TIKTOK_DATA_DIR", description="the tables: a folder or `s3://...`")
+    state_dir: LocalFolder = Field(
         Path(".tiktok_assets"),
         alias="TIKTOK_STATE_DIR",
         description="always local: request budget, fallback Dagster home, warehouse under construction",
+    )
+    state_url: SecretStr | None = Field(
+        None,
+        alias="TIKTOK_STATE_URL",
+        description="what must not be lost or done twice; without it SQLite in TIKTOK_STATE_DIR,"
+        " `postgresql+psycopg2://...` for several hosts",
+    )
+    limiter_url: SecretStr | None = Field(
+        None,
+        alias="TIKTOK_LIMITER_URL",
+        description="the request budget; without it a file in TIKTOK_STATE_DIR, `redis://...` for several hosts",
+    )
+    alert_urls: SecretUrls = Field(
+        [],
+        alias="TIKTOK_ALERT_URLS",
+        description="where alerts go: comma-separated Apprise URLs, never shown; every alert is also a file in"
+        " `alerts/` of TIKTOK_STATE_DIR",
+    )
+    scaling_mode: ScalingMode = Field(
+        "alert",
+        alias="TIKTOK_SCALING_MODE",
+        description="`alert` only tells, `propose` adds the job `duplicate_ad`, `execute` also runs it by itself",
+    )
+    scaling_campaigns: Campaigns = Field(
+        {},
+        alias="TIKTOK_SCALING_CAMPAIGNS",
+        description="`advertiser_id:campaign_id`, into which a winner is duplicated",
+    )
+    min_spend: Amount = Field(
+        Decimal(50),
+        alias="TIKTOK_MIN_SPEND",
+        description="lifetime spend in the account's currency below which nothing is flagged",
+    )
+    min_lead: Amount = Field(
+        Decimal("0.10"),
+        alias="TIKTOK_MIN_LEAD",
+        description="share of the runner-up's spend by which a new leader must be ahead",
+    )
+    flag_cooldown_days: int = Field(
+        3, ge=0, alias="TIKTOK_FLAG_COOLDOWN_DAYS", description="days between two flags of one campaign"
+    )
+    flags_per_day: int = Field(
+        5, ge=0, alias="TIKTOK_FLAGS_PER_DAY", description="flags of one advertiser within 24 hours"
+    )
+    exclude_names: Pattern = Field(
+        None,
+        alias="TIKTOK_EXCLUDE_NAMES",
+        description="regular expression; ads whose name it finds are not flagged",
+    )
+    max_added_budget: Amount | None = Field(
+        None,
+        alias="TIKTOK_MAX_ADDED_BUDGET",
+        description="what duplicates may add to an account's daily budgets within 24 hours, in its currency",
+    )
+    reconciliation_tolerance: Amount = Field(
+        Decimal("0.02"),
+        alias="TIKTOK_RECONCILIATION_TOLERANCE",
+        description="share by which the totals of two levels may differ before their check warns",
+    )
+    ui_url: Page = Field(
+        "http://localhost:3000", alias="DAGSTER_UI_URL", description="where Dagster is served; for links in alerts"
     )
     dagster_home: Path | None = Field(
         None, alias="DAGSTER_HOME", description="the Dagster instance; without it `TIKTOK_STATE_DIR/dagster`"
@@ -237,6 +225,11 @@ class Settings(BaseSettings):
     def requests_per_minute(self) -> int:
         """What the app may send in a minute."""
         return max(TIER_LIMITS[self.api_tier][1], int(60 * (self.qps or 0)))
+
+    @property
+    def state_address(self) -> str:
+        """Where the transactional state lives, as a database URL; may hold a password."""
+        return self.state_url.get_secret_value() if self.state_url else f"sqlite:///{self.state_dir}/state.sqlite"
 
     @property
     def instance_dir(self) -> Path:

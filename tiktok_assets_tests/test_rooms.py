@@ -27,12 +27,14 @@ FLOORS = {
     "days": 2,
     "spec": 1,
     "settings": 1,
+    "setting_values": 1,
     "charts": 1,
     "sandbox": 1,
 }
 
 NEIGHBOURS = {
     ("settings", "spec"): "settings name reports and metrics, and refuse one that is not in the catalogue",
+    ("settings", "setting_values"): "what a value may be stands beside the table of the settings",
     ("tables", "days"): "a row says whether its day was whole, which is a matter of the account's calendar",
     ("session", "refresh"): "a session holds the reader, which lives with the refresh",
     ("cli", "commands"): "the command line is put together from the commands",

@@ -18,8 +18,23 @@ ANY_TEXT_WILL_DO = {
     "TIKTOK_DATA_DIR",
     "TIKTOK_STATE_DIR",
     "DAGSTER_HOME",
+    "TIKTOK_STATE_URL",
+    "TIKTOK_LIMITER_URL",
 }
 WRONG = [
+    ("TIKTOK_ALERT_URLS", "me@example.com"),
+    ("TIKTOK_SCALING_MODE", "auto"),
+    ("TIKTOK_SCALING_CAMPAIGNS", "7001"),
+    ("TIKTOK_SCALING_CAMPAIGNS", "7001:winners"),
+    ("TIKTOK_MIN_SPEND", "-1"),
+    ("TIKTOK_MIN_SPEND", "fifty"),
+    ("TIKTOK_MIN_LEAD", "NaN"),
+    ("TIKTOK_FLAG_COOLDOWN_DAYS", "-1"),
+    ("TIKTOK_FLAGS_PER_DAY", "few"),
+    ("TIKTOK_EXCLUDE_NAMES", "(test"),
+    ("TIKTOK_MAX_ADDED_BUDGET", "Infinity"),
+    ("TIKTOK_RECONCILIATION_TOLERANCE", "-0.1"),
+    ("DAGSTER_UI_URL", "localhost:3000"),
     ("TIKTOK_BASE_URL", "business-api.tiktok.com"),
     ("TIKTOK_BASE_URL", "ftp://business-api.tiktok.com"),
     ("TIKTOK_BASE_URL", "https://business-api.tiktok.com/open_api"),
@@ -79,6 +94,19 @@ GOOD = {
     "TIKTOK_DATA_DIR": "s3://bucket/data",
     "TIKTOK_STATE_DIR": "state",
     "DAGSTER_HOME": "home",
+    "TIKTOK_STATE_URL": f"postgresql+psycopg2://us:{SECRET}@db/state",
+    "TIKTOK_LIMITER_URL": f"redis://:{SECRET}@budget:6379/0",
+    "TIKTOK_ALERT_URLS": f"json://host/{SECRET}, mailto://us:pw@mail.example.com?to=a@example.com,b@example.com",
+    "TIKTOK_SCALING_MODE": "propose",
+    "TIKTOK_SCALING_CAMPAIGNS": "7001:1680018437245954",
+    "TIKTOK_MIN_SPEND": "75.50",
+    "TIKTOK_MIN_LEAD": "0.2",
+    "TIKTOK_FLAG_COOLDOWN_DAYS": "2",
+    "TIKTOK_FLAGS_PER_DAY": "1",
+    "TIKTOK_EXCLUDE_NAMES": "(?i)test",
+    "TIKTOK_MAX_ADDED_BUDGET": "500",
+    "TIKTOK_RECONCILIATION_TOLERANCE": "0.05",
+    "DAGSTER_UI_URL": "https://dagster.example.com/ads/",
 }
 
 
@@ -105,7 +133,7 @@ def test_nothing_is_compulsory() -> None:
 
 def test_every_setting_has_a_variable_of_ours_and_a_meaning() -> None:
     """A setting is named by one variable, `TIKTOK_...` or Dagster's own, and says in words what it is."""
-    assert [v for v in VARIABLES if not v.startswith("TIKTOK_")] == ["DAGSTER_HOME"]
+    assert [v for v in VARIABLES if not v.startswith("TIKTOK_")] == ["DAGSTER_UI_URL", "DAGSTER_HOME"]
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -238,6 +266,17 @@ def test_a_plus_adds_and_a_plain_list_replaces() -> None:
     ]
     assert tables == ["ad_report_daily", "ad_report_lifetime"]
     assert load_settings(reports="+ad_report_daily").chosen_reports == REPORTS
+
+
+def test_alert_urls_are_parted_where_a_scheme_begins() -> None:
+    """Apprise URLs hold commas themselves; none is shown."""
+    two = load_settings(alert_urls="mailto://u:p@h?to=a@x.org,b@x.org,json://host/a")
+    assert [url.get_secret_value() for url in two.alert_urls] == [
+        "mailto://u:p@h?to=a@x.org,b@x.org",
+        "json://host/a",
+    ]
+    assert "u:p" not in repr(two)
+    assert load_settings(ui_url="https://host/dagster/").ui_url == "https://host/dagster"
 
 
 def test_a_relative_folder_is_where_the_settings_were_read(

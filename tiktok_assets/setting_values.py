@@ -1,0 +1,146 @@
+"""What a setting's text is checked and turned into; each check names what is wrong and how to mend it."""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+_CRON_FIELDS = (
+    ("minute", 0, 59, ""),
+    ("hour", 0, 23, ""),
+    ("day", 1, 31, ""),
+    ("month", 1, 12, "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"),
+    ("weekday", 0, 7, "sun|mon|tue|wed|thu|fri|sat"),
+)
+
+_Ids = TypeVar("_Ids", list[str], dict[str, str])
+
+
+def _listed(value: object) -> object:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _mapped(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [item.strip().split(":", 1) for item in value.split(",") if item.strip()]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):  # noqa: PLR2004 - a pair has two halves
+        raise ValueError("it must be advertiser_id:value, comma-separated")
+    return dict(pairs)
+
+
+def _digits(ids: _Ids) -> _Ids:
+    for item in ids:
+        if not re.fullmatch("[0-9]+", item):
+            raise ValueError(f"{item!r} is not an id; an advertiser id is all digits")
+    return ids
+
+
+def _zones(told: dict[str, str]) -> dict[str, str]:
+    for zone in told.values():
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{zone!r} is no time zone; give one such as Europe/Berlin") from None
+    return told
+
+
+def _currencies(told: dict[str, str]) -> dict[str, str]:
+    for currency in told.values():
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValueError(f"{currency!r} is no currency; give its three letters, such as USD")
+    return told
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    beside = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
+    # Reading the port is what checks it.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or beside or parts.port == 0:
+        raise ValueError("it must be scheme, host and port only, such as https://business-api.tiktok.com")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _page(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.password:
+        raise ValueError("it must be the address of Dagster's pages, such as http://localhost:3000")
+    return url.rstrip("/")
+
+
+def _cron(text: str) -> str:
+    fields = text.split()
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError("it must be five fields: minute, hour, day, month, weekday")
+    for field, (name, lowest, highest, words) in zip(fields, _CRON_FIELDS, strict=True):
+        value = rf"(\d{{1,2}}|{words})" if words else r"\d{1,2}"
+        for part in field.split(","):
+            fits = re.fullmatch(rf"(\*|{value}(-{value})?)(/[1-9]\d?)?", part, re.ASCII | re.IGNORECASE)
+            numbers = re.findall(r"\d+", part.partition("/")[0])
+            if not fits or any(not lowest <= int(number) <= highest for number in numbers):
+                raise ValueError(f"{part!r} is no {name}")
+    return text
+
+
+def _not_future(day: date) -> date:
+    if day > datetime.now(UTC).date():
+        raise ValueError("it lies in the future; give a day that has begun")
+    return day
+
+
+def _placed(folder: str) -> str:
+    """A folder as it lies when the settings are read: a process that changes its directory keeps its data."""
+    return folder if "://" in folder else str(Path(folder).absolute())
+
+
+def _amount(value: object) -> object:
+    """Money is exact: a float that came from code would not be."""
+    if isinstance(value, float):
+        raise TypeError("give an amount of money as text, such as '50'")
+    return value
+
+
+def _campaigns(told: dict[str, str]) -> dict[str, str]:
+    _digits(list(told.values()))
+    return told
+
+
+def _pattern(text: str | None) -> str | None:
+    try:
+        re.compile(text or "")
+    except re.error as error:
+        raise ValueError(f"it is no regular expression ({error})") from None
+    return text or None
+
+
+def _urls(value: object) -> object:
+    """Apprise URLs hold commas themselves; only one before the next scheme parts two of them."""
+    if not isinstance(value, str):
+        return value
+    urls = [url for url in re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", value.strip()) if url]
+    if any("://" not in url for url in urls):
+        raise ValueError("it must be Apprise URLs such as slack://... or mailto://..., comma-separated")
+    return urls
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+AdvertiserIds = Annotated[Names, AfterValidator(_digits)]
+ByAdvertiser = Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped), AfterValidator(_digits)]
+Zones = Annotated[ByAdvertiser, AfterValidator(_zones)]
+Currencies = Annotated[ByAdvertiser, AfterValidator(_currencies)]
+Campaigns = Annotated[ByAdvertiser, AfterValidator(_campaigns)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Page = Annotated[str, AfterValidator(_page)]
+Cron = Annotated[str, AfterValidator(_cron)]
+PastDay = Annotated[date, AfterValidator(_not_future)]
+Folder = Annotated[str, AfterValidator(_placed)]
+LocalFolder = Annotated[Path, AfterValidator(Path.absolute)]
+Amount = Annotated[Decimal, BeforeValidator(_amount), Field(ge=0, allow_inf_nan=False)]
+Pattern = Annotated[str | None, AfterValidator(_pattern)]
+SecretUrls = Annotated[list[SecretStr], NoDecode, BeforeValidator(_urls)]

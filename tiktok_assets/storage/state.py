@@ -1,0 +1,212 @@
+"""The transactional state: what must not be lost or done twice, in one database through SQLAlchemy.
+
+Rows here outlive the Dagster instance: "once" is a unique key of this database and nothing else.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from tiktok_assets.storage.hive_parquet import StoreError
+
+BUSY_SECONDS = 30
+"""How long one process waits for another's transaction; each takes milliseconds."""
+
+
+class Instant(sa.TypeDecorator[datetime]):
+    """An aware instant, kept as UTC text of one width, so that it sorts, and reads the same in every database."""
+
+    impl = sa.String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+        """As text."""
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """As an aware instant."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Money(sa.TypeDecorator[Decimal]):
+    """An exact amount, kept as text: SQLite would make it a float."""
+
+    impl = sa.String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+        """As text."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Decimal | None:  # noqa: ARG002
+        """As an exact number."""
+        return None if value is None else Decimal(value)
+
+
+TABLES = sa.MetaData()
+_ID, _NAME, _WORD, _HASH = sa.String(32), sa.String(1024), sa.String(32), sa.String(64)
+
+timeouts = sa.Table(
+    "report_timeouts",
+    TABLES,
+    sa.Column("query", _HASH, primary_key=True, doc="sha256 of path and parameters"),
+    sa.Column("at", Instant, primary_key=True),
+)
+"""Reports that timed out: the third time-out of one query within ten minutes would have TikTok block it."""
+
+top_spender_changes = sa.Table(
+    "top_spender_changes",
+    TABLES,
+    sa.Column("change_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("advertiser_id", _ID, nullable=False),
+    sa.Column("campaign_id", _ID, nullable=False),
+    sa.Column("ad_id", _ID, nullable=False),
+    sa.Column("previous_ad_id", _ID, doc="null on a campaign's first row, its baseline"),
+    sa.Column("observed_at", Instant, nullable=False, doc="fetched_at of the lifetime report"),
+    sa.Column("facts", sa.JSON, nullable=False, doc="the row of `top_spenders` as text"),
+    sa.UniqueConstraint("advertiser_id", "campaign_id", "observed_at"),
+)
+"""Who began to lead a campaign and when; one row a change, whatever is replayed."""
+
+flags = sa.Table(
+    "flags",
+    TABLES,
+    sa.Column("flag_id", _HASH, primary_key=True, doc="also the id of its alert"),
+    sa.Column("advertiser_id", _ID, nullable=False),
+    sa.Column("campaign_id", _ID, nullable=False),
+    sa.Column("ad_id", _ID, nullable=False),
+    sa.Column("flagged_at", Instant, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False, doc="the numbers it was flagged for"),
+    sa.UniqueConstraint("advertiser_id", "campaign_id", "ad_id"),
+)
+"""Ads that were told of as new top spenders: once per campaign and ad, ever."""
+
+outbox = sa.Table(
+    "outbox",
+    TABLES,
+    sa.Column("alert_id", _HASH, primary_key=True),
+    sa.Column("destination", _HASH, primary_key=True, doc="hash of the URL, which is a secret"),
+    sa.Column("kind", _WORD, nullable=False, doc="new_top_spender, run_failure, check_failure, ..."),
+    sa.Column("message", sa.JSON, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("status", _WORD, nullable=False, doc="waiting, sending, delivered, given_up"),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("unknown_outcomes", sa.Integer, nullable=False, default=0),
+    sa.Column("sending_since", Instant),
+    sa.Column("next_at", Instant, nullable=False),
+    sa.Column("delivered_at", Instant),
+    sa.Column("last_error", sa.Text),
+)
+"""One row per alert and destination: what is still to be told to whom."""
+
+duplications = sa.Table(
+    "duplications",
+    TABLES,
+    sa.Column("duplication_key", _HASH, primary_key=True),
+    sa.Column("advertiser_id", _ID, nullable=False),
+    sa.Column("ad_id", _ID, nullable=False, doc="the original"),
+    sa.Column("campaign_id", _ID, nullable=False, doc="into which"),
+    sa.Column("ad_group_id", _ID, doc="the ad group named; null for a copy of the source's"),
+    sa.Column("again", sa.Integer, nullable=False, default=0),
+    sa.Column("enable", sa.Boolean, nullable=False, default=False),
+    sa.Column("budget", Money),
+    sa.Column("currency", sa.String(3)),
+    sa.Column("added_budget", Money, doc="what it adds a day, for the cap"),
+    sa.Column("status", _WORD, nullable=False, doc="started, done, refused"),
+    sa.Column("reason", sa.Text),
+    sa.Column("flag_id", _HASH),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("done_at", Instant),
+)
+"""The ledger: one row a duplication, written before its first request."""
+
+duplication_steps = sa.Table(
+    "duplication_steps",
+    TABLES,
+    sa.Column("duplication_key", _HASH, sa.ForeignKey("duplications.duplication_key"), primary_key=True),
+    sa.Column("step", _WORD, primary_key=True, doc="ad_group, ad"),
+    sa.Column("marker", _WORD, nullable=False, doc="in the name of the object, to find it by"),
+    sa.Column("request", sa.JSON, nullable=False, doc="the body as sent; holds no token"),
+    sa.Column("sent_at", Instant, doc="set before the request leaves"),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("object_id", _ID, doc="set once the object is known to exist"),
+    sa.Column("made_at", Instant),
+    sa.Column("request_id", sa.String(64)),
+)
+"""Each object of a duplication: what was asked for, when, and what came of it."""
+
+leases = sa.Table(
+    "leases",
+    TABLES,
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("owner", _HASH, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+)
+"""Who may act on what at the moment; a lease that ran out may be taken."""
+
+
+class StateError(StoreError):
+    """The state cannot be reached; nothing was done that it should have recorded."""
+
+
+class State:
+    """An open database with the tables above, made on first use; safe to share between threads.
+
+    Args:
+        url: as SQLAlchemy writes them; see `Settings.state_address`.
+
+    Raises:
+        StateError: if the database cannot be opened; the message never shows the URL's password.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+            self._shown = parsed.render_as_string(hide_password=True)
+            self._is_sqlite = parsed.get_backend_name() == "sqlite"
+            if self._is_sqlite and parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            busy = {"timeout": BUSY_SECONDS} if self._is_sqlite else {}
+            self._engine = sa.create_engine(parsed, connect_args=busy, hide_parameters=True)
+            if self._is_sqlite:
+                sa.event.listen(self._engine, "connect", _prepare_sqlite)
+                sa.event.listen(self._engine, "begin", _begin_immediate)
+            with self.transaction() as connection:
+                TABLES.create_all(connection)
+        except (OSError, ArgumentError, ImportError, SQLAlchemyError) as error:
+            raise StateError(
+                f"the state cannot be opened ({type(error).__name__}); check TIKTOK_STATE_URL and TIKTOK_STATE_DIR"
+            ) from None  # the cause may show the URL
+
+    def __repr__(self) -> str:
+        return f"State({self._shown!r})"
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """All or nothing; on SQLite one writer at a time from its first line, so that a read stays true."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def _prepare_sqlite(connection: object, _record: object) -> None:
+    """Leave `BEGIN` to us, and have a commit on the disk before it returns."""
+    connection.isolation_level = None  # type: ignore[attr-defined] # of sqlite3.Connection
+    cursor = connection.cursor()  # type: ignore[attr-defined] # the same
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,81 @@
+"""Laws of the state: exact values, all or nothing, one writer at a time, and no secret in what it says."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from tiktok_assets.storage.state import State, StateError, duplications, leases, timeouts
+
+AT = datetime(2026, 11, 6, 12, 0, tzinfo=UTC)
+
+
+def test_values_come_back_as_they_went_in(tmp_path: Path) -> None:
+    """Instants stay aware and sort by time whatever their zone; money keeps every digit."""
+    state = State(f"sqlite:///{tmp_path}/below/state.sqlite")
+    tokyo = AT.astimezone(timezone(timedelta(hours=9)))
+    with state.transaction() as connection:
+        connection.execute(
+            sa.insert(timeouts), [{"query": "q", "at": tokyo}, {"query": "q", "at": AT - timedelta(1)}]
+        )
+        row = {"duplication_key": "k", "advertiser_id": "1", "ad_id": "2", "campaign_id": "3", "status": "started"}
+        money = {"budget": Decimal("20.10"), "started_at": AT}
+        connection.execute(sa.insert(duplications).values(**row, **money))
+    state.close()
+
+    with State(f"sqlite:///{tmp_path}/below/state.sqlite").transaction() as connection:
+        assert connection.scalars(sa.select(timeouts.c.at).order_by(timeouts.c.at)).all() == [
+            AT - timedelta(1),
+            AT,
+        ]
+        assert str(connection.scalar(sa.select(duplications.c.budget))) == "20.10"
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """What was written before the failure is gone with it."""
+    state = State(f"sqlite:///{tmp_path}/state.sqlite")
+    with pytest.raises(IntegrityError):
+        _insert_twice(state)
+    with state.transaction() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(timeouts)) == 0
+
+
+def test_what_a_transaction_read_stays_true_until_it_ends(tmp_path: Path) -> None:
+    """Eight writers read a lease and raise it by one: none overwrites another."""
+    address = f"sqlite:///{tmp_path}/state.sqlite"
+    with State(address).transaction() as connection:
+        connection.execute(sa.insert(leases).values(name="n", owner="0", until=AT))
+
+    def raise_it(_: int) -> None:
+        state = State(address)
+        for _again in range(10):
+            with state.transaction() as connection:
+                owner = connection.scalar(sa.select(leases.c.owner))
+                connection.execute(sa.update(leases).values(owner=str(int(str(owner)) + 1)))
+        state.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(raise_it, range(8)))
+    with State(address).transaction() as connection:
+        assert connection.scalar(sa.select(leases.c.owner)) == "80"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg2://us:s3cr3tpw@127.0.0.1:9/state", "nonsense", "sqlite:////proc/none/state.sqlite"]
+)
+def test_a_state_that_cannot_be_opened_is_named_without_its_secret(url: str) -> None:
+    """One sentence says what to check, and shows no password."""
+    with pytest.raises(StateError, match="TIKTOK_STATE_URL") as raised:
+        State(url)
+    assert "s3cr3tpw" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def _insert_twice(state: State) -> None:
+    with state.transaction() as connection:
+        for _ in range(2):
+            connection.execute(sa.insert(timeouts).values(query="q", at=AT))
