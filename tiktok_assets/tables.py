@@ -5,21 +5,20 @@ Money goes from its text (or its exact JSON number) to a decimal, never through 
 its kind is a `ValueFormatError`, which the reader turns into a broken contract: nothing of the answer is kept.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
-from math import isfinite
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
+from tiktok_assets.plain_rows import plain_rows
 from tiktok_assets.spec.columns import Column, Kind
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns
+from tiktok_assets.values import ABSENT, converted, json_text
 
 MONEY = pl.Decimal(18, 4)
 INSTANT = pl.Datetime("us", "UTC")
@@ -32,6 +31,7 @@ POLARS_TYPES: dict[Kind, pl.DataType] = {
     "rate": pl.Float64(),
     "ratio": pl.Float64(),
     "day": pl.Date(),
+    "hour": pl.Int64(),
     "instant": INSTANT,
     "epoch": INSTANT,
     "flag": pl.Boolean(),
@@ -40,12 +40,7 @@ POLARS_TYPES: dict[Kind, pl.DataType] = {
 
 Row = dict[str, Any]
 
-_ABSENT = ("-", "")
-_TOO_MUCH = Decimal(10**14)
-_FOUR_PLACES = Decimal("0.0001")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _PARTS = ("dimensions", "metrics")
-_JSON = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
 def entity_columns(entity: Entity) -> tuple[Column, ...]:
@@ -78,7 +73,7 @@ def entity_frame(
         ValueFormatError: naming the field whose value does not fit.
     """
     data: dict[str, list[Any]] = {
-        column.name: [_converted(column, row.get(column.api_name)) for row in rows] for column in entity.columns
+        column.name: [converted(column, row.get(column.api_name)) for row in rows] for column in entity.columns
     }
     if entity.table == "advertisers":
         data["is_granted"] = [True] * len(rows)
@@ -88,87 +83,11 @@ def entity_frame(
     return pl.DataFrame(data, schema=schema_of(entity_columns(entity)))
 
 
-def _converted(column: Column, value: Any) -> Any:  # noqa: ANN401 - JSON in, a cell out
-    if value is None or (column.kind != "text" and value in _ABSENT):
-        return None
-    try:
-        return _CONVERTERS[column.kind](value)
-    except (TypeError, ValueError, ArithmeticError, OSError) as error:  # OSError: an instant out of range
-        raise ValueFormatError(f"{column.api_name} is {value!r}, which is no {column.kind}") from error
-
-
-def identifier(value: Any) -> str:  # noqa: ANN401
-    """An id as text: a few fields still send bare integers (dossier 1.5); a float has lost digits, a TypeError."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise TypeError(type(value).__name__)
-    return str(value)
-
-
-def _plain(value: Any) -> str:  # noqa: ANN401
-    if isinstance(value, dict | list):
-        raise TypeError(type(value).__name__)
-    return str(value)
-
-
-def _money(value: Any) -> Decimal:  # noqa: ANN401
-    if isinstance(value, bool | float):
-        raise TypeError(type(value).__name__)
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise ValueError("not a number")
-    amount = Decimal(value)
-    kept = amount.quantize(_FOUR_PLACES)
-    if amount != kept or abs(kept) >= _TOO_MUCH:
-        raise ValueError("more digits than the column keeps")
-    return kept
-
-
-def _number(value: Any) -> float:  # noqa: ANN401
-    if isinstance(value, bool):
-        raise TypeError("bool")
-    number = float(value)
-    if not isfinite(number):
-        raise ValueError("not finite")
-    return number
-
-
-def _epoch(value: Any) -> datetime:  # noqa: ANN401
-    if isinstance(value, bool) or int(value) != Decimal(value):
-        raise ValueError("not a whole number of seconds")
-    return datetime.fromtimestamp(int(value), UTC)
-
-
-def _instant(value: Any) -> datetime:  # noqa: ANN401
-    return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-
-
-def _flag(value: Any) -> bool:  # noqa: ANN401
-    if value not in {True, False}:
-        raise ValueError("neither true nor false")
-    return bool(value)
-
-
-def _json(value: Any) -> str:  # noqa: ANN401
-    return _JSON.encode(value).decode()
-
-
-_CONVERTERS: dict[Kind, Callable[[Any], Any]] = {
-    "id": identifier,
-    "text": _plain,
-    "money": _money,
-    "rate": _number,
-    "ratio": _number,
-    "instant": _instant,
-    "epoch": _epoch,
-    "flag": _flag,
-    "json": _json,
-}
-
-
 def _extra(fields: Mapping[str, Any], unknown_fields: set[str]) -> str | None:
     if not fields:
         return None
     unknown_fields.update(fields)
-    return _json(fields)
+    return json_text(fields)
 
 
 def report_schema(report: Report, metrics: tuple[Metric, ...]) -> pl.Schema:
@@ -177,29 +96,91 @@ def report_schema(report: Report, metrics: tuple[Metric, ...]) -> pl.Schema:
 
 
 def report_page(
-    report: Report, metrics: tuple[Metric, ...], rows: list[Row], *, unknown_fields: set[str]
+    report: Report,
+    metrics: tuple[Metric, ...],
+    rows: list[Row],
+    *,
+    unknown_fields: set[str],
+    day: date | None = None,
 ) -> pl.DataFrame:
     """One page of report rows as a frame of keys, attributes, metrics and `extra`.
+
+    Args:
+        report: which.
+        metrics: those chosen; the columns are of those the report is served.
+        rows: as the API sent them.
+        unknown_fields: the names of fields no column is declared for are added to it.
+        day: the day of rows that cannot tell it, because the report was asked without a time dimension.
 
     Raises:
         ValueFormatError: naming the metric whose value does not fit.
     """
     if wrong := [part for row in rows for part in _PARTS if not isinstance(row[part], dict)]:
         raise ValueFormatError(f"{wrong[0]} is no object")
-    columns = [column for column in report_columns(report, metrics) if column.api_name]
+    columns = _told_columns(report, metrics)
     parts = {part: [row[part] for row in rows] for part in _PARTS}
-    dimensions = {report.level.dimension, "stat_time_day"}
-    known = {column.api_name for column in columns}
-    data = {
+    echoed = {name for name, _ in report.breakdown.echoes} if report.breakdown else set()
+    dimensions = {*report.dimensions, *echoed}
+    known = {column.api_name for column in columns} | {"advertiser_id"}
+    texts = {
         column.name: _texts(column, parts["dimensions" if column.api_name in dimensions else "metrics"])
         for column in columns
-        # The account is not echoed unless it is the dimension (dossier 6.5); the caller knows it.
-        if column.api_name != "advertiser_id" or report.level.name == "advertiser"
     }
     extra = [_extra(_beside(row, known), unknown_fields) for row in rows]
-    data[EXTRA.name] = pl.Series(extra, dtype=pl.String)
-    averages = {metric.name for metric in metrics if not metric.additive}
-    return _typed(pl.DataFrame(data), [column for column in columns if column.name in data], averages)
+    texts[EXTRA.name] = pl.Series(extra, dtype=pl.String)
+    return _report_page(report, metrics, pl.DataFrame(texts), day)
+
+
+def plain_report_page(
+    report: Report, metrics: tuple[Metric, ...], asked: Iterable[str], text: bytes, *, day: date | None = None
+) -> tuple[pl.DataFrame, list[tuple[str, ...]]] | None:
+    """The same from the page's JSON, with the dimensions of each row; None where rows must be looked at singly.
+
+    Args:
+        report: which.
+        metrics: those chosen.
+        asked: the API's names of those asked for; each row has all of them.
+        text: a list of objects.
+        day: as for `report_page`.
+
+    Raises:
+        ValueFormatError: naming the metric whose value does not fit.
+    """
+    if report.breakdown and report.breakdown.echoes:
+        return None
+    fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *asked)}
+    rows = plain_rows(text, fields)
+    if rows is None:
+        return None
+    given = set(rows.columns)
+    missing = pl.lit(None, pl.String)
+    texts = rows.select(
+        *(
+            (pl.col(c.api_name) if c.api_name in given else missing).alias(c.name)
+            for c in _told_columns(report, metrics)
+        ),
+        missing.alias(EXTRA.name),
+    )
+    return _report_page(report, metrics, texts, day), rows.select(report.dimensions).rows()
+
+
+@cache
+def _told_columns(report: Report, metrics: tuple[Metric, ...]) -> tuple[Column, ...]:
+    """The columns the rows tell. The account is not echoed unless it is the dimension (dossier 6.5)."""
+    columns = [column for column in report_columns(report, metrics) if column.api_name]
+    return tuple(c for c in columns if c.api_name != "advertiser_id" or report.level.name == "advertiser")
+
+
+def _report_page(
+    report: Report, metrics: tuple[Metric, ...], texts: pl.DataFrame, day: date | None
+) -> pl.DataFrame:
+    if "hour" in texts.columns:  # told with the day in one text, which `hour` proves to be a whole hour
+        texts = texts.with_columns(pl.col("date").str.slice(0, 10))
+    averages = frozenset(metric.name for metric in metrics if not metric.additive)
+    frame = _typed(texts, _told_columns(report, metrics), averages)
+    if report.cadence == "lifetime" or report.time_dimension:
+        return frame
+    return frame.with_columns(date=pl.lit(day, pl.Date))
 
 
 def _beside(row: Row, known: set[str]) -> Row:
@@ -228,30 +209,41 @@ _PATTERNS: dict[str, str] = {
     "rate": r"^-?[0-9]{1,18}(\.[0-9]+)?$",
     "ratio": r"^-?[0-9]{1,18}(\.[0-9]+)?$",
     "day": r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}( 00:00:00)?$",
+    "hour": r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):00:00$",
 }
 
 
-def _typed(text: pl.DataFrame, columns: list[Column], averages: set[str]) -> pl.DataFrame:
+def _typed(text: pl.DataFrame, columns: tuple[Column, ...], averages: frozenset[str]) -> pl.DataFrame:
     """Text columns in their types, after every value was seen to fit."""
-    text = text.with_columns(
-        pl.when(pl.col(c.name).is_in(_ABSENT)).then(None).otherwise(pl.col(c.name)).alias(c.name)
+    present, misfits, casts = _typing(columns, averages)
+    text = text.with_columns(present)
+    wrong = text.select(misfits)
+    for column in columns:
+        if column.name in wrong.columns and (value := wrong.get_column(column.name).first()) is not None:
+            raise ValueFormatError(f"{column.api_name} is {value!r}, which is no {column.kind}")
+    return text.with_columns(casts)
+
+
+@cache
+def _typing(columns: tuple[Column, ...], averages: frozenset[str]) -> tuple[list[pl.Expr], ...]:
+    """What makes absent values null, finds the first that does not fit, and casts; the same for every page."""
+    present = [
+        pl.when(pl.col(c.name).is_in(ABSENT)).then(None).otherwise(pl.col(c.name)).alias(c.name)
         for c in columns
         if c.kind != "text"
-    )
-    patterns = {
-        c.name: _PATTERNS["average money" if c.kind == "money" and c.name in averages else c.kind]
+    ]
+    fits = {
+        c.name: pl.col(c.name).str.contains(
+            _PATTERNS["average money" if c.kind == "money" and c.name in averages else c.kind]
+        )
         for c in columns
         if c.kind in _PATTERNS
     }
-    fits = {name: pl.col(name).str.contains(pattern) for name, pattern in patterns.items()}
     for column in columns:
         if column.kind == "day":  # no pattern knows that February has no 30th
             fits[column.name] &= _day(column.name, strict=False).is_not_null()
-    misfits = text.select(pl.col(name).filter(~good).drop_nulls().first() for name, good in fits.items())
-    for column in columns:
-        if column.name in patterns and (value := misfits.get_column(column.name).first()) is not None:
-            raise ValueFormatError(f"{column.api_name} is {value!r}, which is no {column.kind}")
-    return text.with_columns(_cast(column) for column in columns if column.kind not in {"id", "text"})
+    misfits = [pl.col(name).filter(~good).drop_nulls().first() for name, good in fits.items()]
+    return present, misfits, [_cast(column) for column in columns if column.kind not in {"id", "text"}]
 
 
 def _cast(column: Column) -> pl.Expr:
@@ -260,6 +252,8 @@ def _cast(column: Column) -> pl.Expr:
         return text.str.replace(r"\.0+$", "").cast(pl.Int64)
     if column.kind == "day":
         return _day(column.name, strict=True)
+    if column.kind == "hour":
+        return text.str.slice(11, 2).cast(pl.Int64)
     return text.cast(POLARS_TYPES[column.kind])
 
 

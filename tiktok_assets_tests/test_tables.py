@@ -28,6 +28,7 @@ from tiktok_assets.tables import (
 
 AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
 ADVERTISER_DAILY = REPORTS_BY_TABLE["advertiser_report_daily"]
+AD_HOURLY = REPORTS_BY_TABLE["ad_report_hourly"]
 AD_LIFETIME = REPORTS_BY_TABLE["ad_report_lifetime"]
 BERLIN = Account("7104142337395130369", "EUR", "Europe/Berlin")
 NOW = datetime(2026, 3, 20, 13, 30, 1, 5, tzinfo=UTC)
@@ -54,17 +55,17 @@ strange = st.dictionaries(st.text(max_size=9).map("not_declared_{}".format), any
 def report_row(report: Report, *, day: str = "2026-03-01 00:00:00", key: str = "1", **metrics: Any) -> Row:  # noqa: ANN401
     """One row as the report endpoint sends it."""
     dimensions = {report.level.dimension: BERLIN.advertiser_id if report.level.name == "advertiser" else key}
-    return {
-        "dimensions": dimensions | ({"stat_time_day": day} if report.cadence == "daily" else {}),
-        "metrics": metrics,
-    }
+    if report.time_dimension:
+        dimensions[report.time_dimension] = day
+    for name in report.breakdown.dimensions if report.breakdown else ():
+        dimensions[name] = "NONE"
+    return {"dimensions": dimensions, "metrics": metrics}
 
 
 def read_metric(metric: Metric, value: Any) -> Any:  # noqa: ANN401
     """What becomes of one metric's value."""
-    page = report_page(
-        AD_DAILY, (metric,), [report_row(AD_DAILY, **{metric.api_name: value})], unknown_fields=set()
-    )
+    row = report_row(ADVERTISER_DAILY, **{metric.api_name: value})
+    page = report_page(ADVERTISER_DAILY, (metric,), [row], unknown_fields=set())
     return page.get_column(metric.name).item()
 
 
@@ -283,18 +284,38 @@ def test_a_table_has_the_declared_schema_with_rows_and_without(entity: Entity) -
 @each_report
 def test_a_report_has_the_declared_schema_with_rows_and_without(report: Report) -> None:
     """The frame of a report is of the declared schema also where no page came, or an empty one."""
-    empty = report_page(report, STANDARD_METRICS, [], unknown_fields=set())
-    full = report_page(report, STANDARD_METRICS, [report_row(report, spend="1.5")], unknown_fields=set())
-    for pages, rows in (([], 0), ([empty], 0), ([empty, full], 1)):
+    day = None if report.time_dimension else date(2026, 3, 1)
+    empty = report_page(report, STANDARD_METRICS, [], unknown_fields=set(), day=day)
+    rows = [report_row(report, spend="1.5")]
+    full = report_page(report, STANDARD_METRICS, rows, unknown_fields=set(), day=day)
+    for pages, height in (([], 0), ([empty], 0), ([empty, full], 1)):
         frame = report_frame(report, STANDARD_METRICS, BERLIN, pages, NOW)
         assert frame.schema == report_schema(report, STANDARD_METRICS)
-        assert frame.height == rows
+        assert frame.height == height
     assert frame.select("advertiser_id", "currency", "spend", "fetched_at").row(0) == (
         BERLIN.advertiser_id,
         "EUR",
         Decimal("1.5"),
         NOW,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"), [("2026-03-01 00:00:00", 0), ("2026-03-01 09:00:00", 9), ("2026-03-01 23:00:00", 23)]
+)
+def test_an_hour_is_a_day_and_a_number(text: str, hour: int) -> None:
+    """The text of an hour becomes the account's day and a number of 0 to 23, by the account's own clock."""
+    page = report_page(AD_HOURLY, (SPEND,), [report_row(AD_HOURLY, day=text, spend="1")], unknown_fields=set())
+    assert page.select("date", "hour").row(0) == (date(2026, 3, 1), hour)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-03-01", "2026-03-01 24:00:00", "2026-03-01 09:30:00", "2026-02-30 09:00:00", "09:00:00"]
+)
+def test_what_is_no_hour_is_refused(text: str) -> None:
+    """A text that is not a whole hour of a day there is, is refused by name; nothing of the page is kept."""
+    with pytest.raises(ValueFormatError, match=f"^stat_time_hour is '{text[:10]}.*', which is no (hour|day)$"):
+        report_page(AD_HOURLY, (), [report_row(AD_HOURLY, day=text)], unknown_fields=set())
 
 
 def test_every_kind_of_column_has_a_type() -> None:

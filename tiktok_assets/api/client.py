@@ -1,11 +1,12 @@
-"""The only module that speaks HTTP: one `get`, which returns an answer's data or raises a named error."""
+"""The only module that speaks HTTP: `get` and `post` return an answer's data or raise a named error."""
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from math import inf
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self
@@ -14,20 +15,18 @@ import httpx
 import stamina
 
 from tiktok_assets.api.dialect import spoken, understood
-from tiktok_assets.api.envelope import Envelope, envelope_of
+from tiktok_assets.api.envelope import judged, timed_out
 from tiktok_assets.api.errors import (
-    BY_CONSEQUENCE,
     ContractError,
     CredentialsError,
     RetryLaterError,
     ThrottledError,
-    TikTokError,
-    TooLargeError,
 )
 from tiktok_assets.api.limiter import Budget, Unlimited
+from tiktok_assets.api.outcomes import encoded, told_apart
 from tiktok_assets.api.pace import Pace, Rhythm
+from tiktok_assets.api.timeouts import Timeouts, identity_of
 from tiktok_assets.spec.endpoints import Endpoint
-from tiktok_assets.spec.error_codes import error_code
 
 # Both log URLs, httpcore those of redirects, and `oauth2/advertiser/get` carries the app's secret in its query.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -37,8 +36,6 @@ stamina.instrumentation.set_on_retry_hooks([])
 
 Parameter = str | int | list[str] | Mapping[str, Any] | list[dict[str, str]]
 
-TOO_MANY_REQUESTS = 429
-GATEWAY_TIMEOUT = 504
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REPEATABLE_REDIRECTS = frozenset({307, 308})
 
@@ -55,6 +52,7 @@ class Policy:
         throttle_seconds: the pause after the API said we are too fast.
         shared_pause_seconds: the pause of all processes when it says so again soon after (dossier 4.1).
         breach_memory_seconds: how soon after a pause that is.
+        patience_seconds: the longest pause of the app that is waited for; a longer one is told at once.
         timeouts_within_seconds: how long a report that timed out counts; TikTok's ten seconds and a little.
         connect_seconds: how long a connection may take.
         read_seconds: how long an answer may be silent.
@@ -67,6 +65,7 @@ class Policy:
     throttle_seconds: float = 5.0
     shared_pause_seconds: float = 300.0
     breach_memory_seconds: float = 60.0
+    patience_seconds: float = inf
     timeouts_within_seconds: float = 10.5
     connect_seconds: float = 10.0
     read_seconds: float = 60.0
@@ -116,6 +115,7 @@ class Client:
         version: str = "v1.3",
         budget: Budget | None = None,
         policy: Policy | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self.policy = policy or Policy()
         self.base_url = base_url.rstrip("/")
@@ -123,7 +123,7 @@ class Client:
         self._version = version
         self._budget = budget or Unlimited()
         rhythm = Rhythm(**{one.name: getattr(self.policy, one.name) for one in fields(Rhythm)})
-        self._pace = Pace(self._budget, rhythm)
+        self._pace = Pace(self._budget, rhythm, timeouts)
         self._ahead = timedelta()
         self.total = Tally()
         self._http = httpx.Client(
@@ -161,7 +161,8 @@ class Client:
         """
         asked, said = spoken(self._version, endpoint, parameters)
         query = {name: _text(value) for name, value in said.items()}
-        url = f"{self.base_url}/open_api/{self._version}/{asked.path}"
+        url = self.address(asked)
+        identity = identity_of(url, query) if asked.punishes_repeats else ""
         attempts = stamina.retry_context(
             on=self._pause_after,
             attempts=self.policy.attempts,
@@ -175,10 +176,41 @@ class Client:
                 if attempt.num > 1:
                     tally.add(retries=1)
                     self.total.add(retries=1)
-                with self._pace.turn(asked, query.get("advertiser_id", "")):
+                with self._pace.turn(asked, query.get("advertiser_id", ""), identity):
                     answer = self._judged(asked, query, self._sent(asked, url, query, tally))
                 return replace(answer, data=understood(self._version, endpoint, answer.data))
         raise AssertionError("stamina either returns or raises")  # pragma: no cover
+
+    def post(
+        self,
+        endpoint: Endpoint,
+        body: Mapping[str, Any],
+        tally: Tally,
+        *,
+        just_before: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """Ask for one write, once: what became of it is the caller's to find out before it is asked for again.
+
+        Args:
+            endpoint: the row of `spec.endpoints`.
+            body: as JSON will have it, with exact numbers.
+            tally: what this costs is added to it.
+            just_before: called when the request may leave; what it raises keeps it back.
+
+        Raises:
+            UnknownOutcomeError: if it may have been done.
+            TikTokError: any other member of the tree: it was not done.
+        """
+        with self._pace.turn(endpoint, str(body.get("advertiser_id", ""))), told_apart(endpoint):
+            request = self._signed("POST", self.address(endpoint), content=encoded(body))
+            response = self._answered(endpoint, request, tally, just_before)
+            if response.status_code in REDIRECTS:
+                raise ContractError("the host redirects; a write is carried nowhere else", endpoint=endpoint.path)
+            return self._judged(endpoint, {}, response)
+
+    def address(self, endpoint: Endpoint) -> str:
+        """Where an endpoint is asked."""
+        return f"{self.base_url}/open_api/{self._version}/{endpoint.path}"
 
     def _pause_after(self, error: Exception) -> bool | float:
         """Whether to ask again after an error, and after how many seconds at least."""
@@ -206,21 +238,33 @@ class Client:
         return response
 
     def _once(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> httpx.Response:
+        return self._answered(endpoint, self._signed("GET", url, params=query), tally)
+
+    def _signed(self, method: str, url: str, **what: Any) -> httpx.Request:  # noqa: ANN401 - as httpx takes them
         if not self._token:
             raise CredentialsError("no token: set TIKTOK_ACCESS_TOKEN in the environment or in .env")
         if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
             raise CredentialsError("TIKTOK_ACCESS_TOKEN holds blanks or characters no token has")
-        request = self._http.build_request("GET", url, params=query, headers={"Access-Token": self._token})
-        return self._answered(endpoint, request, tally)
+        headers = {"Access-Token": self._token} | (
+            {"Content-Type": "application/json"} if "content" in what else {}
+        )
+        return self._http.build_request(method, url, headers=headers, **what)
 
-    def _answered(self, endpoint: Endpoint, request: httpx.Request, tally: Tally) -> httpx.Response:
+    def _answered(
+        self,
+        endpoint: Endpoint,
+        request: httpx.Request,
+        tally: Tally,
+        just_before: Callable[[], None] = lambda: None,
+    ) -> httpx.Response:
         self._budget.acquire()
+        just_before()
         tally.add(requests=1)
         self.total.add(requests=1)
         try:
             response = self._http.send(request)
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-            raise self._timed_out(endpoint, f"no answer in time ({type(error).__name__})") from error
+            raise timed_out(endpoint, f"no answer in time ({type(error).__name__})") from error
         except httpx.HTTPError as error:
             raise RetryLaterError(
                 f"cannot reach {self.base_url} ({type(error).__name__}: {error})", endpoint=endpoint.path
@@ -246,39 +290,9 @@ class Client:
         self._ahead = instant.astimezone(UTC) - datetime.now(UTC)
 
     def _judged(self, endpoint: Endpoint, query: Mapping[str, str], response: httpx.Response) -> Answer:
-        """The one place where an answer is found good or named bad; the code outranks the HTTP status."""
-        status = response.status_code
-        envelope = envelope_of(endpoint, response)
-        if envelope is None and status == GATEWAY_TIMEOUT:
-            raise self._timed_out(endpoint, f"HTTP {status}")
-        if envelope is None or (envelope.code == 0 and status >= httpx.codes.BAD_REQUEST):
-            kind = ThrottledError if status == TOO_MANY_REQUESTS else RetryLaterError
-            raise kind(f"HTTP {status}", endpoint=endpoint.path)
-        if envelope.code != 0:
-            raise self._named(endpoint, query, envelope)
-        if not isinstance(envelope.data, dict):
-            raise ContractError(
-                f"data is a {type(envelope.data).__name__}, not an object",
-                endpoint=endpoint.path,
-                request_id=envelope.request_id,
-            )
-        return Answer(envelope.data, envelope.request_id, response.headers)
-
-    def _named(self, endpoint: Endpoint, query: Mapping[str, str], envelope: Envelope) -> TikTokError:
-        row = error_code(envelope.code)
-        kind = BY_CONSEQUENCE[row.consequence]
-        if row.consequence == "timeout" and endpoint.punishes_repeats:
-            kind = TooLargeError
-        message = envelope.message or row.name
         secrets = (self._token, query.get("secret"), query.get("auth_code"))
-        for secret in filter(None, secrets):  # a host may quote them back
-            message = message.replace(secret, "…")
-        return kind(message, endpoint=endpoint.path, code=envelope.code, request_id=envelope.request_id)
-
-    def _timed_out(self, endpoint: Endpoint, message: str) -> TikTokError:
-        # An identical report that timed out three times in ten minutes is blocked (section 4.3).
-        kind = TooLargeError if endpoint.punishes_repeats else RetryLaterError
-        return kind(message, endpoint=endpoint.path)
+        envelope = judged(endpoint, response, [secret for secret in secrets if secret])
+        return Answer(envelope.data, envelope.request_id, response.headers)
 
 
 def _text(value: Parameter) -> str:

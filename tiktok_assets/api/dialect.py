@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tiktok_assets.api.envelope import unread
 from tiktok_assets.spec.dialect import DIALECTS, IDS, VALUES, Renames
 from tiktok_assets.spec.endpoints import Endpoint
 
@@ -20,8 +21,10 @@ def spoken(version: str, endpoint: Endpoint, parameters: Mapping[str, Any]) -> t
 
 def understood(version: str, endpoint: Endpoint, data: dict[str, Any]) -> dict[str, Any]:
     """An answer of a version in the words of v1.3; what is not a list of objects stays as it is, to be judged."""
-    rows = data.get("list")
-    if version == "v1.3" or not isinstance(rows, list):
+    if version == "v1.3":
+        return data
+    rows = unread(data.get("list"))
+    if not isinstance(rows, list):
         return data
     renames = DIALECTS[version].get(endpoint.path, Renames(endpoint.path))
     return {**data, "list": [_row(renames, row) if isinstance(row, dict) else row for row in rows]}

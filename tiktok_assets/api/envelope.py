@@ -1,13 +1,25 @@
-"""What every JSON answer is wrapped in, and how an answer without one is judged."""
+"""What every JSON answer is wrapped in, and how an answer is found good or named bad."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import msgspec
 
-from tiktok_assets.api.errors import ContractError, RetryLaterError
+from tiktok_assets.api.errors import (
+    BY_CONSEQUENCE,
+    ContractError,
+    RetryLaterError,
+    ThrottledError,
+    TikTokError,
+    TimedOutError,
+)
 from tiktok_assets.spec.endpoints import Endpoint
+from tiktok_assets.spec.error_codes import error_code
+
+TOO_MANY_REQUESTS = 429
+GATEWAY_TIMEOUT = 504
 
 
 class Envelope(msgspec.Struct):
@@ -19,8 +31,69 @@ class Envelope(msgspec.Struct):
     data: Any = None
 
 
+class _Page(msgspec.Struct):
+    list: msgspec.Raw
+    page_info: Any = None
+
+
+class _PageEnvelope(msgspec.Struct):
+    code: int
+    data: _Page
+    message: str = ""
+    request_id: str = ""
+
+
 # Numbers with a fraction are money or bids: they are read from their text, never through a float.
 _DECODER = msgspec.json.Decoder(Envelope, float_hook=Decimal)
+_PAGE_DECODER = msgspec.json.Decoder(_PageEnvelope, float_hook=Decimal)
+_ANYTHING = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def judged(endpoint: Endpoint, response: httpx.Response, secrets: Sequence[str]) -> Envelope:
+    """The envelope of a good answer: the one place where answers are judged; the code outranks the HTTP status.
+
+    Args:
+        endpoint: what was asked.
+        response: its whole answer.
+        secrets: what no message may show, for a host may quote them back.
+
+    Raises:
+        TikTokError: naming what is bad.
+    """
+    status = response.status_code
+    envelope = envelope_of(endpoint, response)
+    if envelope is None and status == GATEWAY_TIMEOUT:
+        raise timed_out(endpoint, f"HTTP {status}")
+    if envelope is None or (envelope.code == 0 and status >= httpx.codes.BAD_REQUEST):
+        kind = ThrottledError if status == TOO_MANY_REQUESTS else RetryLaterError
+        raise kind(f"HTTP {status}", endpoint=endpoint.path)
+    if envelope.code != 0:
+        raise _named(endpoint, envelope, secrets)
+    if not isinstance(envelope.data, dict):
+        raise ContractError(
+            f"data is a {type(envelope.data).__name__}, not an object",
+            endpoint=endpoint.path,
+            request_id=envelope.request_id,
+        )
+    return envelope
+
+
+def timed_out(endpoint: Endpoint, message: str) -> TikTokError:
+    """The error of an answer that did not come in time."""
+    # An identical report that timed out three times in ten minutes is blocked (section 4.3).
+    kind = TimedOutError if endpoint.punishes_repeats else RetryLaterError
+    return kind(message, endpoint=endpoint.path)
+
+
+def _named(endpoint: Endpoint, envelope: Envelope, secrets: Sequence[str]) -> TikTokError:
+    row = error_code(envelope.code)
+    kind = BY_CONSEQUENCE[row.consequence]
+    if row.consequence == "timeout" and endpoint.punishes_repeats:
+        kind = TimedOutError
+    message = envelope.message or row.name
+    for secret in secrets:
+        message = message.replace(secret, "…")
+    return kind(message, endpoint=endpoint.path, code=envelope.code, request_id=envelope.request_id)
 
 
 def envelope_of(endpoint: Endpoint, response: httpx.Response) -> Envelope | None:
@@ -33,7 +106,7 @@ def envelope_of(endpoint: Endpoint, response: httpx.Response) -> Envelope | None
     status = response.status_code
     explained = status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS
     try:
-        return _DECODER.decode(response.content)
+        return _page_of(response.content) if endpoint.rows_apart else _DECODER.decode(response.content)
     except msgspec.ValidationError as error:
         if not explained:
             raise ContractError(f"the envelope is not one: {error}", endpoint=endpoint.path) from error
@@ -41,3 +114,25 @@ def envelope_of(endpoint: Endpoint, response: httpx.Response) -> Envelope | None
         if not explained:
             raise RetryLaterError(f"HTTP {status} without JSON: {error}", endpoint=endpoint.path) from error
     return None
+
+
+def _page_of(content: bytes) -> Envelope:
+    """A page whose rows stay as they came, for `unread`; anything but a page as every other answer is."""
+    try:
+        page = _PAGE_DECODER.decode(content)
+    except msgspec.ValidationError:
+        return _DECODER.decode(content)
+    data = {"list": page.data.list, "page_info": page.data.page_info}
+    return Envelope(page.code, page.message, page.request_id, data)
+
+
+def unread(rows: object) -> object:
+    """What a list that stayed as it came holds.
+
+    Raises:
+        ValueError: if it is no JSON.
+    """
+    try:
+        return _ANYTHING.decode(rows) if isinstance(rows, msgspec.Raw) else rows
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error

@@ -6,7 +6,9 @@ TikTokError
 ├── CredentialsError       a person must mend the token or the app
 ├── RequestError           the call itself is wrong and stays wrong
 │   └── TooLargeError      the same call over fewer days may work
+│       └── TimedOutError  it took TikTok too long; the third time within ten minutes it is not even sent
 ├── AdvertiserError        this account cannot be read; the others can
+├── UnknownOutcomeError    a write may have been done or not: look before it is done again
 └── ContractError          the API answered something it must not: nothing of it may be kept
     └── TruncatedError     the API left rows out and says so; smaller questions may be whole
 """
@@ -61,8 +63,22 @@ class TooLargeError(RequestError):
     """The query takes the API too long; fewer days at a time may work."""
 
 
+class TimedOutError(TooLargeError):
+    """A report timed out; TikTok blocks one that does so three times within ten minutes (dossier 4.3).
+
+    Attributes:
+        retry_after_seconds: when the very same report may be sent again; None while that is at once.
+    """
+
+    retry_after_seconds: float | None = None
+
+
 class AdvertiserError(TikTokError):
     """The account is not granted to the app, closed or gone."""
+
+
+class UnknownOutcomeError(TikTokError):
+    """A write was sent, and nobody can say whether it was done: no answer, half a one, or a server that failed."""
 
 
 class ContractError(TikTokError):
@@ -80,7 +96,7 @@ BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "request": RequestError,
     "advertiser": AdvertiserError,
     "too_large": TooLargeError,
-    "timeout": RetryLaterError,  # `client` makes it TooLargeError for reports
+    "timeout": RetryLaterError,  # `client` makes it TimedOutError for reports
 }
 
 MENDS: dict[type[TikTokError], str] = {
@@ -92,6 +108,7 @@ MENDS: dict[type[TikTokError], str] = {
     RequestError: "Check the settings against the message.",
     TikTokError: "Try again, and report it with the request id if it stays.",
     TruncatedError: "Ask for fewer campaigns or ad groups at a time; nothing of the cut report was kept.",
+    UnknownOutcomeError: "Look whether it was done before it is asked for again.",
     ContractError: "Nothing of this answer was kept; try again, and report it with the request id if it stays.",
 }
 
@@ -99,6 +116,11 @@ MENDS: dict[type[TikTokError], str] = {
 def mend_of(error: TikTokError) -> str:
     """One sentence on what a person can do about an error, and when, where that is known."""
     mend = next(MENDS[kind] for kind in type(error).__mro__ if kind in MENDS)
-    if isinstance(error, RetryLaterError) and error.retry_after_seconds:
-        return f"{mend} It may work again in {ceil(error.retry_after_seconds)} seconds."
-    return mend
+    return f"{mend} {return_of(error)}".rstrip()
+
+
+def return_of(error: TikTokError) -> str:
+    """One sentence on when the same may work again; "" where nobody knows."""
+    if isinstance(error, RetryLaterError | TimedOutError) and error.retry_after_seconds:
+        return f"It may work again in {ceil(error.retry_after_seconds)} seconds."
+    return ""

@@ -8,7 +8,10 @@ from itertools import islice
 from math import ceil
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from tiktok_assets.api.client import Answer, Client, Parameter, Tally
+from tiktok_assets.api.envelope import unread
 from tiktok_assets.api.errors import ContractError, TikTokError, TruncatedError
 from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
 
@@ -37,12 +40,14 @@ class Listing(Generic[Page]):
         parameters: without page and page size.
         identify: the key of a row; raises KeyError or TypeError on a row without one.
         parse: what becomes of a page of rows, in the thread that read it.
+        parse_text: the same for rows that stayed JSON, with their keys; None where each has to be looked at.
     """
 
     endpoint: Endpoint
     parameters: Mapping[str, Parameter]
     identify: Callable[[Row], Hashable]
     parse: Callable[[list[Row], Tally], Page]
+    parse_text: Callable[[bytes], tuple[Page, list[Hashable]] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,13 @@ class Fetcher:
         """How many rows a listing has, from a page of one.
 
         Raises:
+            TruncatedError: if the API says it left rows out.
             TikTokError: whatever the request raised.
         """
         one = {**listing.parameters, "page": "1", "page_size": "1"}
-        return _rows_and_total(listing.endpoint, self._client.get(listing.endpoint, one, Tally()))[1]
+        answer = self._client.get(listing.endpoint, one, Tally())
+        _refuse_truncated(listing.endpoint, answer)
+        return _total(listing.endpoint, answer)
 
     def fetch_each(
         self, listings: Iterable[Listing[Page]]
@@ -149,15 +157,10 @@ class Fetcher:
             tally,
         )
         tally.add(pages=1)
-        if warning := answer.headers.get(TRUNCATION_HEADER):
-            raise TruncatedError(
-                f"TikTok left rows out: {warning}",
-                endpoint=listing.endpoint.path,
-                request_id=answer.request_id,
-            )
-        rows, total = _rows_and_total(listing.endpoint, answer)
+        _refuse_truncated(listing.endpoint, answer)
+        total = _total(listing.endpoint, answer)
         try:
-            page = _ReadPage(listing.parse(rows, tally), [listing.identify(row) for row in rows], total)
+            page = _ReadPage(*_parsed(listing, answer, tally), total)
             set(page.keys)  # a key that is an object cannot be told apart from another
         except (KeyError, TypeError, ValueError) as error:
             raise ContractError(
@@ -168,16 +171,31 @@ class Fetcher:
         return page
 
 
-def _rows_and_total(endpoint: Endpoint, answer: Answer) -> tuple[list[Row], int]:
-    rows, info = answer.data.get("list"), answer.data.get("page_info")
-    total = info.get("total_number") if isinstance(info, dict) else None
+def _refuse_truncated(endpoint: Endpoint, answer: Answer) -> None:
+    if warning := answer.headers.get(TRUNCATION_HEADER):
+        raise TruncatedError(
+            f"TikTok left rows out: {warning}", endpoint=endpoint.path, request_id=answer.request_id
+        )
+
+
+def _parsed(listing: Listing[Page], answer: Answer, tally: Tally) -> tuple[Page, list[Hashable]]:
+    rows = answer.data.get("list")
+    if isinstance(rows, msgspec.Raw) and listing.parse_text and (read := listing.parse_text(bytes(rows))):
+        return read
+    rows = unread(rows)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ContractError("list is not one of objects", endpoint=endpoint.path, request_id=answer.request_id)
+        raise ValueError("list is not one of objects")
+    return listing.parse(rows, tally), [listing.identify(row) for row in rows]
+
+
+def _total(endpoint: Endpoint, answer: Answer) -> int:
+    info = answer.data.get("page_info")
+    total = info.get("total_number") if isinstance(info, dict) else None
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
         raise ContractError(
             "page_info.total_number is not a count", endpoint=endpoint.path, request_id=answer.request_id
         )
-    return rows, total
+    return total
 
 
 def _outcome(future: Future[Fetched[Page]]) -> Fetched[Page] | TikTokError:

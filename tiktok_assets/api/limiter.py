@@ -1,13 +1,14 @@
 """The request budget of the app, shared by every process that uses the same state folder."""
 
 import time
+from math import inf
 from pathlib import Path
 from threading import Lock, local
 from typing import Protocol
 
-from pyrate_limiter import Limiter, Rate, SQLiteBucket
+from pyrate_limiter import AbstractBucket, Limiter, Rate, SQLiteBucket
 
-from tiktok_assets.api.pauses import Pauses
+from tiktok_assets.api.pauses import CLOSED, FileShelf, Pauses
 
 HEADROOM = 1.05
 """We stay 5 % under the limit: our clock and TikTok's windows never agree to the millisecond."""
@@ -45,7 +46,7 @@ class Unlimited:
         waited = True
         while waited:
             self._take()
-            self._leave.at = time.time()
+            self._leave.at = self._pauses.now()
             waited = self._pauses.wait()
 
     def breached(self, *, first_seconds: float, then_seconds: float, memory_seconds: float) -> float | None:
@@ -58,27 +59,29 @@ class Unlimited:
         )
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Wake who waits for the end of a pause."""
+        self._pauses.close()
 
     def _take(self) -> None:
         """Nothing to take."""
 
 
-class SharedBudget(Unlimited):
-    """Requests a second and a minute, counted in one file for all processes of the app.
+class Counted(Unlimited):
+    """Requests a second and a minute, counted in a bucket that all processes of the app share.
 
     An in-memory limiter would let four processes send four times the limit. Requests are spaced evenly, so
     that no one-second window of TikTok's, wherever it begins, holds more than the tier allows.
+
+    Args:
+        bucket: where requests are counted; see `rates_of`.
+        pauses: when nobody may ask.
     """
 
-    def __init__(self, path: Path, per_second: float, per_minute: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        super().__init__(Pauses(path.with_suffix(".pause")))
-        rates = _rates(per_second, per_minute)
-        self._pause_seconds = min(rates[0].interval / 1000 / 4, 0.05)
-        bucket = SQLiteBucket.init_from_file(rates, db_path=str(path), use_file_lock=True)
+    def __init__(self, bucket: AbstractBucket, pauses: Pauses) -> None:
+        super().__init__(pauses)
+        self._pause_seconds = min(bucket.rates[0].interval / 1000 / 4, 0.05)
         self._limiter = Limiter(bucket)
-        # The file lock polls; one thread of the process at a time keeps the others from polling with it.
+        # Who waits polls; one thread of the process at a time keeps the others from polling with it.
         self._turn = Lock()
         self._closed = False
 
@@ -88,8 +91,9 @@ class SharedBudget(Unlimited):
             super().acquire()
 
     def close(self) -> None:
-        """Close the file, and end the thread that forgets old requests; it would write there for ever."""
+        """Close the bucket, and end the thread that forgets old requests; it would write there for ever."""
         self._closed = True
+        super().close()  # whoever waits out a pause holds the turn
         with self._turn:
             self._limiter.close()
 
@@ -97,10 +101,21 @@ class SharedBudget(Unlimited):
         while not self._closed and not self._limiter.try_acquire("app", blocking=False):
             time.sleep(self._pause_seconds)
         if self._closed:
-            raise RuntimeError("the request budget is closed, and so is its session")
+            raise RuntimeError(CLOSED)
 
 
-def _rates(per_second: float, per_minute: int) -> list[Rate]:
+class SharedBudget(Counted):
+    """A budget in one file, for all processes that share a folder."""
+
+    def __init__(self, path: Path, per_second: float, per_minute: int, *, patience_seconds: float = inf) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        bucket = SQLiteBucket.init_from_file(
+            rates_of(per_second, per_minute), db_path=str(path), use_file_lock=True
+        )
+        super().__init__(bucket, Pauses(FileShelf(path.with_suffix(".pause")), patience_seconds=patience_seconds))
+
+
+def rates_of(per_second: float, per_minute: int) -> list[Rate]:
     """The limits that bind, both less the headroom; pyrate-limiter refuses one beside a tighter one."""
     if per_second <= _SPACED_UP_TO:
         short = Rate(1, max(1, round(1000 * HEADROOM / per_second)))

@@ -7,10 +7,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Condition, Lock
 
-from tiktok_assets.api.errors import ThrottledError, TooLargeError
+from tiktok_assets.api.errors import ThrottledError, TimedOutError
 from tiktok_assets.api.limiter import Budget
+from tiktok_assets.api.timeouts import Timeouts, watched
 from tiktok_assets.spec.endpoints import Endpoint
-from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH, QUERY_TOO_LARGE
+from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH
 
 MOST_TIMEOUTS = 9
 """Time-outs TikTok lets pass within ten seconds; the tenth slows the whole app for five minutes (dossier 4.3)."""
@@ -34,18 +35,29 @@ class Rhythm:
 class Pace:
     """Holds requests back after refusals; safe to share between threads."""
 
-    def __init__(self, budget: Budget, rhythm: Rhythm) -> None:
+    def __init__(self, budget: Budget, rhythm: Rhythm, timeouts: Timeouts | None = None) -> None:
         self._budget = budget
+        self._timeouts = timeouts
         self._rhythm = rhythm
         self._slow = _Slow(rhythm.throttle_seconds)
         self._brake = _Brake(rhythm.timeouts_within_seconds)
 
     @contextmanager
-    def turn(self, endpoint: Endpoint, advertiser_id: str) -> Iterator[None]:
-        """Around one request and the judgement of its answer: waits before, and learns from its error."""
+    def turn(self, endpoint: Endpoint, advertiser_id: str, identity: str = "") -> Iterator[None]:
+        """Around one request and the judgement of its answer: waits before, and learns from its error.
+
+        Args:
+            endpoint: what is asked.
+            advertiser_id: for whom.
+            identity: of the question, where TikTok punishes repeats; see `timeouts.identity_of`.
+
+        Raises:
+            TimedOutError: if it timed out twice of late; nothing is sent then.
+        """
         key = (advertiser_id, endpoint.path)
         self._slow.wait(key)
-        with self._brake.held() if endpoint.punishes_repeats else nullcontext():
+        counted = watched(self._timeouts, identity) if self._timeouts and identity else nullcontext()
+        with counted, self._brake.held() if endpoint.punishes_repeats else nullcontext():
             try:
                 yield
             except ThrottledError as error:
@@ -102,8 +114,8 @@ class _Brake:
         timed_out = False
         try:
             yield
-        except TooLargeError as error:
-            timed_out = error.code != QUERY_TOO_LARGE
+        except TimedOutError:
+            timed_out = True
             raise
         finally:
             with self._changed:

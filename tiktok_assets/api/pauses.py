@@ -1,9 +1,11 @@
-"""The pause of the whole app after TikTok said it is too fast: one small file tells every process of it."""
+"""The pause of the whole app after TikTok said it is too fast: one small note tells every process of it."""
 
 import time
+from contextlib import AbstractContextManager
+from math import inf
 from pathlib import Path
-from threading import Lock
-from typing import Final
+from threading import Event, Lock
+from typing import Final, Protocol
 
 import msgspec
 from filelock import FileLock
@@ -12,6 +14,8 @@ from tiktok_assets.api.errors import ThrottledError
 
 GIVES_UP_AT = 3
 """The breach after which nobody waits any longer: a short pause and the long one did not help."""
+
+CLOSED = "the request budget is closed, and so is its session"
 
 
 class _Pause(msgspec.Struct, frozen=True):
@@ -25,38 +29,119 @@ class _Pause(msgspec.Struct, frozen=True):
 _NONE: Final = _Pause()
 
 
+class Shelf(Protocol):
+    """Where the note lies for all who share it."""
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Held while the note is read and replaced."""
+
+    def read(self) -> bytes | None:
+        """The note, if there is one."""
+
+    def write(self, note: bytes) -> None:
+        """Replace the note; whoever reads meanwhile gets the old one or the new one."""
+
+    def now(self) -> float:
+        """The instant (epoch) by the one clock of all who share it."""
+
+
+class MemoryShelf:
+    """For the threads of one process."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self._note: bytes | None = None
+
+    def read(self) -> bytes | None:
+        """The note."""
+        return self._note
+
+    def write(self, note: bytes) -> None:
+        """Replace it."""
+        self._note = note
+
+    def now(self) -> float:
+        """By this machine's clock."""
+        return time.time()
+
+
+class FileShelf:
+    """For all processes that share a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.lock = FileLock(f"{path}.lock")
+
+    def read(self) -> bytes | None:
+        """The note."""
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, note: bytes) -> None:
+        """Replace it, by way of a file beside it."""
+        beside = self._path.with_suffix(".new")
+        beside.write_bytes(note)
+        beside.replace(self._path)
+
+    def now(self) -> float:
+        """By this machine's clock."""
+        return time.time()
+
+
 class Pauses:
-    """When nobody of the app may ask; kept in a file, or in memory where there is none.
+    """When nobody of the app may ask.
 
     The first breach is a pause of seconds, a second one soon after it the long pause; after a third all who
     ask are told when to come back instead of waiting.
+
+    Args:
+        shelf: where it is noted; in memory if not given.
+        patience_seconds: a longer pause is not waited for: who asks is told when to come back.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._kept = _NONE
-        self._lock: Lock | FileLock = FileLock(f"{path}.lock") if path else Lock()
+    def __init__(self, shelf: Shelf | None = None, *, patience_seconds: float = inf) -> None:
+        self._shelf = shelf or MemoryShelf()
+        self._patience = patience_seconds
+        self._closed = Event()
+
+    def close(self) -> None:
+        """Wake all who wait; what they wanted to ask is asked no more."""
+        self._closed.set()
+
+    def now(self) -> float:
+        """The instant (epoch) by which pauses begin and end."""
+        return self._shelf.now()
 
     def wait(self) -> bool:
         """Wait until no pause is in force; tells whether there was one.
 
         Raises:
-            ThrottledError: if the pauses did not help, with the time to come back.
+            ThrottledError: if the pauses did not help or take too long, with the time to come back.
+            RuntimeError: if it was closed meanwhile.
         """
         waited = False
         while (left := self._left(pause := self._read())) > 0:
-            if pause.breaches >= GIVES_UP_AT:
-                error = ThrottledError("the app is still over its limit after a long pause")
+            if pause.breaches >= GIVES_UP_AT or left > self._patience:
+                helped = pause.breaches < GIVES_UP_AT
+                error = ThrottledError(
+                    "the app is over its limit and pauses"
+                    if helped
+                    else "the app is still over its limit after a long pause"
+                )
                 error.retry_after_seconds = left
                 raise error
-            time.sleep(left)
+            if self._closed.wait(left):
+                raise RuntimeError(CLOSED)
             waited = True
         return waited
 
     def breached(
         self, asked_at: float, *, first_seconds: float, then_seconds: float, memory_seconds: float
     ) -> float | None:
-        """Note a breach; returns after how many seconds to come back if pauses have not helped.
+        """Note a breach; returns after how many seconds to come back if pauses have not helped, or take too long.
 
         Args:
             asked_at: when the refused request was given leave; one from before a pause is no breach of its own.
@@ -64,31 +149,25 @@ class Pauses:
             then_seconds: the long one.
             memory_seconds: how long after a pause the next breach counts as its successor.
         """
-        with self._lock:
-            before, now = self._read(), time.time()
+        with self._shelf.lock:
+            before, now = self._read(), self.now()
             if asked_at <= before.began <= now:
                 return None
             breaches = before.breaches + 1 if now < before.until + memory_seconds else 1
             seconds = first_seconds if breaches == 1 else then_seconds
-            self._write(_Pause(min(breaches, GIVES_UP_AT), now, now + seconds))
-        return seconds if breaches >= GIVES_UP_AT else None
+            pause = _Pause(min(breaches, GIVES_UP_AT), now, now + seconds)
+            self._shelf.write(msgspec.json.encode(pause))
+        return seconds if breaches >= GIVES_UP_AT or seconds > self._patience else None
 
-    @staticmethod
-    def _left(pause: _Pause) -> float:
-        now = time.time()
+    def _left(self, pause: _Pause) -> float:
+        if pause is _NONE:
+            return 0.0
+        now = self.now()
         return pause.until - now if pause.began <= now else 0.0  # a clock that was set back waits for nothing
 
     def _read(self) -> _Pause:
-        if not self._path:
-            return self._kept
+        note = self._shelf.read()
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Pause)
-        except (FileNotFoundError, msgspec.DecodeError):
+            return msgspec.json.decode(note, type=_Pause) if note else _NONE
+        except msgspec.DecodeError:
             return _NONE
-
-    def _write(self, pause: _Pause) -> None:
-        self._kept = pause
-        if self._path:
-            beside = self._path.with_suffix(".new")
-            beside.write_bytes(msgspec.json.encode(pause))
-            beside.replace(self._path)

@@ -34,8 +34,8 @@ class Window:
         return f"{self.first}..{self.last}"
 
 
-def windows_of(days: Iterable[date]) -> list[Window]:
-    """The fewest windows of at most 30 days that ask for these days, each once, and for no other day.
+def windows_of(days: Iterable[date], most: int = MAX_DAYS_PER_REPORT) -> list[Window]:
+    """The fewest windows of at most so many days that ask for these days, each once, and for no other day.
 
     >>> [str(window) for window in windows_of([date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 9)])]
     ['2026-03-01..2026-03-02', '2026-03-09..2026-03-09']
@@ -43,7 +43,7 @@ def windows_of(days: Iterable[date]) -> list[Window]:
     windows: list[Window] = []
     for day in sorted(set(days)):
         last = windows[-1] if windows else None
-        if last and day - last.last == timedelta(1) and (day - last.first).days < MAX_DAYS_PER_REPORT:
+        if last and day - last.last == timedelta(1) and (day - last.first).days < most:
             windows[-1] = Window(last.first, day)
         else:
             windows.append(Window(day, day))
@@ -88,6 +88,7 @@ def plan(
     tables: Iterable[str],
     *,
     lists_accounts: bool,
+    window_days: Mapping[str, int] | None = None,
 ) -> list[PlanLine]:
     """The requests a refresh takes, a line per table.
 
@@ -96,9 +97,10 @@ def plan(
         days: the days of the daily reports.
         tables: the tables asked for; others are left out.
         lists_accounts: whether the accounts are asked of the API, which costs one request.
+        window_days: days one question of a table may span, where they are fewer than usual.
     """
     wanted = set(tables)
-    windows = windows_of(days)
+    days, most = list(days), window_days or {}
     lines = []
     if "advertisers" in wanted:
         asked = len(list(batches_of(list(workloads)))) + lists_accounts
@@ -108,6 +110,7 @@ def plan(
         for table, rows in {**workload.entity_rows, **workload.lifetime_rows}.items():
             listings.setdefault(table, []).append(rows)
         for table, a_day in workload.rows_a_day.items():
+            windows = windows_of(days, most.get(table, MAX_DAYS_PER_REPORT))
             listings.setdefault(table, []).extend(round(a_day * len(window.days)) for window in windows)
     lines += [
         PlanLine(table, sum(map(pages_for, rows)), sum(rows))

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from tiktok_assets.api.plan import Window
 from tiktok_assets.days import Account
-from tiktok_assets.refresh.writing import IS_COMPLETE_NOTE
+from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 
 LOOKS_FOR_HOLES_DAYS = 30

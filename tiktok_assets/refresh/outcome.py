@@ -6,9 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from tiktok_assets.api.client import Tally
-from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.api.plan import Window
-from tiktok_assets.storage.hive_parquet import Partition
+from tiktok_assets.storage.hive_parquet import Partition, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,17 @@ class Story:
         )
 
 
+NOTHING_ASKED = Story(0, 0, 0, 0.0, 0.0, None, ())
+"""The story of what was made from stored tables."""
+
+
 @dataclass(frozen=True, slots=True)
 class Landed:
     """A partition that now stands.
 
     Attributes:
         spend: its spend by currency; empty for tables without money.
+        new_versions: of a history, how many came to it; None for other tables.
     """
 
     table: str
@@ -67,6 +72,7 @@ class Landed:
     fetched_at: datetime
     story: Story
     spend: Mapping[str, Decimal] = field(default_factory=dict)
+    new_versions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,12 @@ class Failed:
 
     table: str
     partitions: tuple[Partition, ...]
-    error: TikTokError
+    error: TikTokError | StoreError
+
+    @property
+    def mend(self) -> str:
+        """What a person can do about it; an error of the store says so itself."""
+        return mend_of(self.error) if isinstance(self.error, TikTokError) else ""
 
     def __str__(self) -> str:
         names = [partition.folder or "all" for partition in self.partitions]

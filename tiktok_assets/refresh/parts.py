@@ -9,6 +9,27 @@ from tiktok_assets.api.plan import batches_of
 from tiktok_assets.refresh.questions import ReportPage
 
 
+def count_in_parts(
+    fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], Listing[ReportPage]]
+) -> int:
+    """How many rows all parts have together; arguments as in `read_in_parts`.
+
+    Raises:
+        TruncatedError: if the part of a single id is cut too.
+        TikTokError: whatever a request raised.
+    """
+    total, waiting = 0, list(batches_of(ids))
+    while waiting:
+        batch = waiting.pop()
+        try:
+            total += fetcher.count(listing_of(batch))
+        except TruncatedError:
+            if len(batch) == 1:
+                raise
+            waiting += batches_of(batch, (len(batch) + 1) // 2)
+    return total
+
+
 def read_in_parts(
     fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], Listing[ReportPage]]
 ) -> Fetched[ReportPage] | TikTokError:

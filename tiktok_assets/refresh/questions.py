@@ -1,7 +1,7 @@
 """Entities and reports in the API's own words: parameters, the key of a row, and rows as frames."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -16,7 +16,7 @@ from tiktok_assets.spec.endpoints import REPORT
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report
-from tiktok_assets.tables import entity_frame, report_page
+from tiktok_assets.tables import entity_frame, plain_report_page, report_page
 
 ReportPage = tuple[pl.DataFrame, datetime]
 """Rows, and when they were read: a question may be read long before its answer is taken."""
@@ -55,18 +55,17 @@ def report_listing(
         report: which.
         advertiser_id: whose.
         window: its days; None for a lifetime report.
-        metrics: those its frames have columns for.
+        metrics: those chosen; its frames have columns for those it is served.
         asked: those of them that are asked for; the columns of the others are null.
         filters: narrows by the API's filter names, such as `adgroup_ids`.
         now: dates each page.
     """
     level = report.level
-    by_day = ["stat_time_day"] if report.cadence == "daily" else []
-    dimensions = [level.dimension, *by_day]
+    dimensions = list(report.dimensions)
     names = [metric.api_name for metric in asked]
     parameters: dict[str, Parameter] = {
         "advertiser_id": advertiser_id,
-        "report_type": "BASIC",
+        "report_type": report.report_type,
         "data_level": level.data_level,
         "dimensions": dimensions,
         # Parents and names are metrics here; as dimensions they fail (dossier 6.2).
@@ -89,21 +88,29 @@ def report_listing(
             for name, values in wanted.items()
         ]
 
+    # Interests know no days: their question is one day, and says so of its rows.
+    only_day = window.first if window and not report.time_dimension else None
     expected = frozenset(names)
     key_of = itemgetter(*dimensions)
 
     def parse(rows: list[dict[str, Any]], tally: Tally) -> ReportPage:
         read_at = now()
-        page = report_page(report, metrics, rows, unknown_fields=tally.unknown_fields)
+        page = report_page(report, metrics, rows, unknown_fields=tally.unknown_fields, day=only_day)
         for row in rows:  # what is not there would read as null, which means something else
             if not row["metrics"].keys() >= expected:
                 missing = sorted(expected - row["metrics"].keys())
                 raise ValueFormatError(f"{missing[0]} was asked for and did not come")
         return page, read_at
 
+    def parse_text(text: bytes) -> tuple[ReportPage, list[Hashable]] | None:
+        read_at = now()
+        read = plain_report_page(report, metrics, names, text, day=only_day)
+        return ((read[0], read_at), list(read[1])) if read else None
+
     return Listing(
         REPORT,
         parameters,
         identify=lambda row: key_of(row["dimensions"]),
         parse=parse,
+        parse_text=parse_text,
     )

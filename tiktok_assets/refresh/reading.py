@@ -20,15 +20,18 @@ from tiktok_assets.api.errors import (
 from tiktok_assets.api.fetch import Fetched, Fetcher, Listing
 from tiktok_assets.api.plan import Window, batches_of, windows_of
 from tiktok_assets.days import Account, ValueFormatError
+from tiktok_assets.refresh.belonging import belonging
 from tiktok_assets.refresh.lessons import Lessons
 from tiktok_assets.refresh.outcome import Story
 from tiktok_assets.refresh.parts import read_in_parts
 from tiktok_assets.refresh.questions import ReportPage, entity_listing, report_listing
+from tiktok_assets.refusals import why_broken
 from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST, REPORT
 from tiktok_assets.spec.entities import AD_GROUPS, ADVERTISERS, Entity
 from tiktok_assets.spec.metrics import Metric
-from tiktok_assets.spec.reports import Report
-from tiktok_assets.tables import entity_frame, identifier, report_frame
+from tiktok_assets.spec.reports import Report, served_metrics
+from tiktok_assets.tables import entity_frame, report_frame
+from tiktok_assets.values import identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ def read_accounts(reader: Reader, advertiser_ids: Sequence[str]) -> AccountsRead
         frame = entity_frame(ADVERTISERS, rows, fetched_at, unknown_fields=tally.unknown_fields)
     except ValueFormatError as error:
         raise ContractError(str(error), endpoint=ADVERTISER_INFO.path) from error
+    if broken := why_broken(frame, ["advertiser_id"]):
+        raise ContractError(broken, endpoint=ADVERTISER_INFO.path)
     answered = set(frame.get_column("advertiser_id"))
     for missing in [one for one in advertiser_ids if one not in answered and one not in refused]:
         refused[missing] = AdvertiserError("not among the answers", endpoint=ADVERTISER_INFO.path)
@@ -156,15 +161,11 @@ def read_entities(
         if isinstance(fetched, TikTokError):
             yield advertiser_id, fetched
             continue
-        schema = fetched.pages[0].schema
-        rows = pl.concat(fetched.pages) if fetched.rows else pl.DataFrame(schema=schema)
-        if strangers := rows.filter(pl.col("advertiser_id").ne_missing(advertiser_id)).height:
-            yield (
-                advertiser_id,
-                ContractError(f"{strangers} rows are of another account", endpoint=entity.endpoint.path),
-            )
-            continue
+        rows = pl.concat(fetched.pages) if fetched.rows else fetched.pages[0].clear()
         key = [column.name for column in entity.columns if column.api_name == entity.key]
+        if broken := why_broken(rows, key, advertiser_id):
+            yield advertiser_id, ContractError(broken, endpoint=entity.endpoint.path)
+            continue
         fetched_at = rows.get_column("fetched_at").max() if fetched.rows else reader.now()
         assert isinstance(fetched_at, datetime)  # noqa: S101 - narrows polars' untyped maximum
         yield advertiser_id, (rows.sort(key), Story.of(fetched.tally, fetched.seconds), fetched_at)
@@ -192,7 +193,7 @@ def report_questions(report: Report, account: Account, days: Iterable[date]) -> 
     """The fewest questions that cover these days of an account, or the one of a lifetime report."""
     if report.cadence == "lifetime":
         return [ReportQuestion(report, account)]
-    return [ReportQuestion(report, account, window) for window in windows_of(days)]
+    return [ReportQuestion(report, account, window) for window in windows_of(days, report.window_days)]
 
 
 def read_reports(
@@ -215,9 +216,9 @@ def read_reports(
             if question.window and (windows := lessons.windows(question.report.table, question.window))[1:]:
                 waiting.extendleft(replace(question, window=window) for window in reversed(windows))
                 continue
-            asked = lessons.asked(question.report.table, reader.metrics)
+            asked = lessons.asked(question.report.table, served_metrics(question.report, reader.metrics))
             under_way.append((question, asked))
-            yield _listing(reader, question, asked, narrowed)
+            yield listing_of(reader, question, asked, narrowed)
 
     while waiting:
         for _, outcome in reader.fetcher.fetch_each(listings()):
@@ -241,17 +242,28 @@ def _by_ad_groups(
     error: TruncatedError,
 ) -> Fetched[ReportPage] | TikTokError:
     """The rows of each ad group together; at other levels, which hold no ads, the error stays."""
+    try:
+        ids = ad_groups_of_cut(reader, question, filters, error)
+    except TikTokError as why:
+        return why
+    return read_in_parts(
+        reader.fetcher,
+        ids,
+        lambda some: listing_of(reader, question, asked, {**filters, "adgroup_ids": list(some)}),
+    )
+
+
+def ad_groups_of_cut(
+    reader: Reader, question: ReportQuestion, filters: Mapping[str, list[str]], error: TruncatedError
+) -> list[str]:
+    """The ad groups a cut report is read by, deleted ones too; raises the error given where it holds no ads."""
     if question.report.level.name != "ad":
-        return error
+        raise error
     parents = {name: ids for name, ids in filters.items() if name in {"campaign_ids", "adgroup_ids"}}
     ((_, read),) = read_entities(reader, AD_GROUPS, [question.account.advertiser_id], filters=parents)
     if isinstance(read, TikTokError):
-        return read
-    return read_in_parts(
-        reader.fetcher,
-        read[0].get_column("ad_group_id").to_list(),
-        lambda ids: _listing(reader, question, asked, {**filters, "adgroup_ids": list(ids)}),
-    )
+        raise read
+    return read[0].get_column("ad_group_id").to_list()
 
 
 def _answer(
@@ -265,17 +277,18 @@ def _answer(
         return ContractError(str(error), endpoint=REPORT.path)
     if question.window and frame.filter(~pl.col("date").is_in(list(question.window.days))).height:
         return ContractError(f"rows came of days outside {question.window}", endpoint=REPORT.path)
-    if frame.select(question.report.key).is_duplicated().any():
-        return ContractError("parts of the report hold the same rows", endpoint=REPORT.path)
-    withdrawn = tuple(metric.name for metric in reader.metrics if metric not in asked)
+    if broken := why_broken(frame, question.report.key, question.account.advertiser_id):
+        return ContractError(broken, endpoint=REPORT.path)
+    withdrawn = tuple(m.name for m in served_metrics(question.report, reader.metrics) if m not in asked)
     story = Story.of(fetched.tally, fetched.seconds, question.window, withdrawn)
     return ReportAnswer(frame, fetched_at, story)
 
 
-def _listing(
+def listing_of(
     reader: Reader, question: ReportQuestion, asked: tuple[Metric, ...], filters: Mapping[str, list[str]]
 ) -> Listing[ReportPage]:
-    return report_listing(
+    """A question in the API's words, with these metrics and narrowed by these filters."""
+    listing = report_listing(
         question.report,
         question.account.advertiser_id,
         question.window,
@@ -284,14 +297,4 @@ def _listing(
         filters=filters,
         now=reader.now,
     )
-
-
-def count_entities(reader: Reader, entity: Entity, advertiser_id: str) -> int:
-    """How many objects an entity has, deleted ones included, by the API's own total."""
-    return reader.fetcher.count(entity_listing(entity, advertiser_id, {}, reader.now))
-
-
-def count_report(reader: Reader, report: Report, account: Account, day: date | None) -> int:
-    """How many rows a report has on one day, or over the whole life, by the API's own total."""
-    window = Window(day, day) if day else None
-    return reader.fetcher.count(_listing(reader, ReportQuestion(report, account, window), reader.metrics, {}))
+    return belonging(listing, question.report, question.account.advertiser_id)

@@ -1,14 +1,16 @@
 """Read, then replace the partitions read: what the assets of the account and report groups do."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
 import polars as pl
 
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.days import Account, is_complete
-from tiktok_assets.refresh.outcome import Failed, Landed
+from tiktok_assets.refresh.history import HistoryError, keep_versions
+from tiktok_assets.refresh.notes import HISTORY_NOTE, IS_COMPLETE_NOTE, fetched_at_note
+from tiktok_assets.refresh.outcome import NOTHING_ASKED, Failed, Landed
 from tiktok_assets.refresh.reading import (
     AccountsRead,
     Reader,
@@ -19,13 +21,11 @@ from tiktok_assets.refresh.reading import (
     read_reports,
     report_questions,
 )
+from tiktok_assets.refresh.restatements import Reading, readings_note, with_reading
 from tiktok_assets.spec.entities import ADVERTISERS, Entity
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 from tiktok_assets.tables import entity_columns, schema_of
-
-FETCHED_AT_NOTE = "fetched_at"
-IS_COMPLETE_NOTE = "is_complete"
 
 ADVERTISERS_SCHEMA = schema_of(entity_columns(ADVERTISERS))
 
@@ -43,28 +43,48 @@ def refresh_advertisers(
     lost = known.join(read.frame, on="advertiser_id", how="anti").with_columns(is_granted=pl.lit(value=False))
     read.lost.update(dict.fromkeys(lost.get_column("advertiser_id"), "no longer granted"))
     frame = pl.concat([read.frame, lost]).sort("advertiser_id")
-    written = store.write("advertisers", Partition(), frame, notes=_notes(read.fetched_at))
+    written = store.write("advertisers", Partition(), frame, notes=fetched_at_note(read.fetched_at))
     return Landed("advertisers", Partition(), written.rows, written.bytes, read.fetched_at, read.story), read
 
 
 def refresh_entity(
     reader: Reader, store: HiveStore, entity: Entity, advertiser_ids: Iterable[str]
 ) -> Iterator[Landed | Failed]:
-    """Replace one entity's snapshot for each advertiser; each lands or fails by itself."""
+    """Replace one entity's snapshot for each advertiser, its versions kept first; each lands or fails by itself.
+
+    The history comes before the snapshot: killed between the two, the next refresh finds its changes there.
+    """
     for advertiser_id, read in read_entities(reader, entity, advertiser_ids):
         partition = Partition(advertiser_id)
         if isinstance(read, TikTokError):
             yield Failed(entity.table, (partition,), read)
             continue
         frame, story, fetched_at = read
-        written = store.write(entity.table, partition, frame, notes=_notes(fetched_at))
+        try:
+            kept = keep_versions(store, entity, partition, frame, fetched_at)
+        except HistoryError as error:
+            yield Failed(entity.table, (partition,), error)
+            continue
+        notes = fetched_at_note(fetched_at) | {HISTORY_NOTE: "true"}
+        written = store.write(entity.table, partition, frame, notes=notes)
         yield Landed(entity.table, partition, written.rows, written.bytes, fetched_at, story)
+        yield Landed(
+            kept.table,
+            partition,
+            kept.rows,
+            kept.bytes,
+            fetched_at,
+            NOTHING_ASKED,
+            new_versions=kept.new_versions,
+        )
 
 
 def refresh_report(
     reader: Reader, store: HiveStore, report: Report, days: Mapping[Account, Iterable[date]]
 ) -> Iterator[Landed | Failed]:
     """Replace the partitions of a report, window by window; each window lands or fails by itself.
+
+    Each day notes this reading of it, for `restatements.refresh_restatements`.
 
     Args:
         reader: what reads.
@@ -102,17 +122,15 @@ def _split(frame: pl.DataFrame, partitions: tuple[Partition, ...]) -> Iterator[t
 def _land(
     store: HiveStore, question: ReportQuestion, partition: Partition, frame: pl.DataFrame, answer: ReportAnswer
 ) -> Landed:
-    notes = _notes(answer.fetched_at)
+    notes = fetched_at_note(answer.fetched_at)
     if partition.day:
         whole = is_complete(partition.day, question.account, answer.fetched_at)
         notes[IS_COMPLETE_NOTE] = str(whole).lower()
+        reading = Reading.of(partition.day, question.account, frame, answer.fetched_at)
+        notes |= readings_note(with_reading(store, question.report.table, partition, question.account, reading))
     written = store.write(question.report.table, partition, frame, notes=notes)
     total = frame.get_column("spend").sum()
     spend = {question.account.currency: Decimal(total or 0)}
     return Landed(
         question.report.table, partition, written.rows, written.bytes, answer.fetched_at, answer.story, spend
     )
-
-
-def _notes(fetched_at: datetime) -> dict[str, str]:
-    return {FETCHED_AT_NOTE: fetched_at.astimezone(UTC).isoformat()}

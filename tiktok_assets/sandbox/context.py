@@ -1,7 +1,7 @@
 """What an endpoint gets to see of the server: the world, the clock's instant and the settings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from tiktok_assets.sandbox.auth import Auth
@@ -10,6 +10,10 @@ from tiktok_assets.sandbox.facts import Facts
 from tiktok_assets.sandbox.paging import HONEST, PageTrick
 from tiktok_assets.sandbox.params import Params
 from tiktok_assets.sandbox.world import Advertiser, World
+
+
+def _tried(default: Any, *others: Any) -> Any:  # noqa: ANN401  # as dataclasses.field
+    return field(default=default, metadata={"tried": others})
 
 
 @dataclass(kw_only=True)
@@ -32,30 +36,49 @@ class Switches:
         optimistic_lock: Overlapping writes on one campaign or ad group are 40202 (dossier 8.5).
         review_seconds: How long a new or changed ad is in review, by the world's clock.
         no_scope_for: Paths the token has no scope for; "writes" for all of them (dossier 2.1).
+        withdrawn_metrics: Metrics that are refused as if they had never been (dossier 9 #3).
         wrong_secret_code: The code for a wrong app or secret (dossier 2 does not say).
         timeout_penalties: Time-outs slow and block report queries (dossier 4.3).
         blocked_query_code: The code of a blocked query (dossier 4.3 does not say).
+        info_refused_whole: One id that is not granted fails advertiser/info; otherwise it is left out (dossier 5.3
+            says neither).
         tiktok_sandbox: Behave as TikTok's own sandbox (dossier 1.1, 2, 6.8).
+
+    A switch that is no yes or no names beside its default the other settings worth trying: `TRIED` has them all.
     """
 
     strict_fields: bool = True
-    max_report_ads: int = 20_000
+    max_report_ads: int = _tried(20_000, 5)
     zero_rows: bool = True
     slash_redirect: bool = False
     old_lifetime: bool = True
     unique_campaign_names: bool = True
-    idempotency_seconds: float = 10.0
+    idempotency_seconds: float = _tried(10.0, 0.5)
     read_only_refused: bool = False
     placeholders_allowed: bool = False
     patch_refuses_others: bool = False
     status_ids_as_numbers: bool = False
     optimistic_lock: bool = True
-    review_seconds: int = 1800
-    no_scope_for: list[str] = field(default_factory=list)
-    wrong_secret_code: int = 40001
+    review_seconds: int = _tried(1800, 0)
+    no_scope_for: list[str] = field(
+        default_factory=list, metadata={"tried": (["writes"], ["adgroup/get"], ["report/integrated/get"])}
+    )
+    withdrawn_metrics: list[str] = field(default_factory=list, metadata={"tried": (["total_sales_lead_value"],)})
+    wrong_secret_code: int = _tried(40001, 40002, 40110)
     timeout_penalties: bool = True
-    blocked_query_code: int = 40016
+    blocked_query_code: int = _tried(40016, 40002, 40100)
+    info_refused_whole: bool = True
     tiktok_sandbox: bool = False
+
+
+def _others(switch: "Field[Any]") -> tuple[Any, ...]:
+    if switch.default is not MISSING and isinstance(switch.default, bool):
+        return (not switch.default,)
+    return tuple(switch.metadata["tried"])
+
+
+TRIED = {switch.name: _others(switch) for switch in fields(Switches)}
+"""By switch: its settings other than the default that a client is held against."""
 
 
 @dataclass(kw_only=True)

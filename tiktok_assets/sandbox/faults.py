@@ -12,7 +12,7 @@ from tiktok_assets.sandbox.paging import PageTrick
 KINDS = (
     "code", "http_status", "hang", "cut", "not_json", "redirect",
     "repeated_page", "drift", "ties_shuffled",
-    "truncated", "wrong_type", "new_field", "lost_row",
+    "truncated", "wrong_type", "wrong_value", "new_field", "lost_row",
     "cut_before", "commit_then_cut", "commit_late", "invisible",
 )  # fmt: skip
 
@@ -38,7 +38,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         commit: For kinds that replace the answer: do the write first.
         location: For `redirect`: where to; None is the same path on this host.
         shift: For `drift`: rows that came in since the page before; negative rows went.
-        field: For `new_field` the name added; for `wrong_type` the field spoiled.
+        field: For `new_field` the name added; for `wrong_type` and `wrong_value` the field spoiled.
+        value: For `wrong_value`: what it says instead, in the first row.
         matched: Matching requests so far.
         fired: How often it has fired.
     """
@@ -60,6 +61,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     location: str | None = None
     shift: int = 1
     field: str | None = None
+    value: str | int | None = None
     matched: int = 0
     fired: int = 0
 
@@ -146,4 +148,19 @@ def _wrong_type(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) 
     return data | {"list": spoiled}
 
 
-SPOILERS = {"lost_row": _lost_row, "new_field": _new_field, "wrong_type": _wrong_type}
+def _wrong_value(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    wrong = {fault.field: fault.value}
+    first = {
+        key: value | wrong if isinstance(value, dict) and fault.field in value else value
+        for row in rows[:1]
+        for key, value in row.items()
+    }
+    return data | {"list": [first | (wrong if fault.field in first else {}), *rows[1:]] if rows else rows}
+
+
+SPOILERS = {
+    "lost_row": _lost_row,
+    "new_field": _new_field,
+    "wrong_type": _wrong_type,
+    "wrong_value": _wrong_value,
+}

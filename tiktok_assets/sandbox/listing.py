@@ -52,6 +52,8 @@ def advertiser_info(context: Context) -> dict[str, Any]:
     shown = _fields(context, frozenset(sample) | {EDITABLE})
     if shown and EDITABLE in shown:  # then only it and the id come back (contract of advertiser/info)
         shown = frozenset({"advertiser_id", EDITABLE})
+    if not context.switches.info_refused_whole:  # uncertain
+        ids = [one for one in ids if one in context.world.advertisers and context.world.advertisers[one].granted]
     advertisers = [context.advertiser(advertiser_id) for advertiser_id in ids]
     items = [advertiser_item(one, context.now) for one in advertisers]
     return {"list": [_shown(item | {EDITABLE: True} if shown else item, shown) for item in items]}

@@ -1,5 +1,6 @@
 """A report request checked against the rules of dossier 6.1-6.4, before any data is looked at."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
@@ -45,7 +46,7 @@ class ReportQuery:
     totals: bool
 
 
-def parse(params: Params, *, old_lifetime: bool = False) -> ReportQuery:
+def parse(params: Params, *, old_lifetime: bool = False, withdrawn: Collection[str] = ()) -> ReportQuery:
     """Return the checked request, or raise 40002 (or 40011) naming what is wrong."""
     report_type = params.choice("report_type", REPORT_TYPES)
     if report_type not in ("BASIC", "AUDIENCE"):
@@ -66,6 +67,8 @@ def parse(params: Params, *, old_lifetime: bool = False) -> ReportQuery:
     if lifetime and (audience or beside):  # dossier 6.1
         raise bad_parameter("query_lifetime", f"Not supported with {beside}.")
     metrics = _metrics(params, level, time_dimension, audience=audience)
+    if gone := [name for name in metrics if name in withdrawn]:
+        raise invalid_metrics(gone)
     order_field = params.text("order_field")
     if order_field is not None and not is_numeric(order_field):
         raise bad_parameter("order_field", "Must be a non-attribute metric.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["id", "text", "money", "count", "rate", "ratio", "day", "instant", "epoch", "flag", "json"]
+Kind = Literal["id", "text", "money", "count", "rate", "ratio", "day", "hour", "instant", "epoch", "flag", "json"]
 """What a value is, which alone decides its type on disk (`tables.POLARS_TYPES`).
 
 id       text, even where the API sends a bare number
@@ -13,6 +13,7 @@ count    whole number
 rate     percent as TikTok gives it: 1.12 means 1.12 %
 ratio    plain number, such as frequency or return on ad spend
 day      the advertiser's calendar day
+hour     0 to 23 by the account's own clock: the hour the clock repeats is one row, the hour it skips is none
 instant  aware UTC; the API sends "YYYY-MM-DD HH:MM:SS" without a zone and means UTC
 epoch    an instant the API sends as seconds since 1970 (advertiser create_time only)
 flag     true or false

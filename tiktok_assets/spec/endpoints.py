@@ -11,6 +11,9 @@ MAX_IDS_PER_CALL = 100
 MAX_DAYS_PER_REPORT = 30
 """Days one report with `stat_time_day` may span, both ends included (dossier 6.3)."""
 
+MAX_METRICS_PER_REPORT = 100
+"""Metrics, attributes among them, one report should ask for (dossier 6.1: best practice, no schema limit)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -21,12 +24,14 @@ class Endpoint:
         paged: whether the answer carries `page_info`.
         source: where the rules were read.
         punishes_repeats: whether a query that timed out must shrink before it is sent again (dossier 4.3).
+        rows_apart: whether its rows are so many that they are parsed apart from the answer around them.
     """
 
     path: str
     paged: bool
     source: str
     punishes_repeats: bool = False
+    rows_apart: bool = False
 
 
 ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", paged=False, source="tiktok_api.md section 2")
@@ -34,9 +39,24 @@ ADVERTISER_INFO = Endpoint("advertiser/info/", paged=False, source="tiktok_api.m
 CAMPAIGN_LIST = Endpoint("campaign/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
 AD_GROUP_LIST = Endpoint("adgroup/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
 AD_LIST = Endpoint("ad/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
-REPORT = Endpoint("report/integrated/get/", paged=True, source="tiktok_api.md section 6", punishes_repeats=True)
+REPORT = Endpoint(
+    "report/integrated/get/",
+    paged=True,
+    source="tiktok_api.md section 6",
+    punishes_repeats=True,
+    rows_apart=True,
+)
 
 ACCESS_TOKEN = Endpoint("oauth2/access_token/", paged=False, source="tiktok_api.md section 2")
 """The one that is posted to, and needs no token: it makes one."""
 
+AD_GROUP_QUOTA = Endpoint("adgroup/quota/", paged=False, source="tiktok_api.md section 5.7")
+"""Asked before an ad group is made, and by nothing else."""
+
+AD_GROUP_CREATE = Endpoint("adgroup/create/", paged=False, source="tiktok_api.md section 8.2")
+AD_CREATE = Endpoint("ad/create/", paged=False, source="tiktok_api.md section 8.3")
+WRITES = (AD_GROUP_CREATE, AD_CREATE)
+"""All this project ever writes; they are posted to."""
+
 ENDPOINTS = (ADVERTISER_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, AD_GROUP_LIST, AD_LIST, REPORT)
+"""What a refresh reads."""

@@ -1,5 +1,6 @@
 """Every error code of the API that we know of, and what the caller does next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -97,8 +98,40 @@ _ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(70001, "INVALID_BUSINESS_AUTH_TYPE", "credentials"),
 )
 
-QUERY_TOO_LARGE = 40067
-"""Too large by TikTok's own count, not by a time-out."""
+HANDLED: Mapping[Consequence, str] = {
+    "retry": "asks again, a few times, with growing pauses",
+    "throttled": "waits, every process of the app with it; gives up with the time to come back",
+    "credentials": "stops, and says what is wrong with the token or the app",
+    "request": "gives up on this question; the rest of the refresh goes on",
+    "advertiser": "gives up on this account; the other accounts are read",
+    "too_large": "asks for half the days, and no more than that for the rest of the run",
+    "timeout": "asks a list again; a report shrinks first, and is never sent a third time within ten minutes",
+}
+"""What this program does by itself, by consequence."""
+
+NOTES: Mapping[int, str] = {
+    40001: "The account is not granted or gone, the token lacks a scope, or app and token differ; `doctor` tells.",
+    40002: "The message names the parameter. A metric TikTok no longer serves is left out, with a warning, and its"
+    " column is null.",
+    40013: "TikTok's own sandbox has one account of its own; name that one in TIKTOK_ADVERTISER_IDS.",
+    40009: "TikTok's own sandbox lacks it: set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
+    " TIKTOK_ACCOUNT_CURRENCY.",
+    40016: "One query of one account is blocked for some minutes, mostly after time-outs; others go on.",
+    40067: "A day that is too large is a case for fewer metrics in TIKTOK_METRICS.",
+    40100: "More requests than the app's tier allows. Other programs of the same app count too: lower TIKTOK_QPS.",
+    40102: "Make a new token with `tiktok-assets auth`.",
+    40104: "TIKTOK_ACCESS_TOKEN is empty.",
+    40105: "The token was revoked or is of another host; make a new one with `tiktok-assets auth`.",
+    40110: "The code of the redirected address works once and for an hour: run `tiktok-assets auth` again.",
+    40118: "TikTok opens this only to apps on its list; its support decides.",
+    40130: "Add the scope to the app, then authorise again with `tiktok-assets auth`.",
+    40131: "Authorise again with `tiktok-assets auth`, and leave every permission ticked.",
+    40133: "One account at one path is asked too often; only that one waits.",
+    41002: "Take the field TikTok names out of TIKTOK_METRICS.",
+    50002: "Fewer days or metrics at a time pass sooner.",
+    60001: "TikTok is being maintained.",
+}
+"""What else there is to know of a code, and to do about it."""
 
 OF_ONE_ADVERTISER_AND_PATH = frozenset({40016, 40133})
 """Throttling that concerns one account at one path; all other throttling concerns the whole app."""

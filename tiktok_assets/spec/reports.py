@@ -1,9 +1,11 @@
-"""The reports: four levels by two kinds, a row each, and the columns every report shares."""
+"""The reports: a row each, and the columns of its table. Rules: tiktok_api.md sections 6.1 to 6.3."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from tiktok_assets.spec.columns import Column, renamed
+from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT
 from tiktok_assets.spec.metrics import Metric
 
 LevelName = Literal["advertiser", "campaign", "ad_group", "ad"]
@@ -50,47 +52,158 @@ LEVELS: tuple[Level, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Breakdown:
+    """One way to split an AUDIENCE report.
+
+    Attributes:
+        name: in the table's name.
+        dimensions: the API's; only age and gender may stand together (6.2). They join the key.
+        meanings: of their columns, in order.
+        by_day: whether they go with `stat_time_day`; interests do not (6.2).
+        echoes: what the API adds to the dimensions unasked, with its meaning.
+    """
+
+    name: str
+    dimensions: tuple[str, ...]
+    meanings: tuple[str, ...]
+    by_day: bool = True
+    echoes: tuple[tuple[str, str], ...] = ()
+
+
+BREAKDOWNS: tuple[Breakdown, ...] = (
+    Breakdown("age_gender", ("age", "gender"), ("AGE_18_24 and its kin; NONE is unknown", "FEMALE, MALE or NONE")),
+    Breakdown("country", ("country_code",), ("ISO country code; small ones are left out by TikTok",)),
+    Breakdown("platform", ("platform",), ("ANDROID, IPHONE, IPAD, PC",)),
+    Breakdown("language", ("language",), ("ISO language code",)),
+    Breakdown(
+        "interest",
+        ("interest_category",),
+        ("first tier of the interest; one person has several, so they do not sum to the total",),
+        by_day=False,
+        echoes=(("interest_category_v2", "the same in the second version of the categories"),),
+    ),
+)
+
+DAYS_BY_HOUR = 1
+"""Days one report with `stat_time_hour` may span (6.3)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One report table.
 
     Attributes:
         table: the asset and the table it fills.
         level: whose rows.
-        cadence: one row a day, or one row over the whole life.
+        cadence: one partition a day, or one over the whole life.
         meaning: one sentence for the catalogue.
+        report_type: the API's.
+        time_dimension: the API's; None for a lifetime, and where a day is asked for by itself.
+        window_days: days one question may span; 1 where the day cannot be told from the rows.
+        breakdown: what an AUDIENCE report is split by.
+        standard: whether the table exists unless `TIKTOK_REPORTS` says otherwise.
     """
 
     table: str
     level: Level
     cadence: Cadence
     meaning: str
+    report_type: Literal["BASIC", "AUDIENCE"] = "BASIC"
+    time_dimension: Literal["stat_time_day", "stat_time_hour"] | None = None
+    window_days: int = MAX_DAYS_PER_REPORT
+    breakdown: Breakdown | None = None
+    standard: bool = True
 
     @property
     def key(self) -> tuple[str, ...]:
         """The columns that name a row, in table order."""
         day = ("date",) if self.cadence == "daily" else ()
+        hour = ("hour",) if self.time_dimension == "stat_time_hour" else ()
         own = renamed(self.level.dimension)
-        return ("advertiser_id", *day) + (() if own == "advertiser_id" else (own,))
+        split = self.breakdown.dimensions if self.breakdown else ()
+        return ("advertiser_id", *day, *hour, *(() if own == "advertiser_id" else (own,)), *split)
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """What is asked for as dimensions: the level's own id, the time, what splits it."""
+        time = (self.time_dimension,) if self.time_dimension else ()
+        return (self.level.dimension, *time, *(self.breakdown.dimensions if self.breakdown else ()))
+
+    @property
+    def splits(self) -> bool:
+        """Whether its rows are parts of those of the level's daily report: hours, or parts of an audience."""
+        return self.breakdown is not None or self.time_dimension == "stat_time_hour"
 
 
-_CADENCES: tuple[tuple[Cadence, str], ...] = (
-    ("daily", "for each of the account's calendar days"),
-    ("lifetime", "over its whole life"),
-)
+def _words(level: Level) -> str:
+    return level.name.replace("_", " ")
 
-REPORTS: tuple[Report, ...] = tuple(
-    Report(
+
+def _plain(level: Level, cadence: Cadence, over: str) -> Report:
+    return Report(
         table=f"{level.name}_report_{cadence}",
         level=level,
         cadence=cadence,
-        meaning=f"What each {level.name.replace('_', ' ')} cost and brought {over}, deleted ones included.",
+        meaning=f"What each {_words(level)} cost and brought {over}, deleted ones included.",
+        time_dimension="stat_time_day" if cadence == "daily" else None,
     )
-    for cadence, over in _CADENCES
-    for level in LEVELS
+
+
+def _hourly(level: Level) -> Report:
+    return Report(
+        table=f"{level.name}_report_hourly",
+        level=level,
+        cadence="daily",
+        meaning=f"What each {_words(level)} cost and brought in each hour of the account's days.",
+        time_dimension="stat_time_hour",
+        window_days=DAYS_BY_HOUR,
+        standard=False,
+    )
+
+
+def _audience(level: Level, breakdown: Breakdown) -> Report:
+    by = breakdown.name.replace("_", " and ")
+    return Report(
+        table=f"{level.name}_audience_{breakdown.name}_daily",
+        level=level,
+        cadence="daily",
+        meaning=f"What each {_words(level)} cost and brought on each of the account's days, by {by}.",
+        report_type="AUDIENCE",
+        time_dimension="stat_time_day" if breakdown.by_day else None,
+        window_days=MAX_DAYS_PER_REPORT if breakdown.by_day else 1,
+        breakdown=breakdown,
+        standard=False,
+    )
+
+
+STANDARD_REPORTS: tuple[Report, ...] = (
+    *(_plain(level, "daily", "for each of the account's calendar days") for level in LEVELS),
+    *(_plain(level, "lifetime", "over its whole life") for level in LEVELS),
 )
+OPTIONAL_REPORTS: tuple[Report, ...] = (
+    *(_hourly(level) for level in LEVELS),
+    *(_audience(level, breakdown) for breakdown in BREAKDOWNS for level in LEVELS),
+)
+REPORTS: tuple[Report, ...] = (*STANDARD_REPORTS, *OPTIONAL_REPORTS)
 REPORTS_BY_TABLE = {report.table: report for report in REPORTS}
-DAILY_REPORTS = tuple(report for report in REPORTS if report.cadence == "daily")
-LIFETIME_REPORTS = tuple(report for report in REPORTS if report.cadence == "lifetime")
+DAILY_REPORTS = tuple(report for report in STANDARD_REPORTS if report.cadence == "daily")
+LIFETIME_REPORTS = tuple(report for report in STANDARD_REPORTS if report.cadence == "lifetime")
+
+
+def served_metrics(report: Report, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """Those of the metrics the API serves in a report; the others are not asked for and have no column there.
+
+    An audience knows nothing of unique people (6.7 says so of asynchronous reports), and cash and voucher spend
+    are refused everywhere but in the account's own daily report (6.6).
+    """
+    account_days = report.level.name == "advertiser" and report.cadence == "daily" and not report.splits
+    return tuple(
+        metric
+        for metric in metrics
+        if (account_days or metric.served == "everywhere")
+        and not (metric.counts_people and report.report_type == "AUDIENCE")
+    )
+
 
 _ATTRIBUTE_MEANINGS = {
     "campaign_id": "its campaign",
@@ -104,24 +217,20 @@ FETCHED_AT = Column("fetched_at", "", "instant", "when we read it")
 EXTRA = Column("extra", "", "json", "fields the API sent that no column is declared for")
 
 
-def report_columns(report: Report, metrics: tuple[Metric, ...]) -> tuple[Column, ...]:
+def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, ...]:
     """The columns of a report's table, in order; `api_name` is "" for what we add ourselves."""
     level = report.level
     own = () if level.name == "advertiser" else (_id_column(level),)
-    day = (
-        (Column("date", "stat_time_day", "day", "the account's calendar day"),)
-        if report.cadence == "daily"
-        else ()
-    )
     attributes = tuple(
         Column(renamed(name), name, "id" if name.endswith("_id") else "text", _ATTRIBUTE_MEANINGS[name])
         for name in level.attributes
     )
-    measures = tuple(Column(m.name, m.api_name, m.kind, m.meaning) for m in metrics)
+    measures = tuple(Column(m.name, m.api_name, m.kind, m.meaning) for m in served_metrics(report, metrics))
     return (
         Column("advertiser_id", "advertiser_id", "id", "the ad account"),
-        *day,
+        *_time_columns(report),
         *own,
+        *_split_columns(report),
         *attributes,
         Column("currency", "", "text", "ISO 4217; every amount of the row is in it"),
         *measures,
@@ -129,6 +238,23 @@ def report_columns(report: Report, metrics: tuple[Metric, ...]) -> tuple[Column,
         *_completeness(report.cadence),
         EXTRA,
     )
+
+
+def _time_columns(report: Report) -> tuple[Column, ...]:
+    if report.cadence == "lifetime":
+        return ()
+    day = Column("date", report.time_dimension or "", "day", "the account's calendar day")
+    if report.time_dimension != "stat_time_hour":
+        return (day,)
+    return (day, Column("hour", "stat_time_hour", "hour", "the hour of that day, by the account's clock"))
+
+
+def _split_columns(report: Report) -> tuple[Column, ...]:
+    split = report.breakdown
+    if not split:
+        return ()
+    own = zip(split.dimensions, split.meanings, strict=True)
+    return tuple(Column(name, name, "text", meaning) for name, meaning in (*own, *split.echoes))
 
 
 def _id_column(level: Level) -> Column:

@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import polars as pl
+from polars.exceptions import PolarsError
 from upath import UPath
 
 FILE_NAME = "part-0.parquet"
@@ -195,12 +196,31 @@ class HiveStore:
                     yield Partition(owner, date.fromisoformat(day))
 
     def notes(self, table: str, partition: Partition) -> Mapping[str, str] | None:
-        """What was noted when a partition was written, or None if it never was."""
+        """What was noted when a partition was written, or None if it never was or its file cannot be read."""
         path = self._file(table, partition)
         try:
             return pl.read_parquet_metadata(str(path))
-        except (FileNotFoundError, OSError):
+        except (OSError, PolarsError):
             return None
+
+    def open(self, table: str, partition: Partition) -> pl.LazyFrame | None:
+        """The rows of one partition with the columns its file has, or None if it never was written."""
+        path = self._file(table, partition)
+        if not path.exists():
+            return None
+        return pl.scan_parquet(str(path), hive_partitioning=False)
+
+    def size(self, table: str, partition: Partition) -> int:
+        """The bytes of a partition that stands.
+
+        Raises:
+            StoreError: if it does not.
+        """
+        path = self._file(table, partition)
+        try:
+            return int(path.stat().st_size)
+        except OSError as error:
+            raise StoreError(f"{path} does not stand: {error.strerror or error}") from error
 
     def _file(self, table: str, partition: Partition) -> UPath:
         folder = self.base / table

@@ -15,6 +15,7 @@ from tiktok_assets.api.errors import (
     RetryLaterError,
     ThrottledError,
     TikTokError,
+    TimedOutError,
     TooLargeError,
 )
 from tiktok_assets.spec.endpoints import (
@@ -166,7 +167,7 @@ def test_a_timed_out_report_is_not_repeated_and_a_timed_out_list_is(
     tally = Tally()
     answered = outcome(small, endpoint, client, tally)
     if endpoint is REPORT:
-        assert type(answered) is TooLargeError
+        assert type(answered) is TimedOutError
         assert (tally.requests, tally.retries) == (1, 0)
     else:
         assert isinstance(answered, dict)
@@ -182,7 +183,7 @@ def test_silence_is_a_time_out(
     kind: str,
 ) -> None:
     """A host that is silent, or whose gateway says that it is, gets a list asked again and a report only once."""
-    error, sent = (TooLargeError, 1) if endpoint is REPORT else (RetryLaterError, IMPATIENT.attempts)
+    error, sent = (TimedOutError, 1) if endpoint is REPORT else (RetryLaterError, IMPATIENT.attempts)
     if kind == "hang":
         small.misbehave("hang", times=None, seconds=HANG_SECONDS)
     else:

@@ -14,8 +14,10 @@ from tiktok_assets.api.errors import (
     RetryLaterError,
     ThrottledError,
     TikTokError,
+    TimedOutError,
     TooLargeError,
     TruncatedError,
+    UnknownOutcomeError,
     mend_of,
 )
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence
@@ -45,12 +47,15 @@ def test_the_tree_is_the_drawn_one() -> None:
         CredentialsError,
         RequestError,
         TooLargeError,
+        TimedOutError,
         AdvertiserError,
         ContractError,
         TruncatedError,
+        UnknownOutcomeError,
     }
     assert issubclass(ThrottledError, RetryLaterError)
     assert issubclass(TooLargeError, RequestError)
+    assert issubclass(TimedOutError, TooLargeError)
     assert issubclass(TruncatedError, ContractError)
 
 
@@ -85,9 +90,9 @@ def test_an_error_without_an_answer_is_only_its_message() -> None:
 
 
 def test_only_what_passes_by_itself_has_a_time_to_come_back() -> None:
-    """An error that stays has no delay; one that passes may leave it to the back-off."""
+    """An error that stays has no delay; one that passes, or a report that timed out, may leave it open."""
     patient = {kind for kind in kinds() if hasattr(kind, "retry_after_seconds")}
-    assert patient == {RetryLaterError, ThrottledError}
+    assert patient == {RetryLaterError, ThrottledError, TimedOutError}
     assert RetryLaterError("later").retry_after_seconds is None
 
 
@@ -97,3 +102,6 @@ def test_a_known_delay_is_part_of_the_mend() -> None:
     assert "seconds" not in mend_of(error)
     error.retry_after_seconds = 299.2
     assert mend_of(error).endswith(" It may work again in 300 seconds.")
+    timed_out = TimedOutError("too slow")
+    timed_out.retry_after_seconds = 12.0
+    assert mend_of(timed_out) == f"{mend_of(TooLargeError('too much'))} It may work again in 12 seconds."

@@ -61,7 +61,7 @@ def limited(host: Host, **limits: object) -> Iterator[None]:
 @contextmanager
 def client_at(host: Host, folder: Path, policy: Policy = PATIENT) -> Iterator[Client]:
     """A client that shares the budget file of a folder."""
-    budget = SharedBudget(folder / "budget.sqlite", 1000, 60_000)
+    budget = SharedBudget(folder / "budget.sqlite", 1000, 60_000, patience_seconds=policy.patience_seconds)
     with Client(host.sandbox.base_url, host.sandbox.token, budget=budget, policy=policy) as client:
         yield client
 
@@ -237,3 +237,33 @@ def test_no_run_times_out_ten_times_in_ten_seconds(small: Host) -> None:
             one.result()
     assert time.monotonic() - began >= policy.timeouts_within_seconds
     assert [one["code"] for one in small.requests] == [50002] * (MOST_TIMEOUTS + 3)
+
+
+def test_who_has_little_patience_is_told_when_to_return(small: Host, tmp_path: Path) -> None:
+    """A pause longer than one's patience is not waited for, be it one's own or another's; a shorter one is."""
+    brief = replace(PATIENT, shared_pause_seconds=60.0, patience_seconds=1.0)
+    small.misbehave("code", code=40100, times=None)
+    began = time.monotonic()
+    for sent in (2, 2):
+        with client_at(small, tmp_path, brief) as client, pytest.raises(ThrottledError) as caught:
+            ask(client, small)
+        assert len(small.requests) == sent
+        assert caught.value.retry_after_seconds
+        assert 50 < caught.value.retry_after_seconds <= 60
+    assert time.monotonic() - began < 10
+
+
+def test_a_closed_budget_lets_go_of_who_waits(tmp_path: Path) -> None:
+    """Whoever waits out a pause is released when the budget is closed, long before the pause is over."""
+    budget = SharedBudget(tmp_path / "budget.sqlite", 1000, 60_000)
+    budget.acquire()
+    budget.breached(first_seconds=60.0, then_seconds=60.0, memory_seconds=0.0)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(budget.acquire)
+        time.sleep(0.2)
+        assert not waiting.done()
+        began = time.monotonic()
+        budget.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            waiting.result(timeout=10)
+    assert time.monotonic() - began < 5

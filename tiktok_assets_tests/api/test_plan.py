@@ -18,34 +18,39 @@ stretches = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 100)), max_si
 )
 
 
-def fewest(days: set[date]) -> int:
-    """How many windows the days take at least: each unbroken stretch by itself, thirty days at a time."""
+def fewest(days: set[date], most: int) -> int:
+    """How many windows the days take at least: each unbroken stretch by itself, so many days at a time."""
     needed, length = 0, 0
     for day in sorted(days):
         length = length + 1 if day - DAY in days else 1
-        needed += length % MAX_DAYS_PER_REPORT == 1
+        needed += (length - 1) % most == 0
     return needed
 
 
-@given(some_days | stretches)
-def test_windows_ask_for_each_day_once_and_for_no_other(days: list[date]) -> None:
+longest = st.sampled_from([1, 2, MAX_DAYS_PER_REPORT])
+"""Days a window may have: one where hours or interests are asked for, thirty elsewhere."""
+
+
+@given(some_days | stretches, longest)
+def test_windows_ask_for_each_day_once_and_for_no_other(days: list[date], most: int) -> None:
     """The days of the windows are the days asked for: each exactly once, in order, none beside."""
-    asked = [day for window in windows_of(days) for day in window.days]
+    asked = [day for window in windows_of(days, most) for day in window.days]
     assert asked == sorted(set(days))
 
 
-@given(some_days | stretches)
-def test_no_window_is_longer_than_the_api_allows(days: list[date]) -> None:
-    """No window has more than thirty days, both ends counted."""
-    for window in windows_of(days):
-        assert 1 <= len(window.days) <= 30
-        assert (window.last - window.first).days < 30
+@given(some_days | stretches, longest)
+def test_no_window_is_longer_than_the_api_allows(days: list[date], most: int) -> None:
+    """No window has more days than its report may span, thirty unless told otherwise, both ends counted."""
+    assert windows_of(days) == windows_of(days, 30)
+    for window in windows_of(days, most):
+        assert 1 <= len(window.days) <= most
+        assert (window.last - window.first).days < most
 
 
-@given(some_days | stretches)
-def test_windows_are_as_few_as_can_be(days: list[date]) -> None:
+@given(some_days | stretches, longest)
+def test_windows_are_as_few_as_can_be(days: list[date], most: int) -> None:
     """No other choice of windows asks for these days with fewer requests."""
-    assert len(windows_of(days)) == fewest(set(days))
+    assert len(windows_of(days, most)) == fewest(set(days), most)
 
 
 @given(some_days)

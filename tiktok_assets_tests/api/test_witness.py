@@ -8,10 +8,9 @@ import pytest
 from tiktok_assets.api.client import Client, Tally
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.days import Account
+from tiktok_assets.refresh.counting import count_entities, count_report
 from tiktok_assets.refresh.reading import (
     Reader,
-    count_entities,
-    count_report,
     listed_advertisers,
     read_accounts,
     read_entities,
@@ -44,9 +43,8 @@ def read_everything(reader: Reader, accounts: list[Account], app_id: str, secret
             list(read_entities(reader, entity, ids, filters=filters))
         count_entities(reader, entity, ids[0])
     for report in REPORTS:
-        questions = [
-            question for account in accounts for question in report_questions(report, account, days_back(40, 1))
-        ]
+        days = days_back(3 if report.splits else 40, 1)
+        questions = [question for account in accounts for question in report_questions(report, account, days)]
         list(read_reports(reader, questions))
         count_report(reader, report, accounts[0], days_back(1, 1)[0] if report.cadence == "daily" else None)
         if report.level.name != "advertiser":

@@ -12,7 +12,7 @@ from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.entities import LISTED_ENTITIES
-from tiktok_assets.spec.reports import REPORTS
+from tiktok_assets.spec.reports import STANDARD_REPORTS
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.refresh.conftest import TODAY
 
@@ -40,7 +40,7 @@ def test_a_full_refresh_at_the_basic_tier_is_never_refused(small: Host, tmp_path
                 outcomes += refresh_entity(session.reader, session.store, entity, session.advertiser_ids)
             accounts, _ = known_accounts(session.reader, session.store, settings, session.advertiser_ids)
             days = Window(TODAY - timedelta(4), TODAY - timedelta(1)).days
-            for report in REPORTS:
+            for report in STANDARD_REPORTS:
                 outcomes += refresh_report(session.reader, session.store, report, dict.fromkeys(accounts, days))
     finally:
         small.control("POST", "limits", qps=None, qpm=None)
@@ -48,5 +48,7 @@ def test_a_full_refresh_at_the_basic_tier_is_never_refused(small: Host, tmp_path
     assert [outcome for outcome in outcomes if isinstance(outcome, Failed)] == []
     assert {one["code"] for one in small.requests} == {0}
     assert (
-        len(small.requests) == session.total.requests == 2 + len(accounts) * (len(LISTED_ENTITIES) + len(REPORTS))
+        len(small.requests)
+        == session.total.requests
+        == 2 + len(accounts) * (len(LISTED_ENTITIES) + len(STANDARD_REPORTS))
     )

@@ -22,7 +22,7 @@ AD_DAILY, AD_LIFETIME = REPORTS_BY_TABLE["ad_report_daily"], REPORTS_BY_TABLE["a
 FOUR_DAYS = days_back(4, 1)
 CUT = b'{"code":0,"message":"OK","request_id":"1","data":{"list":[],"page_info":{"total_number":0}}}'
 PURCHASES = next(metric for metric in METRICS if metric.api_name == "total_purchase_value")
-"""In the catalogue, and refused by the host."""
+"""In the catalogue, and withdrawn by the host."""
 
 each_report = pytest.mark.parametrize("report", [AD_DAILY, AD_LIFETIME], ids=lambda report: report.table)
 
@@ -125,6 +125,7 @@ def test_a_cut_report_without_ads_is_an_error_with_a_name(small: Host, level: st
 @each_report
 def test_a_withdrawn_metric_is_left_out_for_the_run(small: Host, report: Report) -> None:
     """The refused metric's column is null and named, the others are the truth, and it is not asked for again."""
+    small.control("POST", "switches", withdrawn_metrics=[PURCHASES.api_name])
     metrics = (*STANDARD_METRICS, PURCHASES)
     accounts = accounts_of(small)
     questions = [one for account in accounts for one in report_questions(report, account, days_of(report))]

@@ -1,6 +1,7 @@
 """Laws of which days are read again in the morning, against a calendar counted out by hand."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 
 import polars as pl
 import pytest
@@ -8,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiktok_assets.api.plan import Window
-from tiktok_assets.days import Account
+from tiktok_assets.days import Account, day_ends, is_complete
+from tiktok_assets.defs.partitions import days_since
 from tiktok_assets.refresh.needed import LOOKS_FOR_HOLES_DAYS, days_to_refresh, missing_days
-from tiktok_assets.refresh.writing import IS_COMPLETE_NOTE
+from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE
+from tiktok_assets.refresh.reading import report_questions
+from tiktok_assets.spec.reports import REPORTS, Report
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 
 TOKYO = Account("7001", "JPY", "Asia/Tokyo")
@@ -119,3 +123,77 @@ def test_missing_days_are_those_never_read(
 def test_nothing_is_missing_before_the_first_day_has_passed(store: HiveStore) -> None:
     """A start date of today asks for no history."""
     assert missing_days(store, "ads_daily", TOKYO, NOW, start=YESTERDAY + DAY) == []
+
+
+zones = st.sampled_from(sorted(available_timezones()))
+
+
+@settings(max_examples=200, deadline=None)
+@given(zones, st.dates(date(2021, 1, 1), date(2035, 12, 31)), st.integers(0, 70), st.sampled_from(REPORTS))
+def test_each_local_day_is_asked_for_exactly_once_a_plan(
+    zone: str, start: date, length: int, report: Report
+) -> None:
+    """Over all zones and dates: the questions of a stretch of days ask for each of them once, and for no other."""
+    account = Account("7001", "USD", zone)
+    days = list(Window(start, start + length * DAY).days)
+    questions = report_questions(report, account, [*days[::-1], *days[:3]])
+    if report.cadence == "lifetime":
+        assert [question.window for question in questions] == [None]
+        return
+    asked_for = [day for question in questions if question.window for day in question.window.days]
+    assert asked_for == days
+    assert all(len(question.window.days) <= report.window_days for question in questions if question.window)
+
+
+@settings(max_examples=15, deadline=None)
+@given(zones, st.dates(date(2024, 1, 1), date(2027, 12, 31)), st.sets(st.integers(0, 11)), st.integers(0, 2))
+def test_no_local_day_is_lost_from_morning_to_morning(
+    tmp_path_factory: pytest.TempPathFactory, zone: str, first_morning: date, skipped: set[int], lookback: int
+) -> None:
+    """Whatever the zone, its clock changes and the mornings missed: every day is read, and read again until whole.
+
+    The mornings are those of the schedule, 12:30 UTC; each ends with yesterday, the day that has just ended there.
+    """
+    store, account = HiveStore(str(tmp_path_factory.mktemp("mornings"))), Account("7001", "USD", zone)
+    start = first_morning - 2 * DAY
+    whole, seen = set[date](), set[date]()
+    for number in range(12):
+        if number in skipped:
+            continue
+        now = datetime.combine(first_morning + number * DAY, time(12, 30), UTC)
+        window = days_to_refresh(
+            store, ["ads_daily"], account, now, start=start, lookback_days=lookback, sweep_days=0
+        )
+        assert window is not None
+        yesterday = now.astimezone(ZoneInfo(zone)).date() - DAY
+        assert window.last == yesterday
+        assert day_ends(yesterday, account) <= now < day_ends(yesterday + DAY, account)
+        seen |= set(window.days)
+        assert seen == set(Window(start, yesterday).days)
+        unfinished = {day for day in Window(start, yesterday).days if day not in whole}
+        assert unfinished <= set(window.days)
+        for day in window.days:
+            complete = is_complete(day, account, now)
+            keep(store, day, complete=complete)
+            whole |= {day} if complete else set()
+        assert {day for day in seen if is_complete(day, account, now)} <= whole
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Asia/Tokyo", "America/Los_Angeles", "Etc/GMT+12"])
+def test_yesterday_is_a_partition_when_the_morning_run_starts(zone: str) -> None:
+    """From fourteen hours ahead of UTC to twelve behind, the day just ended there has its key at 12:30 UTC."""
+    now = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
+    keys = days_since(date(2026, 3, 1)).get_partition_keys(current_time=now)
+    assert str(Account("7001", "USD", zone).today(now) - DAY) in keys
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("Etc/GMT+8", 8), ("Etc/GMT-9", 15), ("Etc/GMT", 0)])
+def test_the_sign_of_an_etc_zone_decides_which_day_is_yesterday(store: HiveStore, zone: str, hour: int) -> None:
+    """`Etc/GMT+8` ends its day at 08:00 UTC, `Etc/GMT-9` at 15:00; a minute before, yesterday is another day."""
+    edge = datetime(2026, 3, 18, hour, 0, tzinfo=UTC)
+    account, days = Account("7001", "USD", zone), []
+    for now in (edge - timedelta(minutes=1), edge):
+        window = days_to_refresh(store, ["t"], account, now, start=LONG_AGO, lookback_days=0, sweep_days=0)
+        assert window is not None
+        days.append(window.last)
+    assert days[1] - days[0] == DAY

@@ -8,17 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.spec.columns import Kind, renamed
-from tiktok_assets.spec.endpoints import ENDPOINTS, REPORT
+from tiktok_assets.spec.endpoints import ENDPOINTS, MAX_METRICS_PER_REPORT, REPORT
 from tiktok_assets.spec.entities import ENTITIES, LISTED_ENTITIES
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence, error_code
 from tiktok_assets.spec.metrics import (
     METRICS,
     METRICS_BY_API_NAME,
+    MOST_CHOSEN,
     STANDARD_METRICS,
+    TooManyMetricsError,
     UnknownMetricError,
     chosen_metrics,
+    recomputable,
+    summable,
 )
-from tiktok_assets.spec.reports import DAILY_REPORTS, LEVELS, LIFETIME_REPORTS, REPORTS, report_columns
+from tiktok_assets.spec.reports import (
+    DAILY_REPORTS,
+    LEVELS,
+    LIFETIME_REPORTS,
+    OPTIONAL_REPORTS,
+    REPORTS,
+    STANDARD_REPORTS,
+    report_columns,
+    served_metrics,
+)
 
 # The standard set as DESIGN section 4 promises it, by the API's names.
 PROMISED = [
@@ -55,7 +68,7 @@ PROMISED = [
     "total_onsite_shopping_value",
 ]
 
-api_names = st.lists(st.sampled_from(sorted(METRICS_BY_API_NAME)), min_size=1)
+api_names = st.lists(st.sampled_from(sorted(METRICS_BY_API_NAME)), min_size=1, max_size=40)
 
 
 def test_no_two_rows_share_a_name() -> None:
@@ -115,11 +128,97 @@ def test_an_unknown_metric_is_named(wish: str) -> None:
 
 
 def test_there_is_a_report_for_each_level_and_cadence() -> None:
-    """Four levels by day and over the whole life: eight reports."""
-    assert {(report.level.name, report.cadence) for report in REPORTS} == {
+    """Four levels by day and over the whole life: eight reports that exist unless others are wished for."""
+    assert {(report.level.name, report.cadence) for report in STANDARD_REPORTS} == {
         (level.name, cadence) for level in LEVELS for cadence in ("daily", "lifetime")
     }
-    assert set(DAILY_REPORTS) | set(LIFETIME_REPORTS) == set(REPORTS)
+    assert set(DAILY_REPORTS) | set(LIFETIME_REPORTS) == set(STANDARD_REPORTS)
+    assert {report.table for report in STANDARD_REPORTS if report.splits} == set()
+
+
+def test_the_optional_reports_are_the_promised_ones() -> None:
+    """Hours at four levels and five breakdowns at four levels can be added, by the documented names."""
+    breakdowns = ("age_gender", "country", "platform", "language", "interest")
+    assert {report.table for report in OPTIONAL_REPORTS} == {
+        *(f"{level.name}_report_hourly" for level in LEVELS),
+        *(f"{level.name}_audience_{name}_daily" for level in LEVELS for name in breakdowns),
+    }
+    assert {report.cadence for report in OPTIONAL_REPORTS} == {"daily"}
+    assert all(report.splits for report in OPTIONAL_REPORTS)
+
+
+def test_a_report_keeps_the_rules_of_dimensions_and_windows() -> None:
+    """One id, at most one time and one breakdown, of which only age and gender pair; windows as the API allows."""
+    most = {"stat_time_hour": 1, "stat_time_day": 30}
+    for report in REPORTS:
+        ids = [name for name in report.dimensions if name.endswith("_id")]
+        assert ids == [report.level.dimension]
+        assert "ad_id_v2" not in report.dimensions
+        assert "ad_id_v2" not in report.level.attributes
+        split = report.breakdown.dimensions if report.breakdown else ()
+        assert len(split) <= 1 or set(split) == {"age", "gender"}
+        assert (report.report_type == "AUDIENCE") == bool(split)
+        assert not (split and report.time_dimension == "stat_time_hour")
+        assert not ("interest_category" in split and report.time_dimension)
+        if report.cadence == "daily":
+            # Without a time dimension the rows tell no day: one day at a time, though the API would allow 365.
+            assert report.window_days == most.get(report.time_dimension or "", 1)
+
+
+def test_a_metric_is_asked_for_only_where_it_is_served() -> None:
+    """Cash and vouchers in the account's daily report only, people in no audience; columns follow suit."""
+    for report in REPORTS:
+        names = {column.api_name for column in report_columns(report, METRICS)}
+        assert ({"cash_spend", "voucher_spend"} <= names) == (report.table == "advertiser_report_daily")
+        assert ("reach" in names) == (report.report_type == "BASIC")
+        assert {"spend", "impressions", "clicks", "conversion"} <= names
+        assert len(report_columns(report, METRICS)) - len(report_columns(report, ())) == len(
+            served_metrics(report, METRICS)
+        )
+
+
+def test_what_is_recomputed_follows_from_sums() -> None:
+    """A quotient's parts are additive, and a quotient itself never is."""
+    for metric in METRICS:
+        if metric.quotient:
+            assert not metric.additive
+            parts = [METRICS_BY_API_NAME[name] for name in (metric.quotient.top, metric.quotient.bottom)]
+            assert all(part.additive for part in parts), metric
+    assert summable(metric.name for metric in METRICS) == tuple(m.name for m in METRICS if m.additive)
+    assert {m.name for m in recomputable(["spend", "reach", "impressions"])} == {"cpm"}
+
+
+def test_more_metrics_than_a_report_takes_are_refused() -> None:
+    """A hundred with the ad's own attributes is the most; the sentence says how many may be chosen."""
+    assert MOST_CHOSEN + max(len(level.attributes) for level in LEVELS) == MAX_METRICS_PER_REPORT
+    most = ",".join(list(METRICS_BY_API_NAME)[:MOST_CHOSEN])
+    assert len(chosen_metrics(most)) == MOST_CHOSEN
+    with pytest.raises(TooManyMetricsError, match=r"^170 metrics are chosen, and a report takes at most 95;"):
+        chosen_metrics(",".join(METRICS_BY_API_NAME))
+
+
+FAMILIES_OF_THE_DOSSIER = """
+    spend billed_cost cash_spend voucher_spend cpc cpm impressions gross_impressions clicks ctr reach frequency
+    cost_per_1000_reached conversion cost_per_conversion conversion_rate conversion_rate_v2 real_time_conversion
+    real_time_cost_per_conversion real_time_conversion_rate real_time_conversion_rate_v2 result cost_per_result
+    result_rate real_time_result secondary_goal_result video_play_actions video_watched_2s video_watched_6s
+    video_views_p25 video_views_p50 video_views_p75 video_views_p100 average_video_play
+    average_video_play_per_user engaged_view engaged_view_15s engagements engagement_rate likes comments shares
+    follows profile_visits profile_visits_rate clicks_on_music_disc app_install cost_per_app_install registration
+    purchase total_purchase total_purchase_value total_active_pay_roas app_event_add_to_cart checkout view_content
+    complete_payment complete_payment_roas cost_per_complete_payment complete_payment_rate
+    value_per_complete_payment total_complete_payment_rate total_landing_page_view initiate_checkout
+    web_event_add_to_cart on_web_order page_content_view_events form button_click user_registration onsite_shopping
+    onsite_shopping_roas total_onsite_shopping_value cost_per_onsite_shopping skan_conversion skan_result
+    skan_cost_per_result vta_conversion cta_conversion engaged_view_through_conversions vta_app_install
+    cta_app_install evta_app_install vta_registration cta_registration evta_registration vta_purchase cta_purchase
+    evta_purchase offline_shopping_events messaging_total_conversation_tiktok_direct_message
+"""
+
+
+def test_the_catalogue_has_every_metric_the_dossier_names() -> None:
+    """Whatever tiktok_api.md section 6.6 names as a BASIC metric can be wished for."""
+    assert set(FAMILIES_OF_THE_DOSSIER.split()) <= METRICS_BY_API_NAME.keys()
 
 
 def test_a_key_names_a_row() -> None:
@@ -129,6 +228,9 @@ def test_a_key_names_a_row() -> None:
     assert keys["advertiser_report_lifetime"] == ("advertiser_id",)
     assert keys["ad_group_report_daily"] == ("advertiser_id", "date", "ad_group_id")
     assert keys["ad_report_lifetime"] == ("advertiser_id", "ad_id")
+    assert keys["ad_report_hourly"] == ("advertiser_id", "date", "hour", "ad_id")
+    assert keys["advertiser_audience_age_gender_daily"] == ("advertiser_id", "date", "age", "gender")
+    assert keys["ad_audience_interest_daily"] == ("advertiser_id", "date", "ad_id", "interest_category")
 
 
 def test_tables_begin_with_the_account_and_have_no_column_twice() -> None:

@@ -297,3 +297,27 @@ def test_instants_keep_their_microseconds(tmp_path: Path) -> None:
     store = HiveStore(str(tmp_path))
     store.write("instants", Partition("1"), frame)
     assert store.scan("instants", frame.schema).collect()["at"].to_list() == [at]
+
+
+def test_a_spoiled_file_has_no_notes(tmp_path: Path) -> None:
+    """A file that is none says nothing of itself, as if it had never been written: the day is read again."""
+    store, partition = HiveStore(str(tmp_path)), Partition("7001", date(2026, 3, 1))
+    frame = pl.DataFrame({"advertiser_id": ["7001"], "date": [partition.day]})
+    written = store.write("table", partition, frame, notes={"is_complete": "true"})
+    assert (store.notes("table", partition) or {})["is_complete"] == "true"
+    Path(written.path).write_bytes(b"PAR1 but not really")
+    assert store.notes("table", partition) is None
+
+
+def test_one_partition_opens_as_its_file_is(tmp_path: Path) -> None:
+    """A partition opened by itself has its file's own columns and bytes; one never written has neither."""
+    store, partition = HiveStore(str(tmp_path)), Partition("7001", date(2026, 3, 1))
+    assert store.open("table", partition) is None
+    with pytest.raises(StoreError, match=r"table/advertiser_id=7001/date=2026-03-01.*does not stand"):
+        store.size("table", partition)
+    frame = pl.DataFrame({"advertiser_id": ["7001"], "date": [partition.day], "more": [1]})
+    written = store.write("table", partition, frame)
+    opened = store.open("table", partition)
+    assert opened is not None
+    assert opened.collect().equals(frame)
+    assert store.size("table", partition) == written.bytes

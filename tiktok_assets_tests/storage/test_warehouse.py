@@ -11,15 +11,18 @@ import pytest
 
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import ENTITIES
-from tiktok_assets.spec.metrics import METRICS
-from tiktok_assets.spec.reports import REPORTS, report_columns
+from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, report_columns
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition, StoreError
 from tiktok_assets.storage.warehouse import FILE_NAME, build_warehouse
 from tiktok_assets.tables import entity_columns, schema_of
 
 TABLES: dict[str, Sequence[Column]] = {
     **{entity.table: entity_columns(entity) for entity in ENTITIES},
-    **{report.table: report_columns(report, METRICS) for report in REPORTS},
+    **{
+        report.table: report_columns(report, STANDARD_METRICS)
+        for report in (*STANDARD_REPORTS, REPORTS_BY_TABLE["ad_report_hourly"])
+    },
 }
 DUCKDB_TYPES = {
     "id": "VARCHAR",
@@ -29,6 +32,7 @@ DUCKDB_TYPES = {
     "rate": "DOUBLE",
     "ratio": "DOUBLE",
     "day": "DATE",
+    "hour": "BIGINT",
     "instant": "TIMESTAMP WITH TIME ZONE",
     "epoch": "TIMESTAMP WITH TIME ZONE",
     "flag": "BOOLEAN",
@@ -61,7 +65,9 @@ def test_every_table_is_there_with_its_types_before_anything_was_read(store: Hiv
     """Ids are VARCHAR, amounts DECIMAL(18,4), days DATE, instants with their zone, in every table, in order."""
     built = build_warehouse(store, tmp_path / "state", TABLES)
     rows = answer(
-        built.path, "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal"
+        built.path,
+        "SELECT table_name, column_name, data_type, comment FROM duckdb_columns()"
+        " WHERE NOT internal AND schema_name = 'main'",
     )
     expected = [
         (name, column.name, DUCKDB_TYPES[column.kind], column.meaning)

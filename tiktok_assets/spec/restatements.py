@@ -1,0 +1,31 @@
+"""The table of restatements: what moved each time a stored day was read again."""
+
+from tiktok_assets.spec.columns import Column
+
+RESTATEMENTS = "report_restatements"
+RESTATEMENTS_MEANING = (
+    "Each reading of a stored day: spend, conversions and rows before and after, and how old the day was."
+)
+RESTATEMENTS_KEY = ("advertiser_id", "date", "report", "fetched_at")
+
+RESTATEMENT_COLUMNS: tuple[Column, ...] = (
+    Column("advertiser_id", "", "id", "the ad account"),
+    Column("date", "", "day", "the account's calendar day that was read"),
+    Column("report", "", "text", "the table of the report"),
+    Column("fetched_at", "", "instant", "when we read it"),
+    Column("previous_fetched_at", "", "instant", "when it had been read before; null for the first reading"),
+    Column("age_days", "", "count", "how many of the account's days lie between the day and the reading"),
+    Column("currency", "", "text", "ISO 4217; every amount of the row is in it"),
+    Column("rows_before", "", "count", "rows of the day before; null for the first reading"),
+    Column("rows_after", "", "count", "rows of the day now"),
+    Column("rows_change", "", "count", "rows that came or went"),
+    Column("spend_before", "", "money", "cost of the day before; null for the first reading"),
+    Column("spend_after", "", "money", "cost of the day now"),
+    Column("spend_change", "", "money", "cost that was added or taken back"),
+    Column("conversion_before", "", "count", "conversions of the day before; null for the first reading"),
+    Column("conversion_after", "", "count", "conversions of the day now; null where they are not asked for"),
+    Column("conversion_change", "", "count", "conversions that were added or taken back"),
+    Column("was_complete", "", "flag", "whether the reading before was complete; null for the first reading"),
+    Column("is_complete", "", "flag", "whether this reading is complete"),
+    Column("is_settled", "", "flag", "whether this reading came after every attribution window"),
+)

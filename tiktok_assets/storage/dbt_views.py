@@ -1,0 +1,223 @@
+"""The schemas `dbt_tiktok_ads` and `ad_reporting`: the names and columns of Fivetran's dbt packages.
+
+Names and order of columns: the models of fivetran/dbt_tiktok_ads 1.2 and what fivetran/dbt_ad_reporting takes from
+them (peers.md section 4). Other than there, reach is the day's as TikTok gives it, the day is the account's, the
+account's report is not built from its ads, and a metric that was not asked for is null, not zero.
+"""
+
+from tiktok_assets.spec.metrics import METRICS_BY_NAME
+from tiktok_assets.storage.marts import LANDING_PAGES
+from tiktok_assets.storage.views import Tables, View, ViewColumn, names_of
+
+SCHEMA = "dbt_tiktok_ads"
+AD_REPORTING = "ad_reporting"
+
+_MEASURES: tuple[tuple[str, str], ...] = (
+    ("impressions", "impressions"),
+    ("clicks", "clicks"),
+    ("spend", "spend"),
+    ("reach", "reach"),
+    ("conversion", "conversion"),
+    ("likes", "likes"),
+    ("comments", "comments"),
+    ("shares", "shares"),
+    ("profile_visits", "profile_visits"),
+    ("follows", "follows"),
+    ("video_watched_2_s", "video_watched_2s"),
+    ("video_watched_6_s", "video_watched_6s"),
+    ("video_views_p_25", "video_views_p25"),
+    ("video_views_p_50", "video_views_p50"),
+    ("video_views_p_75", "video_views_p75"),
+    ("real_time_conversion", "real_time_conversion"),
+    ("total_purchase_value", "total_purchase_value"),
+    ("total_sales_lead_value", "total_sales_lead_value"),
+)
+"""The measures of the five reports: their name there, and ours."""
+
+_COUNTRY_MEASURES = ("clicks", "impressions", "spend", "conversion", "real_time_conversion")
+
+_TYPES = {"money": "DECIMAL(18, 4)", "count": "BIGINT"}
+_VALUES = ("total_purchase_value", "total_sales_lead_value")
+_ASK = "ask for it with TIKTOK_METRICS=+total_purchase_value,+total_sales_lead_value"
+
+_RATES: tuple[tuple[str, str, str], ...] = (
+    ("daily_cpc", "TRY_CAST(r.spend / nullif(r.clicks, 0) AS DECIMAL(18, 4))", "cost per click"),
+    (
+        "daily_cpm",
+        "TRY_CAST(1000 * CAST(r.spend AS DOUBLE) / nullif(r.impressions, 0) AS DECIMAL(18, 4))",
+        "cost per thousand impressions",
+    ),
+    (
+        "daily_ctr",
+        "100 * CAST(r.clicks AS DOUBLE) / nullif(r.impressions, 0)",
+        "clicks per impression, in percent",
+    ),
+)
+
+_SOURCE = ViewColumn("source_relation", "''", "always empty: one source")
+_DAY = ViewColumn("date_day", 'r."date"', "the account's calendar day")
+_ACCOUNT = (
+    ViewColumn("advertiser_id", "r.advertiser_id", "the ad account"),
+    ViewColumn("advertiser_name", "a.name", "the account's name"),
+)
+_CURRENCY = ViewColumn("currency", "r.currency", "ISO 4217; every amount of the row is in it")
+_CAMPAIGN = (
+    ViewColumn("campaign_id", "r.campaign_id", "the campaign"),
+    ViewColumn("campaign_name", "coalesce(c.campaign_name, r.campaign_name)", "the campaign's newest name"),
+)
+_AD_GROUP = (
+    ViewColumn("ad_group_id", "r.ad_group_id", "the ad group"),
+    ViewColumn("ad_group_name", "coalesce(g.ad_group_name, r.ad_group_name)", "the ad group's newest name"),
+)
+_TARGETING = (
+    ViewColumn("category", "json_extract_string(g.extra, '$.category_id')", "the ad group's category, where sent"),
+    ViewColumn("gender", "g.gender", "the gender the ad group targets"),
+    ViewColumn("audience_type", "json_extract_string(g.extra, '$.audience_type')", "where TikTok sends it"),
+    ViewColumn("budget", "g.budget", "the ad group's budget"),
+)
+_AD = (
+    ViewColumn("ad_id", "r.ad_id", "the ad; of an upgraded Smart+ campaign the creative"),
+    ViewColumn("ad_name", "coalesce(d.ad_name, r.ad_name)", "the ad's newest name"),
+)
+_URL = tuple(
+    ViewColumn(name, f"p.{name}", f"see marts.ad_landing_pages.{name}")
+    for name in (
+        *("base_url", "url_host", "url_path"),
+        *("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"),
+    )
+)
+_JOINS = {
+    "advertiser": "LEFT JOIN main.advertisers AS a ON a.advertiser_id = r.advertiser_id",
+    "campaign": "LEFT JOIN main.campaigns AS c"
+    " ON c.advertiser_id = r.advertiser_id AND c.campaign_id = r.campaign_id",
+    "ad_group": "LEFT JOIN main.ad_groups AS g"
+    " ON g.advertiser_id = r.advertiser_id AND g.ad_group_id = r.ad_group_id",
+    "ad": "LEFT JOIN main.ads AS d ON d.advertiser_id = r.advertiser_id AND d.ad_id = r.ad_id",
+    "url": f"JOIN {LANDING_PAGES} AS p ON p.advertiser_id = r.advertiser_id AND p.ad_id = r.ad_id",
+}
+
+_REPORTS: tuple[tuple[str, str, tuple[ViewColumn, ...], tuple[str, ...]], ...] = (
+    ("advertiser", "advertiser", (*_ACCOUNT, _CURRENCY), ("advertiser",)),
+    ("campaign", "campaign", (*_ACCOUNT, *_CAMPAIGN, _CURRENCY), ("advertiser", "campaign")),
+    (
+        "ad_group",
+        "ad_group",
+        (*_ACCOUNT, *_CAMPAIGN, *_AD_GROUP, _CURRENCY, *_TARGETING),
+        ("advertiser", "campaign", "ad_group"),
+    ),
+    (
+        "ad",
+        "ad",
+        (*_ACCOUNT, *_CAMPAIGN, *_AD_GROUP, *_AD, _CURRENCY, *_TARGETING),
+        ("advertiser", "campaign", "ad_group", "ad"),
+    ),
+    (
+        "url",
+        "ad",
+        (*_ACCOUNT, *_CAMPAIGN, *_AD_GROUP, *_AD, *_URL, _CURRENCY, *_TARGETING),
+        ("advertiser", "campaign", "ad_group", "ad", "url"),
+    ),
+)
+"""The five models: name, level of the report behind it, what describes a row, what is joined for that."""
+
+_COUNTRY_TABLE = "campaign_audience_country_daily"
+_COMMON = {
+    "advertiser_id": "account_id",
+    "advertiser_name": "account_name",
+    "conversion": "conversions",
+    "total_conversion_value": "conversions_value",
+}
+_COMMON_MEASURES = ("clicks", "impressions", "spend", "conversion", "total_conversion_value")
+_NOT_COMMON = {"currency", *(column.name for column in _TARGETING)}
+
+
+def dbt_views(tables: Tables) -> list[View]:
+    """The models whose report is there, then the columns they have in common with other ad platforms."""
+    reports = [
+        View(
+            SCHEMA,
+            f"tiktok_ads__{name}_report",
+            f"Each {name.replace('_', ' ')} by day, as tiktok_ads__{name}_report of dbt_tiktok_ads has it.",
+            (_SOURCE, _DAY, *described, *_measures(names_of(tables, f"{level}_report_daily"))),
+            f"FROM main.{level}_report_daily AS r " + " ".join(_JOINS[one] for one in joins),
+        )
+        for name, level, described, joins in _REPORTS
+        if f"{level}_report_daily" in tables
+    ]
+    common = [_common(view) for view in reports]
+    return [*reports, *([_country(tables)] if _COUNTRY_TABLE in tables else []), *common]
+
+
+def _measure(name: str, ours: str, columns: tuple[str, ...]) -> ViewColumn:
+    metric = METRICS_BY_NAME[ours]
+    if ours in columns:
+        return ViewColumn(name, f"r.{ours}", metric.meaning)
+    return ViewColumn(name, f"CAST(NULL AS {_TYPES[metric.kind]})", f"{metric.meaning}; null: not asked for")
+
+
+def _rates(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
+    chosen = {"spend", "clicks", "impressions"} <= set(columns)
+    return tuple(
+        ViewColumn(name, sql if chosen else "CAST(NULL AS DOUBLE)", f"{meaning}, from the day's counts")
+        for name, sql, meaning in _RATES
+    )
+
+
+def _measures(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
+    values = [f"r.{name}" for name in _VALUES if name in columns]
+    total = " + ".join(f"coalesce({value}, 0)" for value in values) or "CAST(NULL AS DECIMAL(18, 4))"
+    return (
+        *(_measure(name, ours, columns) for name, ours in _MEASURES),
+        ViewColumn("total_conversion_value", total, f"value of purchases and leads in the app; {_ASK}"),
+        *_rates(columns),
+    )
+
+
+def _country(tables: Tables) -> View:
+    columns = names_of(tables, _COUNTRY_TABLE)
+    measured = {name: _measure(name, name, columns) for name in _COUNTRY_MEASURES}
+    *counts, real_time = measured.values()
+    return View(
+        SCHEMA,
+        "tiktok_ads__campaign_country_report",
+        "Campaign by day and country, as tiktok_ads__campaign_country_report of dbt_tiktok_ads has it.",
+        (
+            _SOURCE,
+            _DAY,
+            *_CAMPAIGN,
+            ViewColumn("campaign_type", "c.campaign_type", "REGULAR_CAMPAIGN or IOS14_CAMPAIGN"),
+            ViewColumn("created_at", "c.create_time", "when the campaign was created"),
+            ViewColumn("country_code", "r.country_code", "ISO country code"),
+            *_ACCOUNT,
+            _CURRENCY,
+            ViewColumn("objective_type", "c.objective_type", "what the campaign is bought for"),
+            ViewColumn("status", "c.secondary_status", "what the campaign is doing"),
+            ViewColumn(
+                "split_test_variable", "json_extract_string(c.extra, '$.split_test_variable')", "where sent"
+            ),
+            ViewColumn("budget", "c.budget", "the campaign's budget"),
+            ViewColumn("budget_mode", "c.budget_mode", "whether the budget is daily, total or unlimited"),
+            *counts,
+            *_rates(columns),
+            real_time,
+        ),
+        f"FROM main.{_COUNTRY_TABLE} AS r {_JOINS['advertiser']} {_JOINS['campaign']}",
+    )
+
+
+def _common(view: View) -> View:
+    """What every platform of `dbt_ad_reporting` has of a report."""
+    name = view.name.removeprefix("tiktok_ads__").replace("advertiser", "account")
+    measures = {column.name for column in _measures(())}
+    described = [c for c in view.columns if c.name not in measures | _NOT_COMMON]
+    counted = [c for wanted in _COMMON_MEASURES for c in view.columns if c.name == wanted]
+    renamed = [ViewColumn(_COMMON.get(c.name, c.name), c.name, c.meaning) for c in (*described, *counted)]
+    platform = ViewColumn("platform", "'tiktok_ads'", "always tiktok_ads")
+    return View(
+        AD_REPORTING,
+        f"{AD_REPORTING}__{name}",
+        f"The columns {AD_REPORTING}__{name} of dbt_ad_reporting has of every platform; amounts in each account's"
+        " currency, which this package does not name.",
+        (*renamed[:2], platform, *renamed[2:]),
+        f"FROM {view.full_name}",
+    )

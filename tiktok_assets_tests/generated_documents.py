@@ -1,0 +1,181 @@
+"""The documents that are written by the program: the data dictionary and the table of error codes."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tiktok_assets.api.errors import BY_CONSEQUENCE, MENDS
+from tiktok_assets.defs.catalogue import stored_tables, table_keys, table_meanings
+from tiktok_assets.defs.telling import column_schema
+from tiktok_assets.settings import load_settings
+from tiktok_assets.spec.columns import Column
+from tiktok_assets.spec.error_codes import ERROR_CODES, HANDLED, NOTES
+from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, Metric
+from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
+from tiktok_assets.storage.warehouse import views_of
+
+WRITTEN_BY = "<!-- written by `python -m tiktok_assets_tests.test_docs`; do not edit -->"
+
+UNITS = {
+    "money": "account's currency",
+    "rate": "percent",
+    "day": "account's day",
+    "hour": "0 to 23",
+    "instant": "UTC",
+    "epoch": "UTC",
+}
+
+INTRODUCTION = """
+Every table, as Parquet below `TIKTOK_DATA_DIR` and in `warehouse.duckdb`. API name: what TikTok calls it; empty
+where it is ours. Additive: whether it may be summed over days, ads and levels; amounts of two currencies never
+may.
+
+- **Days** are the account's own calendar days. `is_complete`: read after the day's end, the 16 hours reach
+  takes and the correction at 12:00 UTC. `is_settled`: read over 28 days after the day, when no conversion can
+  be added.
+- **Hours** (`hour`) are those of the account's clock, 0 to 23. On the day the clock goes back, the hour it
+  repeats is one row that holds both; on the day it goes forward, the hour it skips has no row. TikTok's
+  documents do not tell; should it send two rows for that hour, the reading fails and says so. An hour's reach
+  is that hour's people.
+- **Audiences** leave out what TikTok leaves out: countries and interests do not sum to the total. They serve no
+  metric that counts people. Interests cannot be asked by day, so their tables are asked one day at a time, and
+  so are hours: a request for each account and day, where other reports take thirty days at once.
+- **Smart+.** In an upgraded Smart+ campaign TikTok's `ad_id` is a creative and `ad_id_v2` the ad that holds
+  several. All ad reports are asked by `ad_id` and never by `ad_id_v2`, so each spend is counted once and the
+  rows of a campaign sum to it. The table `ads` has the same `ad_id`s with their parents; its `ad_id_v2` groups
+  them into ads.
+- **Optional** reports are chosen with `TIKTOK_REPORTS=+name`, optional metrics with `TIKTOK_METRICS=+name`, up
+  to 95 in all.
+""".strip()
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Rows as Markdown."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+
+def data_dictionary() -> str:
+    """Every table and view under all options, and every metric."""
+    optional = ",".join(f"+{report.table}" for report in OPTIONAL_REPORTS)
+    settings = load_settings(reports=optional, metrics="", scaling_mode="execute")
+    tables, meanings, keys = stored_tables(settings), table_meanings(settings), table_keys(settings)
+    lines = [WRITTEN_BY, "# Data dictionary", "", INTRODUCTION, "", "## Tables", ""]
+    lines += [f"- [`{name}`](#{name}): {meanings[name]}" for name in tables]
+    for name, columns in tables.items():
+        lines += ["", f"### {name}", "", *_table(name, columns, meanings, keys)]
+    lines += ["", "## Metrics", "", "Each daily, hourly, audience and lifetime report has the standard ones.", ""]
+    lines += table(
+        ("column", "API name", "type", "unit", "additive", "standard", "meaning"),
+        (_metric(metric) for metric in METRICS),
+    )
+    lines += ["", "## Views of the warehouse", "", "Schemas `marts`, `dbt_tiktok_ads` and `ad_reporting`."]
+    for view in views_of(tables):
+        lines += ["", f"### {view.full_name}", "", view.meaning, ""]
+        own = [one for one in view.columns if one.name not in METRICS_BY_NAME]
+        lines += table(("column", "meaning"), ((f"`{one.name}`", one.meaning) for one in own))
+        if measured := [f"`{one.name}`" for one in view.columns if one.name in METRICS_BY_NAME]:
+            lines += ["", f"Metrics: {', '.join(measured)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _table(
+    name: str, columns: Sequence[Column], meanings: Mapping[str, str], keys: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    report = REPORTS_BY_TABLE.get(name)
+    yield meanings[name]
+    yield ""
+    if name in keys:
+        yield f"Key: {', '.join(f'`{key}`' for key in keys[name])}."
+    if report:
+        left = [one.name for one in STANDARD_METRICS if one not in served_metrics(report, STANDARD_METRICS)]
+        yield (
+            "Beside these columns it has the chosen [metrics](#metrics)"
+            + (
+                f", but for {', '.join(f'`{one}`' for one in left)}, which TikTok serves elsewhere."
+                if left
+                else "."
+            )
+            + ("" if report.standard else f" Optional: `TIKTOK_REPORTS=+{name}`.")
+        )
+    yield ""
+    shown = [column for column in columns if not (report and column.api_name in METRICS_BY_API_NAME)]
+    types = {column.name: column.type for column in column_schema(shown).columns}
+    yield from table(
+        ("column", "API name", "type", "unit", "additive", "meaning"),
+        (
+            (
+                f"`{column.name}`",
+                f"`{column.api_name}`" if column.api_name else "",
+                types[column.name],
+                UNITS.get(column.kind, ""),
+                _additive(column),
+                column.meaning,
+            )
+            for column in shown
+        ),
+    )
+
+
+def _additive(column: Column) -> str:
+    metric = METRICS_BY_NAME.get(column.name)
+    return ("yes" if metric.additive else "no") if metric else ""
+
+
+def _metric(metric: Metric) -> tuple[str, ...]:
+    (column,) = column_schema([Column(metric.name, metric.api_name, metric.kind, metric.meaning)]).columns
+    quotient = metric.quotient
+    recomputed = ""
+    if quotient:
+        top, bottom = (METRICS_BY_API_NAME[name].name for name in (quotient.top, quotient.bottom))
+        times = f"{quotient.times} x " if quotient.times != 1 else ""
+        recomputed = f" (= {times}`{top}` / `{bottom}`)"
+    where = "" if metric.served == "everywhere" else " (only in `advertiser_report_daily`)"
+    people = " (not in audiences)" if metric.counts_people else ""
+    return (
+        f"`{metric.name}`",
+        f"`{metric.api_name}`",
+        column.type,
+        UNITS.get(metric.kind, ""),
+        "yes" if metric.additive else "no",
+        "yes" if metric.standard else "",
+        f"{metric.meaning}{recomputed}{where}{people}",
+    )
+
+
+def error_codes() -> str:
+    """Every code, what it asks of the program, and what a person can do."""
+    lines = [
+        WRITTEN_BY,
+        "# Error codes of the API",
+        "",
+        "TikTok answers HTTP 200 with a `code`; 0 is success. The code's consequence says what happens next.",
+        "A code nobody listed is a `request`: it is never repeated, but for 51000 to 53999, which are `retry`.",
+        "",
+        "## Consequences",
+        "",
+        *table(
+            ("consequence", "what the program does", "what you can do"),
+            ((f"`{name}`", does, MENDS[BY_CONSEQUENCE[name]]) for name, does in HANDLED.items()),
+        ),
+        "",
+        "## Codes",
+        "",
+        *table(
+            ("code", "name", "consequence", "what to do"),
+            (
+                (
+                    str(code),
+                    f"`{row.name}`",
+                    f"`{row.consequence}`",
+                    NOTES.get(code, MENDS[BY_CONSEQUENCE[row.consequence]]),
+                )
+                for code, row in sorted(ERROR_CODES.items())
+            ),
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+DOCUMENTS = {"docs/data_dictionary.md": data_dictionary, "docs/errors.md": error_codes}
+"""What writes each, by its path in the repository."""

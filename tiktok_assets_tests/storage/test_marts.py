@@ -1,0 +1,361 @@
+"""Laws of the warehouse's views: names as promised, sums that are the store's, nothing summed wrongly."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES
+from tiktok_assets.spec.metrics import METRICS_BY_NAME, STANDARD_METRICS, chosen_metrics, summable
+from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, report_columns
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.storage.views import Tables
+from tiktok_assets.storage.warehouse import SCHEMAS, build_warehouse, views_of
+from tiktok_assets.tables import entity_columns, schema_of
+from tiktok_assets_tests.api.conftest import Host
+from tiktok_assets_tests.refresh.conftest import accounts_of, reading
+
+COUNTRY = REPORTS_BY_TABLE["campaign_audience_country_daily"]
+DAYS = [date(2026, 10, day) for day in (30, 31)] + [date(2026, 11, day) for day in (1, 2, 3)]
+ENTITY_TABLES: Tables = {entity.table: entity_columns(entity) for entity in ENTITIES}
+TABLES: Tables = {
+    **ENTITY_TABLES,
+    **{report.table: report_columns(report, STANDARD_METRICS) for report in (*DAILY_REPORTS, COUNTRY)},
+}
+LEVELS = {"advertiser": "advertiser_id", "campaign": "campaign_id", "ad_group": "ad_group_id", "ad": "ad_id"}
+
+# Transcribed from the models of fivetran/dbt_tiktok_ads 1.2 and dbt_ad_reporting (peers.md section 4).
+ACCOUNT, CAMPAIGN = ["advertiser_id", "advertiser_name"], ["campaign_id", "campaign_name"]
+AD_GROUP, AD = ["ad_group_id", "ad_group_name"], ["ad_id", "ad_name"]
+URL = ["base_url", "url_host", "url_path", "utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"]
+TARGETING = ["category", "gender", "audience_type", "budget"]
+MEASURES = [
+    "impressions",
+    "clicks",
+    "spend",
+    "reach",
+    "conversion",
+    "likes",
+    "comments",
+    "shares",
+    "profile_visits",
+    "follows",
+    "video_watched_2_s",
+    "video_watched_6_s",
+    "video_views_p_25",
+    "video_views_p_50",
+    "video_views_p_75",
+    "real_time_conversion",
+    "total_purchase_value",
+    "total_sales_lead_value",
+    "total_conversion_value",
+    "daily_cpc",
+    "daily_cpm",
+    "daily_ctr",
+]
+OPENING = ["source_relation", "date_day"]
+FIVETRAN = {
+    "advertiser": [*OPENING, *ACCOUNT, "currency", *MEASURES],
+    "campaign": [*OPENING, *ACCOUNT, *CAMPAIGN, "currency", *MEASURES],
+    "ad_group": [*OPENING, *ACCOUNT, *CAMPAIGN, *AD_GROUP, "currency", *TARGETING, *MEASURES],
+    "ad": [*OPENING, *ACCOUNT, *CAMPAIGN, *AD_GROUP, *AD, "currency", *TARGETING, *MEASURES],
+    "url": [*OPENING, *ACCOUNT, *CAMPAIGN, *AD_GROUP, *AD, *URL, "currency", *TARGETING, *MEASURES],
+    "campaign_country": [
+        "source_relation",
+        "date_day",
+        "campaign_id",
+        "campaign_name",
+        "campaign_type",
+        "created_at",
+        "country_code",
+        "advertiser_id",
+        "advertiser_name",
+        "currency",
+        "objective_type",
+        "status",
+        "split_test_variable",
+        "budget",
+        "budget_mode",
+        "clicks",
+        "impressions",
+        "spend",
+        "conversion",
+        "daily_cpc",
+        "daily_cpm",
+        "daily_ctr",
+        "real_time_conversion",
+    ],
+}
+COMMON = ["clicks", "impressions", "spend", "conversions", "conversions_value"]
+PLATFORM = [*OPENING, "platform", "account_id", "account_name"]
+AD_REPORTING = {
+    "account": [*PLATFORM, *COMMON],
+    "campaign": [*PLATFORM, *CAMPAIGN, *COMMON],
+    "ad_group": [*PLATFORM, *CAMPAIGN, *AD_GROUP, *COMMON],
+    "ad": [*PLATFORM, *CAMPAIGN, *AD_GROUP, *AD, *COMMON],
+    "url": [*PLATFORM, *CAMPAIGN, *AD_GROUP, *AD, *URL, *COMMON],
+}
+
+
+@pytest.fixture(scope="module")
+def agency_store(tmp_path_factory: pytest.TempPathFactory) -> HiveStore:
+    """Five days of the demo agency over the end of a month, in dollars, yen and euros."""
+    store = HiveStore(str(tmp_path_factory.mktemp("agency") / "data"))
+    with Host.run(WorldPlan()) as host, reading(host) as one:
+        accounts = accounts_of(host)
+        ids = [account.advertiser_id for account in accounts]
+        refresh_advertisers(one.reader, store, ids)
+        for entity in LISTED_ENTITIES:
+            list(refresh_entity(one.reader, store, entity, ids))
+        for report in (*DAILY_REPORTS, COUNTRY):
+            list(refresh_report(one.reader, store, report, dict.fromkeys(accounts, DAYS)))
+    return store
+
+
+@pytest.fixture(scope="module")
+def warehouse(
+    agency_store: HiveStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse of those days, as an analyst opens it."""
+    meanings = dict.fromkeys(TABLES, "what it holds")
+    path = build_warehouse(agency_store, tmp_path_factory.mktemp("state"), TABLES, meanings).path
+    with duckdb.connect(path, read_only=True) as connection:
+        yield connection
+
+
+def select(connection: duckdb.DuckDBPyConnection, what: str, source: str, rest: str = "") -> list[Any]:
+    """What an analyst reads."""
+    return connection.execute(f"SELECT {what} FROM {source} {rest}").fetchall()  # noqa: S608 - our own words
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
+    """The columns of a view, in order."""
+    return [str(row[0]) for row in connection.execute(f"DESCRIBE {view}").fetchall()]
+
+
+def stored(store: HiveStore, table: str) -> pl.DataFrame:
+    """Every stored row of a table."""
+    return store.scan(table, schema_of(TABLES[table])).collect()
+
+
+@pytest.mark.parametrize("name", FIVETRAN)
+def test_the_models_have_the_names_and_columns_of_the_package(
+    warehouse: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    """Each model of dbt_tiktok_ads is there under its name, with its columns in order and nothing beside."""
+    assert columns_of(warehouse, f"dbt_tiktok_ads.tiktok_ads__{name}_report") == FIVETRAN[name]
+
+
+@pytest.mark.parametrize("name", AD_REPORTING)
+def test_the_common_columns_are_those_of_every_platform(warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Each report of dbt_ad_reporting TikTok has a part in is there under its name, with its columns in order."""
+    view = f"ad_reporting.ad_reporting__{name}_report"
+    assert columns_of(warehouse, view) == AD_REPORTING[name]
+    assert select(warehouse, "DISTINCT platform", view) == [("tiktok_ads",)]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_models_rows_are_the_stored_ones(
+    warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore, level: str
+) -> None:
+    """A model has a row for each stored row, with its money and counts, and reach as TikTok gave it."""
+    own = LEVELS[level]
+    names = ["spend", "impressions", "clicks", "reach", "conversion", "likes"]
+    what = f"advertiser_id, date_day, {own}, {', '.join(names)}, currency"
+    rows = select(warehouse, what, f"dbt_tiktok_ads.tiktok_ads__{level}_report", "ORDER BY ALL")
+    frame = stored(agency_store, f"{level}_report_daily")
+    wanted = frame.select("advertiser_id", "date", pl.col(own).alias("own"), *names, "currency")
+    assert rows == sorted(wanted.rows())
+    assert len(rows) > 10
+
+
+def test_nobodys_account_or_campaign_is_missing(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """No row of a model has a null account, campaign or ad group, deleted ones included."""
+    for name, columns in FIVETRAN.items():
+        keys = [one for one in columns if one in {*ACCOUNT, *CAMPAIGN, *AD_GROUP, *AD, "currency", "base_url"}]
+        nulls = " OR ".join(f"{key} IS NULL" for key in keys)
+        view = f"dbt_tiktok_ads.tiktok_ads__{name}_report"
+        assert select(warehouse, "count(*)", view, f"WHERE {nulls}") == [(0,)], name
+        currencies = select(warehouse, "DISTINCT currency", view, "ORDER BY 1")
+        assert currencies == [("EUR",), ("JPY",), ("USD",)]
+
+
+def test_the_models_rates_are_of_the_days_counts(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Cost per click and mille are exact to four places, the click rate in percent, all null where nothing ran."""
+    what = "spend, clicks, impressions, daily_cpc, daily_cpm, daily_ctr"
+    rows = select(warehouse, what, "dbt_tiktok_ads.tiktok_ads__ad_report")
+    for spend, clicks, impressions, cpc, cpm, ctr in rows:
+        assert (cpc is None) == (clicks == 0)
+        if clicks:
+            assert abs(cpc * clicks - spend) <= clicks * cpc.__class__("0.00005")
+        assert abs(cpm * impressions / 1000 - spend) <= impressions * cpm.__class__("0.00000005")
+        assert ctr == pytest.approx(100 * clicks / impressions)
+
+
+def test_only_what_adds_up_is_summed(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """No mart has reach, frequency or a result; whatever is summed is additive, whatever else is recomputed."""
+    marts = [view for view in views_of(TABLES) if view.schema == "marts" and view.name != "ad_landing_pages"]
+    assert {view.name for view in marts} == {
+        *(f"{level}_monthly" for level in LEVELS),
+        *("currency_daily", "currency_monthly", "landing_page_daily"),
+    }
+    for view in marts:
+        columns = columns_of(warehouse, view.full_name)
+        measured = [METRICS_BY_NAME[name] for name in columns if name in METRICS_BY_NAME]
+        assert not {"reach", "frequency", "result", "cost_per_result"} & set(columns)
+        assert all(metric.additive or metric.quotient for metric in measured)
+        for column in view.columns:
+            if "sum(" in column.expression and "/" not in column.expression:
+                assert METRICS_BY_NAME[column.name].additive
+        assert "currency" in columns
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_months_are_the_sums_of_their_days(
+    warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore, level: str
+) -> None:
+    """A month of an object has the sums of its stored days to the cent, and rates that follow from them."""
+    own, table = LEVELS[level], f"{level}_report_daily"
+    frame = stored(agency_store, table).with_columns(month=pl.col("date").dt.truncate("1mo"))
+    sums = summable(frame.columns)
+    keys = list(dict.fromkeys(["advertiser_id", "month", own]))
+    wanted = frame.group_by(keys).agg(pl.col(sums).sum()).sort(keys)
+    mart = f"marts.{level}_monthly"
+    found = select(warehouse, ", ".join([*keys, *sums]), mart, f"ORDER BY {', '.join(keys)}")
+    assert found == wanted.select(*keys, *sums).rows()
+    for spend, clicks, impressions, cpc, ctr in select(warehouse, "spend, clicks, impressions, cpc, ctr", mart):
+        assert cpc is None if not clicks else float(cpc) == pytest.approx(float(spend) / clicks, abs=0.0001)
+        assert ctr == pytest.approx(100 * clicks / impressions)
+
+
+def test_there_is_a_total_for_each_currency_and_none_of_all(
+    warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore
+) -> None:
+    """Dollars, yen and euros are three totals a day, each the sum of its own accounts."""
+    frame = stored(agency_store, "advertiser_report_daily")
+    wanted = frame.group_by("date", "currency").agg(pl.col("spend").sum()).sort("date", "currency")
+    found = warehouse.execute("SELECT date, currency, spend FROM marts.currency_daily ORDER BY ALL").fetchall()
+    assert found == wanted.rows()
+    assert len(found) == 3 * len(DAYS)
+    assert warehouse.execute("SELECT count(*) FROM marts.currency_monthly").fetchall() == [(3 * 2,)]
+
+
+def test_pages_hold_what_their_ads_spent(warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore) -> None:
+    """Each ad with a landing page counts for it once, so pages sum to the spend of those ads."""
+    ads = stored(agency_store, "ads").filter(pl.col("landing_page_url").is_not_null())
+    daily = stored(agency_store, "ad_report_daily").join(ads, on=["advertiser_id", "ad_id"], how="semi")
+    wanted = daily.group_by("currency").agg(pl.col("spend").sum()).sort("currency").rows()
+    for view in ("marts.landing_page_daily", "dbt_tiktok_ads.tiktok_ads__url_report"):
+        found = select(warehouse, "currency, sum(spend)", view, "GROUP BY 1 ORDER BY 1")
+        assert found == wanted
+
+
+def added(**params: str) -> str:
+    """Parameters TikTok is told to add, as the table `ads` holds them."""
+    return json.dumps([{"key": key, "value": value} for key, value in params.items()])
+
+
+LINKS: list[tuple[str, str | None, dict[str, str | None]]] = [
+    (
+        "https://shop.example/a/b?utm_source=tik+tok&utm_medium=paid%20social&x=1#top",
+        None,
+        {
+            "base_url": "https://shop.example/a/b",
+            "url_host": "shop.example",
+            "url_path": "/a/b",
+            "utm_source": "tik tok",
+            "utm_medium": "paid social",
+            "utm_campaign": None,
+        },
+    ),
+    ("https://shop.example", None, {"base_url": "https://shop.example", "url_path": "/", "utm_source": None}),
+    ("https://shop.example?utm_term=%ff", None, {"url_host": "shop.example", "url_path": "/", "utm_term": "%ff"}),
+    ("https://s.example/?xutm_source=no&utm_source=", None, {"url_path": "/", "utm_source": None}),
+    ("https://s.example/#?utm_source=no", None, {"base_url": "https://s.example/", "utm_source": None}),
+    ("https://s.example/p", added(utm_source="added"), {"utm_source": "added", "utm_medium": None}),
+    ("https://s.example/p?utm_source=link", added(utm_source="added"), {"utm_source": "link"}),
+    ("https://s.example/p", "not JSON", {"utm_source": None, "url_path": "/p"}),
+    ("app://open/it?utm_content=c", None, {"url_host": "open", "url_path": "/it", "utm_content": "c"}),
+    ("nonsense", None, {"base_url": "nonsense", "url_host": None, "url_path": "/", "utm_source": None}),
+]
+
+
+def test_a_link_is_split_into_its_parts(tmp_path: Path) -> None:
+    """Host, path and utm parameters of every link are told, or null; a broken link breaks nothing."""
+    store = HiveStore(str(tmp_path / "data"))
+    schema = schema_of(ENTITY_TABLES["ads"])
+    rows: list[dict[str, Any]] = [
+        {"advertiser_id": "1", "ad_id": str(n), "landing_page_url": url, "utm_params": params}
+        for n, (url, params, _) in enumerate(LINKS)
+    ]
+    rows += [{"advertiser_id": "1", "ad_id": "none"}, {"advertiser_id": "1", "ad_id": "", "landing_page_url": ""}]
+    frame = pl.DataFrame(rows, schema).with_columns(fetched_at=pl.lit(datetime(2026, 1, 1, tzinfo=UTC)))
+    store.write(ADS.table, Partition("1"), frame)
+    path = build_warehouse(store, tmp_path / "state", ENTITY_TABLES).path
+    with duckdb.connect(path, read_only=True) as connection:
+        names = columns_of(connection, "marts.ad_landing_pages")
+        found = [dict(zip(names, row, strict=True)) for row in select(connection, "*", "marts.ad_landing_pages")]
+    parts = {row["ad_id"]: row for row in found}
+    assert parts.keys() == {str(n) for n in range(len(LINKS))}
+    for number, (url, _, wanted) in enumerate(LINKS):
+        assert {name: parts[str(number)][name] for name in wanted} == wanted, url
+
+
+def test_a_view_is_there_only_where_its_tables_are() -> None:
+    """Without a report its models and marts are missing; the country model comes with the country audience."""
+    assert {view.name for view in views_of(ENTITY_TABLES)} == {"ad_landing_pages"}
+    plain = {name: columns for name, columns in TABLES.items() if name != COUNTRY.table}
+    names = {view.full_name for view in views_of(TABLES)} - {view.full_name for view in views_of(plain)}
+    assert names == {"dbt_tiktok_ads.tiktok_ads__campaign_country_report"}
+
+
+@pytest.mark.parametrize("wish", ["spend", "clicks,impressions", "+total_purchase_value,+total_sales_lead_value"])
+def test_any_choice_of_metrics_makes_a_warehouse(tmp_path: Path, wish: str) -> None:
+    """A model keeps its columns whatever was asked for; what was not is null, and its values have their types."""
+    metrics = chosen_metrics(wish)
+    tables = {
+        **ENTITY_TABLES,
+        **{report.table: report_columns(report, metrics) for report in (*DAILY_REPORTS, COUNTRY)},
+    }
+    path = build_warehouse(HiveStore(str(tmp_path / "data")), tmp_path / "state", tables).path
+    with duckdb.connect(path, read_only=True) as connection:
+        for name, columns in FIVETRAN.items():
+            assert columns_of(connection, f"dbt_tiktok_ads.tiktok_ads__{name}_report") == columns
+        types = connection.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'tiktok_ads__ad_report'"
+        ).fetchall()
+    told = dict(types)
+    assert (told["spend"], told["impressions"], told["total_purchase_value"]) == (
+        "DECIMAL(18,4)",
+        "BIGINT",
+        "DECIMAL(18,4)",
+    )
+
+
+def test_everything_says_what_it_means(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Each table, view and column of the file carries a comment, and each schema holds something."""
+    silent = warehouse.execute(
+        "SELECT table_name AS name FROM duckdb_tables() WHERE NOT internal AND comment IS NULL"
+        " UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL"
+        " UNION ALL SELECT table_name || '.' || column_name FROM duckdb_columns()"
+        " WHERE NOT internal AND nullif(comment, '') IS NULL"
+    ).fetchall()
+    assert silent == []
+    found = warehouse.execute("SELECT DISTINCT schema_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    assert {name for (name,) in found} == set(SCHEMAS)
+
+
+def test_the_views_work_under_another_name(agency_store: HiveStore, tmp_path: Path) -> None:
+    """Attached by a BI tool under a name of its choice, or moved, the file's views still find their tables."""
+    path = build_warehouse(agency_store, tmp_path / "state", TABLES).path
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{path}' AS tiktok (READ_ONLY)")
+        for view in views_of(TABLES):
+            assert select(connection, "count(*)", f"tiktok.{view.full_name}") != [(0,)]
