@@ -1,7 +1,7 @@
 """Laws of the ranking: the leader is the ad a person would find by reading the report line by line."""
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiktok_assets.scaling.ranking import TOP_SPENDERS_SCHEMA, overtakings, top_spenders
+from tiktok_assets.scaling.ranking import TOP_SPENDERS_SCHEMA, WINDOWS, Recent, overtakings, top_spenders
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.tables import report_schema
 
 ADS = report_schema(REPORTS_BY_TABLE["ad_report_lifetime"], STANDARD_METRICS)
 CAMPAIGNS = report_schema(REPORTS_BY_TABLE["campaign_report_lifetime"], STANDARD_METRICS)
+DAILY = report_schema(REPORTS_BY_TABLE["ad_report_daily"], STANDARD_METRICS)
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
 
 Spends = dict[tuple[str, str, str], Decimal | None]
@@ -159,3 +160,67 @@ def test_an_overtaking_is_a_campaign_whose_leader_changed(earlier: Spends, later
     assert [(one.advertiser_id, one.campaign_id, one.old_ad_id, one.ad_id, one.spend) for one in told] == expected
     assert all(one.old_ad_name == f"name of {one.old_ad_id}" for one in told)
     assert overtakings(now, now) == []
+
+
+TODAY = date(2026, 3, 17)
+"""The last complete day."""
+
+AD_IDS = ("1680000000000010", "1680000000000011", "1680000000000012")
+small = st.sampled_from([None, "0", "0.0001", "10", "10.0001"]).map(lambda text: Decimal(text) if text else None)
+daily_spends = st.dictionaries(st.tuples(st.integers(0, 34), st.sampled_from(AD_IDS)), small, max_size=25)
+"""Daily spend by days before the last complete one and ad."""
+
+
+def recent_of(spent: dict[tuple[int, str], Decimal | None], complete: int) -> Recent:
+    """Daily rows of one campaign, of which the newest days are complete."""
+    rows = [
+        {
+            "advertiser_id": "7001",
+            "date": TODAY - timedelta(ago),
+            "campaign_id": "1",
+            "ad_id": ad,
+            "ad_name": f"name of {ad}",
+            "spend": spend,
+        }
+        for (ago, ad), spend in spent.items()
+    ]
+    days = {"advertiser_id": "7001", "complete_until": TODAY if complete else None, "complete_days": complete}
+    schema = {"advertiser_id": pl.String(), "complete_until": pl.Date(), "complete_days": pl.Int64()}
+    return Recent(pl.DataFrame([days], schema), pl.DataFrame(rows, DAILY))
+
+
+@settings(max_examples=60)
+@given(daily_spends, st.integers(0, 30))
+def test_the_windows_are_those_summed_by_hand(spent: dict[tuple[int, str], Decimal | None], complete: int) -> None:
+    """Over each window stored whole: the leader's spend and place, the campaign's, and who leads; else null."""
+    leader = AD_IDS[1]
+    lifetime = ads({("7001", "1", leader): Decimal(99)})
+    (row,) = top_spenders(lifetime, campaigns({}), recent_of(spent, complete)).to_dicts()
+    assert (row["complete_until"], row["complete_days"]) == (TODAY if complete else None, complete)
+    for days in WINDOWS:
+        told = [
+            row[name.format(days)] for name in ("spend_{}d", "campaign_spend_{}d", "rank_{}d", "top_{}d_ad_id")
+        ]
+        if complete < days:
+            assert told == [None] * 4
+            continue
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for (ago, ad), spend in spent.items():
+            if ago < days and spend:
+                sums[ad] += spend
+        order = sorted(sums, key=lambda ad: (-sums[ad], ad))
+        rank = order.index(leader) + 1 if leader in order else None
+        assert told == [sums.get(leader, 0), sum(sums.values()), rank, order[0] if order else None]
+        assert row[f"top_{days}d_spend"] == (sums[order[0]] if order else None)
+        assert row[f"top_{days}d_ad_name"] == (f"name of {order[0]}" if order else None)
+
+
+def test_an_account_whose_days_are_unknown_has_no_windows() -> None:
+    """Without daily reports every window is null, and the ranking by lifetime is the same."""
+    table: Spends = {("7001", "1", AD_IDS[0]): Decimal(5), ("7002", "1", AD_IDS[0]): Decimal(5)}
+    with_days = top_spenders(ads(table), campaigns({}), recent_of({(0, AD_IDS[0]): Decimal(1)}, 30))
+    known, unknown = with_days.to_dicts()
+    assert (known["spend_3d"], unknown["spend_3d"], unknown["complete_days"]) == (Decimal(1), None, None)
+    alone = top_spenders(ads(table), campaigns({}))
+    assert alone.to_dicts()[1] == unknown
+    assert alone.schema == with_days.schema == TOP_SPENDERS_SCHEMA

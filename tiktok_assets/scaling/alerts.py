@@ -1,0 +1,215 @@
+"""The words of the alerts: facts in, one message in three forms out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from tiktok_assets.scaling.letters import Bar, Letter, Link, Name, Words
+from tiktok_assets.scaling.links import ads_manager_link, asset_link, launchpad_link, run_link
+from tiktok_assets.scaling.outbox import Alert
+from tiktok_assets.scaling.ranking import WINDOWS
+from tiktok_assets.settings import Settings
+
+TOP_SPENDER, RUN_FAILURE, CHECK_FAILURE = "new_top_spender", "run_failure", "check_failure"
+LONGEST_REASON, LONGEST_FINDING, MOST_CHECKS = 400, 200, 10
+Facts = Mapping[str, Any]
+
+
+def top_spender_alert(alert_id: str, facts: Facts, settings: Settings) -> Alert:
+    """The message about a new top spender.
+
+    Args:
+        alert_id: the flag's id.
+        facts: the flag's `facts`: a row of `top_spenders` as JSON values (amounts, days and instants as text),
+            and where known `advertiser_name`, `previous_ad_id`, `previous_ad_name`. What is missing is left out.
+        settings: for the links; in `propose` and `execute` with a scaling campaign the launchpad's too.
+    """
+    ad = _name(facts, "ad_name", "ad_id")
+    campaign = _name(facts, "campaign_name", "campaign_id")
+    links = [
+        Link("Look at the ad in TikTok Ads Manager", ads_manager_link(facts["advertiser_id"], facts["ad_id"]))
+    ]
+    launchpad = launchpad_link(settings, facts["advertiser_id"], facts["ad_id"])
+    if launchpad:
+        links.append(Link("Duplicate it: opens the filled-in launchpad, a dry run", launchpad))
+    links.append(Link("The ranking in Dagster", asset_link(settings, "top_spenders")))
+    letter = Letter(
+        title=("New top spender in ", campaign, ": ", ad),
+        sentences=_reasons(facts, ad, campaign),
+        bars=_bars(facts),
+        facts=tuple(_table(facts)),
+        links=tuple(links),
+        footer=_footer(alert_id, "An ad is told of once in a campaign."),
+    )
+    return _alert(alert_id, TOP_SPENDER, letter, dict(facts))
+
+
+def _reasons(facts: Facts, ad: Name, campaign: Name) -> tuple[Words, ...]:
+    first: tuple[str | Name, ...] = (ad, " now has the highest lifetime spend in ", campaign)
+    first += (f": {_money(facts['spend'], facts)}",)
+    if facts.get("share") is not None:
+        first += (f", {_percent(facts['share'])} of what the campaign spent",)
+    first += (".",)
+    second: tuple[str | Name, ...] = ()
+    if facts.get("runner_up_ad_id") is not None:
+        second += ("It is ahead of ", _name(facts, "runner_up_ad_name", "runner_up_ad_id"))
+        second += (f" ({_money(facts['runner_up_spend'], facts)})",)
+        second += (f" by {_percent(facts['lead'])}",) if facts.get("lead") is not None else ()
+        second += (".",)
+    if facts.get("leads_since"):
+        second += (f"{' ' if second else ''}First seen in the lead on {_instant(facts['leads_since'])}.",)
+    previous = facts.get("previous_ad_id")
+    if previous is not None and previous != facts.get("runner_up_ad_id"):
+        second += (" Before, the leader was ", _name(facts, "previous_ad_name", "previous_ad_id"), ".")
+    return (first, second) if second else (first,)
+
+
+def _bars(facts: Facts) -> tuple[Bar, ...]:
+    """Leader, runner-up, and all other ads of the campaign, over their whole life."""
+    spend = Decimal(str(facts["spend"]))
+    rows = [(_name(facts, "ad_name", "ad_id"), spend)]
+    if facts.get("runner_up_ad_id") is not None:
+        rows.append((_name(facts, "runner_up_ad_name", "runner_up_ad_id"), Decimal(str(facts["runner_up_spend"]))))
+    if facts.get("campaign_spend") is not None:
+        others = Decimal(str(facts["campaign_spend"])) - sum(amount for _, amount in rows)
+        count = int(facts.get("ads") or 0) - len(rows)
+        if others > 0 and count > 0:
+            rows.append((Name(f"{count} other ad{'s' if count > 1 else ''}"), others))
+    longest = max(amount for _, amount in rows) or Decimal(1)
+    return tuple(
+        Bar(label, _money(amount, facts), float(amount / longest), is_main=number == 0)
+        for number, (label, amount) in enumerate(rows)
+    )
+
+
+def _table(facts: Facts) -> list[tuple[str, Words]]:
+    rows: list[tuple[str, Words]] = []
+    if facts.get("advertiser_name"):
+        rows.append(("Account", (Name(str(facts["advertiser_name"])), f" ({facts['advertiser_id']})")))
+    else:
+        rows.append(("Account", str(facts["advertiser_id"])))
+    rows.append(("Campaign", (_name(facts, "campaign_name", "campaign_id"), f" ({facts['campaign_id']})")))
+    if facts.get("ad_group_id"):
+        rows.append(("Ad group", (_name(facts, "ad_group_name", "ad_group_id"), f" ({facts['ad_group_id']})")))
+    rows.append(("Ad", str(facts["ad_id"])))
+    rows += [(f"Last {days} complete days", _window(facts, days)) for days in WINDOWS if _has(facts, days)]
+    if facts.get("fetched_at"):
+        rows.append(("Numbers read", _instant(facts["fetched_at"])))
+    return rows
+
+
+def _has(facts: Facts, days: int) -> bool:
+    return facts.get(f"spend_{days}d") is not None
+
+
+def _window(facts: Facts, days: int) -> Words:
+    told: tuple[str | Name, ...] = (_money(facts[f"spend_{days}d"], facts),)
+    if facts.get(f"campaign_spend_{days}d") is not None:
+        told += (f" of the campaign's {_money(facts[f'campaign_spend_{days}d'], facts)}",)
+    rank = facts.get(f"rank_{days}d")
+    if rank is not None:
+        told += (f", rank {rank}",)
+    top = facts.get(f"top_{days}d_ad_id")
+    if top is not None and top != facts["ad_id"]:
+        told += ("; most: ", _name(facts, f"top_{days}d_ad_name", f"top_{days}d_ad_id"))
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run of this code location that failed."""
+
+    run_id: str
+    job: str
+    reason: str
+    failed_at: datetime
+    step: str | None = None
+
+
+def run_failure_alert(run: FailedRun, settings: Settings) -> Alert:
+    """The message about a failed run, with its reason and where to look; one id a run."""
+    facts: list[tuple[str, Words]] = [("Run", run.run_id)]
+    facts += [("Step", Name(run.step))] if run.step else []
+    alert_id = f"run-{run.run_id}"
+    letter = Letter(
+        title=("A run of ", Name(run.job), " failed"),
+        sentences=((Name(run.reason, LONGEST_REASON),) if run.reason else ("Dagster gives no reason.",),),
+        facts=(*facts, ("Failed", _instant(run.failed_at))),
+        links=(Link("Open the run in Dagster", run_link(settings, run.run_id)),),
+        footer=_footer(alert_id, "A failed run is told of once."),
+    )
+    data = {"run_id": run.run_id, "job": run.job, "reason": run.reason, "failed_at": run.failed_at.isoformat()}
+    return _alert(alert_id, RUN_FAILURE, letter, data)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCheck:
+    """An asset check that passed before, or only warned, or never ran, and fails now."""
+
+    asset: str
+    check: str
+    severity: str
+    reason: str
+    failed_at: datetime
+
+
+def check_failure_alert(run_id: str, checks: Sequence[FailedCheck], settings: Settings) -> Alert:
+    """The message about the checks that began to fail in one run; one id a run."""
+    alert_id = f"checks-{run_id}"
+    first, count = checks[0], len(checks)
+    title: Words = (
+        ("The check ", Name(first.check), " of ", Name(first.asset), f" {_verb(first)}")
+        if count == 1
+        else f"{count} checks began to fail"
+    )
+    told: tuple[tuple[str, Words], ...] = tuple(
+        (f"{one.asset}, {one.check}", (f"{_verb(one)}: ", Name(one.reason or "no reason given", LONGEST_FINDING)))
+        for one in checks[:MOST_CHECKS]
+    )
+    more = f" {count - MOST_CHECKS} more are on its page." if count > MOST_CHECKS else ""
+    letter = Letter(
+        title=title,
+        sentences=(f"Found by the run {run_id} on {_instant(first.failed_at)}.{more}",),
+        facts=told,
+        links=(
+            Link("Open the checks of the table in Dagster", asset_link(settings, first.asset, view="checks")),
+            Link("Open the run", run_link(settings, run_id)),
+        ),
+        footer=_footer(alert_id, "A check is told of again once it has passed and fails anew."),
+    )
+    names = ("asset", "check", "severity", "reason")
+    data = {"run_id": run_id, "checks": [{name: getattr(one, name) for name in names} for one in checks]}
+    return _alert(alert_id, CHECK_FAILURE, letter, data)
+
+
+def _verb(check: FailedCheck) -> str:
+    return "fails" if check.severity == "ERROR" else "warns"
+
+
+def _alert(alert_id: str, kind: str, letter: Letter, facts: dict[str, Any]) -> Alert:
+    return Alert(alert_id, kind, letter.subject, letter.text, letter.markdown, letter.html, letter.brief, facts)
+
+
+def _footer(alert_id: str, rule: str) -> str:
+    return f"Alert {alert_id}. {rule}"
+
+
+def _name(facts: Facts, name: str, key: str) -> Name:
+    return Name(str(facts.get(name) or facts[key]))
+
+
+def _money(amount: object, facts: Facts) -> str:
+    exact = Decimal(str(amount))
+    return f"{exact:,.2f} {facts.get('currency') or ''}".rstrip()
+
+
+def _percent(ratio: object) -> str:
+    return f"{Decimal(str(ratio)):.1%}"
+
+
+def _instant(value: object) -> str:
+    instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    instant = instant.astimezone(UTC)
+    return f"{instant.day} {instant:%B %Y, %H:%M} UTC"

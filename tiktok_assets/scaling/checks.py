@@ -1,0 +1,267 @@
+"""What must hold before a duplication writes anything; each check refuses with its reason in words."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from tiktok_assets.scaling.drafts import FROM_NOW, Object
+from tiktok_assets.scaling.kinds import is_set, uncopyable_kind
+from tiktok_assets.scaling.sources import Sources, is_deleted
+from tiktok_assets.spec.budgets import (
+    AD_GROUP_MINIMUM,
+    AD_GROUP_MODES,
+    BUDGET_LIMIT,
+    CURRENCY_RATIO,
+    DECIMALS,
+    MAX_AD_GROUPS_OF_CAMPAIGN,
+    MAX_ADS_OF_AD_GROUP,
+    TOTAL,
+)
+
+SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one check found; the reason is "" where it holds."""
+
+    check: str
+    reason: str = ""
+
+
+def verdicts_on(sources: Sources) -> list[Verdict]:
+    """Every check in order. Where an object is missing nothing else can be said, and the list ends there."""
+    missing = [Verdict("objects_exist", reason) for reason in _missing(sources)]
+    if missing:
+        return missing
+    return [Verdict("objects_exist"), *(Verdict(name, check(sources)) for name, check in CHECKS.items())]
+
+
+def refusals(verdicts: Iterable[Verdict]) -> list[str]:
+    """The reasons of the checks that refuse."""
+    return [verdict.reason for verdict in verdicts if verdict.reason]
+
+
+def _missing(found: Sources) -> list[str]:
+    wish, owner = found.wish, found.wish.advertiser_id
+    where = f"is not in account {owner}; an ad can only be duplicated within its own account"
+    told = []
+    if found.ad is None or found.ad_group is None or found.campaign is None:
+        told.append(f"ad {wish.ad_id} {where}")
+    if found.target is None:
+        told.append(f"campaign {wish.campaign_id} {where}")
+    if wish.ad_group_id and found.target_ad_group is None:
+        told.append(f"ad group {wish.ad_group_id} {where}")
+    return told
+
+
+def _object(row: Object | None) -> Object:
+    return row or {}
+
+
+def source_not_deleted(found: Sources) -> str:
+    """The ad, its ad group and its campaign are still there."""
+    rows = {"the ad": found.ad, "the ad's ad group": found.ad_group, "the ad's campaign": found.campaign}
+    gone = [name for name, row in rows.items() if is_deleted(_object(row))]
+    return f"{gone[0]} is deleted; there is nothing left to duplicate" if gone else ""
+
+
+def source_copyable(found: Sources) -> str:
+    """The source is of a kind that can be read and created again."""
+    for owner, row in (("ad", found.ad), ("ad group", found.ad_group), ("campaign", found.campaign)):
+        if kind := uncopyable_kind(_object(row)):
+            return f"the source's {owner} is {kind}, which cannot be read and created again"
+    return ""
+
+
+def source_is_original(found: Sources) -> str:
+    """The ad is no copy of ours; one is only copied when `again` says that this is meant."""
+    if found.copy_of is None or found.wish.again:
+        return ""
+    better = f"duplicate the original, {found.copy_of}," if found.copy_of else "duplicate its original"
+    return f"the ad is itself a copy; {better} or say with --again that you mean this one"
+
+
+def media_usable(found: Sources) -> str:
+    """Everything a creative needs is there; media belong to the account, and so does the ad (dossier 8.3)."""
+    ad = _object(found.ad)
+    spark = ad.get("identity_type") != "CUSTOMIZED_USER"
+    identity = is_set(ad.get("identity_type")) and is_set(ad.get("identity_id"))
+    wanted = (
+        (
+            "identity",
+            identity and (ad.get("identity_type") != "BC_AUTH_TT" or ad.get("identity_authorized_bc_id")),
+        ),
+        ("video", ad.get("ad_format") != "SINGLE_VIDEO" or ad.get("video_id") or ad.get("tiktok_item_id")),
+        ("image", spark or ad.get("image_ids")),
+        ("text", ad.get("ad_text") or ad.get("ad_texts") or ad.get("tiktok_item_id")),
+        ("call to action", ad.get("call_to_action") or ad.get("call_to_action_id")),
+        ("format", ad.get("ad_format")),
+    )
+    lacking = [name for name, there in wanted if not there]
+    return f"the ad shows no {' and no '.join(lacking)} that a copy could use" if lacking else ""
+
+
+def target_usable(found: Sources) -> str:
+    """The campaign is not deleted, and of a kind that ads can be added to."""
+    target = _object(found.target)
+    if is_deleted(target):
+        return f"campaign {found.wish.campaign_id} is deleted; name another with --to"
+    kind = uncopyable_kind(target)
+    return f"campaign {found.wish.campaign_id} is {kind}; nothing can be added to it here" if kind else ""
+
+
+_FITTING = (
+    "objective_type",
+    "app_promotion_type",
+    "app_id",
+    "sales_destination",
+    "virtual_objective_type",
+    "campaign_type",
+)
+
+
+def objective_fits(found: Sources) -> str:
+    """Both campaigns are bought for the same."""
+    own, target = _object(found.campaign), _object(found.target)
+    for name in _FITTING:
+        if (own.get(name) or None) != (target.get(name) or None):
+            return (
+                f"campaign {found.wish.campaign_id} has {name} {target.get(name)}, the ad's campaign"
+                f" {own.get(name)}; choose a campaign of the same kind"
+            )
+    return ""
+
+
+def ad_group_usable(found: Sources) -> str:
+    """The ad group named is of the campaign, not deleted, and promotes the same thing."""
+    if found.copies_ad_group:
+        return ""
+    group, wish = _object(found.target_ad_group), found.wish
+    if str(group.get("campaign_id")) != wish.campaign_id:
+        return (
+            f"ad group {wish.ad_group_id} is not of campaign {wish.campaign_id}, but of {group.get('campaign_id')}"
+        )
+    if is_deleted(group):
+        return f"ad group {wish.ad_group_id} is deleted; name another, or none for a copy of the source's"
+    if kind := uncopyable_kind(group):
+        return f"ad group {wish.ad_group_id} is {kind}; no ad can be added to it here"
+    own = _object(found.ad_group).get("promotion_type")
+    if group.get("promotion_type") != own:
+        return f"ad group {wish.ad_group_id} promotes {group.get('promotion_type')}, the ad {own}"
+    return ""
+
+
+def room_for_ad(found: Sources) -> str:
+    """An ad group holds fifty ads (dossier 5.7)."""
+    if found.ads >= MAX_ADS_OF_AD_GROUP:
+        return f"ad group {found.wish.ad_group_id} holds {found.ads} ads, and {MAX_ADS_OF_AD_GROUP} are the limit"
+    return ""
+
+
+def room_for_ad_group(found: Sources) -> str:
+    """A campaign holds 999 ad groups, and an account so many active ones as its quota says (dossier 5.7)."""
+    if found.ad_groups >= MAX_AD_GROUPS_OF_CAMPAIGN:
+        return (
+            f"campaign {found.wish.campaign_id} holds {found.ad_groups} ad groups, and"
+            f" {MAX_AD_GROUPS_OF_CAMPAIGN} are the limit; name one of them with --ad-group"
+        )
+    if found.quota and found.quota[0] >= found.quota[1]:
+        return f"the account's quota of {found.quota[1]} active ad groups is used up; switch some off"
+    return ""
+
+
+def schedule_lasts(found: Sources) -> str:
+    """A copied schedule has not ended."""
+    end = _end(found)
+    if found.copies_ad_group and end and end <= found.now:
+        return f"the ad group's schedule ended at {end:%Y-%m-%d %H:%M} UTC; name an ad group with --ad-group"
+    return ""
+
+
+def budget_fits(found: Sources) -> str:
+    """The copied ad group has a budget its campaign allows and its currency can hold (dossier 8.6)."""
+    if not found.copies_ad_group:
+        wished = found.wish.budget is not None
+        return "an ad group that exists keeps its budget; leave --budget out" if wished else ""
+    if found.is_spread:
+        wished = found.wish.budget is not None
+        return "the campaign spreads its budget by itself; leave --budget out" if wished else ""
+    allowed = AD_GROUP_MODES.get(str(_object(found.target).get("budget_mode")), ())
+    if found.mode not in allowed:
+        of_campaign = _object(found.target).get("budget_mode")
+        return f"{found.mode} does not go with a campaign in {of_campaign}; name an ad group with --ad-group"
+    if found.mode == TOTAL and _object(found.ad_group).get("schedule_type") == FROM_NOW:
+        return "a budget for the whole schedule needs a schedule with an end; name an ad group with --ad-group"
+    if found.budget is None:
+        return "the ad's ad group has no budget of its own; give one with --budget"
+    return _amount_fits(found, found.budget)
+
+
+def _amount_fits(found: Sources, budget: Decimal) -> str:
+    currency = found.account.currency
+    decimals = DECIMALS.get(currency, 2)
+    if budget != round(budget, decimals):
+        return f"a budget in {currency} has {decimals} digits after the point, not as in {budget}"
+    ratio = CURRENCY_RATIO.get(currency)
+    if budget <= 0 or (ratio and not _least(found) * ratio <= budget < BUDGET_LIMIT * ratio):
+        least = f"{_least(found) * (ratio or 1):f} {currency}" if ratio else "more than 0"
+        return f"a budget of {budget:f} {currency} is outside what TikTok allows, which begins at {least}"
+    bid = _object(found.ad_group).get("conversion_bid_price")
+    if bid and Decimal(str(bid)) >= budget:
+        return f"a budget of {budget:f} {currency} does not exceed the bid of {bid}"
+    return ""
+
+
+def _least(found: Sources) -> Decimal:
+    """The minimum in dollars; a budget for the whole schedule needs it for each day."""
+    end = _end(found)
+    if found.mode != TOTAL or end is None:
+        return AD_GROUP_MINIMUM
+    start = max(_instant(_object(found.ad_group).get("schedule_start_time")) or found.now, found.now)
+    days = -(-int((end - start).total_seconds()) // SECONDS_A_DAY)
+    return AD_GROUP_MINIMUM * max(days, 1)
+
+
+def within_added_budget(found: Sources) -> str:
+    """What duplications add to an account's budgets within 24 hours stays within the setting."""
+    limit, adds, before = found.account.max_added_budget, found.adds_budget, found.account.added_budget
+    if limit is None or not adds or before + adds <= limit:
+        return ""
+    return (
+        f"it would add {adds:f} {found.account.currency} to {before:f} of the last 24 hours, over"
+        f" TIKTOK_MAX_ADDED_BUDGET={limit:f}; wait, raise it, or give a smaller --budget"
+    )
+
+
+def _end(found: Sources) -> datetime | None:
+    group = _object(found.ad_group)
+    return None if group.get("schedule_type") == FROM_NOW else _instant(group.get("schedule_end_time"))
+
+
+def _instant(told: object) -> datetime | None:
+    try:
+        return datetime.strptime(str(told), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+CHECKS: dict[str, Callable[[Sources], str]] = {
+    check.__name__: check
+    for check in (
+        source_not_deleted,
+        source_copyable,
+        source_is_original,
+        media_usable,
+        target_usable,
+        objective_fits,
+        ad_group_usable,
+        room_for_ad,
+        room_for_ad_group,
+        schedule_lasts,
+        budget_fits,
+        within_added_budget,
+    )
+}
+"""By the names they are shown under, in the order in which they are told."""

@@ -1,0 +1,204 @@
+"""Delivery: takes due rows of the outbox, hands them over, and records what became of each.
+
+At least once. A definite success is never repeated. A definite failure is repeated with growing pauses and given
+up after days, with its reason kept. An outcome nobody knows (no answer in time, or a process killed while it sent)
+is repeated once, marked as a possible repeat, and then counted as delivered without confirmation.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tiktok_assets.scaling.alert_files import write_alert
+from tiktok_assets.scaling.claims import Claim, claimed, settle, with_due_rows
+from tiktok_assets.scaling.outbox import DELIVERED, FOLDER, GIVEN_UP, SENDING, WAITING, Destination
+from tiktok_assets.scaling.receivers import Outcome, Result, send
+from tiktok_assets.storage.state import State, outbox
+
+SEND_SECONDS = 10.0
+"""How long one hand-over may take; past it the outcome is unknown."""
+DRAIN_SECONDS = 20.0
+"""How long one drain may take, whatever the receivers do."""
+
+
+@dataclass(slots=True)
+class Drained:
+    """What one drain did, and what is left."""
+
+    delivered: int = 0
+    unconfirmed: int = 0
+    failed: int = 0
+    given_up: int = 0
+    given_up_before: int = 0
+    waiting: int = 0
+    strangers: int = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @property
+    def happened(self) -> bool:
+        """Whether there was anything to do, or is."""
+        return bool(self.delivered or self.unconfirmed or self.failed or self.waiting or self.strangers)
+
+    def __str__(self) -> str:
+        if not self.happened and not self.given_up_before:
+            return "No alert is due."
+        told = [f"{self.delivered} delivered"]
+        told += [f"{self.unconfirmed} not confirmed"] if self.unconfirmed else []
+        told += [f"{self.failed} failed"] if self.failed else []
+        told += [f"{self.given_up} given up"] if self.given_up else []
+        told += [f"{self.given_up_before} given up before"] if self.given_up_before else []
+        told += [f"{self.waiting} waiting"] if self.waiting else []
+        if self.strangers:
+            told.append(f"{self.strangers} kept for receivers that TIKTOK_ALERT_URLS no longer names")
+        reasons = "".join(f" {name}: {reason}." for name, reason in self.reasons.items())
+        return f"Alerts: {', '.join(told)}.{reasons}"
+
+
+def wall_clock() -> datetime:
+    """The instant by this machine: a delivery happens in our time, not in the API's."""
+    return datetime.now(UTC)
+
+
+def deliver(
+    state: State,
+    destinations: Sequence[Destination],
+    folder: Path,
+    *,
+    now: Callable[[], datetime] = wall_clock,
+    drain_seconds: float = DRAIN_SECONDS,
+    send_seconds: float = SEND_SECONDS,
+) -> Drained:
+    """Hand over what is due, each destination on its own, within `drain_seconds`.
+
+    Args:
+        state: holds the outbox.
+        destinations: who is configured, see `destinations_of`; rows for others are kept.
+        folder: where every alert is written as a file.
+        now: an aware clock.
+        drain_seconds: after this long what hangs is left behind, its outcome unknown.
+        send_seconds: what one hand-over may need; none is begun with less time left.
+
+    Returns:
+        What was done in this call, and what waits.
+
+    Raises:
+        SQLAlchemyError: if the state fails; rows that were being sent count as unknown later.
+    """
+    began = time.monotonic()
+    told = Drained()
+    last_start = began + drain_seconds - send_seconds
+    workers = [
+        _Worker(state, destination, folder=folder, now=now, told=told, last_start=last_start)
+        for destination in [None, *destinations]
+    ]
+    busy = with_due_rows(state, now())
+    for worker in workers:
+        if worker.key in busy:
+            worker.start()
+    for worker in workers:
+        if worker.is_started:
+            worker.finish_by(began + drain_seconds)
+    _count_what_is_left(state, {worker.key for worker in workers}, told)
+    return told
+
+
+class _Worker:
+    """Hands the rows of one destination over, one after the other, on a thread of its own."""
+
+    def __init__(
+        self,
+        state: State,
+        destination: Destination | None,
+        *,
+        folder: Path,
+        now: Callable[[], datetime],
+        told: Drained,
+        last_start: float,
+    ) -> None:
+        self.key = destination.key if destination else FOLDER
+        self._name = destination.name if destination else "the folder of alerts"
+        self._state, self._destination, self._folder, self._now = state, destination, folder, now
+        self._told, self._last_start = told, last_start
+        self._claim: Claim | None = None
+        self._lock, self._left_behind = threading.Lock(), False
+        # A daemon: a receiver that trickles bytes for ever must not keep the process alive.
+        self._thread = threading.Thread(target=self._work, name=f"alerts-{self.key[:8]}", daemon=True)
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there was something to do."""
+        return self._thread.ident is not None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def finish_by(self, deadline: float) -> None:
+        """Wait, and then leave the thread behind: what it holds has an unknown outcome."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            if self._claim:
+                self._left_behind = True
+                result: Result = "unknown" if self._destination else "failed"
+                self._record(self._claim, Outcome(result, "it did not answer in time"))
+
+    def _work(self) -> None:
+        try:
+            while time.monotonic() < self._last_start:
+                with self._lock:
+                    claim = self._claim = claimed(self._state, self.key, self._now(), self._give_up)
+                if claim is None:
+                    return
+                outcome = self._hand_over(claim)
+                with self._lock:
+                    self._claim = None
+                    if self._left_behind:
+                        if outcome.result == "delivered":
+                            settle(self._state, claim, outcome, self._now())
+                        return
+                    self._record(claim, outcome)
+                if outcome.result != "delivered":
+                    return  # a receiver in trouble gets the next one in the next drain
+        except sa.exc.SQLAlchemyError as error:
+            self._told.reasons[self._name] = f"the state failed ({type(error).__name__})"
+
+    def _hand_over(self, claim: Claim) -> Outcome:
+        if self._destination:
+            return send(self._destination.url, self._destination.target, claim.message, repeat=claim.repeat)
+        try:
+            write_alert(self._folder, claim.alert_id, claim.kind, claim.message)
+        except OSError as error:
+            return Outcome("failed", f"it cannot be written ({type(error).__name__})")
+        return Outcome("delivered")
+
+    def _record(self, claim: Claim, outcome: Outcome) -> None:
+        status = settle(self._state, claim, outcome, self._now())
+        with self._told.lock:
+            self._told.delivered += status == DELIVERED
+            self._told.unconfirmed += outcome.result == "unknown"
+            self._told.failed += outcome.result == "failed"
+            self._told.given_up += status == GIVEN_UP
+            if outcome.reason:
+                self._told.reasons[self._name] = outcome.reason
+
+    def _give_up(self) -> None:
+        with self._told.lock:
+            self._told.unconfirmed += 1
+            self._told.reasons[self._name] = "a second delivery was not confirmed either"
+
+
+def _count_what_is_left(state: State, keys: set[str], told: Drained) -> None:
+    count = sa.select(outbox.c.destination, outbox.c.status, sa.func.count())
+    left = count.where(outbox.c.status.in_((WAITING, SENDING, GIVEN_UP)))
+    with state.transaction() as connection:
+        for key, status, rows in connection.execute(left.group_by(outbox.c.destination, outbox.c.status)):
+            told.given_up_before += rows * (status == GIVEN_UP)
+            told.waiting += rows * (status != GIVEN_UP and key in keys)
+            told.strangers += rows * (status != GIVEN_UP and key not in keys)
+    told.given_up_before -= told.given_up

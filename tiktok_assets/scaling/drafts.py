@@ -1,0 +1,193 @@
+"""The requests of a duplication: what was read, less what creation does not take (tiktok_api.md section 8.4)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from tiktok_assets.spec.budgets import DAY, DYNAMIC, TOTAL
+
+Object = Mapping[str, Any]
+Body = dict[str, Any]
+
+NAME_LENGTH = 512
+"""Characters a name may have (dossier 8.2, 8.3)."""
+
+FROM_NOW = "SCHEDULE_FROM_NOW"
+
+_OLD_MARKER = re.compile(r" ?\[tta-[0-9a-f]{12}\]$")
+_LAST_PLANE = "\uffff"
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_EVERYWHERE = _names(
+    "advertiser_id campaign_id adgroup_id ad_id campaign_name adgroup_name ad_name create_time modify_time"
+    " operation_status secondary_status is_new_structure campaign_system_origin campaign_automation_type"
+    " is_smart_performance_campaign"
+)
+NOT_TAKEN_BY_AD_GROUPS = _EVERYWHERE | _names(
+    "app_download_url app_type cpv_video_duration deep_cpa_bid delivery_mode feed_type inventory_filter_enabled"
+    " ios14_quota_type schedule_infos schedule_id scheduled_budget skip_learning_phase conversion_window"
+    " category_id keywords pre_discount_cpm cpm discount_type discount_amount discount_percentage"
+    " pre_discount_budget"
+)
+NOT_TAKEN_BY_ADS = _EVERYWHERE | _names(
+    "is_aco optimization_event profile_image_url vast_moat_enabled branded_content_disabled landing_page_urls"
+    " smart_plus_ad_id ad_id_v2"
+)
+_NOT_TAKEN_FAMILIES = ("purchased_", "rf_", "split_test_")
+"""Beginnings of such names. A field nobody listed is sent on: what the API does not take it refuses or ignores,
+while leaving out a field it takes could silently widen what a copy aims at."""
+_NOT_TAKEN_INSIDE = {"search_keywords": _names("audit_status reject_info")}
+
+_DECODER = msgspec.json.Decoder(Body, float_hook=Decimal)
+
+
+def decoded(text: str) -> Body:
+    """A body kept as text, with exact numbers."""
+    return _DECODER.decode(text)
+
+
+def stripped(row: Object, not_taken: frozenset[str]) -> Body:
+    """The fields of an object that creation takes and that say something."""
+    return {
+        name: _stripped_inside(name, value)
+        for name, value in row.items()
+        if name not in not_taken and not name.startswith(_NOT_TAKEN_FAMILIES) and not is_placeholder(value)
+    }
+
+
+def _stripped_inside(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON is anything
+    inner = _NOT_TAKEN_INSIDE.get(name)
+    if not inner:
+        return value
+    return [{key: one for key, one in item.items() if key not in inner} for item in value]
+
+
+def is_placeholder(value: object) -> bool:
+    """Whether a value of an answer stands for nothing: null, "", UNSET, an empty list, a bid of 0.
+
+    >>> [is_placeholder(one) for one in (None, "", "UNSET", [], 0, "0", False, 0.5)]
+    [True, True, True, True, True, False, False, False]
+    """
+    if value is None or value in ([], {}):
+        return True
+    if isinstance(value, str):
+        return value in {"", "UNSET"} or value.endswith("_UNSET")
+    return not isinstance(value, bool) and value == 0
+
+
+def named(name: str, marker: str, *, plain: bool = False) -> str:
+    """A name that ends with a marker; too long a name is cut, the marker never.
+
+    Args:
+        name: of the original; the marker of an earlier copy is left off.
+        marker: to end with.
+        plain: without emoji, which ad groups may not have.
+    """
+    kept = _OLD_MARKER.sub("", name)
+    if plain:
+        kept = "".join(character for character in kept if character <= _LAST_PLANE)
+    return f"{kept.strip()[: NAME_LENGTH - len(marker) - 1].rstrip()} {marker}".lstrip()
+
+
+def has_marker(name: str) -> bool:
+    """Whether a name says that a duplication made its object."""
+    return bool(_OLD_MARKER.search(name))
+
+
+def request_id_of(key: str, step: str) -> str:
+    """The `request_id` of a step, the text of a 64-bit integer (dossier 8.5).
+
+    Every attempt has the same: should an earlier one be done late, within ten seconds of its successor, the API
+    refuses one of the two.
+    """
+    return str(int.from_bytes(sha256(f"{key}:{step}".encode()).digest()[:8]) >> 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where and how an ad group is made.
+
+    Attributes:
+        campaign_id: in which campaign.
+        key: of the duplication.
+        marker: of the duplication.
+        mode: its budget mode.
+        budget: None where nothing need be said.
+        enable: whether it shall deliver.
+        now: by the host's clock.
+    """
+
+    campaign_id: str
+    key: str
+    marker: str
+    mode: str
+    budget: Decimal | None
+    enable: bool
+    now: datetime
+
+
+def ad_group_body(source: Object, placed: Placed) -> Body:
+    """The body of `adgroup/create` for a copy of an ad group (dossier 8.2)."""
+    fields = stripped(source, NOT_TAKEN_BY_AD_GROUPS)
+    for name in ("budget", "schedule_start_time"):
+        fields.pop(name, None)
+    if fields.get("schedule_type") == FROM_NOW:
+        fields.pop("schedule_end_time", None)  # it reads as ten years later; TikTok sets it anew
+    fields.setdefault("bid_type", "BID_TYPE_NO_BID")  # needed where the campaign spreads the budget
+    return {
+        "advertiser_id": source["advertiser_id"],
+        "campaign_id": placed.campaign_id,
+        "adgroup_name": named(str(source.get("adgroup_name") or ""), placed.marker, plain=True),
+        "request_id": request_id_of(placed.key, "ad_group"),
+        "operation_status": "ENABLE" if placed.enable else "DISABLE",
+        **fields,
+        "budget_mode": placed.mode,
+        **({} if placed.budget is None else {"budget": placed.budget}),
+        "schedule_start_time": starting(source.get("schedule_start_time"), placed.now),
+    }
+
+
+def ad_body(source: Object, ad_group_id: str | None, marker: str, *, enable: bool) -> Body:
+    """The body of `ad/create` for a copy of an ad (dossier 8.3); the ad group is filled in once it is known."""
+    fields = stripped(source, NOT_TAKEN_BY_ADS)
+    if "deeplink" not in fields:
+        fields.pop("deeplink_type", None)
+    if "call_to_action_id" in fields:  # the id wins
+        fields.pop("call_to_action", None)
+    creative = {
+        "ad_name": named(str(source.get("ad_name") or ""), marker),
+        "operation_status": "ENABLE" if enable else "DISABLE",
+        **fields,
+    }
+    return {"advertiser_id": source["advertiser_id"], "adgroup_id": ad_group_id, "creatives": [creative]}
+
+
+def starting(planned: object, now: datetime) -> str:
+    """When a copy starts: as its original if that is still to come, else now (dossier 8.2: not long past)."""
+    present = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return max(str(planned or ""), present)
+
+
+def copy_mode(source: Object, target: Object) -> str:
+    """The budget mode of a copy: the original's, or daily where its campaign spread the budget (8.6)."""
+    mode = str(source.get("budget_mode") or DAY)
+    if mode == DYNAMIC and not source.get("budget"):
+        return DAY
+    if mode == TOTAL and spreads_budget(target) and source.get("schedule_type") == FROM_NOW:
+        return DAY
+    return mode if mode in (TOTAL, DAY, DYNAMIC) else DAY
+
+
+def spreads_budget(campaign: Object) -> bool:
+    """Whether a campaign spreads its budget over its ad groups by itself, so that theirs are ignored."""
+    return bool(campaign.get("budget_optimize_on")) or campaign.get("budget_mode") == DYNAMIC

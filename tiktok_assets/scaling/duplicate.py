@@ -1,0 +1,191 @@
+"""Duplicates an ad into another campaign, built like a payment: read, check, note, send, and never twice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from tiktok_assets.api.client import Client
+from tiktok_assets.api.errors import RequestError, TikTokError
+from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.api.outcomes import encoded
+from tiktok_assets.api.writes import shown
+from tiktok_assets.scaling.checks import Verdict, refusals, verdicts_on
+from tiktok_assets.scaling.drafts import Body, Placed, ad_body, ad_group_body
+from tiktok_assets.scaling.duplication import (
+    AD_GROUP_STEP,
+    AD_STEP,
+    DONE,
+    Entry,
+    PlannedStep,
+    Wish,
+    marker_of,
+)
+from tiktok_assets.scaling.leases import Lease
+from tiktok_assets.scaling.ledger import Ledger
+from tiktok_assets.scaling.making import KINDS, Maker, NotMadeError, Patience, UnfinishedError
+from tiktok_assets.scaling.sources import Account, Sources, read_sources
+from tiktok_assets.spec.budgets import AD_GROUP_MINIMUM, CURRENCY_RATIO
+
+ADDED_WITHIN = timedelta(hours=24)
+"""The stretch TIKTOK_MAX_ADDED_BUDGET is about."""
+
+TO_COME = "<the id of the ad group above>"
+"""Stands in a dry run for what the request before it makes."""
+
+
+class RefusedError(Exception):
+    """A duplication cannot be, and nothing was made for it now; the message holds every reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a live run would do now.
+
+    Attributes:
+        entry: what the ledger has of it already; None for nothing.
+        verdicts: of every check; empty where the duplication is done or begun, and nothing is checked again.
+        requests: what would be sent, in order, as it would be sent; empty where a check refuses.
+    """
+
+    wish: Wish
+    entry: Entry | None
+    verdicts: tuple[Verdict, ...]
+    requests: tuple[str, ...]
+
+    @property
+    def refusals(self) -> list[str]:
+        """The reasons of the checks that refuse."""
+        return refusals(self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicator:
+    """What duplicates.
+
+    Attributes:
+        client: what sends.
+        fetcher: what reads.
+        ledger: what remembers.
+        currency_of: the currency of an account.
+        max_added_budget: the cap on what is added to an account's budgets within 24 hours; None for none.
+        patience: how long to wait.
+    """
+
+    client: Client
+    fetcher: Fetcher
+    ledger: Ledger
+    currency_of: Callable[[str], str]
+    max_added_budget: Decimal | None = None
+    patience: Patience = field(default_factory=Patience)
+
+    def rehearse(self, wish: Wish) -> Rehearsal:
+        """Read and check, write nothing anywhere, and tell what would be sent.
+
+        Raises:
+            TikTokError: if something cannot be read.
+        """
+        entry = self.ledger.find(wish.key)
+        if entry and entry.status == DONE:
+            return Rehearsal(wish, entry, (), ())
+        if entry and entry.was_sent:
+            left = [step for step in entry.steps if not step.object_id]
+            address = {step.step: self.client.address(KINDS[step.step].create) for step in left}
+            return Rehearsal(wish, entry, (), tuple(f"POST {address[s.step]}\n{s.request}" for s in left))
+        sources = self._read(wish)
+        verdicts = tuple(verdicts_on(sources))
+        if refusals(verdicts):
+            return Rehearsal(wish, entry, verdicts, ())
+        bodies = self._bodies(wish, sources, placeholder=TO_COME)
+        requests = tuple(shown(self.client, KINDS[step].create, body) for step, body in bodies.items())
+        return Rehearsal(wish, entry, verdicts, requests)
+
+    def carry_out(self, wish: Wish) -> Entry:
+        """Duplicate, or finish what was begun; what is done already is left as it is.
+
+        Raises:
+            RefusedError: if a check or the API refuses; the ledger has the reasons.
+            UnfinishedError: if it cannot be finished now; ask again.
+            LeaseError: if another process is at work on the account; ask again.
+            TikTokError: if something cannot be read before anything is sent; ask again.
+        """
+        before = self.ledger.find(wish.key)
+        if before and before.status == DONE:
+            return before
+        patience = self.patience
+        with self.ledger.lease(
+            wish.advertiser_id, seconds=patience.lease_seconds, wait_seconds=patience.lease_wait_seconds
+        ) as lease:
+            entry = self.ledger.begin(wish)
+            if entry.status == DONE:
+                return entry
+            if not entry.was_sent:
+                entry = self._planned(wish)
+                lease.renew()
+            return self._finished(lease, entry)
+
+    def _planned(self, wish: Wish) -> Entry:
+        self.ledger.checkpoint("request: before reading the sources")
+        try:
+            sources = self._read(wish)
+        except RequestError as error:  # an id TikTok does not take will not become one
+            self.ledger.refuse(wish.key, str(error))
+            raise RefusedError(str(error)) from error
+        except TikTokError as error:
+            self.ledger.hold_up(wish.key, str(error))
+            raise
+        self.ledger.checkpoint("request: after reading the sources")
+        if reasons := refusals(verdicts_on(sources)):
+            self.ledger.refuse(wish.key, "; ".join(reasons))
+            raise RefusedError("; ".join(reasons))
+        bodies = self._bodies(wish, sources, placeholder=None)
+        targets = {step: body.get(KINDS[step].parent) for step, body in bodies.items()}
+        steps = [PlannedStep(step, targets[step], encoded(body).decode()) for step, body in bodies.items()]
+        return self.ledger.plan(
+            wish.key, steps, currency=sources.account.currency, added_budget=sources.adds_budget
+        )
+
+    def _finished(self, lease: Lease, entry: Entry) -> Entry:
+        maker = Maker(self.client, self.fetcher, self.ledger, self.patience)
+        key, target = entry.duplication_key, entry.campaign_id
+        try:
+            for step in entry.steps:
+                target = maker.object_of(lease, key, entry.advertiser_id, step, step.target or target)
+        except NotMadeError as error:
+            refused = self.ledger.refuse(key, str(error))
+            left = refused.made(AD_GROUP_STEP)
+            beside = f"; ad group {left} was made and stands empty" if left else ""
+            raise RefusedError(f"{error}{beside}") from error
+        except UnfinishedError as error:
+            self.ledger.hold_up(key, str(error))
+            raise
+        return self.ledger.finish(key)
+
+    def _read(self, wish: Wish) -> Sources:
+        since = self.ledger.now() - ADDED_WITHIN
+        added = self.ledger.added_budget(wish.advertiser_id, since, but_for=wish.key)
+        account = Account(self.currency_of(wish.advertiser_id), added, self.max_added_budget)
+        return read_sources(self.client, self.fetcher, self.ledger, wish, account)
+
+    def _bodies(self, wish: Wish, sources: Sources, *, placeholder: str | None) -> dict[str, Body]:
+        """The request of each step; the ad's names its ad group where there is one already."""
+        marker = marker_of(wish.key)
+        owner = {"advertiser_id": wish.advertiser_id}
+        ad = ad_body({**(sources.ad or {}), **owner}, wish.ad_group_id or placeholder, marker, enable=wish.enable)
+        if not sources.copies_ad_group:
+            return {AD_STEP: ad}
+        placed = Placed(
+            campaign_id=wish.campaign_id,
+            key=wish.key,
+            marker=marker,
+            mode=sources.mode,
+            budget=self._budget(sources),
+            enable=wish.enable,
+            now=sources.now,
+        )
+        return {AD_GROUP_STEP: ad_group_body({**(sources.ad_group or {}), **owner}, placed), AD_STEP: ad}
+
+    @staticmethod
+    def _budget(sources: Sources) -> Decimal:
+        """The copy's budget; one must be named even where the campaign's own makes it ignored (dossier 8.2)."""
+        return sources.budget or AD_GROUP_MINIMUM * CURRENCY_RATIO.get(sources.account.currency, Decimal(1))

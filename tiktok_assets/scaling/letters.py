@@ -1,0 +1,217 @@
+"""A letter in three forms: plain text, Markdown for chat, HTML for mail, each with foreign words kept as words."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+
+BAR_CELLS = 20
+LONGEST_NAME = 80
+_STOP = "\N{WORD JOINER}"
+_NO_BACKTICK = "\N{MODIFIER LETTER GRAVE ACCENT}"
+_FULL = 100  # percent
+_BLUE, _GREY, _PALE, _RULE = "#2f6fed", "#9aa3b2", "#eef1f6", "#e3e7ee"
+_LINE = f"border-top:1px solid {_RULE}"
+_FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Words of somebody else, such as an ad's name: shown, never obeyed."""
+
+    text: str
+    most: int = LONGEST_NAME
+
+    @property
+    def plain(self) -> str:
+        """On one line, without control characters or marks that turn the writing around, and not too long."""
+        one_line = " ".join(self.text.split())
+        shown = "".join(one for one in one_line if unicodedata.category(one) not in {"Cc", "Cf", "Cs", "Co"})
+        return shown if len(shown) <= self.most else f"{shown[: self.most - 1]}…"
+
+
+Words = str | Name | tuple["str | Name", ...]
+"""A sentence of ours, perhaps with names in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One line of the chart: whose, how much in words, and which part of the longest (0 to 1)."""
+
+    label: Name
+    amount: str
+    part: float
+    is_main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where to go on: a URL, and what is found there."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a message says, before it has a form."""
+
+    title: Words
+    sentences: tuple[Words, ...]
+    facts: tuple[tuple[str, Words], ...] = ()
+    bars: tuple[Bar, ...] = ()
+    links: tuple[Link, ...] = ()
+    footer: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The title on one line of plain text."""
+        return "".join(one.plain if isinstance(one, Name) else one for one in _each(self.title))
+
+    @property
+    def brief(self) -> str:
+        """Plain text without numbers and links."""
+        return _joined([as_text(self.title), *(as_text(words) for words in self.sentences), self.footer])
+
+    @property
+    def text(self) -> str:
+        """Plain text, for whatever shows no format."""
+        parts = [as_text(self.title), *(as_text(words) for words in self.sentences)]
+        parts.append(_text_bars(self.bars))
+        parts.append("\n".join(f"{label}: {as_text(words)}" for label, words in self.facts))
+        parts.append("\n".join(f"{link.label}: {link.url}" for link in self.links))
+        return _joined([*parts, self.footer])
+
+    @property
+    def markdown(self) -> str:
+        """CommonMark that Slack, Teams, Mattermost and Discord show alike: bold, code, lists and links only."""
+        parts = [f"**{as_markdown(self.title)}**", *(as_markdown(words) for words in self.sentences)]
+        parts.append(f"```\n{_text_bars(self.bars)}\n```" if self.bars else "")
+        parts.append("\n".join(f"- **{label}:** {as_markdown(words)}" for label, words in self.facts))
+        if self.links:  # a line of their own, or the two lists would be one
+            parts += [
+                "Go on to:",
+                "\n".join(f"- [{link.label}]({_markdown_url(link.url)})" for link in self.links),
+            ]
+        return _joined([*parts, self.footer])
+
+    @property
+    def html(self) -> str:
+        """Tables with inline styles, which is what mail programs show; no image, script or remote address."""
+        body = "".join(f'<p style="margin:0 0 12px">{as_html(words)}</p>' for words in self.sentences)
+        facts = "".join(
+            f'<tr><td style="padding:5px 14px 5px 0;color:#5b6474;white-space:nowrap;vertical-align:top;{_LINE}">'
+            f"{escape(label)}</td>"
+            f'<td style="padding:5px 0;{_LINE}">{as_html(words)}</td></tr>'
+            for label, words in self.facts
+        )
+        links = "".join(
+            f'<p style="margin:8px 0 0"><a style="color:{_BLUE}" href="{escape(link.url)}">'
+            f"{escape(link.label)}</a></p>"
+            for link in self.links
+        )
+        footer = f'<p style="margin:18px 0 0;color:#7a8494;font-size:12px">{escape(self.footer)}</p>'
+        return (
+            f'<div style="{_FONT};font-size:14px;line-height:1.5;color:#1c2330;background:#ffffff;max-width:600px;'
+            f'border:1px solid {_RULE};border-radius:8px;padding:20px 24px">'
+            f'<h2 style="margin:0 0 12px;font-size:19px;line-height:1.3">{as_html(self.title)}</h2>{body}'
+            f"{_html_bars(self.bars)}{_html_table(facts)}{links}{footer}</div>"
+        )
+
+
+def as_text(words: Words) -> str:
+    """Names as they are, but that nobody is called by them."""
+    return "".join(_uncalling(one.plain) if isinstance(one, Name) else one for one in _each(words))
+
+
+def as_markdown(words: Words) -> str:
+    """Names as code: the one form in which every chat shows `*`, `|`, `<!here>` and `@channel` as written."""
+    return "".join(_code(one) if isinstance(one, Name) else one for one in _each(words))
+
+
+def as_html(words: Words) -> str:
+    """Names in bold, all of it escaped."""
+    return "".join(f"<b>{escape(one.plain)}</b>" if isinstance(one, Name) else escape(one) for one in _each(words))
+
+
+def _each(words: Words) -> Iterable["str | Name"]:
+    return words if isinstance(words, tuple) else (words,)
+
+
+def _uncalling(text: str) -> str:
+    """With an invisible stop in what some chats obey even inside code: calls to people, links."""
+    return re.sub(r"@(?=\w)|<(?=\S)|\](?=\()|(?<=:)/(?=/)", lambda match: f"{match[0]}{_STOP}", text)
+
+
+def _code(name: Name) -> str:
+    return f"`{_in_code(name.plain) or ' '}`"
+
+
+def _in_code(text: str) -> str:
+    return _uncalling(text.replace("`", _NO_BACKTICK))
+
+
+def _markdown_url(url: str) -> str:
+    return url.replace("(", "%28").replace(")", "%29").replace("<", "%3C").replace(">", "%3E")
+
+
+def _text_bars(bars: tuple[Bar, ...]) -> str:
+    shown = [_fitted(_in_code(bar.label.plain)) for bar in bars]
+    width = max((_columns(label) for label in shown), default=0)
+    amounts = max((len(bar.amount) for bar in bars), default=0)
+    return "\n".join(
+        f"{label}{' ' * (width - _columns(label))}  {bar.amount:>{amounts}}  {_cells(bar.part)}"
+        for label, bar in zip(shown, bars, strict=True)
+    )
+
+
+def _cells(part: float) -> str:
+    full = round(part * BAR_CELLS)
+    return "█" * max(full, 1 if part > 0 else 0)
+
+
+def _fitted(label: str, most: int = 26) -> str:
+    if _columns(label) <= most:
+        return label
+    while label and _columns(label) > most - 1:
+        label = label[:-1]
+    return f"{label}…"
+
+
+def _columns(text: str) -> int:
+    """How wide a text is in a fixed-width face: Chinese and emoji take two, joiners and accents none."""
+    widths = (
+        unicodedata.east_asian_width(one) for one in text if not unicodedata.combining(one) and one != "\u2060"
+    )
+    return sum(2 if width in "WF" else 1 for width in widths)
+
+
+def _html_bars(bars: tuple[Bar, ...]) -> str:
+    return _html_table("".join(_html_bar(bar) for bar in bars))
+
+
+def _html_bar(bar: Bar) -> str:
+    """Cells with a width and a colour: the one chart every mail program draws."""
+    width = max(round(bar.part * _FULL), 1 if bar.part > 0 else 0)
+    cell = "height:10px;line-height:10px;font-size:1px"
+    filled = f'<td width="{width}%" style="background:{_BLUE if bar.is_main else _GREY};{cell}">&nbsp;</td>'
+    rest = f'<td style="background:{_PALE};{cell}">&nbsp;</td>'
+    line = f"{filled if width else ''}{rest if width < _FULL else ''}"
+    return (
+        f'<tr><td style="padding:4px 12px 2px 0;overflow-wrap:anywhere">{escape(bar.label.plain)}</td>'
+        f'<td style="padding:4px 0 2px;text-align:right;white-space:nowrap">{escape(bar.amount)}</td></tr>'
+        '<tr><td colspan="2" style="padding:0 0 6px"><table role="presentation" width="100%" cellpadding="0" '
+        f'cellspacing="0" style="border-collapse:collapse"><tr>{line}</tr></table></td></tr>'
+    )
+
+
+def _html_table(rows: str) -> str:
+    if not rows:
+        return ""
+    start = '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" '
+    return f'{start}style="border-collapse:collapse;margin:0 0 14px;font-size:14px">{rows}</table>'
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part)

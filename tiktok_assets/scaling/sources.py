@@ -1,0 +1,134 @@
+"""What a duplication reads before it writes: the ad, its ad group, both campaigns, and the room that is left."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from tiktok_assets.api.client import Client
+from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.api.writes import ad_group_quota, objects
+from tiktok_assets.scaling.drafts import Object, copy_mode, has_marker, spreads_budget
+from tiktok_assets.scaling.duplication import Wish
+from tiktok_assets.scaling.ledger import Ledger
+from tiktok_assets.spec.budgets import DAY
+from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is known of the account from elsewhere.
+
+    Attributes:
+        currency: ISO 4217.
+        added_budget: what duplications added to its budgets within a day, in its currency.
+        max_added_budget: what they may; None for no limit.
+    """
+
+    currency: str
+    added_budget: Decimal
+    max_added_budget: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything the checks and the requests are made of; None is an object the account does not have.
+
+    Attributes:
+        ad_groups: the ad groups of the target campaign that are not deleted; 0 where none is made.
+        ads: the ads of the ad group named that are not deleted; 0 where none is named.
+        quota: active ad groups of the account and how many may be; None where none is made.
+        copy_of: the original, where the ad is one of our copies; "" where only its name says so.
+        now: by the host's clock.
+    """
+
+    wish: Wish
+    account: Account
+    ad: Object | None
+    ad_group: Object | None
+    campaign: Object | None
+    target: Object | None
+    target_ad_group: Object | None
+    ad_groups: int
+    ads: int
+    quota: tuple[int, int] | None
+    copy_of: str | None
+    now: datetime
+
+    @property
+    def copies_ad_group(self) -> bool:
+        """Whether an ad group is made too."""
+        return self.wish.ad_group_id is None
+
+    @property
+    def mode(self) -> str:
+        """The budget mode of the copied ad group."""
+        return copy_mode(self.ad_group or {}, self.target or {}) if self.copies_ad_group else DAY
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether the target campaign spreads its budget by itself."""
+        return spreads_budget(self.target or {})
+
+    @property
+    def budget(self) -> Decimal | None:
+        """The budget of the copied ad group: the one wished for, else the original's; None where it has none."""
+        if self.wish.budget is not None:
+            return self.wish.budget
+        told = (self.ad_group or {}).get("budget")
+        return Decimal(str(told)) if told else None
+
+    @property
+    def adds_budget(self) -> Decimal:
+        """What the duplication adds for the cap: the copied ad group's budget; nothing where that is ignored.
+
+        A budget for the whole schedule counts whole.
+        """
+        own = self.copies_ad_group and not self.is_spread
+        return (self.budget or Decimal(0)) if own else Decimal(0)
+
+
+def is_deleted(row: Object) -> bool:
+    """Whether an object, or what it stands in, is deleted."""
+    return str(row.get("secondary_status") or "").endswith("_DELETE") or row.get("operation_status") == "DELETE"
+
+
+def read_sources(client: Client, fetcher: Fetcher, ledger: Ledger, wish: Wish, account: Account) -> Sources:
+    """Read all of it, deleted objects included.
+
+    Raises:
+        TikTokError: if something cannot be read.
+    """
+    owner = wish.advertiser_id
+    ad = next(iter(objects(fetcher, ADS, owner, {"ad_ids": [wish.ad_id]})), None)
+    own_group = str(ad["adgroup_id"]) if ad else None
+    wanted = sorted({one for one in (own_group, wish.ad_group_id) if one})
+    found = objects(fetcher, AD_GROUPS, owner, {"adgroup_ids": wanted}) if wanted else []
+    ad_groups = {str(row["adgroup_id"]): row for row in found}
+    own_campaign = str(ad["campaign_id"]) if ad else None
+    ids = sorted({one for one in (own_campaign, wish.campaign_id) if one})
+    campaigns = {str(row["campaign_id"]): row for row in objects(fetcher, CAMPAIGNS, owner, {"campaign_ids": ids})}
+    target = campaigns.get(wish.campaign_id)
+    siblings: list[Object] = []
+    ads: list[Object] = []
+    quota = None
+    if target and ad and wish.ad_group_id is None:
+        siblings = [*objects(fetcher, AD_GROUPS, owner, {"campaign_ids": [wish.campaign_id]})]
+        quota = ad_group_quota(client, owner)
+    elif target and ad and wish.ad_group_id in ad_groups:
+        ads = [*objects(fetcher, ADS, owner, {"adgroup_ids": [str(wish.ad_group_id)]})]
+    original = ledger.original_of(owner, wish.ad_id)
+    marked = bool(ad) and has_marker(str((ad or {}).get("ad_name") or ""))
+    return Sources(
+        wish=wish,
+        account=account,
+        ad=ad,
+        ad_group=ad_groups.get(own_group or ""),
+        campaign=campaigns.get(own_campaign or ""),
+        target=target,
+        target_ad_group=ad_groups.get(wish.ad_group_id or ""),
+        ad_groups=sum(not is_deleted(row) for row in siblings),
+        ads=sum(not is_deleted(row) for row in ads),
+        quota=quota,
+        copy_of=original or ("" if marked else None),
+        now=client.now(),
+    )

@@ -1,0 +1,125 @@
+"""A bench for duplications: a sandbox, a ledger in a file, and patience of a fraction of a second."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tiktok_assets.api.client import Client
+from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.world import Ad, AdGroup, Advertiser, Campaign
+from tiktok_assets.scaling.duplicate import Duplicator
+from tiktok_assets.scaling.duplication import Entry, Wish, marker_of
+from tiktok_assets.scaling.ledger import Checkpoint, Ledger, no_checkpoint
+from tiktok_assets.scaling.making import Patience
+from tiktok_assets.storage.state import State
+from tiktok_assets_tests.api.conftest import FAST, Host
+
+PLAN = WorldPlan(advertisers=3, campaigns=5, days=80)
+"""Los Angeles with its story, Tokyo, and Berlin with a Smart+ campaign."""
+
+PATIENCE = Patience(
+    request_seconds=0.1,
+    settle_seconds=0.5,
+    look_every_seconds=0.06,
+    attempts=3,
+    pause_seconds=0.02,
+    lease_seconds=5.0,
+    lease_wait_seconds=15.0,
+)
+QUICK = replace(FAST, attempts=2)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """All it takes to duplicate, as plain values, so that another process can open the same."""
+
+    base_url: str
+    token: str
+    state_url: str
+    max_added_budget: Decimal | None = None
+    patience: Patience = field(default_factory=lambda: PATIENCE)
+
+    @contextmanager
+    def open(self, checkpoint: Checkpoint = no_checkpoint) -> Iterator[Duplicator]:
+        """A duplicator with connections of its own."""
+        client = Client(self.base_url, self.token, policy=QUICK)
+        fetcher = Fetcher(client)
+        state = State(self.state_url)
+        ledger = Ledger(state, checkpoint=checkpoint)
+        try:
+            yield Duplicator(
+                client, fetcher, ledger, lambda _: "USD", self.max_added_budget, patience=self.patience
+            )
+        finally:
+            fetcher.close()
+            client.close()
+            state.close()
+
+
+@dataclass
+class Bench:
+    """One sandbox, one ledger."""
+
+    host: Host
+    connection: Connection
+
+    @property
+    def owner(self) -> Advertiser:
+        """The account of the story."""
+        return next(iter(self.host.sandbox.world.advertisers.values()))
+
+    @property
+    def winner(self) -> Ad:
+        """The ad that overtakes."""
+        story = self.host.sandbox.world.story
+        assert story
+        return next(ad for ad in self.owner.ads if ad.id == story.new_leader_ad_id)
+
+    @property
+    def scaling(self) -> Campaign:
+        """The scaling campaign."""
+        story = self.host.sandbox.world.story
+        assert story
+        return next(one for one in self.owner.campaigns if one.id == story.scaling_campaign_id)
+
+    @property
+    def scaling_group(self) -> AdGroup:
+        """The ad group the scaling campaign has had from the beginning."""
+        return self.scaling.ad_groups[0]
+
+    def wish(self, **other: Any) -> Wish:  # noqa: ANN401 - any field of a wish
+        """The story's wish: the winner into the scaling campaign."""
+        wish = Wish(self.owner.id, self.winner.id, self.scaling.id)
+        return replace(wish, **other)
+
+    def carry_out(self, wish: Wish, **other: Any) -> Entry:  # noqa: ANN401 - any field of the connection
+        """Duplicate, in this process."""
+        with replace(self.connection, **other).open() as duplicator:
+            return duplicator.carry_out(wish)
+
+    def made(self, wish: Wish) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The ad groups and the ads that carry a wish's marker in truth, deleted and hidden ones too."""
+        marker = marker_of(wish.key)
+        owner = wish.advertiser_id
+        groups = [
+            row for row in self.host.truth("ad_groups", advertiser_id=owner) if marker in row["adgroup_name"]
+        ]
+        return groups, [row for row in self.host.truth("ads", advertiser_id=owner) if marker in row["ad_name"]]
+
+    @property
+    def writes(self) -> list[dict[str, Any]]:
+        """The requests that write, since the host was last told to behave."""
+        return [one for one in self.host.requests if one["method"] == "POST"]
+
+
+@contextmanager
+def bench_at(host: Host, folder: Path) -> Iterator[Bench]:
+    """A bench over a host, with a ledger of its own; the host behaves before and after."""
+    host.behave()
+    sandbox = host.sandbox
+    yield Bench(host, Connection(sandbox.base_url, sandbox.token, f"sqlite:///{folder}/state.sqlite"))
+    host.behave()

@@ -1,0 +1,380 @@
+"""Laws of the checks: each refuses what it is for, says why in words, and lets the rest pass."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiktok_assets.scaling.checks import CHECKS, refusals, verdicts_on
+from tiktok_assets.scaling.duplicate import RefusedError
+from tiktok_assets.scaling.duplication import Wish
+from tiktok_assets.scaling.sources import Account, Sources, read_sources
+from tiktok_assets.spec.budgets import DAY, DYNAMIC, INFINITE, TOTAL
+from tiktok_assets_tests.api.conftest import Host
+from tiktok_assets_tests.scaling.bench import PLAN, Bench, bench_at
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The story's world, only read."""
+    with Host.run(PLAN) as host, bench_at(host, tmp_path_factory.mktemp("checks")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def copying(bench: Bench) -> Sources:
+    """What is read for the winner into a copy of its ad group."""
+    return read(bench, bench.wish())
+
+
+@pytest.fixture(scope="module")
+def joining(bench: Bench) -> Sources:
+    """What is read for the winner into the ad group the scaling campaign has."""
+    return read(bench, bench.wish(ad_group_id=bench.scaling_group.id))
+
+
+def read(bench: Bench, wish: Wish) -> Sources:
+    """Read over HTTP."""
+    with bench.connection.open() as one:
+        return read_sources(one.client, one.fetcher, one.ledger, wish, Account("USD", Decimal(0), None))
+
+
+def changed(sources: Sources, **changes: Any) -> Sources:  # noqa: ANN401 - any field
+    """The sources with fields of theirs replaced, and with fields of their objects where a mapping is given."""
+    merged: dict[str, Any] = {
+        name: {**(getattr(sources, name) or {}), **change} if isinstance(change, Mapping) else change
+        for name, change in changes.items()
+    }
+    return replace(sources, **merged)
+
+
+def wishing(sources: Sources, **other: Any) -> Sources:  # noqa: ANN401 - any field of a wish
+    """The sources of a wish that differs."""
+    return replace(sources, wish=replace(sources.wish, **other))
+
+
+def allowing(sources: Sources, added: int, most: int, currency: str = "USD") -> Sources:
+    """The sources of an account where so much was added, and so much may be."""
+    return replace(sources, account=Account(currency, Decimal(added), Decimal(most)))
+
+
+def test_the_storys_winner_passes_every_check(copying: Sources, joining: Sources) -> None:
+    """The demo's ad may be duplicated both ways."""
+    for sources in (copying, joining):
+        told = verdicts_on(sources)
+        assert [one.check for one in told] == ["objects_exist", *CHECKS]
+        assert refusals(told) == []
+
+
+Change = Callable[[Sources], Sources]
+
+COPYING: dict[str, tuple[str, Change, str]] = {
+    "a deleted ad": (
+        "source_not_deleted",
+        lambda s: changed(s, ad={"secondary_status": "AD_STATUS_DELETE"}),
+        "the ad is deleted",
+    ),
+    "an ad in a deleted ad group": (
+        "source_not_deleted",
+        lambda s: changed(s, ad={"secondary_status": "AD_STATUS_ADGROUP_DELETE"}),
+        "the ad is deleted",
+    ),
+    "a deleted campaign": (
+        "source_not_deleted",
+        lambda s: changed(s, campaign={"secondary_status": "CAMPAIGN_STATUS_DELETE"}),
+        "campaign is deleted",
+    ),
+    "Smart+": (
+        "source_copyable",
+        lambda s: changed(s, ad={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
+        "Smart+",
+    ),
+    "older Smart+": (
+        "source_copyable",
+        lambda s: changed(s, campaign={"is_smart_performance_campaign": True}),
+        "Smart+",
+    ),
+    "ACO": ("source_copyable", lambda s: changed(s, ad={"is_aco": True}), "automated creative"),
+    "dynamic creative": (
+        "source_copyable",
+        lambda s: changed(s, ad_group={"creative_material_mode": "DYNAMIC"}),
+        "automated creative",
+    ),
+    "reach and frequency": (
+        "source_copyable",
+        lambda s: changed(s, campaign={"objective_type": "RF_REACH"}),
+        "reservation",
+    ),
+    "TopView": (
+        "source_copyable",
+        lambda s: changed(s, campaign={"objective_type": "TOPVIEW_REACH"}),
+        "reservation",
+    ),
+    "guaranteed delivery": (
+        "source_copyable",
+        lambda s: changed(s, ad_group={"billing_event": "GD"}),
+        "reservation",
+    ),
+    "a catalogue ad": (
+        "source_copyable",
+        lambda s: changed(s, ad={"ad_format": "CATALOG_CAROUSEL"}),
+        "catalogue",
+    ),
+    "a shop": ("source_copyable", lambda s: changed(s, ad_group={"product_source": "STORE"}), "catalogue"),
+    "product sales": (
+        "source_copyable",
+        lambda s: changed(s, campaign={"objective_type": "PRODUCT_SALES"}),
+        "catalogue",
+    ),
+    "live": ("source_copyable", lambda s: changed(s, ad={"ad_format": "LIVE_CONTENT"}), "live broadcast"),
+    "a split test": (
+        "source_copyable",
+        lambda s: changed(s, ad_group={"split_test_group_id": "5"}),
+        "split test",
+    ),
+    "Promote": (
+        "source_copyable",
+        lambda s: changed(s, campaign={"campaign_system_origin": "PROMOTE"}),
+        "Promote",
+    ),
+    "a copy of ours": ("source_is_original", lambda s: changed(s, copy_of="77"), "duplicate the original, 77"),
+    "a copy by its name": ("source_is_original", lambda s: changed(s, copy_of=""), "itself a copy"),
+    "no identity": ("media_usable", lambda s: changed(s, ad={"identity_type": "UNSET"}), "no identity"),
+    "a lent identity": (
+        "media_usable",
+        lambda s: changed(s, ad={"identity_type": "BC_AUTH_TT"}),
+        "no identity",
+    ),
+    "no video": ("media_usable", lambda s: changed(s, ad={"video_id": None}), "no video"),
+    "no image": ("media_usable", lambda s: changed(s, ad={"image_ids": []}), "no image"),
+    "no text": ("media_usable", lambda s: changed(s, ad={"ad_text": ""}), "no text"),
+    "no button": ("media_usable", lambda s: changed(s, ad={"call_to_action": None}), "no call to action"),
+    "a deleted target": (
+        "target_usable",
+        lambda s: changed(s, target={"secondary_status": "CAMPAIGN_STATUS_DELETE"}),
+        "is deleted; name another with --to",
+    ),
+    "a Smart+ target": (
+        "target_usable",
+        lambda s: changed(s, target={"campaign_automation_type": "SMART_PLUS"}),
+        "is Smart+",
+    ),
+    "another objective": (
+        "objective_fits",
+        lambda s: changed(s, target={"objective_type": "TRAFFIC"}),
+        "choose a campaign of the same kind",
+    ),
+    "another app": ("objective_fits", lambda s: changed(s, target={"app_id": "9"}), "app_id"),
+    "999 ad groups": ("room_for_ad_group", lambda s: changed(s, ad_groups=999), "999 are the limit"),
+    "no quota left": ("room_for_ad_group", lambda s: changed(s, quota=(4980, 4980)), "quota of 4980"),
+    "an ended schedule": (
+        "schedule_lasts",
+        lambda s: changed(
+            s, ad_group={"schedule_type": "SCHEDULE_START_END", "schedule_end_time": "2026-11-01 00:00:00"}
+        ),
+        "ended at 2026-11-01 00:00 UTC",
+    ),
+    "a total in a daily campaign": (
+        "budget_fits",
+        lambda s: changed(
+            s,
+            ad_group={
+                "budget_mode": TOTAL,
+                "schedule_type": "SCHEDULE_START_END",
+                "schedule_end_time": "2026-12-01 00:00:00",
+            },
+            target={"budget_mode": DAY},
+        ),
+        "does not go with",
+    ),
+    "a total without an end": (
+        "budget_fits",
+        lambda s: changed(s, ad_group={"budget_mode": TOTAL}),
+        "needs a schedule with an end",
+    ),
+    "a total too small for its days": (
+        "budget_fits",
+        lambda s: changed(
+            s,
+            ad_group={
+                "budget_mode": TOTAL,
+                "budget": 199,
+                "schedule_type": "SCHEDULE_START_END",
+                "schedule_end_time": "2026-11-19 18:00:00",
+            },
+        ),
+        "begins at 200 USD",
+    ),
+    "no budget of its own": (
+        "budget_fits",
+        lambda s: changed(s, ad_group={"budget_mode": DYNAMIC, "budget": 0}),
+        "give one with --budget",
+    ),
+    "below the minimum": (
+        "budget_fits",
+        lambda s: wishing(s, budget=Decimal("19.99")),
+        "begins at 20 USD",
+    ),
+    "below the minimum in yen": (
+        "budget_fits",
+        lambda s: wishing(allowing(s, 0, 10**9, "JPY"), budget=Decimal(1999)),
+        "begins at 2000 JPY",
+    ),
+    "decimals in yen": (
+        "budget_fits",
+        lambda s: wishing(allowing(s, 0, 10**9, "JPY"), budget=Decimal("2000.5")),
+        "0 digits after the point",
+    ),
+    "too precise": ("budget_fits", lambda s: wishing(s, budget=Decimal("20.001")), "2 digits after the point"),
+    "beyond the maximum": (
+        "budget_fits",
+        lambda s: wishing(s, budget=Decimal(10_000_000)),
+        "outside what TikTok allows",
+    ),
+    "a bid above the budget": (
+        "budget_fits",
+        lambda s: wishing(changed(s, ad_group={"conversion_bid_price": 30}), budget=Decimal(25)),
+        "does not exceed the bid of 30",
+    ),
+    "a budget the campaign ignores": (
+        "budget_fits",
+        lambda s: wishing(
+            changed(s, target={"budget_mode": DYNAMIC, "budget_optimize_on": True}), budget=Decimal(50)
+        ),
+        "spreads its budget by itself",
+    ),
+    "too much a day": (
+        "within_added_budget",
+        lambda s: wishing(allowing(s, 60, 100), budget=Decimal("40.01")),
+        "TIKTOK_MAX_ADDED_BUDGET=100",
+    ),
+}
+JOINING: dict[str, tuple[str, Change, str]] = {
+    "an ad group of another campaign": (
+        "ad_group_usable",
+        lambda s: changed(s, target_ad_group={"campaign_id": "5"}),
+        "but of 5",
+    ),
+    "a deleted ad group": (
+        "ad_group_usable",
+        lambda s: changed(s, target_ad_group={"secondary_status": "ADGROUP_STATUS_CAMPAIGN_DELETE"}),
+        "is deleted",
+    ),
+    "a Smart+ ad group": (
+        "ad_group_usable",
+        lambda s: changed(s, target_ad_group={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
+        "is Smart+",
+    ),
+    "another promotion": (
+        "ad_group_usable",
+        lambda s: changed(s, target_ad_group={"promotion_type": "APP_IOS"}),
+        "promotes APP_IOS",
+    ),
+    "fifty ads": ("room_for_ad", lambda s: changed(s, ads=50), "50 are the limit"),
+    "a budget for what has one": (
+        "budget_fits",
+        lambda s: wishing(s, budget=Decimal(50)),
+        "keeps its budget",
+    ),
+}
+
+
+def refused(sources: Sources) -> dict[str, str]:
+    """The checks that refuse, and why."""
+    return {one.check: one.reason for one in verdicts_on(sources) if one.reason}
+
+
+@pytest.mark.parametrize(("check", "change", "reason"), COPYING.values(), ids=COPYING.keys())
+def test_a_copy_is_refused(copying: Sources, check: str, change: Change, reason: str) -> None:
+    """What cannot be copied is refused by the check that is for it; another kind also has another objective."""
+    found = refused(change(copying))
+    assert found.keys() - {"objective_fits"} == {check} - {"objective_fits"}
+    assert reason in found[check]
+
+
+@pytest.mark.parametrize(("check", "change", "reason"), JOINING.values(), ids=JOINING.keys())
+def test_joining_an_ad_group_is_refused(joining: Sources, check: str, change: Change, reason: str) -> None:
+    """An ad group the ad cannot be added to is refused by the check that is for it, and by no other."""
+    found = refused(change(joining))
+    assert found.keys() == {check}
+    assert reason in found[check]
+
+
+def test_every_check_has_refused() -> None:
+    """No check is without a case above that it refuses."""
+    assert {check for check, *_ in (*COPYING.values(), *JOINING.values())} == set(CHECKS)
+
+
+PASSING: dict[str, Change] = {
+    "a copy that is meant": lambda s: wishing(changed(s, copy_of="77"), again=1),
+    "a budget within the cap": lambda s: wishing(allowing(s, 60, 100), budget=Decimal(40)),
+    "the minimum itself": lambda s: wishing(s, budget=Decimal(20)),
+    "a campaign that spreads its budget": lambda s: changed(
+        allowing(s, 100, 100), target={"budget_mode": DYNAMIC, "budget_optimize_on": True, "budget": 500}
+    ),
+    "a total in a campaign without limit": lambda s: changed(
+        s,
+        ad_group={
+            "budget_mode": TOTAL,
+            "budget": 200,
+            "schedule_type": "SCHEDULE_START_END",
+            "schedule_end_time": "2026-11-19 18:00:00",
+        },
+        target={"budget_mode": INFINITE},
+    ),
+    "a currency nobody told us the limits of": lambda s: wishing(
+        allowing(s, 0, 100, "EUR"), budget=Decimal("1.50")
+    ),
+    "a Spark ad": lambda s: changed(
+        s, ad={"identity_type": "AUTH_CODE", "tiktok_item_id": "5", "video_id": None, "ad_text": None}
+    ),
+    "one place left": lambda s: changed(s, ad_groups=998, quota=(4979, 4980)),
+}
+
+
+@pytest.mark.parametrize("change", PASSING.values(), ids=PASSING.keys())
+def test_what_may_be_done_is_not_refused(copying: Sources, change: Change) -> None:
+    """At each limit itself, and where a rule is not about it, a copy passes."""
+    assert refusals(verdicts_on(change(copying))) == []
+
+
+def test_what_the_account_does_not_have_is_named(bench: Bench) -> None:
+    """An ad, campaign or ad group that is not in the account is refused, as one of another account is."""
+    other = list(bench.host.sandbox.world.advertisers.values())[1]
+    for wish, missing in (
+        (bench.wish(ad_id="12345"), "ad 12345 is not in account"),
+        (bench.wish(ad_id=other.ads[0].id), "within its own account"),
+        (bench.wish(campaign_id=other.campaigns[0].id), f"campaign {other.campaigns[0].id} is not in"),
+        (bench.wish(ad_group_id="12345"), "ad group 12345 is not in account"),
+    ):
+        told = verdicts_on(read(bench, wish))
+        assert [one.check for one in told] == ["objects_exist"]
+        assert missing in told[0].reason
+
+
+def test_smart_plus_and_deleted_objects_are_seen_for_what_they_are(bench: Bench) -> None:
+    """The sandbox's own Smart+ creative and deleted campaign are refused as such."""
+    smart = list(bench.host.sandbox.world.advertisers.values())[2]
+    creative = next(ad for ad in smart.ads if ad.asset_group)
+    wish = Wish(smart.id, creative.id, smart.campaigns[0].id)
+    assert any("Smart+" in reason for reason in refusals(verdicts_on(read(bench, wish))))
+    gone = next(one for one in bench.owner.campaigns if one.deleted)
+    told = refusals(verdicts_on(read(bench, bench.wish(campaign_id=gone.id))))
+    assert any(f"campaign {gone.id} is deleted" in reason for reason in told)
+
+
+def test_a_refusal_writes_nothing_and_is_kept(bench: Bench, tmp_path: Path) -> None:
+    """A live run that is refused sends no write, and the ledger says why; mended, the same wish goes through."""
+    with bench_at(bench.host, tmp_path) as own, own.connection.open() as duplicator:
+        wish = own.wish(budget=Decimal(5))
+        with pytest.raises(RefusedError, match="begins at 20 USD"):
+            duplicator.carry_out(wish)
+        entry = duplicator.ledger.find(wish.key)
+        assert entry
+        assert (entry.status, entry.steps, entry.added_budget) == ("refused", (), None)
+        assert "begins at 20 USD" in str(entry.reason)
+        assert own.writes == []
+        assert duplicator.carry_out(own.wish(budget=Decimal(20))).status == "done"

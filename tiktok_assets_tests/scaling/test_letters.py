@@ -1,0 +1,167 @@
+"""Laws of the alerts' words: every number is there, and no name of somebody else's is obeyed, in any form."""
+
+import json
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import dagster as dg
+import pytest
+from apprise import NotifyFormat
+from apprise.conversion import convert_between
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from tiktok_assets.scaling.letters import LONGEST_NAME, Letter, Name
+from tiktok_assets.scaling.links import launchpad_link
+from tiktok_assets.scaling.receivers import send
+from tiktok_assets.settings import load_settings
+from tiktok_assets_tests.scaling.letter_facts import FACTS, HOSTILE, an_alert
+from tiktok_assets_tests.scaling.receiving import mail_server, webhook
+
+
+class _Reader(HTMLParser):
+    """Collects what a page shows, and the tags and addresses it uses."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words, self.tags, self.addresses = "", set[str](), list[str]()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember a tag."""
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"href", "src"}]
+
+    def handle_data(self, data: str) -> None:
+        """Remember words."""
+        self.words += data
+
+
+def _rendered(text: str) -> str:
+    """CommonMark as HTML, by the library Apprise brings."""
+    return str(convert_between(NotifyFormat.MARKDOWN, NotifyFormat.HTML, text))  # type: ignore[no-untyped-call] # of Apprise
+
+
+def test_every_form_has_the_numbers() -> None:
+    """Spend, share, runner-up, lead, since when, windows, ids, reason and the alert's id stand in each form."""
+    alert = an_alert()
+    for form in (alert.text, alert.markdown, _Reader(alert.html).words):
+        for fact in (
+            "1,234.50 EUR",
+            "41.2% of what the campaign spent",
+            "夏の動画 UGC 3",
+            "1,100.00 EUR",
+            "by 12.2%",
+            "20 November 2026, 12:31 UTC",
+            "200.00 EUR of the campaign's 400.00 EUR, rank 1",
+            "rank 2",
+            "4 other ads",
+            "665.50 EUR",
+            "1800000000000000077",
+            "Alert 9f2c1b7a33d04e15.",
+        ):
+            assert fact in form, (fact, form)
+        assert "30 complete days" not in form
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    """The only ad of a campaign has no runner-up, no lead and no windows; nothing says None."""
+    unknown = [name for name in FACTS if name.startswith(("runner", "lead", "rank", "top", "spend_"))]
+    facts: dict[str, Any] = dict.fromkeys([*unknown, "ad_name", "advertiser_name"])
+    alert = an_alert(**facts, ads=1, campaign_spend="1234.5000", share=1.0)
+    for form in (alert.text, alert.markdown, alert.html, alert.title):
+        assert "None" not in form
+        assert "ahead of" not in form
+    assert "1800000000000000077" in alert.title
+
+
+def test_a_message_is_json() -> None:
+    """The outbox keeps it as it is."""
+    alert = an_alert()
+    assert json.loads(json.dumps(alert.message)) == alert.message
+
+
+@example(HOSTILE)
+@example("</td><img src=x onerror=alert(1)>")
+@example("<at>everyone</at>")
+@example("`]( ``` \n```\n<!channel> @here <@U1> </b>")
+@given(st.text(max_size=120))
+def test_a_name_stays_a_name(name: str) -> None:
+    """Whatever an ad is called, mail has the tags and links of a plain name, and chat shows it as code."""
+    plain, hostile = (
+        Letter(
+            title=("Ad ", Name(one)), sentences=((Name(one), " leads."),), facts=(("Ad", Name(one)),), footer="A."
+        )
+        for one in ("plain", name)
+    )
+    mail = _Reader(hostile.html)
+    assert mail.tags == _Reader(plain.html).tags
+    assert mail.addresses == []
+    chat = _Reader(_rendered(hostile.markdown))
+    assert chat.tags <= {"p", "strong", "code", "ul", "li"}
+    assert chat.addresses == []
+    assert len(Name(name).plain) <= LONGEST_NAME
+    for form in (hostile.text, hostile.markdown):
+        assert not any(call in form for call in ("@channel", "@here", "<!", "<@", "<at>"))
+
+
+def test_hostile_names_arrive_as_text() -> None:
+    """A Slack-shaped webhook and a mail server get the name, without a call, a link or a tag in it."""
+    alert = an_alert()
+    with webhook() as hook, mail_server() as (box, port):
+        send(SecretStr(f"mmost://127.0.0.1:{hook.port}/abcdefghijkl"), None, alert.message)
+        send(SecretStr(f"mailto://127.0.0.1:{port}?from=us@example.com&to=ann@example.com"), None, alert.message)
+    text = hook.bodies[0]["text"]
+    assert hook.paths == ["/hooks/abcdefghijkl"]
+    assert text.replace("\N{WORD JOINER}", "").startswith(
+        "**New top spender in `Summer_Sale|EU`: `<script>alert(1)</script> *bold*"
+    )
+    assert "@channel" not in text
+    assert "<!here>" not in text
+    mail = box.mails[0]
+    assert mail["subject"].startswith(
+        "New top spender in Summer_Sale|EU: <script>alert(1)</script> *bold* _x_ `code`"
+    )
+    html = mail.get_body(("html",))
+    assert html
+    assert "script" not in _Reader(html.get_content()).tags
+    plain = mail.get_body(("plain",))
+    assert plain
+    assert "1,234.50 EUR" in plain.get_content()
+
+
+@pytest.mark.parametrize("mode", ["propose", "execute"])
+def test_the_launchpad_link_is_filled_in(mode: str) -> None:
+    """It holds the job's config as YAML: a dry run that leaves everything switched off."""
+    settings = load_settings(
+        scaling_mode=mode, scaling_campaigns="7001:555", ui_url="https://dagster.example.com/x"
+    )
+    parts = urlsplit(str(launchpad_link(settings, "7001", "77")))
+    assert parts.netloc == "dagster.example.com"
+    assert parts.path == "/x/locations/__repository__@tiktok_assets/jobs/duplicate_ad/playground/setup"
+    config = {"advertiser_id": "7001", "ad_id": "77", "campaign_id": "555", "live": False, "enable": False}
+    assert dg.config_from_yaml_strings(parse_qs(parts.query)["config"]) == {
+        "ops": {"duplicate_ad": {"config": config}}
+    }
+    assert "/jobs/duplicate_ad/playground/setup?config=" in an_alert(mode=mode).markdown
+
+
+def test_there_is_no_launchpad_link_without_a_job_or_a_campaign() -> None:
+    """In mode `alert` nothing that writes exists; without a scaling campaign there is nowhere to go."""
+    assert "playground" not in an_alert(mode="alert").text
+    assert launchpad_link(load_settings(scaling_mode="propose"), "7001", "77") is None
+
+
+def test_the_usual_message_fits_the_small_chats() -> None:
+    """With names of usual length the whole message goes into one of Discord's, of 2,000 characters."""
+    assert len(an_alert(ad_name="UGC hook A, 3 seconds").markdown) < 1900
+
+
+def test_a_receiver_with_little_room_gets_the_brief_form() -> None:
+    """What matters, without numbers and links, and still the alert's id."""
+    alert = an_alert()
+    assert len(alert.brief) < 600
+    assert "Alert 9f2c1b7a33d04e15." in alert.brief
+    assert "http" not in alert.brief.replace("http:", "")
