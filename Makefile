@@ -35,6 +35,10 @@ fix: $(VENV)/installed-dev ## format, and mend what the linter can
 soak: $(VENV)/installed-dev ## two thousand random steps against one store; SOAK_STEPS and SOAK_SEED change it
 	SOAK_STEPS=$${SOAK_STEPS:-2000} $(BIN)/pytest -q tiktok_assets_tests/end_to_end/test_soak.py
 
+browser: $(VENV)/installed-dev ## the pages looked at in Chromium, which must be installed (Debian: apt-get install chromium)
+	$(PIP) install --constraint constraints.txt --editable '.[dev,browser]'
+	$(BIN)/pytest -q tiktok_assets_tests/browser/look_at_overview.py tiktok_assets_tests/browser/look_at_dagster.py
+
 witness: $(VENV)/installed-dev ## another project's connector reads the sandbox; downloads it
 	$(BIN)/python -m tiktok_assets_tests.witnesses.tap_tiktok_ads
 
@@ -47,4 +51,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test fix soak witness benchmark constraints clean
+.PHONY: help demo test fix browser soak witness benchmark constraints clean

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tiktok_assets.commands.duplicate import duplicate
 from tiktok_assets.commands.getting import get
 from tiktok_assets.commands.options import (
     Advertisers,
@@ -19,6 +20,7 @@ from tiktok_assets.commands.options import (
     settings_now,
     settings_to_store,
 )
+from tiktok_assets.commands.overview import overview
 from tiktok_assets.commands.problems import Problem
 
 if TYPE_CHECKING:
@@ -143,6 +145,8 @@ def doctor(as_json: Json = False) -> None:
 
 
 app.add_typer(get, name="get")
+app.command()(overview)
+app.command()(duplicate)
 
 
 @app.command()
@@ -157,9 +161,9 @@ def top(
     """The top-spending ad of each campaign, ranked."""
     from tiktok_assets.commands.asked import asked_advertisers  # noqa: PLC0415
     from tiktok_assets.commands.leaders import live_leaders, ranked, stored_leaders  # noqa: PLC0415
-    from tiktok_assets.session import open_session  # noqa: PLC0415
+    from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
-    with open_session(settings_now()) as session:
+    with open_briefly(settings_now()) as session:
         if live:
             leaders = live_leaders(session, asked_advertisers(advertisers or [], session.advertiser_ids))
         else:
@@ -203,7 +207,8 @@ def sync(
     if as_json:
         print_json(
             {name: getattr(synced, name) for name in ("rows", "partitions", "runs", "requests", "retries")}
-            | {"megabytes": synced.megabytes, "seconds": synced.seconds, "failures": synced.failures}
+            | {"megabytes": synced.megabytes, "seconds": synced.seconds}
+            | {"failures": synced.failures, "warnings": synced.warnings}
         )
     else:
         rows = [
@@ -229,12 +234,12 @@ def _plan(
     as_json: bool,
 ) -> None:
     from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window  # noqa: PLC0415
+    from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
     from tiktok_assets.commands.planning import default_window, planned  # noqa: PLC0415
     from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
-    from tiktok_assets.session import open_session  # noqa: PLC0415
     from tiktok_assets.spec.entities import ENTITIES  # noqa: PLC0415
 
-    with open_session(settings) as session:
+    with open_briefly(settings) as session:
         names = [entity.table for entity in ENTITIES] + [report.table for report in settings.chosen_reports]
         tables = asked_tables(select, names)
         owners = asked_advertisers(advertisers or [], session.advertiser_ids)

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from tiktok_assets.defs.account import ACCOUNT_ASSETS
+from tiktok_assets.defs.alerting import deliver_alerts_sensor, run_failure_alert_sensor
 from tiktok_assets.defs.automation import (
     advertiser_partitions_sensor,
     daily_refresh_schedule,
@@ -11,15 +12,31 @@ from tiktok_assets.defs.automation import (
     refresh_jobs,
     refresh_sequence_sensor,
 )
-from tiktok_assets.defs.catalogue import RANKING, stored_tables
+from tiktok_assets.defs.catalogue import RANKING, RESULTS, stored_tables
+from tiktok_assets.defs.checks import table_checks
+from tiktok_assets.defs.duplicating import (
+    ad_duplications_asset,
+    duplicate_ad,
+    duplication_results_asset,
+    duplication_sensors,
+)
 from tiktok_assets.defs.history import backfill_history_job
-from tiktok_assets.defs.insights import top_spenders
+from tiktok_assets.defs.insights import top_spenders_asset
 from tiktok_assets.defs.io_manager import IO_MANAGER, HiveParquetIOManager
+from tiktok_assets.defs.labels import labelled
+from tiktok_assets.defs.overview import overview_asset
 from tiktok_assets.defs.reports import report_asset
 from tiktok_assets.defs.resources import session_resource
+from tiktok_assets.defs.restatements import restatements_asset
+from tiktok_assets.defs.scaling import (
+    duplication_candidates_asset,
+    flag_top_spender,
+    new_top_spender_sensor,
+)
 from tiktok_assets.defs.serving import warehouse_asset
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings, require_storable
+from tiktok_assets.spec.restatements import RESTATEMENTS
 from tiktok_assets.storage.hive_parquet import HiveStore
 from tiktok_assets.tables import schema_of
 
@@ -37,19 +54,37 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
     require_storable(settings)
     jobs = refresh_jobs(settings)
     schemas = {name: schema_of(columns) for name, columns in stored_tables(settings).items()}
+    assets = [
+        *ACCOUNT_ASSETS,
+        *(report_asset(report, settings) for report in settings.chosen_reports),
+        *([restatements_asset(settings)] if RESTATEMENTS in schemas else []),
+        *([top_spenders_asset(settings)] if RANKING in schemas else []),
+        *([duplication_candidates_asset(settings)] if RANKING in schemas else []),
+        ad_duplications_asset(),
+        *([duplication_results_asset(settings)] if RESULTS in schemas else []),
+        overview_asset(settings),
+        warehouse_asset(settings),
+    ]
     return dg.Definitions(
-        assets=[
-            *ACCOUNT_ASSETS,
-            *(report_asset(report, settings) for report in settings.chosen_reports),
-            *([top_spenders] if RANKING in schemas else []),
-            warehouse_asset(settings),
+        assets=labelled(assets, settings),
+        asset_checks=table_checks(settings),
+        jobs=[
+            *jobs.values(),
+            derived_job(settings),
+            backfill_history_job(settings),
+            *([flag_top_spender] if RANKING in schemas else []),
+            # Where the settings only tell, nothing that writes to TikTok can be launched.
+            *([] if settings.scaling_mode == "alert" else [duplicate_ad]),
         ],
-        jobs=[*jobs.values(), derived_job(settings), backfill_history_job(settings)],
         schedules=[daily_refresh_schedule(settings)],
         sensors=[
             advertiser_partitions_sensor(settings),
             refresh_sequence_sensor(settings, jobs),
             derived_assets_sensor(settings),
+            deliver_alerts_sensor(settings),
+            run_failure_alert_sensor(settings),
+            *([new_top_spender_sensor(settings, session)] if RANKING in schemas else []),
+            *duplication_sensors(settings, session),
         ],
         resources={
             "tiktok": session_resource(settings, session),

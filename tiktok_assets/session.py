@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from tiktok_assets.api.client import Client, Policy, Tally
 from tiktok_assets.api.fetch import Fetcher
-from tiktok_assets.api.limiter import SharedBudget
-from tiktok_assets.refresh.accounts import advertisers_to_read
+from tiktok_assets.api.limiter import Budget, SharedBudget
+from tiktok_assets.refresh.accounts import advertisers_to_read, known_accounts
 from tiktok_assets.refresh.reading import Reader
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.dialect import metrics_of
 from tiktok_assets.storage.hive_parquet import HiveStore
+from tiktok_assets.storage.timeouts import StoredTimeouts
 
 if TYPE_CHECKING:
+    from tiktok_assets.scaling.duplicate import Duplicator
+    from tiktok_assets.scaling.making import Patience
     from tiktok_assets.storage.state import State
 
 BUDGET_FILE = "request_budget.sqlite"
@@ -27,7 +30,12 @@ class Session:
     def __init__(self, settings: Settings, *, policy: Policy | None = None) -> None:
         self.settings = settings
         self.store = HiveStore(settings.data_dir)
-        self._policy = policy
+        self._policy = policy or Policy()
+
+    @property
+    def client(self) -> Client:
+        """The connection itself, for what writes."""
+        return self._client
 
     @property
     def total(self) -> Tally:
@@ -35,10 +43,24 @@ class Session:
         return self._client.total
 
     @cached_property
-    def _budget(self) -> SharedBudget:
+    def _budget(self) -> Budget:
         settings = self.settings
-        path = settings.state_dir / BUDGET_FILE
-        return SharedBudget(path, settings.requests_per_second, settings.requests_per_minute)
+        if settings.limiter_url:
+            from tiktok_assets.api.redis_budget import RedisBudget  # noqa: PLC0415 - an optional extra
+
+            return RedisBudget(
+                settings.limiter_url.get_secret_value(),
+                f"{settings.base_url} {settings.app_id or ''}",
+                settings.requests_per_second,
+                settings.requests_per_minute,
+                patience_seconds=self._policy.patience_seconds,
+            )
+        return SharedBudget(
+            settings.state_dir / BUDGET_FILE,
+            settings.requests_per_second,
+            settings.requests_per_minute,
+            patience_seconds=self._policy.patience_seconds,
+        )
 
     @cached_property
     def _client(self) -> Client:
@@ -49,6 +71,7 @@ class Session:
             version=settings.api_version,
             budget=self._budget,
             policy=self._policy,
+            timeouts=StoredTimeouts(settings.state_address, lambda: self.state),
         )
 
     @cached_property
@@ -77,6 +100,31 @@ class Session:
         """
         return advertisers_to_read(self.reader, self.settings)
 
+    def duplicator(self, patience: "Patience | None" = None) -> "Duplicator":
+        """What duplicates ads, with the ledger of the state.
+
+        Args:
+            patience: how long it waits and how often it tries; None for its defaults.
+        """
+        from tiktok_assets.scaling.duplicate import Duplicator  # noqa: PLC0415 - `get` duplicates nothing
+        from tiktok_assets.scaling.ledger import Ledger  # noqa: PLC0415
+        from tiktok_assets.scaling.making import Patience  # noqa: PLC0415
+
+        return Duplicator(
+            self.client,
+            self.reader.fetcher,
+            Ledger(self.state),
+            self._currency_of,
+            self.settings.max_added_budget,
+            patience or Patience(),
+        )
+
+    def _currency_of(self, advertiser_id: str) -> str:
+        accounts, refused = known_accounts(self.reader, self.store, self.settings, [advertiser_id])
+        for error in refused.values():
+            raise error
+        return accounts[0].currency
+
     def now(self) -> datetime:
         """The aware instant by the host's clock."""
         return self.reader.now()
@@ -94,9 +142,9 @@ class Session:
 
 
 @contextmanager
-def open_session(settings: Settings) -> Iterator[Session]:
+def open_session(settings: Settings, *, policy: Policy | None = None) -> Iterator[Session]:
     """A session that is closed afterwards."""
-    session = Session(settings)
+    session = Session(settings, policy=policy)
     try:
         yield session
     finally:

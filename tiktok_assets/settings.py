@@ -58,7 +58,9 @@ def _chosen_reports(wish: str) -> tuple[Report, ...]:
     if unknown := sorted(plain - REPORTS_BY_TABLE.keys()):
         raise ValueError(f"there is no report {unknown[0]!r}; the reports are: {', '.join(REPORTS_BY_TABLE)}")
     adds = all(name.startswith("+") for name in names)
-    return tuple(report for table, report in REPORTS_BY_TABLE.items() if adds or table in plain)
+    return tuple(
+        report for table, report in REPORTS_BY_TABLE.items() if table in plain or (adds and report.standard)
+    )
 
 
 class Settings(BaseSettings):
@@ -110,7 +112,7 @@ class Settings(BaseSettings):
         " missing or incomplete day of the last 30",
     )
     sweep_days: int = Field(
-        28, ge=0, le=29, alias="TIKTOK_SWEEP_DAYS", description="once a week this many days; 0 is off"
+        28, ge=0, le=59, alias="TIKTOK_SWEEP_DAYS", description="once a week this many days; 0 is off"
     )
     refresh_cron: Cron = Field(
         "30 12 * * *",
@@ -201,6 +203,11 @@ class Settings(BaseSettings):
     )
     ui_url: Page = Field(
         "http://localhost:3000", alias="DAGSTER_UI_URL", description="where Dagster is served; for links in alerts"
+    )
+    overview_url: Page | None = Field(
+        None,
+        alias="TIKTOK_OVERVIEW_URL",
+        description="where `account_overview.html` is served, if anywhere; Dagster then links to it",
     )
     dagster_home: Path | None = Field(
         None, alias="DAGSTER_HOME", description="the Dagster instance; without it `TIKTOK_STATE_DIR/dagster`"

@@ -7,11 +7,17 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from tiktok_assets.cli import app
 from tiktok_assets.settings import Settings
+from tiktok_assets.spec.entities import ENTITIES
+from tiktok_assets.spec.error_codes import ERROR_CODES
+from tiktok_assets.spec.metrics import METRICS
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE
+from tiktok_assets_tests.generated_documents import DOCUMENTS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -40,6 +46,25 @@ def test_the_generated_parts_are_fresh() -> None:
     assert generated(text) == text
 
 
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_the_generated_documents_are_fresh(path: str) -> None:
+    """The data dictionary and the table of error codes are what the program says now, to the letter."""
+    assert (ROOT / path).read_text(encoding="utf-8") == DOCUMENTS[path](), (
+        f"{path} is stale: python -m tiktok_assets_tests.test_docs"
+    )
+
+
+def test_the_dictionary_leaves_nothing_out() -> None:
+    """Every table there can be, every metric and every error code is in its document, with a meaning."""
+    dictionary = (ROOT / "docs/data_dictionary.md").read_text(encoding="utf-8")
+    for name in (*REPORTS_BY_TABLE, *(entity.table for entity in ENTITIES), "top_spenders", "ads_history"):
+        assert f"\n### {name}\n" in dictionary, name
+    assert [metric.name for metric in METRICS if f"\n| `{metric.name}` |" not in dictionary] == []
+    assert not re.search(r"\| *\|$", dictionary, re.MULTILINE)  # no column without a meaning
+    errors = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    assert [code for code in ERROR_CODES if f"\n| {code} |" not in errors] == []
+
+
 def test_every_command_is_in_the_readme() -> None:
     """Each command of the program is named in the README, and each command named there exists."""
     commands = set(getattr(get_command(app), "commands", {}))
@@ -66,3 +91,5 @@ def test_the_pins_name_no_place() -> None:
 
 if __name__ == "__main__":
     README.write_text(generated(README.read_text()))
+    for place, write in DOCUMENTS.items():
+        (ROOT / place).write_text(write(), encoding="utf-8")

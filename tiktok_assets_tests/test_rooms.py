@@ -19,11 +19,17 @@ FLOORS = {
     "defs": 5,
     "scaling": 4,
     "refresh": 4,
+    "overview": 4,
+    "checking": 4,
     "session": 4,  # settings become a client, a store and a reader, for Dagster and for the command line
     "instance": 4,  # uses settings and storage
     "storage": 3,
     "api": 2,
     "tables": 2,
+    "plain_rows": 1,
+    "values": 2,
+    "totals": 2,
+    "refusals": 2,
     "days": 2,
     "spec": 1,
     "settings": 1,
@@ -36,7 +42,12 @@ NEIGHBOURS = {
     ("settings", "spec"): "settings name reports and metrics, and refuse one that is not in the catalogue",
     ("settings", "setting_values"): "what a value may be stands beside the table of the settings",
     ("tables", "days"): "a row says whether its day was whole, which is a matter of the account's calendar",
+    ("tables", "values"): "a row is made of values, each converted in the one place",
+    ("values", "days"): "a value that does not fit is refused in the calendar's words",
     ("session", "refresh"): "a session holds the reader, which lives with the refresh",
+    ("session", "scaling"): "a session puts the duplicator together, for Dagster and for the command line",
+    ("checking", "refresh"): "a stored day's notes are read as the refresh wrote them",
+    ("overview", "refresh"): "how fresh a day is stands in the notes the refresh left",
     ("cli", "commands"): "the command line is put together from the commands",
 }
 """The imports along a floor that are allowed, each with its reason."""

@@ -7,7 +7,7 @@ import pytest
 
 from tiktok_assets.settings import TIER_LIMITS, Settings, SettingsError, Tier, load_settings
 from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS
-from tiktok_assets.spec.reports import REPORTS
+from tiktok_assets.spec.reports import STANDARD_REPORTS
 
 SECRET = "act.7f3c0ffee5ecret"
 VARIABLES = {str(field.alias): name for name, field in Settings.model_fields.items()}
@@ -62,7 +62,7 @@ WRONG = [
     ("TIKTOK_LOOKBACK_DAYS", "-1"),
     ("TIKTOK_LOOKBACK_DAYS", "30"),
     ("TIKTOK_LOOKBACK_DAYS", "a week"),
-    ("TIKTOK_SWEEP_DAYS", "30"),
+    ("TIKTOK_SWEEP_DAYS", "60"),
     ("TIKTOK_REFRESH_CRON", "at noon"),
     ("TIKTOK_REFRESH_CRON", "30 25 * * *"),
     ("TIKTOK_REFRESH_CRON", "a b c d e"),
@@ -126,7 +126,7 @@ def test_nothing_is_compulsory() -> None:
     assert (settings.base_url, settings.api_version) == ("https://business-api.tiktok.com", "v1.3")
     assert (settings.start_date, settings.lookback_days, settings.sweep_days) == (date(2025, 1, 1), 7, 28)
     assert (settings.requests_per_second, settings.requests_per_minute) == (10, 600)
-    assert settings.chosen_reports == REPORTS
+    assert settings.chosen_reports == STANDARD_REPORTS
     assert settings.chosen_metrics == STANDARD_METRICS
     assert settings.instance_dir == Path(".tiktok_assets/dagster").absolute()
 
@@ -265,7 +265,7 @@ def test_a_plus_adds_and_a_plain_list_replaces() -> None:
         report.table for report in load_settings(reports="ad_report_lifetime,ad_report_daily").chosen_reports
     ]
     assert tables == ["ad_report_daily", "ad_report_lifetime"]
-    assert load_settings(reports="+ad_report_daily").chosen_reports == REPORTS
+    assert load_settings(reports="+ad_report_daily").chosen_reports == STANDARD_REPORTS
 
 
 def test_alert_urls_are_parted_where_a_scheme_begins() -> None:

@@ -12,9 +12,9 @@ import polars as pl
 from tiktok_assets.api.auth import Exchange, Granted, authorization_url
 from tiktok_assets.api.errors import RetryLaterError, TikTokError
 from tiktok_assets.commands.env_file import ENV_FILE, check_writable, set_variables
+from tiktok_assets.commands.patience import open_briefly
 from tiktok_assets.commands.problems import Problem, WrongUsage
 from tiktok_assets.refresh.reading import read_accounts
-from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings, load_settings
 
 HISTORY_DAYS = 90
@@ -110,7 +110,7 @@ def _accounts(granted: Granted, warn: Callable[[str], None]) -> pl.DataFrame:
     """The accounts with their details, or with their ids alone where the host tells no more."""
     ids = sorted(set(granted.advertiser_ids))
     try:
-        with open_session(load_settings(access_token=granted.token)) as session:
+        with open_briefly(load_settings(access_token=granted.token)) as session:
             return read_accounts(session.reader, ids).frame
     except TikTokError as error:
         warn(f"The token is in .env; the accounts' details could not be read: {error}")

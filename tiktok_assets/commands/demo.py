@@ -20,10 +20,12 @@ import httpx
 import polars as pl
 
 from tiktok_assets.commands.leaders import stored_leaders
+from tiktok_assets.commands.page import served
 from tiktok_assets.commands.ports import require_free
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.commands.sync import Asked, Synced, sync
 from tiktok_assets.instance.opening import open_instance
+from tiktok_assets.overview.building import FILE_NAME as PAGE
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.scaling.ranking import Overtaking, overtakings
@@ -31,6 +33,7 @@ from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
 
 HISTORY_DAYS = 90
+DATA = "data"
 STARTS_WITHIN_SECONDS = 120
 STOPS_WITHIN_SECONDS = 30
 
@@ -67,13 +70,20 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
         Problem: if the port is taken or a server does not start.
     """
     require_free(port)
-    with _stoppable(), _own_folder() as folder, _sandbox() as sandbox, _own_environment(folder, sandbox, port):
+    with (
+        _stoppable(),
+        _own_folder() as folder,
+        served(folder / DATA) as page,
+        _sandbox() as sandbox,
+        _own_environment(folder, sandbox, port, page),
+    ):
         with open_instance(load_settings()):
             tell("Dagster starts.")
         with _dagster(folder, load_settings().instance_dir, port) as process:
             tell(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
             show(_story(sandbox, tell))
             _await_answer(process, port, folder)
+            tell(f"The numbers on one page: {page} (a file that opens by itself: {folder / DATA / PAGE})")
             tell(f"Open http://127.0.0.1:{port} and look at the asset graph. Ctrl-C stops everything.")
             process.wait()
             raise Problem(f"Dagster stopped by itself.\n{_tail(folder)}")
@@ -122,7 +132,7 @@ def _sandbox() -> RunningSandbox:
 
 
 @contextmanager
-def _own_environment(folder: Path, sandbox: RunningSandbox, port: int) -> Iterator[None]:
+def _own_environment(folder: Path, sandbox: RunningSandbox, port: int, page: str = "") -> Iterator[None]:
     """Nothing of the user's settings or instance, and no `.env`: Dagster would let it win over the environment."""
     before, here = dict(os.environ), Path.cwd()
     try:
@@ -131,6 +141,8 @@ def _own_environment(folder: Path, sandbox: RunningSandbox, port: int) -> Iterat
             if name.startswith(("TIKTOK_", "DAGSTER_")):
                 del os.environ[name]
         os.environ.update(_variables(sandbox, port))
+        if page:
+            os.environ["TIKTOK_OVERVIEW_URL"] = page
         yield
     finally:
         os.chdir(here)
@@ -146,6 +158,7 @@ def _variables(sandbox: RunningSandbox, port: int) -> Mapping[str, str]:
         "TIKTOK_APP_ID": sandbox.app_id,
         "TIKTOK_APP_SECRET": sandbox.secret,
         "TIKTOK_START_DATE": start.isoformat(),
+        "TIKTOK_DATA_DIR": DATA,
         "TIKTOK_SCALING_MODE": "propose",
         "DAGSTER_UI_URL": f"http://127.0.0.1:{port}",
     }

@@ -3,13 +3,14 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 from pydantic import SecretStr
 
-from tiktok_assets.api.client import Policy, Tally
+from tiktok_assets.api.client import Tally
 from tiktok_assets.api.errors import (
     AdvertiserError,
     CredentialsError,
@@ -18,11 +19,14 @@ from tiktok_assets.api.errors import (
     ThrottledError,
     TikTokError,
     mend_of,
+    return_of,
 )
 from tiktok_assets.commands.chart import Chart, cause_of
+from tiktok_assets.commands.patience import BRIEF
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.accounts import known_accounts
-from tiktok_assets.refresh.reading import count_entities, count_report, listed_advertisers
+from tiktok_assets.refresh.counting import count_entities, count_report
+from tiktok_assets.refresh.reading import listed_advertisers
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, SettingsError, load_settings
 from tiktok_assets.spec.endpoints import ADVERTISER_LIST
@@ -31,15 +35,8 @@ from tiktok_assets.storage.hive_parquet import HiveStore
 
 CLOCK_MAY_BE_OFF = timedelta(minutes=5)
 
-BRIEF = Policy(
-    attempts=2,
-    total_seconds=40.0,
-    wait_max_seconds=2.0,
-    throttle_seconds=1.5,
-    shared_pause_seconds=5.0,
-    read_seconds=20.0,
-)
-"""One more try, and then the fault is told: a person waits for the answer."""
+ONE_MORE_TRY = replace(BRIEF, attempts=2, total_seconds=40.0, read_seconds=20.0)
+"""There are many checks, and each may find the host slow."""
 
 NO_TOKEN = SecretStr("none")
 """Sent where there is none, so that the host shows what it is."""
@@ -99,7 +96,7 @@ def _check_host(chart: Chart, settings: Settings) -> None:
     """Everything that takes requests; without a usable token only what the host shows to anybody."""
     fault = "there is no token"
     if settings.access_token and settings.access_token.get_secret_value():
-        with closing(Session(settings, policy=BRIEF)) as session:
+        with closing(Session(settings, policy=ONE_MORE_TRY)) as session:
             try:
                 _Examination(chart, session).run()
             except CredentialsError as error:  # the token cannot even be sent
@@ -107,7 +104,7 @@ def _check_host(chart: Chart, settings: Settings) -> None:
             else:
                 return
     chart.fault("token", fault, GET_A_TOKEN)
-    with closing(Session(settings.model_copy(update={"access_token": NO_TOKEN}), policy=BRIEF)) as session:
+    with closing(Session(settings.model_copy(update={"access_token": NO_TOKEN}), policy=ONE_MORE_TRY)) as session:
         try:
             session.reader.fetcher.ask(ADVERTISER_LIST, {}, Tally())
         except TikTokError as error:
@@ -120,7 +117,7 @@ def _check_contact(chart: Chart, session: Session, error: TikTokError | None) ->
     if error and (error.code is None or isinstance(error, RetryLaterError)):
         if isinstance(error, ThrottledError):
             chart.well("host")
-            chart.fault("unrestricted", str(error), ASK_LATER)
+            chart.fault("unrestricted", str(error), f"{ASK_LATER} {return_of(error)}".rstrip())
         else:
             default = Settings.model_fields["base_url"].default
             mend = f"Check TIKTOK_BASE_URL (TikTok's own is {default}) and the network, or try again later."
@@ -163,7 +160,8 @@ class _Examination:
         if not ids or self._chart.is_faulty("unrestricted"):
             return
         self._check_reading(ids[0])
-        self._check_details(ids)
+        if not self._chart.is_faulty("unrestricted"):
+            self._check_details(ids)
 
     def _listed(self) -> tuple[list[str] | None, TikTokError | None]:
         """The accounts granted, or the error that tells why they are not known."""
@@ -248,7 +246,7 @@ class _Examination:
             if cause == "scope":
                 self._chart.fault(check, f"the token lacks the permission for {error.endpoint}", GAIN_SCOPE)
             elif cause == "restricted":
-                self._chart.fault("unrestricted", str(error), ASK_LATER)
+                self._chart.fault("unrestricted", str(error), f"{ASK_LATER} {return_of(error)}".rstrip())
             elif isinstance(error, AdvertiserError):
                 return error
             else:

@@ -28,9 +28,9 @@ get = typer.Typer(
 def get_advertisers(as_json: Json = False, as_csv: Csv = False) -> None:
     """The ad accounts that may be read."""
     from tiktok_assets.commands import live  # noqa: PLC0415
-    from tiktok_assets.session import open_session  # noqa: PLC0415
+    from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
-    with open_session(settings_now()) as session:
+    with open_briefly(settings_now()) as session:
         print_frame(live.get_advertisers(session), "advertisers", as_json=as_json, as_csv=as_csv)
 
 
@@ -55,9 +55,9 @@ def get_campaigns(
     advertiser: Advertiser = None, campaign: Campaign = None, as_json: Json = False, as_csv: Csv = False
 ) -> None:
     """The campaigns of an account, deleted ones included."""
-    from tiktok_assets.session import open_session  # noqa: PLC0415
+    from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
-    with open_session(settings_now()) as session:
+    with open_briefly(settings_now()) as session:
         _get(session, "campaigns", (advertiser, campaign, None), as_json=as_json, as_csv=as_csv)
 
 
@@ -70,9 +70,9 @@ def get_ad_groups(
     as_csv: Csv = False,
 ) -> None:
     """The ad groups of an account or of one campaign, deleted ones included."""
-    from tiktok_assets.session import open_session  # noqa: PLC0415
+    from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
-    with open_session(settings_now()) as session:
+    with open_briefly(settings_now()) as session:
         _get(session, "ad_groups", (advertiser, campaign, ad_group), as_json=as_json, as_csv=as_csv)
 
 
@@ -85,9 +85,9 @@ def get_ads(
     as_csv: Csv = False,
 ) -> None:
     """The ads of an account, a campaign or an ad group, deleted ones included."""
-    from tiktok_assets.session import open_session  # noqa: PLC0415
+    from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
-    with open_session(settings_now()) as session:
+    with open_briefly(settings_now()) as session:
         _get(session, "ads", (advertiser, campaign, ad_group), as_json=as_json, as_csv=as_csv)
 
 
@@ -105,9 +105,9 @@ def get_report(
 ) -> None:
     """What was spent and brought, by day or over the whole life, most spend first."""
     from tiktok_assets.commands import live  # noqa: PLC0415
-    from tiktok_assets.session import open_session  # noqa: PLC0415
+    from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
-    with open_session(settings_now()) as session:
+    with open_briefly(settings_now()) as session:
         owner = live.one_advertiser(session, advertiser)
         window = live.report_window(first, last, lifetime=lifetime, now=session.now())
         narrowed = live.Narrowed(campaign, ad_group)

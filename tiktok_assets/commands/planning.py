@@ -6,7 +6,7 @@ from datetime import date
 
 from tiktok_assets.api.plan import PlanLine, Window, Workload, plan
 from tiktok_assets.refresh.accounts import known_accounts
-from tiktok_assets.refresh.reading import count_entities, count_report
+from tiktok_assets.refresh.counting import count_entities, count_report
 from tiktok_assets.session import Session
 from tiktok_assets.spec.entities import LISTED_ENTITIES
 
@@ -58,7 +58,13 @@ def planned(session: Session, advertisers: Sequence[str], window: Window, tables
         )
         for account in accounts
     }
-    lines = plan(workloads, window.days, tables, lists_accounts=not session.settings.advertiser_ids)
+    lines = plan(
+        workloads,
+        window.days,
+        tables,
+        lists_accounts=not session.settings.advertiser_ids,
+        window_days={report.table: report.window_days for report in session.settings.chosen_reports},
+    )
     requests = sum(line.requests for line in lines)
     seconds = requests / min(session.settings.requests_per_second, session.settings.requests_per_minute / 60)
     return Planned(

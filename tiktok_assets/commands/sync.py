@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
@@ -11,10 +12,15 @@ from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.account import add_advertisers
-from tiktok_assets.defs.automation import DERIVED, derived_tables, stage_tables
+from tiktok_assets.defs.alerting import tell_after
+from tiktok_assets.defs.automation import DERIVED, WHOLE, derived_tables, stage_tables
+from tiktok_assets.defs.catalogue import RANKING
+from tiktok_assets.defs.checks import CHECK_TABLES, all_subjects, only, sentence_of, step_of
 from tiktok_assets.defs.chunks import Chunk, chunks_of
+from tiktok_assets.defs.scaling import AD_TAG, FLAG_JOB, Look, look, newest_ranking
 from tiktok_assets.defs.stages import chunks_of_stage, stored_order
 from tiktok_assets.instance.opening import open_instance
+from tiktok_assets.scaling.delivery import wall_clock
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
@@ -34,7 +40,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Synced:
-    """What a `sync` did: rows by table, what it cost, and one sentence for each failure."""
+    """What a `sync` did: rows by table, what it cost, one sentence for each failure and each check that warns."""
 
     rows: dict[str, int] = field(default_factory=dict)
     partitions: dict[str, int] = field(default_factory=dict)
@@ -44,6 +50,7 @@ class Synced:
     megabytes: float = 0.0
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class _Run:
     tables: Sequence[str]
     tags: Mapping[str, str]
     what: str
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str], None]) -> Synced:
@@ -78,16 +86,29 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
     if not advertisers:
         raise Problem("no ad account is granted to the app; authorise it for your accounts first.")
     window = asked_window(asked.first, asked.last, start=settings.start_date, now=session.now())
-    synced = Synced()
+    synced, started = Synced(), wall_clock()
     with open_instance(settings) as instance:
         add_advertisers(instance, session.advertiser_ids)
         definitions = build_definitions(settings, session=session)
+        newest = newest_ranking(instance)
         for stage, names in stages.items():
             chosen = [name for name in names if name in tables]
             # Cut only now: which days are needed depends on what the stage before has stored.
             chunks = _chunks(stage, instance, session, advertisers, window) if chosen else []
             for run in _runs(stage, chosen, chunks):
                 _execute(definitions, instance, run, synced, tell)
+        if RANKING in tables:
+            for run in _flagging(look(instance, session, newest), tables, tell):
+                _execute(definitions, instance, run, synced, tell)
+        _check(
+            definitions,
+            instance,
+            [step_of(name) for name in all_subjects(settings) if name in tables],
+            synced,
+            tell,
+        )
+        if told := tell_after(settings, session.state, instance, started):
+            tell(told)
     synced.requests = session.total.requests
     synced.retries = session.total.retries
     synced.megabytes = round(session.total.bytes / 1e6, 2)
@@ -98,10 +119,20 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
 def _runs(stage: str, tables: Sequence[str], chunks: Sequence[Chunk]) -> Iterator[_Run]:
     for number, chunk in enumerate(chunks):
         # Tables without partitions come with the first run, or with the last where they sum up the others.
-        whole = {"advertisers": 0, "warehouse": len(chunks) - 1}
+        whole = {"advertisers": 0, **dict.fromkeys(WHOLE, len(chunks) - 1)}
         chosen = [table for table in tables if whole.get(table, number) == number]
         days = f", {chunk.window}" if chunk.window else ""
         yield _Run(stage, chosen, chunk.tags, f"{len(chunk.advertiser_ids)} advertisers{days}")
+
+
+def _flagging(seen: Look, tables: Sequence[str], tell: Callable[[str], None]) -> Iterator[_Run]:
+    """The runs the sensor would ask for; what sums up the tables is then built again, with the flags in it."""
+    for line in seen.told[1:]:
+        tell(line)
+    for request in seen.requests:
+        yield _Run(FLAG_JOB, (), request.tags, f"ad {request.tags[AD_TAG]}", request.run_config)
+    if seen.requests and (whole := [table for table in WHOLE if table in tables]):
+        yield _Run(DERIVED, whole, {}, "with the flags")
 
 
 def _chunks(
@@ -129,11 +160,10 @@ def _execute(
     tell: Callable[[str], None],
 ) -> None:
     began = time.monotonic()
-    result = definitions.resolve_job_def(run.job).execute_in_process(
+    result = only(definitions.resolve_job_def(run.job), run.tables).execute_in_process(
         instance=instance,
         tags=dict(run.tags),
-        asset_selection=[dg.AssetKey(table) for table in run.tables],
-        run_config=QUIET,
+        run_config={**QUIET, **run.config},
         raise_on_error=False,
     )
     rows = 0
@@ -155,6 +185,35 @@ def _execute(
     synced.runs += 1
     outcome = "" if result.success else ", FAILED in part"
     tell(f"{run.job}: {run.what}, {rows:,} rows in {time.monotonic() - began:.1f} s{outcome}")
+
+
+def _check(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    steps: Sequence[str],
+    synced: Synced,
+    tell: Callable[[str], None],
+) -> None:
+    """Look at the tables just read. A check that finds an error fails the sync, one that warns only tells."""
+    if not steps:
+        return
+    began = time.monotonic()
+    result = definitions.resolve_job_def(CHECK_TABLES).execute_in_process(
+        instance=instance, op_selection=list(steps), run_config=QUIET, raise_on_error=False
+    )
+    synced.failures += [_sentence(event) for event in result.all_events if event.is_step_failure]
+    evaluations = result.get_asset_check_evaluations()
+    for one in [one for one in evaluations if not one.passed]:
+        graver = one.severity == dg.AssetCheckSeverity.ERROR
+        (synced.failures if graver else synced.warnings).append(sentence_of(one))
+    synced.runs += 1
+    failing = sum(not one.passed for one in evaluations)
+    tell(
+        f"{CHECK_TABLES}: {len(evaluations)} checks of {len(steps)} tables,"
+        f" {failing} not passed, in {time.monotonic() - began:.1f} s"
+    )
+    for warning in synced.warnings:
+        tell(f"warning: {warning}")
 
 
 def _sentence(event: dg.DagsterEvent) -> str:

@@ -1,4 +1,6 @@
-"""The `account` group: advertisers, campaigns, ad groups and ads as they stand."""
+"""The `account` group: advertisers, campaigns, ad groups and ads as they stand, and every version of them."""
+
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -6,9 +8,11 @@ from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
 from tiktok_assets.defs.partitions import ONE_RUN, keys_of_run
 from tiktok_assets.defs.telling import definition_metadata, facts_of, record
+from tiktok_assets.refresh.history import history_columns
 from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity
 from tiktok_assets.session import Session
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.history import history_meaning, history_table
 from tiktok_assets.tables import entity_columns
 
 GROUP = "account"
@@ -52,21 +56,39 @@ def add_advertisers(instance: dg.DagsterInstance, advertiser_ids: list[str]) -> 
 
 
 def entity_asset(entity: Entity) -> dg.AssetsDefinition:
-    """The asset of one listed entity, a partition an advertiser."""
+    """The assets of one listed entity, a partition an advertiser: its snapshot, and its versions so far.
 
-    @dg.asset(
+    One step makes both, whichever is asked for: the versions are taken before the snapshot is replaced.
+    """
+    tables = {
+        entity.table: (entity.meaning, entity_columns(entity)),
+        history_table(entity.table): (history_meaning(entity.table), history_columns(entity)),
+    }
+
+    @dg.multi_asset(
         name=entity.table,
-        group_name=GROUP,
-        kinds=KINDS,
-        description=entity.meaning,
-        metadata=definition_metadata(entity_columns(entity)),
+        specs=[
+            dg.AssetSpec(
+                table,
+                group_name=GROUP,
+                kinds=KINDS,
+                description=meaning,
+                metadata=definition_metadata(columns),
+                deps=[ADVERTISERS.table],
+            )
+            for table, (meaning, columns) in tables.items()
+        ],
         partitions_def=ADVERTISER_PARTITIONS,
         backfill_policy=ONE_RUN,
-        deps=[ADVERTISERS.table],
+        can_subset=True,
     )
-    def _entity(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+    def _entity(
+        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
+    ) -> Iterator[dg.MaterializeResult]:
         ids = [str(partition.advertiser_id) for partition in keys_of_run(context)]
-        return record(context, refresh_entity(tiktok.reader, tiktok.store, entity, ids))
+        result = record(context, refresh_entity(tiktok.reader, tiktok.store, entity, ids))
+        for key in sorted(context.selected_asset_keys):
+            yield dg.MaterializeResult(asset_key=key, metadata=result.metadata)
 
     return _entity
 

@@ -10,8 +10,10 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.defs.account import ACCOUNT_ASSETS, add_advertisers
-from tiktok_assets.defs.catalogue import RANKING, stored_tables
+from tiktok_assets.defs.catalogue import CANDIDATES, DUPLICATIONS, OVERVIEW, RANKING, RESULTS, stored_tables
+from tiktok_assets.defs.checks import CHECK_TABLES, check_job, table_checks
 from tiktok_assets.defs.chunks import Chunk
+from tiktok_assets.defs.restatements import daily_tables
 from tiktok_assets.defs.stages import STAGES, Stage, chunks_of_stage
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings
@@ -37,20 +39,23 @@ def stage_tables(settings: Settings) -> dict[Stage, list[str]]:
     """The tables each stage of a refresh fills; a stage without tables is left out."""
     reports = settings.chosen_reports
     tables: dict[Stage, list[str]] = {
-        "refresh_accounts": [asset.key.path[-1] for asset in ACCOUNT_ASSETS],
-        "refresh_daily": [report.table for report in reports if report.cadence == "daily"],
+        "refresh_accounts": [spec.key.path[-1] for asset in ACCOUNT_ASSETS for spec in asset.specs],
+        "refresh_daily": daily_tables(settings),
         "refresh_lifetime": [report.table for report in reports if report.cadence == "lifetime"],
     }
     return {stage: names for stage, names in tables.items() if names}
 
 
 DERIVED = "refresh_derived"
-DERIVED_TABLES = (RANKING, "warehouse")
+WHOLE = (OVERVIEW, "warehouse")
+"""What has no partitions and sums up all the others."""
+
+DERIVED_TABLES = (RANKING, CANDIDATES, DUPLICATIONS, RESULTS, *WHOLE)
 
 
 def derived_tables(settings: Settings) -> list[str]:
-    """What is computed from the stored tables; the ranking only where its sources were chosen."""
-    return [table for table in DERIVED_TABLES if table != RANKING or table in stored_tables(settings)]
+    """What is computed from the stored tables; ranking and candidates only where their sources were chosen."""
+    return [table for table in DERIVED_TABLES if table in WHOLE or table in stored_tables(settings)]
 
 
 _MEANINGS: dict[Stage, str] = {
@@ -60,18 +65,26 @@ _MEANINGS: dict[Stage, str] = {
 }
 
 
-def refresh_jobs(settings: Settings) -> dict[Stage, UnresolvedAssetJobDefinition]:
-    """The jobs of the refresh; one job cannot hold different partitions, so there are three."""
-    return {
-        stage: dg.define_asset_job(stage, selection=list(tables), description=_MEANINGS[stage])
+def refresh_jobs(settings: Settings) -> dict[str, UnresolvedAssetJobDefinition]:
+    """The jobs of the refresh, and the one that then checks; one job cannot hold different partitions."""
+    stages: dict[str, UnresolvedAssetJobDefinition] = {
+        stage: dg.define_asset_job(stage, selection=_unchecked(settings, tables), description=_MEANINGS[stage])
         for stage, tables in stage_tables(settings).items()
     }
+    return stages | {CHECK_TABLES: check_job(settings)}
+
+
+def _unchecked(settings: Settings, tables: Sequence[str]) -> dg.AssetSelection:
+    """Assets without the checks that have a job of their own: each run of a stage would repeat them."""
+    return dg.AssetSelection.assets(*tables) - dg.AssetSelection.checks(*table_checks(settings))
 
 
 def derived_job(settings: Settings) -> UnresolvedAssetJobDefinition:
     """What the reports' tables give, for those who want it now; otherwise `derived_assets` does it."""
     return dg.define_asset_job(
-        DERIVED, selection=derived_tables(settings), description="Top spenders and warehouse, from what is stored."
+        DERIVED,
+        selection=_unchecked(settings, derived_tables(settings)),
+        description="Top spenders, overview and warehouse, from what is stored.",
     )
 
 
@@ -79,12 +92,15 @@ def requests_of(stage: Stage, refresh: str, chunks: list[Chunk]) -> Iterator[dg.
     """The run requests of a stage; asked for twice, they are launched once."""
     for number, chunk in enumerate(chunks):
         # The accounts themselves have no partitions: the first run of the stage reads them for all.
-        assets = [asset.key for asset in ACCOUNT_ASSETS[1 if number else 0 :]]
+        assets = [spec.key for asset in ACCOUNT_ASSETS[1 if number else 0 :] for spec in asset.specs]
+        own = [key for asset in ACCOUNT_ASSETS[1 if number else 0 :] for key in asset.check_keys]
         yield dg.RunRequest(
             run_key=f"{refresh}:{stage}:{chunk.name}",
             job_name=stage,
             tags={REFRESH_TAG: refresh, RUNS_TAG: str(len(chunks)), **chunk.tags},
             asset_selection=assets if stage == "refresh_accounts" else None,
+            # Those the steps make themselves; Dagster would add every check of a selected asset.
+            asset_check_keys=own if stage == "refresh_accounts" else None,
         )
 
 
@@ -111,16 +127,16 @@ def daily_refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def refresh_sequence_sensor(
-    settings: Settings, jobs: dict[Stage, UnresolvedAssetJobDefinition]
+    settings: Settings, jobs: dict[str, UnresolvedAssetJobDefinition]
 ) -> dg.SensorDefinition:
-    """`refresh_sequence`: when all runs of a stage have ended, well or badly, asks for the next stage."""
+    """`refresh_sequence`: when all runs of a stage have ended, well or badly, asks for the next."""
 
     @dg.sensor(
         name="refresh_sequence",
         jobs=[job for stage, job in jobs.items() if stage != STAGES[0]],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks for the daily and then the lifetime reports of the refresh that is under way.",
+        description="Asks for the daily, then the lifetime reports of the refresh under way, then for the checks.",
     )
     def _refresh_sequence(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         refresh = latest_refresh(context.instance)
@@ -137,7 +153,8 @@ def refresh_sequence_sensor(
                 chunks = chunks_of_stage(stage, context.instance, session.store, settings, now)
             if chunks:
                 return dg.SensorResult(run_requests=list(requests_of(stage, refresh, chunks)))
-        return dg.SensorResult(skip_reason=f"Refresh {refresh} is complete.", cursor=refresh)
+        checks = dg.RunRequest(run_key=f"{refresh}:{CHECK_TABLES}", job_name=CHECK_TABLES)
+        return dg.SensorResult(run_requests=[checks], cursor=refresh)
 
     return _refresh_sequence
 
@@ -186,5 +203,5 @@ def derived_assets_sensor(settings: Settings) -> dg.AutomationConditionSensorDef
         target=dg.AssetSelection.assets(*derived_tables(settings)),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
-        description="Ranks the top spenders and rebuilds the warehouse after their sources changed.",
+        description="Ranks the top spenders and rebuilds overview and warehouse after their sources changed.",
     )

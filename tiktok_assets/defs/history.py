@@ -6,11 +6,13 @@ import dagster as dg
 
 from tiktok_assets.days import Account
 from tiktok_assets.defs.reports import read_partitions
+from tiktok_assets.defs.restatements import daily_reports
 from tiktok_assets.defs.stages import advertisers_to_refresh
 from tiktok_assets.defs.telling import record_each
 from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.refresh.needed import missing_days
 from tiktok_assets.refresh.outcome import Failed, Landed
+from tiktok_assets.refresh.restatements import refresh_restatements
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.reports import Report
@@ -24,7 +26,12 @@ def backfill_history_job(settings: Settings) -> dg.JobDefinition:
     @dg.op(name="read_missing_days")
     def _read_missing_days(context: dg.OpExecutionContext, tiktok: dg.ResourceParam[Session]) -> None:
         ids = advertisers_to_refresh(context.instance, tiktok.store, settings)
-        record_each(context, _outcomes(context, tiktok, _holes(tiktok, reports, ids, settings)))
+        holes = list(_holes(tiktok, reports, ids, settings))
+        days = {partition for _, partitions in holes for partition in partitions}
+        try:
+            record_each(context, _outcomes(context, tiktok, holes))
+        finally:  # also where an account failed: those of the others have landed
+            record_each(context, refresh_restatements(tiktok.store, daily_reports(settings), sorted(days)))
 
     @dg.job(
         name="backfill_history",

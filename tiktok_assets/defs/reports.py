@@ -7,9 +7,11 @@ import dagster as dg
 
 from tiktok_assets.defs.account import KINDS
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN, advertiser_days, keys_of_run
-from tiktok_assets.defs.telling import ALL_METRICS_SERVED, definition_metadata, record
+from tiktok_assets.defs.restatements import daily_reports
+from tiktok_assets.defs.telling import ALL_METRICS_SERVED, definition_metadata, record, record_each
 from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.refresh.outcome import Failed, Landed
+from tiktok_assets.refresh.restatements import refresh_restatements
 from tiktok_assets.refresh.writing import refresh_report
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
@@ -42,7 +44,12 @@ def report_asset(report: Report, settings: Settings) -> dg.AssetsDefinition:
     )
     def _report(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
         partitions = keys_of_run(context)
-        return record(context, read_partitions(tiktok, report, partitions), has_metrics=True)
+        try:
+            return record(context, read_partitions(tiktok, report, partitions), has_metrics=True)
+        except dg.Failure:
+            if daily:  # Dagster will skip the step that gathers them, and most of the days have landed
+                record_each(context, refresh_restatements(tiktok.store, daily_reports(settings), partitions))
+            raise
 
     return _report
 

@@ -1,21 +1,27 @@
 """The `serving` group: one DuckDB file with every table."""
 
+from functools import reduce
+from operator import or_
+
 import dagster as dg
 
-from tiktok_assets.defs.catalogue import RANKING, stored_tables
-from tiktok_assets.defs.insights import AFTER_ITS_SOURCES
+from tiktok_assets.defs.catalogue import MADE_AFTER, stored_tables, table_meanings
+from tiktok_assets.defs.insights import AFTER_ITS_SOURCES, due
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
 GROUP = "serving"
 
-_RANKING_IS_DUE = (
-    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.any_deps_updated().since_last_handled())
-    .allow(dg.AssetSelection.assets(RANKING))
-    .with_label("the ranking is about to change")
-)
-# Without it the warehouse is built beside the new ranking, and then again for it.
-_AFTER_THE_RANKING = (AFTER_ITS_SOURCES & ~_RANKING_IS_DUE).with_label("after its sources and the ranking")
+# Each by its own reasons: a source that one of them only reads beside would keep the warehouse waiting for ever.
+_RANKING_IS_DUE = reduce(
+    or_,
+    (
+        dg.AutomationCondition.any_deps_match(due(*sources)).allow(dg.AssetSelection.assets(table))
+        for table, sources in MADE_AFTER.items()
+    ),
+).with_label("the ranking or what follows from it is about to change")
+# Without it the warehouse is built beside the new ranking, and then again for it and what follows from it.
+AFTER_THE_RANKING = (AFTER_ITS_SOURCES & ~_RANKING_IS_DUE).with_label("after its sources and the ranking")
 
 
 def warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -26,14 +32,15 @@ def warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
         name="warehouse",
         group_name=GROUP,
         kinds={"duckdb"},
-        description="`warehouse.duckdb`: every table in one file, replaced whole, for SQL and BI tools.",
+        description="`warehouse.duckdb`: every table in one file, replaced whole, for SQL and BI tools;"
+        " monthly marts, and the columns of dbt_tiktok_ads.",
         deps=list(tables),
-        automation_condition=_AFTER_THE_RANKING,
+        automation_condition=AFTER_THE_RANKING,
     )
     def _warehouse(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
         from tiktok_assets.storage.warehouse import build_warehouse  # noqa: PLC0415 - DuckDB loads slowly
 
-        built = build_warehouse(tiktok.store, settings.state_dir, tables)
+        built = build_warehouse(tiktok.store, settings.state_dir, tables, table_meanings(settings))
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(built.path),

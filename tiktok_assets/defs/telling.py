@@ -1,14 +1,16 @@
 """What every materialization says of itself, set in one place, and how a stream of outcomes is recorded."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from tiktok_assets.api.errors import mend_of
 from tiktok_assets.defs.partitions import key_of, tags_of
+from tiktok_assets.defs.pictures import line_of
 from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.spec.columns import Column
+from tiktok_assets.spec.links import ads_manager
 from tiktok_assets.storage.hive_parquet import Partition
 
 _TYPES = {
@@ -19,6 +21,7 @@ _TYPES = {
     "rate": "double",
     "ratio": "double",
     "day": "date",
+    "hour": "bigint",
     "instant": "timestamp (UTC)",
     "epoch": "timestamp (UTC)",
     "flag": "boolean",
@@ -73,9 +76,14 @@ def facts_of(landed: Landed) -> Mapping[str, Any]:
     if story.window:
         facts["window"] = str(story.window)
     for currency, spend in landed.spend.items():
-        # A plot needs a number and Dagster has only floats; the table keeps the exact amount.
-        facts["spend"] = dg.MetadataValue.float(float(spend))
+        # A plot needs a number and Dagster has only floats; the table keeps the exact amount. One name is one
+        # plot of all accounts, so that yen and dollars must have names of their own.
+        facts[f"spend_{currency}"] = dg.MetadataValue.float(float(spend))
         facts["currency"] = currency
+    if landed.partition.advertiser_id:
+        facts["ads_manager"] = dg.MetadataValue.url(ads_manager(landed.partition.advertiser_id))
+    if landed.new_versions is not None:
+        facts["new_versions"] = landed.new_versions
     if story.unknown_fields:
         facts["unknown_fields"] = ", ".join(story.unknown_fields)
     if story.withdrawn_metrics:
@@ -120,18 +128,22 @@ def record_each(
     failures: list[Failed] = []
     withdrawn: set[str] = set()
     landed = 0
+    spend_by_day: dict[tuple[str, str | None], dict[date, float]] = {}
     for outcome in outcomes:
         if isinstance(outcome, Failed):
-            context.log.error("%s %s", outcome, mend_of(outcome.error))
+            context.log.error("%s %s", outcome, outcome.mend)
             failures.append(outcome)
             continue
         landed += 1
         withdrawn.update(outcome.story.withdrawn_metrics)
+        facts = dict(facts_of(outcome))
+        whose = (outcome.table, outcome.partition.advertiser_id)
+        facts.update(_picture_of(outcome, spend_by_day.setdefault(whose, {})))
         context.log_event(
             dg.AssetMaterialization(
                 outcome.table,
                 partition=key_of(outcome.partition),
-                metadata=facts_of(outcome),
+                metadata=facts,
                 tags=tags_of(outcome.partition),
             )
         )
@@ -140,9 +152,22 @@ def record_each(
     return withdrawn
 
 
+def _picture_of(landed: Landed, spend_by_day: dict[date, float]) -> Mapping[str, Any]:
+    """A line of the days this run has read of an account, on the last day of each reading.
+
+    One picture a reading and not one a day: every byte of it stays in the event log.
+    """
+    day, window = landed.partition.day, landed.story.window
+    if day is None or window is None or not landed.spend:
+        return {}
+    spend_by_day[day] = float(sum(landed.spend.values()))
+    whole = day == window.last and window.first < window.last
+    return {"spend_by_day": line_of(spend_by_day)} if whole else {}
+
+
 def failure_of(failures: list[Failed], landed: int) -> dg.Failure:
     """The one failure that tells of all of them."""
-    told = "; ".join(f"{failure} {mend_of(failure.error)}" for failure in failures)
+    told = "; ".join(f"{failure} {failure.mend}".rstrip() for failure in failures)
     lost = sum(len(failure.partitions) for failure in failures)
     return dg.Failure(
         f"{lost} of {lost + landed} partitions failed: {told}",

@@ -289,3 +289,15 @@ def test_the_token_is_never_shown(host: RunningSandbox, tmp_path: Path) -> None:
 
     for ran in (good.ran, refused.ran):
         assert not [secret for secret in (host.token, host.secret, "refused-token") if secret in ran.out + ran.err]
+
+
+def test_v12_is_examined_in_its_own_words(host: RunningSandbox, tmp_path: Path) -> None:
+    """With TIKTOK_API_VERSION=v1.2 every check is made at the paths of v1.2, and a refusal is told as in v1.3."""
+    told = doctor(host, tmp_path, TIKTOK_API_VERSION="v1.2")
+
+    assert set(told.states.values()) == {"ok"}
+    assert {entry["version"] for entry in host.state.requests} == {"v1.2"}
+    assert "reports/integrated/get" in paths_asked(host)
+
+    host.state.switches.no_scope_for = ["campaign/get"]
+    assert "campaign/get" in doctor(host, tmp_path, TIKTOK_API_VERSION="v1.2").faults["entities"]

@@ -18,6 +18,7 @@ from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.account import add_advertisers
 from tiktok_assets.defs.automation import requests_of
 from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.defs.checks import only
 from tiktok_assets.defs.chunks import chunks_of
 from tiktok_assets.defs.partitions import partition_of
 from tiktok_assets.defs.stages import Stage, chunks_of_stage, stored_order
@@ -81,11 +82,8 @@ class Desk:
         self, job: str, tags: Mapping[str, str] | None = None, tables: Iterable[str] = ()
     ) -> dg.ExecuteInProcessResult:
         """Run a job, or these tables of it, as a daemon would; a failure is in the result."""
-        return self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            tags=dict(tags or {}),
-            asset_selection=[dg.AssetKey(table) for table in tables] or None,
-            raise_on_error=False,
+        return only(self.definitions.resolve_job_def(job), tables).execute_in_process(
+            instance=self.instance, tags=dict(tags or {}), raise_on_error=False
         )
 
     def run_range(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import pytest
 
-from tiktok_assets.defs.automation import REFRESH_TAG
+from tiktok_assets.defs.automation import REFRESH_TAG, WHOLE, derived_tables
 from tiktok_assets.defs.stages import stored_order
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, WEDNESDAY, Desk, DeskMaker
 
@@ -93,7 +93,7 @@ def test_without_accounts_the_schedule_says_so(lasting_desk: Desk) -> None:
 
 
 def test_the_sequence_goes_from_stage_to_stage(make_desk: DeskMaker, lasting: dg.DagsterInstance) -> None:
-    """Daily after the accounts, lifetime after daily, then complete with the refresh as its cursor, then quiet."""
+    """Daily after the accounts, lifetime after daily, then the checks with the refresh as cursor; then quiet."""
     desk = make_desk(lasting, start_date="2026-10-05")
     ids = desk.know()
     assert sensed(desk, "refresh_sequence")[:2] == ([], "No refresh is under way.")
@@ -117,7 +117,8 @@ def test_the_sequence_goes_from_stage_to_stage(make_desk: DeskMaker, lasting: dg
     for table in LIFETIME:
         assert desk.keys(table) == ids
     requests, skipped, cursor = sensed(desk, "refresh_sequence")
-    assert (requests, skipped, cursor) == ([], f"Refresh {AT} is complete.", AT)
+    assert (jobs_of(requests), skipped, cursor) == ({"check_tables"}, None, AT)
+    assert [one.run_key for one in requests] == [f"{AT}:check_tables"]
     assert sensed(desk, "refresh_sequence", cursor)[:2] == ([], "No refresh is under way.")
 
 
@@ -204,6 +205,10 @@ def test_a_sensor_that_cannot_list_says_why(make_desk: DeskMaker, overrides: dic
     assert list(stored_order(desk.instance)) == []
 
 
+Asked = dict[str, AbstractSet[str | None]]
+"""The partitions asked for, by table; a table without partitions has the key None."""
+
+
 class Automation:
     """The automation of a desk, evaluated tick by tick."""
 
@@ -211,47 +216,64 @@ class Automation:
         self._desk = desk
         self._cursor: object = None
 
-    def tick(self) -> dict[str, AbstractSet[str | None]]:
-        """The partitions asked for, by table; a table without partitions has the key None."""
+    def tick(self) -> Asked:
+        """What is asked for now."""
         result = dg.evaluate_automation_conditions(
             self._desk.definitions,
             self._desk.instance,
             cursor=self._cursor,  # type: ignore[arg-type]  # Dagster exports no name for it
         )
         self._cursor = result.cursor
-        keys = (dg.AssetKey(table) for table in ("top_spenders", "warehouse"))
+        keys = (dg.AssetKey(table) for table in derived_tables(self._desk.settings))
         found = {
             key.path[-1]: result.get_requested_partitions(key) for key in keys if result.get_num_requested(key)
         }
         assert result.total_requested == sum(map(len, found.values()))
         return found
 
+    def until_quiet(self) -> list[Asked]:
+        """What is asked for tick by tick, each run as the daemon would, until nothing is."""
+        asked = []
+        while found := self.tick():
+            asked.append(found)
+            assert len(asked) < 6, asked
+            whole = [table for table, keys in found.items() if None in keys]
+            for table, keys in found.items():
+                owners = [key for key in stored_order(self._desk.instance) if key in keys]
+                if owners:
+                    assert self._desk.run_range("refresh_derived", owners, tables=[table]).success
+            if whole:
+                assert self._desk.run("refresh_derived", tables=whole).success
+        return asked
+
 
 def test_the_derived_assets_follow_what_was_updated_and_then_rest(desk: Desk) -> None:
-    """The ranking of exactly the updated accounts, then the warehouse once, then nothing."""
+    """The ranking and the candidates of exactly the updated accounts, then the warehouse once, then nothing."""
     ids = desk.know()
     assert desk.run_range("refresh_accounts", ids).success
     assert desk.run_range("refresh_lifetime", ids).success
     automation = Automation(desk)
     automation.tick()
     assert desk.run_range("refresh_lifetime", ids[1:3]).success
-    assert automation.tick() == {"top_spenders": set(ids[1:3])}
-    assert desk.run_range("refresh_derived", ids[1:3], tables=["top_spenders"]).success
-    assert automation.tick() == {"warehouse": {None}}
-    assert desk.run("refresh_derived", tables=["warehouse"]).success
+    ranked = ("top_spenders", "duplication_candidates")
+    assert automation.tick() == {key: set(ids[1:3]) for key in ranked}
+    assert desk.run_range("refresh_derived", ids[1:3], tables=ranked).success
+    assert automation.tick() == {key: {None} for key in WHOLE}
+    assert desk.run("refresh_derived", tables=WHOLE).success
     assert automation.tick() == {}
     assert automation.tick() == {}
 
 
 def test_daily_reports_rebuild_the_warehouse_alone(desk: Desk) -> None:
-    """What the ranking does not read does not rank anew; the warehouse is built once for it."""
+    """What the ranking only shows beside does not rank anew; the warehouse is built once for it, last."""
     ids = desk.know()
     automation = Automation(desk)
     automation.tick()
     assert desk.run("refresh_daily", {"dagster/partition": f"{ids[1]}|2026-10-02"}).success
-    assert automation.tick() == {"warehouse": {None}}
-    assert desk.run("refresh_derived", tables=["warehouse"]).success
-    assert automation.tick() == {}
+    asked = automation.until_quiet()
+    assert not any(one.keys() & {"top_spenders", "duplication_candidates"} for one in asked)
+    assert asked[-1] == {"warehouse": {None}}
+    assert [table for one in asked for table in one if table in WHOLE] == list(WHOLE)
 
 
 def test_a_ranking_that_fails_does_not_keep_the_warehouse_from_being_built(desk: Desk) -> None:
@@ -260,14 +282,14 @@ def test_a_ranking_that_fails_does_not_keep_the_warehouse_from_being_built(desk:
     automation = Automation(desk)
     automation.tick()
     assert desk.run_range("refresh_lifetime", ids[:1]).success
-    assert automation.tick() == {"top_spenders": {ids[0]}}
-    assert automation.tick() == {"warehouse": {None}}
+    assert automation.tick() == {key: {ids[0]} for key in ("top_spenders", "duplication_candidates")}
+    assert automation.tick() == {key: {None} for key in WHOLE}
 
 
 def test_the_conditions_can_be_evaluated_by_the_daemon(desk: Desk) -> None:
     """Each condition can be written down and sent, as the daemon of a deployment needs it."""
     graph = desk.definitions.resolve_asset_graph()
-    for table in ("top_spenders", "warehouse"):
+    for table in derived_tables(desk.settings):
         condition = graph.get(dg.AssetKey(table)).automation_condition
         assert condition
         assert condition.is_serializable
@@ -280,9 +302,9 @@ def test_schedule_and_sensors_run_by_default(desk: Desk) -> None:
     schedules = {one.name: one.default_status for one in repository.schedule_defs}
     sensors = {one.name: one.default_status for one in repository.sensor_defs}
     assert schedules == {"daily_refresh": dg.DefaultScheduleStatus.RUNNING}
-    assert sensors == dict.fromkeys(
-        ("advertiser_partitions", "refresh_sequence", "derived_assets"), dg.DefaultSensorStatus.RUNNING
-    )
+    ours = {"advertiser_partitions", "refresh_sequence", "derived_assets", "new_top_spender"}
+    told = {"deliver_alerts", "run_failure_alert"}
+    assert sensors == dict.fromkeys(ours | told, dg.DefaultSensorStatus.RUNNING)
 
 
 def test_the_schedule_fires_at_the_chosen_time_in_utc(make_desk: DeskMaker) -> None:

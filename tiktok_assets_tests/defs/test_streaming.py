@@ -1,6 +1,7 @@
 """Laws of streaming runs: one event a partition with its own figures, whatever becomes of the others."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,13 @@ LEVELS = {table: table.removesuffix("_report_daily") for table in DAILY}
 FACTS = {"rows", "requests", "pages", "retries", "seconds", "megabytes", "fetched_at"}
 
 
+def spend_in(facts: Mapping[str, object]) -> object:
+    """The spend an event tells of, in its own currency and under its own name."""
+    (told,) = [name for name in facts if name.startswith("spend_") and name != "spend_by_day"]
+    assert told == f"spend_{facts['currency']}"
+    return facts[told]
+
+
 def test_a_range_run_records_each_partition_once_with_its_own_figures(desk: Desk) -> None:
     """Each account and day of a range is one event, whose rows and spend are that day's and nobody else's."""
     ids = desk.know()
@@ -26,15 +34,15 @@ def test_a_range_run_records_each_partition_once_with_its_own_figures(desk: Desk
         events = desk.recorded(table)
         assert sorted(key for key, _ in events) == keys_of(ids, WINDOW)
         for key, facts in events:
-            assert facts.keys() >= FACTS | {"window", "spend", "currency", "dagster/partition_row_count"}
+            assert facts.keys() >= FACTS | {"window", "currency", "dagster/partition_row_count"}
             owner, day = key.split("|")
             rows, spend = true_spend(desk, level, owner, date.fromisoformat(day))
-            assert (facts["rows"], facts["spend"]) == (rows, pytest.approx(float(spend)))
+            assert (facts["rows"], spend_in(facts)) == (rows, pytest.approx(float(spend)))
             assert facts["dagster/partition_row_count"] == rows
             assert facts["window"] == "2026-10-02..2026-10-04"
             assert facts["currency"] == desk.host.sandbox.world.advertisers[owner].account.currency
             assert facts["fetched_at"] == pytest.approx(desk.now.timestamp(), abs=60)
-    spends = {facts["spend"] for _, facts in desk.recorded("ad_report_daily")}
+    spends = {spend_in(facts) for _, facts in desk.recorded("ad_report_daily")}
     assert len(spends) > len(WINDOW.days)  # or one figure was copied to all
 
 
@@ -48,7 +56,7 @@ def test_the_stored_rows_are_those_the_events_tell(desk: Desk) -> None:
         partition = partition_of(key)
         mine = table.filter(advertiser_id=partition.advertiser_id, date=partition.day)
         assert mine.height == facts["rows"]
-        assert sum(mine.get_column("spend"), Decimal(0)) == pytest.approx(Decimal(str(facts["spend"])))
+        assert sum(mine.get_column("spend"), Decimal(0)) == pytest.approx(Decimal(str(spend_in(facts))))
     empty = {key.split("|")[0] for key, facts in desk.recorded("ad_report_daily") if facts["rows"] == 0}
     assert len(empty) == 1
 
@@ -63,13 +71,13 @@ def test_a_run_of_one_partition_records_it_once(desk: Desk) -> None:
     for table in DAILY:
         ((recorded, facts),) = desk.recorded(table)
         assert recorded == key
-        assert facts.keys() >= FACTS | {"window", "spend", "currency"}
+        assert facts.keys() >= FACTS | {"window", "currency", f"spend_{facts['currency']}"}
         assert facts["window"] == "2026-10-03..2026-10-03"
     for table in (*LIFETIME, "campaigns", "ad_groups", "ads"):
         ((recorded, facts),) = desk.recorded(table)
         assert recorded == first
         assert facts.keys() >= FACTS
-        assert ("spend" in facts) == (table in LIFETIME)
+        assert ("currency" in facts) == (table in LIFETIME)
         assert "window" not in facts
 
 

@@ -35,7 +35,7 @@ from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, r
 from tiktok_assets.sandbox.faults import KINDS
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
-from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE, Report
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 from tiktok_assets_tests.api.conftest import FAST, Host
 from tiktok_assets_tests.end_to_end.believed import INTRUDER, Believed
@@ -224,7 +224,7 @@ class Soak(RuleBasedStateMachine):
             self.believed.hidden |= dict.fromkeys(made, until)
 
     @rule(
-        report=st.sampled_from((*REPORTS, *[AD_DAILY] * 4)),
+        report=st.sampled_from((*STANDARD_REPORTS, *[AD_DAILY] * 4)),
         which=accounts,
         back=st.integers(0, 40),
         days=st.sampled_from([1, 3, 9, 35, 35]),

@@ -14,7 +14,7 @@ from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.entities import LISTED_ENTITIES
-from tiktok_assets.spec.reports import REPORTS, Report
+from tiktok_assets.spec.reports import STANDARD_REPORTS, Report
 from tiktok_assets_tests.end_to_end.conftest import report_truth, stored, stored_numbers
 
 DAYS = 64
@@ -68,7 +68,7 @@ def test_the_refresh_is_complete(synced: Synced, days: tuple[date, date]) -> Non
     assert 4 * ((days[1] - days[0]).days + 1) == synced.partitions["ad_report_daily"]
 
 
-@pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.table)
+@pytest.mark.parametrize("report", STANDARD_REPORTS, ids=lambda report: report.table)
 def test_every_number_equals_the_truth(
     synced: Synced, settings: Settings, sandbox: RunningSandbox, days: tuple[date, date], report: Report
 ) -> None:
@@ -120,7 +120,7 @@ def test_the_warehouse_holds_every_row(synced: Synced, settings: Settings) -> No
 
     assert synced.runs
     with duckdb.connect(f"{settings.data_dir}/warehouse.duckdb", read_only=True) as connection:
-        for report in REPORTS:
+        for report in STANDARD_REPORTS:
             counted = connection.execute(f"SELECT count(*) FROM {report.table}").fetchone()  # noqa: S608
             assert counted == (stored(settings, report.table).height,)
         kind = connection.execute("SELECT typeof(spend) FROM ad_report_daily LIMIT 1").fetchone()

@@ -1,0 +1,166 @@
+"""What the store says of one account of one table, each part read once and only if a check asks for it."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tiktok_assets.checking.accounts import accounts_told
+from tiktok_assets.checking.coverage import Reading
+from tiktok_assets.checking.files import Schemas, fits
+from tiktok_assets.checking.finding import Finding
+from tiktok_assets.checking.subject import NAMED_AS, Subject
+from tiktok_assets.days import Account
+from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE, fetched_at_of
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The stored tables, and what the checks must know beside them.
+
+    Attributes:
+        store: the tables.
+        subjects: each table, by name.
+        wanted: the accounts the settings name; empty for all that are granted.
+        zones: what the settings say of the accounts' zones.
+        currencies: the same of their currencies.
+        start: the first day of the daily reports.
+        now: aware, by the host's clock.
+        tolerance: the share by which the totals of two levels may differ.
+        days: how many days back the rows of daily reports are looked at; 0 for all.
+    """
+
+    store: HiveStore
+    subjects: Mapping[str, Subject]
+    wanted: Collection[str]
+    zones: Mapping[str, str]
+    currencies: Mapping[str, str]
+    start: date
+    now: datetime
+    tolerance: Decimal
+    days: int
+    _known: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
+
+    @cached_property
+    def advertisers(self) -> pl.DataFrame:
+        """The table of the accounts; without rows where it does not stand."""
+        return self.store.scan("advertisers", self.subjects["advertisers"].schema).collect()
+
+    @cached_property
+    def accounts(self) -> tuple[dict[str, Account], Finding]:
+        """The active accounts whose zone is known, and those that lack a zone or a currency."""
+        return accounts_told(self.advertisers, self.wanted, zones=self.zones, currencies=self.currencies)
+
+    def of(self, table: str) -> Iterator["Evidence"]:
+        """The evidence on each account of a table; one piece for a table that is not cut by account."""
+        partitions = list(self.store.partitions(table))
+        if Partition() in partitions:
+            yield Evidence(self, self.subjects[table], None, partitions)
+            return
+        active = self.accounts[0] if self.subjects[table].is_report_by_day else {}
+        stored: dict[str, list[Partition]] = {advertiser_id: [] for advertiser_id in active}
+        for partition in partitions:
+            stored.setdefault(str(partition.advertiser_id), []).append(partition)
+        for advertiser_id, theirs in sorted(stored.items()):
+            yield Evidence(self, self.subjects[table], advertiser_id, theirs)
+
+    def known_ids(self, table: str, column: str, advertiser_id: str) -> frozenset[str] | None:
+        """The ids of an account that an entity's table knows, or None where the table does not stand for it."""
+        key = (table, advertiser_id)
+        if key not in self._known:
+            rows = self.store.open(table, Partition(advertiser_id))
+            self._known[key] = None if rows is None else _ids(rows, NAMED_AS.get(column, (column,)))
+        return self._known[key]
+
+
+def _ids(rows: pl.LazyFrame, columns: Sequence[str]) -> frozenset[str]:
+    frame = rows.select(columns).collect()
+    return frozenset(value for column in columns for value in frame.get_column(column).drop_nulls())
+
+
+class Evidence:
+    """One account of one table, or a whole table that is not cut by account."""
+
+    def __init__(
+        self, archive: Archive, subject: Subject, advertiser_id: str | None, partitions: Sequence[Partition]
+    ) -> None:
+        self.archive = archive
+        self.subject = subject
+        self.advertiser_id = advertiser_id
+        self.partitions = partitions
+
+    @property
+    def account(self) -> Account | None:
+        """The account, if it is active and its zone is known."""
+        return self.archive.accounts[0].get(self.advertiser_id or "")
+
+    @property
+    def stored_days(self) -> list[date]:
+        """Every day that stands, in order."""
+        return [partition.day for partition in self.partitions if partition.day]
+
+    @cached_property
+    def recent(self) -> list[Partition]:
+        """The partitions whose rows are looked at: all, but of daily tables those of the last days."""
+        first = self.archive.now.date() - timedelta(self.archive.days)
+        return [one for one in self.partitions if not self.archive.days or not one.day or one.day >= first]
+
+    @cached_property
+    def schemas(self) -> Schemas:
+        """What each of these files holds."""
+        return {partition: self._schema(partition) for partition in self.recent}
+
+    def _schema(self, partition: Partition) -> pl.Schema | None:
+        try:
+            opened = self.archive.store.open(self.subject.table, partition)
+            return opened.collect_schema() if opened is not None else None
+        except (PolarsError, OSError):
+            return None
+
+    @cached_property
+    def readable(self) -> list[Partition]:
+        """Those of the files that can be read as the table; the others are the business of one check only."""
+        subject = self.subject
+        return [one for one, schema in self.schemas.items() if fits(schema, subject.schema, subject.key)]
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The rows the checks look at, in the columns they look at."""
+        return self.rows_of(self.subject, self.readable)
+
+    def rows_of(self, subject: Subject, partitions: Sequence[Partition]) -> pl.DataFrame:
+        """The rows of some partitions of a table of this account."""
+        store, days = self.archive.store, [one.day for one in partitions if one.day]
+        if not partitions:
+            return pl.DataFrame(schema=subject.looked_at)
+        owners = [self.advertiser_id] if self.advertiser_id else None
+        return store.scan(subject.table, subject.looked_at, advertiser_ids=owners, days=days or None).collect()
+
+    @cached_property
+    def readings(self) -> Mapping[date, Reading]:
+        """When each of these days was read."""
+        found = {}
+        for partition in self.recent:
+            notes = self.archive.store.notes(self.subject.table, partition)
+            if partition.day and notes and (fetched_at := fetched_at_of(notes)):
+                found[partition.day] = Reading(fetched_at, notes.get(IS_COMPLETE_NOTE) == "true")
+        return found
+
+    @cached_property
+    def rows_by_day(self) -> Mapping[date, int]:
+        """How many rows each of these days has, days without rows among them."""
+        counts = dict(self.frame.group_by("date").len().iter_rows())
+        return {one.day: counts.get(one.day, 0) for one in self.readable if one.day}
+
+    def beside(self, table: str) -> "Evidence":
+        """The same account in another table."""
+        subject = self.archive.subjects[table]
+        owners = [self.advertiser_id] if self.advertiser_id else None
+        return Evidence(
+            self.archive, subject, self.advertiser_id, list(self.archive.store.partitions(table, owners))
+        )

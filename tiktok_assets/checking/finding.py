@@ -1,0 +1,58 @@
+"""What a check found: the rows that speak against a table, and figures either way."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+Row = Mapping[str, str]
+
+MOST_FAULTS = 20
+"""How many faults are shown; all are counted."""
+
+MOST_FIGURES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check, or of a part of it: findings of several accounts are added.
+
+    Attributes:
+        count: how many faults there are; 0 passes.
+        faults: the first of them.
+        figures: what was compared, whether or not it was in order.
+        notes: sentences on what could not be judged.
+    """
+
+    count: int = 0
+    faults: tuple[Row, ...] = ()
+    figures: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against the table."""
+        return self.count == 0
+
+    @classmethod
+    def of(
+        cls, faults: pl.DataFrame | Iterable[Row], *, figures: Iterable[Row] = (), notes: Iterable[str] = ()
+    ) -> "Finding":
+        """A finding from its faults, one a row."""
+        rows = shown(faults) if isinstance(faults, pl.DataFrame) else tuple(faults)
+        return cls(len(rows), rows[:MOST_FAULTS], tuple(figures)[:MOST_FIGURES], tuple(notes))
+
+    def __add__(self, other: "Finding") -> "Finding":
+        return Finding(
+            self.count + other.count,
+            (self.faults + other.faults)[:MOST_FAULTS],
+            (self.figures + other.figures)[:MOST_FIGURES],
+            tuple(dict.fromkeys(self.notes + other.notes)),
+        )
+
+
+def shown(frame: pl.DataFrame) -> tuple[Row, ...]:
+    """The rows of a frame as text, as a person would write them."""
+    return tuple(
+        {name: "" if cell is None else str(cell) for name, cell in row.items()} for row in frame.to_dicts()
+    )

@@ -1,0 +1,143 @@
+"""Whether the levels of a report agree, and a life with its days; sums of additive metrics only.
+
+Ads may add up to less than their ad group, that to less than its campaign, and that to less than the account:
+some delivery exists only above the ad (dossier section 9, row 16). More below than above is never honest.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import polars as pl
+
+from tiktok_assets.api.plan import Window
+from tiktok_assets.checking.finding import Finding, Row
+from tiktok_assets.days import Account
+from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, Metric
+from tiktok_assets.totals import additive, one_currency, totals
+
+Amounts = dict[str, Decimal]
+Group = dict[str, str]
+
+SPEND = METRICS_BY_API_NAME["spend"]
+
+_NOTHING = Decimal(0)
+
+
+def levels_agree(
+    lower: pl.DataFrame, upper: pl.DataFrame, metrics: Sequence[Metric], tolerance: Decimal, names: tuple[str, str]
+) -> Finding:
+    """The rows of a level add up to those of the level above: spend day by day, every metric over all days.
+
+    Args:
+        lower: rows of one account at the lower level.
+        upper: rows of the same account, for the same days, at the level above.
+        metrics: of both; only additive ones are compared.
+        tolerance: the share of the larger total by which they may differ.
+        names: of the two levels, the lower first.
+    """
+    sides = [frame.with_columns(side=pl.lit(side)) for side, frame in (("lower", lower), ("upper", upper))]
+    rows = pl.concat(sides, how="diagonal_relaxed")
+    if rows.is_empty():
+        return Finding()
+    compared = [m for m in additive(metrics) if _is_served(lower, m) and _is_served(upper, m)]
+    faults, figures = list[Row](), list[Row]()
+    if "date" in rows.columns:
+        for group, below, above in _pairs(rows, compared[:1], ["advertiser_id", "date", "currency"]):
+            if _differs(below["spend"], above["spend"], tolerance):
+                faults.append(_gap(group, names, "spend", below, above))
+    for group, below, above in _pairs(rows, compared, ["advertiser_id", "currency"]):
+        for metric in compared:
+            figures.append(_gap({**group, "date": "all"}, names, metric.name, below, above))
+            told_by_day = metric.name == "spend" and "date" in rows.columns
+            if not told_by_day and _differs(below[metric.name], above[metric.name], tolerance):
+                faults.append(figures[-1])
+    return Finding.of(faults, figures=figures)
+
+
+def _is_served(frame: pl.DataFrame, metric: Metric) -> bool:
+    """Whether the metric came: one that TikTok withdrew is null in every row and says nothing."""
+    return frame.is_empty() or frame.get_column(metric.name).null_count() < frame.height
+
+
+def _pairs(
+    rows: pl.DataFrame, metrics: Sequence[Metric], by: Sequence[str]
+) -> list[tuple[Group, Amounts, Amounts]]:
+    """For each group what the level has and what the level above has; a level without rows has nothing."""
+    pairs: dict[tuple[str, ...], dict[str, Amounts]] = {}
+    for row in totals(rows, metrics, [*by, "side"]).to_dicts():
+        amounts = {metric.name: Decimal(row[metric.name]) for metric in metrics}
+        pairs.setdefault(tuple(str(row[name]) for name in by), {})[row["side"]] = amounts
+    nothing = {metric.name: _NOTHING for metric in metrics}
+    return [
+        (dict(zip(by, group, strict=True)), sides.get("lower", nothing), sides.get("upper", nothing))
+        for group, sides in sorted(pairs.items())
+    ]
+
+
+def _differs(below: Decimal, above: Decimal, tolerance: Decimal) -> bool:
+    return abs(above - below) > tolerance * max(abs(above), abs(below))
+
+
+def _gap(group: Group, names: tuple[str, str], metric: str, below: Amounts, above: Amounts) -> Row:
+    lower, upper = below[metric], above[metric]
+    return {
+        **group,
+        "levels": " of ".join(names),
+        "metric": metric,
+        "lower": str(lower),
+        "upper": str(upper),
+        "gap": str(upper - lower),
+        "percent": _percent(upper - lower, upper),
+    }
+
+
+def _percent(gap: Decimal, whole: Decimal) -> str:
+    """A gap in percent of the whole, for people; "" where there is nothing to be a part of."""
+    return f"{100 * gap / whole:.2f}" if whole else ""
+
+
+def life_is_its_days(
+    lifetime: pl.DataFrame,
+    daily: pl.DataFrame,
+    window: Window,
+    account: Account,
+    tolerance: Decimal,
+) -> Finding:
+    """The lifetime spend of an account is the sum of its days, all of which are stored.
+
+    Today is in the life and not among the days, so each day between the last one stored and the reading of the
+    lifetime report may have cost as much as the dearest one stored.
+
+    Args:
+        lifetime: rows of the lifetime report of one account.
+        daily: every stored day of the daily report of the same level.
+        window: the days stored, from the account's first, without a hole.
+        account: whose.
+        tolerance: the share of the larger total by which they may differ.
+    """
+    if lifetime.is_empty():
+        return Finding()
+    read_at = lifetime.get_column("fetched_at").max()
+    assert isinstance(read_at, datetime)  # noqa: S101 - narrows polars' untyped maximum
+    life, days = _spend(lifetime), _spend(daily)
+    dearest = max(
+        (Decimal(amount) for amount in totals(daily, [SPEND], ["date"]).get_column("spend")), default=_NOTHING
+    )
+    beyond = max((account.today(read_at) - window.last).days, 0) * dearest
+    slack = tolerance * max(life, days)
+    group = {"advertiser_id": account.advertiser_id, "date": str(window), "currency": account.currency}
+    row = _gap(group, ("days", "life"), "spend", {"spend": days}, {"spend": life})
+    is_right = -slack <= life - days <= slack + beyond
+    return Finding.of([] if is_right else [row], figures=[row])
+
+
+def _spend(frame: pl.DataFrame) -> Decimal:
+    """What one account spent; all of it in one currency."""
+    one_currency(frame)
+    return sum((Decimal(amount) for amount in totals(frame, [SPEND]).get_column("spend")), _NOTHING)
+
+
+def first_day(created_at: datetime | None, account: Account) -> date | None:
+    """The account's first calendar day; None where the host does not say when it was created."""
+    return account.today(created_at) if created_at else None

@@ -1,0 +1,196 @@
+"""The sensors that tell a person: one hands over what the outbox holds, one puts failures into it."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,  # Dagster exports no name for it
+)
+
+from tiktok_assets.scaling.alerts import FailedCheck, FailedRun, check_failure_alert, run_failure_alert
+from tiktok_assets.scaling.delivery import Drained, deliver, wall_clock
+from tiktok_assets.scaling.outbox import Alert, destinations_of, put
+from tiktok_assets.settings import Settings
+from tiktok_assets.storage.state import State, StateError
+
+ALERTS_FOLDER = "alerts"
+OLDEST = timedelta(days=1)
+"""What ended before is not told of, whatever was lost: it is no news."""
+OVERLAP = timedelta(seconds=10)
+"""Runs that end at once are not committed in order; the outbox knows those it has."""
+PAGE = 1000
+TICK_SECONDS = 30
+PREVIOUS = 20
+"""How many evaluations of a check are searched for the one before."""
+
+WILL_RETRY = "dagster/will_retry"
+"""Dagster's own mark on a failed run it will launch again."""
+
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+
+
+def drain_outbox(settings: Settings, state: State) -> Drained:
+    """Hand over what is due, to the receivers and the folder of the settings."""
+    return deliver(state, destinations_of(settings), settings.state_dir / ALERTS_FOLDER)
+
+
+def deliver_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
+    """`deliver_alerts`: drains the outbox; a row that was delivered is not delivered again."""
+
+    @dg.sensor(
+        name="deliver_alerts",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Hands the alerts that are due to the receivers in TIKTOK_ALERT_URLS; writes each as a file.",
+    )
+    def _deliver_alerts(_: dg.SensorEvaluationContext) -> dg.SkipReason:
+        try:
+            with closing(State(settings.state_address)) as state:
+                return dg.SkipReason(str(drain_outbox(settings, state)))
+        except StateError as error:
+            return dg.SkipReason(f"No alert was delivered: {error}.")
+
+    return _deliver_alerts
+
+
+def run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
+    """`run_failure_alert`: puts failed runs, and checks that begin to fail, into the outbox, once each."""
+
+    @dg.sensor(
+        name="run_failure_alert",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Writes an alert for each failed run, and for each check that begins to fail.",
+    )
+    def _run_failure_alert(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = wall_clock()
+        since = datetime.fromisoformat(context.cursor) if context.cursor else now - OLDEST
+        try:
+            with closing(State(settings.state_address)) as state:
+                earliest = max(since - OVERLAP, now - OLDEST)
+                told, seen = put_failures(settings, state, context.instance, earliest, partial(_is_ours, context))
+        except StateError as error:
+            return dg.SensorResult(skip_reason=f"No failure was looked for: {error}.")
+        cursor = max(seen, since).isoformat()
+        news = f"Told of: {', '.join(told)}." if told else "No new failure."
+        return dg.SensorResult(skip_reason=news, cursor=cursor)
+
+    return _run_failure_alert
+
+
+def tell_after(settings: Settings, state: State, instance: dg.DagsterInstance, since: datetime) -> str | None:
+    """What both sensors do, for a process without a daemon: put what failed into the outbox, and drain it.
+
+    Args:
+        settings: the receivers.
+        state: holds the outbox.
+        instance: holds the runs.
+        since: aware.
+
+    Returns:
+        One line of what was delivered and what was not; None if there was nothing to do.
+    """
+    put_failures(settings, state, instance, since)
+    told = drain_outbox(settings, state)
+    return str(told) if told.happened else None
+
+
+def put_failures(
+    settings: Settings,
+    state: State,
+    instance: dg.DagsterInstance,
+    since: datetime,
+    is_ours: Callable[[dg.DagsterRun], bool] = lambda _: True,
+) -> tuple[list[str], datetime]:
+    """Put what failed since an instant into the outbox.
+
+    Returns:
+        The titles of the alerts that are new, and up to when was looked.
+    """
+    began, told, seen = time.monotonic(), [], since
+    ended = instance.get_run_records(
+        dg.RunsFilter(statuses=ENDED, updated_after=since), limit=PAGE, order_by="update_timestamp", ascending=True
+    )
+    receivers = destinations_of(settings)
+    for record in ended:
+        if is_ours(record.dagster_run):
+            for alert in _alerts_of(instance, record, settings):
+                with state.transaction() as connection:
+                    if put(connection, alert, receivers, wall_clock()):
+                        told.append(alert.title)
+        seen = record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
+        if time.monotonic() - began > TICK_SECONDS:
+            break
+    return told, seen
+
+
+def _is_ours(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
+    """Whether a run is of this code location, or of a process that used it without one, as `sync` does."""
+    theirs, ours = run.remote_job_origin, context.code_location_origin
+    if theirs is None or ours is None:
+        return True
+    return bool(theirs.repository_origin.code_location_origin.location_name == ours.location_name)
+
+
+def _alerts_of(instance: dg.DagsterInstance, record: dg.RunRecord, settings: Settings) -> Iterator[Alert]:
+    run = record.dagster_run
+    ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
+    if run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY) != "true":
+        step, reason = why(instance, run.run_id)
+        yield run_failure_alert(FailedRun(run.run_id, run.job_name, reason, ended, step), settings)
+    if found := tuple(_new_failures(instance, run.run_id)):
+        yield check_failure_alert(run.run_id, found, settings)
+
+
+def _new_failures(instance: dg.DagsterInstance, run_id: str) -> Iterator[FailedCheck]:
+    """The checks that failed in a run and had passed, or warned only, or never run, before."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        found = entry.get_dagster_event().asset_check_evaluation_data
+        if found.passed:
+            continue
+        history = instance.event_log_storage.get_asset_check_execution_history(
+            found.asset_check_key, limit=PREVIOUS, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+        )
+        position = next((number for number, one in enumerate(history) if one.run_id == run_id), None)
+        before = [one for one in history[position + 1 :] if one.event] if position is not None else []
+        if before and before[0].event:
+            last = before[0].event.get_dagster_event().asset_check_evaluation_data
+            worse = found.severity == dg.AssetCheckSeverity.ERROR and last.severity == dg.AssetCheckSeverity.WARN
+            if not last.passed and not worse:
+                continue
+        yield FailedCheck(
+            asset=found.asset_key.to_user_string(),
+            check=found.check_name,
+            severity=found.severity.value,
+            reason=found.description or "",
+            failed_at=datetime.fromtimestamp(entry.timestamp, UTC),
+        )
+
+
+def why(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str]:
+    """The step that failed first, or None, and the first sentence of its reason, without a trace."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        event = entry.get_dagster_event()
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return event.step_key, first_sentence(data.user_failure_data.description)
+        error = data.error
+        while error and error.cause:
+            error = error.cause
+        return event.step_key, first_sentence(error.message if error else "")
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
+        return None, first_sentence(entry.get_dagster_event().message or "")
+    return None, ""
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop or line's end; an error of ours without its class, another with its name alone."""
+    line = next(iter(text.strip().splitlines()), "")
+    line = re.sub(r"^tiktok_assets\.[\w.]+: ", "", line)
+    line = re.sub(r"^(?:\w+\.)+(\w+): ", r"\1: ", line)
+    return re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]

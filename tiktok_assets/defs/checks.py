@@ -1,0 +1,161 @@
+"""The checks of every table: one step a table, run after each refresh by the job `check_tables`."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,  # what define_asset_job returns; Dagster exports no name for it
+)
+
+from tiktok_assets.checking.checks import Check, checks_of, look
+from tiktok_assets.checking.evidence import Archive
+from tiktok_assets.checking.finding import Finding, Row
+from tiktok_assets.checking.subject import Subject, subjects_of
+from tiktok_assets.defs.catalogue import stored_tables, table_keys
+from tiktok_assets.refresh.needed import LOOKS_FOR_HOLES_DAYS
+from tiktok_assets.session import Session
+from tiktok_assets.settings import Settings
+
+CHECK_TABLES = "check_tables"
+"""The job that runs them all."""
+
+
+def checked_days(settings: Settings) -> int:
+    """How many days of daily reports are looked at: all that a refresh can have rewritten."""
+    return max(LOOKS_FOR_HOLES_DAYS, settings.lookback_days, settings.sweep_days) + 2
+
+
+_SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+
+
+def step_of(table: str) -> str:
+    """The step that checks a table."""
+    return f"check_{table}"
+
+
+def all_subjects(settings: Settings) -> dict[str, Subject]:
+    """Every stored table as the checks see it."""
+    return subjects_of(
+        stored_tables(settings), table_keys(settings), settings.chosen_reports, settings.chosen_metrics
+    )
+
+
+def table_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """The checks of every stored table, a step each."""
+    return [_table_check(settings, subject) for subject in all_subjects(settings).values()]
+
+
+def check_job(settings: Settings) -> UnresolvedAssetJobDefinition:
+    """The job of all checks; launched by `refresh_sequence` and `sync` after a refresh."""
+    return dg.define_asset_job(
+        CHECK_TABLES,
+        selection=dg.AssetSelection.checks(*table_checks(settings)),
+        description=f"Looks at every table, and at the last {checked_days(settings)} days of the daily ones.",
+    )
+
+
+def _table_check(settings: Settings, subject: Subject) -> dg.AssetChecksDefinition:
+    checks = {check.name: check for check in checks_of(subject)}
+
+    # Not a partition each: an evaluation costs two events, and its findings name the partitions.
+    @dg.multi_asset_check(
+        name=step_of(subject.table),
+        specs=[
+            dg.AssetCheckSpec(check.name, asset=subject.table, description=check.meaning)
+            for check in checks.values()
+        ],
+        can_subset=True,
+        config_schema={
+            "days": dg.Field(
+                int,
+                default_value=checked_days(settings),
+                description="days of daily reports to look at; 0 for all",
+            )
+        },
+    )
+    def _check(
+        context: dg.AssetCheckExecutionContext, tiktok: dg.ResourceParam[Session]
+    ) -> Iterator[dg.AssetCheckResult]:
+        began = time.monotonic()
+        asked = {key.name for key in context.selected_asset_check_keys}
+        archive = archive_of(settings, tiktok, int(context.op_execution_context.op_config["days"]))
+        chosen = {name: check for name, check in checks.items() if name in asked}
+        looked = look(archive, subject.table, chosen)
+        context.log.info(
+            "%s: %s checks of %s rows in %s partitions took %.2f s",
+            subject.table,
+            len(chosen),
+            looked.rows,
+            looked.partitions,
+            time.monotonic() - began,
+        )
+        for name, finding in looked.findings.items():
+            yield _result(subject.table, checks[name], finding)
+
+    return _check
+
+
+def only(job: dg.JobDefinition, tables: Iterable[str]) -> dg.JobDefinition:
+    """A part of a job: these tables with the checks their steps make; without tables, the job.
+
+    Dagster's own selection of assets would bring every check of them along.
+    """
+    keys = {dg.AssetKey(table) for table in tables}
+    if not keys:
+        return job
+    own = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in keys}
+    return job.get_subset(asset_selection=keys, asset_check_selection=own)
+
+
+def archive_of(settings: Settings, session: Session, days: int) -> Archive:
+    """What the checks read: the store, as of the host's clock."""
+    return Archive(
+        session.store,
+        all_subjects(settings),
+        settings.advertiser_ids,
+        settings.account_timezone,
+        settings.account_currency,
+        settings.start_date,
+        session.now(),
+        settings.reconciliation_tolerance,
+        days,
+    )
+
+
+def _result(table: str, check: Check, finding: Finding) -> dg.AssetCheckResult:
+    metadata: dict[str, dg.MetadataValue] = {"faults": dg.MetadataValue.int(finding.count)}
+    for name, rows in (("first_faults", finding.faults), ("figures", finding.figures)):
+        if rows:
+            metadata[name] = _table(rows)
+    if finding.notes:
+        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in finding.notes[:20]))
+    return dg.AssetCheckResult(
+        asset_key=table,
+        check_name=check.name,
+        passed=finding.passed,
+        severity=_SEVERITIES[check.severity],
+        description=sentence(finding),
+        metadata=metadata,
+    )
+
+
+def sentence(finding: Finding) -> str | None:
+    """What was found, in one line; None where there is nothing to say."""
+    if finding.passed:
+        return "; ".join(finding.notes[:3]) or None
+    first = ", ".join(f"{name} {value}" for name, value in finding.faults[0].items() if value)
+    return f"{finding.count} found; the first: {first}"
+
+
+def sentence_of(evaluation: dg.AssetCheckEvaluation) -> str:
+    """What a check that did not pass says, in one line that names the table."""
+    return f"{evaluation.asset_key.path[-1]}, {evaluation.check_name}: {evaluation.description}"
+
+
+def _table(rows: tuple[Row, ...]) -> dg.TableMetadataValue:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord({name: row.get(name, "") for name in names}) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name, "string") for name in names]),
+    )

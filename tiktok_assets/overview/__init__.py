@@ -1,0 +1,1 @@
+"""`account_overview.html`: frames in, one page out that opens anywhere; knows nothing of Dagster."""

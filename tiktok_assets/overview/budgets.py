@@ -1,0 +1,86 @@
+"""How much of its budget a running campaign uses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+
+from tiktok_assets.overview.stored import Stored
+
+_DAILY_MODES = ("BUDGET_MODE_DAY", "BUDGET_MODE_DYNAMIC_DAILY_BUDGET")
+_TOTAL_MODE = "BUDGET_MODE_TOTAL"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """A campaign's budget as it stands, and what it spent of it.
+
+    Attributes:
+        budget: in the account's currency.
+        is_daily: a budget a day, else one in total.
+        of_ad_groups: whether it is the sum of its ad groups' budgets.
+        spent: on the account's latest complete day, or in the whole life.
+        day: that day; None for a total.
+    """
+
+    campaign_id: str
+    campaign_name: str
+    budget: Decimal
+    is_daily: bool
+    of_ad_groups: bool
+    spent: Decimal
+    day: date | None
+
+    @property
+    def share(self) -> float:
+        """Spent divided by the budget; may pass one, since TikTok evens daily budgets out over a week."""
+        return float(self.spent / self.budget)
+
+
+def budget_uses(stored: Stored) -> Mapping[str, Sequence[BudgetUse]]:
+    """The budgets of the campaigns that are switched on, by account, the most used first.
+
+    A campaign without a budget of its own has that of its ad groups, unless they are of different kinds.
+    """
+    groups = _of_ad_groups(stored.of("ad_groups"))
+    yesterday = {
+        (row["campaign_id"], row["date"]): row["spend"] for row in stored.of("campaign_report_daily").to_dicts()
+    }
+    lifetime = dict(stored.of("campaign_report_lifetime").select("campaign_id", "spend").iter_rows())
+    uses: dict[str, list[BudgetUse]] = {}
+    for row in stored.of("campaigns").filter(_is_on()).to_dicts():
+        campaign, owner = row["campaign_id"], row["advertiser_id"]
+        own = (row["budget_mode"], row["budget"]) if row["budget"] else None
+        mode, budget = own or groups.get(campaign) or ("", None)
+        fresh = stored.freshness.get(owner)
+        day = fresh.complete_day if fresh else None
+        is_daily = mode in _DAILY_MODES
+        if not budget or not (mode == _TOTAL_MODE or (is_daily and day)):
+            continue
+        spent = yesterday.get((campaign, day)) if is_daily else lifetime.get(campaign)
+        name = row["campaign_name"] or campaign
+        use = BudgetUse(
+            campaign, name, budget, is_daily, own is None, spent or Decimal(0), day if is_daily else None
+        )
+        uses.setdefault(owner, []).append(use)
+    return {owner: sorted(mine, key=lambda use: (-use.share, use.campaign_id)) for owner, mine in uses.items()}
+
+
+def _is_on() -> pl.Expr:
+    deleted = pl.col("secondary_status").fill_null("").str.contains("DELETE", literal=True)
+    return (pl.col("operation_status") == "ENABLE") & ~deleted
+
+
+def _of_ad_groups(ad_groups: pl.DataFrame) -> Mapping[str, tuple[str, Decimal]]:
+    with_budget = ad_groups.filter(_is_on() & (pl.col("budget") > 0)).with_columns(
+        is_daily=pl.col("budget_mode").is_in(_DAILY_MODES)
+    )
+    sums = with_budget.group_by("campaign_id").agg(
+        pl.col("budget").sum(), pl.col("is_daily").first(), pl.col("is_daily").n_unique().alias("kinds")
+    )
+    return {
+        row["campaign_id"]: (_DAILY_MODES[0] if row["is_daily"] else _TOTAL_MODE, row["budget"])
+        for row in sums.filter(pl.col("kinds") == 1).to_dicts()
+    }

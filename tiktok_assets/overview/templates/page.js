@@ -1,0 +1,50 @@
+"use strict";
+// Draws each chart when it comes near the window, in the colours of the page, and again when those change.
+(() => {
+  const drawings = JSON.parse(document.getElementById("drawings").textContent);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const places = [...document.querySelectorAll("[data-chart]")];
+  const drawn = new Map();
+
+  function config() {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colour);
+    return {
+      background: "transparent",
+      font: getComputedStyle(document.body).fontFamily,
+      view: { stroke: null },
+      axis: { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12 },
+      legend: { labelColor: ink, labelFontSize: 12 },
+      text: { color: ink },
+      bar: { color: "#4a7dff" },
+      range: { category: ["#4a7dff", "#d9640a", "#12a37f", "#c2477f", "#8a63d2", "#b58900", "#d64545", "#7a8594"] },
+    };
+  }
+
+  async function draw(place) {
+    const { kind, rows } = drawings.charts[place.dataset.chart];
+    const spec = { ...drawings.kinds[kind], datasets: { rows } };
+    try {
+      drawn.get(place)?.finalize();
+      drawn.set(place, await vegaEmbed(place, spec, {
+        actions: false, renderer: "svg", config: config(), tooltip: { theme: dark.matches ? "dark" : "light" },
+      }));
+      place.dataset.drawn = "yes";
+    } catch (error) {
+      place.textContent = "This chart could not be drawn; its numbers are in the tables.";
+      place.classList.add("failed");
+      console.error(error);
+    }
+  }
+
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries.filter((one) => one.isIntersecting)) {
+      near.unobserve(entry.target);
+      draw(entry.target);
+    }
+  }, { rootMargin: "600px" });
+  places.forEach((place) => near.observe(place));
+  dark.addEventListener("change", () => [...drawn.keys()].forEach(draw));
+  window.addEventListener("beforeprint", () => places.filter((place) => !drawn.has(place)).forEach(draw));
+})();

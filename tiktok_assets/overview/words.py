@@ -1,0 +1,81 @@
+"""Numbers and statuses as a person reads them."""
+
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+NOTHING = "\N{EN DASH}"
+
+_WITHOUT_CENTS = frozenset(
+    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+)
+"""Currencies without a minor unit (ISO 4217)."""
+
+_STATUS_PREFIXES = ("CAMPAIGN_STATUS_", "ADGROUP_STATUS_", "AD_STATUS_", "STATUS_")
+_STATUSES = {
+    "DELIVERY_OK": "delivering",
+    "ENABLE": "on",
+    "DISABLE": "off",
+    "DELETE": "deleted",
+    "CAMPAIGN_DELETE": "campaign deleted",
+    "ADGROUP_DELETE": "ad group deleted",
+    "CAMPAIGN_DISABLE": "campaign off",
+    "ADGROUP_DISABLE": "ad group off",
+    "AUDIT": "in review",
+    "AUDIT_DENY": "refused in review",
+}
+
+
+def money(amount: Decimal | None, currency: str) -> str:
+    """An amount to the currency's minor unit, with its currency.
+
+    >>> money(Decimal("1234.5"), "EUR")
+    '1,234.50 EUR'
+    """
+    return NOTHING if amount is None else f"{number_of(amount, currency)} {currency}"
+
+
+def number_of(amount: Decimal | None, currency: str) -> str:
+    """The same where the heading names the currency."""
+    if amount is None:
+        return NOTHING
+    unit = Decimal(1) if currency in _WITHOUT_CENTS else Decimal("0.01")
+    return f"{amount.quantize(unit, ROUND_HALF_UP):,}"
+
+
+def count(number: int | None) -> str:
+    """A count with separators."""
+    return NOTHING if number is None else f"{number:,}"
+
+
+def percent(share: float | Decimal | None, places: int = 0) -> str:
+    """A share as percent."""
+    return NOTHING if share is None else f"{share:.{places}%}"
+
+
+def change(share: float | Decimal | None) -> str:
+    """A change as percent with its sign, capped where it stops saying anything."""
+    if share is None:
+        return NOTHING
+    return "over +999%" if share >= 10 else f"{share:+.0%}".replace("-", "\N{MINUS SIGN}")  # noqa: PLR2004 - it says so
+
+
+def status(value: str | None) -> str:
+    """TikTok's secondary status in plain words.
+
+    >>> status("AD_STATUS_DELIVERY_OK")
+    'delivering'
+    """
+    short = value or ""
+    for prefix in _STATUS_PREFIXES:
+        short = short.removeprefix(prefix)
+    return _STATUSES.get(short, short.replace("_", " ").lower() or NOTHING)
+
+
+def day(value: date | None) -> str:
+    """A calendar day."""
+    return value.isoformat() if value else NOTHING
+
+
+def instant(value: datetime | None) -> str:
+    """An instant to the minute, UTC."""
+    return f"{value:%Y-%m-%d %H:%M} UTC" if value else NOTHING

@@ -1,0 +1,58 @@
+"""The one place where metrics are added up: only additive ones, and never two currencies into one amount."""
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from tiktok_assets.spec.metrics import Metric
+
+
+class NotAdditiveError(ValueError):
+    """A metric that may not be summed was to be: reach, a rate, an average."""
+
+
+class MixedCurrencyError(ValueError):
+    """Amounts of several currencies were to become one total."""
+
+
+def additive(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """Those of the metrics that may be summed over days, ads and levels."""
+    return tuple(metric for metric in metrics if metric.additive)
+
+
+def additive_sums(metrics: Iterable[Metric]) -> list[pl.Expr]:
+    """The sums of these metrics, each under its own name.
+
+    Raises:
+        NotAdditiveError: naming the first that may not be summed.
+    """
+    wanted = list(metrics)
+    if wrong := [metric.name for metric in wanted if not metric.additive]:
+        raise NotAdditiveError(f"{wrong[0]} may not be summed; leave it out, or ask TikTok at the level you want")
+    return [pl.col(metric.name).sum() for metric in wanted]
+
+
+def totals(frame: pl.DataFrame, metrics: Iterable[Metric], by: Sequence[str] = ()) -> pl.DataFrame:
+    """The totals of a report by currency and these columns; without `by`, one row a currency.
+
+    Args:
+        frame: rows of a report, with `currency` and the metrics.
+        metrics: those of them that are not additive are left out.
+        by: what else to keep apart.
+    """
+    groups = [*by, *([] if "currency" in by else ["currency"])]
+    return frame.group_by(groups).agg(additive_sums(additive(metrics))).sort(groups)
+
+
+def one_currency(frame: pl.DataFrame) -> str | None:
+    """The currency every amount of a frame is in; None for a frame without rows.
+
+    Raises:
+        MixedCurrencyError: naming them, if there are several.
+    """
+    currencies = sorted(frame.get_column("currency").drop_nulls().unique())
+    if len(currencies) > 1:
+        raise MixedCurrencyError(
+            f"there is no total of {', '.join(currencies)}: show one for each currency, or convert them yourself"
+        )
+    return currencies[0] if currencies else None

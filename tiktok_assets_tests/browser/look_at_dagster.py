@@ -1,0 +1,132 @@
+"""Laws of what a newcomer sees in Dagster: the demo's graph, a partition, plots, pictures and the launchpad."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tiktok_assets_tests.browser.conftest import Watch, keep
+
+pytestmark = pytest.mark.timeout(900)  # the demo starts in a minute, on a busy machine in five
+
+PATIENCE = 60_000
+"""Milliseconds: Dagster's first page loads slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Where the demo answers: Dagster, and the page."""
+
+    dagster: str
+    overview: str
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo as a user starts it, once its story is told."""
+    folder = tmp_path_factory.mktemp("demo")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
+    command = [sys.executable, "-m", "tiktok_assets", "demo", "--port", str(port)]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, cwd=folder, env={**environment, "TMPDIR": str(folder)}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield _ready(process, f"http://127.0.0.1:{port}")
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def _ready(process: "subprocess.Popen[str]", dagster: str) -> Demo:
+    overview, lines = "", []
+    assert process.stderr
+    for line in process.stderr:
+        lines.append(line)
+        if found := re.search(r"The numbers on one page: (\S+)", line):
+            overview = found.group(1)
+        if line.startswith(f"Open {dagster}"):
+            return Demo(dagster, overview)
+    raise AssertionError("".join(lines))
+
+
+def test_the_graph_shows_the_groups_in_order(demo: Demo, watch: Watch) -> None:
+    """The lineage of everything has each group; opened, each asset has its name and its kind."""
+    page, _, _ = watch(f"{demo.dagster}/asset-groups", width=1600, height=1000)
+    page.wait_for_function("document.body.innerText.includes('serving')", timeout=PATIENCE)
+    shown = page.inner_text("body")
+    assert all(group in shown for group in ("account", "reports", "insights", "scaling", "serving"))
+    page.get_by_text("Hide navigation").click()
+    page.set_viewport_size({"width": 1250, "height": 1900})
+    page.goto(f"{demo.dagster}/assets/account_overview?view=lineage&lineageScope=upstream&lineageDepth=5")
+    page.get_by_text("top_spenders").first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(4000)  # the graph is laid out and zoomed
+    keep(page, "asset_graph.png")
+
+
+def test_a_ranking_shows_its_picture_and_its_table(demo: Demo, watch: Watch) -> None:
+    """An account's ranking has bars that are drawn at once, a table, and a link to Ads Manager."""
+    page, _, _ = watch(f"{demo.dagster}/assets/top_spenders?view=events", width=1280, height=1180)
+    page.get_by_text("ads_manager").first.wait_for(timeout=PATIENCE)
+    events = page.locator("text=/^\\d{19}$/")
+    for index in range(4):  # in no order; one of the accounts has no campaigns
+        events.nth(index).click()
+        page.wait_for_timeout(1500)
+        if page.locator("td img").count():
+            break
+    assert page.evaluate("document.querySelector('td img').naturalWidth") > 300
+    assert page.locator("td table").count() >= 1
+    assert page.locator("a[href^='https://ads.tiktok.com/']").count() >= 1
+    keep(page, "top_spenders.png")
+
+
+def test_a_report_shows_its_days_and_plots(demo: Demo, watch: Watch) -> None:
+    """A partition of a daily report has its spend, and the plots draw one point a partition."""
+    page, _, _ = watch(f"{demo.dagster}/assets/advertiser_report_daily?view=events", width=1600, height=1000)
+    page.get_by_text(re.compile("^spend_[A-Z]{3}$")).first.wait_for(timeout=PATIENCE)
+    keep(page, "partition.png")
+    page.goto(f"{demo.dagster}/assets/advertiser_report_daily")
+    plots = page.get_by_text("Plots", exact=True).first
+    plots.wait_for(timeout=PATIENCE)
+    plots.click()
+    page.locator("canvas").first.wait_for(timeout=PATIENCE)
+    drawn = (
+        "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v)"
+    )
+    page.wait_for_timeout(1000)
+    assert page.locator("canvas").last.evaluate(drawn)
+
+
+def test_the_overview_is_linked_and_served(demo: Demo, watch: Watch) -> None:
+    """The asset's page links to the served overview, whose charts are drawn."""
+    page, _, _ = watch(f"{demo.dagster}/assets/account_overview", width=1600, height=1000)
+    link = page.locator(f"a[href^='{demo.overview.rstrip('/')}']").first
+    link.wait_for(timeout=PATIENCE)
+    page.goto(demo.overview)
+    page.wait_for_function("document.querySelectorAll('[data-drawn]').length >= 2")
+    page.set_viewport_size({"width": 1280, "height": 1180})
+    page.evaluate("window.scrollTo(0, 0)")
+    page.wait_for_timeout(500)
+    keep(page, "overview.png")
+
+
+def test_the_launchpad_is_filled_in_by_a_link(demo: Demo, watch: Watch) -> None:
+    """A link with a configuration opens the launchpad of a job with it, as the alerts promise."""
+    path = "locations/__repository__@tiktok_assets/jobs/duplicate_ad/playground/setup"
+    page, _, _ = watch(f"{demo.dagster}/{path}?config=%23%20written%20by%20a%20link", width=1600, height=1000)
+    page.get_by_text("written by a link").first.wait_for(timeout=PATIENCE)
+
+
+def test_sensors_say_in_words_what_they_saw(demo: Demo, watch: Watch) -> None:
+    """The newest tick of the sensor for new accounts has a sentence."""
+    sensor = "locations/tiktok_assets/sensors/advertiser_partitions"
+    page, _, _ = watch(f"{demo.dagster}/{sensor}", width=1600, height=1000)
+    page.get_by_text(re.compile("advertisers are granted|Skipped|View")).first.wait_for(timeout=PATIENCE)
+    keep(page, "sensor.png")

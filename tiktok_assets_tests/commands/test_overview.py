@@ -1,0 +1,47 @@
+"""Laws of `overview`: the page from the store alone, and the page served as it stands."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tiktok_assets.commands.page import address_of, served
+from tiktok_assets.commands.problems import Problem
+from tiktok_assets.overview.building import FILE_NAME, BuiltPage
+from tiktok_assets.overview.contents import Overview
+from tiktok_assets_tests.commands.conftest import Run
+from tiktok_assets_tests.overview.shop import NOW
+
+
+def test_the_page_is_made_without_a_host(run: Run, tmp_path: Path) -> None:
+    """Without a token, a host or a table the page is made, and the command says where."""
+    ran = run("overview", "--json", variables={"TIKTOK_ACCESS_TOKEN": "", "TIKTOK_BASE_URL": "http://127.0.0.1:9"})
+    assert ran.exit_code == 0, ran.err
+    told = json.loads(ran.out)
+    page = Path(tmp_path, told["path"])
+    assert page.name == FILE_NAME
+    assert page.stat().st_size == told["bytes"]
+    assert told["accounts"] == 0
+
+
+def test_the_page_is_served_as_it_stands(tmp_path: Path) -> None:
+    """Before it is made there is none; then each request gets the page of that moment; afterwards no answer."""
+    with served(tmp_path) as address:
+        assert httpx.get(address).status_code == 404
+        for text in ("<p>one", "<p>two"):
+            (tmp_path / FILE_NAME).write_text(text)
+            answer = httpx.get(address)
+            assert (answer.text, answer.headers["content-type"]) == (text, "text/html; charset=utf-8")
+            assert answer.headers["cache-control"] == "no-store"
+        assert httpx.get(address + "../../etc/hostname").status_code == 404
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+
+
+def test_a_page_in_an_object_store_is_not_opened() -> None:
+    """A browser is only sent to a file; for an object store the sentence names the setting."""
+    nothing = Overview(NOW, [])
+    with pytest.raises(Problem, match="TIKTOK_OVERVIEW_URL"):
+        address_of(BuiltPage("s3://bucket/account_overview.html", 1, nothing))
+    assert address_of(BuiltPage("/a b/account_overview.html", 1, nothing)) == "file:///a%20b/account_overview.html"

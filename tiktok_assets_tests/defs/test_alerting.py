@@ -1,0 +1,192 @@
+"""Laws of the sensors that tell a person: once per failed run and check that begins to fail, with reason."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from tiktok_assets.definitions import build_definitions
+from tiktok_assets.defs.alerting import (
+    deliver_alerts_sensor,
+    first_sentence,
+    run_failure_alert_sensor,
+    tell_after,
+)
+from tiktok_assets.defs.duplicating import duplicate_ad
+from tiktok_assets.scaling.links import DUPLICATE_JOB, duplication_config
+from tiktok_assets.scaling.outbox import FOLDER
+from tiktok_assets.settings import Settings, load_settings
+from tiktok_assets.storage.state import State, outbox
+from tiktok_assets_tests.scaling.receiving import Webhook, webhook
+
+
+@dataclass
+class Office:
+    """An instance whose runs fail, and the two sensors."""
+
+    settings: Settings
+    instance: dg.DagsterInstance
+    hook: Webhook
+
+    def run(
+        self,
+        *,
+        fails: bool = False,
+        passed: bool = True,
+        severity: str = "ERROR",
+        tags: dict[str, str] | None = None,
+    ) -> str:
+        """A run of one asset with one check; returns its id."""
+
+        @dg.asset_check(asset="numbers", name="adds_up")
+        def _adds_up() -> dg.AssetCheckResult:
+            level = dg.AssetCheckSeverity[severity]
+            return dg.AssetCheckResult(
+                passed=passed, severity=level, description="2 found; the first: day 1. More."
+            )
+
+        @dg.asset(name="numbers")
+        def _numbers() -> None:
+            if fails:
+                raise dg.Failure("The host is closed. Ask again tomorrow.")
+
+        job = dg.Definitions(assets=[_numbers], asset_checks=[_adds_up]).resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False).run_id
+
+    def look(self, cursor: str | None = None) -> tuple[str, str | None]:
+        """One tick of `run_failure_alert`: what it says, and its cursor."""
+        context = dg.build_sensor_context(instance=self.instance, cursor=cursor)
+        told = run_failure_alert_sensor(self.settings).evaluate_tick(context)
+        return told.skip_message or "", told.cursor
+
+    def drain(self) -> str:
+        """One tick of `deliver_alerts`: what it says."""
+        context = dg.build_sensor_context(instance=self.instance)
+        return deliver_alerts_sensor(self.settings).evaluate_tick(context).skip_message or ""
+
+    def alerts(self) -> list[tuple[str, str, str]]:
+        """Id, kind and title of every alert in the outbox."""
+        rows = sa.select(outbox.c.alert_id, outbox.c.kind, outbox.c.message).where(outbox.c.destination == FOLDER)
+        with closing(State(self.settings.state_address)) as state, state.transaction() as connection:
+            return [(row.alert_id, row.kind, row.message["title"]) for row in connection.execute(rows)]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    """An office with one receiver."""
+    with webhook() as hook, dg.DagsterInstance.ephemeral() as instance:
+        settings = load_settings(state_dir=tmp_path / "state", alert_urls=f"json://127.0.0.1:{hook.port}/s3cr3t")
+        yield Office(settings, instance, hook)
+
+
+def test_a_failed_run_is_told_of_once_with_its_reason_and_link(office: Office) -> None:
+    """The first sentence of the reason and the run's page; with the cursor, without it, and looked at again."""
+    run_id = office.run(fails=True)
+    said, cursor = office.look()
+    assert said == "Told of: A run of __ASSET_JOB failed."
+    for again in (cursor, None):
+        assert office.look(again)[0] == "No new failure."
+    assert office.drain() == "Alerts: 2 delivered."
+    (body,) = office.hook.bodies
+    assert body["title"] == "A run of __ASSET_JOB failed"
+    assert "The host is closed.\n" in body["message"]
+    assert "Ask again" not in body["message"]
+    assert f"http://localhost:3000/runs/{run_id}" in body["message"]
+    assert f"Alert run-{run_id}." in body["message"]
+    assert office.drain() == "No alert is due."
+
+
+def test_a_run_that_dagster_launches_again_is_not_told_of(office: Office) -> None:
+    """Only the last of a run's retries is news."""
+    office.run(fails=True, tags={"dagster/will_retry": "true"})
+    assert office.look()[0] == "No new failure."
+
+
+def test_a_check_is_told_of_each_time_it_begins_to_fail(office: Office) -> None:
+    """Failing, still failing, passing, failing: two alerts; one that warned and now fails is news too."""
+    titles: list[str] = []
+    story = [
+        (False, "ERROR"),
+        (False, "ERROR"),
+        (True, "ERROR"),
+        (False, "WARN"),
+        (False, "WARN"),
+        (False, "ERROR"),
+    ]
+    for passed, severity in story:
+        office.run(passed=passed, severity=severity)
+        titles.append(office.look()[0])
+    news = "Told of: The check adds_up of numbers {}."
+    quiet = "No new failure."
+    assert titles == [news.format("fails"), quiet, quiet, news.format("warns"), quiet, news.format("fails")]
+    office.drain()
+    assert len(office.hook.bodies) == 3
+    assert "2 found; the first: day 1. More." in office.hook.bodies[0]["message"]
+    assert "http://localhost:3000/assets/numbers?view=checks" in office.hook.bodies[0]["message"]
+
+
+def test_a_lost_cursor_looks_back_one_day_only(office: Office) -> None:
+    """Runs are taken up from a day ago, whatever the cursor says; a cursor of the future is not moved back."""
+    office.run(fails=True)
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert office.look(ahead) == ("No new failure.", ahead)
+    assert office.look("2020-01-01T00:00:00+00:00")[0] == "Told of: A run of __ASSET_JOB failed."
+
+
+def test_a_process_without_a_daemon_tells_by_itself(office: Office) -> None:
+    """`sync` puts the failures of its own runs into the outbox and drains it; the sensors add nothing."""
+    office.run(fails=True)
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    with closing(State(office.settings.state_address)) as state:
+        assert tell_after(office.settings, state, office.instance, since) == "Alerts: 2 delivered."
+        assert tell_after(office.settings, state, office.instance, since) is None
+    assert office.look()[0] == "No new failure."
+
+
+def test_the_sensors_are_registered_and_need_no_token(office: Office) -> None:
+    """Both stand in the definitions, running by default."""
+    sensors = {one.name: one for one in build_definitions(office.settings).sensors or []}
+    for name in ("deliver_alerts", "run_failure_alert"):
+        assert sensors[name].default_status == dg.DefaultSensorStatus.RUNNING
+    assert office.drain() == "No alert is due."
+
+
+def test_a_state_that_cannot_be_opened_is_said_not_raised(tmp_path: Path) -> None:
+    """Both ticks name what to check."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    settings = load_settings(state_dir=tmp_path / "file" / "below")
+    with dg.DagsterInstance.ephemeral() as instance:
+        for sensor in (deliver_alerts_sensor(settings), run_failure_alert_sensor(settings)):
+            told = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
+            assert "TIKTOK_STATE_DIR" in (told.skip_message or "")
+
+
+def test_the_launchpad_link_holds_a_configuration_the_job_takes() -> None:
+    """What an alert fills in is what `duplicate_ad` asks for, and it is a dry run."""
+    config = dg.config_from_yaml_strings([duplication_config("7001", "77", "555")])
+    assert dg.validate_run_config(duplicate_ad, config)
+    assert duplicate_ad.name == DUPLICATE_JOB
+    asked = config["ops"][DUPLICATE_JOB]["config"]
+    assert (asked["live"], asked["enable"]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "tiktok_assets.api.errors.RenewCredentials: The token is expired. Run `auth`.\n",
+            "The token is expired.",
+        ),
+        ("KeyError: 'spend'\n", "KeyError: 'spend'"),
+        ("polars.exceptions.SchemaError: no 7.5 here\nat line 3", "SchemaError: no 7.5 here"),
+        ("", ""),
+    ],
+)
+def test_a_reason_is_a_sentence(text: str, sentence: str) -> None:
+    """Our errors speak for themselves; others keep their name; a trace stays in the run."""
+    assert first_sentence(text) == sentence

@@ -1,0 +1,122 @@
+"""Laws of the checks in Dagster: one job looks at every table, one result a check, and says what it found."""
+
+from datetime import date
+
+import dagster as dg
+import polars as pl
+
+from tiktok_assets.commands.sync import Asked, sync
+from tiktok_assets.defs.automation import requests_of
+from tiktok_assets.defs.checks import CHECK_TABLES, all_subjects, only, step_of
+from tiktok_assets.defs.chunks import Chunk
+from tiktok_assets.storage.hive_parquet import Partition
+from tiktok_assets_tests.defs.conftest import Desk, DeskMaker
+
+FEW = "ad_report_daily,ad_group_report_daily"
+
+
+def refreshed(desk: Desk) -> Desk:
+    """A desk whose accounts and daily reports were just read."""
+    desk.know()
+    for stage in ("refresh_accounts", "refresh_daily"):
+        assert all(result.success for result in desk.refresh(stage))
+    return desk
+
+
+def spoil(desk: Desk) -> tuple[str, date]:
+    """Write one row of a day of the ads twice, past every refusal; returns whose and which."""
+    (owner, day), *_ = (
+        desk.table("ad_report_daily").filter(pl.col("is_complete")).select("advertiser_id", "date").rows()
+    )
+    partition = Partition(owner, day)
+    rows = desk.store.open("ad_report_daily", partition)
+    assert rows is not None
+    frame, notes = rows.collect(), desk.store.notes("ad_report_daily", partition)
+    desk.store.write("ad_report_daily", partition, pl.concat([frame, frame[:1]]), notes=notes)
+    return owner, day
+
+
+def test_every_table_is_checked_and_each_check_has_one_result(make_desk: DeskMaker) -> None:
+    """After a refresh the job gives each check of each table one result, however many partitions; all pass."""
+    desk = refreshed(make_desk(reports=FEW))
+    result = desk.run(CHECK_TABLES)
+    assert result.success
+    found = result.get_asset_check_evaluations()
+    held = desk.definitions.resolve_job_def(CHECK_TABLES).asset_layer.asset_graph.asset_check_keys
+    assert sorted((one.asset_key.path[-1], one.check_name) for one in found) == sorted(
+        (key.asset_key.path[-1], key.name) for key in held
+    )
+    assert {key.asset_key.path[-1] for key in held} == all_subjects(desk.settings).keys()
+    assert [(one.asset_key, one.check_name, one.description) for one in found if not one.passed] == []
+    (agreed,) = [one for one in found if one.check_name == "levels_agree"]
+    figures = agreed.metadata["figures"]
+    assert isinstance(figures, dg.TableMetadataValue)
+    assert {record.data["gap"] for record in figures.records} <= {"0", "0.0000"}
+
+
+def test_a_fault_is_told_with_its_partition(make_desk: DeskMaker) -> None:
+    """A row that stands twice fails two checks of its table, with severity, sentence and the rows concerned."""
+    desk = refreshed(make_desk(reports=FEW))
+    owner, day = spoil(desk)
+    result = desk.run(CHECK_TABLES)
+    assert result.success  # what a check finds is no failure of the run
+    failing = {one.check_name: one for one in result.get_asset_check_evaluations() if not one.passed}
+    assert {name: one.severity.value for name, one in failing.items()} == {
+        "keys_name_rows": "ERROR",
+        "levels_agree": "WARN",
+    }
+    keys = failing["keys_name_rows"]
+    assert keys.description is not None
+    assert keys.description.startswith(f"1 found; the first: advertiser_id {owner}, date {day}, ad_id ")
+    assert keys.metadata["faults"].value == 1
+    rows = keys.metadata["first_faults"]
+    assert isinstance(rows, dg.TableMetadataValue)
+    assert [record.data["date"] for record in rows.records] == [str(day)]
+
+
+def test_one_check_can_be_asked_alone(make_desk: DeskMaker) -> None:
+    """A table's checks are one step, of which each can run by itself; every check says what it means."""
+    desk = refreshed(make_desk(reports=FEW))
+    spoil(desk)
+    job = desk.definitions.resolve_job_def(CHECK_TABLES)
+    key = dg.AssetCheckKey(dg.AssetKey("ad_report_daily"), "keys_name_rows")
+    result = job.get_subset(asset_check_selection={key}).execute_in_process(
+        instance=desk.instance, run_config={"ops": {step_of("ad_report_daily"): {"config": {"days": 0}}}}
+    )
+    (found,) = result.get_asset_check_evaluations()
+    assert (found.asset_check_key, found.passed) == (key, False)
+    graph = job.asset_layer.asset_graph
+    assert all(len(graph.get(one).description or "") > 40 for one in graph.asset_check_keys)
+
+
+def test_a_refresh_runs_no_checks_of_its_own(make_desk: DeskMaker) -> None:
+    """The stages of a refresh leave the checks to the job that follows, so that many runs do not repeat them."""
+    desk = make_desk()
+    for job in ("refresh_accounts", "refresh_daily", "refresh_lifetime", "refresh_derived"):
+        whole = desk.definitions.resolve_job_def(job)
+        part = only(whole, [key.path[-1] for key in whole.asset_layer.executable_asset_keys])
+        assert not [node.name for node in (*whole.nodes, *part.nodes) if node.name.startswith("check_")]
+    first, second = requests_of("refresh_accounts", "now", [Chunk(("7001",), None), Chunk(("7002",), None)])
+    assert [key.name for key in first.asset_check_keys or ()] == ["all_accounts_granted"]
+    assert second.asset_check_keys == []
+
+
+def test_sync_checks_what_it_read(make_desk: DeskMaker) -> None:
+    """A sync tells what its checks found of the tables it read: a warning is told, an error fails it."""
+    desk = make_desk(reports=FEW)
+    told: list[str] = []
+    synced = sync(desk.settings, desk.session, Asked(first="2026-10-04", last="2026-10-06"), told.append)
+    assert synced.failures == []
+    (line,) = [one for one in told if one.startswith(CHECK_TABLES)]
+    assert f"checks of {len(all_subjects(desk.settings))} tables" in line
+    holes = [one for one in synced.warnings if ", no_holes: " in one]
+    assert [one.split(",")[0] for one in holes] == ["ad_group_report_daily", "ad_report_daily"]
+    assert "missing 2026-10-01..2026-10-03" in holes[0]
+    assert [f"warning: {one}" for one in synced.warnings] == [one for one in told if one.startswith("warning: ")]
+    owner, _ = spoil(desk)
+    asked = Asked(first="2026-10-06", last="2026-10-06", select="ad_report_daily,ads")
+    again = sync(desk.settings, desk.session, asked, told.append)
+    assert [one.split(",")[0] for one in (*again.warnings, *again.failures)].count("ad_report_daily") == 3
+    (failure,) = again.failures
+    assert failure.startswith(f"ad_report_daily, keys_name_rows: 1 found; the first: advertiser_id {owner}")
+    assert any(" checks of 2 tables, " in one for one in told)

@@ -1,0 +1,103 @@
+"""Laws of what events show: names are text, pictures are shown at once, currencies stand apart."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from tiktok_assets.api.plan import Window
+from tiktok_assets.defs.pictures import SHOWN_AT_ONCE, facts_of_ranking, markdown_table
+from tiktok_assets.scaling.ranking import TOP_SPENDERS_SCHEMA
+from tiktok_assets_tests.defs.conftest import Desk
+
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
+ONE_LINE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1)
+
+
+def cells_of(markdown: str) -> list[str]:
+    """The text of each cell of the table a renderer makes; anything but text in it is named by its kind."""
+    cells = []
+    for before, token in pairwise(MARKDOWN.parse(markdown)):
+        if before.type == "td_open":
+            cells.append(
+                "".join(c.content if c.type in {"text", "text_special"} else c.type for c in token.children or [])
+            )
+    return cells
+
+
+@settings(max_examples=200)
+@given(name=ONE_LINE)
+def test_a_name_in_a_markdown_table_is_text(name: str) -> None:
+    """Pipes, pictures, links, headings and HTML in a name are shown, never obeyed."""
+    assert cells_of(markdown_table(["name"], [[name]])) == [" ".join(name.split())]
+
+
+def test_a_picture_in_a_name_is_not_fetched() -> None:
+    """A name that is a Markdown picture of a foreign host makes no picture."""
+    hostile = "![x](http://192.0.2.1/x.png) <img src=x> www.example.com"
+    assert cells_of(markdown_table(["a"], [[hostile]])) == [hostile]
+
+
+def leader(advertiser_id: str, number: int, currency: str, name: str) -> dict[str, Any]:
+    """A row of `top_spenders`."""
+    return {
+        "advertiser_id": advertiser_id,
+        "campaign_id": str(number),
+        "campaign_name": name,
+        "currency": currency,
+        "ad_id": f"ad {number}",
+        "ad_name": name,
+        "spend": Decimal(1_000_000 - number),
+        "share": 0.5,
+        "lead": None,
+        "fetched_at": datetime(2026, 11, 22, tzinfo=UTC),
+    }
+
+
+def test_a_ranking_is_shown_at_once_and_by_currency() -> None:
+    """However many campaigns and however long their names, Dagster shows both; currencies stand apart."""
+    rows = [leader("1", number, "USD", "A rather long name & <more>" * 9) for number in range(40)]
+    rows += [leader("1", number, "JPY", "Short") for number in range(40, 42)]
+    facts = facts_of_ranking("1", pl.DataFrame(rows, TOP_SPENDERS_SCHEMA))
+    assert facts["campaigns"] == 42
+    for currency in ("USD", "JPY"):
+        table, picture = (facts[f"{what}_{currency}"] for what in ("table", "leaders"))
+        assert isinstance(picture, dg.MarkdownMetadataValue)
+        assert picture.value.startswith("![Lifetime spend of each campaign's leader, ")
+        assert max(len(picture.value), len(table.value)) <= SHOWN_AT_ONCE
+        assert len(cells_of(table.value)) >= 5 * 2
+    assert facts["ads_manager"].value.endswith("aadvid=1")
+
+
+def test_an_account_without_campaigns_has_a_link_and_no_picture() -> None:
+    """Nothing to rank is no empty picture."""
+    facts = facts_of_ranking("1", pl.DataFrame([], TOP_SPENDERS_SCHEMA))
+    assert set(facts) == {"campaigns", "ads_manager"}
+
+
+def test_each_partition_tells_of_itself(desk: Desk) -> None:
+    """After a refresh each account's ranking has its own facts, and each reading of days one line of its spend."""
+    ids = desk.know()
+    first, last = (desk.now.date().replace(day=day) for day in (2, 5))
+    assert desk.run_range("refresh_accounts", ids).success
+    assert desk.run_range("refresh_daily", ids, Window(first, last)).success
+    assert desk.run_range("refresh_lifetime", ids).success
+    assert desk.run_range("refresh_derived", ids).success
+    days = dict(desk.recorded("campaign_report_daily"))
+    drawn = {key for key, facts in days.items() if "spend_by_day" in facts}
+    assert drawn == {f"{owner}|{last}" for owner in ids}
+    assert all(str(facts["ads_manager"]).endswith(f"aadvid={key.split('|')[0]}") for key, facts in days.items())
+    rankings = dict(desk.recorded("top_spenders"))
+    leaders = desk.table("top_spenders")
+    assert {key: facts["campaigns"] for key, facts in rankings.items()} == {
+        owner: leaders.filter(pl.col("advertiser_id") == owner).height for owner in ids
+    }
+    ((_, page),) = desk.recorded("account_overview")
+    assert page["accounts"] == len(ids)
+    assert len(cells_of(str(page["preview"]))) == 5 * len(ids)

@@ -1,0 +1,51 @@
+"""`docs/gotchas.md` leaves no gotcha and no duty out, and every test it names exists."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PAGE = (TESTS.parent / "docs" / "gotchas.md").read_text(encoding="utf-8")
+GOTCHAS, DUTIES = 21, 16
+"""Rows of sections 9 and 10 of the dossier."""
+
+SECTIONS = {"Gotchas": GOTCHAS, "Duties of the sandbox": DUTIES}
+
+
+def rows_of(section: str) -> dict[int, list[str]]:
+    """The tests a section names, by the number of the row."""
+    text = PAGE.split(f"## {section}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", text, re.MULTILINE)
+    return {int(number): re.findall(r"`([^`]+)`", named) for number, named in rows}
+
+
+@cache
+def functions_of(module: str) -> frozenset[str]:
+    """The test functions of a module."""
+    tree = ast.parse((TESTS / f"{module}.py").read_text(encoding="utf-8"))
+    return frozenset(
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
+
+
+@pytest.mark.parametrize(("section", "rows"), SECTIONS.items())
+def test_the_page_leaves_none_out(section: str, rows: int) -> None:
+    """Each number of the section stands there once, in order, with a test."""
+    named = rows_of(section)
+    assert list(named) == list(range(1, rows + 1))
+    assert [number for number, tests in named.items() if not tests] == []
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_test_that_is_named_exists(section: str) -> None:
+    """What is named is a test function of that module."""
+    missing = [
+        test
+        for tests in rows_of(section).values()
+        for test in tests
+        if test.rpartition("::")[2] not in functions_of(test.rpartition("::")[0])
+    ]
+    assert missing == []
