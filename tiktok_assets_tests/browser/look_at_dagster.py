@@ -60,7 +60,7 @@ def _ready(process: "subprocess.Popen[str]", dagster: str) -> Demo:
 def test_the_graph_shows_the_groups_in_order(demo: Demo, watch: Watch) -> None:
     """The lineage of everything has each group; opened, each asset has its name and its kind."""
     page, _, _ = watch(f"{demo.dagster}/asset-groups", width=1600, height=1000)
-    page.wait_for_function("document.body.innerText.includes('serving')", timeout=PATIENCE)
+    page.locator("text=serving").locator("visible=true").first.wait_for(timeout=PATIENCE)
     shown = page.inner_text("body")
     assert all(group in shown for group in ("account", "reports", "insights", "scaling", "serving"))
     page.get_by_text("Hide navigation").click()
@@ -128,5 +128,8 @@ def test_sensors_say_in_words_what_they_saw(demo: Demo, watch: Watch) -> None:
     """The newest tick of the sensor for new accounts has a sentence."""
     sensor = "locations/tiktok_assets/sensors/advertiser_partitions"
     page, _, _ = watch(f"{demo.dagster}/{sensor}", width=1600, height=1000)
-    page.get_by_text(re.compile("advertisers are granted|Skipped|View")).first.wait_for(timeout=PATIENCE)
+    ticks = page.get_by_text("0 runs requested")
+    ticks.first.wait_for(timeout=PATIENCE)
+    ticks.last.click()
+    page.get_by_text("advertisers are granted or named").first.wait_for(timeout=PATIENCE)
     keep(page, "sensor.png")
