@@ -16,6 +16,7 @@ from tiktok_assets.commands.options import (
     Json,
     Select,
     To,
+    Version,
     print_frame,
     settings_now,
     settings_to_store,
@@ -31,9 +32,9 @@ COLLECT_RARELY = (20_000, 20, 20)
 that Dagster has loaded again and again, for nothing. `make benchmark` shows what it costs."""
 
 app = typer.Typer(
-    help="TikTok Ads reporting on Dagster.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    suggest_commands=False,  # click names the nearest command already
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -41,6 +42,11 @@ app = typer.Typer(
 def tell(line: str) -> None:
     """One line of progress, beside the data and never in it."""
     typer.echo(line, err=True)
+
+
+@app.callback()
+def _options_of_all(version: Version = False) -> None:
+    """TikTok Ads reporting on Dagster."""
 
 
 @app.command()
@@ -96,11 +102,17 @@ def sandbox(
     ads: Annotated[int | None, typer.Option(help="Ads of each account.")] = None,
     qps: Annotated[int, typer.Option(help="Requests a second before 40100; 0 lifts every limit.")] = 10,
     now: Annotated[str | None, typer.Option(help="The world's clock, such as 2026-11-06T18:00:00Z.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Start the imitation of the API alone; prints its address and a token."""
-    from tiktok_assets.commands.sandboxed import serve_sandbox  # noqa: PLC0415
+    from tiktok_assets.commands.sandboxed import as_exports, serve_sandbox  # noqa: PLC0415
+    from tiktok_assets.commands.show import print_json  # noqa: PLC0415
 
-    serve_sandbox(port=port, seed=seed, advertisers=advertisers, ads=ads, qps=qps, now=now, announce=typer.echo)
+    def _announce(facts: dict[str, str]) -> None:
+        print_json(facts) if as_json else typer.echo(as_exports(facts))
+        sys.stdout.flush()  # whoever reads a pipe waits for it
+
+    serve_sandbox(port=port, seed=seed, advertisers=advertisers, ads=ads, qps=qps, now=now, announce=_announce)
 
 
 @app.command()
@@ -235,7 +247,7 @@ def _plan(
 ) -> None:
     from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window  # noqa: PLC0415
     from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
-    from tiktok_assets.commands.planning import default_window, planned  # noqa: PLC0415
+    from tiktok_assets.commands.planning import ordinary_window, planned  # noqa: PLC0415
     from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.spec.entities import ENTITIES  # noqa: PLC0415
 
@@ -244,14 +256,14 @@ def _plan(
         tables = asked_tables(select, names)
         owners = asked_advertisers(advertisers or [], session.advertiser_ids)
         window = asked_window(first, last, start=settings.start_date, now=session.now())
-        result = planned(session, owners, window or default_window(session, session.now().date()), tables)
+        result = planned(session, owners, window or ordinary_window(session, owners), tables)
     rows = [{"table": line.what, "requests": line.requests, "rows": line.rows} for line in result.lines]
     if as_json:
         print_json({"lines": rows, "requests": result.requests, "rows": result.rows, "minutes": result.minutes})
         return
     print_rows(rows, ("table", "requests", "rows"))
     typer.echo(
-        f"{result.requests} requests for {result.rows:,} rows: {result.minutes} minutes at"
+        f"{result.requests} requests for {result.rows:,} rows: {result.minutes or 'under 0.1'} minutes at"
         f" {settings.requests_per_second:g} requests a second; finding out took {result.probes} requests."
     )
 

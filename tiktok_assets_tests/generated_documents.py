@@ -1,6 +1,6 @@
-"""The documents that are written by the program: the data dictionary and the table of error codes."""
+"""The documents that are written by the program: data dictionary, error codes, and the reference."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tiktok_assets.api.errors import BY_CONSEQUENCE, MENDS
 from tiktok_assets.defs.catalogue import stored_tables, table_keys, table_meanings
@@ -11,8 +11,8 @@ from tiktok_assets.spec.error_codes import ERROR_CODES, HANDLED, NOTES
 from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, Metric
 from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.warehouse import views_of
-
-WRITTEN_BY = "<!-- written by `python -m tiktok_assets_tests.test_docs`; do not edit -->"
+from tiktok_assets_tests.generated_reference import automation_page, commands_page, settings_page
+from tiktok_assets_tests.markdown import WRITTEN_BY, table
 
 UNITS = {
     "money": "account's currency",
@@ -45,14 +45,6 @@ may.
 - **Optional** reports are chosen with `TIKTOK_REPORTS=+name`, optional metrics with `TIKTOK_METRICS=+name`, up
   to 95 in all.
 """.strip()
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows as Markdown."""
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
 
 def data_dictionary() -> str:
@@ -177,5 +169,11 @@ def error_codes() -> str:
     return "\n".join(lines) + "\n"
 
 
-DOCUMENTS = {"docs/data_dictionary.md": data_dictionary, "docs/errors.md": error_codes}
+DOCUMENTS = {
+    "docs/data_dictionary.md": data_dictionary,
+    "docs/errors.md": error_codes,
+    "docs/settings.md": settings_page,
+    "docs/commands.md": commands_page,
+    "docs/automation.md": automation_page,
+}
 """What writes each, by its path in the repository."""

@@ -35,6 +35,7 @@ WRONG = [
     ("TIKTOK_MAX_ADDED_BUDGET", "Infinity"),
     ("TIKTOK_RECONCILIATION_TOLERANCE", "-0.1"),
     ("DAGSTER_UI_URL", "localhost:3000"),
+    ("TIKTOK_OVERVIEW_URL", "account_overview.html"),
     ("TIKTOK_BASE_URL", "business-api.tiktok.com"),
     ("TIKTOK_BASE_URL", "ftp://business-api.tiktok.com"),
     ("TIKTOK_BASE_URL", "https://business-api.tiktok.com/open_api"),
@@ -107,6 +108,7 @@ GOOD = {
     "TIKTOK_MAX_ADDED_BUDGET": "500",
     "TIKTOK_RECONCILIATION_TOLERANCE": "0.05",
     "DAGSTER_UI_URL": "https://dagster.example.com/ads/",
+    "TIKTOK_OVERVIEW_URL": "https://files.example.com/account_overview.html",
 }
 
 

@@ -22,6 +22,19 @@ AdGroup = Annotated[str | None, typer.Option(help="Only this ad group.")]
 Select = Annotated[str | None, typer.Option(help="Comma-separated assets; all if left out.")]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - `--help` needs none
+
+        typer.echo(f"tiktok-assets {version('tiktok-assets')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+]
+
+
 def settings_now() -> "Settings":
     """The settings of this process; `--help` needs none."""
     from tiktok_assets.settings import load_settings  # noqa: PLC0415

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import timedelta
 
 from tiktok_assets.api.plan import PlanLine, Window, Workload, plan
+from tiktok_assets.commands.problems import Problem
 from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.refresh.counting import count_entities, count_report
+from tiktok_assets.refresh.needed import days_to_refresh
 from tiktok_assets.session import Session
 from tiktok_assets.spec.entities import LISTED_ENTITIES
 
@@ -72,9 +74,34 @@ def planned(session: Session, advertisers: Sequence[str], window: Window, tables
     )
 
 
-def default_window(session: Session, today: date) -> Window:
-    """The days of an ordinary morning: yesterday and the lookback."""
-    return Window(
-        today.fromordinal(today.toordinal() - 1 - session.settings.lookback_days),
-        today.fromordinal(today.toordinal() - 1),
-    )
+def ordinary_window(session: Session, advertisers: Sequence[str]) -> Window:
+    """The days the next refresh reads: as many as the account that needs most, up to the earliest yesterday.
+
+    Raises:
+        Problem: if the start date leaves no day to read.
+        TikTokError: if an account cannot be asked.
+    """
+    settings = session.settings
+    daily = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+    accounts, refused = known_accounts(session.reader, session.store, settings, advertisers)
+    for error in refused.values():
+        raise error
+    needed = [
+        window
+        for account in accounts
+        if (
+            window := days_to_refresh(
+                session.store,
+                daily,
+                account,
+                session.now(),
+                start=settings.start_date,
+                lookback_days=settings.lookback_days,
+                sweep_days=settings.sweep_days,
+            )
+        )
+    ]
+    if not needed:
+        raise Problem(f"no day since TIKTOK_START_DATE, {settings.start_date}, has ended yet; set an earlier one.")
+    last = min(window.last for window in needed)
+    return Window(last - timedelta(max(len(window.days) for window in needed) - 1), last)

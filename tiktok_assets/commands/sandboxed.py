@@ -17,9 +17,9 @@ def serve_sandbox(
     ads: int | None,
     qps: int,
     now: str | None,
-    announce: Callable[[str], None],
+    announce: Callable[[dict[str, str]], None],
 ) -> None:
-    """Serve a world until the process is told to stop; announces the variables that point a client at it.
+    """Serve a world until the process is told to stop; announces address, token, app and secret once it answers.
 
     Raises:
         WrongUsage: if an option makes no sense.
@@ -34,17 +34,26 @@ def serve_sandbox(
     limits = Limits(qps=qps, qpm=qps * 60) if qps else Limits(qps=None, qpm=None)
     anchor = instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
-    def _announce(facts: dict[str, str]) -> None:
-        announce(f"The sandbox answers at {facts['base_url']} until Ctrl-C. Point a client at it with:")
-        announce(f"export TIKTOK_BASE_URL={facts['base_url']}")
-        announce(f"export TIKTOK_ACCESS_TOKEN={facts['token']}")
-        announce(f"export TIKTOK_APP_ID={facts['app_id']}")
-        announce(f"export TIKTOK_APP_SECRET={facts['secret']}")
-
     try:
         plan = WorldPlan(seed=seed, anchor=anchor, advertisers=advertisers, ads=ads)
-        serve(plan, _announce, now=instant, clock_runs=True, port=port, limits=limits)
+        serve(plan, announce, now=instant, clock_runs=True, port=port, limits=limits)
     except SandboxError as error:
         raise Problem(str(error)) from error
     except ValueError as error:
         raise WrongUsage(str(error)) from error
+
+
+def as_exports(facts: dict[str, str]) -> str:
+    """The variables that point a client at a sandbox, as a shell takes them."""
+    variables = {
+        "TIKTOK_BASE_URL": facts["base_url"],
+        "TIKTOK_ACCESS_TOKEN": facts["token"],
+        "TIKTOK_APP_ID": facts["app_id"],
+        "TIKTOK_APP_SECRET": facts["secret"],
+    }
+    return "\n".join(
+        (
+            f"The sandbox answers at {facts['base_url']} until Ctrl-C. Point a client at it with:",
+            *(f"export {name}={value}" for name, value in variables.items()),
+        )
+    )

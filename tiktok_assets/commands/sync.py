@@ -167,15 +167,16 @@ def _execute(
         raise_on_error=False,
     )
     rows = 0
+    whole_told: set[str] = set()
     # The result forgets what a failed step had recorded before it failed; the instance does not.
     for entry in instance.all_logs(result.run_id, of_type=TELLING_EVENTS):
         event = entry.get_dagster_event()
         if event.is_step_materialization and event.asset_key:
             table = event.asset_key.path[-1]
-            landed = event.step_materialization_data.materialization.metadata
-            count = landed["rows"].value if "rows" in landed else 0
-            rows += count if isinstance(count, int) else 0
-            synced.rows[table] = synced.rows.get(table, 0) + (count if isinstance(count, int) else 0)
+            count = _rows_of(event.step_materialization_data.materialization.metadata, told=table in whole_told)
+            whole_told.add(table)
+            rows += count
+            synced.rows[table] = synced.rows.get(table, 0) + count
             synced.partitions[table] = synced.partitions.get(table, 0) + 1
         elif event.is_step_failure:
             failure = _sentence(event)
@@ -185,6 +186,12 @@ def _execute(
     synced.runs += 1
     outcome = "" if result.success else ", FAILED in part"
     tell(f"{run.job}: {run.what}, {rows:,} rows in {time.monotonic() - began:.1f} s{outcome}")
+
+
+def _rows_of(landed: Mapping[str, dg.MetadataValue[Any]], *, told: bool) -> int:
+    """The rows of one materialization; what tells those of its whole run is counted once."""
+    count = landed.get("rows") or (None if told else landed.get("rows_of_run"))
+    return count.value if count and isinstance(count.value, int) else 0
 
 
 def _check(

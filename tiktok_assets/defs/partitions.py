@@ -17,6 +17,11 @@ ADVERTISERS = dg.DynamicPartitionsDefinition(name=ADVERTISER)
 # Beta since 2023 and what range runs are made of; a warning at every load would only train people to ignore it.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
 
+# Dagster's own: it hands itself a parameter that nobody here gave whenever it binds a sensor to a job.
+warnings.filterwarnings(
+    "ignore", message="Parameter `owners` of initializer `SensorDefinition", category=dg.BetaWarning
+)
+
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A range of partitions is one run: one request reads thirty days of an account."""
 

@@ -59,7 +59,7 @@ def test_a_daily_report_is_printed_as_table_json_and_csv(run: Run, sandbox: Runn
 
 
 def test_sync_stores_what_plan_foresaw_and_top_ranks_it(run: Run, sandbox: RunningSandbox) -> None:
-    """`sync` sends exactly the requests `plan` names, and `top` then knows each campaign's leader."""
+    """`sync` sends exactly the requests `plan` names, and `top` then knows each leader that `sync` counted."""
     story = sandbox.world.story
     assert story
     first = story.t2.date().fromordinal(story.t2.date().toordinal() - 8).isoformat()
@@ -74,6 +74,8 @@ def test_sync_stores_what_plan_foresaw_and_top_ranks_it(run: Run, sandbox: Runni
     assert synced.exit_code == 0, synced.err
     assert plan["requests"] == result["requests"]
     assert result["failures"] == []
+    assert "Warning" not in synced.err  # of Dagster's to itself
+    assert result["rows"]["top_spenders"] == len(json.loads(again.out))
     by_campaign = {row["campaign_id"]: row["ad_id"] for row in json.loads(again.out)}
     assert by_campaign[story.campaign_id] == story.new_leader_ad_id
     assert by_campaign == {row["campaign_id"]: row["ad_id"] for row in json.loads(live.out)}
@@ -93,6 +95,8 @@ def test_sync_stores_what_plan_foresaw_and_top_ranks_it(run: Run, sandbox: Runni
         ("sync",),
         ("auth",),
         ("doctor",),
+        ("overview",),
+        ("duplicate",),
     ],
 )
 def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> None:
@@ -117,9 +121,8 @@ def test_one_lost_advertiser_leaves_the_others_complete(run: Run, sandbox: Runni
     assert "Traceback" not in ran.err
     assert lost in ran.err
     assert not [one for one in kept if one in ran.err.split("Error: ")[1]]
-    assert {"advertisers": 1, "campaigns": len(kept), "campaign_report_lifetime": len(kept)} == result[
-        "partitions"
-    ]
+    whole = dict.fromkeys(("campaigns", "campaigns_history", "campaign_report_lifetime"), len(kept))
+    assert result["partitions"] == {"advertisers": 1} | whole
 
 
 def test_a_short_list_of_reports_still_syncs(run: Run) -> None:
@@ -128,6 +131,10 @@ def test_a_short_list_of_reports_still_syncs(run: Run) -> None:
     result = json.loads(ran.out)
 
     assert ran.exit_code == 0, ran.err
-    assert {"advertisers", "campaigns", "ad_groups", "ads", "campaign_report_lifetime", "warehouse"} == set(
-        result["partitions"]
-    )
+    entities = {"campaigns", "ad_groups", "ads"}
+    derived = {"ad_duplications", "account_overview", "warehouse"}
+    histories = {f"{entity}_history" for entity in entities}
+    assert set(result["partitions"]) == entities | histories | derived | {
+        "advertisers",
+        "campaign_report_lifetime",
+    }

@@ -1,0 +1,165 @@
+"""The reference written by the program: settings, commands, and what runs by itself in Dagster."""
+
+from collections.abc import Iterator
+
+import click
+import dagster as dg
+from pydantic_core import PydanticUndefined
+from typer.main import get_command
+
+from tiktok_assets.cli import app
+from tiktok_assets.definitions import build_definitions
+from tiktok_assets.settings import Settings, load_settings
+from tiktok_assets_tests.markdown import WRITTEN_BY, table
+
+NAME = "tiktok-assets"
+Command = tuple[str, click.Command]
+
+
+def settings_table() -> Iterator[str]:
+    """The settings as Markdown: variable, default and meaning."""
+    return table(
+        ("variable", "default", "meaning"),
+        (
+            (f"`{field.alias}`", _default(field.default), field.description or "")
+            for field in Settings.model_fields.values()
+        ),
+    )
+
+
+def _default(value: object) -> str:
+    return "none" if value in (None, "", [], {}, PydanticUndefined) else f"`{value}`"
+
+
+def settings_page() -> str:
+    """Every setting."""
+    lines = [
+        WRITTEN_BY,
+        "# Settings",
+        "",
+        "Read from the environment, then from `.env` in the working directory. A value that cannot be used stops",
+        "the program with one sentence that names the variable and the mend; `tiktok-assets doctor` checks them all.",
+        "",
+        *settings_table(),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def commands() -> list[Command]:
+    """Every command by its full name, those of a group after the group, in the order of `--help`."""
+    found: list[Command] = []
+    root = get_command(app)
+    assert isinstance(root, click.Group)
+    for name, command in root.commands.items():
+        found.append((f"{NAME} {name}", command))
+        if isinstance(command, click.Group):
+            found += [(f"{NAME} {name} {inner}", one) for inner, one in command.commands.items()]
+    return found
+
+
+def commands_table() -> Iterator[str]:
+    """The commands with one sentence each; those of a group in the group's row."""
+    top = [(name, command) for name, command in commands() if name.count(" ") == 1]
+    return table(
+        ("command", "what it does"),
+        ((f"`{name}`{_inner(command)}", _sentence(command)) for name, command in top),
+    )
+
+
+def _inner(command: click.Command) -> str:
+    names = command.commands if isinstance(command, click.Group) else ()
+    return " " + ", ".join(f"`{name}`" for name in names) if names else ""
+
+
+def _sentence(command: click.Command) -> str:
+    return " ".join((command.help or "").split())
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    lines = [
+        WRITTEN_BY,
+        "# Commands",
+        "",
+        "Each has `--help`. Exit codes: 0 fine, 1 it failed and said why, 2 it was asked wrongly, 130 stopped by",
+        "Ctrl-C. With `--json` one JSON document stands on standard output, in which amounts are text so that they",
+        "stay exact; progress and warnings go to standard error. Colour is off where output is piped, and with",
+        "`NO_COLOR=1`.",
+        "",
+        "`tiktok-assets --install-completion` teaches your shell to complete commands and options.",
+    ]
+    for name, command in commands():
+        lines += ["", f"## {name}", "", _sentence(command)]
+        rows = [_row(parameter) for parameter in command.params if not _is_help(parameter)]
+        if rows:
+            lines += ["", *table(("argument or option", "default", "meaning"), rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _is_help(parameter: click.Parameter) -> bool:
+    return parameter.name in {"help", "install_completion", "show_completion"}
+
+
+def _row(parameter: click.Parameter) -> tuple[str, str, str]:
+    is_option = parameter.param_type_name == "option"
+    is_flag = bool(getattr(parameter, "is_flag", False))
+    kind = "" if is_flag or not is_option else f" {parameter.type.name.split()[0].upper()}"
+    shown = f"`{max(parameter.opts, key=len)}{kind}`" if is_option else f"`{(parameter.name or '').upper()}`"
+    default = "" if is_flag or parameter.default in (None, []) else f"`{parameter.default}`"
+    return shown, default, getattr(parameter, "help", "") or ""
+
+
+def automation_page() -> str:
+    """Every job, schedule and sensor there can be."""
+    definitions = build_definitions(load_settings(scaling_mode="execute", reports="", metrics=""))
+    jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
+    sensors = sorted(definitions.sensors or (), key=lambda one: getattr(one, "name", ""))
+    lines = [
+        WRITTEN_BY,
+        "# What runs",
+        "",
+        "Jobs, schedule and sensors of the code location, as Dagster shows them under *Automation* and *Jobs*.",
+        "",
+        "## Schedule",
+        "",
+        *table(
+            ("schedule", "cron, UTC", "at first", "what it does"),
+            (
+                (
+                    f"`{one.name}`",
+                    f"`{one.cron_schedule}`",
+                    one.default_status.value.lower(),
+                    one.description or "",
+                )
+                for one in definitions.schedules or ()
+                if isinstance(one, dg.ScheduleDefinition)
+            ),
+        ),
+        "",
+        "## Sensors",
+        "",
+        *table(
+            ("sensor", "every", "at first", "what it does"),
+            (
+                (
+                    f"`{one.name}`",
+                    f"{one.minimum_interval_seconds} s",
+                    one.default_status.value.lower(),
+                    one.description or "",
+                )
+                for one in sensors
+                if isinstance(one, dg.SensorDefinition)
+            ),
+        ),
+        "",
+        "## Jobs",
+        "",
+        *table(
+            ("job", "what it does"), ((f"`{job.name}`", job.description or "") for job in sorted(jobs, key=_name))
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _name(job: dg.JobDefinition) -> str:
+    return job.name
