@@ -64,11 +64,13 @@ def demo(
         rows = ranked(told.leaders, campaign=None, by="spend").to_dicts()
         words = [overtaking_in_words(change) for change in told.changes]
         if as_json:
-            print_json({"top_spenders": rows, "overtook": words})
+            print_json({"top_spenders": rows, "overtook": words, "alerts": told.alerts})
             return
         print_rows(rows, SHOWN, title="The top-spending ad of each campaign, by lifetime spend")
         for sentence in words or ["No ad overtook."]:
             typer.echo(sentence)
+        for alert in told.alerts:
+            typer.echo(f"Flagged, and a person told: {alert['title']} (alert {alert['alert_id']})")
 
     if once:
         _show(demo_command.run_once(tell))
@@ -123,7 +125,7 @@ def auth(
     redirect_uri: Annotated[str | None, typer.Option(help="One of the app's, where it has several.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the address that grants accounts to the app; with what it brought, keep its token in `.env`."""
+    """Print the address that grants accounts; with the one it sent you to, in quotes, keep a token in `.env`."""
     from tiktok_assets.commands import auth as auth_command  # noqa: PLC0415
     from tiktok_assets.commands.show import print_json  # noqa: PLC0415
 

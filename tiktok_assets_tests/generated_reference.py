@@ -38,7 +38,7 @@ def settings_page() -> str:
         "# Settings",
         "",
         "Read from the environment, then from `.env` in the working directory. A value that cannot be used stops",
-        "the program with one sentence that names the variable and the mend; `tiktok-assets doctor` checks them all.",
+        "the program with one sentence that names the variable and the mend; `tiktok-assets doctor` checks all.",
         "",
         *settings_table(),
     ]
@@ -82,31 +82,28 @@ def commands_page() -> str:
         "# Commands",
         "",
         "Each has `--help`. Exit codes: 0 fine, 1 it failed and said why, 2 it was asked wrongly, 130 stopped by",
-        "Ctrl-C. With `--json` one JSON document stands on standard output, in which amounts are text so that they",
-        "stay exact; progress and warnings go to standard error. Colour is off where output is piped, and with",
+        "Ctrl-C. With `--json` one JSON document stands on standard output, in which amounts are text so that",
+        "they stay exact; progress and warnings go to standard error. Colour is off in a pipe, and with",
         "`NO_COLOR=1`.",
         "",
         "`tiktok-assets --install-completion` teaches your shell to complete commands and options.",
     ]
     for name, command in commands():
         lines += ["", f"## {name}", "", _sentence(command)]
-        rows = [_row(parameter) for parameter in command.params if not _is_help(parameter)]
-        if rows:
-            lines += ["", *table(("argument or option", "default", "meaning"), rows)]
+        options = [one for one in command.params if one.param_type_name == "option" and one.name != "help"]
+        given = [f"[{(one.name or '').upper()}]" for one in command.params if one not in options]
+        if given:  # their meaning stands in the sentence: Typer 0.25 loses it with click 8.5
+            lines += ["", f"`{name} {' '.join(given)}`"]
+        if options:
+            lines += ["", *table(("option", "default", "meaning"), (_row(option) for option in options))]
     return "\n".join(lines) + "\n"
 
 
-def _is_help(parameter: click.Parameter) -> bool:
-    return parameter.name in {"help", "install_completion", "show_completion"}
-
-
-def _row(parameter: click.Parameter) -> tuple[str, str, str]:
-    is_option = parameter.param_type_name == "option"
-    is_flag = bool(getattr(parameter, "is_flag", False))
-    kind = "" if is_flag or not is_option else f" {parameter.type.name.split()[0].upper()}"
-    shown = f"`{max(parameter.opts, key=len)}{kind}`" if is_option else f"`{(parameter.name or '').upper()}`"
-    default = "" if is_flag or parameter.default in (None, []) else f"`{parameter.default}`"
-    return shown, default, getattr(parameter, "help", "") or ""
+def _row(option: click.Parameter) -> tuple[str, str, str]:
+    is_flag = bool(getattr(option, "is_flag", False))
+    kind = "" if is_flag else f" {option.type.name.split()[0].upper()}"
+    default = "" if is_flag or option.default in (None, []) else f"`{option.default}`"
+    return f"`{max(option.opts, key=len)}{kind}`", default, getattr(option, "help", "") or ""
 
 
 def automation_page() -> str:

@@ -192,8 +192,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "no_holes",
-        "Every day from TIKTOK_START_DATE to the last one read is stored for every active account."
-        " `backfill_history` reads the stretches named.",
+        "Every day from the first one read to the last is stored for every active account; history since"
+        " TIKTOK_START_DATE that was never read is noted. `backfill_history` reads the stretches named.",
         "warning",
         lambda subject: subject.is_report_by_day,
         _no_holes,

@@ -29,17 +29,26 @@ class Reading:
 
 
 def no_holes(account: Account, stored: Collection[date], start: date, now: datetime) -> Finding:
-    """Every day from the start date to the last one read was read; the stretches that were not are named.
+    """Every day from the first one read to the last was read; the stretches that were not are named.
 
-    Whether the last one read is recent enough is `complete_yesterday`'s question; an account of which nothing
-    was ever read lacks every day to its yesterday.
+    Days before the first one are history that nobody has asked for yet, which a note says. Whether the last one
+    is recent enough is `complete_yesterday`'s question; an account of which nothing was ever read lacks every
+    day to its yesterday.
     """
     last = max(stored, default=account.today(now) - _DAY)
     known = set(stored)
-    missing = [day for day in Window(start, last).days if day not in known]
+    windows = stretches(day for day in Window(start, last).days if day not in known)
+    early = [window for window in windows if known and window.first == start]
     return Finding.of(
-        {"advertiser_id": account.advertiser_id, "missing": str(window), "days": str(len(window.days))}
-        for window in stretches(missing)
+        (
+            {"advertiser_id": account.advertiser_id, "missing": str(window), "days": str(len(window.days))}
+            for window in windows
+            if window not in early
+        ),
+        notes=(
+            f"advertiser {account.advertiser_id}: {window} is not read yet; `backfill_history` reads it"
+            for window in early
+        ),
     )
 
 

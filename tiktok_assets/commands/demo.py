@@ -1,5 +1,6 @@
 """`demo`: sandbox, webserver and daemon in a folder of their own, and one ad that overtakes."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,16 +26,18 @@ from tiktok_assets.commands.page import served
 from tiktok_assets.commands.ports import require_free
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.commands.sync import Asked, Synced, sync
+from tiktok_assets.defs.alerting import ALERTS_FOLDER
 from tiktok_assets.instance.opening import open_instance
 from tiktok_assets.overview.building import FILE_NAME as PAGE
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets.scaling.alerts import TOP_SPENDER
 from tiktok_assets.scaling.ranking import Overtaking, overtakings
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
 
 HISTORY_DAYS = 90
-DATA = "data"
+DATA, STATE = "data", "state"
 STARTS_WITHIN_SECONDS = 120
 STOPS_WITHIN_SECONDS = 30
 
@@ -42,10 +46,15 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the demo shows: the leaders as they now stand, and who overtook."""
+    """What the demo shows: the leaders as they now stand, who overtook, and the alerts that told of it.
+
+    Attributes:
+        alerts: the data of each alert of a new top spender, as its file has it.
+    """
 
     leaders: pl.DataFrame
     changes: list[Overtaking]
+    alerts: list[dict[str, Any]]
 
 
 def run_once(tell: Tell) -> Told:
@@ -73,7 +82,7 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
     with (
         _stoppable(),
         _own_folder() as folder,
-        served(folder / DATA) as page,
+        served(folder / DATA, folder / STATE / ALERTS_FOLDER) as page,
         _sandbox() as sandbox,
         _own_environment(folder, sandbox, port, page),
     ):
@@ -81,8 +90,11 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
             tell("Dagster starts.")
         with _dagster(folder, load_settings().instance_dir, port) as process:
             tell(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
-            show(_story(sandbox, tell))
+            told = _story(sandbox, tell)
+            show(told)
             _await_answer(process, port, folder)
+            for alert in told.alerts:
+                tell(f"The alert, with a link to approve the duplicate: {page}alerts/{alert['alert_id']}.html")
             tell(f"The numbers on one page: {page} (a file that opens by itself: {folder / DATA / PAGE})")
             tell(f"Open http://127.0.0.1:{port} and look at the asset graph. Ctrl-C stops everything.")
             process.wait()
@@ -99,7 +111,12 @@ def _story(sandbox: RunningSandbox, tell: Tell) -> Told:
     sandbox.clock.set(story.t2)
     tell(f"It is {story.t2:%Y-%m-%d %H:%M} UTC in the sandbox: three days later.")
     now = _refresh(tell)
-    return Told(now, overtakings(before, now))
+    return Told(now, overtakings(before, now), _alerts(load_settings().state_dir / ALERTS_FOLDER))
+
+
+def _alerts(folder: Path) -> list[dict[str, Any]]:
+    written = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [alert for alert in written if alert["kind"] == TOP_SPENDER]
 
 
 def _refresh(tell: Tell) -> pl.DataFrame:
@@ -141,6 +158,8 @@ def _own_environment(folder: Path, sandbox: RunningSandbox, port: int, page: str
             if name.startswith(("TIKTOK_", "DAGSTER_")):
                 del os.environ[name]
         os.environ.update(_variables(sandbox, port))
+        if story := sandbox.world.story:
+            os.environ["TIKTOK_SCALING_CAMPAIGNS"] = f"{story.advertiser_id}:{story.scaling_campaign_id}"
         if page:
             os.environ["TIKTOK_OVERVIEW_URL"] = page
         yield
@@ -159,6 +178,7 @@ def _variables(sandbox: RunningSandbox, port: int) -> Mapping[str, str]:
         "TIKTOK_APP_SECRET": sandbox.secret,
         "TIKTOK_START_DATE": start.isoformat(),
         "TIKTOK_DATA_DIR": DATA,
+        "TIKTOK_STATE_DIR": STATE,
         "TIKTOK_SCALING_MODE": "propose",
         "DAGSTER_UI_URL": f"http://127.0.0.1:{port}",
     }

@@ -12,7 +12,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.overview.building import FILE_NAME, BuiltPage, build_overview
@@ -42,8 +43,12 @@ def address_of(page: BuiltPage) -> str:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve the page of a folder as it stands at each request, on a free port; yields the address."""
+def served(folder: Path, alerts: Path) -> Iterator[str]:
+    """Serve the page of a folder as it stands at each request, and a folder of alerts below it.
+
+    Yields:
+        The address, on a free port; an alert is at `alerts/<its id>.html` below it.
+    """
 
     async def _page(_: Request) -> Response:
         path = folder / FILE_NAME
@@ -53,7 +58,8 @@ def served(folder: Path) -> Iterator[str]:
         return PlainTextResponse("The page is made at the end of the first refresh.", 404, headers)
 
     with socket.create_server((HOST, 0)) as listener:
-        application = Starlette(routes=[Route("/", _page)])
+        files = StaticFiles(directory=alerts, check_dir=False)
+        application = Starlette(routes=[Route("/", _page), Mount("/alerts", files)])
         config = uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

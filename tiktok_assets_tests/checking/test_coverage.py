@@ -28,7 +28,7 @@ def days(first: int, last: int) -> list[date]:
     ("stored", "named"),
     [
         (days(1, 17), []),
-        (days(3, 5) + days(8, 17), ["2026-03-01..2026-03-02", "2026-03-06..2026-03-07"]),
+        (days(1, 5) + days(8, 10) + days(12, 17), ["2026-03-06..2026-03-07", "2026-03-11..2026-03-11"]),
         (days(1, 15), []),  # that nothing was read since is told by another check
         ([], ["2026-03-01..2026-03-17"]),
     ],
@@ -38,6 +38,14 @@ def test_holes_are_named(stored: list[date], named: list[str]) -> None:
     found = no_holes(TOKYO, stored, START, MORNING)
     assert [fault["missing"] for fault in found.faults] == named
     assert found.passed == (not named)
+
+
+def test_history_nobody_asked_for_yet_is_no_hole() -> None:
+    """Days before the first one read are noted with the job that reads them, and fail nothing."""
+    found = no_holes(TOKYO, days(3, 5) + days(8, 17), START, MORNING)
+    assert [fault["missing"] for fault in found.faults] == ["2026-03-06..2026-03-07"]
+    (note,) = found.notes
+    assert "2026-03-01..2026-03-02 is not read yet; `backfill_history`" in note
 
 
 @given(st.sets(st.dates(date(2026, 1, 1), date(2026, 3, 1))))

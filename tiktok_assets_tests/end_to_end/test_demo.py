@@ -52,6 +52,9 @@ def test_the_demo_tells_its_story_and_speaks_to_no_one_else(tmp_path: Path) -> N
     assert len(told["overtook"]) == 1
     assert all(row["spend"] and row["currency"] and row["share"] for row in told["top_spenders"])
     assert {"USD", "JPY", "EUR"} == {row["currency"] for row in told["top_spenders"]}
+    (alert,) = told["alerts"]
+    assert alert["facts"]["ad_id"] in told["overtook"][0]
+    assert "/jobs/duplicate_ad/playground/setup?config=" in alert["text"]
     winner = next(row for row in told["top_spenders"] if row["ad_id"] in told["overtook"][0])
     assert winner["campaign_name"] in told["overtook"][0]
 
