@@ -10,11 +10,13 @@ help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
 
 $(VENV)/installed: pyproject.toml constraints.txt
+	@echo 'Building the environment in $(VENV): a minute or a few, once.'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt
+	@echo 'Building the environment in $(VENV): a minute or a few, once.'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/installed
@@ -37,7 +39,7 @@ soak: $(VENV)/installed-dev ## two thousand random steps against one store; SOAK
 
 browser: $(VENV)/installed-dev ## the pages looked at in Chromium, which must be installed (Debian: apt-get install chromium)
 	$(PIP) install --constraint constraints.txt --editable '.[dev,browser]'
-	$(BIN)/pytest -q tiktok_assets_tests/browser/look_at_overview.py tiktok_assets_tests/browser/look_at_dagster.py
+	$(BIN)/pytest -q tiktok_assets_tests/browser/look_at_overview.py tiktok_assets_tests/browser/look_at_dagster.py tiktok_assets_tests/browser/look_at_story.py
 
 witness: $(VENV)/installed-dev ## another project's connector reads the sandbox; downloads it
 	$(BIN)/python -m tiktok_assets_tests.witnesses.tap_tiktok_ads

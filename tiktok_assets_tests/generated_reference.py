@@ -110,7 +110,7 @@ def automation_page() -> str:
     """Every job, schedule and sensor there can be."""
     definitions = build_definitions(load_settings(scaling_mode="execute", reports="", metrics=""))
     jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
-    sensors = sorted(definitions.sensors or (), key=lambda one: getattr(one, "name", ""))
+    sensors = sorted(definitions.sensors or (), key=lambda one: one.name)
     lines = [
         WRITTEN_BY,
         "# What runs",
@@ -145,7 +145,6 @@ def automation_page() -> str:
                     one.description or "",
                 )
                 for one in sensors
-                if isinstance(one, dg.SensorDefinition)
             ),
         ),
         "",

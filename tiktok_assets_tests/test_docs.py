@@ -8,41 +8,33 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pydantic_core import PydanticUndefined
-from typer.main import get_command
 
-from tiktok_assets.cli import app
-from tiktok_assets.settings import Settings
+from tiktok_assets.definitions import build_definitions
+from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.error_codes import ERROR_CODES
 from tiktok_assets.spec.metrics import METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets_tests.generated_documents import DOCUMENTS
+from tiktok_assets_tests.generated_reference import commands_table
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PARTS = re.compile(r"(<!-- settings: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def settings_table() -> str:
-    """The settings as Markdown: variable, default and meaning."""
-    lines = ["| variable | default | meaning |", "|---|---|---|"]
-    for field in Settings.model_fields.values():
-        default = field.default
-        shown = "none" if default in (None, "", [], {}, PydanticUndefined) else f"`{default}`"
-        lines.append(f"| `{field.alias}` | {shown} | {field.description} |")
-    return "\n".join(lines) + "\n"
+PARTS = re.compile(r"(<!-- commands: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 
 
 def generated(text: str) -> str:
     """The document with its generated parts made anew."""
-    return PARTS.sub(lambda match: match.group(1) + settings_table() + match.group(2), text)
+    rows = "".join(f"{row}\n" for row in commands_table())
+    return PARTS.sub(lambda match: match.group(1) + rows + match.group(2), text)
 
 
 def test_the_generated_parts_are_fresh() -> None:
-    """The README's table of settings is the settings' own."""
-    text = README.read_text()
+    """The README's table of commands is the program's own."""
+    text = README.read_text(encoding="utf-8")
 
+    assert PARTS.search(text)
     assert generated(text) == text
 
 
@@ -65,13 +57,38 @@ def test_the_dictionary_leaves_nothing_out() -> None:
     assert [code for code in ERROR_CODES if f"\n| {code} |" not in errors] == []
 
 
-def test_every_command_is_in_the_readme() -> None:
-    """Each command of the program is named in the README, and each command named there exists."""
-    commands = set(getattr(get_command(app), "commands", {}))
-    named = set(re.findall(r"`tiktok-assets ([a-z]+)", README.read_text()))
+def test_every_table_is_in_the_readme() -> None:
+    """The README names every asset of the standard set, each in its group, and no other."""
+    rows = re.findall(r"^\| (\w+) \| (`[^|]*) \| [^|]+ \| ", README.read_text(encoding="utf-8"), re.MULTILINE)
+    named = {(group, name) for group, cells in rows for name in re.findall(r"`(\w+)`", cells)}
+    specs = build_definitions(load_settings(reports="", metrics="")).resolve_all_asset_specs()
 
-    assert commands == named & commands
-    assert named - commands == set()
+    assert named == {(spec.group_name, spec.key.to_user_string()) for spec in specs}
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link into a page may name."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """What a page links to, within the repository, is a file and a heading that exist."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        place, _, anchor = target.partition("#")
+        if target.startswith(("http://", "https://")):
+            continue
+        file = (page.parent / place) if place else page
+        assert file.is_file(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors(file), f"{page.name}: {target}"
+
+
+def test_the_index_leaves_no_page_out() -> None:
+    """Every page of `docs/` is in its index."""
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+
+    assert [page.name for page in (ROOT / "docs").glob("[!R]*.md") if f"]({page.name})" not in index] == []
 
 
 def test_the_changelog_is_of_this_version() -> None:
@@ -90,6 +107,6 @@ def test_the_pins_name_no_place() -> None:
 
 
 if __name__ == "__main__":
-    README.write_text(generated(README.read_text()))
+    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
     for place, write in DOCUMENTS.items():
         (ROOT / place).write_text(write(), encoding="utf-8")

@@ -12,6 +12,7 @@ CHECKS = {
     "settings": "the settings can be used",
     "store": "the tables can be written",
     "state": "the state folder can be written",
+    "alerts": "Apprise understands every URL of TIKTOK_ALERT_URLS",
     "token": "there is a token",
     "host": "the host is reached and is a TikTok API",
     "clock": "this machine's clock agrees with the host's",
@@ -23,6 +24,7 @@ CHECKS = {
     "entities": "campaigns, ad groups and ads can be read",
     "reports": "reports can be read",
     "details": "time zone and currency of each account are known",
+    "scaling": "every campaign of TIKTOK_SCALING_CAMPAIGNS is there",
 }
 """The checks in the order they are told; each as the sentence that is true when it is well."""
 

@@ -90,6 +90,7 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
             tell("Dagster starts.")
         with _dagster(folder, load_settings().instance_dir, port) as process:
             tell(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
+            tell(f"Dagster comes up at http://127.0.0.1:{port}; after the first refresh charts are at {page}")
             told = _story(sandbox, tell)
             show(told)
             _await_answer(process, port, folder)

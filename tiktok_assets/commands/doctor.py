@@ -22,6 +22,7 @@ from tiktok_assets.api.errors import (
     return_of,
 )
 from tiktok_assets.commands.chart import Chart, cause_of
+from tiktok_assets.commands.doctor_scaling import check_receivers, check_scaling
 from tiktok_assets.commands.patience import BRIEF
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.accounts import known_accounts
@@ -60,6 +61,7 @@ def examine() -> Chart:
         return chart
     chart.well("settings")
     _check_folders(chart, settings)
+    check_receivers(chart, settings)
     with tempfile.TemporaryDirectory(prefix="tiktok-assets-") as spare:
         elsewhere: dict[str, object] = {}
         if chart.is_faulty("state"):  # the requests are paced all the same
@@ -162,6 +164,7 @@ class _Examination:
         self._check_reading(ids[0])
         if not self._chart.is_faulty("unrestricted"):
             self._check_details(ids)
+            check_scaling(self._chart, self._reader.fetcher, self._settings.scaling_campaigns, ids)
 
     def _listed(self) -> tuple[list[str] | None, TikTokError | None]:
         """The accounts granted, or the error that tells why they are not known."""

@@ -19,7 +19,7 @@ From = Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.
 To = Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; yesterday if left out.")]
 Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
 AdGroup = Annotated[str | None, typer.Option(help="Only this ad group.")]
-Select = Annotated[str | None, typer.Option(help="Comma-separated assets; all if left out.")]
+Select = Annotated[str | None, typer.Option(help="Comma-separated assets, and check_tables; all if left out.")]
 
 
 def _show_version(asked: bool) -> None:

@@ -17,10 +17,12 @@ from tiktok_assets.defs.automation import DERIVED, WHOLE, derived_tables, stage_
 from tiktok_assets.defs.catalogue import RANKING
 from tiktok_assets.defs.checks import CHECK_TABLES, all_subjects, only, sentence_of, step_of
 from tiktok_assets.defs.chunks import Chunk, chunks_of
+from tiktok_assets.defs.duplicating import KEY_TAG, requests_for, unfinished_wishes
 from tiktok_assets.defs.scaling import AD_TAG, FLAG_JOB, Look, look, newest_ranking
 from tiktok_assets.defs.stages import chunks_of_stage, stored_order
 from tiktok_assets.instance.opening import open_instance
 from tiktok_assets.scaling.delivery import wall_clock
+from tiktok_assets.scaling.links import DUPLICATE_JOB
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
@@ -80,7 +82,8 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
     began = time.monotonic()
     stages = {str(stage): names for stage, names in stage_tables(settings).items()}
     stages[DERIVED] = derived_tables(settings)
-    tables = asked_tables(asked.select, [table for names in stages.values() for table in names])
+    every = [table for names in stages.values() for table in names]
+    tables = asked_tables(asked.select, [*every, CHECK_TABLES])
     session.store.check_writable()
     advertisers = asked_advertisers(asked.advertisers, session.advertiser_ids)
     if not advertisers:
@@ -90,6 +93,9 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
     with open_instance(settings) as instance:
         add_advertisers(instance, session.advertiser_ids)
         definitions = build_definitions(settings, session=session)
+        if asked.select is None:
+            for run in _finishing(settings, session, instance, advertisers):
+                _execute(definitions, instance, run, synced, tell)
         newest = newest_ranking(instance)
         for stage, names in stages.items():
             chosen = [name for name in names if name in tables]
@@ -100,13 +106,9 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
         if RANKING in tables:
             for run in _flagging(look(instance, session, newest), tables, tell):
                 _execute(definitions, instance, run, synced, tell)
-        _check(
-            definitions,
-            instance,
-            [step_of(name) for name in all_subjects(settings) if name in tables],
-            synced,
-            tell,
-        )
+        if CHECK_TABLES in tables:  # a selection without it is about a few tables, quickly
+            read = [name for name in all_subjects(settings) if name in tables]
+            _check(definitions, instance, [step_of(name) for name in read], synced, tell)
         if told := tell_after(settings, session.state, instance, started):
             tell(told)
     synced.requests = session.total.requests
@@ -133,6 +135,17 @@ def _flagging(seen: Look, tables: Sequence[str], tell: Callable[[str], None]) ->
         yield _Run(FLAG_JOB, (), request.tags, f"ad {request.tags[AD_TAG]}", request.run_config)
     if seen.requests and (whole := [table for table in WHOLE if table in tables]):
         yield _Run(DERIVED, whole, {}, "with the flags")
+
+
+def _finishing(
+    settings: Settings, session: Session, instance: dg.DagsterInstance, advertisers: Sequence[str]
+) -> Iterator[_Run]:
+    """The runs `finish_duplications` would ask for: of what a person began live, and nothing new."""
+    if settings.scaling_mode == "alert":
+        return
+    begun = [wish for wish in unfinished_wishes(session.state) if wish.advertiser_id in advertisers]
+    for request in requests_for(instance, begun):
+        yield _Run(DUPLICATE_JOB, (), request.tags, f"finishes {request.tags[KEY_TAG]}", request.run_config)
 
 
 def _chunks(

@@ -15,7 +15,7 @@ from tiktok_assets.defs.catalogue import DUPLICATIONS, MADE_AFTER, RECENT_SOURCE
 from tiktok_assets.defs.insights import after
 from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
-from tiktok_assets.defs.scaling import GROUP, next_attempt
+from tiktok_assets.defs.scaling import GROUP, RETRY_AT_MOST, next_attempt
 from tiktok_assets.defs.telling import definition_metadata
 from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE
 from tiktok_assets.scaling.duplicate import RefusedError
@@ -225,7 +225,9 @@ def requests_for(instance: dg.DagsterInstance, wishes: Iterable[Wish]) -> Iterat
     """A live run for each wish, unless one is under way or the last one was a short while ago."""
     for wish in wishes:
         earlier = instance.get_run_records(dg.RunsFilter(tags={KEY_TAG: wish.key}), limit=1)
-        if earlier and earlier[0].dagster_run.status in UNFINISHED:
+        # A run whose process was killed says for ever that it is under way.
+        young = bool(earlier) and datetime.now(UTC) - earlier[0].create_timestamp < RETRY_AT_MOST
+        if young and earlier[0].dagster_run.status in UNFINISHED:
             continue
         told = earlier[0].dagster_run.tags.get(ATTEMPT_TAG, "0") if earlier else "0"
         attempt = next_attempt((int(told), earlier[0].create_timestamp) if earlier else None, datetime.now(UTC))

@@ -116,33 +116,35 @@ class Duplicator:
         with self.ledger.lease(
             wish.advertiser_id, seconds=patience.lease_seconds, wait_seconds=patience.lease_wait_seconds
         ) as lease:
-            entry = self.ledger.begin(wish)
+            before = self.ledger.find(wish.key)
+            if before and before.was_sent and before.status != DONE:
+                _require_same(wish, before)
+            entry = self.ledger.begin(lease, wish)
             if entry.status == DONE:
                 return entry
             if not entry.was_sent:
-                entry = self._planned(wish)
-                lease.renew()
+                entry = self._planned(lease, wish)
             return self._finished(lease, entry)
 
-    def _planned(self, wish: Wish) -> Entry:
+    def _planned(self, lease: Lease, wish: Wish) -> Entry:
         self.ledger.checkpoint("request: before reading the sources")
         try:
             sources = self._read(wish)
         except RequestError as error:  # an id TikTok does not take will not become one
-            self.ledger.refuse(wish.key, str(error))
+            self.ledger.refuse(lease, wish.key, str(error))
             raise RefusedError(str(error)) from error
         except TikTokError as error:
             self.ledger.hold_up(wish.key, str(error))
             raise
         self.ledger.checkpoint("request: after reading the sources")
         if reasons := refusals(verdicts_on(sources)):
-            self.ledger.refuse(wish.key, "; ".join(reasons))
+            self.ledger.refuse(lease, wish.key, "; ".join(reasons))
             raise RefusedError("; ".join(reasons))
         bodies = self._bodies(wish, sources, placeholder=None)
         targets = {step: body.get(KINDS[step].parent) for step, body in bodies.items()}
         steps = [PlannedStep(step, targets[step], encoded(body).decode()) for step, body in bodies.items()]
         return self.ledger.plan(
-            wish.key, steps, currency=sources.account.currency, added_budget=sources.adds_budget
+            lease, wish.key, steps, currency=sources.account.currency, added_budget=sources.adds_budget
         )
 
     def _finished(self, lease: Lease, entry: Entry) -> Entry:
@@ -152,7 +154,7 @@ class Duplicator:
             for step in entry.steps:
                 target = maker.object_of(lease, key, entry.advertiser_id, step, step.target or target)
         except NotMadeError as error:
-            refused = self.ledger.refuse(key, str(error))
+            refused = self.ledger.refuse(lease, key, str(error))
             left = refused.made(AD_GROUP_STEP)
             beside = f"; ad group {left} was made and stands empty" if left else ""
             raise RefusedError(f"{error}{beside}") from error
@@ -189,3 +191,22 @@ class Duplicator:
     def _budget(sources: Sources) -> Decimal:
         """The copy's budget; one must be named even where the campaign's own makes it ignored (dossier 8.2)."""
         return sources.budget or AD_GROUP_MINIMUM * CURRENCY_RATIO.get(sources.account.currency, Decimal(1))
+
+
+def _require_same(wish: Wish, begun: Entry) -> None:
+    """Refuse to finish what was begun to deliver, or with another budget, for who asks for something else.
+
+    Raises:
+        RefusedError: saying how it was begun; the ledger stays as it is.
+    """
+    if begun.enable and not wish.enable:
+        raise RefusedError(
+            "it was begun to be switched on and is half made; ask with --enable (in the launchpad `enable: true`)"
+            " to finish it so, or for another copy with --again"
+        )
+    if wish.budget is not None and wish.budget != begun.budget:
+        told = "the budget of the source" if begun.budget is None else f"a budget of {begun.budget:f}"
+        raise RefusedError(
+            f"it was begun with {told} and is half made; leave --budget out to finish it so, or ask for another"
+            " copy with --again"
+        )

@@ -97,6 +97,12 @@ class Entry:
         """Whether a request that writes may have left for it."""
         return any(step.sent_at or step.object_id for step in self.steps)
 
+    @property
+    def touched_at(self) -> datetime:
+        """When something was last begun, sent or made for it."""
+        told = (instant for step in self.steps for instant in (step.sent_at, step.made_at) if instant)
+        return max([self.started_at, *told])
+
     def step(self, name: str) -> Step | None:
         """A step by its name."""
         return next((step for step in self.steps if step.step == name), None)

@@ -89,15 +89,18 @@ class Ledger:
             until = connection.scalar(name)
         return until is not None and until > self.now()
 
-    def begin(self, wish: Wish) -> Entry:
+    def begin(self, lease: Lease, wish: Wish) -> Entry:
         """The row of a wish, made before its first request; one that was refused begins anew.
 
         A duplication of which something was sent keeps what was wanted then.
+
+        Raises:
+            LeaseLostError: if the lease is not ours any more.
         """
         before = self.find(wish.key)
         if before and (before.status == DONE or before.was_sent):
             if before.status == REFUSED:
-                self._set("resume", wish.key, status=STARTED, reason=None)
+                self._set("resume", wish.key, lease, status=STARTED, reason=None)
             return self._entry(wish.key)
         facts: dict[str, Any] = {
             "enable": wish.enable,
@@ -106,9 +109,10 @@ class Ledger:
             "status": STARTED,
             "reason": None,
             "added_budget": None,
+            "started_at": self.now(),
         }
         if before:
-            self._set("begin again", wish.key, **facts)
+            self._set("begin again", wish.key, lease, **facts)
             return self._entry(wish.key)
         row = {
             "duplication_key": wish.key,
@@ -117,15 +121,22 @@ class Ledger:
             "campaign_id": wish.campaign_id,
             "ad_group_id": wish.ad_group_id,
             "again": wish.again,
-            "started_at": self.now(),
         }
         with self.writing("begin") as connection:
+            lease.renew_in(connection)
             connection.execute(sa.insert(duplications).values(**row, **facts))
         return self._entry(wish.key)
 
-    def plan(self, key: str, steps: Sequence[PlannedStep], *, currency: str, added_budget: Decimal) -> Entry:
-        """Keep the requests of a duplication, before the first of them leaves."""
+    def plan(
+        self, lease: Lease, key: str, steps: Sequence[PlannedStep], *, currency: str, added_budget: Decimal
+    ) -> Entry:
+        """Keep the requests of a duplication, before the first of them leaves.
+
+        Raises:
+            LeaseLostError: if the lease is not ours any more; another's plan stays as it is.
+        """
         with self.writing("plan") as connection:
+            lease.renew_in(connection)
             connection.execute(sa.delete(duplication_steps).where(duplication_steps.c.duplication_key == key))
             for step in steps:
                 facts = {"step": step.step, "target": step.target, "request": step.request, "attempts": 0}
@@ -148,9 +159,14 @@ class Ledger:
             )
             connection.execute(chosen)
 
-    def not_made(self, key: str, step: str) -> None:
-        """Note that the last request of a step was surely not done."""
+    def not_made(self, lease: Lease, key: str, step: str) -> None:
+        """Note that the last request of a step was surely not done.
+
+        Raises:
+            LeaseLostError: if the lease is not ours any more; the last request may be another's.
+        """
         with self.writing(f"not made {step}") as connection:
+            lease.renew_in(connection)
             connection.execute(_step(key, step).values(sent_at=None))
 
     def made(self, key: str, step: str, object_id: str, request_id: str) -> None:
@@ -162,23 +178,33 @@ class Ledger:
 
     def finish(self, key: str) -> Entry:
         """Note that everything of a duplication is made."""
-        self._set("finish", key, status=DONE, reason=None, done_at=self.now())
+        self._set("finish", key, None, status=DONE, reason=None, done_at=self.now())
         return self._entry(key)
 
-    def refuse(self, key: str, reason: str) -> Entry:
-        """Note why a duplication cannot be; what it has not made counts against no cap."""
+    def refuse(self, lease: Lease, key: str, reason: str) -> Entry:
+        """Note why a duplication cannot be; what it has not made counts against no cap.
+
+        Raises:
+            LeaseLostError: if the lease is not ours any more; another may be making it.
+        """
         made = self._entry(key).was_sent
-        self._set("refuse", key, status=REFUSED, reason=reason, **({} if made else {"added_budget": None}))
+        freed = {} if made else {"added_budget": None}
+        self._set("refuse", key, lease, status=REFUSED, reason=reason, **freed)
         return self._entry(key)
 
     def hold_up(self, key: str, reason: str) -> None:
         """Note why a duplication is not finished yet."""
-        self._set("hold up", key, reason=reason)
+        with self.writing("hold up") as connection:
+            mine = (duplications.c.duplication_key == key, duplications.c.status == STARTED)
+            connection.execute(sa.update(duplications).where(*mine).values(reason=reason))
 
     def added_budget(self, advertiser_id: str, since: datetime, *, but_for: str) -> Decimal:
-        """What duplications have added to an account's budgets since an instant, but for one of them."""
+        """What duplications have added to an account's budgets since an instant, but for one of them.
+
+        One that was begun before and made since counts.
+        """
         rows = self.entries([advertiser_id])
-        counted = [one for one in rows if one.started_at >= since and one.duplication_key != but_for]
+        counted = [one for one in rows if one.touched_at >= since and one.duplication_key != but_for]
         return sum((one.added_budget or Decimal(0) for one in counted), Decimal(0))
 
     def original_of(self, advertiser_id: str, ad_id: str) -> str | None:
@@ -194,8 +220,10 @@ class Ledger:
             self.checkpoint(f"ledger: within {what}")
         self.checkpoint(f"ledger: after {what}")
 
-    def _set(self, what: str, key: str, **values: object) -> None:
+    def _set(self, what: str, key: str, lease: Lease | None, **values: object) -> None:
         with self.writing(what) as connection:
+            if lease:
+                lease.renew_in(connection)
             chosen = sa.update(duplications).where(duplications.c.duplication_key == key)
             connection.execute(chosen.values(**values))
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tiktok_assets.api.client import Client
@@ -28,6 +28,8 @@ class Patience:
         look_every_seconds: between two looks until then.
         attempts: how often one object is asked for at most.
         pause_seconds: after a refusal that may pass.
+        held_up_seconds: a request noted so long ago does not leave any more; less than settling takes, so that
+            whoever took over cannot have given up waiting for it.
         lease_seconds: how long an account stays ours without a sign of life; longer than a request may take.
         lease_wait_seconds: how long to wait while another holds it.
     """
@@ -37,6 +39,7 @@ class Patience:
     look_every_seconds: float = 5.0
     attempts: int = 3
     pause_seconds: float = 5.0
+    held_up_seconds: float = 45.0
     lease_seconds: float = 180.0
     lease_wait_seconds: float = 400.0
 
@@ -112,13 +115,13 @@ class Maker:
                 return self._made(lease, key, step, target)
             except UnknownOutcomeError as error:
                 trouble: TikTokError = error
-                sent, step = True, replace(step, sent_at=self.ledger.now())
+                sent = True
             except RetryLaterError as error:
                 trouble = error
-                self.ledger.not_made(key, step.step)
+                self.ledger.not_made(lease, key, step.step)
                 self._pause(lease, max(self.patience.pause_seconds, error.retry_after_seconds or 0))
             except TikTokError as error:
-                self.ledger.not_made(key, step.step)
+                self.ledger.not_made(lease, key, step.step)
                 raise NotMadeError(f"TikTok refuses the {_words(step)}: {error}") from error
         if sent and (found := self._found(lease, key, advertiser_id, step, target)):
             return found
@@ -133,8 +136,12 @@ class Maker:
         text = encoded(body).decode()
 
         def note() -> None:
+            before = time.time(), time.monotonic()
             self.ledger.sending(lease, key, step.step, target=target, request=text)
             self.ledger.checkpoint(f"request: before {kind.create.path}")
+            # One clock stands still while the machine sleeps, the other may be set.
+            if max(time.time() - before[0], time.monotonic() - before[1]) > self.patience.held_up_seconds:
+                raise UnfinishedError(f"this process was held up before it asked for the {_words(step)}.")
 
         try:
             new = made(self.client, kind.create, body, kind.id_of, note)
@@ -144,11 +151,13 @@ class Maker:
         return new.object_id
 
     def _found(self, lease: Lease, key: str, advertiser_id: str, step: Step, target: str) -> str | None:
-        """The object, if its marker is seen before whatever was sent for it must have settled."""
+        """The object, if its marker is seen before whatever was sent for it must have settled.
+
+        The wait is counted from now, whenever it was sent: the clock that noted it may be another's, or may have
+        been set, or the one it was taken over from may be in the middle of it.
+        """
         kind, patience = KINDS[step.step], self.patience
-        whole = patience.request_seconds + patience.settle_seconds
-        since = (self.ledger.now() - step.sent_at).total_seconds() if step.sent_at else 0.0
-        settled_at = time.monotonic() + whole - min(max(since, 0.0), whole)
+        settled_at = time.monotonic() + patience.request_seconds + patience.settle_seconds
         while True:
             is_settled = time.monotonic() >= settled_at
             self.ledger.checkpoint(f"request: before look at {kind.entity.endpoint.path}")

@@ -101,6 +101,13 @@ def recipients(url: str) -> list[str | None]:
     return [None]
 
 
+def is_understood(url: str) -> bool:
+    """Whether Apprise has a plugin that takes a URL; nothing is sent."""
+    with _listening(), suppress(Exception):
+        return service_of(url) is not None
+    return False
+
+
 def service_of(url: str, target: int | None = None) -> Any:  # noqa: ANN401 - Apprise's plugins share no public type
     """The plugin for a URL, or None; narrowed to one recipient, never retrying by itself."""
     asset = apprise.AppriseAsset(

@@ -3,11 +3,12 @@
 from typing import Any
 
 from tiktok_assets.scaling.duplicate import Rehearsal
-from tiktok_assets.scaling.duplication import AD_GROUP_STEP, AD_STEP, DONE, REFUSED, Entry, Wish
+from tiktok_assets.scaling.duplication import AD_GROUP_STEP, AD_STEP, DONE, REFUSED, Entry, Step, Wish
 
 STATUS_SHOWN = (
     "duplication_key",
     "status",
+    "steps_made",
     "advertiser_id",
     "ad_id",
     "campaign_id",
@@ -21,8 +22,9 @@ STATUS_SHOWN = (
 
 def rehearsal_in_words(rehearsal: Rehearsal) -> str:
     """What a live run would do now, as Markdown: what was checked, and each request as it would be sent."""
-    wish, entry = rehearsal.wish, rehearsal.entry
-    opening = f"## Dry run: {wish_in_words(wish)}"
+    entry = rehearsal.entry
+    begun_so = entry.wish if entry and (entry.was_sent or entry.status == DONE) else rehearsal.wish
+    opening = f"## Dry run: {wish_in_words(begun_so)}"
     if entry and entry.status == DONE:
         return f"{opening}\n\n{done_in_words(entry)} A live run would do nothing."
     if entry and entry.was_sent:
@@ -74,8 +76,16 @@ def as_row(entry: Entry) -> dict[str, Any]:
     """A ledger entry for tables and programs; the steps as rows of their own."""
     row = {name: getattr(entry, name) for name in Entry.__slots__ if name != "steps"}
     copies = {"copy_ad_group_id": entry.made(AD_GROUP_STEP), "copy_ad_id": entry.made(AD_STEP)}
+    stages = [f"{step.step.replace('_', ' ')} {_stage(step)}" for step in entry.steps]
+    copies["steps_made"] = ", ".join(stages) or None
     steps = [{name: getattr(step, name) for name in type(step).__slots__} for step in entry.steps]
     return row | copies | {"standing": status_in_words(entry), "steps": steps}
+
+
+def _stage(step: Step) -> str:
+    if step.object_id:
+        return "made"
+    return "sent, outcome unknown" if step.sent_at else "not sent"
 
 
 def rehearsal_as_row(rehearsal: Rehearsal) -> dict[str, Any]:

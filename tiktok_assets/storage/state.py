@@ -174,10 +174,14 @@ class State:
             if self._is_sqlite and parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             busy = {"timeout": BUSY_SECONDS} if self._is_sqlite else {}
-            self._engine = sa.create_engine(parsed, connect_args=busy, hide_parameters=True)
+            self._engine = sa.create_engine(
+                parsed, connect_args=busy, hide_parameters=True, pool_pre_ping=not self._is_sqlite
+            )
             if self._is_sqlite:
                 sa.event.listen(self._engine, "connect", _prepare_sqlite)
                 sa.event.listen(self._engine, "begin", _begin_immediate)
+            if parsed.get_backend_name() == "postgresql":
+                sa.event.listen(self._engine, "begin", _begin_alone)
             with self.transaction() as connection:
                 TABLES.create_all(connection)
         except (OSError, ArgumentError, ImportError, SQLAlchemyError) as error:
@@ -190,7 +194,7 @@ class State:
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """All or nothing; on SQLite one writer at a time from its first line, so that a read stays true."""
+        """All or nothing, and one at a time from its first line, so that a read stays true until the commit."""
         with self._engine.begin() as connection:
             yield connection
 
@@ -207,6 +211,20 @@ def _prepare_sqlite(connection: object, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+_ONE_AT_A_TIME = 0x7469_6B74_6F6B_6173
+"""The name of our lock among a database's advisory locks."""
+
+
+def _begin_alone(connection: sa.Connection) -> None:
+    """As SQLite's: READ COMMITTED alone would let two transactions each miss what the other is about to write.
+
+    A process that stops within a transaction is cut off, so that the others need not wait for it.
+    """
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+    connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{BUSY_SECONDS // 2}s'")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ONE_AT_A_TIME})")
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

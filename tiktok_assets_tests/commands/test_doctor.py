@@ -301,3 +301,29 @@ def test_v12_is_examined_in_its_own_words(host: RunningSandbox, tmp_path: Path) 
 
     host.state.switches.no_scope_for = ["campaign/get"]
     assert "campaign/get" in doctor(host, tmp_path, TIKTOK_API_VERSION="v1.2").faults["entities"]
+
+
+def test_a_receiver_apprise_does_not_understand_is_named_by_its_place(
+    host: RunningSandbox, tmp_path: Path
+) -> None:
+    """Its place in the list is told and nothing of the URL, which is a secret; nothing is sent to the others."""
+    told = doctor(host, tmp_path, TIKTOK_ALERT_URLS="json://127.0.0.1:9/a,nosuch://s3cr3tpw@host,slack://s3cr3tpw")
+
+    assert set(told.faults) == {"alerts"}
+    assert "URLs 2, 3 of TIKTOK_ALERT_URLS" in told.faults["alerts"]
+    assert "s3cr3tpw" not in told.ran.out + told.ran.err
+
+
+def test_a_scaling_campaign_that_is_not_there_is_named(host: RunningSandbox, tmp_path: Path) -> None:
+    """Unknown, deleted, or of an account nobody granted: each is told; one that is there is well."""
+    owners = [one for one in host.world.advertisers.values() if one.granted and one.campaigns][:2]
+    first, second = (one.id for one in owners)
+    good, deleted = (one.campaigns[0] for one in owners)
+    assert doctor(host, tmp_path, TIKTOK_SCALING_CAMPAIGNS=f"{first}:{good.id}").states["scaling"] == "ok"
+
+    deleted.deleted = deleted.created
+    host.world.version += 1
+    told = doctor(host, tmp_path, TIKTOK_SCALING_CAMPAIGNS=f"{first}:12345,{second}:{deleted.id},77:1")
+    assert set(told.faults) == {"scaling"}
+    for part in (f"{first} has no campaign 12345", f"campaign {deleted.id} is deleted", "account 77 is not among"):
+        assert part in told.faults["scaling"]

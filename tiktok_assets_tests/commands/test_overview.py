@@ -26,8 +26,18 @@ def test_the_page_is_made_without_a_host(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_page_is_served_as_it_stands(tmp_path: Path) -> None:
-    """Before it is made there is none; then each request gets the page of that moment; afterwards no answer."""
-    with served(tmp_path) as address:
+    """Before it is made there is none; then each request gets the page of that moment; afterwards no answer.
+
+    Alerts are served beside it, and nothing else of the folder above them.
+    """
+    alerts = tmp_path / "state" / "alerts"
+    with served(tmp_path, alerts) as address:
+        assert httpx.get(f"{address}alerts/a1.html").status_code == 404
+        alerts.mkdir(parents=True)
+        (alerts / "a1.html").write_text("<p>told")
+        (alerts.parent / "state.sqlite").write_text("secret")
+        assert httpx.get(f"{address}alerts/a1.html").text == "<p>told"
+        assert httpx.get(f"{address}alerts/%2e%2e/state.sqlite").status_code == 404
         assert httpx.get(address).status_code == 404
         for text in ("<p>one", "<p>two"):
             (tmp_path / FILE_NAME).write_text(text)

@@ -138,3 +138,21 @@ def test_a_short_list_of_reports_still_syncs(run: Run) -> None:
         "advertisers",
         "campaign_report_lifetime",
     }
+
+
+def test_the_plan_of_an_empty_store_is_that_of_its_first_refresh(run: Run) -> None:
+    """Without days asked for, `plan` counts the thirty the first refresh reads, with a row a day and account."""
+    told = json.loads(run("plan", "--select", "advertiser_report_daily", "--json").out)
+    (line,) = told["lines"]
+
+    assert line["rows"] > 0
+    assert line["rows"] % 30 == 0
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest(run: Run) -> None:
+    """A command that does not exist ends with exit code 2 and names the nearest, once."""
+    ran = run("snyc")
+
+    assert ran.exit_code == 2
+    assert ran.err.count("'sync'") == 1
+    assert "\x1b" not in ran.err

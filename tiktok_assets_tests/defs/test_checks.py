@@ -102,10 +102,15 @@ def test_a_refresh_runs_no_checks_of_its_own(make_desk: DeskMaker) -> None:
 
 
 def test_sync_checks_what_it_read(make_desk: DeskMaker) -> None:
-    """A sync tells what its checks found of the tables it read: a warning is told, an error fails it."""
+    """A sync tells what its checks found of the tables it read: a warning is told, an error fails it.
+
+    A selection that does not name them leaves the checks out.
+    """
     desk = make_desk(reports=FEW)
     told: list[str] = []
-    whole = Asked(first="2026-10-01", last="2026-10-02", select="ad_report_daily,ad_group_report_daily")
+    whole = Asked(
+        first="2026-10-01", last="2026-10-02", select="ad_report_daily,ad_group_report_daily,check_tables"
+    )
     assert sync(desk.settings, desk.session, whole, told.append).warnings == []
     synced = sync(desk.settings, desk.session, Asked(first="2026-10-04", last="2026-10-06"), told.append)
     assert synced.failures == []
@@ -115,8 +120,11 @@ def test_sync_checks_what_it_read(make_desk: DeskMaker) -> None:
     assert [one.split(",")[0] for one in holes] == ["ad_group_report_daily", "ad_report_daily"]
     assert "missing 2026-10-03..2026-10-03" in holes[0]
     assert [f"warning: {one}" for one in synced.warnings] == [one for one in told if one.startswith("warning: ")]
+    before = len(told)
+    sync(desk.settings, desk.session, Asked(first="2026-10-06", last="2026-10-06", select="ads"), told.append)
+    assert not [one for one in told[before:] if one.startswith(CHECK_TABLES)]
     owner, _ = spoil(desk)
-    asked = Asked(first="2026-10-06", last="2026-10-06", select="ad_report_daily,ads")
+    asked = Asked(first="2026-10-06", last="2026-10-06", select="ad_report_daily,ads,check_tables")
     again = sync(desk.settings, desk.session, asked, told.append)
     assert [one.split(",")[0] for one in (*again.warnings, *again.failures)].count("ad_report_daily") == 3
     (failure,) = again.failures

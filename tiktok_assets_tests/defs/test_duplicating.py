@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import pytest
@@ -14,7 +15,14 @@ import sqlalchemy as sa
 import yaml  # type: ignore[import-untyped]  # ships no types
 
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs.duplicating import FRESH, fresh_wishes, requests_for, unfinished_wishes
+from tiktok_assets.defs.duplicating import (
+    ATTEMPT_TAG,
+    FRESH,
+    KEY_TAG,
+    fresh_wishes,
+    requests_for,
+    unfinished_wishes,
+)
 from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.links import duplication_config
@@ -219,8 +227,8 @@ def test_what_was_interrupted_is_asked_for_again(bench: Bench, approving: Desk) 
     """A live duplication that was begun and not finished is launched again as it was wanted, unless held."""
     wish = bench.wish(again=4)
     ledger = Ledger(approving.session.state)
-    ledger.begin(wish)
-    with ledger.lease(wish.advertiser_id, seconds=30, wait_seconds=0):
+    with ledger.lease(wish.advertiser_id, seconds=30, wait_seconds=0) as lease:
+        ledger.begin(lease, wish)
         assert list(unfinished_wishes(approving.session.state)) == []
     (request,) = _evaluated(approving, "finish_duplications")
     assert isinstance(request, dg.RunRequest)
@@ -232,6 +240,19 @@ def test_what_was_interrupted_is_asked_for_again(bench: Bench, approving: Desk) 
     assert list(unfinished_wishes(approving.session.state)) == []
     # A run a short while ago is not followed by another at once, whatever became of it.
     assert list(requests_for(approving.instance, [wish])) == []
+
+
+def test_a_run_that_was_killed_does_not_block_the_next(bench: Bench, approving: Desk) -> None:
+    """A run that says for ever that it is under way is waited for a few hours; then another is asked for."""
+    wish = bench.wish(again=6)
+    for hours, attempts in ((1, []), (5, ["1"])):
+        lost = dg.DagsterRun(
+            job_name=JOB, run_id=str(uuid4()), tags={KEY_TAG: wish.key}, status=dg.DagsterRunStatus.STARTED
+        )
+        approving.instance.run_storage.add_historical_run(lost, datetime.now(UTC) - timedelta(hours=hours))
+        asked = list(requests_for(approving.instance, [wish]))
+        assert [request.tags[ATTEMPT_TAG] for request in asked] == attempts
+        approving.instance.delete_run(lost.run_id)
 
 
 def test_results_are_those_of_the_stored_days(bench: Bench, approving: Desk) -> None:

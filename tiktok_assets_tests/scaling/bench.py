@@ -27,6 +27,7 @@ PATIENCE = Patience(
     look_every_seconds=0.06,
     attempts=3,
     pause_seconds=0.02,
+    held_up_seconds=10.0,
     lease_seconds=5.0,
     lease_wait_seconds=15.0,
 )

@@ -346,5 +346,6 @@ def test_patience_outlasts_a_request() -> None:
     """What is waited for by default is longer than a request may take, and shorter than a lease holds."""
     patience = Patience()
     assert patience.request_seconds >= 70
-    assert patience.lease_seconds > patience.request_seconds
+    assert patience.lease_seconds > patience.request_seconds + patience.held_up_seconds
+    assert patience.settle_seconds > patience.held_up_seconds
     assert patience.lease_wait_seconds > patience.lease_seconds + patience.settle_seconds

@@ -12,8 +12,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from tiktok_assets.scaling.checks import source_copyable
+from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.guardrails import GUARDRAILS, Candidate, Hold, holds
+from tiktok_assets.scaling.sources import Account, Sources
 from tiktok_assets.settings import Settings, load_settings
+from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS
+from tiktok_assets.tables import entity_frame
 from tiktok_assets_tests.scaling.leading import MORNING, OWNER, ad_group_row, ad_row, campaign_row
 
 LIMITS = load_settings(data_dir="data", state_dir=Path("state"))
@@ -202,3 +207,68 @@ def test_a_hold_is_a_name_and_a_sentence() -> None:
     """What comes back names its guardrail, so that it can be counted and looked up."""
     (hold,) = holds(replace(GOOD, leader=None), LIMITS, MORNING)
     assert hold == Hold("leads", "no ranking of its campaign is stored")
+
+
+KINDS = [
+    ("campaign_automation_type", "UPGRADED_SMART_PLUS"),
+    ("is_smart_performance_campaign", True),
+    ("smart_plus_ad_id", "7"),
+    ("is_aco", True),
+    ("creative_material_mode", "SMART_CREATIVE"),
+    ("objective_type", "RF_REACH"),
+    ("billing_event", "GD"),
+    ("buying_type", "RESERVATION_RF"),
+    ("rf_purchased_type", "FIXED_BUDGET"),
+    ("objective_type", "PRODUCT_SALES"),
+    ("ad_format", "CATALOG_CAROUSEL"),
+    ("product_source", "CATALOG"),
+    ("shopping_ads_type", "VIDEO"),
+    ("catalog_id", "7"),
+    ("store_id", "7"),
+    ("catalog_enabled", True),
+    ("campaign_product_source", "STORE"),
+    ("ad_format", "LIVE_CONTENT"),
+    ("split_test_enabled", True),
+    ("split_test_group_id", "7"),
+    ("campaign_system_origin", "PROMOTE"),
+    ("campaign_automation_type", "MANUAL"),
+    ("creative_material_mode", "CUSTOM"),
+    ("objective_type", "TRAFFIC"),
+    ("billing_event", "CPC"),
+    ("ad_format", "SINGLE_VIDEO"),
+    ("is_aco", False),
+    ("catalog_id", "0"),
+    ("product_source", "UNSET"),
+]
+"""Fields of an answer that say what an object is: of every kind that cannot be copied, and of some that can."""
+
+_TABLES = {"ad": ADS, "ad_group": AD_GROUPS, "campaign": CAMPAIGNS}
+
+
+@pytest.mark.parametrize("which", list(_TABLES))
+@pytest.mark.parametrize(("name", "value"), KINDS)
+def test_who_is_flagged_as_copyable_is_not_refused_for_its_kind(which: str, name: str, value: object) -> None:
+    """Stored by a refresh and read by the guardrail, or read by the duplication: the verdict is the same."""
+    ids = {"advertiser_id": OWNER, "campaign_id": "1", "adgroup_id": "2", "ad_id": "3"}
+    rows = {each: {**ids, **({name: value} if each == which else {})} for each in _TABLES}
+    tables: dict[str, Any] = {
+        each: entity_frame(entity, [rows[each]], MORNING, unknown_fields=set()).to_dicts()[0]
+        for each, entity in _TABLES.items()
+    }
+    by_guardrail = "copyable" in held(replace(GOOD, **tables))
+    wish = Wish(OWNER, "3", "9")
+    sources = Sources(
+        wish=wish,
+        account=Account("EUR", Decimal(0), None),
+        ad=rows["ad"],
+        ad_group=rows["ad_group"],
+        campaign=rows["campaign"],
+        target=None,
+        target_ad_group=None,
+        ad_groups=0,
+        ads=0,
+        quota=None,
+        copy_of=None,
+        now=MORNING,
+    )
+    assert by_guardrail == bool(source_copyable(sources))

@@ -162,13 +162,16 @@ def expire_leases(state_url: str) -> None:
 def points_of(passed: Sequence[str], mood: str) -> list[int]:
     """The checkpoints to kill at: each line once; before anything is sent the server's mood is all the same.
 
-    A transaction that is not committed is as none, and a lease as before: shown once, not shown again.
+    A transaction that is not committed is as none, a lease as before, and between one thing and the next nothing
+    happens: shown once, not shown again.
     """
     if mood == "obliging":
         return list(range(len(passed)))
     began = passed.index("ledger: before sending ad_group")
     first = {name: passed.index(name, began) for name in dict.fromkeys(passed[began:])}
-    return sorted(point for name, point in first.items() if " within " not in name and " lease" not in name)
+    telling = {name: point for name, point in first.items() if " after " in name or "before look" in name}
+    telling |= {name: point for name, point in first.items() if name.endswith("create/")}
+    return sorted(point for name, point in telling.items() if " lease" not in name)
 
 
 def table(tried: Sequence[Tried]) -> str:

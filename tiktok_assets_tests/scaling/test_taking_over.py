@@ -1,4 +1,4 @@
-"""Laws of taking over: who was held up for so long that another took its account over makes and forgets nothing."""
+"""Laws of taking over: who was held up until another took its account over makes and forgets nothing."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from tiktok_assets.scaling.making import UnfinishedError
 from tiktok_assets.scaling.words import rehearsal_in_words
 from tiktok_assets.storage.state import State, leases
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.scaling.bench import PLAN, Bench, bench_at
+from tiktok_assets_tests.scaling.bench import PATIENCE, PLAN, Bench, bench_at
 
 
 class Ended(BaseException):
@@ -90,7 +90,7 @@ READING = "request: after reading the sources"
 
 
 def test_a_late_plan_does_not_forget_what_another_sent(bench: Bench) -> None:
-    """Held up while it read, it does not put its plan over the requests of the one that took over and was killed."""
+    """Held up while it read, it does not put its plan over the requests of one that took over and was killed."""
     wish = bench.wish(again=200, ad_group_id=bench.scaling_group.id)
     taken_over_at(bench, wish, READING, lambda: ended_at(bench, wish, "ledger: before made ad"))
     assert bench.carry_out(wish).status == DONE
@@ -121,7 +121,7 @@ def test_a_late_refusal_does_not_forget_what_another_sent(bench: Bench) -> None:
 
 
 def test_a_late_refusal_refuses_nothing_another_makes(bench: Bench) -> None:
-    """Checks that failed when it was held up neither refuse the duplication nor free the cap of the one at work."""
+    """Checks that failed while it was held up neither refuse what another makes nor free its part of the cap."""
     wish = bench.wish(again=203, budget=Decimal(60))
     small = replace(wish, budget=Decimal(5))
     taken_over_at(bench, small, "ledger: before refuse", lambda: bench.carry_out(wish))
@@ -132,10 +132,14 @@ def test_a_late_refusal_refuses_nothing_another_makes(bench: Bench) -> None:
 def test_what_was_noted_long_ago_does_not_leave(bench: Bench) -> None:
     """Held up between the note and the request for so long that another looked and made it, it sends nothing."""
     wish = bench.wish(again=204)
+    short = replace(bench.connection, patience=replace(PATIENCE, held_up_seconds=0.3))
+
+    def take_over() -> None:
+        lose_lease(bench)
+        bench.carry_out(wish)
+
     with (
-        bench.connection.open(
-            once_at("request: before ad/create/", lambda: [lose_lease(bench), bench.carry_out(wish)] and None)
-        ) as duplicator,
+        short.open(once_at("request: before ad/create/", take_over)) as duplicator,
         pytest.raises(UnfinishedError, match="held up"),
     ):
         duplicator.carry_out(wish)

@@ -1,0 +1,48 @@
+"""What `doctor` says of alerts and scaling: receivers Apprise understands, campaigns that are there."""
+
+from collections.abc import Iterable, Mapping
+
+from tiktok_assets.api.errors import TikTokError, mend_of
+from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.api.writes import objects
+from tiktok_assets.commands.chart import Chart
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec.entities import CAMPAIGNS
+
+
+def check_receivers(chart: Chart, settings: Settings) -> None:
+    """Whether Apprise knows what to do with each URL; nothing is sent, and a URL is named by its place."""
+    if settings.alert_urls:
+        from tiktok_assets.scaling.receivers import is_understood  # noqa: PLC0415 - Apprise takes its time
+
+        wrong = [
+            str(place)
+            for place, url in enumerate(settings.alert_urls, 1)
+            if not is_understood(url.get_secret_value())
+        ]
+        if wrong:
+            which = f"URL{'s' if len(wrong) > 1 else ''} {', '.join(wrong)} of TIKTOK_ALERT_URLS"
+            mend = "Write it as Apprise's page of the service says; a comma within it is %2C."
+            chart.fault("alerts", f"Apprise does not understand {which}", mend)
+    chart.well("alerts")
+
+
+def check_scaling(chart: Chart, fetcher: Fetcher, campaigns: Mapping[str, str], granted: Iterable[str]) -> None:
+    """Whether each scaling campaign is there, in an account that can be read; a request for each."""
+    wrong: list[str] = []
+    for advertiser_id, campaign_id in campaigns.items():
+        if advertiser_id not in granted:
+            wrong.append(f"account {advertiser_id} is not among those that can be read")
+            continue
+        try:
+            rows = objects(fetcher, CAMPAIGNS, advertiser_id, {"campaign_ids": [campaign_id]})
+        except TikTokError as error:
+            chart.fault("scaling", str(error), mend_of(error))
+            return
+        if not rows:
+            wrong.append(f"account {advertiser_id} has no campaign {campaign_id}")
+        elif str(rows[0].get("secondary_status") or "").endswith("_DELETE"):
+            wrong.append(f"campaign {campaign_id} is deleted")
+    if wrong:
+        chart.fault("scaling", "; ".join(wrong), "Correct TIKTOK_SCALING_CAMPAIGNS.")
+    chart.well("scaling")
