@@ -58,7 +58,8 @@ def served(folder: Path, alerts: Path) -> Iterator[str]:
         return PlainTextResponse("The page is made at the end of the first refresh.", 404, headers)
 
     with socket.create_server((HOST, 0)) as listener:
-        files = StaticFiles(directory=alerts, check_dir=False)
+        alerts.mkdir(parents=True, exist_ok=True)
+        files = StaticFiles(directory=alerts)
         application = Starlette(routes=[Route("/", _page), Mount("/alerts", files)])
         config = uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

@@ -33,7 +33,6 @@ def test_the_page_is_served_as_it_stands(tmp_path: Path) -> None:
     alerts = tmp_path / "state" / "alerts"
     with served(tmp_path, alerts) as address:
         assert httpx.get(f"{address}alerts/a1.html").status_code == 404
-        alerts.mkdir(parents=True)
         (alerts / "a1.html").write_text("<p>told")
         (alerts.parent / "state.sqlite").write_text("secret")
         assert httpx.get(f"{address}alerts/a1.html").text == "<p>told"
