@@ -211,12 +211,15 @@ def sync(
     if plan_only:
         _plan(settings, advertisers, first, last, select, as_json=as_json)
         return
+    from tiktok_assets.commands.ahead import ask_ahead  # noqa: PLC0415
     from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
-    from tiktok_assets.commands.sync import Asked  # noqa: PLC0415 - loads Dagster
-    from tiktok_assets.commands.sync import sync as run_sync  # noqa: PLC0415
     from tiktok_assets.session import open_session  # noqa: PLC0415
 
     with open_session(settings) as session:
+        ask_ahead(session, advertisers or (), first, last, select)
+        from tiktok_assets.commands.sync import Asked  # noqa: PLC0415 - loads Dagster
+        from tiktok_assets.commands.sync import sync as run_sync  # noqa: PLC0415
+
         synced = run_sync(settings, session, Asked(advertisers or (), first, last, select), tell)
     if as_json:
         print_json(

@@ -74,11 +74,16 @@ class Fetcher:
         self._client = client
         self._pages = ThreadPoolExecutor(PAGES_IN_FLIGHT, thread_name_prefix="page")
         self._listings = ThreadPoolExecutor(LISTINGS_AHEAD, thread_name_prefix="listing")
+        self._asked_ahead: dict[str, Future[Fetched[Any]]] = {}
 
     def close(self) -> None:
         """Let go of the threads; what has not begun is not begun."""
         self._listings.shutdown(wait=False, cancel_futures=True)
         self._pages.shutdown(wait=False, cancel_futures=True)
+
+    def ask_ahead(self, listing: Listing[Any]) -> None:
+        """Begin to read a listing; whoever asks `fetch_each` for the same one gets what this brings, once."""
+        self._asked_ahead[_identity_of(listing)] = self._listings.submit(self.fetch, listing)
 
     def ask(self, endpoint: Endpoint, parameters: Mapping[str, Parameter], tally: Tally) -> Answer:
         """One question without pages."""
@@ -121,14 +126,16 @@ class Fetcher:
         A few listings are read ahead of the one handed out, so memory is bounded however many there are.
         """
         waiting = iter(listings)
-        under_way = [
-            (listing, self._listings.submit(self.fetch, listing)) for listing in islice(waiting, LISTINGS_AHEAD)
-        ]
+        under_way = [(listing, self._begun(listing)) for listing in islice(waiting, LISTINGS_AHEAD)]
         while under_way:
             listing, future = under_way.pop(0)
             outcome = _outcome(future)
-            under_way += [(new, self._listings.submit(self.fetch, new)) for new in islice(waiting, 1)]
+            under_way += [(new, self._begun(new)) for new in islice(waiting, 1)]
             yield listing, outcome
+
+    def _begun(self, listing: Listing[Page]) -> Future[Fetched[Page]]:
+        begun = self._asked_ahead.pop(_identity_of(listing), None) if self._asked_ahead else None
+        return begun or self._listings.submit(self.fetch, listing)
 
     def _round(self, listing: Listing[Page], tally: Tally) -> tuple[list[_ReadPage[Page]], str]:
         """All pages once, and what is wrong with them: "" when nothing is."""
@@ -169,6 +176,10 @@ class Fetcher:
                 request_id=answer.request_id,
             ) from error
         return page
+
+
+def _identity_of(listing: Listing[Any]) -> str:
+    return msgspec.json.encode((listing.endpoint.path, listing.parameters), order="deterministic").decode()
 
 
 def _refuse_truncated(endpoint: Endpoint, answer: Answer) -> None:
