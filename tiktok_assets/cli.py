@@ -217,10 +217,10 @@ def sync(
 
     with open_session(settings) as session:
         ask_ahead(session, advertisers or (), first, last, select)
-        from tiktok_assets.commands.sync import Asked  # noqa: PLC0415 - loads Dagster
-        from tiktok_assets.commands.sync import sync as run_sync  # noqa: PLC0415
+        from tiktok_assets.commands.progress import sync_with_progress  # noqa: PLC0415 - loads Dagster
+        from tiktok_assets.commands.sync import Asked  # noqa: PLC0415
 
-        synced = run_sync(settings, session, Asked(advertisers or (), first, last, select), tell)
+        synced = sync_with_progress(settings, session, Asked(advertisers or (), first, last, select), tell)
     if as_json:
         print_json(
             {name: getattr(synced, name) for name in ("rows", "partitions", "runs", "requests", "retries")}

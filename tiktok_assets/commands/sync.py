@@ -64,7 +64,26 @@ class _Run:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
-def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str], None]) -> Synced:
+class Watcher:
+    """Who follows the stages of a sync; this one does not look."""
+
+    def begin(self, stage: str, runs: int) -> None:
+        """A stage of so many runs begins."""
+
+    def advance(self) -> None:
+        """One of them ended."""
+
+
+NOBODY = Watcher()
+
+
+def sync(
+    settings: Settings,
+    session: Session,
+    asked: Asked,
+    tell: Callable[[str], None],
+    watcher: Watcher = NOBODY,
+) -> Synced:
     """Refresh hierarchy, daily and lifetime reports, then what is derived from them.
 
     Args:
@@ -72,6 +91,7 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
         session: an open one; its connection serves every run.
         asked: what to narrow it to.
         tell: takes one line of progress at a time.
+        watcher: is told of each stage and run.
 
     Raises:
         WrongUsage: if what was asked for makes no sense; nothing was sent for it.
@@ -101,8 +121,11 @@ def sync(settings: Settings, session: Session, asked: Asked, tell: Callable[[str
             chosen = [name for name in names if name in tables]
             # Cut only now: which days are needed depends on what the stage before has stored.
             chunks = _chunks(stage, instance, session, advertisers, window) if chosen else []
-            for run in _runs(stage, chosen, chunks):
+            runs = list(_runs(stage, chosen, chunks))
+            watcher.begin(stage, len(runs))
+            for run in runs:
                 _execute(definitions, instance, run, synced, tell)
+                watcher.advance()
         if RANKING in tables:
             for run in _flagging(look(instance, session, newest), tables, tell):
                 _execute(definitions, instance, run, synced, tell)
