@@ -76,6 +76,8 @@ def test_ctrl_c_ends_a_pause(host: RunningSandbox, tmp_path: Path) -> None:
     """A process that waits out a pause of minutes ends within seconds of Ctrl-C, its threads with it."""
     _pause(tmp_path, seconds=240)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
+    # A suite started in the background of a shell ignores Ctrl-C, and so would every process it starts.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(  # noqa: S603 - our own interpreter and text
         [sys.executable, "-c", WAITER],
         cwd=tmp_path,
@@ -84,6 +86,7 @@ def test_ctrl_c_ends_a_pause(host: RunningSandbox, tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
+        signal.signal(signal.SIGINT, former)
         assert process.stdout
         assert process.stdout.readline() == "asking\n"
         time.sleep(0.7)
