@@ -102,14 +102,15 @@ class Watch:
 
 
 def test_the_token_is_in_no_file_and_no_word(host: RunningSandbox, tmp_path: Path) -> None:
-    """A sync that half succeeds, half fails and retries, and every reading command, leave no secret behind."""
-    canaries = (host.token, host.secret)
+    """A sync that succeeds, fails, retries and alerts, and every reading command, leave no secret behind."""
+    canaries = (host.token, host.secret, "webhook-5ecret-9f2")
     pinned = granted(host)
     last = host.clock.now().date() - timedelta(2)
     variables = {
         **variables_of(host),
         "TIKTOK_START_DATE": (last - timedelta(3)).isoformat(),
         "TIKTOK_ADVERTISER_IDS": ",".join(pinned),
+        "TIKTOK_ALERT_URLS": f"json://127.0.0.1:9/{canaries[2]}",  # where nobody listens
     }
 
     def run(*arguments: str, **changed: str) -> Ran:
@@ -141,6 +142,7 @@ def test_the_token_is_in_no_file_and_no_word(host: RunningSandbox, tmp_path: Pat
     assert list((tmp_path / "data").rglob("ad_report_daily/**/*.parquet"))
     assert '"retries": 0' not in partly.out
     assert (tmp_path / ".tiktok_assets" / "dagster").is_dir()
+    assert list((tmp_path / ".tiktok_assets" / "alerts").glob("*.json"))
     assert [one for one in ran if any(canary in one.out + one.err for canary in canaries)] == []
     assert files_with(canaries, tmp_path) == []
     assert watch.looks
