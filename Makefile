@@ -48,6 +48,7 @@ benchmark: $(VENV)/installed-dev ## sync against an empty skeleton, loading agai
 	$(BIN)/python -m tiktok_assets_tests.benchmarks.sync_and_skeleton
 
 constraints: $(VENV)/installed-dev ## write the installed versions to constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,redis,s3,postgres]'
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 clean: ## remove the environment and every cache

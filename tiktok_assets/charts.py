@@ -1,7 +1,7 @@
 """Numbers as pictures: small SVG for Dagster's events, Vega-Lite specifications and their JavaScript for a page.
 
 The small ones are drawn here: each is stored in the event log with every materialization it belongs to, and
-a chart library would cost half a second and 60 MB in every run (vl-convert 1.9) to draw a line of 30 points.
+every run would load a whole chart library to draw a line of 30 points.
 """
 
 import re
@@ -94,7 +94,7 @@ def over_time(measure: str, title: str, *, many: bool) -> dict[str, Any]:
         is a hollow point. A date must carry a time without a zone: a browser west of Greenwich would otherwise
         show the day before.
     """
-    import altair as alt  # noqa: PLC0415 - a third of a second, only for the page
+    import altair as alt  # noqa: PLC0415 - slow to load, only for the page
 
     legend = alt.Legend(orient="bottom", columns=2, labelLimit=260) if many else None
     series = alt.Color("series:N", title=None, sort=None, legend=legend)
@@ -124,7 +124,7 @@ def over_time(measure: str, title: str, *, many: bool) -> dict[str, Any]:
 def vega_javascript(folder: Path) -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed` (BSD-3-Clause, from vl-convert).
 
-    Bundling takes two seconds, so the script is kept in a folder, once for each version.
+    Bundling is slow, so the script is kept in a folder, once for each version.
     """
     kept = folder / f"vega-vl-convert-{version('vl-convert-python')}.js"
     if kept.exists():
@@ -139,6 +139,6 @@ def vega_javascript(folder: Path) -> str:
 
 @cache
 def _bundle() -> str:
-    import vl_convert  # noqa: PLC0415 - 80 MB of library, only where there is no bundle yet
+    import vl_convert  # noqa: PLC0415 - a large library, only where there is no bundle yet
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))

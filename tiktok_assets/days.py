@@ -1,7 +1,9 @@
 """The advertiser's calendar: which day it is there, when a day ends, and when a reading of it is whole."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _CORRECTION_UTC = time(12, 0)
@@ -20,6 +22,21 @@ class Account:
     advertiser_id: str
     currency: str
     timezone: str
+
+    @classmethod
+    def told(
+        cls, advertiser_id: str, row: Mapping[str, Any], zones: Mapping[str, str], currencies: Mapping[str, str]
+    ) -> "Account":
+        """What is known of an account, "" for what nobody tells.
+
+        Args:
+            advertiser_id: which.
+            row: of the table of accounts; empty where it has none.
+            zones: what the settings say, by account, which wins.
+            currencies: the same.
+        """
+        zone = zones.get(advertiser_id) or row.get("display_timezone") or row.get("timezone") or ""
+        return cls(advertiser_id, currencies.get(advertiser_id) or row.get("currency") or "", zone)
 
     @property
     def zone(self) -> ZoneInfo:

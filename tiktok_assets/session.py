@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tiktok_assets.api.client import Client, Policy, Tally
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.limiter import Budget, SharedBudget
-from tiktok_assets.refresh.accounts import advertisers_to_read, known_accounts
+from tiktok_assets.refresh.accounts import advertisers_to_read, required_accounts
 from tiktok_assets.refresh.reading import Reader
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.dialect import metrics_of
@@ -120,10 +120,8 @@ class Session:
         )
 
     def _currency_of(self, advertiser_id: str) -> str:
-        accounts, refused = known_accounts(self.reader, self.store, self.settings, [advertiser_id])
-        for error in refused.values():
-            raise error
-        return accounts[0].currency
+        (account,) = required_accounts(self.reader, self.store, self.settings, [advertiser_id])
+        return account.currency
 
     def now(self) -> datetime:
         """The aware instant by the host's clock."""

@@ -70,7 +70,9 @@ def _origin(url: str) -> str:
 def _page(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.password:
-        raise ValueError("it must be the address of Dagster's pages, such as http://localhost:3000")
+        raise ValueError(
+            "it must be the address of a page, without password or query, such as http://localhost:3000"
+        )
     return url.rstrip("/")
 
 

@@ -15,11 +15,6 @@ class MixedCurrencyError(ValueError):
     """Amounts of several currencies were to become one total."""
 
 
-def additive(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-    """Those of the metrics that may be summed over days, ads and levels."""
-    return tuple(metric for metric in metrics if metric.additive)
-
-
 def additive_sums(metrics: Iterable[Metric]) -> list[pl.Expr]:
     """The sums of these metrics, each under its own name.
 
@@ -32,6 +27,19 @@ def additive_sums(metrics: Iterable[Metric]) -> list[pl.Expr]:
     return [pl.col(metric.name).sum() for metric in wanted]
 
 
+def known_sums(metrics: Iterable[Metric]) -> list[pl.Expr]:
+    """The same, but null where no row says anything: zero would be a claim.
+
+    Raises:
+        NotAdditiveError: naming the first that may not be summed.
+    """
+    wanted = list(metrics)
+    return [
+        pl.when(pl.col(metric.name).count() > 0).then(total).alias(metric.name)
+        for metric, total in zip(wanted, additive_sums(wanted), strict=True)
+    ]
+
+
 def totals(frame: pl.DataFrame, metrics: Iterable[Metric], by: Sequence[str] = ()) -> pl.DataFrame:
     """The totals of a report by currency and these columns; without `by`, one row a currency.
 
@@ -41,7 +49,7 @@ def totals(frame: pl.DataFrame, metrics: Iterable[Metric], by: Sequence[str] = (
         by: what else to keep apart.
     """
     groups = [*by, *([] if "currency" in by else ["currency"])]
-    return frame.group_by(groups).agg(additive_sums(additive(metrics))).sort(groups)
+    return frame.group_by(groups).agg(additive_sums(metric for metric in metrics if metric.additive)).sort(groups)
 
 
 def one_currency(frame: pl.DataFrame) -> str | None:

@@ -1,6 +1,5 @@
 """Laws of the code location: what it holds, that it loads anywhere, and that loading it asks nobody anything."""
 
-import os
 import subprocess
 import sys
 import tomllib
@@ -17,6 +16,7 @@ from tiktok_assets.defs.catalogue import stored_tables
 from tiktok_assets.settings import Settings, SettingsError, load_settings
 from tiktok_assets.tables import schema_of
 from tiktok_assets_tests.api.conftest import Listener
+from tiktok_assets_tests.environment import clean_environment
 
 ROOT = Path(__file__).parent.parent
 REPORTS = {
@@ -148,8 +148,7 @@ def test_every_choice_of_reports_loads(tmp_path: Path, reports: str) -> None:
 
 def _environment(folder: Path, **variables: str) -> dict[str, str]:
     """This process's environment without any of our or Dagster's settings but these."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TIKTOK_", "DAGSTER_"))}
-    return {**kept, "DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT), **variables}
+    return clean_environment({"DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT), **variables})
 
 
 def test_it_loads_as_the_code_server_loads_it_and_asks_nobody_anything(tmp_path: Path) -> None:

@@ -281,6 +281,15 @@ def test_alert_urls_are_parted_where_a_scheme_begins() -> None:
     assert load_settings(ui_url="https://host/dagster/").ui_url == "https://host/dagster"
 
 
+def test_an_address_that_cannot_be_used_is_told_of_its_own_setting() -> None:
+    """The page of all accounts is not taken for Dagster's; the sentence says what an address must be."""
+    with pytest.raises(
+        SettingsError, match="TIKTOK_OVERVIEW_URL cannot be used: it must be the address of a page"
+    ) as told:
+        load_settings(overview_url="account_overview.html")
+    assert "Dagster" not in str(told.value)
+
+
 def test_a_relative_folder_is_where_the_settings_were_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,17 +4,17 @@ import ast
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from importlib import import_module
 
 import polars as pl
 import pytest
 
+from tiktok_assets.scaling.results import _SUMS
 from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, STANDARD_METRICS
 from tiktok_assets.totals import (
     MixedCurrencyError,
     NotAdditiveError,
-    additive,
     additive_sums,
+    known_sums,
     one_currency,
     totals,
 )
@@ -33,8 +33,6 @@ _SQL = re.compile(r"\bsum\s*\(\s*\"?([a-z_0-9]+)\"?\s*\)", re.IGNORECASE)
 
 BY_OTHER_NAMES = {
     "totals.py": "asks each metric whether it is additive",
-    "overview/stored.py": "its names are the keys of `_ADDITIVE`, held below",
-    "overview/summary.py": "its names are the fields of `Sums`, held below",
     "scaling/results.py": "its names are those of `_SUMS`, held below",
     "refresh/restatements.py": "spend and conversion, by the names of its own columns",
 }
@@ -80,16 +78,9 @@ def test_the_law_sees_every_way_of_summing(code: str, column: str | None) -> Non
     assert list(sums_in("here", ast.parse(code))) == [("here", column)]
 
 
-@pytest.mark.parametrize(
-    ("module", "names"),
-    [("overview.stored", "_ADDITIVE"), ("overview.summary", "Sums"), ("scaling.results", "_SUMS")],
-)
-def test_what_is_summed_by_a_list_of_names_is_additive(module: str, names: str) -> None:
+def test_what_is_summed_by_a_list_of_names_is_additive() -> None:
     """Where a module sums by a list of names, none of them is a rate, an average or reach."""
-    listed = getattr(import_module(f"tiktok_assets.{module}"), names)
-    summed = set(getattr(listed, "__slots__", listed))
-    assert summed
-    assert not summed & NOT_ADDITIVE
+    assert not NOT_ADDITIVE.intersection(_SUMS)
 
 
 def test_a_metric_that_is_not_additive_is_refused() -> None:
@@ -97,7 +88,16 @@ def test_a_metric_that_is_not_additive_is_refused() -> None:
     with pytest.raises(NotAdditiveError, match="reach may not be summed"):
         additive_sums([METRICS_BY_API_NAME["spend"], METRICS_BY_API_NAME["reach"]])
     assert "reach" not in totals(MIXED, STANDARD_METRICS).columns
-    assert {metric.name for metric in additive(METRICS)} == {metric.name for metric in METRICS} - NOT_ADDITIVE
+    with pytest.raises(NotAdditiveError, match="reach may not be summed"):
+        known_sums([METRICS_BY_API_NAME["reach"]])
+
+
+def test_nothing_known_is_no_zero() -> None:
+    """A sum of known values is theirs; where no row says anything, or there is no row, there is no sum."""
+    wanted = known_sums([METRICS_BY_API_NAME["clicks"], METRICS_BY_API_NAME["likes"]])
+    some = ads({"ad_id": "1", "clicks": 2}, {"ad_id": "2"})
+    assert some.select(wanted).rows() == [(2, None)]
+    assert some.clear().select(wanted).rows() == [(None, None)]
 
 
 def test_totals_are_shown_per_currency() -> None:

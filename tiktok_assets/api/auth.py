@@ -47,8 +47,8 @@ class Exchange(Client):
             TikTokError: if the host refuses, cannot be reached, or answers something else.
         """
         body = {"app_id": app_id, "secret": secret, "auth_code": auth_code}
-        url = f"{self.base_url}/open_api/v1.3/{ACCESS_TOKEN.path}"
-        response = self._answered(ACCESS_TOKEN, self._http.build_request("POST", url, json=body), Tally())
+        request = self._http.build_request("POST", self.address(ACCESS_TOKEN), json=body)
+        response = self._answered(ACCESS_TOKEN, request, Tally())
         return self._granted(self._judged(ACCESS_TOKEN, body, self._direct(response)))
 
     def _direct(self, response: httpx.Response) -> httpx.Response:

@@ -32,8 +32,8 @@ def accounts_told(
         row = rows.get(advertiser_id, {})
         if row.get("is_granted") is False:
             continue
-        zone = zones.get(advertiser_id) or row.get("display_timezone") or row.get("timezone") or ""
-        account = Account(advertiser_id, currencies.get(advertiser_id) or row.get("currency") or "", zone)
+        account = Account.told(advertiser_id, row, zones, currencies)
+        zone = account.timezone
         missing = [] if account.has_known_zone else [f"time zone {zone!r}" if zone else "time zone"]
         missing += [] if account.currency else ["currency"]
         if account.has_known_zone:

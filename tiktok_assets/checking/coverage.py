@@ -1,11 +1,11 @@
 """Whether the days of a report are there: no hole, a whole yesterday, no sudden loss of rows."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median
 
-from tiktok_assets.api.plan import Window
+from tiktok_assets.api.plan import Window, windows_of
 from tiktok_assets.checking.finding import Finding
 from tiktok_assets.days import Account, is_complete
 
@@ -37,7 +37,8 @@ def no_holes(account: Account, stored: Collection[date], start: date, now: datet
     """
     last = max(stored, default=account.today(now) - _DAY)
     known = set(stored)
-    windows = stretches(day for day in Window(start, last).days if day not in known)
+    expected = Window(start, last).days
+    windows = windows_of((day for day in expected if day not in known), most=len(expected))
     early = [window for window in windows if known and window.first == start]
     return Finding.of(
         (
@@ -50,21 +51,6 @@ def no_holes(account: Account, stored: Collection[date], start: date, now: datet
             for window in early
         ),
     )
-
-
-def stretches(days: Iterable[date]) -> list[Window]:
-    """Days in order as the fewest windows without a gap, of any length.
-
-    >>> [str(window) for window in stretches([date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 9)])]
-    ['2026-03-01..2026-03-02', '2026-03-09..2026-03-09']
-    """
-    windows: list[Window] = []
-    for day in sorted(days):
-        if windows and day - windows[-1].last == _DAY:
-            windows[-1] = Window(windows[-1].first, day)
-        else:
-            windows.append(Window(day, day))
-    return windows
 
 
 def complete_yesterday(account: Account, readings: Mapping[date, Reading], start: date, now: datetime) -> Finding:

@@ -15,7 +15,7 @@ from tiktok_assets.checking.files import Schemas, fits
 from tiktok_assets.checking.finding import Finding
 from tiktok_assets.checking.subject import NAMED_AS, Subject
 from tiktok_assets.days import Account
-from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE, fetched_at_of
+from tiktok_assets.refresh.notes import fetched_at_of, is_complete
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 
 
@@ -148,7 +148,7 @@ class Evidence:
         for partition in self.recent:
             notes = self.archive.store.notes(self.subject.table, partition)
             if partition.day and notes and (fetched_at := fetched_at_of(notes)):
-                found[partition.day] = Reading(fetched_at, notes.get(IS_COMPLETE_NOTE) == "true")
+                found[partition.day] = Reading(fetched_at, is_complete(notes))
         return found
 
     @cached_property

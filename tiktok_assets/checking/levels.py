@@ -14,7 +14,7 @@ from tiktok_assets.api.plan import Window
 from tiktok_assets.checking.finding import Finding, Row
 from tiktok_assets.days import Account
 from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, Metric
-from tiktok_assets.totals import additive, one_currency, totals
+from tiktok_assets.totals import one_currency, totals
 
 Amounts = dict[str, Decimal]
 Group = dict[str, str]
@@ -40,10 +40,10 @@ def levels_agree(
     rows = pl.concat(sides, how="diagonal_relaxed")
     if rows.is_empty():
         return Finding()
-    compared = [m for m in additive(metrics) if _is_served(lower, m) and _is_served(upper, m)]
+    compared = [m for m in metrics if m.additive and _is_served(lower, m) and _is_served(upper, m)]
     faults, figures = list[Row](), list[Row]()
-    if "date" in rows.columns:
-        for group, below, above in _pairs(rows, compared[:1], ["advertiser_id", "date", "currency"]):
+    if "date" in rows.columns and SPEND in compared:
+        for group, below, above in _pairs(rows, [SPEND], ["advertiser_id", "date", "currency"]):
             if _differs(below["spend"], above["spend"], tolerance):
                 faults.append(_gap(group, names, "spend", below, above))
     for group, below, above in _pairs(rows, compared, ["advertiser_id", "currency"]):
@@ -118,6 +118,8 @@ def life_is_its_days(
     """
     if lifetime.is_empty():
         return Finding()
+    if not (_is_served(lifetime, SPEND) and _is_served(daily, SPEND)):
+        return Finding(notes=(f"{account.advertiser_id} was not judged: TikTok served no spend",))
     read_at = lifetime.get_column("fetched_at").max()
     assert isinstance(read_at, datetime)  # noqa: S101 - narrows polars' untyped maximum
     life, days = _spend(lifetime), _spend(daily)

@@ -6,6 +6,7 @@ from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.writes import objects
 from tiktok_assets.commands.chart import Chart
+from tiktok_assets.scaling.sources import is_deleted
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.entities import CAMPAIGNS
 
@@ -41,7 +42,7 @@ def check_scaling(chart: Chart, fetcher: Fetcher, campaigns: Mapping[str, str], 
             return
         if not rows:
             wrong.append(f"account {advertiser_id} has no campaign {campaign_id}")
-        elif str(rows[0].get("secondary_status") or "").endswith("_DELETE"):
+        elif is_deleted(rows[0]):
             wrong.append(f"campaign {campaign_id} is deleted")
     if wrong:
         chart.fault("scaling", "; ".join(wrong), "Correct TIKTOK_SCALING_CAMPAIGNS.")

@@ -7,10 +7,11 @@ import polars as pl
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.commands.live import report_of
 from tiktok_assets.commands.problems import Problem, WrongUsage
-from tiktok_assets.refresh.accounts import known_accounts
+from tiktok_assets.refresh.accounts import required_accounts
 from tiktok_assets.refresh.reading import read_reports, report_questions
 from tiktok_assets.scaling.ranking import TOP_SPENDERS_SCHEMA, Overtaking, top_spenders
 from tiktok_assets.session import Session
+from tiktok_assets.spec.currencies import written
 
 SHOWN = ("advertiser_id", "campaign_name", "ad_id", "ad_name", "spend", "currency", "share", "lead")
 
@@ -26,9 +27,7 @@ def live_leaders(session: Session, advertisers: Sequence[str]) -> pl.DataFrame:
     Raises:
         TikTokError: if an account cannot be read.
     """
-    accounts, refused = known_accounts(session.reader, session.store, session.settings, advertisers)
-    for error in refused.values():
-        raise error
+    accounts = required_accounts(session.reader, session.store, session.settings, advertisers)
     frames: dict[str, list[pl.DataFrame]] = {"ad": [], "campaign": []}
     questions = [
         question
@@ -70,5 +69,5 @@ def overtaking_in_words(change: Overtaking) -> str:
     return (
         f"{change.ad_name or 'An ad'} ({change.ad_id}) overtook {change.old_ad_name or 'an ad'}"
         f" ({change.old_ad_id}) in {change.campaign_name or change.campaign_id}:"
-        f" {change.spend:,.2f} {change.currency} spent{margin}."
+        f" {written(change.spend, change.currency)} {change.currency} spent{margin}."
     )

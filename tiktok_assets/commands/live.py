@@ -10,7 +10,7 @@ from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.api.plan import Window
 from tiktok_assets.commands.asked import asked_window
 from tiktok_assets.commands.problems import WrongUsage
-from tiktok_assets.refresh.accounts import known_accounts
+from tiktok_assets.refresh.accounts import required_accounts
 from tiktok_assets.refresh.reading import read_accounts, read_entities, read_reports, report_questions
 from tiktok_assets.session import Session
 from tiktok_assets.spec.entities import LISTED_ENTITIES
@@ -75,10 +75,8 @@ def get_report(
         TikTokError: if it cannot be read.
     """
     report = report_of(level, "daily" if window else "lifetime")
-    accounts, refused = known_accounts(session.reader, session.store, session.settings, [advertiser_id])
-    if refused:
-        raise refused[advertiser_id]
-    questions = report_questions(report, accounts[0], window.days if window else ())
+    (account,) = required_accounts(session.reader, session.store, session.settings, [advertiser_id])
+    questions = report_questions(report, account, window.days if window else ())
     frames = []
     for _, answer in read_reports(session.reader, questions, filters=narrowed.filters):
         if isinstance(answer, TikTokError):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from tiktok_assets.api.plan import PlanLine, Window, Workload, plan
 from tiktok_assets.commands.problems import Problem
-from tiktok_assets.refresh.accounts import known_accounts
+from tiktok_assets.refresh.accounts import required_accounts
 from tiktok_assets.refresh.counting import count_entities, count_report
 from tiktok_assets.refresh.needed import days_to_refresh
 from tiktok_assets.session import Session
@@ -37,9 +37,7 @@ def planned(session: Session, advertisers: Sequence[str], window: Window, tables
         TikTokError: if an account cannot be asked.
     """
     before = session.total.requests
-    accounts, refused = known_accounts(session.reader, session.store, session.settings, advertisers)
-    for error in refused.values():
-        raise error
+    accounts = required_accounts(session.reader, session.store, session.settings, advertisers)
     workloads: Mapping[str, Workload] = {
         account.advertiser_id: Workload(
             {
@@ -83,9 +81,7 @@ def ordinary_window(session: Session, advertisers: Sequence[str]) -> Window:
     """
     settings = session.settings
     daily = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
-    accounts, refused = known_accounts(session.reader, session.store, settings, advertisers)
-    for error in refused.values():
-        raise error
+    accounts = required_accounts(session.reader, session.store, settings, advertisers)
     needed = [
         window
         for account in accounts

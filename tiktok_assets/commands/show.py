@@ -11,16 +11,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tiktok_assets.spec.currencies import WITHOUT_CENTS
+
 Row = Mapping[str, Any]
 
 WIDE = 1000
 """Columns of a pipe: nothing is broken where no one looks at the edge."""
 
 
-def as_text(value: Any) -> str:  # noqa: ANN401 - any cell
-    """A cell as a person reads it: amounts without idle zeros, instants to the minute."""
+def as_text(value: Any, currency: str = "") -> str:  # noqa: ANN401 - any cell
+    """A cell as a person reads it: amounts without idle zeros, yen without cents, instants to the minute."""
     if value is None:
         return ""
+    if isinstance(value, Decimal) and currency in WITHOUT_CENTS and value == value.to_integral_value():
+        return f"{value:,.0f}"
     if isinstance(value, Decimal):
         whole = value.quantize(Decimal("0.01")) if value == value.quantize(Decimal("0.01")) else value
         return f"{whole:,}"
@@ -52,7 +56,7 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str], *, title: str = "") 
             no_wrap=numeric or column.endswith("_id"),  # a broken id cannot be copied
         )
     for row in rows:
-        table.add_row(*(as_text(row.get(column)) for column in columns))
+        table.add_row(*(as_text(row.get(column), str(row.get("currency") or "")) for column in columns))
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 

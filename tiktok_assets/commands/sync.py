@@ -12,7 +12,7 @@ from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.account import add_advertisers
-from tiktok_assets.defs.alerting import tell_after
+from tiktok_assets.defs.alerting import reason_of, tell_after
 from tiktok_assets.defs.automation import DERIVED, WHOLE, derived_tables, stage_tables
 from tiktok_assets.defs.catalogue import RANKING
 from tiktok_assets.defs.checks import CHECK_TABLES, all_subjects, only, sentence_of, step_of
@@ -21,10 +21,10 @@ from tiktok_assets.defs.duplicating import KEY_TAG, requests_for, unfinished_wis
 from tiktok_assets.defs.scaling import AD_TAG, FLAG_JOB, Look, look, newest_ranking
 from tiktok_assets.defs.stages import chunks_of_stage, stored_order
 from tiktok_assets.instance.opening import open_instance
-from tiktok_assets.scaling.delivery import wall_clock
 from tiktok_assets.scaling.links import DUPLICATE_JOB
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
+from tiktok_assets.storage.state import utc_now
 
 TELLING_EVENTS = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.STEP_FAILURE}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -109,7 +109,7 @@ def sync(
     if not advertisers:
         raise Problem("no ad account is granted to the app; authorise it for your accounts first.")
     window = asked_window(asked.first, asked.last, start=settings.start_date, now=session.now())
-    synced, started = Synced(), wall_clock()
+    synced, started = Synced(), utc_now()
     with open_instance(settings) as instance:
         add_advertisers(instance, session.advertiser_ids)
         definitions = build_definitions(settings, session=session)
@@ -260,11 +260,5 @@ def _check(
 
 
 def _sentence(event: dg.DagsterEvent) -> str:
-    """What failed, in the words of whoever raised it, without the trace."""
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return f"{event.step_key}: {data.user_failure_data.description}"
-    error = data.error
-    while error and error.cause:
-        error = error.cause
-    return f"{event.step_key}: {(error.message if error else '').strip()}"
+    """What failed, and why."""
+    return f"{event.step_key}: {reason_of(event)}"

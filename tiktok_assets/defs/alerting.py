@@ -13,10 +13,10 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from tiktok_assets.scaling.alerts import FailedCheck, FailedRun, check_failure_alert, run_failure_alert
-from tiktok_assets.scaling.delivery import Drained, deliver, wall_clock
+from tiktok_assets.scaling.delivery import Drained, deliver
 from tiktok_assets.scaling.outbox import Alert, destinations_of, put
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.state import State, StateError
+from tiktok_assets.storage.state import State, StateError, utc_now
 
 ALERTS_FOLDER = "alerts"
 OLDEST = timedelta(days=1)
@@ -68,7 +68,7 @@ def run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Writes an alert for each failed run, and for each check that begins to fail.",
     )
     def _run_failure_alert(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = wall_clock()
+        now = utc_now()
         since = datetime.fromisoformat(context.cursor) if context.cursor else now - OLDEST
         try:
             with closing(State(settings.state_address)) as state:
@@ -121,7 +121,7 @@ def put_failures(
         if is_ours(record.dagster_run):
             for alert in _alerts_of(instance, record, settings):
                 with state.transaction() as connection:
-                    if put(connection, alert, receivers, wall_clock()):
+                    if put(connection, alert, receivers, utc_now()):
                         told.append(alert.title)
         seen = record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
         if time.monotonic() - began > TICK_SECONDS:
@@ -176,16 +176,21 @@ def why(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str]:
     """The step that failed first, or None, and the first sentence of its reason, without a trace."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.get_dagster_event()
-        data = event.step_failure_data
-        if data.user_failure_data and data.user_failure_data.description:
-            return event.step_key, first_sentence(data.user_failure_data.description)
-        error = data.error
-        while error and error.cause:
-            error = error.cause
-        return event.step_key, first_sentence(error.message if error else "")
+        return event.step_key, first_sentence(reason_of(event))
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
         return None, first_sentence(entry.get_dagster_event().message or "")
     return None, ""
+
+
+def reason_of(failure: dg.DagsterEvent) -> str:
+    """Why a step failed, in the words of whoever raised it, without the trace."""
+    data = failure.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else ""
 
 
 def first_sentence(text: str) -> str:

@@ -53,7 +53,7 @@ def stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
     }
 
 
-_OTHER_MEANINGS: Mapping[str, str] = {
+MEANINGS: Mapping[str, str] = {
     RANKING: "The leading ad of each campaign by lifetime spend, its runner-up, its lead and since when.",
     CANDIDATES: "The ads that overtook the leader of their campaign, and why each is held back or told of.",
     DUPLICATIONS: "Every duplication asked for live: what was sent, what was made, or why not.",
@@ -68,7 +68,7 @@ def table_meanings(settings: Settings) -> Mapping[str, str]:
         **{entity.table: entity.meaning for entity in ENTITIES},
         **{history_table(entity.table): history_meaning(entity.table) for entity in LISTED_ENTITIES},
         **{report.table: report.meaning for report in settings.chosen_reports},
-        **_OTHER_MEANINGS,
+        **MEANINGS,
     }
     return {table: meanings[table] for table in stored_tables(settings)}
 

@@ -8,7 +8,7 @@ from tiktok_assets.defs.partitions import INTENDED_TAG, intended, key_of
 from tiktok_assets.storage.hive_parquet import Partition
 
 ADVERTISERS_A_RUN = 25
-"""A run costs 11 to 28 seconds before it does anything, so one reads many accounts; 25 keep a retry small."""
+"""A run costs seconds before it does anything, so one reads many accounts; 25 keep a retry small."""
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 import dagster as dg
@@ -11,17 +11,17 @@ import sqlalchemy as sa
 
 from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.defs.automation import UNFINISHED
-from tiktok_assets.defs.catalogue import DUPLICATIONS, MADE_AFTER, RECENT_SOURCE, RESULTS
+from tiktok_assets.defs.catalogue import DUPLICATIONS, MADE_AFTER, MEANINGS, RECENT_SOURCE, RESULTS
 from tiktok_assets.defs.insights import after
 from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
 from tiktok_assets.defs.scaling import GROUP, RETRY_AT_MOST, next_attempt
-from tiktok_assets.defs.telling import definition_metadata
-from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE
+from tiktok_assets.defs.telling import definition_metadata, store_export
+from tiktok_assets.refresh.notes import is_complete
 from tiktok_assets.scaling.duplicate import RefusedError
 from tiktok_assets.scaling.duplication import AD_STEP, DONE, STARTED, Entry, Wish
 from tiktok_assets.scaling.leases import LeaseError
-from tiktok_assets.scaling.ledger import Ledger, utc_now
+from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.links import DUPLICATE_JOB
 from tiktok_assets.scaling.making import UnfinishedError
 from tiktok_assets.scaling.results import (
@@ -36,7 +36,7 @@ from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
-from tiktok_assets.storage.state import State, flags
+from tiktok_assets.storage.state import State, flags, utc_now
 from tiktok_assets.tables import schema_of
 
 KEY_TAG = "tiktok_assets/duplication"
@@ -72,7 +72,10 @@ class Duplication(dg.Config):
             if told is not None and not (told.isascii() and told.isdecimal()):
                 raise dg.Failure(f"{name} {told!r} is no id; an id is all digits", allow_retries=False)
         if self.again < 0:
-            raise dg.Failure(f"again {self.again} is below 0", allow_retries=False)
+            raise dg.Failure(
+                f"again {self.again} is below 0; 0 asks for the first copy, 1, 2, … for another",
+                allow_retries=False,
+            )
         try:
             budget = None if self.budget is None else Decimal(self.budget)
         except InvalidOperation:
@@ -121,10 +124,7 @@ def duplicate_op(context: dg.OpExecutionContext, config: Duplication, tiktok: dg
 def _export(context: dg.OpExecutionContext, tiktok: Session, advertiser_id: str) -> None:
     """Bring the account's partition of `ad_duplications` up to date."""
     rows = duplications_frame(Ledger(tiktok.state).entries([advertiser_id]), utc_now())
-    written = tiktok.store.write(DUPLICATIONS, Partition(advertiser_id), rows)
-    context.log_event(
-        dg.AssetMaterialization(DUPLICATIONS, partition=advertiser_id, metadata={"rows": written.rows})
-    )
+    store_export(context, tiktok.store, DUPLICATIONS, advertiser_id, rows)
 
 
 @dg.job(
@@ -143,7 +143,7 @@ def ad_duplications_asset() -> dg.AssetsDefinition:
         name=DUPLICATIONS,
         group_name=GROUP,
         kinds={"polars", "parquet"},
-        description="Every duplication asked for live: what was sent, what was made, or why not.",
+        description=MEANINGS[DUPLICATIONS],
         metadata=definition_metadata(DUPLICATIONS_COLUMNS),
         partitions_def=ADVERTISERS,
         backfill_policy=ONE_RUN,
@@ -165,7 +165,7 @@ def duplication_results_asset(settings: Settings) -> dg.AssetsDefinition:
         name=RESULTS,
         group_name=GROUP,
         kinds={"polars", "parquet"},
-        description="Original against copy over 3, 7 and 14 complete days from the copy's first day with spend.",
+        description=MEANINGS[RESULTS],
         metadata=definition_metadata(RESULTS_COLUMNS),
         partitions_def=ADVERTISERS,
         backfill_policy=ONE_RUN,
@@ -187,14 +187,10 @@ def results_of(store: HiveStore, schema: pl.Schema, entries: Sequence[Entry]) ->
     rows = store.scan(RECENT_SOURCE, schema, advertiser_ids=owners).filter(pl.col("ad_id").is_in(ads)).collect()
     days = compared_days(entries, rows)
     complete = {
-        owner: {day for day in theirs if _is_complete(store, owner, day)} for owner, theirs in days.items()
+        owner: {day for day in theirs if is_complete(store.notes(RECENT_SOURCE, Partition(owner, day)))}
+        for owner, theirs in days.items()
     }
     return results_frame(entries, rows, complete)
-
-
-def _is_complete(store: HiveStore, advertiser_id: str, day: date) -> bool:
-    notes = store.notes(RECENT_SOURCE, Partition(advertiser_id, day)) or {}
-    return notes.get(IS_COMPLETE_NOTE) == "true"
 
 
 def fresh_wishes(state: State, settings: Settings, now: datetime) -> Iterator[Wish]:

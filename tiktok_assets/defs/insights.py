@@ -11,7 +11,7 @@ from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
 from tiktok_assets.defs.pictures import tell_ranking
 from tiktok_assets.defs.telling import definition_metadata
-from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE
+from tiktok_assets.refresh.notes import is_complete
 from tiktok_assets.scaling.changes import observe
 from tiktok_assets.scaling.ranking import TOP_SPENDERS_COLUMNS, WINDOWS, Recent
 from tiktok_assets.scaling.ranking import top_spenders as rank
@@ -128,8 +128,7 @@ def _complete_days(store: HiveStore, advertiser_id: str, today: date) -> list[da
     found: list[date] = []
     day = today + timedelta(1)  # accounts ahead of UTC
     while len(found) < max(WINDOWS):
-        notes = store.notes(RECENT_SOURCE, Partition(advertiser_id, day)) or {}
-        if notes.get(IS_COMPLETE_NOTE) == "true":
+        if is_complete(store.notes(RECENT_SOURCE, Partition(advertiser_id, day))):
             found.append(day)
         elif found or day <= today - timedelta(STALE_AFTER_DAYS):
             break

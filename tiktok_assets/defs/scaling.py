@@ -12,12 +12,11 @@ from tiktok_assets.defs.catalogue import CANDIDATES, MADE_AFTER, RANKING
 from tiktok_assets.defs.insights import after
 from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
-from tiktok_assets.defs.telling import definition_metadata
+from tiktok_assets.defs.telling import definition_metadata, store_export
 from tiktok_assets.scaling.candidates import CANDIDATES_COLUMNS, candidates
 from tiktok_assets.scaling.flags import Assessment, assess, flag
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.hive_parquet import Partition
 
 GROUP = "scaling"
 FLAG_JOB = "flag_top_spender"
@@ -57,10 +56,7 @@ def flag_ad(context: dg.OpExecutionContext, config: WhichAd, tiktok: dg.Resource
         raise dg.Failure(f"{error}; check the three ids", allow_retries=False) from error
     context.log.info(f"Held back: {found.reason}." if found.holds else f"Flagged as {found.flag_id}.")
     rows = candidates(tiktok.state, tiktok.store, tiktok.settings, tiktok.now(), [config.advertiser_id])
-    written = tiktok.store.write(CANDIDATES, Partition(config.advertiser_id), rows)
-    context.log_event(
-        dg.AssetMaterialization(CANDIDATES, partition=config.advertiser_id, metadata={"rows": written.rows})
-    )
+    store_export(context, tiktok.store, CANDIDATES, config.advertiser_id, rows)
 
 
 @dg.job(name=FLAG_JOB, description="Flags one new top spender and tells of it; `new_top_spender` asks for it.")

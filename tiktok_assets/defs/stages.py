@@ -49,9 +49,8 @@ def chunks_of_stage(
 def _needed(store: HiveStore, settings: Settings, advertiser_id: str, now: datetime) -> Window | None:
     """The days of one account; an account whose zone nobody stored yet is taken to live in UTC."""
     rows = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
-    mine = [row for row in rows.to_dicts() if row["advertiser_id"] == advertiser_id]
-    stored = (mine[0]["display_timezone"] or mine[0]["timezone"]) if mine else None
-    account = Account(advertiser_id, "", settings.account_timezone.get(advertiser_id) or stored or "UTC")
+    mine = next((row for row in rows.to_dicts() if row["advertiser_id"] == advertiser_id), {})
+    account = Account.told(advertiser_id, mine, settings.account_timezone, settings.account_currency)
     return days_to_refresh(
         store,
         [report.table for report in settings.chosen_reports if report.cadence == "daily"],

@@ -5,13 +5,14 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from tiktok_assets.defs.partitions import key_of, tags_of
 from tiktok_assets.defs.pictures import line_of
 from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.links import ads_manager
-from tiktok_assets.storage.hive_parquet import Partition
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 
 _TYPES = {
     "id": "string",
@@ -150,6 +151,14 @@ def record_each(
     if failures:
         raise failure_of(failures, landed)
     return withdrawn
+
+
+def store_export(
+    context: dg.OpExecutionContext, store: HiveStore, table: str, advertiser_id: str, rows: pl.DataFrame
+) -> None:
+    """Bring an account's partition of a table that exports the state up to date, from a job beside its asset."""
+    written = store.write(table, Partition(advertiser_id), rows)
+    context.log_event(dg.AssetMaterialization(table, partition=advertiser_id, metadata={"rows": written.rows}))
 
 
 def _picture_of(landed: Landed, spend_by_day: dict[date, float]) -> Mapping[str, Any]:

@@ -8,9 +8,10 @@ from decimal import Decimal
 import polars as pl
 
 from tiktok_assets.overview.stored import Stored
+from tiktok_assets.spec.budgets import DAY, DYNAMIC, TOTAL
+from tiktok_assets.spec.history import DELETED_SUFFIX
 
-_DAILY_MODES = ("BUDGET_MODE_DAY", "BUDGET_MODE_DYNAMIC_DAILY_BUDGET")
-_TOTAL_MODE = "BUDGET_MODE_TOTAL"
+_DAILY_MODES = (DAY, DYNAMIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def budget_uses(stored: Stored) -> Mapping[str, Sequence[BudgetUse]]:
         fresh = stored.freshness.get(owner)
         day = fresh.complete_day if fresh else None
         is_daily = mode in _DAILY_MODES
-        if not budget or not (mode == _TOTAL_MODE or (is_daily and day)):
+        if not budget or not (mode == TOTAL or (is_daily and day)):
             continue
         spent = yesterday.get((campaign, day)) if is_daily else lifetime.get(campaign)
         name = row["campaign_name"] or campaign
@@ -69,7 +70,7 @@ def budget_uses(stored: Stored) -> Mapping[str, Sequence[BudgetUse]]:
 
 
 def _is_on() -> pl.Expr:
-    deleted = pl.col("secondary_status").fill_null("").str.contains("DELETE", literal=True)
+    deleted = pl.col("secondary_status").fill_null("").str.ends_with(DELETED_SUFFIX)
     return (pl.col("operation_status") == "ENABLE") & ~deleted
 
 
@@ -81,6 +82,6 @@ def _of_ad_groups(ad_groups: pl.DataFrame) -> Mapping[str, tuple[str, Decimal]]:
         pl.col("budget").sum(), pl.col("is_daily").first(), pl.col("is_daily").n_unique().alias("kinds")
     )
     return {
-        row["campaign_id"]: (_DAILY_MODES[0] if row["is_daily"] else _TOTAL_MODE, row["budget"])
+        row["campaign_id"]: (DAY if row["is_daily"] else TOTAL, row["budget"])
         for row in sums.filter(pl.col("kinds") == 1).to_dicts()
     }

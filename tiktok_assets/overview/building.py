@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 from polars.exceptions import PolarsError
-from upath import UPath
 
 from tiktok_assets.overview.contents import Overview
 from tiktok_assets.overview.page import render
 from tiktok_assets.overview.stored import read_stored
 from tiktok_assets.overview.summary import summarise
 from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
+from tiktok_assets.storage.whole_file import cannot_build, put_whole
 
 FILE_NAME = "account_overview.html"
 
@@ -41,20 +40,7 @@ def build_overview(store: HiveStore, state_dir: Path, now: datetime) -> BuiltPag
     try:
         contents = summarise(read_stored(store), now)
         document = render(contents, state_dir).encode()
-        _put(document, target)
+        put_whole(document, target)
     except (OSError, PolarsError) as error:
-        raise StoreError(f"cannot build {target}: {error}") from error
+        raise StoreError(cannot_build(target, error)) from error
     return BuiltPage(str(target), len(document), contents)
-
-
-def _put(document: bytes, target: UPath) -> None:
-    if not isinstance(target, Path):
-        target.write_bytes(document)
-        return
-    unfinished = Path(str(target)).with_name(f"_{uuid4().hex}.unfinished")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        unfinished.write_bytes(document)
-        unfinished.replace(str(target))
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -6,9 +6,11 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE, fetched_at_of
+from tiktok_assets.refresh.notes import fetched_at_of, is_complete
+from tiktok_assets.spec.metrics import METRICS_BY_NAME
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 from tiktok_assets.tables import INSTANT, MONEY
+from tiktok_assets.totals import known_sums
 
 DAYS_SHOWN = 60
 LOOKS_BACK_DAYS = 30
@@ -92,13 +94,11 @@ class Freshness:
     """How far an account's daily report reaches.
 
     Attributes:
-        latest_day: the newest day read.
         complete_day: the newest day that was read after everything that makes it whole.
         missing_days: days among the thirty before the newest that were never read.
         fetched_at: when the newest day was read, UTC.
     """
 
-    latest_day: date
     complete_day: date | None
     missing_days: int
     fetched_at: datetime | None
@@ -148,29 +148,19 @@ def _daily(store: HiveStore, table: str, owners: Collection[str], days: Collecti
     rows = store.scan(table, SCHEMAS["daily"], advertiser_ids=owners, days=days)
     return (
         rows.group_by("advertiser_id", "currency", "date")
-        .agg(*(_sum(name) for name in _ADDITIVE), pl.col("is_complete").all())
+        .agg(*known_sums(METRICS_BY_NAME[name] for name in _ADDITIVE), pl.col("is_complete").all())
         .sort("advertiser_id", "date")
         .collect()
     )
-
-
-def _sum(name: str) -> pl.Expr:
-    """The sum, or null where no row says anything: zero would be a claim."""
-    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
 
 
 def _freshness(store: HiveStore, table: str, owner: str, stored: Sequence[date]) -> Freshness:
     days = sorted(stored)[-LOOKS_BACK_DAYS:]
     newest = store.notes(table, Partition(owner, days[-1]))
     complete = next(
-        (
-            day
-            for day in reversed(days)
-            if (store.notes(table, Partition(owner, day)) or {}).get(IS_COMPLETE_NOTE) == "true"
-        ),
-        None,
+        (day for day in reversed(days) if is_complete(store.notes(table, Partition(owner, day)))), None
     )
     since = max(min(stored), days[-1] - timedelta(LOOKS_BACK_DAYS - 1))
     expected = (days[-1] - since).days + 1
     read = sum(day >= since for day in days)
-    return Freshness(days[-1], complete, expected - read, fetched_at_of(newest))
+    return Freshness(complete, expected - read, fetched_at_of(newest))

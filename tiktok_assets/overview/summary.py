@@ -12,6 +12,8 @@ import polars as pl
 from tiktok_assets.overview.budgets import BudgetUse, budget_uses
 from tiktok_assets.overview.contents import AccountPage, CurrencyPage, Overview, Ranked, Row, Sums
 from tiktok_assets.overview.stored import SCHEMAS, Stored
+from tiktok_assets.spec.metrics import METRICS_BY_NAME
+from tiktok_assets.totals import known_sums
 
 WEEK = timedelta(7)
 RANKED_ROWS = 10
@@ -153,10 +155,7 @@ def _week(daily: pl.DataFrame, last: date | None) -> Sums:
 
 def _sums(frame: pl.DataFrame) -> Sums:
     """The sums of what may be summed; a column without a value has none."""
-    summed = frame.select(
-        pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in Sums.__slots__
-    )
-    return Sums(*summed.row(0))
+    return Sums(*frame.select(known_sums(METRICS_BY_NAME[name] for name in Sums.__slots__)).row(0))
 
 
 def _together(parts: Sequence[Sums]) -> Sums:

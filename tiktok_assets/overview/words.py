@@ -1,14 +1,11 @@
 """Numbers and statuses as a person reads them."""
 
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+
+from tiktok_assets.spec.currencies import written
 
 NOTHING = "\N{EN DASH}"
-
-_WITHOUT_CENTS = frozenset(
-    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-)
-"""Currencies without a minor unit (ISO 4217)."""
 
 _STATUS_PREFIXES = ("CAMPAIGN_STATUS_", "ADGROUP_STATUS_", "AD_STATUS_", "STATUS_")
 _STATUSES = {
@@ -36,10 +33,7 @@ def money(amount: Decimal | None, currency: str) -> str:
 
 def number_of(amount: Decimal | None, currency: str) -> str:
     """The same where the heading names the currency."""
-    if amount is None:
-        return NOTHING
-    unit = Decimal(1) if currency in _WITHOUT_CENTS else Decimal("0.01")
-    return f"{amount.quantize(unit, ROUND_HALF_UP):,}"
+    return NOTHING if amount is None else written(amount, currency)
 
 
 def count(number: int | None) -> str:

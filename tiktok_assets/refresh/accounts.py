@@ -44,18 +44,16 @@ def known_accounts(
         if advertiser_id in refused:
             continue
         row = facts.get(advertiser_id, {})
-        zone = settings.account_timezone.get(advertiser_id) or row.get("display_timezone") or row.get("timezone")
-        currency = settings.account_currency.get(advertiser_id) or row.get("currency")
-        if not zone or not currency:
+        account = Account.told(advertiser_id, row, settings.account_timezone, settings.account_currency)
+        if not account.timezone or not account.currency:
             refused[advertiser_id] = AdvertiserError(
-                f"advertiser {advertiser_id} tells no {'time zone' if not zone else 'currency'};"
+                f"advertiser {advertiser_id} tells no {'currency' if account.timezone else 'time zone'};"
                 " name it in TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY"
             )
             continue
-        account = Account(advertiser_id, str(currency), str(zone))
         if not account.has_known_zone:
             refused[advertiser_id] = AdvertiserError(
-                f"advertiser {advertiser_id} has the unknown time zone {zone!r};"
+                f"advertiser {advertiser_id} has the unknown time zone {account.timezone!r};"
                 " name one in TIKTOK_ACCOUNT_TIMEZONE"
             )
             continue
@@ -65,3 +63,18 @@ def known_accounts(
 
 def _told(settings: Settings, advertiser_id: str) -> bool:
     return advertiser_id in settings.account_timezone and advertiser_id in settings.account_currency
+
+
+def required_accounts(
+    reader: Reader, store: HiveStore, settings: Settings, advertiser_ids: Sequence[str]
+) -> list[Account]:
+    """Currency and zone of accounts that must all be known.
+
+    Raises:
+        AdvertiserError: of the first nobody can tell of.
+        TikTokError: if the API cannot be asked at all.
+    """
+    accounts, refused = known_accounts(reader, store, settings, advertiser_ids)
+    for error in refused.values():
+        raise error
+    return accounts

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from tiktok_assets.api.plan import Window
 from tiktok_assets.days import Account
-from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE
+from tiktok_assets.refresh.notes import is_complete
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 
 LOOKS_FOR_HOLES_DAYS = 30
@@ -45,15 +45,10 @@ def days_to_refresh(
     for day in Window(max(oldest, start), yesterday).days:
         if day >= first:
             break
-        if not all(_is_whole(store, table, account, day) for table in tables):
+        if not all(is_complete(store.notes(table, Partition(account.advertiser_id, day))) for table in tables):
             first = day
     first = max(first, start)
     return Window(first, yesterday) if first <= yesterday else None
-
-
-def _is_whole(store: HiveStore, table: str, account: Account, day: date) -> bool:
-    notes = store.notes(table, Partition(account.advertiser_id, day))
-    return notes is not None and notes.get(IS_COMPLETE_NOTE) == "true"
 
 
 def missing_days(store: HiveStore, table: str, account: Account, now: datetime, *, start: date) -> list[date]:

@@ -21,6 +21,11 @@ def fetched_at_note(fetched_at: datetime) -> dict[str, str]:
     return {FETCHED_AT_NOTE: fetched_at.astimezone(UTC).isoformat()}
 
 
+def is_complete(notes: Mapping[str, str] | None) -> bool:
+    """Whether a day was read when it was whole; not if it never was."""
+    return notes is not None and notes.get(IS_COMPLETE_NOTE) == "true"
+
+
 def fetched_at_of(notes: Mapping[str, str] | None) -> datetime | None:
     """When a partition was read, or None if it never was."""
     return datetime.fromisoformat(notes[FETCHED_AT_NOTE]) if notes and FETCHED_AT_NOTE in notes else None

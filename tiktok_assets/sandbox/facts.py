@@ -19,7 +19,7 @@ from tiktok_assets.sandbox.columns import (
 from tiktok_assets.sandbox.days import HOUR, LocalDay, growth, local_day, local_ordinal
 from tiktok_assets.sandbox.delivery import Shape, Vector, final_delivery
 from tiktok_assets.sandbox.serving import Span, spans
-from tiktok_assets.sandbox.world import Ad, Advertiser, World, epoch
+from tiktok_assets.sandbox.world import Ad, World, epoch
 
 SETTLING_THOUSANDTHS = 970  # of the real-time conversions, before the correction
 BETWEEN_ADS, BETWEEN_DAYS = 70, 45  # percent of the smaller audiences that are new people
@@ -82,10 +82,6 @@ class Facts:
             return range(0)
         last = min(now, spans[-1][1])
         return range(self._shape(ad).first_day, local_ordinal(ad.campaign.advertiser.zone, last) + 1)
-
-    def uv_ready(self, advertiser: Advertiser, ordinal: int, now: int) -> bool:
-        """Say whether reach and its kin of a day are out (dossier 7: 16 hours late)."""
-        return self.at(now) >= local_day(advertiser.zone, ordinal).uv_at
 
     def _on_air(self, ad: Ad) -> list[Span]:
         found = self._spans.get(ad.id)

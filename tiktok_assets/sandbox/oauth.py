@@ -45,16 +45,16 @@ def token(context: Context) -> Answer:
         raise ApiError(40108, "Grant type is invalid.")
     app_id, secret, code = (_given(context, name) for name in ("client_id", "client_secret", "code"))
     context.auth.check_app(app_id, secret, context.switches.wrong_secret_code)
-    scope = ",".join(str(one) for one in SCOPE)
     return {
         "access_token": context.auth.exchange(app_id, code, context.now),
         "token_type": "Bearer",
-        "scope": scope,
+        "advertiser_ids": _granted(context),
+        "scope": list(SCOPE),
     }
 
 
 def user_info(context: Context) -> Answer:
-    """Answer user/info: whose token it is; not in the dossier, but how other programs try a token first."""
+    """Answer user/info: whose token it is, which other programs try a token with."""
     made = min(one.created for one in context.world.advertisers.values())
     return {
         "core_user_id": str(min(context.world.advertisers)),

@@ -25,7 +25,7 @@ class Endpoint:
         method: Its verb.
         open: It needs no token.
         writes: It changes campaigns, ad groups or ads.
-        flat: Its success is not in the envelope.
+        flat: What it tells stands beside the code, not in `data`.
     """
 
     answer: Callable[[Context], Answer]

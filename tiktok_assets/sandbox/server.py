@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,7 +26,7 @@ from tiktok_assets.sandbox.routes import Endpoint, endpoint_of, run
 from tiktok_assets.sandbox.state import State
 
 UNLOGGED = frozenset({"secret", "access_token", "auth_code", "client_secret", "code"})
-JSON = "application/json"
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 Fired = dict[str, Fault]
 Answered = tuple[Response, int | None]
 
@@ -98,6 +99,8 @@ async def _context(state: State, request: Request) -> Context:
 
 async def _object(request: Request) -> dict[str, Any]:
     body = await request.body()
+    if request.headers.get("content-type", "").startswith(FORM):  # oauth/token takes either (dossier 2)
+        return dict(parse_qsl(body.decode(errors="replace")))
     try:
         found = json.loads(body) if body else {}
     except ValueError:
@@ -209,7 +212,9 @@ def _ordinary(state: State, context: Context, endpoint: Endpoint, fired: Fired) 
     except ApiError as error:
         return _failed(state, error)
     envelope = ok(spoil(fired, data), state.request_ids.next(state.clock.now()), code=context.code)
-    body = encode(data if endpoint.flat else envelope)
+    if endpoint.flat:
+        envelope |= envelope.pop("data")
+    body = encode(envelope)
     if "cut" in fired:
         return CutResponse(body, media_type=JSON, headers=context.headers), context.code
     if "truncated" in fired:

@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from tiktok_assets.scaling.letters import Bar, Letter, Link, Name, Words
-from tiktok_assets.scaling.links import ads_manager_link, asset_link, launchpad_link, run_link
+from tiktok_assets.scaling.links import asset_link, launchpad_link, run_link
 from tiktok_assets.scaling.outbox import Alert
 from tiktok_assets.scaling.ranking import WINDOWS
 from tiktok_assets.settings import Settings
+from tiktok_assets.spec.currencies import written
+from tiktok_assets.spec.links import ads_manager_ad
 
 TOP_SPENDER, RUN_FAILURE, CHECK_FAILURE = "new_top_spender", "run_failure", "check_failure"
 LONGEST_REASON, LONGEST_FINDING, MOST_CHECKS = 400, 200, 10
@@ -28,9 +30,7 @@ def top_spender_alert(alert_id: str, facts: Facts, settings: Settings) -> Alert:
     """
     ad = _name(facts, "ad_name", "ad_id")
     campaign = _name(facts, "campaign_name", "campaign_id")
-    links = [
-        Link("Look at the ad in TikTok Ads Manager", ads_manager_link(facts["advertiser_id"], facts["ad_id"]))
-    ]
+    links = [Link("Look at the ad in TikTok Ads Manager", ads_manager_ad(facts["advertiser_id"], facts["ad_id"]))]
     launchpad = launchpad_link(settings, facts["advertiser_id"], facts["ad_id"])
     if launchpad:
         links.append(Link("Duplicate it: opens the filled-in launchpad, a dry run", launchpad))
@@ -201,8 +201,8 @@ def _name(facts: Facts, name: str, key: str) -> Name:
 
 
 def _money(amount: object, facts: Facts) -> str:
-    exact = Decimal(str(amount))
-    return f"{exact:,.2f} {facts.get('currency') or ''}".rstrip()
+    currency = str(facts.get("currency") or "")
+    return f"{written(Decimal(str(amount)), currency)} {currency}".rstrip()
 
 
 def _percent(ratio: object) -> str:

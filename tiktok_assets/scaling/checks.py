@@ -13,13 +13,15 @@ from tiktok_assets.spec.budgets import (
     AD_GROUP_MODES,
     BUDGET_LIMIT,
     CURRENCY_RATIO,
-    DECIMALS,
     MAX_AD_GROUPS_OF_CAMPAIGN,
     MAX_ADS_OF_AD_GROUP,
     TOTAL,
 )
+from tiktok_assets.spec.currencies import decimals as digits_of
 
 SECONDS_A_DAY = 86_400
+
+_ANOTHER = "name another with --ad-group, or none for a copy of the source's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,11 @@ def target_usable(found: Sources) -> str:
     if is_deleted(target):
         return f"campaign {found.wish.campaign_id} is deleted; name another with --to"
     kind = uncopyable_kind(target)
-    return f"campaign {found.wish.campaign_id} is {kind}; nothing can be added to it here" if kind else ""
+    return (
+        f"campaign {found.wish.campaign_id} is {kind}, and takes nothing from here; name another with --to"
+        if kind
+        else ""
+    )
 
 
 _FITTING = (
@@ -141,22 +147,24 @@ def ad_group_usable(found: Sources) -> str:
     group, wish = _object(found.target_ad_group), found.wish
     if str(group.get("campaign_id")) != wish.campaign_id:
         return (
-            f"ad group {wish.ad_group_id} is not of campaign {wish.campaign_id}, but of {group.get('campaign_id')}"
+            f"ad group {wish.ad_group_id} is not of campaign {wish.campaign_id}, but of"
+            f" {group.get('campaign_id')}; {_ANOTHER}"
         )
     if is_deleted(group):
-        return f"ad group {wish.ad_group_id} is deleted; name another, or none for a copy of the source's"
+        return f"ad group {wish.ad_group_id} is deleted; {_ANOTHER}"
     if kind := uncopyable_kind(group):
-        return f"ad group {wish.ad_group_id} is {kind}; no ad can be added to it here"
+        return f"ad group {wish.ad_group_id} is {kind}, and takes no ad from here; {_ANOTHER}"
     own = _object(found.ad_group).get("promotion_type")
     if group.get("promotion_type") != own:
-        return f"ad group {wish.ad_group_id} promotes {group.get('promotion_type')}, the ad {own}"
+        return f"ad group {wish.ad_group_id} promotes {group.get('promotion_type')}, the ad {own}; {_ANOTHER}"
     return ""
 
 
 def room_for_ad(found: Sources) -> str:
     """An ad group holds fifty ads (dossier 5.7)."""
     if found.ads >= MAX_ADS_OF_AD_GROUP:
-        return f"ad group {found.wish.ad_group_id} holds {found.ads} ads, and {MAX_ADS_OF_AD_GROUP} are the limit"
+        limit = f"{MAX_ADS_OF_AD_GROUP} are the limit"
+        return f"ad group {found.wish.ad_group_id} holds {found.ads} ads, and {limit}; {_ANOTHER}"
     return ""
 
 
@@ -201,7 +209,7 @@ def budget_fits(found: Sources) -> str:
 
 def _amount_fits(found: Sources, budget: Decimal) -> str:
     currency = found.account.currency
-    decimals = DECIMALS.get(currency, 2)
+    decimals = digits_of(currency)
     if budget != round(budget, decimals):
         return f"a budget in {currency} has {decimals} digits after the point, not as in {budget}"
     ratio = CURRENCY_RATIO.get(currency)
@@ -210,7 +218,7 @@ def _amount_fits(found: Sources, budget: Decimal) -> str:
         return f"a budget of {budget:f} {currency} is outside what TikTok allows, which begins at {least}"
     bid = _object(found.ad_group).get("conversion_bid_price")
     if bid and Decimal(str(bid)) >= budget:
-        return f"a budget of {budget:f} {currency} does not exceed the bid of {bid}"
+        return f"a budget of {budget:f} {currency} does not exceed the bid of {bid}; give more with --budget"
     return ""
 
 

@@ -17,7 +17,7 @@ SENDING_SECONDS = 120
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=6)
 MOST_ATTEMPTS = 22
-"""With the pauses above: three to four days."""
+"""With the pauses above: about three days."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from tiktok_assets.scaling.alert_files import write_alert
 from tiktok_assets.scaling.claims import Claim, claimed, settle, with_due_rows
 from tiktok_assets.scaling.outbox import DELIVERED, FOLDER, GIVEN_UP, SENDING, WAITING, Destination
 from tiktok_assets.scaling.receivers import Outcome, Result, send
-from tiktok_assets.storage.state import State, outbox
+from tiktok_assets.storage.state import State, outbox, utc_now
 
 SEND_SECONDS = 10.0
 """How long one hand-over may take; past it the outcome is unknown."""
@@ -60,17 +60,12 @@ class Drained:
         return f"Alerts: {', '.join(told)}.{reasons}"
 
 
-def wall_clock() -> datetime:
-    """The instant by this machine: a delivery happens in our time, not in the API's."""
-    return datetime.now(UTC)
-
-
 def deliver(
     state: State,
     destinations: Sequence[Destination],
     folder: Path,
     *,
-    now: Callable[[], datetime] = wall_clock,
+    now: Callable[[], datetime] = utc_now,
     drain_seconds: float = DRAIN_SECONDS,
     send_seconds: float = SEND_SECONDS,
 ) -> Drained:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +21,7 @@ from tiktok_assets.scaling.duplication import (
     marker_of,
 )
 from tiktok_assets.scaling.leases import Lease, hold
-from tiktok_assets.storage.state import State, duplication_steps, duplications, leases
+from tiktok_assets.storage.state import State, duplication_steps, duplications, leases, utc_now
 
 Checkpoint = Callable[[str], None]
 """Called at every line a process could be killed at; tests end the process there."""
@@ -29,11 +29,6 @@ Checkpoint = Callable[[str], None]
 
 def no_checkpoint(_: str) -> None:
     """Go on."""
-
-
-def utc_now() -> datetime:
-    """The aware instant by this machine's clock, which leases and waits are counted by."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

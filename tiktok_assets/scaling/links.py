@@ -1,4 +1,4 @@
-"""The pages an alert leads to: TikTok's Ads Manager, and Dagster's runs, assets and filled-in launchpad."""
+"""The pages of Dagster an alert leads to: runs, assets and the filled-in launchpad."""
 
 import json
 from collections.abc import Mapping
@@ -13,15 +13,6 @@ It also understands the location alone, which is what it writes itself.
 """
 
 DUPLICATE_JOB = "duplicate_ad"
-
-
-def ads_manager_link(advertiser_id: str, ad_id: str) -> str:
-    """The account's ads, searched for one.
-
-    TikTok documents no such link. `i18n/perf/creative` is its page of ads and `aadvid` the account, as public
-    code uses them; that `keyword` finds an ad by its id is not verified.
-    """
-    return f"https://ads.tiktok.com/i18n/perf/creative?{urlencode({'aadvid': advertiser_id, 'keyword': ad_id})}"
 
 
 def duplication_config(advertiser_id: str, ad_id: str, campaign_id: str) -> str:

@@ -12,6 +12,7 @@ from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.spec.budgets import DAY
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS
+from tiktok_assets.spec.history import DELETED_SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ class Sources:
 
 def is_deleted(row: Object) -> bool:
     """Whether an object, or what it stands in, is deleted."""
-    return str(row.get("secondary_status") or "").endswith("_DELETE") or row.get("operation_status") == "DELETE"
+    return (
+        str(row.get("secondary_status") or "").endswith(DELETED_SUFFIX) or row.get("operation_status") == "DELETE"
+    )
 
 
 def read_sources(client: Client, fetcher: Fetcher, ledger: Ledger, wish: Wish, account: Account) -> Sources:

@@ -14,8 +14,5 @@ AD_GROUP_MINIMUM, BUDGET_LIMIT = Decimal(20), Decimal(10_000_000)
 CURRENCY_RATIO = {"USD": Decimal(1), "JPY": Decimal(100)}
 """The ratios that are documented. The limits of other currencies are TikTok's to say, when it is asked."""
 
-DECIMALS = {"JPY": 0}
-"""Digits after the point; two where nothing is told."""
-
 MAX_AD_GROUPS_OF_CAMPAIGN, MAX_ADS_OF_AD_GROUP = 999, 50
 """Limits of the structure (dossier 5.7); kinds with smaller ones are not copied."""

@@ -21,40 +21,37 @@ class Endpoint:
 
     Attributes:
         path: below `/open_api/{version}/`; documented paths end with a slash.
-        paged: whether the answer carries `page_info`.
         source: where the rules were read.
         punishes_repeats: whether a query that timed out must shrink before it is sent again (dossier 4.3).
         rows_apart: whether its rows are so many that they are parsed apart from the answer around them.
     """
 
     path: str
-    paged: bool
     source: str
     punishes_repeats: bool = False
     rows_apart: bool = False
 
 
-ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", paged=False, source="tiktok_api.md section 2")
-ADVERTISER_INFO = Endpoint("advertiser/info/", paged=False, source="tiktok_api.md section 5.3")
-CAMPAIGN_LIST = Endpoint("campaign/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
-AD_GROUP_LIST = Endpoint("adgroup/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
-AD_LIST = Endpoint("ad/get/", paged=True, source="tiktok_api.md sections 5.1, 5.2")
+ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", source="tiktok_api.md section 2")
+ADVERTISER_INFO = Endpoint("advertiser/info/", source="tiktok_api.md section 5.3")
+CAMPAIGN_LIST = Endpoint("campaign/get/", source="tiktok_api.md sections 5.1, 5.2")
+AD_GROUP_LIST = Endpoint("adgroup/get/", source="tiktok_api.md sections 5.1, 5.2")
+AD_LIST = Endpoint("ad/get/", source="tiktok_api.md sections 5.1, 5.2")
 REPORT = Endpoint(
     "report/integrated/get/",
-    paged=True,
     source="tiktok_api.md section 6",
     punishes_repeats=True,
     rows_apart=True,
 )
 
-ACCESS_TOKEN = Endpoint("oauth2/access_token/", paged=False, source="tiktok_api.md section 2")
+ACCESS_TOKEN = Endpoint("oauth2/access_token/", source="tiktok_api.md section 2")
 """The one that is posted to, and needs no token: it makes one."""
 
-AD_GROUP_QUOTA = Endpoint("adgroup/quota/", paged=False, source="tiktok_api.md section 5.7")
+AD_GROUP_QUOTA = Endpoint("adgroup/quota/", source="tiktok_api.md section 5.7")
 """Asked before an ad group is made, and by nothing else."""
 
-AD_GROUP_CREATE = Endpoint("adgroup/create/", paged=False, source="tiktok_api.md section 8.2")
-AD_CREATE = Endpoint("ad/create/", paged=False, source="tiktok_api.md section 8.3")
+AD_GROUP_CREATE = Endpoint("adgroup/create/", source="tiktok_api.md section 8.2")
+AD_CREATE = Endpoint("ad/create/", source="tiktok_api.md section 8.3")
 WRITES = (AD_GROUP_CREATE, AD_CREATE)
 """All this project ever writes; they are posted to."""
 

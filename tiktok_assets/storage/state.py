@@ -19,6 +19,11 @@ BUSY_SECONDS = 30
 """How long one process waits for another's transaction; each takes milliseconds."""
 
 
+def utc_now() -> datetime:
+    """The aware instant by this machine's clock: leases and deliveries happen in our time, not in the API's."""
+    return datetime.now(UTC)
+
+
 class Instant(sa.TypeDecorator[datetime]):
     """An aware instant, kept as UTC text of one width, so that it sorts, and reads the same in every database."""
 

@@ -1,14 +1,21 @@
-"""One Chromium of this machine, and what it asked for and complained of."""
+"""One Chromium of this machine, what it asked for and complained of, and one demo to look at."""
 
 import os
+import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tiktok_assets_tests.environment import clean_environment
 from tiktok_assets_tests.overview.conftest import agency, shop
 
 __all__ = ["agency", "shop"]
@@ -60,3 +67,43 @@ def keep(page: Page, name: str, **options: Any) -> None:  # noqa: ANN401 - of Pl
     """Keep a picture, if `PICTURES` names a folder."""
     if folder := os.environ.get("PICTURES"):
         page.screenshot(path=str(Path(folder) / name), **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Where the demo answers: Dagster, the page of all accounts, the sandbox, and the alert of the story."""
+
+    dagster: str
+    overview: str
+    sandbox: str
+    alert: str
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo as a user starts it, once its story is told; it ends well on Ctrl-C."""
+    folder = tmp_path_factory.mktemp("demo")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tiktok_assets", "demo", "--port", str(port)]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, cwd=folder, env=clean_environment({"TMPDIR": str(folder)}), stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield _ready(process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+
+
+def _ready(process: "subprocess.Popen[str]") -> Demo:
+    told = ""
+    assert process.stderr
+    for line in process.stderr:
+        told += line
+        if dagster := re.match(r"Open (http\S+) ", line):
+            (overview,) = re.findall(r"The numbers on one page: (\S+)", told)
+            (sandbox,) = re.findall(r"Sandbox at (http\S+?),", told)
+            (alert,) = re.findall(r"approve the duplicate: (\S+)", told)
+            return Demo(dagster[1], overview, sandbox, alert)
+    raise AssertionError(told)

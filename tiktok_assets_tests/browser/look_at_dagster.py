@@ -1,60 +1,15 @@
 """Laws of what a newcomer sees in Dagster: the demo's graph, a partition, plots, pictures and the launchpad."""
 
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from tiktok_assets_tests.browser.conftest import Watch, keep
+from tiktok_assets_tests.browser.conftest import Demo, Watch, keep
 
 pytestmark = pytest.mark.timeout(900)  # the demo starts in a minute, on a busy machine in five
 
 PATIENCE = 60_000
 """Milliseconds: Dagster's first page loads slowly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """Where the demo answers: Dagster, and the page."""
-
-    dagster: str
-    overview: str
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo as a user starts it, once its story is told."""
-    folder = tmp_path_factory.mktemp("demo")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
-    command = [sys.executable, "-m", "tiktok_assets", "demo", "--port", str(port)]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command, cwd=folder, env={**environment, "TMPDIR": str(folder)}, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield _ready(process, f"http://127.0.0.1:{port}")
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-
-
-def _ready(process: "subprocess.Popen[str]", dagster: str) -> Demo:
-    overview, lines = "", []
-    assert process.stderr
-    for line in process.stderr:
-        lines.append(line)
-        if found := re.search(r"The numbers on one page: (\S+)", line):
-            overview = found.group(1)
-        if line.startswith(f"Open {dagster}"):
-            return Demo(dagster, overview)
-    raise AssertionError("".join(lines))
 
 
 def test_the_graph_shows_the_groups_in_order(demo: Demo, watch: Watch) -> None:

@@ -1,64 +1,18 @@
 """The law the project was made for: the winner is told of, looked at, approved and copied, once."""
 
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tiktok_assets_tests.browser.conftest import Watch, keep
+from tiktok_assets_tests.browser.conftest import Demo, Watch, keep
 
 pytestmark = pytest.mark.timeout(900)  # the demo starts in a minute, on a busy machine in five
 
 PATIENCE = 90_000
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """Where the demo answers."""
-
-    dagster: str
-    sandbox: str
-    alert: str
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo as a user starts it, once its story is told."""
-    folder = tmp_path_factory.mktemp("demo")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
-    command = [sys.executable, "-m", "tiktok_assets", "demo", "--port", str(port)]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command, cwd=folder, env={**environment, "TMPDIR": str(folder)}, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield _ready(process)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-
-
-def _ready(process: "subprocess.Popen[str]") -> Demo:
-    told = ""
-    assert process.stderr
-    for line in process.stderr:
-        told += line
-        if found := re.match(r"Open (http\S+) ", line):
-            sandbox = re.findall(r"Sandbox at (http\S+?),", told)
-            (alert,) = re.findall(r"approve the duplicate: (\S+)", told)
-            return Demo(found[1], sandbox[0], alert)
-    raise AssertionError(told)
 
 
 def test_the_winner_is_told_of_approved_and_copied_once(demo: Demo, watch: Watch) -> None:

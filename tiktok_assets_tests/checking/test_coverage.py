@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tiktok_assets.checking.coverage import Reading, complete_yesterday, no_holes, no_row_drop, stretches
+from tiktok_assets.checking.coverage import Reading, complete_yesterday, no_holes, no_row_drop
 from tiktok_assets.days import Account, is_complete
 
 TOKYO = Account("7001", "JPY", "Asia/Tokyo")
@@ -40,20 +37,18 @@ def test_holes_are_named(stored: list[date], named: list[str]) -> None:
     assert found.passed == (not named)
 
 
+def test_a_hole_longer_than_a_request_is_one() -> None:
+    """However many days were not read, those between two that were are a single fault."""
+    found = no_holes(TOKYO, [date(2025, 12, 31), YESTERDAY], date(2025, 12, 31), MORNING)
+    assert [(fault["missing"], fault["days"]) for fault in found.faults] == [("2026-01-01..2026-03-16", "75")]
+
+
 def test_history_nobody_asked_for_yet_is_no_hole() -> None:
     """Days before the first one read are noted with the job that reads them, and fail nothing."""
     found = no_holes(TOKYO, days(3, 5) + days(8, 17), START, MORNING)
     assert [fault["missing"] for fault in found.faults] == ["2026-03-06..2026-03-07"]
     (note,) = found.notes
     assert "2026-03-01..2026-03-02 is not read yet; `backfill_history`" in note
-
-
-@given(st.sets(st.dates(date(2026, 1, 1), date(2026, 3, 1))))
-def test_stretches_hold_each_day_once(some: set[date]) -> None:
-    """Stretches hold exactly the days given, are in order, and no two of them touch."""
-    windows = stretches(some)
-    assert [day for window in windows for day in window.days] == sorted(some)
-    assert all(b.first - a.last > DAY for a, b in pairwise(windows))
 
 
 def read(account: Account, at: datetime, some: list[date]) -> Mapping[date, Reading]:

@@ -77,6 +77,22 @@ def test_a_withdrawn_metric_is_not_a_gap() -> None:
     assert levels_agree(lower, upper, METRICS, TWO_PERCENT, NAMES).passed
 
 
+@pytest.mark.parametrize(("clicks", "faults"), [(7, []), (5, ["clicks"])])
+def test_without_spend_the_other_metrics_are_judged(clicks: int, faults: list[str]) -> None:
+    """Where TikTok served no spend, the levels are held against each other by what it did serve."""
+    lower, upper = ads({"ad_id": "1", "clicks": clicks}), groups({"ad_group_id": "1", "clicks": 7})
+    found = levels_agree(lower, upper, METRICS, TWO_PERCENT, NAMES)
+    assert [fault["metric"] for fault in found.faults] == faults
+    assert [figure["metric"] for figure in found.figures] == ["clicks"]
+
+
+def test_a_life_without_spend_is_not_judged() -> None:
+    """Spend that was not served is no life of nothing: the check says so and passes."""
+    daily = report("advertiser_report_daily", *({"date": day, "spend": "10"} for day in LIFE.days))
+    found = life_is_its_days(report("advertiser_report_lifetime", {}), daily, LIFE, BERLIN, TWO_PERCENT)
+    assert (found.passed, found.notes) == (True, ("7001 was not judged: TikTok served no spend",))
+
+
 def test_currencies_are_kept_apart() -> None:
     """Amounts of two currencies are never one total, so a gap in one is not made good by the other."""
     lower = ads({"ad_id": "1", "spend": "10"}, {"ad_id": "2", "spend": "0", "currency": "JPY"})

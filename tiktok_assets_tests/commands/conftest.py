@@ -1,6 +1,5 @@
 """A sandbox and a way to run a command against it as a user does: another process, its own folder."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ import pytest
 from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets_tests.environment import clean_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,10 @@ def run(tmp_path: Path, live: Mapping[str, str]) -> Run:
 
 def run_command(*arguments: str, variables: Mapping[str, str], folder: Path) -> Ran:
     """Run `tiktok-assets` as another process with nothing of ours in its environment but these variables."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "tiktok_assets", *arguments],
         cwd=folder,
-        env={**clean, **variables},
+        env=clean_environment(variables),
         capture_output=True,
         text=True,
         timeout=240,

@@ -1,6 +1,7 @@
 """Laws of asking ahead: what is asked while Dagster loads is asked once, and only where it will be wanted."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_a_call_that_is_refused_asks_nothing(run: Run, sandbox: RunningSandbox, 
 
 
 def test_a_session_that_asked_ahead_for_nobody_ends(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    """What nobody came for is dropped with the session."""
+    """What nobody came for was begun, and is dropped with the session."""
     owner = next(one for one in sandbox.world.advertisers.values() if one.granted and one.campaigns).id
     settings = load_settings(
         base_url=sandbox.base_url,
@@ -70,5 +71,11 @@ def test_a_session_that_asked_ahead_for_nobody_ends(sandbox: RunningSandbox, tmp
         state_dir=tmp_path / "state",
         start_date=FIRST,
     )
+    others = set(threading.enumerate())
     with open_session(settings) as session:
         ask_ahead(session, (), str(FIRST), str(YESTERDAY), None)
+        begun = [one for one in set(threading.enumerate()) - others if one.name.startswith("listing")]
+        assert begun
+    for thread in begun:
+        thread.join(30)
+        assert not thread.is_alive()

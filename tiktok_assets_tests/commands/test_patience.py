@@ -1,7 +1,6 @@
 """Laws of waiting while a person looks on: briefly, then one sentence that says when to come back."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.session import BUDGET_FILE
 from tiktok_assets_tests.commands.conftest import run_command, variables_of
+from tiktok_assets_tests.environment import clean_environment
 
 SMALL = WorldPlan(dense=True, advertisers=2, days=6, campaigns=1, ad_groups=2, ads=3)
 COMMANDS = (
@@ -75,13 +75,12 @@ def test_another_process_pausing_is_told_at_once(host: RunningSandbox, tmp_path:
 def test_ctrl_c_ends_a_pause(host: RunningSandbox, tmp_path: Path) -> None:
     """A process that waits out a pause of minutes ends within seconds of Ctrl-C, its threads with it."""
     _pause(tmp_path, seconds=240)
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
     # A suite started in the background of a shell ignores Ctrl-C, and so would every process it starts.
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(  # noqa: S603 - our own interpreter and text
         [sys.executable, "-c", WAITER],
         cwd=tmp_path,
-        env={**clean, **variables_of(host)},
+        env=clean_environment(variables_of(host)),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.commands.conftest import Run
+from tiktok_assets_tests.environment import clean_environment
 
 SYNC = ("sync", "--select", "advertisers,campaigns")
 BAR = "\N{BOX DRAWINGS HEAVY HORIZONTAL}" * 3
@@ -18,7 +19,6 @@ def on_a_terminal(sandbox: RunningSandbox, folder: Path) -> tuple[int, str]:
     ours, theirs = pty.openpty()
     owner = next(one for one in sandbox.world.advertisers.values() if one.granted).id
     variables = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("TIKTOK_", "DAGSTER_"))},
         "TIKTOK_BASE_URL": sandbox.base_url,
         "TIKTOK_ACCESS_TOKEN": sandbox.token,
         "TIKTOK_ADVERTISER_IDS": owner,
@@ -27,7 +27,7 @@ def on_a_terminal(sandbox: RunningSandbox, folder: Path) -> tuple[int, str]:
     }
     command = [sys.executable, "-m", "tiktok_assets", *SYNC]
     with subprocess.Popen(  # noqa: S603 - our own program
-        command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=theirs
+        command, cwd=folder, env=clean_environment(variables), stdout=subprocess.DEVNULL, stderr=theirs
     ) as process:
         os.close(theirs)
         shown = b""
@@ -50,6 +50,7 @@ def test_a_terminal_shows_a_bar_with_stage_requests_and_lines(sandbox: RunningSa
     assert code == 0, shown
     assert "refresh accounts" in shown
     assert " requests, " in shown
+    assert BAR in shown
     assert "refresh_accounts: 1 advertisers" in shown
 
 

@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_sch
 from tiktok_assets_tests.contracts.documents import Contract, Fact, Json
 
 HERE = Path(__file__).parent
+ENVELOPE = ("code", "message", "request_id", "data")
 SUCCESS = (0, 20001)  # 20001: done in part; the data are those of a success
 PATTERNS = {"int64": r"^-?\d{1,19}$", "date": r"^\d{4}-\d{2}-\d{2}$"}
 
@@ -44,7 +45,7 @@ def violations_of_response(
     """
     table = contract.response
     if not isinstance(document, dict) or document.get("code") not in SUCCESS:
-        return _check("the answer", {path: fact for path, fact in table.items() if "." not in path}, (), document)
+        return _check("the answer", {path: fact for path, fact in table.items() if path in ENVELOPE}, (), document)
     if fields is not None:
         row = "data.list[]."
         table = {p: f for p, f in table.items() if not p.startswith(row) or _head(p[len(row) :]) in fields}
@@ -141,8 +142,9 @@ def _object(path: str, table: Mapping[str, Fact], open_: Collection[str]) -> Cor
         if name != "*"
     }
     rest = _value(f"{prefix}*", rows["*"], table, open_) if "*" in rows else None
-    # An object about which the source says nothing more may hold anything; `data` of a failure may hold nothing.
-    free = rest is not None or path in open_ or (not rows and path != "data")
+    # An object about which the source says nothing more may hold anything; but the `data` of a failure, and the
+    # parameters of an operation that has none, may hold nothing.
+    free = rest is not None or path in open_ or (not rows and path not in {"data", ""})
     return core_schema.typed_dict_schema(fields, extra_behavior="allow" if free else "forbid", extras_schema=rest)
 
 

@@ -1,7 +1,6 @@
 """The demo, as a newcomer runs it."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 
 from tiktok_assets_tests.commands.conftest import run_command
+from tiktok_assets_tests.environment import clean_environment
 
 
 @contextmanager
@@ -63,11 +63,10 @@ def test_the_served_demo_can_be_used_and_leaves_nothing(tmp_path: Path) -> None:
     """Webserver and daemon run on the story's data, a backfill from there completes, Ctrl-C ends it all."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "tiktok_assets", "demo", "--port", str(port)],
         cwd=tmp_path,
-        env={**environment, "TMPDIR": str(tmp_path)},
+        env=clean_environment({"TMPDIR": str(tmp_path)}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

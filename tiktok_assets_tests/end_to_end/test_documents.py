@@ -25,6 +25,7 @@ from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.commands.conftest import Ran, run_command
+from tiktok_assets_tests.environment import clean_environment
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -192,13 +193,12 @@ def test_dev_serves_until_it_is_stopped(folder: Path) -> None:
     """The last step's `dev` answers on loopback, and ends when it is interrupted."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
     with (
         (folder / "dev.log").open("wb") as log,
         subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "tiktok_assets", "dev", "--port", str(port)],
             cwd=folder,
-            env={**clean, "TMPDIR": str(folder)},
+            env=clean_environment({"TMPDIR": str(folder)}),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -225,7 +225,6 @@ def test_the_example_of_a_project_of_your_own_runs(folder: Path) -> None:
         if "defs =" in body
     ]
     (folder / "project.py").write_text(code)
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIKTOK_", "DAGSTER_"))}
     done = subprocess.run(
         [
             sys.executable,
@@ -239,7 +238,7 @@ def test_the_example_of_a_project_of_your_own_runs(folder: Path) -> None:
             "spend_by_month",
         ],
         cwd=folder,
-        env={**clean, "DAGSTER_HOME": str(folder / ".tiktok_assets/dagster")},
+        env=clean_environment({"DAGSTER_HOME": str(folder / ".tiktok_assets/dagster")}),
         capture_output=True,
         text=True,
         timeout=120,

@@ -212,9 +212,9 @@ def test_the_page_is_small_enough_to_send(agency: Shop) -> None:
 
 
 def test_a_page_that_cannot_be_put_in_place_is_a_store_error(shop: Shop) -> None:
-    """A folder that cannot be written is one sentence with its path."""
+    """A folder that cannot be written is one sentence with its path and the mend."""
     (shop.folder / "data").write_text("a file where the tables should be")
-    with pytest.raises(StoreError, match=r"cannot build .*account_overview.html"):
+    with pytest.raises(StoreError, match=r"cannot build .*account_overview.html.*make that place writable"):
         shop.build()
 
 

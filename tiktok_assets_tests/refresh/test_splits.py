@@ -218,6 +218,7 @@ def test_cash_and_vouchers_are_the_cost(agency: Host) -> None:
                 for _, answer in read_reports(one.reader, report_questions(report, account, LAST_WEEK)):
                     assert isinstance(answer, ReportAnswer), answer
                     if table == "advertiser_report_daily":
+                        assert answer.frame.height == len(LAST_WEEK)
                         for spend, cash, voucher in answer.frame.select(
                             "spend", "cash_spend", "voucher_spend"
                         ).rows():

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets_tests.contracts.contract import load, violations_of_response
+from tiktok_assets.sandbox.routes import VERSIONS
+from tiktok_assets_tests.contracts.contract import load, names, violations_of_response
 from tiktok_assets_tests.sandbox.conftest import Api
 from tiktok_assets_tests.sandbox.drafts import Drafts
 
@@ -105,6 +106,8 @@ def test_writes_keep_their_contracts(drafts: Drafts) -> None:
     post("adgroup/status/update", adgroup_ids=[group], operation_status="DISABLE")
     partly: dict[str, Any] = {"operation_status": "ENABLE", "allow_partial_success": True}
     post("adgroup/status/update", adgroup_ids=[group, "1"], **partly)
+    daily = [{"adgroup_id": group, "scheduled_budget": 80}]
+    post("adgroup/budget/update", scheduled_budget=daily)
     post("campaign/status/update", campaign_ids=[campaign], operation_status="DELETE")
     assert {answer["code"] for _, answer in said} == {0, 20001}
     said += [(path, drafts.api.post(path, advertiser_id=drafts.account, surprise=1)) for path in dict(said)]
@@ -113,9 +116,27 @@ def test_writes_keep_their_contracts(drafts: Drafts) -> None:
     assert surprises("adgroup/quota", quota) == []
 
 
-def test_tokens_keep_their_contract(api: Api) -> None:
-    """The exchange of an auth_code answers what its page says."""
-    code = api.control("POST", "auth_codes")["auth_code"]
-    answer = api.post("oauth2/access_token", app_id=api.sandbox.app_id, secret=api.sandbox.secret, auth_code=code)
-    assert answer["code"] == 0
-    assert surprises("oauth2/access_token", answer) == []
+def test_tokens_keep_their_contracts(api: Api) -> None:
+    """Both exchanges of an auth_code, whose token it is and its end answer what their pages say."""
+    sandbox = api.sandbox
+
+    def code() -> str:
+        return str(api.control("POST", "auth_codes")["auth_code"])
+
+    app: dict[str, Any] = {"app_id": sandbox.app_id, "secret": sandbox.secret}
+    said = {"oauth2/access_token": api.post("oauth2/access_token", **app, auth_code=code())}
+    token = said["oauth2/access_token"]["data"]["access_token"]
+    rfc: dict[str, Any] = {"client_id": sandbox.app_id, "client_secret": sandbox.secret}
+    said["oauth/token"] = api.post("oauth/token", **rfc, code=code(), grant_type="authorization_code")
+    said["user/info"] = api.get("user/info", token=token)
+    said["oauth2/revoke_token"] = api.post("oauth2/revoke_token", token=token, **app, access_token=token)
+    assert {answer["code"] for answer in said.values()} == {0}
+    assert [surprises(path, answer) for path, answer in said.items()] == [[]] * len(said)
+    gone = api.get("user/info", token=token)
+    assert gone["code"] == 40105
+    assert surprises("user/info", gone) == []
+
+
+def test_every_operation_has_a_contract() -> None:
+    """No path of v1.3 is answered that no document describes, and none is described that is not answered."""
+    assert {operation for operation, version in names() if version == "v1.3"} == set(VERSIONS["v1.3"])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tiktok_assets_tests.sandbox.conftest import Api
@@ -67,7 +68,7 @@ def test_credentials_may_be_in_the_query(api: Api) -> None:
 
 
 def test_the_rfc_form(api: Api) -> None:
-    """oauth/token answers flat, with a Bearer type; other grants have their codes."""
+    """oauth/token answers beside the code, with a Bearer type; other grants have codes; a form is as good."""
     body = credentials(api)
     rfc = {
         "client_id": body["app_id"],
@@ -78,8 +79,11 @@ def test_the_rfc_form(api: Api) -> None:
     assert api.post("oauth/token", **rfc | {"grant_type": "refresh_token"})["code"] == 40107
     assert api.post("oauth/token", **rfc | {"grant_type": "password"})["code"] == 40108
     flat = api.post("oauth/token", **rfc)
-    assert (flat["token_type"], "code" in flat) == ("Bearer", False)
+    assert (flat["token_type"], flat["code"], "data" in flat) == ("Bearer", 0, False)
     assert api.get("advertiser/info", token=flat["access_token"], advertiser_ids=[])["code"] == 40002
+    form = rfc | {"code": credentials(api)["auth_code"]}
+    answer = httpx.post(f"{api.sandbox.base_url}/open_api/v1.3/oauth/token/", data=form).json()
+    assert (answer["code"], answer["advertiser_ids"]) == (0, flat["advertiser_ids"])
 
 
 def test_revocation(api: Api, accounts: list[str]) -> None:

@@ -9,8 +9,10 @@ from business_api_client.api.adgroup_api import AdgroupApi
 from business_api_client.api.authentication_api import AuthenticationApi
 from business_api_client.api.campaign_creation_api import CampaignCreationApi
 
+from tiktok_assets.sandbox.routes import VERSIONS
 from tiktok_assets_tests.contracts.contract import load, violations_of_request
 from tiktok_assets_tests.sandbox.drafts import Drafts
+from tiktok_assets_tests.sandbox.test_witnesses import UNKNOWN_TO_THE_SDK
 
 
 @pytest.fixture
@@ -24,6 +26,7 @@ def client(drafts: Drafts) -> Any:  # noqa: ANN401  # the SDK ships no types
 def test_the_official_sdk_writes_it(drafts: Drafts, client: Any) -> None:  # noqa: ANN401
     """A campaign, an ad group and an ad are made, changed, switched off and deleted by TikTok's own client."""
     token, account = drafts.api.sandbox.token, drafts.account
+    drafts.api.control("DELETE", "requests")
     campaigns, groups, ads = CampaignCreationApi(client), AdgroupApi(client), AdApi(client)
 
     def data(answer: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -51,6 +54,9 @@ def test_the_official_sdk_writes_it(drafts: Drafts, client: Any) -> None:  # noq
     gone = {**off, "operation_status": "DELETE"}
     body = sdk.CampaignStatusUpdateBody(campaign_ids=[campaign], **gone)
     data(campaigns.campaign_status_update(token, body=body))
+    sent = {one["path"].strip("/") for one in drafts.api.control("GET", "requests") if one["method"] == "POST"}
+    writes = {path for path, endpoint in VERSIONS["v1.3"].items() if endpoint.writes} - UNKNOWN_TO_THE_SDK
+    assert writes == {path for path in writes if any(one.endswith(path) for one in sent)}
     shown = drafts.read("ad/get", ad_ids=[ad])
     assert (shown["ad_name"], shown["secondary_status"]) == ("Renamed", "AD_STATUS_CAMPAIGN_DELETE")
 

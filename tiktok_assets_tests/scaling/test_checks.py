@@ -297,10 +297,11 @@ def test_a_copy_is_refused(copying: Sources, check: str, change: Change, reason:
 
 @pytest.mark.parametrize(("check", "change", "reason"), JOINING.values(), ids=JOINING.keys())
 def test_joining_an_ad_group_is_refused(joining: Sources, check: str, change: Change, reason: str) -> None:
-    """An ad group the ad cannot be added to is refused by the check that is for it, and by no other."""
+    """An ad group the ad cannot be added to is refused by its check alone, with the option that mends it."""
     found = refused(change(joining))
     assert found.keys() == {check}
     assert reason in found[check]
+    assert "--budget" in found[check] if check == "budget_fits" else "name another with --ad-group" in found[check]
 
 
 def test_every_check_has_refused() -> None:

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from tiktok_assets.scaling.alerts import top_spender_alert
 from tiktok_assets.scaling.letters import LONGEST_NAME, Letter, Name
 from tiktok_assets.scaling.links import launchpad_link
 from tiktok_assets.scaling.receivers import send
@@ -165,3 +166,13 @@ def test_a_receiver_with_little_room_gets_the_brief_form() -> None:
     assert len(alert.brief) < 600
     assert "Alert 9f2c1b7a33d04e15." in alert.brief
     assert "http" not in alert.brief.replace("http:", "")
+
+
+@pytest.mark.parametrize(
+    ("currency", "shown"), [("USD", "1,211.81 USD"), ("JPY", "1,212 JPY"), ("KRW", "1,212 KRW")]
+)
+def test_amounts_have_the_digits_of_their_currency(currency: str, shown: str) -> None:
+    """Yen have no cents, in a message as on the page."""
+    alert = top_spender_alert("a1", FACTS | {"currency": currency, "spend": "1211.81"}, load_settings())
+    assert shown in alert.text
+    assert shown in alert.markdown

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tiktok_assets.spec.columns import Kind, renamed
 from tiktok_assets.spec.endpoints import ENDPOINTS, MAX_METRICS_PER_REPORT, REPORT
-from tiktok_assets.spec.entities import ENTITIES, LISTED_ENTITIES
+from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence, error_code
 from tiktok_assets.spec.metrics import (
     METRICS,
@@ -263,7 +263,6 @@ def test_paths_end_with_a_slash_and_say_where_they_were_read() -> None:
         assert not endpoint.path.startswith("/")
         assert endpoint.source
     assert [endpoint for endpoint in ENDPOINTS if endpoint.punishes_repeats] == [REPORT]
-    assert all(entity.endpoint.paged for entity in LISTED_ENTITIES)
 
 
 def test_every_code_has_a_consequence() -> None:

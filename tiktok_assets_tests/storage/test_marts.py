@@ -188,9 +188,10 @@ def test_nobodys_account_or_campaign_is_missing(warehouse: duckdb.DuckDBPyConnec
 
 
 def test_the_models_rates_are_of_the_days_counts(warehouse: duckdb.DuckDBPyConnection) -> None:
-    """Cost per click and mille are exact to four places, the click rate in percent, all null where nothing ran."""
+    """Cost per click and mille are exact to four places, the click rate in percent; no clicks have no cost."""
     what = "spend, clicks, impressions, daily_cpc, daily_cpm, daily_ctr"
     rows = select(warehouse, what, "dbt_tiktok_ads.tiktok_ads__ad_report")
+    assert rows
     for spend, clicks, impressions, cpc, cpm, ctr in rows:
         assert (cpc is None) == (clicks == 0)
         if clicks:
@@ -252,6 +253,7 @@ def test_pages_hold_what_their_ads_spent(warehouse: duckdb.DuckDBPyConnection, a
     ads = stored(agency_store, "ads").filter(pl.col("landing_page_url").is_not_null())
     daily = stored(agency_store, "ad_report_daily").join(ads, on=["advertiser_id", "ad_id"], how="semi")
     wanted = daily.group_by("currency").agg(pl.col("spend").sum()).sort("currency").rows()
+    assert wanted
     for view in ("marts.landing_page_daily", "dbt_tiktok_ads.tiktok_ads__url_report"):
         found = select(warehouse, "currency, sum(spend)", view, "GROUP BY 1 ORDER BY 1")
         assert found == wanted

@@ -113,20 +113,22 @@ def test_only_the_finished_file_remains(store: HiveStore, tmp_path: Path) -> Non
 
 
 def test_a_build_that_fails_leaves_the_old_file(store: HiveStore, tmp_path: Path) -> None:
-    """Where a table cannot be read, the error says so in our words and yesterday's warehouse still stands."""
+    """Where a table cannot be read, the error says what to refresh, and yesterday's warehouse still stands."""
     write_spend(store, "1")
     path = build_warehouse(store, tmp_path / "state", TABLES).path
     broken = tmp_path / "data/ads/advertiser_id=1/part-0.parquet"
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"not a Parquet file")
-    with pytest.raises(StoreError, match=r"^cannot build .*warehouse\.duckdb"):
+    with pytest.raises(
+        StoreError, match=r"(?s)^cannot build .*warehouse\.duckdb.*`declared_schema` names the file"
+    ):
         build_warehouse(store, tmp_path / "state", TABLES)
     assert answer(path, "SELECT spend FROM ad_report_daily") == [(Decimal(1),)]
     assert list((tmp_path / "state").iterdir()) == []
 
 
 def test_a_state_folder_that_cannot_be_made_is_named(store: HiveStore, tmp_path: Path) -> None:
-    """Where there is no room to build, the error says what could not be built."""
+    """Where there is no room to build, the error says what could not be built, and what to mend."""
     (tmp_path / "state").write_text("a file", encoding="utf-8")
-    with pytest.raises(StoreError, match=r"^cannot build "):
+    with pytest.raises(StoreError, match=r"^cannot build .*make that place writable"):
         build_warehouse(store, tmp_path / "state", TABLES)
