@@ -1,0 +1,35 @@
+"""`python -m tiktok_assets_tests.benchmarks`: every benchmark, or those named; `--page` writes the page of the docs.
+
+A benchmark is a module with `figures()`, which measures and yields what it found.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+
+from tiktok_assets_tests.benchmarks import page
+from tiktok_assets_tests.benchmarks.figure import Figure
+
+BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {}
+
+
+def main() -> None:
+    """Run them one after the other and print each figure as it comes."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; all by default")
+    options.add_argument("--page", action="store_true", help="keep the figures, and write docs/benchmarks.md")
+    given = options.parse_args()
+    if strangers := set(given.names) - BENCHMARKS.keys():
+        options.error(f"no benchmark is called {', '.join(sorted(strangers))}")
+    for name in given.names or BENCHMARKS:
+        found = []
+        for figure in BENCHMARKS[name]():
+            print(f"{figure.topic}: {figure}", flush=True)  # noqa: T201 - a benchmark prints
+            found.append(figure)
+        if given.page:
+            page.keep(name, found)
+    if given.page:
+        page.write()
+
+
+if __name__ == "__main__":
+    main()

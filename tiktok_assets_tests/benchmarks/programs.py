@@ -1,0 +1,108 @@
+"""Whole programs, run and measured from outside, and the sandbox they talk to."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tiktok_assets_tests.benchmarks.figure import Figure
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A whole process: its seconds, those of its processors, its peak memory, and what it printed."""
+
+    seconds: float
+    processor_seconds: float
+    megabytes: float
+    printed: str
+
+
+def measure(command: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None) -> Measured:
+    """Run a program to its end and measure it from outside.
+
+    Raises:
+        RuntimeError: if it failed, with what it said.
+    """
+    printed, said = folder / "printed", folder / "said"
+    began = time.monotonic()
+    with printed.open("w") as output, said.open("w") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own programs
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(variables or {})},
+            stdout=output,
+            stderr=errors,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed: {said.read_text()[-2000:]}")
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed.read_text())
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A sandbox that runs as a process of its own.
+
+    Attributes:
+        base_url: where.
+        token: what it takes.
+        anchor: its now.
+        advertiser_ids: the accounts of its world.
+    """
+
+    base_url: str
+    token: str
+    anchor: datetime
+    advertiser_ids: tuple[str, ...]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables of a program that reads it without a limit of its own."""
+        return {
+            "TIKTOK_BASE_URL": self.base_url,
+            "TIKTOK_ACCESS_TOKEN": self.token,
+            "TIKTOK_ADVERTISER_IDS": ",".join(self.advertiser_ids),
+            "TIKTOK_QPS": "1000",
+        }
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What was asked since the last time, and forget it."""
+        asked: list[dict[str, Any]] = httpx.get(f"{self.base_url}/sandbox/requests", timeout=60).json()
+        httpx.delete(f"{self.base_url}/sandbox/requests", timeout=60)
+        return asked
+
+
+@contextmanager
+def sandbox(*options: str, anchor: datetime | None = None) -> Iterator[Served]:
+    """The sandbox as a process, with the options of `python -m tiktok_assets.sandbox`."""
+    anchor = anchor or datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=1)
+    command = [sys.executable, "-m", "tiktok_assets.sandbox", "--json", "--anchor", anchor.isoformat(), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:  # noqa: S603
+        try:
+            facts = json.loads(process.stdout.readline() if process.stdout else "")
+            info = httpx.get(f"{facts['base_url']}/sandbox/info").json()
+            ids = tuple(one["advertiser_id"] for one in info["advertisers"])
+            yield Served(facts["base_url"], facts["token"], anchor, ids)
+        finally:
+            process.terminate()
+
+
+def figure_of(topic: str, what: str, values: Sequence[float], unit: str, **more: Any) -> Figure:  # noqa: ANN401
+    """The median of several runs with its spread."""
+    spread = (min(values), max(values)) if len(values) > 1 else None
+    return Figure(topic, what, statistics.median(values), unit, spread=spread, **more)
