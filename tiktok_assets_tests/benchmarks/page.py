@@ -19,7 +19,11 @@ PAGE = DOCS / "benchmarks.md"
 def keep(name: str, figures: Sequence[Figure]) -> None:
     """Replace the figures of one benchmark."""
     runs = kept()
-    runs[name] = {"at": f"{datetime.now(UTC):%Y-%m-%d}", "on": machine(), "figures": [asdict(one) for one in figures]}
+    runs[name] = {
+        "at": f"{datetime.now(UTC):%Y-%m-%d}",
+        "on": machine(),
+        "figures": [asdict(one) for one in figures],
+    }
     DATA.write_text(json.dumps(runs, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
