@@ -1,5 +1,6 @@
 """Laws of typing text: a value is what it is by itself, whatever stands beside it."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import polars as pl
@@ -14,17 +15,38 @@ from tiktok_assets.spec.columns import Column, Kind
 KINDS: tuple[Kind, ...] = ("count", "money", "rate", "ratio")
 COLUMNS = tuple(Column(f"{kind}_{name}", f"{kind}_{name}", kind, "a number") for kind in KINDS for name in "ab")
 AVERAGES = frozenset({"money_b"})
-TEXTS = st.sampled_from(
-    ["0", "7", "-12", "007", "+5", " 5", "5 ", "12.0", "12.50", "1.2345000", "1.23456", ".5", "5.", "1e3", "1_0"]
-    + ["-", "", "--", "nan", "inf", "Infinity", "٣", "12345678901234", "123456789012345678", "1234567890123456789"]
-) | st.from_regex(r"\A-?[0-9]{1,6}(\.[0-9]{1,4})?\Z")
+ODD_TEXTS = [
+    "0",
+    "7",
+    "-12",
+    "007",
+    "+5",
+    "12.0",
+    "12.50",
+    "1.2345000",
+    "1.23456",
+    ".5",
+    "5.",
+    "1e3",
+    "1_0",
+    "-",
+    "--",
+    "nan",
+    "inf",
+    "Infinity",
+    "٣",
+    "12345678901234",
+    "123456789012345678",
+    "1234567890123456789",
+]
+TEXTS = st.sampled_from([*ODD_TEXTS, "", " 5", "5 "]) | st.from_regex(r"\A-?[0-9]{1,6}(\.[0-9]{1,4})?\Z")
 ROWS = st.lists(
     st.fixed_dictionaries({column.name: TEXTS | st.none() for column in COLUMNS}), min_size=1, max_size=5
 )
 SCHEMA = pl.Schema({column.name: pl.String() for column in COLUMNS})
 
 
-def read(rows: list[dict[str, str | None]]) -> pl.DataFrame | None:
+def read(rows: Sequence[Mapping[str, str | None]]) -> pl.DataFrame | None:
     """The rows in their types, or None where a value does not fit."""
     try:
         return typed(pl.DataFrame(rows, SCHEMA), COLUMNS, AVERAGES)
