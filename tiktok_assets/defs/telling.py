@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from tiktok_assets.defs.partitions import key_of, tags_of
-from tiktok_assets.defs.pictures import line_of
+from tiktok_assets.defs.pictures import line_of, preview
 from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.links import ads_manager
@@ -85,6 +85,8 @@ def facts_of(landed: Landed) -> Mapping[str, Any]:
         facts["ads_manager"] = dg.MetadataValue.url(ads_manager(landed.partition.advertiser_id))
     if landed.new_versions is not None:
         facts["new_versions"] = landed.new_versions
+    if landed.head is not None:
+        facts.update(preview(landed.head))
     if story.unknown_fields:
         facts["unknown_fields"] = ", ".join(story.unknown_fields)
     if story.withdrawn_metrics:
@@ -158,7 +160,8 @@ def store_export(
 ) -> None:
     """Bring an account's partition of a table that exports the state up to date, from a job beside its asset."""
     written = store.write(table, Partition(advertiser_id), rows)
-    context.log_event(dg.AssetMaterialization(table, partition=advertiser_id, metadata={"rows": written.rows}))
+    facts: dict[str, Any] = {"rows": written.rows, **preview(rows)}
+    context.log_event(dg.AssetMaterialization(table, partition=advertiser_id, metadata=facts))
 
 
 def _picture_of(landed: Landed, spend_by_day: dict[date, float]) -> Mapping[str, Any]:
