@@ -101,9 +101,9 @@ class Letter:
         """Tables with inline styles, which is what mail programs show; no image, script or remote address."""
         body = "".join(f'<p style="margin:0 0 12px">{as_html(words)}</p>' for words in self.sentences)
         facts = "".join(
-            f'<tr><td style="padding:5px 14px 5px 0;color:#5b6474;white-space:nowrap;vertical-align:top;{_LINE}">'
+            f'<tr><td style="padding:5px 14px 5px 0;color:#5b6474;vertical-align:top;{_LINE}">'
             f"{escape(label)}</td>"
-            f'<td style="padding:5px 0;{_LINE}">{as_html(words)}</td></tr>'
+            f'<td style="padding:5px 0;overflow-wrap:anywhere;{_LINE}">{as_html(words)}</td></tr>'
             for label, words in self.facts
         )
         links = "".join(
