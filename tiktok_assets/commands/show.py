@@ -71,6 +71,9 @@ def print_rows(
     A word longer than `FOLDED_AT` may be broken; ids and numbers never are.
     """
     console = console or Console(width=None if sys.stdout.isatty() else WIDE)
+    if not rows:
+        console.print("No rows.")
+        return
     cells = [[_cell(row, column) for column in columns] for row in rows]
     numeric = [any(isinstance(row.get(one), int | float | Decimal) for row in rows) for one in columns]
     whole = [number or one.endswith("_id") for one, number in zip(columns, numeric, strict=True)]

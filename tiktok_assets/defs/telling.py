@@ -66,27 +66,29 @@ def facts_of(landed: Landed) -> Mapping[str, Any]:
         # Dagster sums the rows of partitions only under this name.
         ("dagster/row_count" if landed.partition == Partition() else "dagster/partition_row_count"): landed.rows,
         "rows": landed.rows,
+    }
+    for currency, spend in landed.spend.items():
+        # A plot needs a number and Dagster has only floats; the table keeps the exact amount. One name is one
+        # plot of all accounts, so that yen and dollars must have names of their own.
+        facts[f"spend_{currency}"] = dg.MetadataValue.float(float(spend))
+        facts["currency"] = currency
+    if landed.head is not None:
+        facts.update(preview(landed.head))
+    if story.window:
+        facts["window"] = str(story.window)
+    facts["fetched_at"] = dg.MetadataValue.timestamp(landed.fetched_at)
+    if landed.partition.advertiser_id:
+        facts["ads_manager"] = dg.MetadataValue.url(ads_manager(landed.partition.advertiser_id))
+    facts |= {
         "requests": story.requests,
         "pages": story.pages,
         "retries": story.retries,
         "seconds": story.seconds,
         "megabytes": story.megabytes,
         "kilobytes_stored": round(landed.bytes / 1e3, 1),
-        "fetched_at": dg.MetadataValue.timestamp(landed.fetched_at),
     }
-    if story.window:
-        facts["window"] = str(story.window)
-    for currency, spend in landed.spend.items():
-        # A plot needs a number and Dagster has only floats; the table keeps the exact amount. One name is one
-        # plot of all accounts, so that yen and dollars must have names of their own.
-        facts[f"spend_{currency}"] = dg.MetadataValue.float(float(spend))
-        facts["currency"] = currency
-    if landed.partition.advertiser_id:
-        facts["ads_manager"] = dg.MetadataValue.url(ads_manager(landed.partition.advertiser_id))
     if landed.new_versions is not None:
         facts["new_versions"] = landed.new_versions
-    if landed.head is not None:
-        facts.update(preview(landed.head))
     if story.unknown_fields:
         facts["unknown_fields"] = ", ".join(story.unknown_fields)
     if story.withdrawn_metrics:
