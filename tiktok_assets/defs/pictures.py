@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -114,12 +115,22 @@ def preview(rows: pl.DataFrame) -> Mapping[str, dg.MarkdownMetadataValue]:
         return {}
     shown = [name, *(column for column in _PREVIEWED if column in rows.columns)]
     numbers = [index for index, column in enumerate(shown) if rows.schema[column].is_numeric()]
+    return {"preview": _as_many_as_fit(partial(_preview, shown, numbers), rows.head(ROWS).to_dicts(), "")}
 
-    def draw(some: Sequence[Row], _: str) -> str:
-        cells = [[_cell(column, row) for column in shown] for row in some]
-        return markdown_table([column.replace("_", " ") for column in shown], cells, numbers)
 
-    return {"preview": _as_many_as_fit(draw, rows.head(ROWS).to_dicts(), "")}
+def _preview(shown: Sequence[str], numbers: Sequence[int], rows: Sequence[Row], _: str) -> str:
+    """Where all amounts are of one currency, it stands at their head and not in a column."""
+    heads = [column.replace("_", " ") for column in shown]
+    cells = [[_cell(column, row) for column in shown] for row in rows]
+    currencies = {row["currency"] for row in rows if "currency" in row}
+    if "spend" in shown and len(currencies) == 1:
+        heads[shown.index("spend")] = f"spend, {next(iter(currencies))}"
+        place = shown.index("currency")
+        numbers = [index - (index > place) for index in numbers]
+        del heads[place]
+        for line in cells:
+            del line[place]
+    return markdown_table(heads, cells, numbers)
 
 
 def _cell(column: str, row: Row) -> str:

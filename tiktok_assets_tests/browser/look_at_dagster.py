@@ -68,6 +68,9 @@ def test_a_ranking_shows_its_picture_and_its_table(demo: Demo, watch: Watch) -> 
     assert page.evaluate("document.querySelector('td img').naturalWidth") > 300
     assert page.locator("td table").count() >= 1
     assert page.locator("a[href^='https://ads.tiktok.com/']").count() >= 1
+    page.get_by_text("Hide navigation").click()
+    page.set_viewport_size({"width": 1250, "height": 900})
+    page.wait_for_timeout(1000)
     keep(page, "top_spenders.png")
 
 
@@ -75,12 +78,17 @@ def test_a_report_shows_its_days_and_plots(demo: Demo, watch: Watch) -> None:
     """A partition of a daily report has its spend, and the plots draw one point a partition."""
     page, _, _ = watch(f"{demo.dagster}/assets/advertiser_report_daily?view=events", width=1600, height=1000)
     page.get_by_text(re.compile("^spend_[A-Z]{3}$")).first.wait_for(timeout=PATIENCE)
+    page.get_by_text("Hide navigation").click()
+    page.set_viewport_size({"width": 1250, "height": 960})
+    page.wait_for_timeout(1000)
     keep(page, "partition.png")
     page.goto(f"{demo.dagster}/assets/advertiser_report_daily")
     plots = page.get_by_text("Plots", exact=True).first
     plots.wait_for(timeout=PATIENCE)
     plots.click()
     page.locator("canvas").first.wait_for(timeout=PATIENCE)
+    spend = page.get_by_text(re.compile("^spend_USD$")).first
+    spend.scroll_into_view_if_needed()
     drawn = (
         "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v)"
     )
