@@ -287,7 +287,7 @@ def main() -> None:
     except SettingsError as error:
         _end(str(error), 2)
     except TikTokError as error:
-        _end(f"{error} {mend_of(error)}", 1)
+        _end(f"{str(error).rstrip('.')}. {mend_of(error)}", 1)
     except StoreError as error:
         _end(str(error), 1)
     except KeyboardInterrupt:

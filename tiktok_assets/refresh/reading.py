@@ -76,8 +76,8 @@ def listed_advertisers(reader: Reader, app_id: str | None, app_secret: str | Non
     """
     if not app_id or not app_secret:
         raise CredentialsError(
-            "the accounts cannot be listed: name them in TIKTOK_ADVERTISER_IDS,"
-            " or set TIKTOK_APP_ID and TIKTOK_APP_SECRET"
+            "the accounts cannot be listed: set TIKTOK_APP_ID and TIKTOK_APP_SECRET and run `tiktok-assets auth`,"
+            " or name the accounts in TIKTOK_ADVERTISER_IDS"
         )
     try:
         answer = reader.fetcher.ask(ADVERTISER_LIST, {"app_id": app_id, "secret": app_secret}, Tally())
