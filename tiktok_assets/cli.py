@@ -57,16 +57,16 @@ def demo(
 ) -> None:
     """Start a sandbox with an agency's accounts, and Dagster on it; needs no TikTok account."""
     from tiktok_assets.commands import demo as demo_command  # noqa: PLC0415 - loads Dagster
-    from tiktok_assets.commands.leaders import SHOWN, overtaking_in_words, ranked  # noqa: PLC0415
-    from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
+    from tiktok_assets.commands.leaders import overtaking_in_words, print_leaders, ranked  # noqa: PLC0415
+    from tiktok_assets.commands.show import print_json  # noqa: PLC0415
 
     def _show(told: demo_command.Told) -> None:
-        rows = ranked(told.leaders, campaign=None, by="spend").to_dicts()
+        leaders = ranked(told.leaders, campaign=None, by="spend")
         words = [overtaking_in_words(change) for change in told.changes]
         if as_json:
-            print_json({"top_spenders": rows, "overtook": words, "alerts": told.alerts})
+            print_json({"top_spenders": leaders.to_dicts(), "overtook": words, "alerts": told.alerts})
             return
-        print_rows(rows, SHOWN, title="The top-spending ad of each campaign, by lifetime spend")
+        print_leaders(leaders)
         for sentence in words or ["No ad overtook."]:
             typer.echo(sentence)
         for alert in told.alerts:
@@ -207,6 +207,9 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Refresh everything in one process: hierarchy, daily and lifetime reports, top spenders, warehouse."""
+    from tiktok_assets.commands.allocator import return_memory_at_once  # noqa: PLC0415
+
+    return_memory_at_once()
     settings = settings_to_store()
     if plan_only:
         _plan(settings, advertisers, first, last, select, as_json=as_json)

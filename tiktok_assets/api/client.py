@@ -242,7 +242,7 @@ class Client:
 
     def _signed(self, method: str, url: str, **what: Any) -> httpx.Request:  # noqa: ANN401 - as httpx takes them
         if not self._token:
-            raise CredentialsError("no token: set TIKTOK_ACCESS_TOKEN in the environment or in .env")
+            raise CredentialsError("no token: run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN")
         if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
             raise CredentialsError("TIKTOK_ACCESS_TOKEN holds blanks or characters no token has")
         headers = {"Access-Token": self._token} | (

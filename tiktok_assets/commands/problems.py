@@ -30,7 +30,7 @@ def told(error: Exception) -> tuple[str, int] | None:
         case SettingsError():
             return str(error), 2
         case TikTokError():
-            return f"{error} {mend_of(error)}", 1
+            return f"{str(error).rstrip('.')}. {mend_of(error)}", 1
         case StoreError():
             return str(error), 1
     return None

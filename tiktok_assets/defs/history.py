@@ -23,7 +23,7 @@ def backfill_history_job(settings: Settings) -> dg.JobDefinition:
     """The job; killed and launched again, it goes on with the days still missing."""
     reports = [report for report in settings.chosen_reports if report.cadence == "daily"]
 
-    @dg.op(name="read_missing_days")
+    @dg.op(name="read_missing_days", description="Reads what was never read, windows of thirty days at a time.")
     def _read_missing_days(context: dg.OpExecutionContext, tiktok: dg.ResourceParam[Session]) -> None:
         ids = advertisers_to_refresh(context.instance, tiktok.store, settings)
         holes = list(_holes(tiktok, reports, ids, settings))
