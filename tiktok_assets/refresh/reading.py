@@ -271,6 +271,7 @@ def _answer(
 ) -> ReportAnswer | ContractError:
     fetched_at = min(read_at for _, read_at in fetched.pages)
     pages = [page for page, _ in fetched.pages]
+    fetched.pages.clear()  # else whoever still holds the listing holds its rows beside the table made of them
     try:
         frame = report_frame(question.report, reader.metrics, question.account, pages, fetched_at)
     except ValueFormatError as error:

@@ -102,6 +102,7 @@ def refresh_report(
             continue
         for partition, frame in _split(answer.frame, partitions):
             yield _land(store, question, partition, frame, answer)
+        del answer, frame  # the next window is put together before the loop lets go of this one
 
 
 def _partitions(question: ReportQuestion) -> tuple[Partition, ...]:

@@ -1,4 +1,4 @@
-"""`python -m tiktok_assets_tests.benchmarks`: every benchmark, or those named; `--page` writes the page of the docs.
+"""`python -m tiktok_assets_tests.benchmarks`: every benchmark, or those named; `--page` writes the docs' page.
 
 A benchmark is a module with `figures()`, which measures and yields what it found.
 """
