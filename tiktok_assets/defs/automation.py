@@ -34,6 +34,9 @@ UNFINISHED = [
 
 HOURLY = 3600
 
+SEQUENCE_SECONDS = 4
+"""At each turn of the daemon, which comes every five seconds: between two stages nothing is asked of the API."""
+
 
 def stage_tables(settings: Settings) -> dict[Stage, list[str]]:
     """The tables each stage of a refresh fills; a stage without tables is left out."""
@@ -134,7 +137,7 @@ def refresh_sequence_sensor(
     @dg.sensor(
         name="refresh_sequence",
         jobs=[job for stage, job in jobs.items() if stage != STAGES[0]],
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=SEQUENCE_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for the daily, then the lifetime reports of the refresh under way, then for the checks.",
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import dagster as dg
 
 from tiktok_assets.days import Account
+from tiktok_assets.defs.progress import plan_of, watched
 from tiktok_assets.defs.reports import read_partitions
 from tiktok_assets.defs.restatements import daily_reports
 from tiktok_assets.defs.stages import advertisers_to_refresh
@@ -47,8 +48,9 @@ def _outcomes(
     context: dg.OpExecutionContext, session: Session, holes: Iterable[tuple[Report, list[Partition]]]
 ) -> Iterator[Landed | Failed]:
     for report, partitions in holes:
-        context.log.info("%s: %s days to read", report.table, len(partitions))
-        yield from read_partitions(session, report, partitions)
+        context.log.info(plan_of(session, partitions, [report.table]))
+        outcomes = read_partitions(session, report, partitions)
+        yield from watched(context, session, report.table, outcomes, len(partitions))
 
 
 def _holes(

@@ -14,7 +14,8 @@ from tiktok_assets_tests.benchmarks.workload_a import THIRTEEN
 TOPIC = "A backfill with Dagster, 13 metrics, no limit"
 ACCOUNTS = (1, 14)
 DAYS = 365
-WORLD = ("--campaigns", "20", "--ad-groups", "200", "--ads", "2000", "--days", str(DAYS + 2), "--dense", "--qps", "0")
+SIZES = ("--campaigns", "20", "--ad-groups", "200", "--ads", "2000", "--days", str(DAYS + 2))
+WORLD = (*SIZES, "--dense", "--qps", "0")
 
 
 def figures() -> Iterator[Figure]:
