@@ -23,6 +23,9 @@ from tiktok_assets.values import converted, json_text
 
 Row = dict[str, Any]
 
+KEY_SEPARATOR = "\0"
+"""Between the dimensions of a row that are its key as one text: pages have thousands, and a tuple each is large."""
+
 _PARTS = ("dimensions", "metrics")
 
 
@@ -116,8 +119,8 @@ def report_page(
 
 def plain_report_page(
     report: Report, metrics: tuple[Metric, ...], asked: Iterable[str], text: bytes, *, day: date | None = None
-) -> tuple[pl.DataFrame, list[tuple[str, ...]]] | None:
-    """The same from the page's JSON, with the dimensions of each row; None where rows must be looked at singly.
+) -> tuple[pl.DataFrame, list[str]] | None:
+    """The same from the page's JSON, with the key of each row; None where rows must be looked at singly.
 
     Args:
         report: which.
@@ -144,7 +147,8 @@ def plain_report_page(
         ),
         missing.alias(EXTRA.name),
     )
-    return _report_page(report, metrics, texts, day), rows.select(report.dimensions).rows()
+    keys = rows.select(pl.concat_str(report.dimensions, separator=KEY_SEPARATOR)).to_series()
+    return _report_page(report, metrics, texts, day), keys.to_list()
 
 
 @cache

@@ -78,12 +78,12 @@ class Workload:
 
 
 @contextmanager
-def workload(*options: str) -> Iterator[Workload]:
+def workload(*options: str, per_second: int = 1000) -> Iterator[Workload]:
     """The world, served, and read once: it makes its facts up on demand, which is its cost and not ours."""
     with sandbox(*WORLD, *options) as served, tempfile.TemporaryDirectory() as folder:
         last = (served.anchor - timedelta(days=1)).date()
         found = Workload(served, last - timedelta(days=DAYS - 1), last)
-        found.outside(Path(folder))
+        found.outside(Path(folder), TIKTOK_QPS=str(per_second))
         served.requests()
         yield found
 
@@ -93,7 +93,7 @@ def figures() -> Iterator[Figure]:
     with workload("--qps", "0", "--latency", SECONDS_AN_ANSWER) as work:
         yield from _with_dagster(work)
         yield from _without_dagster(work)
-    with workload("--qps", "10") as work:
+    with workload("--qps", "10", per_second=10) as work:
         yield from _at_a_limit(work)
 
 
