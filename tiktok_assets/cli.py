@@ -207,9 +207,9 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Refresh everything in one process: hierarchy, daily and lifetime reports, top spenders, warehouse."""
-    from tiktok_assets.commands.allocator import return_memory_at_once  # noqa: PLC0415
+    from tiktok_assets.commands.allocator import return_memory_soon  # noqa: PLC0415
 
-    return_memory_at_once()
+    return_memory_soon()
     settings = settings_to_store()
     if plan_only:
         _plan(settings, advertisers, first, last, select, as_json=as_json)

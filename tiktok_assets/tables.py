@@ -24,7 +24,7 @@ from tiktok_assets.values import converted, json_text
 Row = dict[str, Any]
 
 KEY_SEPARATOR = "\0"
-"""Between the dimensions of a row that are its key as one text: pages have thousands, and a tuple each is large."""
+"""Between the dimensions that are a row's key, as one text: pages have thousands, and a tuple each is large."""
 
 _PARTS = ("dimensions", "metrics")
 

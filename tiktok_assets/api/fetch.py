@@ -1,11 +1,13 @@
 """The only loop over pages: every row of a listing exactly once, or an exception."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -76,6 +78,8 @@ class Fetcher:
         self._listings = ThreadPoolExecutor(LISTINGS_IN_FLIGHT + LISTINGS_AHEAD, thread_name_prefix="listing")
         self._asked_ahead: dict[str, Future[Fetched[Any]]] = {}
         self._rooms: set[Room] = set()
+        # More pages looked through at once than there are cores take longer together, and three times their size.
+        self._desks = BoundedSemaphore(os.cpu_count() or 1)
 
     def close(self) -> None:
         """Let go of the threads; what has not begun is not begun."""
@@ -192,7 +196,8 @@ class Fetcher:
         _refuse_truncated(listing.endpoint, answer)
         total = _total(listing.endpoint, answer)
         try:
-            page = _ReadPage(*_parsed(listing, answer, tally), total)
+            with self._desks:
+                page = _ReadPage(*_parsed(listing, answer, tally), total)
             set(page.keys)  # a key that is an object cannot be told apart from another
         except (KeyError, TypeError, ValueError) as error:
             raise ContractError(
