@@ -143,8 +143,10 @@ def test_a_short_list_of_reports_still_syncs(run: Run) -> None:
 def test_the_plan_of_an_empty_store_is_that_of_its_first_refresh(run: Run) -> None:
     """Without days asked for, `plan` counts the thirty the first refresh reads, with a row a day and account."""
     told = json.loads(run("plan", "--select", "advertiser_report_daily", "--json").out)
-    (line,) = told["lines"]
+    known, line = told["lines"]
 
+    assert known == {"table": "accounts, to know of them", "requests": known["requests"], "rows": 0}
+    assert line["table"] == "advertiser_report_daily"
     assert line["rows"] > 0
     assert line["rows"] % 30 == 0
 
