@@ -65,7 +65,7 @@ def data_dictionary() -> str:
         "",
         "## Views of the warehouse",
         "",
-        "Schemas `marts`, `dbt_tiktok_ads` and `ad_reporting`. The table `built_from.files` names the Parquet files.",
+        "Schemas `marts`, `dbt_tiktok_ads` and `ad_reporting`; `built_from.files` names the Parquet files.",
     ]
     for view in views_of(tables):
         lines += ["", f"### {view.full_name}", "", view.meaning, ""]

@@ -201,9 +201,8 @@ class HiveStore:
 
     def notes(self, table: str, partition: Partition) -> Mapping[str, str] | None:
         """What was noted when a partition was written, or None if it never was or its file cannot be read."""
-        path = self._file(table, partition)
         try:
-            return pl.read_parquet_metadata(str(path))
+            return pl.read_parquet_metadata(self._path(table, partition))
         except (OSError, PolarsError):
             return None
 
