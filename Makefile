@@ -44,8 +44,8 @@ browser: $(VENV)/installed-dev ## the pages looked at in Chromium, which must be
 witness: $(VENV)/installed-dev ## another project's connector reads the sandbox; downloads it
 	$(BIN)/python -m tiktok_assets_tests.witnesses.tap_tiktok_ads
 
-benchmark: $(VENV)/installed-dev ## sync against an empty skeleton, loading against one asset
-	$(BIN)/python -m tiktok_assets_tests.benchmarks.sync_and_skeleton
+benchmark: $(VENV)/installed-dev ## all speeds and sizes, written to docs/benchmarks.md; half an hour, or a part with ONLY=startup
+	$(BIN)/python -m tiktok_assets_tests.benchmarks --page $(ONLY)
 
 constraints: $(VENV)/installed-dev ## write the installed versions to constraints.txt
 	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,redis,s3,postgres]'

@@ -82,41 +82,48 @@ def as_markdown(svg: str, alternative: str) -> str:
 
 @cache
 def over_time(measure: str, title: str, *, many: bool) -> dict[str, Any]:
-    """A Vega-Lite line chart of one measure by day.
+    """A Vega-Lite chart of one measure by day: a line, or for several series bars that add up to the day's total.
 
     Args:
-        measure: the column.
+        measure: the column; it must be one that may be summed.
         title: what a person calls it.
         many: whether there are several series, which then have a legend.
 
     Returns:
         A specification whose data `rows` have `date`, `series`, `is_complete` and the measure; an incomplete day
-        is a hollow point. A date must carry a time without a zone: a browser west of Greenwich would otherwise
-        show the day before.
+        is a hollow point or a pale bar. A date must carry a time without a zone: a browser west of Greenwich would
+        otherwise show the day before.
     """
     import altair as alt  # noqa: PLC0415 - slow to load, only for the page
 
-    legend = alt.Legend(orient="bottom", columns=2, labelLimit=260) if many else None
-    series = alt.Color("series:N", title=None, sort=None, legend=legend)
+    axis = alt.Axis(format="%-d %b", tickCount=6, grid=False, labelOverlap=True)
+    tooltip = [
+        alt.Tooltip("series:N", title="account"),
+        alt.Tooltip("date:T", title="day", format="%Y-%m-%d"),
+        alt.Tooltip(f"{measure}:Q", title=title, format=",.2~f"),
+        alt.Tooltip("is_complete:N", title="complete"),
+    ]
     base = alt.Chart(alt.NamedData(ROWS)).encode(
-        x=alt.X("date:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=6, grid=False, labelOverlap=True)),
         y=alt.Y(
             f"{measure}:Q",
             title=None,
             axis=alt.Axis(format="~s", tickCount=4, tickMinStep=1, domain=False, ticks=False),
         ),
-        color=series,
+        color=alt.Color("series:N", title=None, sort=None, legend=alt.Legend(orient="bottom") if many else None),
     )
-    line = base.mark_line(strokeWidth=2)
-    points = base.mark_point(size=40, strokeWidth=1.5).encode(
+    if many:
+        bars = base.mark_bar().encode(
+            x=alt.X("yearmonthdate(date):T", title=None, axis=axis),
+            opacity=alt.condition(alt.datum.is_complete, alt.value(1), alt.value(0.45)),
+            tooltip=tooltip,
+        )
+        return dict(bars.properties(width="container", height=190).to_dict())
+    dated = base.encode(x=alt.X("date:T", title=None, axis=axis))
+    line = dated.mark_line(strokeWidth=2)
+    points = dated.mark_point(size=40, strokeWidth=1.5).encode(
         fillOpacity=alt.condition(alt.datum.is_complete, alt.value(1), alt.value(0)),
         fill=alt.Fill("series:N", sort=None, legend=None),
-        tooltip=[
-            alt.Tooltip("series:N", title="account"),
-            alt.Tooltip("date:T", title="day", format="%Y-%m-%d"),
-            alt.Tooltip(f"{measure}:Q", title=title, format=",.2~f"),
-            alt.Tooltip("is_complete:N", title="complete"),
-        ],
+        tooltip=tooltip,
     )
     return dict(alt.layer(line, points).properties(width="container", height=190).to_dict())
 

@@ -52,7 +52,8 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
         SettingsError: if the settings only allow to look at an account.
     """
     require_storable(settings)
-    jobs = refresh_jobs(settings)
+    checks = table_checks(settings)
+    jobs = refresh_jobs(settings, checks)
     schemas = {name: schema_of(columns) for name, columns in stored_tables(settings).items()}
     assets = [
         *ACCOUNT_ASSETS,
@@ -67,10 +68,10 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
     ]
     return dg.Definitions(
         assets=labelled(assets, settings),
-        asset_checks=table_checks(settings),
+        asset_checks=checks,
         jobs=[
             *jobs.values(),
-            derived_job(settings),
+            derived_job(settings, checks),
             backfill_history_job(settings),
             *([flag_top_spender] if RANKING in schemas else []),
             # Where the settings only tell, nothing that writes to TikTok can be launched.

@@ -25,10 +25,17 @@ BUDGET_FILE = "request_budget.sqlite"
 
 
 class Session:
-    """A connection and a store for as long as one run, or one `sync`, takes. Opens on first use."""
+    """A connection and a store for as long as one run, or one `sync`, takes. Opens on first use.
+
+    Attributes:
+        settings: those it was opened with.
+        store: the tables.
+        planned_runs: the runs that have said what they will take.
+    """
 
     def __init__(self, settings: Settings, *, policy: Policy | None = None) -> None:
         self.settings = settings
+        self.planned_runs: set[str] = set()
         self.store = HiveStore(settings.data_dir)
         self._policy = policy or Policy()
 
@@ -41,6 +48,11 @@ class Session:
     def total(self) -> Tally:
         """What everything asked so far cost."""
         return self._client.total
+
+    @property
+    def refusals(self) -> int:
+        """How often the host said so far that we are too fast."""
+        return self._client.pace.refusals
 
     @cached_property
     def _budget(self) -> Budget:

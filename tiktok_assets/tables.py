@@ -12,33 +12,19 @@ from typing import Any
 
 import polars as pl
 
+from tiktok_assets.column_types import INSTANT, POLARS_TYPES, typed
 from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.plain_rows import plain_rows
-from tiktok_assets.spec.columns import Column, Kind
+from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns
-from tiktok_assets.values import ABSENT, converted, json_text
-
-MONEY = pl.Decimal(18, 4)
-INSTANT = pl.Datetime("us", "UTC")
-
-POLARS_TYPES: dict[Kind, pl.DataType] = {
-    "id": pl.String(),
-    "text": pl.String(),
-    "money": MONEY,
-    "count": pl.Int64(),
-    "rate": pl.Float64(),
-    "ratio": pl.Float64(),
-    "day": pl.Date(),
-    "hour": pl.Int64(),
-    "instant": INSTANT,
-    "epoch": INSTANT,
-    "flag": pl.Boolean(),
-    "json": pl.String(),
-}
+from tiktok_assets.values import converted, json_text
 
 Row = dict[str, Any]
+
+KEY_SEPARATOR = "\0"
+"""Between the dimensions of a row that are its key as one text: pages have thousands, and a tuple each is large."""
 
 _PARTS = ("dimensions", "metrics")
 
@@ -133,8 +119,8 @@ def report_page(
 
 def plain_report_page(
     report: Report, metrics: tuple[Metric, ...], asked: Iterable[str], text: bytes, *, day: date | None = None
-) -> tuple[pl.DataFrame, list[tuple[str, ...]]] | None:
-    """The same from the page's JSON, with the dimensions of each row; None where rows must be looked at singly.
+) -> tuple[pl.DataFrame, list[str]] | None:
+    """The same from the page's JSON, with the key of each row; None where rows must be looked at singly.
 
     Args:
         report: which.
@@ -161,7 +147,8 @@ def plain_report_page(
         ),
         missing.alias(EXTRA.name),
     )
-    return _report_page(report, metrics, texts, day), rows.select(report.dimensions).rows()
+    keys = rows.select(pl.concat_str(report.dimensions, separator=KEY_SEPARATOR)).to_series()
+    return _report_page(report, metrics, texts, day), keys.to_list()
 
 
 @cache
@@ -177,7 +164,7 @@ def _report_page(
     if "hour" in texts.columns:  # told with the day in one text, which `hour` proves to be a whole hour
         texts = texts.with_columns(pl.col("date").str.slice(0, 10))
     averages = frozenset(metric.name for metric in metrics if not metric.additive)
-    frame = _typed(texts, _told_columns(report, metrics), averages)
+    frame = typed(texts, _told_columns(report, metrics), averages)
     if report.cadence == "lifetime" or report.time_dimension:
         return frame
     return frame.with_columns(date=pl.lit(day, pl.Date))
@@ -199,66 +186,6 @@ def _texts(column: Column, parts: list[Row]) -> pl.Series:
         if wrong := [value for value in values if isinstance(value, bool | float | list | dict)]:
             raise ValueFormatError(f"{name} is {wrong[0]!r}, which is no {column.kind}") from None
     return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
-
-
-# Every text that fits can be cast; `\d` would let in the digits of all scripts.
-_PATTERNS: dict[str, str] = {
-    "money": r"^-?[0-9]{1,14}(\.[0-9]{1,4}0*)?$",
-    "average money": r"^-?[0-9]{1,13}(\.[0-9]+)?$",  # a rounded quotient may be rounded again, to four places
-    "count": r"^-?[0-9]{1,18}(\.0+)?$",  # an integral "12.0" is a count, "12.5" an error
-    "rate": r"^-?[0-9]{1,18}(\.[0-9]+)?$",
-    "ratio": r"^-?[0-9]{1,18}(\.[0-9]+)?$",
-    "day": r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}( 00:00:00)?$",
-    "hour": r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):00:00$",
-}
-
-
-def _typed(text: pl.DataFrame, columns: tuple[Column, ...], averages: frozenset[str]) -> pl.DataFrame:
-    """Text columns in their types, after every value was seen to fit."""
-    present, misfits, casts = _typing(columns, averages)
-    text = text.with_columns(present)
-    wrong = text.select(misfits)
-    for column in columns:
-        if column.name in wrong.columns and (value := wrong.get_column(column.name).first()) is not None:
-            raise ValueFormatError(f"{column.api_name} is {value!r}, which is no {column.kind}")
-    return text.with_columns(casts)
-
-
-@cache
-def _typing(columns: tuple[Column, ...], averages: frozenset[str]) -> tuple[list[pl.Expr], ...]:
-    """What makes absent values null, finds the first that does not fit, and casts; the same for every page."""
-    present = [
-        pl.when(pl.col(c.name).is_in(ABSENT)).then(None).otherwise(pl.col(c.name)).alias(c.name)
-        for c in columns
-        if c.kind != "text"
-    ]
-    fits = {
-        c.name: pl.col(c.name).str.contains(
-            _PATTERNS["average money" if c.kind == "money" and c.name in averages else c.kind]
-        )
-        for c in columns
-        if c.kind in _PATTERNS
-    }
-    for column in columns:
-        if column.kind == "day":  # no pattern knows that February has no 30th
-            fits[column.name] &= _day(column.name, strict=False).is_not_null()
-    misfits = [pl.col(name).filter(~good).drop_nulls().first() for name, good in fits.items()]
-    return present, misfits, [_cast(column) for column in columns if column.kind not in {"id", "text"}]
-
-
-def _cast(column: Column) -> pl.Expr:
-    text = pl.col(column.name)
-    if column.kind == "count":
-        return text.str.replace(r"\.0+$", "").cast(pl.Int64)
-    if column.kind == "day":
-        return _day(column.name, strict=True)
-    if column.kind == "hour":
-        return text.str.slice(11, 2).cast(pl.Int64)
-    return text.cast(POLARS_TYPES[column.kind])
-
-
-def _day(name: str, *, strict: bool) -> pl.Expr:
-    return pl.col(name).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=strict)
 
 
 def report_frame(

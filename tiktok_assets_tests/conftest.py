@@ -4,6 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
+from hypothesis import settings
+
+settings.register_profile("calm", deadline=None)  # a law is no matter of time, and other programs run beside
+settings.load_profile("calm")
 
 
 @pytest.fixture(autouse=True)

@@ -67,7 +67,7 @@ def test_the_page_can_draw_its_charts(measure: str, *, many: bool) -> None:
     drawing = json.loads(json.dumps(over_time(measure, "Amount", many=many))) | {"width": 300}
     svg = str(vl_convert.vegalite_to_svg(drawing | {"datasets": {ROWS: rows}}))
     root = ET.fromstring(svg)  # noqa: S314 - Vega's
-    marks = [one for one in root.iter() if one.get("aria-roledescription") == "point"]
+    marks = [one for one in root.iter() if one.get("aria-roledescription") == ("bar" if many else "point")]
     assert len(marks) == len(rows)
     assert ("legend" in svg) == many
 

@@ -26,6 +26,7 @@ FLOORS = {
     "storage": 3,
     "api": 2,
     "tables": 2,
+    "column_types": 2,
     "plain_rows": 1,
     "values": 2,
     "totals": 2,
@@ -41,6 +42,9 @@ FLOORS = {
 NEIGHBOURS = {
     ("settings", "spec"): "settings name reports and metrics, and refuse one that is not in the catalogue",
     ("settings", "setting_values"): "what a value may be stands beside the table of the settings",
+    ("tables", "column_types"): "a table's columns have their types, and text becomes them",
+    ("column_types", "days"): "a value that does not fit is refused in the calendar's words",
+    ("column_types", "values"): "what the API writes for nothing is said once",
     ("tables", "days"): "a row says whether its day was whole, which is a matter of the account's calendar",
     ("tables", "values"): "a row is made of values, each converted in the one place",
     ("values", "days"): "a value that does not fit is refused in the calendar's words",

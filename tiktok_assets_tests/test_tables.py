@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiktok_assets.column_types import INSTANT, POLARS_TYPES
 from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, ENTITIES, Entity
 from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS, Metric
 from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE, Report, report_columns
 from tiktok_assets.tables import (
-    INSTANT,
-    POLARS_TYPES,
     Row,
     entity_columns,
     entity_frame,

@@ -105,6 +105,7 @@ class Client:
 
     Attributes:
         total: what everything asked so far cost.
+        pace: how fast it goes, and how often it was refused for that.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class Client:
         self._version = version
         self._budget = budget or Unlimited()
         rhythm = Rhythm(**{one.name: getattr(self.policy, one.name) for one in fields(Rhythm)})
-        self._pace = Pace(self._budget, rhythm, timeouts)
+        self.pace = Pace(self._budget, rhythm, timeouts)
         self._ahead = timedelta()
         self.total = Tally()
         self._http = httpx.Client(
@@ -176,7 +177,7 @@ class Client:
                 if attempt.num > 1:
                     tally.add(retries=1)
                     self.total.add(retries=1)
-                with self._pace.turn(asked, query.get("advertiser_id", ""), identity):
+                with self.pace.turn(asked, query.get("advertiser_id", ""), identity):
                     answer = self._judged(asked, query, self._sent(asked, url, query, tally))
                 return replace(answer, data=understood(self._version, endpoint, answer.data))
         raise AssertionError("stamina either returns or raises")  # pragma: no cover
@@ -201,7 +202,7 @@ class Client:
             UnknownOutcomeError: if it may have been done.
             TikTokError: any other member of the tree: it was not done.
         """
-        with self._pace.turn(endpoint, str(body.get("advertiser_id", ""))), told_apart(endpoint):
+        with self.pace.turn(endpoint, str(body.get("advertiser_id", ""))), told_apart(endpoint):
             request = self._signed("POST", self.address(endpoint), content=encoded(body))
             response = self._answered(endpoint, request, tally, just_before)
             if response.status_code in REDIRECTS:
@@ -242,7 +243,7 @@ class Client:
 
     def _signed(self, method: str, url: str, **what: Any) -> httpx.Request:  # noqa: ANN401 - as httpx takes them
         if not self._token:
-            raise CredentialsError("no token: set TIKTOK_ACCESS_TOKEN in the environment or in .env")
+            raise CredentialsError("no token: run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN")
         if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
             raise CredentialsError("TIKTOK_ACCESS_TOKEN holds blanks or characters no token has")
         headers = {"Access-Token": self._token} | (

@@ -1,11 +1,11 @@
 """The only loop over pages: every row of a listing exactly once, or an exception."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from math import ceil
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,6 +13,8 @@ import msgspec
 from tiktok_assets.api.client import Answer, Client, Parameter, Tally
 from tiktok_assets.api.envelope import unread
 from tiktok_assets.api.errors import ContractError, TikTokError, TruncatedError
+from tiktok_assets.api.plan import pages_for
+from tiktok_assets.api.room import LISTINGS_AHEAD, LISTINGS_IN_FLIGHT, Room
 from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
 
 Row = dict[str, Any]
@@ -22,10 +24,7 @@ ROUNDS = 3
 """How often a listing whose pages disagree is read from its first page before we give up."""
 
 PAGES_IN_FLIGHT = 8
-"""Requests under way at once; the budget, not this, sets the pace."""
-
-LISTINGS_AHEAD = 2
-"""Listings read at once, and with the one being written all that memory ever holds."""
+"""Further pages of listings under way at once; the budget, not this, sets the pace."""
 
 TRUNCATION_HEADER = "X-Tt-Ads-Throttle"
 """Set beside code 0 when a report was cut to the 20,000 newest ads (dossier 6.3)."""
@@ -73,11 +72,15 @@ class Fetcher:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._pages = ThreadPoolExecutor(PAGES_IN_FLIGHT, thread_name_prefix="page")
-        self._listings = ThreadPoolExecutor(LISTINGS_AHEAD, thread_name_prefix="listing")
+        # A consumer may ask for more listings between two: those next in turn always find a thread.
+        self._listings = ThreadPoolExecutor(LISTINGS_IN_FLIGHT + LISTINGS_AHEAD, thread_name_prefix="listing")
         self._asked_ahead: dict[str, Future[Fetched[Any]]] = {}
+        self._rooms: set[Room] = set()
 
     def close(self) -> None:
         """Let go of the threads; what has not begun is not begun."""
+        for room in list(self._rooms):
+            room.close()
         self._listings.shutdown(wait=False, cancel_futures=True)
         self._pages.shutdown(wait=False, cancel_futures=True)
 
@@ -89,8 +92,12 @@ class Fetcher:
         """One question without pages."""
         return self._client.get(endpoint, parameters, tally)
 
-    def fetch(self, listing: Listing[Page]) -> Fetched[Page]:
+    def fetch(self, listing: Listing[Page], wait: Callable[[int], None] = lambda _: None) -> Fetched[Page]:
         """Every row of a listing.
+
+        Args:
+            listing: what is asked.
+            wait: called with the number of pages after the first one; returns when the others may be read.
 
         Raises:
             ContractError: if its pages still disagree after three rounds, or a page is not one.
@@ -100,7 +107,7 @@ class Fetcher:
         tally = Tally()
         began = time.monotonic()
         for _ in range(ROUNDS):
-            pages, complaint = self._round(listing, tally)
+            pages, complaint = self._round(listing, tally, wait)
             if not complaint:
                 rows = sum(len(page.keys) for page in pages)
                 return Fetched([page.parsed for page in pages], rows, tally, time.monotonic() - began)
@@ -123,26 +130,44 @@ class Fetcher:
     ) -> Iterator[tuple[Listing[Page], Fetched[Page] | TikTokError]]:
         """Each listing with its rows, or with the error that kept them away; in the order given.
 
-        A few listings are read ahead of the one handed out, so memory is bounded however many there are.
+        Listings are read ahead of the one handed out, few large ones or many small ones, so memory is bounded
+        however many there are and however large.
         """
-        waiting = iter(listings)
-        under_way = [(listing, self._begun(listing)) for listing in islice(waiting, LISTINGS_AHEAD)]
-        while under_way:
-            listing, future = under_way.pop(0)
-            outcome = _outcome(future)
-            under_way += [(new, self._begun(new)) for new in islice(waiting, 1)]
-            yield listing, outcome
+        waiting, room = iter(listings), Room()
+        under_way: deque[tuple[Listing[Page], Future[Fetched[Page]]]] = deque()
 
-    def _begun(self, listing: Listing[Page]) -> Future[Fetched[Page]]:
+        def begin() -> None:
+            while (position := room.place()) is not None and (listing := next(waiting, None)):
+                under_way.append((listing, self._begun(listing, partial(room.take, position))))
+
+        self._rooms.add(room)
+        try:
+            begin()
+            while under_way:
+                listing, future = under_way.popleft()
+                outcome = _outcome(future)
+                room.hand_out()
+                begin()
+                yield listing, outcome
+        finally:
+            room.close()
+            self._rooms.discard(room)
+            for _, future in under_way:
+                future.cancel()
+
+    def _begun(self, listing: Listing[Page], wait: Callable[[int], None]) -> Future[Fetched[Page]]:
         begun = self._asked_ahead.pop(_identity_of(listing), None) if self._asked_ahead else None
-        return begun or self._listings.submit(self.fetch, listing)
+        return begun or self._listings.submit(self.fetch, listing, wait)
 
-    def _round(self, listing: Listing[Page], tally: Tally) -> tuple[list[_ReadPage[Page]], str]:
+    def _round(
+        self, listing: Listing[Page], tally: Tally, wait: Callable[[int], None]
+    ) -> tuple[list[_ReadPage[Page]], str]:
         """All pages once, and what is wrong with them: "" when nothing is."""
         first = self._page(listing, 1, tally)
+        wait(pages_for(first.total))
         others = [
             self._pages.submit(self._page, listing, number, tally)
-            for number in range(2, ceil(first.total / MAX_PAGE_SIZE) + 1)
+            for number in range(2, pages_for(first.total) + 1)
         ]
         try:
             pages = [first, *(future.result() for future in others)]

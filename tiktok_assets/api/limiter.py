@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock, local
 from typing import Protocol
 
-from pyrate_limiter import AbstractBucket, Limiter, Rate, SQLiteBucket
+from pyrate_limiter import AbstractBucket, Limiter, Rate, RateItem, SQLiteBucket
 
 from tiktok_assets.api.pauses import CLOSED, FileShelf, Pauses
 
@@ -15,6 +15,10 @@ HEADROOM = 1.05
 
 _SPACED_UP_TO = 50
 """Requests a second up to which they are spaced evenly; the highest tier. Above, a second's worth at once."""
+
+
+_LONGEST_SECONDS = 0.05
+"""A wait is cut into pieces of this length, so that nobody waits long for a budget that was closed."""
 
 
 class Budget(Protocol):
@@ -79,9 +83,9 @@ class Counted(Unlimited):
 
     def __init__(self, bucket: AbstractBucket, pauses: Pauses) -> None:
         super().__init__(pauses)
-        self._pause_seconds = min(bucket.rates[0].interval / 1000 / 4, 0.05)
+        self._bucket = bucket
         self._limiter = Limiter(bucket)
-        # Who waits polls; one thread of the process at a time keeps the others from polling with it.
+        # Who waits asks again; one thread of the process at a time keeps the others from asking with it.
         self._turn = Lock()
         self._closed = False
 
@@ -99,9 +103,16 @@ class Counted(Unlimited):
 
     def _take(self) -> None:
         while not self._closed and not self._limiter.try_acquire("app", blocking=False):
-            time.sleep(self._pause_seconds)
+            time.sleep(self._due_in())
         if self._closed:
             raise RuntimeError(CLOSED)
+
+    def _due_in(self) -> float:
+        """Seconds until the bucket may have room; another process may take it first, or `close` be called."""
+        asked = RateItem("app", self._bucket.now())  # type: ignore[no-untyped-call] # the library's own
+        told = self._bucket.waiting(asked)
+        assert isinstance(told, int)  # noqa: S101 - a bucket that is awaited is not used here
+        return min(max(told, 1) / 1000, _LONGEST_SECONDS)
 
 
 class SharedBudget(Counted):

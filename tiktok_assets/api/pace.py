@@ -33,7 +33,11 @@ class Rhythm:
 
 
 class Pace:
-    """Holds requests back after refusals; safe to share between threads."""
+    """Holds requests back after refusals; safe to share between threads.
+
+    Attributes:
+        refusals: how often the host said that we are too fast.
+    """
 
     def __init__(self, budget: Budget, rhythm: Rhythm, timeouts: Timeouts | None = None) -> None:
         self._budget = budget
@@ -41,6 +45,8 @@ class Pace:
         self._rhythm = rhythm
         self._slow = _Slow(rhythm.throttle_seconds)
         self._brake = _Brake(rhythm.timeouts_within_seconds)
+        self.refusals = 0
+        self._counting = Lock()
 
     @contextmanager
     def turn(self, endpoint: Endpoint, advertiser_id: str, identity: str = "") -> Iterator[None]:
@@ -62,14 +68,20 @@ class Pace:
                 yield
             except ThrottledError as error:
                 if error.code in OF_ONE_ADVERTISER_AND_PATH:
+                    self._refused()
                     self._slow.slower(key)
                 elif error.retry_after_seconds is None:
+                    self._refused()
                     error.retry_after_seconds = self._budget.breached(
                         first_seconds=self._rhythm.throttle_seconds,
                         then_seconds=self._rhythm.shared_pause_seconds,
                         memory_seconds=self._rhythm.breach_memory_seconds,
                     )
                 raise
+
+    def _refused(self) -> None:
+        with self._counting:
+            self.refusals += 1
 
 
 class _Slow:

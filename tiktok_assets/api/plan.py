@@ -64,6 +64,15 @@ def pages_for(rows: int) -> int:
     return max(1, ceil(rows / MAX_PAGE_SIZE))
 
 
+def minutes_for(requests: int, per_second: float, per_minute: float) -> float:
+    """How long requests take at the app's tier, to a tenth.
+
+    >>> minutes_for(1200, 10, 600)
+    2.0
+    """
+    return round(requests / min(per_second, per_minute / 60) / 60, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """How much one advertiser holds: rows by entity table, and rows a day by daily report table."""

@@ -97,7 +97,8 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
             for alert in told.alerts:
                 tell(f"The alert, with a link to approve the duplicate: {page}alerts/{alert['alert_id']}.html")
             tell(f"The numbers on one page: {page} (a file that opens by itself: {folder / DATA / PAGE})")
-            tell(f"Open http://127.0.0.1:{port} and look at the asset graph. Ctrl-C stops everything.")
+            graph = f"http://127.0.0.1:{port}/asset-groups"
+            tell(f"Open {graph} and click a group to see its tables. Ctrl-C stops everything.")
             process.wait()
             raise Problem(f"Dagster stopped by itself.\n{_tail(folder)}")
 

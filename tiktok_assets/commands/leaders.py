@@ -7,13 +7,14 @@ import polars as pl
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.commands.live import report_of
 from tiktok_assets.commands.problems import Problem, WrongUsage
+from tiktok_assets.commands.show import print_rows
 from tiktok_assets.refresh.accounts import required_accounts
 from tiktok_assets.refresh.reading import read_reports, report_questions
 from tiktok_assets.scaling.ranking import TOP_SPENDERS_SCHEMA, Overtaking, top_spenders
 from tiktok_assets.session import Session
 from tiktok_assets.spec.currencies import written
 
-SHOWN = ("advertiser_id", "campaign_name", "ad_id", "ad_name", "spend", "currency", "share", "lead")
+SHOWN = ("campaign_name", "ad_name", "ad_id", "spend", "share", "lead")
 
 
 def stored_leaders(session: Session, advertisers: Sequence[str] | None = None) -> pl.DataFrame:
@@ -61,6 +62,13 @@ def ranked(leaders: pl.DataFrame, *, campaign: str | None, by: str) -> pl.DataFr
     return leaders.sort(
         "currency", "advertiser_id", by, "campaign_id", descending=[False, False, True, False], nulls_last=True
     )
+
+
+def print_leaders(leaders: pl.DataFrame) -> None:
+    """A table for each account, in the order given; its heading names the currency of every amount."""
+    for (owner, currency), rows in leaders.group_by("advertiser_id", "currency", maintain_order=True):
+        heading = f"The top-spending ad of each campaign of account {owner}, in {currency}"
+        print_rows(rows.to_dicts(), SHOWN, title=heading)
 
 
 def overtaking_in_words(change: Overtaking) -> str:

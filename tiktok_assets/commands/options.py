@@ -61,7 +61,7 @@ def print_frame(rows: "pl.DataFrame", what: str, *, as_json: bool, as_csv: bool)
     Raises:
         WrongUsage: if both are asked for.
     """
-    from tiktok_assets.commands.leaders import SHOWN  # noqa: PLC0415
+    from tiktok_assets.commands.leaders import print_leaders  # noqa: PLC0415
     from tiktok_assets.commands.live import IDENTIFYING  # noqa: PLC0415
     from tiktok_assets.commands.show import print_csv, print_json, print_rows  # noqa: PLC0415
 
@@ -72,8 +72,10 @@ def print_frame(rows: "pl.DataFrame", what: str, *, as_json: bool, as_csv: bool)
         print_json(dicts)
     elif as_csv:
         print_csv(dicts, rows.columns)
+    elif what == "top":
+        print_leaders(rows)
     else:
-        shown = SHOWN if what == "top" else IDENTIFYING[what]
+        shown = IDENTIFYING[what]
         parents = [column for column in shown if column in rows.columns and column.endswith("_id")]
         hidden = parents[:-1] if what == "report" else []  # a report's row is named by its own id alone
         print_rows(dicts, [name for name in shown if name in rows.columns and name not in hidden])

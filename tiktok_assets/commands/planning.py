@@ -1,16 +1,16 @@
 """`plan`: how many requests, minutes and rows a refresh takes, asked of the API with one-row pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tiktok_assets.api.plan import PlanLine, Window, Workload, plan
+from tiktok_assets.api.plan import PlanLine, Window, Workload, batches_of, minutes_for, plan
 from tiktok_assets.commands.problems import Problem
-from tiktok_assets.refresh.accounts import required_accounts
+from tiktok_assets.refresh.accounts import accounts_to_ask, required_accounts
 from tiktok_assets.refresh.counting import count_entities, count_report
 from tiktok_assets.refresh.needed import days_to_refresh
 from tiktok_assets.session import Session
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +58,33 @@ def planned(session: Session, advertisers: Sequence[str], window: Window, tables
         )
         for account in accounts
     }
-    lines = plan(
+    listings = plan(
         workloads,
         window.days,
-        tables,
-        lists_accounts=not session.settings.advertiser_ids,
+        set(tables) - {ADVERTISERS.table},
+        lists_accounts=False,
         window_days={report.table: report.window_days for report in session.settings.chosen_reports},
     )
+    lines = [*_account_lines(session, advertisers, tables), *listings]
     requests = sum(line.requests for line in lines)
-    seconds = requests / min(session.settings.requests_per_second, session.settings.requests_per_minute / 60)
-    return Planned(
-        lines, requests, sum(line.rows for line in lines), round(seconds / 60, 1), session.total.requests - before
-    )
+    minutes = minutes_for(requests, session.settings.requests_per_second, session.settings.requests_per_minute)
+    return Planned(lines, requests, sum(line.rows for line in lines), minutes, session.total.requests - before)
+
+
+def _account_lines(session: Session, advertisers: Sequence[str], tables: Sequence[str]) -> Iterator[PlanLine]:
+    """What it takes to know the accounts: all that are granted or named, whichever are refreshed.
+
+    Where their table is not asked for, each report asks anew for the zone and currency of those it does not hold.
+    """
+    listed = 0 if session.settings.advertiser_ids else 1
+    if ADVERTISERS.table in tables:
+        every = session.advertiser_ids
+        yield PlanLine(ADVERTISERS.table, listed + len(list(batches_of(every))), len(every))
+        return
+    unknown = accounts_to_ask(session.store, session.settings, advertisers)
+    reports = sum(report.table in tables for report in session.settings.chosen_reports)
+    if asked := listed + reports * len(list(batches_of(unknown))):
+        yield PlanLine("accounts, to know of them", asked, 0)
 
 
 def ordinary_window(session: Session, advertisers: Sequence[str]) -> Window:

@@ -6,7 +6,8 @@ import dagster as dg
 
 from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
-from tiktok_assets.defs.partitions import ONE_RUN, keys_of_run
+from tiktok_assets.defs.partitions import ONE_RUN, keys_of_run, partitions_beside
+from tiktok_assets.defs.progress import tell_plan, watched
 from tiktok_assets.defs.telling import definition_metadata, facts_of, record
 from tiktok_assets.refresh.history import history_columns
 from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity
@@ -32,6 +33,7 @@ ALL_GRANTED = "all_accounts_granted"
 )
 def advertisers(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
     """Read the accounts, keep the lost ones as not granted, and make each a partition."""
+    tell_plan(context, tiktok, partitions_beside(context))
     try:
         landed, read = refresh_advertisers(tiktok.reader, tiktok.store, tiktok.advertiser_ids)
     except TikTokError as error:
@@ -85,8 +87,11 @@ def entity_asset(entity: Entity) -> dg.AssetsDefinition:
     def _entity(
         context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
     ) -> Iterator[dg.MaterializeResult]:
-        ids = [str(partition.advertiser_id) for partition in keys_of_run(context)]
-        result = record(context, refresh_entity(tiktok.reader, tiktok.store, entity, ids))
+        partitions = keys_of_run(context)
+        tell_plan(context, tiktok, partitions)
+        ids = [str(partition.advertiser_id) for partition in partitions]
+        outcomes = refresh_entity(tiktok.reader, tiktok.store, entity, ids)
+        result = record(context, watched(context, tiktok, entity.table, outcomes, len(ids)))
         for key in sorted(context.selected_asset_keys):
             yield dg.MaterializeResult(asset_key=key, metadata=result.metadata)
 

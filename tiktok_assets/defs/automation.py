@@ -11,7 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.defs.account import ACCOUNT_ASSETS, add_advertisers
 from tiktok_assets.defs.catalogue import CANDIDATES, DUPLICATIONS, OVERVIEW, RANKING, RESULTS, stored_tables
-from tiktok_assets.defs.checks import CHECK_TABLES, check_job, table_checks
+from tiktok_assets.defs.checks import CHECK_TABLES, Checks, check_job
 from tiktok_assets.defs.chunks import Chunk
 from tiktok_assets.defs.restatements import daily_tables
 from tiktok_assets.defs.stages import STAGES, Stage, chunks_of_stage
@@ -33,6 +33,9 @@ UNFINISHED = [
 ]
 
 HOURLY = 3600
+
+SEQUENCE_SECONDS = 4
+"""At each turn of the daemon, which comes every five seconds: between two stages nothing is asked of the API."""
 
 
 def stage_tables(settings: Settings) -> dict[Stage, list[str]]:
@@ -65,25 +68,25 @@ _MEANINGS: dict[Stage, str] = {
 }
 
 
-def refresh_jobs(settings: Settings) -> dict[str, UnresolvedAssetJobDefinition]:
+def refresh_jobs(settings: Settings, checks: Checks) -> dict[str, UnresolvedAssetJobDefinition]:
     """The jobs of the refresh, and the one that then checks; one job cannot hold different partitions."""
     stages: dict[str, UnresolvedAssetJobDefinition] = {
-        stage: dg.define_asset_job(stage, selection=_unchecked(settings, tables), description=_MEANINGS[stage])
+        stage: dg.define_asset_job(stage, selection=_unchecked(tables, checks), description=_MEANINGS[stage])
         for stage, tables in stage_tables(settings).items()
     }
-    return stages | {CHECK_TABLES: check_job(settings)}
+    return stages | {CHECK_TABLES: check_job(settings, checks)}
 
 
-def _unchecked(settings: Settings, tables: Sequence[str]) -> dg.AssetSelection:
+def _unchecked(tables: Sequence[str], checks: Checks) -> dg.AssetSelection:
     """Assets without the checks that have a job of their own: each run of a stage would repeat them."""
-    return dg.AssetSelection.assets(*tables) - dg.AssetSelection.checks(*table_checks(settings))
+    return dg.AssetSelection.assets(*tables) - dg.AssetSelection.checks(*checks)
 
 
-def derived_job(settings: Settings) -> UnresolvedAssetJobDefinition:
+def derived_job(settings: Settings, checks: Checks) -> UnresolvedAssetJobDefinition:
     """What the reports' tables give, for those who want it now; otherwise `derived_assets` does it."""
     return dg.define_asset_job(
         DERIVED,
-        selection=_unchecked(settings, derived_tables(settings)),
+        selection=_unchecked(derived_tables(settings), checks),
         description="Top spenders, overview and warehouse, from what is stored.",
     )
 
@@ -134,7 +137,7 @@ def refresh_sequence_sensor(
     @dg.sensor(
         name="refresh_sequence",
         jobs=[job for stage, job in jobs.items() if stage != STAGES[0]],
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=SEQUENCE_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for the daily, then the lifetime reports of the refresh under way, then for the checks.",
     )

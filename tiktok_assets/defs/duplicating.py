@@ -15,6 +15,7 @@ from tiktok_assets.defs.catalogue import DUPLICATIONS, MADE_AFTER, MEANINGS, REC
 from tiktok_assets.defs.insights import after
 from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
+from tiktok_assets.defs.pictures import tell_rows
 from tiktok_assets.defs.scaling import GROUP, RETRY_AT_MOST, next_attempt
 from tiktok_assets.defs.telling import definition_metadata, store_export
 from tiktok_assets.refresh.notes import is_complete
@@ -152,7 +153,8 @@ def ad_duplications_asset() -> dg.AssetsDefinition:
         io_manager_key=IO_MANAGER,
     )
     def _ad_duplications(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> pl.DataFrame:
-        return duplications_frame(Ledger(tiktok.state).entries(list(context.partition_keys)), utc_now())
+        entries = Ledger(tiktok.state).entries(list(context.partition_keys))
+        return tell_rows(context, duplications_frame(entries, utc_now()))
 
     return _ad_duplications
 
@@ -175,7 +177,8 @@ def duplication_results_asset(settings: Settings) -> dg.AssetsDefinition:
     )
     def _duplication_results(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> pl.DataFrame:
         entries = Ledger(tiktok.state).entries(list(context.partition_keys))
-        return results_of(tiktok.store, schema, [entry for entry in entries if entry.status == DONE])
+        done = [entry for entry in entries if entry.status == DONE]
+        return tell_rows(context, results_of(tiktok.store, schema, done))
 
     return _duplication_results
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import dagster as dg
 
 from tiktok_assets.days import Account
+from tiktok_assets.defs.progress import plan_of, watched
 from tiktok_assets.defs.reports import read_partitions
 from tiktok_assets.defs.restatements import daily_reports
 from tiktok_assets.defs.stages import advertisers_to_refresh
@@ -23,7 +24,7 @@ def backfill_history_job(settings: Settings) -> dg.JobDefinition:
     """The job; killed and launched again, it goes on with the days still missing."""
     reports = [report for report in settings.chosen_reports if report.cadence == "daily"]
 
-    @dg.op(name="read_missing_days")
+    @dg.op(name="read_missing_days", description="Reads what was never read, windows of thirty days at a time.")
     def _read_missing_days(context: dg.OpExecutionContext, tiktok: dg.ResourceParam[Session]) -> None:
         ids = advertisers_to_refresh(context.instance, tiktok.store, settings)
         holes = list(_holes(tiktok, reports, ids, settings))
@@ -47,8 +48,9 @@ def _outcomes(
     context: dg.OpExecutionContext, session: Session, holes: Iterable[tuple[Report, list[Partition]]]
 ) -> Iterator[Landed | Failed]:
     for report, partitions in holes:
-        context.log.info("%s: %s days to read", report.table, len(partitions))
-        yield from read_partitions(session, report, partitions)
+        context.log.info(plan_of(session, partitions, [report.table]))
+        outcomes = read_partitions(session, report, partitions)
+        yield from watched(context, session, report.table, outcomes, len(partitions))
 
 
 def _holes(

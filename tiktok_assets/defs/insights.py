@@ -24,12 +24,6 @@ from tiktok_assets.tables import schema_of
 
 GROUP = "insights"
 
-AFTER_ITS_SOURCES = (
-    dg.AutomationCondition.any_deps_updated().since_last_handled()
-    & ~dg.AutomationCondition.any_deps_in_progress()
-    & ~dg.AutomationCondition.in_progress()
-).with_label("after its sources, once they are quiet")
-
 STALE_AFTER_DAYS = 3
 """A day is complete a day and a half after it began somewhere on earth; older, nobody refreshed the days."""
 
@@ -40,7 +34,7 @@ def due(*tables: str) -> dg.AutomationCondition:
 
 
 def after(*tables: str) -> dg.AutomationCondition:
-    """As `AFTER_ITS_SOURCES`, for an asset that also reads tables whose update alone is no reason to run."""
+    """Due and quiet, for an asset that also reads tables whose update alone is no reason to run."""
     return (
         due(*tables)
         & ~dg.AutomationCondition.any_deps_in_progress().allow(dg.AssetSelection.assets(*tables))

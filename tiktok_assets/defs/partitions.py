@@ -67,6 +67,12 @@ def intended(advertiser_ids: Iterable[str], days: Iterable[date] = ()) -> str:
     return ",".join(sorted(advertiser_ids)) + suffix
 
 
+def partitions_beside(context: dg.AssetExecutionContext) -> Sequence[Partition]:
+    """The advertisers a run was asked to hold, seen from an asset without partitions; none where nobody said."""
+    told = context.run.tags.get(INTENDED_TAG, "").partition("|")[0]
+    return [Partition(one) for one in told.split(",") if one]
+
+
 def keys_of_run(context: dg.AssetExecutionContext) -> Sequence[Partition]:
     """The partitions a run shall fill, in order.
 

@@ -7,6 +7,7 @@ import dagster as dg
 
 from tiktok_assets.defs.account import KINDS
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN, advertiser_days, keys_of_run
+from tiktok_assets.defs.progress import tell_plan, watched
 from tiktok_assets.defs.restatements import daily_reports
 from tiktok_assets.defs.telling import ALL_METRICS_SERVED, definition_metadata, record, record_each
 from tiktok_assets.refresh.accounts import known_accounts
@@ -44,8 +45,11 @@ def report_asset(report: Report, settings: Settings) -> dg.AssetsDefinition:
     )
     def _report(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
         partitions = keys_of_run(context)
+        tell_plan(context, tiktok, partitions)
+        outcomes = read_partitions(tiktok, report, partitions)
         try:
-            return record(context, read_partitions(tiktok, report, partitions), has_metrics=True)
+            told = watched(context, tiktok, report.table, outcomes, len(partitions))
+            return record(context, told, has_metrics=True)
         except dg.Failure:
             if daily:  # Dagster will skip the step that gathers them, and most of the days have landed
                 record_each(context, refresh_restatements(tiktok.store, daily_reports(settings), partitions))

@@ -12,6 +12,7 @@ from tiktok_assets.defs.catalogue import CANDIDATES, MADE_AFTER, RANKING
 from tiktok_assets.defs.insights import after
 from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
+from tiktok_assets.defs.pictures import tell_rows
 from tiktok_assets.defs.telling import definition_metadata, store_export
 from tiktok_assets.scaling.candidates import CANDIDATES_COLUMNS, candidates
 from tiktok_assets.scaling.flags import Assessment, assess, flag
@@ -83,7 +84,8 @@ def duplication_candidates_asset(settings: Settings) -> dg.AssetsDefinition:
     def _duplication_candidates(
         context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
     ) -> pl.DataFrame:
-        return candidates(tiktok.state, tiktok.store, settings, tiktok.now(), list(context.partition_keys))
+        keys = list(context.partition_keys)
+        return tell_rows(context, candidates(tiktok.state, tiktok.store, settings, tiktok.now(), keys))
 
     return _duplication_candidates
 

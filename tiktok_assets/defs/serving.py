@@ -5,8 +5,9 @@ from operator import or_
 
 import dagster as dg
 
-from tiktok_assets.defs.catalogue import MADE_AFTER, stored_tables, table_meanings
-from tiktok_assets.defs.insights import AFTER_ITS_SOURCES, due
+from tiktok_assets.defs.catalogue import CANDIDATES, MADE_AFTER, stored_tables, table_meanings
+from tiktok_assets.defs.insights import due
+from tiktok_assets.defs.scaling import FLAG_TAG
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
@@ -20,8 +21,21 @@ _RANKING_IS_DUE = reduce(
         for table, sources in MADE_AFTER.items()
     ),
 ).with_label("the ranking or what follows from it is about to change")
-# Without it the warehouse is built beside the new ranking, and then again for it and what follows from it.
-AFTER_THE_RANKING = (AFTER_ITS_SOURCES & ~_RANKING_IS_DUE).with_label("after its sources and the ranking")
+# A flag comes seconds after the page was made. When both are new at the same look, Dagster takes the older update
+# for handled by the younger materialization, in whichever order they came; only a request of our own settles it.
+_FLAGGED = (
+    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.any_new_update_has_run_tags(tag_keys={FLAG_TAG}))
+    .allow(dg.AssetSelection.assets(CANDIDATES))
+    .since(dg.AutomationCondition.newly_requested())
+    .with_label("an ad was flagged")
+)
+# Without the ranking the warehouse is built beside the new one, and then again for it and what follows from it.
+AFTER_THE_RANKING = (
+    (dg.AutomationCondition.any_deps_updated().since_last_handled() | _FLAGGED)
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+    & ~_RANKING_IS_DUE
+).with_label("after its sources and the ranking")
 
 
 def warehouse_asset(settings: Settings) -> dg.AssetsDefinition:

@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from tiktok_assets.defs.partitions import key_of, tags_of
-from tiktok_assets.defs.pictures import line_of
+from tiktok_assets.defs.pictures import line_of, preview
 from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.links import ads_manager
@@ -66,23 +66,27 @@ def facts_of(landed: Landed) -> Mapping[str, Any]:
         # Dagster sums the rows of partitions only under this name.
         ("dagster/row_count" if landed.partition == Partition() else "dagster/partition_row_count"): landed.rows,
         "rows": landed.rows,
+    }
+    for currency, spend in landed.spend.items():
+        # A plot needs a number and Dagster has only floats; the table keeps the exact amount. One name is one
+        # plot of all accounts, so that yen and dollars must have names of their own.
+        facts[f"spend_{currency}"] = dg.MetadataValue.float(float(spend))
+        facts["currency"] = currency
+    if landed.head is not None:
+        facts.update(preview(landed.head))
+    if story.window:
+        facts["window"] = str(story.window)
+    facts["fetched_at"] = dg.MetadataValue.timestamp(landed.fetched_at)
+    if landed.partition.advertiser_id:
+        facts["ads_manager"] = dg.MetadataValue.url(ads_manager(landed.partition.advertiser_id))
+    facts |= {
         "requests": story.requests,
         "pages": story.pages,
         "retries": story.retries,
         "seconds": story.seconds,
         "megabytes": story.megabytes,
         "kilobytes_stored": round(landed.bytes / 1e3, 1),
-        "fetched_at": dg.MetadataValue.timestamp(landed.fetched_at),
     }
-    if story.window:
-        facts["window"] = str(story.window)
-    for currency, spend in landed.spend.items():
-        # A plot needs a number and Dagster has only floats; the table keeps the exact amount. One name is one
-        # plot of all accounts, so that yen and dollars must have names of their own.
-        facts[f"spend_{currency}"] = dg.MetadataValue.float(float(spend))
-        facts["currency"] = currency
-    if landed.partition.advertiser_id:
-        facts["ads_manager"] = dg.MetadataValue.url(ads_manager(landed.partition.advertiser_id))
     if landed.new_versions is not None:
         facts["new_versions"] = landed.new_versions
     if story.unknown_fields:
@@ -158,7 +162,8 @@ def store_export(
 ) -> None:
     """Bring an account's partition of a table that exports the state up to date, from a job beside its asset."""
     written = store.write(table, Partition(advertiser_id), rows)
-    context.log_event(dg.AssetMaterialization(table, partition=advertiser_id, metadata={"rows": written.rows}))
+    facts: dict[str, Any] = {"rows": written.rows, **preview(rows)}
+    context.log_event(dg.AssetMaterialization(table, partition=advertiser_id, metadata=facts))
 
 
 def _picture_of(landed: Landed, spend_by_day: dict[date, float]) -> Mapping[str, Any]:

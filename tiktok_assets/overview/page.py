@@ -20,6 +20,9 @@ from tiktok_assets.overview.stored import DAYS_SHOWN
 from tiktok_assets.spec.links import ads_manager
 
 _TEMPLATES = "templates"
+LINKED_AT_MOST = 12
+"""Accounts with a link of their own at the top of the page; of more only the currencies have, and a table all."""
+
 _MEASURES = {"spend": "Spend", "conversion": "Conversions"}
 
 
@@ -61,6 +64,7 @@ def render(page: Overview, scripts: Path) -> str:
             charts=charts,
             drawings=drawings if kinds else None,
             days_shown=DAYS_SHOWN,
+            linked_at_most=LINKED_AT_MOST,
             style=Markup(_text("page.css")),  # noqa: S704 - ours
             script=Markup(own),  # noqa: S704 - ours
             vega=Markup(vega),  # noqa: S704 - Vega's own bundle
@@ -147,7 +151,8 @@ def _charts(page: Overview) -> tuple[Mapping[Any, list[Chart]], Mapping[str, lis
                     continue
                 shown = f"{title} a day" + (f", {currency.currency}" if measure == "spend" else "")
                 number = "many" if isinstance(place, CurrencyPage) else "one"
-                chart = Chart(f"c{len(rows)}", f"{measure}-{number}", shown, _described(shown, lines, measure))
+                kind = f"{measure}-{number}"
+                chart = Chart(f"c{len(rows)}", kind, shown, _described(shown, lines, measure, number))
                 charts[key].append(chart)
                 rows[chart.id] = lines
     return charts, rows
@@ -168,8 +173,10 @@ def _point(row: Row, measure: str) -> Row:
     }
 
 
-def _described(shown: str, lines: Sequence[Row], measure: str) -> str:
-    values = [line[measure] for line in lines]
-    days = sorted({line["date"][:10] for line in lines})
-    least, most = (f"{value:,.2f}".removesuffix(".00") for value in (min(values), max(values)))
-    return f"{shown}: a line chart from {days[0]} to {days[-1]}, between {least} and {most}."
+def _described(shown: str, lines: Sequence[Row], measure: str, number: str) -> str:
+    totals: dict[str, float] = {}
+    for line in lines:
+        totals[line["date"][:10]] = totals.get(line["date"][:10], 0) + line[measure]
+    least, most = (f"{value:,.2f}".removesuffix(".00") for value in (min(totals.values()), max(totals.values())))
+    what = "a line" if number == "one" else "bars stacked by account"
+    return f"{shown}: {what} from {min(totals)} to {max(totals)}, between {least} and {most}."

@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from tiktok_assets.column_types import INSTANT, MONEY
 from tiktok_assets.refresh.notes import fetched_at_of, is_complete
 from tiktok_assets.spec.metrics import METRICS_BY_NAME
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
-from tiktok_assets.tables import INSTANT, MONEY
 from tiktok_assets.totals import known_sums
 
 DAYS_SHOWN = 60

@@ -42,15 +42,21 @@ def count(number: int | None) -> str:
 
 
 def percent(share: float | Decimal | None, places: int = 0) -> str:
-    """A share as percent."""
-    return NOTHING if share is None else f"{share:.{places}%}"
+    """A share as percent; what rounds to nothing without being nothing is less than the least."""
+    if share is None:
+        return NOTHING
+    told = f"{share:.{places}%}"
+    return f"<{10**-places:.{places}f}%" if share > 0 and not float(told[:-1]) else told
 
 
 def change(share: float | Decimal | None) -> str:
     """A change as percent with its sign, capped where it stops saying anything."""
     if share is None:
         return NOTHING
-    return "over +999%" if share >= 10 else f"{share:+.0%}".replace("-", "\N{MINUS SIGN}")  # noqa: PLR2004 - it says so
+    if share >= 10:  # noqa: PLR2004 - it says so
+        return "over +999%"
+    told = f"{share:+.0%}"
+    return "0%" if told in {"+0%", "-0%"} else told.replace("-", "\N{MINUS SIGN}")
 
 
 def status(value: str | None) -> str:

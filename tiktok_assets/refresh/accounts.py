@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from tiktok_assets.api.errors import AdvertiserError
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.reading import Reader, listed_advertisers, read_accounts
@@ -34,8 +36,7 @@ def known_accounts(
     """
     rows = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
     refused: dict[str, AdvertiserError] = {}
-    stored = set(rows.get_column("advertiser_id"))
-    if missing := [one for one in advertiser_ids if one not in stored and not _told(settings, one)]:
+    if missing := _untold(rows, settings, advertiser_ids):
         read = read_accounts(reader, missing)
         rows, refused = rows.vstack(read.frame), read.refused
     facts = {row["advertiser_id"]: row for row in rows.to_dicts()}
@@ -61,8 +62,15 @@ def known_accounts(
     return accounts, refused
 
 
-def _told(settings: Settings, advertiser_id: str) -> bool:
-    return advertiser_id in settings.account_timezone and advertiser_id in settings.account_currency
+def accounts_to_ask(store: HiveStore, settings: Settings, advertiser_ids: Sequence[str]) -> list[str]:
+    """The accounts `known_accounts` would ask the API about."""
+    return _untold(store.scan("advertisers", ADVERTISERS_SCHEMA).collect(), settings, advertiser_ids)
+
+
+def _untold(rows: pl.DataFrame, settings: Settings, advertiser_ids: Sequence[str]) -> list[str]:
+    told = settings.account_timezone.keys() & settings.account_currency.keys()
+    known = told | set(rows.get_column("advertiser_id"))
+    return [one for one in advertiser_ids if one not in known]
 
 
 def required_accounts(

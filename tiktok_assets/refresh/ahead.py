@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 
-from tiktok_assets.api.fetch import LISTINGS_AHEAD
+from tiktok_assets.api.room import LISTINGS_AHEAD
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.reading import Reader, listing_of, report_questions
 from tiktok_assets.spec.metrics import Metric

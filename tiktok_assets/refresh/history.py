@@ -6,12 +6,13 @@ from datetime import datetime
 import polars as pl
 from polars.exceptions import PolarsError
 
+from tiktok_assets.column_types import INSTANT
 from tiktok_assets.refresh.notes import HISTORY_NOTE, fetched_at_of
 from tiktok_assets.spec.columns import Column, renamed
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.history import DELETED_SUFFIX, UNCOUNTED, VERSION_COLUMNS, history_table
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition, StoreError
-from tiktok_assets.tables import INSTANT, entity_columns, schema_of
+from tiktok_assets.tables import entity_columns, schema_of
 
 _OF_TIME = ("valid_from", "valid_to", "is_current")
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+import polars as pl
+
 from tiktok_assets.api.client import Tally
 from tiktok_assets.api.errors import TikTokError, mend_of
 from tiktok_assets.api.plan import Window
@@ -63,6 +65,7 @@ class Landed:
     Attributes:
         spend: its spend by currency; empty for tables without money.
         new_versions: of a history, how many came to it; None for other tables.
+        head: a few of its rows to show, on the last partition of a reading; None where nobody looks.
     """
 
     table: str
@@ -73,6 +76,7 @@ class Landed:
     story: Story
     spend: Mapping[str, Decimal] = field(default_factory=dict)
     new_versions: int | None = None
+    head: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tiktok_assets.spec.endpoints import REPORT
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report
-from tiktok_assets.tables import entity_frame, plain_report_page, report_page
+from tiktok_assets.tables import KEY_SEPARATOR, entity_frame, plain_report_page, report_page
 
 ReportPage = tuple[pl.DataFrame, datetime]
 """Rows, and when they were read: a question may be read long before its answer is taken."""
@@ -91,7 +91,12 @@ def report_listing(
     # Interests know no days: their question is one day, and says so of its rows.
     only_day = window.first if window and not report.time_dimension else None
     expected = frozenset(names)
-    key_of = itemgetter(*dimensions)
+    values_of = itemgetter(*dimensions)
+
+    def identify(row: dict[str, Any]) -> Hashable:
+        values = values_of(row["dimensions"])
+        plain = isinstance(values, tuple) and all(isinstance(value, str) for value in values)
+        return KEY_SEPARATOR.join(values) if plain else values  # as `plain_report_page` has it
 
     def parse(rows: list[dict[str, Any]], tally: Tally) -> ReportPage:
         read_at = now()
@@ -105,12 +110,12 @@ def report_listing(
     def parse_text(text: bytes) -> tuple[ReportPage, list[Hashable]] | None:
         read_at = now()
         read = plain_report_page(report, metrics, names, text, day=only_day)
-        return ((read[0], read_at), list(read[1])) if read else None
+        return ((read[0], read_at), [*read[1]]) if read else None
 
     return Listing(
         REPORT,
         parameters,
-        identify=lambda row: key_of(row["dimensions"]),
+        identify=identify,
         parse=parse,
         parse_text=parse_text,
     )

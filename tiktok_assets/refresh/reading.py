@@ -10,13 +10,7 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.api.client import Tally
-from tiktok_assets.api.errors import (
-    AdvertiserError,
-    ContractError,
-    CredentialsError,
-    TikTokError,
-    TruncatedError,
-)
+from tiktok_assets.api.errors import AdvertiserError, ContractError, CredentialsError, TikTokError, TruncatedError
 from tiktok_assets.api.fetch import Fetched, Fetcher, Listing
 from tiktok_assets.api.plan import Window, batches_of, windows_of
 from tiktok_assets.days import Account, ValueFormatError
@@ -76,8 +70,8 @@ def listed_advertisers(reader: Reader, app_id: str | None, app_secret: str | Non
     """
     if not app_id or not app_secret:
         raise CredentialsError(
-            "the accounts cannot be listed: name them in TIKTOK_ADVERTISER_IDS,"
-            " or set TIKTOK_APP_ID and TIKTOK_APP_SECRET"
+            "the accounts cannot be listed: set TIKTOK_APP_ID and TIKTOK_APP_SECRET and run `tiktok-assets auth`,"
+            " or name the accounts in TIKTOK_ADVERTISER_IDS"
         )
     try:
         answer = reader.fetcher.ask(ADVERTISER_LIST, {"app_id": app_id, "secret": app_secret}, Tally())
@@ -271,6 +265,7 @@ def _answer(
 ) -> ReportAnswer | ContractError:
     fetched_at = min(read_at for _, read_at in fetched.pages)
     pages = [page for page, _ in fetched.pages]
+    fetched.pages.clear()  # else whoever still holds the listing holds its rows beside the table made of them
     try:
         frame = report_frame(question.report, reader.metrics, question.account, pages, fetched_at)
     except ValueFormatError as error:

@@ -28,6 +28,7 @@ from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 from tiktok_assets.tables import entity_columns, schema_of
 
 ADVERTISERS_SCHEMA = schema_of(entity_columns(ADVERTISERS))
+HEAD_ROWS = 5
 
 
 def refresh_advertisers(
@@ -44,7 +45,11 @@ def refresh_advertisers(
     read.lost.update(dict.fromkeys(lost.get_column("advertiser_id"), "no longer granted"))
     frame = pl.concat([read.frame, lost]).sort("advertiser_id")
     written = store.write("advertisers", Partition(), frame, notes=fetched_at_note(read.fetched_at))
-    return Landed("advertisers", Partition(), written.rows, written.bytes, read.fetched_at, read.story), read
+    head = frame.head(HEAD_ROWS)
+    landed = Landed(
+        "advertisers", Partition(), written.rows, written.bytes, read.fetched_at, read.story, head=head
+    )
+    return landed, read
 
 
 def refresh_entity(
@@ -67,7 +72,8 @@ def refresh_entity(
             continue
         notes = fetched_at_note(fetched_at) | {HISTORY_NOTE: "true"}
         written = store.write(entity.table, partition, frame, notes=notes)
-        yield Landed(entity.table, partition, written.rows, written.bytes, fetched_at, story)
+        head = frame.top_k(HEAD_ROWS, by="create_time")
+        yield Landed(entity.table, partition, written.rows, written.bytes, fetched_at, story, head=head)
         yield Landed(
             kept.table,
             partition,
@@ -102,6 +108,7 @@ def refresh_report(
             continue
         for partition, frame in _split(answer.frame, partitions):
             yield _land(store, question, partition, frame, answer)
+        del answer, frame  # the next window is put together before the loop lets go of this one
 
 
 def _partitions(question: ReportQuestion) -> tuple[Partition, ...]:
@@ -137,6 +144,14 @@ def _land(
     written = store.write(question.report.table, partition, frame, notes=notes)
     total = frame.get_column("spend").sum()
     spend = {question.account.currency: Decimal(total or 0)}
+    is_last = question.window is None or partition.day == question.window.last
     return Landed(
-        question.report.table, partition, written.rows, written.bytes, answer.fetched_at, answer.story, spend
+        question.report.table,
+        partition,
+        written.rows,
+        written.bytes,
+        answer.fetched_at,
+        answer.story,
+        spend,
+        head=frame.top_k(HEAD_ROWS, by="spend") if is_last else None,
     )

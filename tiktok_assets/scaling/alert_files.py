@@ -11,7 +11,7 @@ from uuid import uuid4
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <link rel="icon" href="data:,"><title>{title}</title></head>
-<body style="margin:24px auto;max-width:640px;padding:0 12px">{body}</body></html>
+<body style="margin:24px auto;max-width:640px;padding:0 12px"><main>{body}</main></body></html>
 """
 
 

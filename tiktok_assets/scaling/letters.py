@@ -101,9 +101,9 @@ class Letter:
         """Tables with inline styles, which is what mail programs show; no image, script or remote address."""
         body = "".join(f'<p style="margin:0 0 12px">{as_html(words)}</p>' for words in self.sentences)
         facts = "".join(
-            f'<tr><td style="padding:5px 14px 5px 0;color:#5b6474;white-space:nowrap;vertical-align:top;{_LINE}">'
+            f'<tr><td style="padding:5px 14px 5px 0;color:#5b6474;vertical-align:top;{_LINE}">'
             f"{escape(label)}</td>"
-            f'<td style="padding:5px 0;{_LINE}">{as_html(words)}</td></tr>'
+            f'<td style="padding:5px 0;overflow-wrap:anywhere;{_LINE}">{as_html(words)}</td></tr>'
             for label, words in self.facts
         )
         links = "".join(
@@ -111,11 +111,11 @@ class Letter:
             f"{escape(link.label)}</a></p>"
             for link in self.links
         )
-        footer = f'<p style="margin:18px 0 0;color:#7a8494;font-size:12px">{escape(self.footer)}</p>'
+        footer = f'<p style="margin:18px 0 0;color:#5b6474;font-size:12px">{escape(self.footer)}</p>'
         return (
             f'<div style="{_FONT};font-size:14px;line-height:1.5;color:#1c2330;background:#ffffff;max-width:600px;'
             f'border:1px solid {_RULE};border-radius:8px;padding:20px 24px">'
-            f'<h2 style="margin:0 0 12px;font-size:19px;line-height:1.3">{as_html(self.title)}</h2>{body}'
+            f'<h1 style="margin:0 0 12px;font-size:19px;line-height:1.3">{as_html(self.title)}</h1>{body}'
             f"{_html_bars(self.bars)}{_html_table(facts)}{links}{footer}</div>"
         )
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from tiktok_assets.column_types import INSTANT, MONEY
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.tables import INSTANT, MONEY, schema_of
+from tiktok_assets.tables import schema_of
 
 WINDOWS = (3, 7, 30)
 """Complete days beside the whole life: a leader of old that no longer spends shows here."""

@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import apprise
 from pydantic import SecretStr
 
 REPEAT_NOTE = "Possibly a repeat: the first delivery was not confirmed."
@@ -110,6 +109,8 @@ def is_understood(url: str) -> bool:
 
 def service_of(url: str, target: int | None = None) -> Any:  # noqa: ANN401 - Apprise's plugins share no public type
     """The plugin for a URL, or None; narrowed to one recipient, never retrying by itself."""
+    import apprise  # noqa: PLC0415 - a fifth of a second that only a delivery needs
+
     asset = apprise.AppriseAsset(
         async_mode=False, service_timeout=0, app_id="tiktok_assets", app_desc="TikTok Ads"
     )
@@ -134,6 +135,8 @@ def judged(heard: list[str]) -> Outcome:
 
 
 def _notify(service: Any, message: Mapping[str, Any], *, repeat: bool) -> bool:  # noqa: ANN401 - see service_of
+    import apprise  # noqa: PLC0415 - as above
+
     schema = str(service.url(privacy=True)).partition(":")[0].lower()
     formats = _formats(service)
     wanted = apprise.NotifyFormat.TEXT

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["id", "text", "money", "count", "rate", "ratio", "day", "hour", "instant", "epoch", "flag", "json"]
-"""What a value is, which alone decides its type on disk (`tables.POLARS_TYPES`).
+"""What a value is, which alone decides its type on disk (`column_types.POLARS_TYPES`).
 
 id       text, even where the API sends a bare number
 text     text

@@ -1,8 +1,12 @@
 """Laws of the page loop: every row of a listing exactly once and in order, or an exception; never fewer."""
 
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from math import ceil
+from threading import Thread
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
@@ -16,8 +20,9 @@ from tiktok_assets.api.errors import (
     TikTokError,
     TooLargeError,
 )
-from tiktok_assets.api.fetch import LISTINGS_AHEAD, ROUNDS, Fetched, Fetcher, Listing, Row
+from tiktok_assets.api.fetch import ROUNDS, Fetched, Fetcher, Listing, Row
 from tiktok_assets.api.plan import pages_for
+from tiktok_assets.api.room import LISTINGS_AHEAD, LISTINGS_IN_FLIGHT, PAGES_AHEAD, Room
 from tiktok_assets.spec.endpoints import AD_GROUP_LIST, AD_LIST, CAMPAIGN_LIST, MAX_PAGE_SIZE, REPORT, Endpoint
 from tiktok_assets_tests.api.conftest import HANG_SECONDS, IMPATIENT, Host
 
@@ -244,22 +249,86 @@ def test_listings_come_in_the_order_given_each_with_its_own_fate(small: Host) ->
     assert fates == [3, 3, 3, AdvertiserError, 3, 3, 3, AdvertiserError]
 
 
-def test_few_listings_are_read_ahead(small: Host) -> None:
-    """Whoever takes one listing at a time has a few read ahead, never all of them."""
-    taken, most = 0, 12
+@dataclass
+class Taken:
+    """The same listing again and again, counted as it is taken."""
 
-    def many() -> Iterator[Listing[list[Row]]]:
-        nonlocal taken
-        while taken < most:
-            taken += 1
-            yield entities(small.advertiser_ids[0])
+    owner: str
+    most: int
+    count: int = 0
 
+    def __iter__(self) -> Iterator[Listing[list[Row]]]:
+        """One after the other."""
+        while self.count < self.most:
+            self.count += 1
+            yield entities(self.owner)
+
+
+def test_many_small_listings_go_out_together_and_never_all(small: Host) -> None:
+    """The first few go out alone; once one was small as many are read ahead as may be, and not one more."""
+    taken = Taken(small.advertiser_ids[0], 60)
     with small.fetcher() as (_, fetcher):
-        told = fetcher.fetch_each(many())
+        told = fetcher.fetch_each(taken)
         for handed_out in range(1, 4):
             next(told)
-            assert taken == handed_out + LISTINGS_AHEAD
-        assert len(list(told)) == most - 3
+            assert taken.count == handed_out + LISTINGS_IN_FLIGHT
+        assert len(list(told)) == taken.most - 3
+
+
+def test_small_listings_wait_for_the_budget_and_not_for_each_other(small: Host) -> None:
+    """Forty listings of one page at a fifth of a second each take a small part of what they would in turn."""
+    taken = Taken(small.advertiser_ids[0], 40)
+    small.control("POST", "latency", seconds=0.2)
+    with small.fetcher() as (_, fetcher):
+        began = time.monotonic()
+        list(fetcher.fetch_each(taken))
+    assert time.monotonic() - began < 40 * 0.2 / 4
+
+
+def test_large_listings_are_few_in_memory(hosts: dict[str, Host]) -> None:
+    """Of listings of three pages no more are read ahead than the pages that may be held."""
+    host = hosts["several"]
+    host.behave()
+    taken = Taken(host.advertiser_ids[0], 20)
+    with host.fetcher() as (_, fetcher):
+        for handed_out, _ in enumerate(fetcher.fetch_each(taken), 1):
+            assert (taken.count - handed_out) * 3 <= PAGES_AHEAD
+
+
+def test_a_large_listing_among_small_ones_waits_for_its_turn() -> None:
+    """What turns out too large for the pages that may be held is read on when it is among the next few."""
+    room = Room()
+    for position in range(LISTINGS_AHEAD):
+        assert room.place() == position
+        room.take(position, 1)
+    assert room.place() is None
+    room.hand_out()
+    last = LISTINGS_IN_FLIGHT
+    assert [room.place() for _ in range(LISTINGS_AHEAD, last + 2)] == [*range(LISTINGS_AHEAD, last + 1), None]
+    large = Thread(target=room.take, args=(last, PAGES_AHEAD + 1), daemon=True)
+    large.start()
+    for _ in range(last - LISTINGS_AHEAD):
+        large.join(0.01)
+        assert large.is_alive()
+        assert room.place() is None  # nothing more is begun beside it
+        room.hand_out()
+    large.join(5)
+    assert not large.is_alive()
+
+
+def test_whoever_stops_taking_listings_leaves_nobody_waiting(hosts: dict[str, Host]) -> None:
+    """A consumer that goes away ends the threads that read ahead for it, large listings or small."""
+    host = hosts["several"]
+    host.behave()
+    with host.fetcher() as (_, fetcher):
+        told = fetcher.fetch_each(Taken(host.advertiser_ids[0], 50))
+        next(told)
+        assert isinstance(told, Generator)
+        told.close()
+    deadline = time.monotonic() + 10
+    while any(thread.name.startswith("listing") for thread in enumerate_threads()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_count_costs_one_row(paged: Host) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tiktok_assets_tests.benchmarks`: every benchmark, or those named; `--page` writes the page of the docs.
+"""`python -m tiktok_assets_tests.benchmarks`: every benchmark, or those named; `--page` writes the docs' page.
 
 A benchmark is a module with `figures()`, which measures and yields what it found.
 """
@@ -6,10 +6,17 @@ A benchmark is a module with `figures()`, which measures and yields what it foun
 import argparse
 from collections.abc import Callable, Iterator
 
-from tiktok_assets_tests.benchmarks import page
+from tiktok_assets_tests.benchmarks import backfill, decoding, events, morning, page, startup, workload_a
 from tiktok_assets_tests.benchmarks.figure import Figure
 
-BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {}
+BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "startup": startup.figures,
+    "decoding": decoding.figures,
+    "workload_a": workload_a.figures,
+    "events": events.figures,
+    "morning": morning.figures,
+    "backfill": backfill.figures,
+}
 
 
 def main() -> None:

@@ -46,6 +46,6 @@ def number(value: float) -> str:
     >>> number(152_345.6), number(5.3333), number(0.25), number(125)
     ('152,346', '5.33', '0.25', '125')
     """
-    if float(value).is_integer() or abs(value) >= 100:  # noqa: PLR2004
+    if float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

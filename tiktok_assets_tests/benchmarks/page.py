@@ -1,50 +1,119 @@
-"""The page of the benchmarks: the figures of the newest runs, kept as data, and the table and plot made of them."""
+"""The page of the benchmarks: the newest figures, kept as data, and the tables and the plot made of them."""
 
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import altair as alt
+import vl_convert
+
 from tiktok_assets_tests.benchmarks.figure import Figure, number
 
 DOCS = Path(__file__).parents[2] / "docs"
-DATA = DOCS / "benchmarks.json"
-PAGE = DOCS / "benchmarks.md"
+DATA, PAGE, PLOT = DOCS / "benchmarks.json", DOCS / "benchmarks.md", DOCS / "benchmarks.svg"
+
+INTRODUCTION = """\
+<!-- written by `python -m tiktok_assets_tests.benchmarks --page`; do not edit -->
+# Benchmarks
+
+What the program takes, against the sandbox on the same machine: whole processes, medians of several runs with the
+least and the most in brackets. The last column is the part of the target used up: 1 or less meets it.
+
+```sh
+make benchmark
+```
+
+measures all of it anew and writes this page; `make benchmark ONLY=startup` one part.
+
+![Each figure beside its target](benchmarks.svg)
+"""
 
 
 def keep(name: str, figures: Sequence[Figure]) -> None:
     """Replace the figures of one benchmark."""
     runs = kept()
-    runs[name] = {"at": f"{datetime.now(UTC):%Y-%m-%d}", "on": machine(), "figures": [asdict(one) for one in figures]}
+    runs[name] = {
+        "at": f"{datetime.now(UTC):%Y-%m-%d}",
+        "on": machine(),
+        "figures": [asdict(one) for one in figures],
+    }
     DATA.write_text(json.dumps(runs, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def kept() -> dict[str, Any]:
     """What each benchmark found when it last ran: `at`, `on` and `figures`."""
-    return json.loads(DATA.read_text(encoding="utf-8")) if DATA.exists() else {}
+    found: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8")) if DATA.exists() else {}
+    return found
 
 
 def machine() -> str:
     """The machine in a few words."""
     gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return f"{os.cpu_count()} cores, {gib:.0f} GiB, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    kind = f"{platform.system()} {platform.machine()}"
+    return f"{os.cpu_count()} cores, {gib:.0f} GiB, {kind}, Python {platform.python_version()}"
+
+
+def figures_of(run: dict[str, Any]) -> list[Figure]:
+    """The figures of one benchmark."""
+    return [Figure(**{**one, "spread": tuple(one["spread"]) if one["spread"] else None}) for one in run["figures"]]
 
 
 def write() -> None:
     """Write page and plot anew."""
     PAGE.write_text(rendered(), encoding="utf-8")
+    PLOT.write_text(plot(), encoding="utf-8")
 
 
 def rendered() -> str:
     """The page as Markdown."""
-    lines = ["# Benchmarks", ""]
-    for name, run in kept().items():
-        lines.append(f"{name} {run}")
-    return "\n".join(lines) + "\n"
+    lines = [INTRODUCTION]
+    runs = kept()
+    for run in runs.values():
+        figures = figures_of(run)
+        for topic in dict.fromkeys(one.topic for one in figures):
+            mine = [one for one in figures if one.topic == topic]
+            lines += [f"## {topic}", "", f"{run['at']}, {run['on']}.", "", *_table(mine), ""]
+    return "\n".join(lines).rstrip() + "\n"
 
 
-__all__ = ["number"]
+def _table(figures: Sequence[Figure]) -> Iterator[str]:
+    yield "| what | measured | target | of the target |"
+    yield "|---|---:|---:|---:|"
+    for one in figures:
+        spread = f" ({number(one.spread[0])} to {number(one.spread[1])})" if one.spread else ""
+        bound = "at least" if one.at_least else "at most"
+        target = f"{bound} {number(one.target)} {one.unit}" if one.target is not None else ""
+        ratio = f"{one.ratio:.2f}" if one.ratio is not None else ""
+        note = f"; {one.note}" if one.note else ""
+        yield f"| {one.what}{note} | {number(one.value)} {one.unit}{spread} | {target} | {ratio} |"
+
+
+def plot() -> str:
+    """A bar for each figure that has a target, as SVG; the rule at 1 is the target."""
+    rows = [
+        {"figure": f"{one.topic}: {one.what}", "part": one.ratio, "met": "met" if one.ratio <= 1 else "missed"}
+        for run in kept().values()
+        for one in figures_of(run)
+        if one.ratio is not None
+    ]
+    bars = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("part:Q", title="part of the target used up"),
+            y=alt.Y("figure:N", sort=None, title=None, axis=alt.Axis(labelLimit=520)),
+            color=alt.Color(
+                "met:N",
+                scale=alt.Scale(domain=["met", "missed"], range=["#2f7d6b", "#c2553b"]),
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+        )
+    )
+    rule = alt.Chart(alt.InlineData(values=[{"part": 1}])).mark_rule(strokeDash=[4, 3]).encode(x="part:Q")
+    chart = (bars + rule).properties(width=360).configure_view(stroke=None).configure(background="white")
+    return str(vl_convert.vegalite_to_svg(chart.to_json()))

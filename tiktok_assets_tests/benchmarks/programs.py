@@ -5,7 +5,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,16 @@ import httpx
 from tiktok_assets_tests.benchmarks.figure import Figure
 
 ROOT = Path(__file__).parents[2]
+
+MEASURE = """
+import os, subprocess, sys, time
+began = time.monotonic()
+with open("printed", "w") as output, open("said", "w") as errors:
+    process = subprocess.Popen(sys.argv[1:], stdout=output, stderr=errors)
+    _, status, usage = os.wait4(process.pid, 0)
+print([status, time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss])
+os._exit(0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +45,19 @@ def measure(command: Sequence[str], folder: Path, variables: Mapping[str, str] |
     Raises:
         RuntimeError: if it failed, with what it said.
     """
-    printed, said = folder / "printed", folder / "said"
-    began = time.monotonic()
-    with printed.open("w") as output, said.open("w") as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own programs
-            command,
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(variables or {})},
-            stdout=output,
-            stderr=errors,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
+    # A child begins with the peak of the process it was forked from, so that a small one stands between.
+    found = subprocess.run(  # noqa: S603 - our own programs
+        [sys.executable, "-I", "-S", "-c", MEASURE, *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(variables or {})},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    status, seconds, processor_seconds, kilobytes = json.loads(found.stdout)
     if status:
-        raise RuntimeError(f"{' '.join(command)} failed: {said.read_text()[-2000:]}")
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed.read_text())
+        raise RuntimeError(f"{' '.join(command)} failed: {(folder / 'said').read_text()[-2000:]}")
+    return Measured(seconds, processor_seconds, kilobytes / 1024, (folder / "printed").read_text())
 
 
 @dataclass(frozen=True, slots=True)

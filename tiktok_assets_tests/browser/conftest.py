@@ -101,7 +101,7 @@ def _ready(process: "subprocess.Popen[str]") -> Demo:
     assert process.stderr
     for line in process.stderr:
         told += line
-        if dagster := re.match(r"Open (http\S+) ", line):
+        if dagster := re.match(r"Open (http\S+)/asset-groups ", line):
             (overview,) = re.findall(r"The numbers on one page: (\S+)", told)
             (sandbox,) = re.findall(r"Sandbox at (http\S+?),", told)
             (alert,) = re.findall(r"approve the duplicate: (\S+)", told)

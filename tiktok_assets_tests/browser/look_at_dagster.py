@@ -12,18 +12,47 @@ PATIENCE = 60_000
 """Milliseconds: Dagster's first page loads slowly."""
 
 
-def test_the_graph_shows_the_groups_in_order(demo: Demo, watch: Watch) -> None:
-    """The lineage of everything has each group; opened, each asset has its name and its kind."""
+GROUPS = ("account", "reports", "insights", "scaling", "serving")
+
+WHERE = """(group) => Math.max(...[...document.querySelectorAll('body *')]
+  .filter((one) => !one.children.length && one.textContent.trim() === group)
+  .map((one) => one.getBoundingClientRect().left))"""
+
+
+def test_the_graph_shows_the_groups_in_reading_order(demo: Demo, watch: Watch) -> None:
+    """From the left to the right: the account, its reports, what they say, what follows, what is served."""
     page, _, _ = watch(f"{demo.dagster}/asset-groups", width=1600, height=1000)
     page.locator("text=serving").locator("visible=true").first.wait_for(timeout=PATIENCE)
-    shown = page.inner_text("body")
-    assert all(group in shown for group in ("account", "reports", "insights", "scaling", "serving"))
-    page.get_by_text("Hide navigation").click()
-    page.set_viewport_size({"width": 1250, "height": 1900})
-    page.goto(f"{demo.dagster}/assets/account_overview?view=lineage&lineageScope=upstream&lineageDepth=5")
-    page.get_by_text("top_spenders").first.wait_for(timeout=PATIENCE)
     page.wait_for_timeout(4000)  # the graph is laid out and zoomed
+    places = [page.evaluate(WHERE, group) for group in GROUPS]
+    assert places == sorted(set(places))
+
+
+def test_the_way_to_a_ranking_can_be_read(demo: Demo, watch: Watch) -> None:
+    """Each asset on it has its name in full, its state, and the signs of what it is made of and with."""
+    page, _, _ = watch(f"{demo.dagster}/asset-groups", width=1500, height=870)
+    page.get_by_text("Hide navigation").click()
+    page.goto(f"{demo.dagster}/assets/top_spenders?view=lineage&lineageScope=upstream&lineageDepth=5")
+    page.get_by_text("campaign_report_lifetime").first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(4000)
+    shown = page.inner_text("body")
+    for word in ("advertisers", "ads", "ad_report_daily", "ad_report_lifetime", "TikTok", "Polars", "Passed"):
+        assert word in shown
     keep(page, "asset_graph.png")
+
+
+def test_a_report_shows_its_first_rows(demo: Demo, watch: Watch) -> None:
+    """The newest reading of an account that delivers has a table of what spent most."""
+    page, _, _ = watch(f"{demo.dagster}/assets/ad_report_lifetime?view=events", width=1280, height=1000)
+    page.get_by_text("ads_manager").first.wait_for(timeout=PATIENCE)
+    events = page.locator("text=/^\\d{19}$/")
+    for index in range(4):  # in no order; one of the accounts has no ads
+        events.nth(index).click()
+        page.wait_for_timeout(1500)
+        if page.locator("td table").count():
+            break
+    assert page.locator("td table tbody tr").count() >= 4
+    keep(page, "preview.png")
 
 
 def test_a_ranking_shows_its_picture_and_its_table(demo: Demo, watch: Watch) -> None:
@@ -39,6 +68,9 @@ def test_a_ranking_shows_its_picture_and_its_table(demo: Demo, watch: Watch) -> 
     assert page.evaluate("document.querySelector('td img').naturalWidth") > 300
     assert page.locator("td table").count() >= 1
     assert page.locator("a[href^='https://ads.tiktok.com/']").count() >= 1
+    page.get_by_text("Hide navigation").click()
+    page.set_viewport_size({"width": 1250, "height": 900})
+    page.wait_for_timeout(1000)
     keep(page, "top_spenders.png")
 
 
@@ -46,12 +78,17 @@ def test_a_report_shows_its_days_and_plots(demo: Demo, watch: Watch) -> None:
     """A partition of a daily report has its spend, and the plots draw one point a partition."""
     page, _, _ = watch(f"{demo.dagster}/assets/advertiser_report_daily?view=events", width=1600, height=1000)
     page.get_by_text(re.compile("^spend_[A-Z]{3}$")).first.wait_for(timeout=PATIENCE)
+    page.get_by_text("Hide navigation").click()
+    page.set_viewport_size({"width": 1250, "height": 960})
+    page.wait_for_timeout(1000)
     keep(page, "partition.png")
     page.goto(f"{demo.dagster}/assets/advertiser_report_daily")
     plots = page.get_by_text("Plots", exact=True).first
     plots.wait_for(timeout=PATIENCE)
     plots.click()
     page.locator("canvas").first.wait_for(timeout=PATIENCE)
+    spend = page.get_by_text(re.compile("^spend_USD$")).first
+    spend.scroll_into_view_if_needed()
     drawn = (
         "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v)"
     )

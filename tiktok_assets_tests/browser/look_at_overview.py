@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tiktok_assets_tests.browser.conftest import Watch, keep
 from tiktok_assets_tests.overview.shop import TODAY, Shop
 
 DRAWN = """() => [...document.querySelectorAll('[data-chart]')].map((place) => {
-  const marks = [...place.querySelectorAll('svg .mark-symbol path, svg .mark-line path')];
+  const marks = [...place.querySelectorAll('svg .mark-symbol path, svg .mark-line path, svg .mark-rect path')];
   return marks.filter((one) => one.getBoundingClientRect().width > 0).length;
 })"""
 
@@ -36,7 +37,7 @@ def scroll_through(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("light", "width", "height"),
-    [("light", 1280, 900), ("dark", 1280, 900), ("light", 390, 844), ("dark", 320, 600)],
+    [("light", 1280, 900), ("dark", 1280, 900), ("light", 360, 740), ("dark", 320, 600)],
 )
 def test_every_chart_is_drawn(
     agency: Shop, watch: Watch, light: Literal["light", "dark"], width: int, height: int
@@ -52,6 +53,19 @@ def test_every_chart_is_drawn(
     assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     keep(page, f"overview-{light}-{width}.png", full_page=True)
+
+
+@pytest.mark.parametrize(("light", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)])
+def test_nothing_is_hard_to_reach_or_to_hear(
+    agency: Shop, watch: Watch, light: Literal["light", "dark"], width: int
+) -> None:
+    """Deque's axe finds no fault: contrast, landmarks, headings, labels, what the keyboard cannot scroll."""
+    page, _, _ = watch(address_of(agency), width=width, light=light)
+    scroll_through(page)
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert len(found.response["passes"]) > 20  # it looked
 
 
 def test_charts_follow_the_light(agency: Shop, watch: Watch) -> None:

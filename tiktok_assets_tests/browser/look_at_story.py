@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tiktok_assets_tests.browser.conftest import Demo, Watch, keep
@@ -21,6 +22,8 @@ def test_the_winner_is_told_of_approved_and_copied_once(demo: Demo, watch: Watch
     link = page.get_by_role("link", name=re.compile("launchpad")).get_attribute("href") or ""
     keep(page, "story_alert.png")
     assert complaints == []
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
 
     page.set_viewport_size({"width": 1500, "height": 950})
     told = _launched(page, link, "story_launchpad.png")

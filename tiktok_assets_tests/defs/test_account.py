@@ -67,7 +67,7 @@ def test_a_missing_token_is_named(make_desk: DeskMaker) -> None:
     """A run without a token fails and names the variable to set."""
     desk = make_desk(access_token=None)
     result = desk.run("refresh_accounts", tables=["advertisers"])
-    assert "set TIKTOK_ACCESS_TOKEN in the environment or in .env" in failure_in(result, "advertisers")
+    assert "run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN" in failure_in(result, "advertisers")
 
 
 def test_the_listed_tables_hold_what_the_world_holds(desk: Desk) -> None:

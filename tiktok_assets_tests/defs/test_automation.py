@@ -186,7 +186,7 @@ def test_the_sensor_adds_granted_accounts_once_and_removes_none(desk: Desk) -> N
 @pytest.mark.parametrize(
     ("overrides", "mend"),
     [
-        ({"access_token": None}, "no token: set TIKTOK_ACCESS_TOKEN in the environment or in .env"),
+        ({"access_token": None}, "no token: run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN"),
         ({"access_token": "wrong-token-5e1f"}, "Check TIKTOK_ACCESS_TOKEN"),
         ({"app_secret": "wrong-secret-5e1f"}, "The app_id or the secret is incorrect."),
         ({"app_id": None}, "set TIKTOK_APP_ID and TIKTOK_APP_SECRET"),

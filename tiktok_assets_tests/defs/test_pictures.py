@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tiktok_assets.api.plan import Window
-from tiktok_assets.defs.pictures import SHOWN_AT_ONCE, facts_of_ranking, markdown_table
+from tiktok_assets.defs.pictures import SHOWN_AT_ONCE, facts_of_ranking, markdown_table, preview
+from tiktok_assets.overview.words import NOTHING
+from tiktok_assets.refresh.writing import HEAD_ROWS
 from tiktok_assets.scaling.ranking import TOP_SPENDERS_SCHEMA
 from tiktok_assets_tests.defs.conftest import Desk
 
@@ -101,3 +103,40 @@ def test_each_partition_tells_of_itself(desk: Desk) -> None:
     ((_, page),) = desk.recorded("account_overview")
     assert page["accounts"] == len(ids)
     assert len(cells_of(str(page["preview"]))) == 5 * len(ids)
+
+
+def test_a_reading_shows_its_first_rows_once(desk: Desk) -> None:
+    """Each account's snapshot and lifetime report has a preview; of the days of a reading only the last has."""
+    ids = desk.know()
+    first, last = (desk.now.date().replace(day=day) for day in (2, 5))
+    assert desk.run_range("refresh_accounts", ids).success
+    assert desk.run_range("refresh_daily", ids, Window(first, last)).success
+    assert desk.run_range("refresh_lifetime", ids).success
+    delivering = set(desk.table("ads").get_column("advertiser_id"))
+    for table in ("campaigns", "ad_groups", "ads", "campaign_report_lifetime", "ad_report_lifetime"):
+        shown = {key: str(facts["preview"]) for key, facts in desk.recorded(table) if "preview" in facts}
+        assert shown.keys() == delivering
+        assert all(len(one) <= SHOWN_AT_ONCE and cells_of(one) for one in shown.values())
+    days = {key for key, facts in desk.recorded("ad_report_daily") if "preview" in facts}
+    assert days == {f"{owner}|{last}" for owner in delivering}
+    ((_, accounts),) = desk.recorded("advertisers")
+    names = desk.table("advertisers").get_column("name").to_list()
+    assert [cell for cell in cells_of(str(accounts["preview"])) if cell in names] == names[:HEAD_ROWS]
+
+
+def test_a_preview_tells_amounts_by_their_currency_and_statuses_in_words() -> None:
+    """Yen have no cents, a missing number is a dash, and no more rows are shown than fit."""
+    row = {
+        "ad_name": "One | two",
+        "status": "AD_STATUS_DELIVERY_OK",
+        "currency": "JPY",
+        "spend": Decimal("1234.5"),
+    }
+    kinds = dict.fromkeys(("ad_name", "status", "currency"), pl.String())
+    schema = {**kinds, "spend": pl.Decimal(18, 4), "clicks": pl.Int64()}
+    frame = pl.DataFrame([row] * 400, schema)
+    (shown,) = preview(frame).values()
+    assert cells_of(shown.value)[:5] == ["One | two", "delivering", "1,235", NOTHING, "One | two"]
+    assert "spend, JPY" in shown.value
+    assert len(shown.value) <= SHOWN_AT_ONCE
+    assert preview(frame.clear()) == {}

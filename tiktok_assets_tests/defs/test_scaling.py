@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from tiktok_assets.defs.automation import WHOLE
 from tiktok_assets.defs.scaling import (
     ATTEMPT_TAG,
     FLAG_JOB,
@@ -23,12 +24,14 @@ from tiktok_assets.defs.scaling import (
     look,
     next_attempt,
 )
+from tiktok_assets.overview.building import FILE_NAME
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.world import Story
 from tiktok_assets.scaling.flags import flag_id_of
 from tiktok_assets.storage.state import flags, outbox, top_spender_changes
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import Desk, desk_at
+from tiktok_assets_tests.defs.test_automation import Automation
 
 PLAN = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)
 """One account with the story: an ad overtakes in the testing campaign between T1 and T2."""
@@ -322,3 +325,17 @@ def test_without_a_ranking_there_is_nothing_to_flag(opened: Opener) -> None:
     repository = desk.definitions.get_repository_def()
     assert "new_top_spender" not in {sensor.name for sensor in repository.sensor_defs}
     assert FLAG_JOB not in repository.job_names
+
+
+def test_a_flag_is_on_the_page_however_soon_it_comes(opened: Opener) -> None:
+    """Page and warehouse are made again for a flag that came before anybody looked at the page, and once only."""
+    desk = opened()
+    desk.know()
+    automation = Automation(desk)
+    assert desk.run_range("refresh_derived", desk.advertiser_ids, tables=TABLES).success
+    automation.tick()
+    assert desk.run("refresh_derived", tables=WHOLE).success
+    (request,), _, _ = tick(desk)
+    assert run(desk, request).success
+    assert automation.until_quiet() == [{key: {None} for key in WHOLE}]
+    assert "flagged" in Path(str(desk.store.base), FILE_NAME).read_text(encoding="utf-8")

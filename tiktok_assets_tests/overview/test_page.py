@@ -18,7 +18,7 @@ from upath import UPath
 from tiktok_assets.overview.building import build_overview
 from tiktok_assets.overview.contents import Overview
 from tiktok_assets.overview.page import render
-from tiktok_assets.overview.words import NOTHING, change, money, status
+from tiktok_assets.overview.words import NOTHING, change, money, percent, status
 from tiktok_assets.spec.links import ads_manager
 from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
 from tiktok_assets_tests.overview.shop import NOW, YESTERDAY, Page, Shop
@@ -182,11 +182,29 @@ def test_a_reader_without_eyes_or_mouse_finds_the_way(agency: Shop) -> None:
     assert page.all("a")[0]["class"] == "skip"
     levels = [int(name[1]) for name in names if re.fullmatch("h[1-6]", name)]
     assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
-    assert names.count("table") == names.count("caption") == document.count('<div class="wide" role="region"')
+    assert names.count("table") == names.count("caption") == document.count('<div class="wide" role="group"')
     assert all("scope" in one for one in page.all("th"))
     charts = [attributes for _, attributes in page.elements if "data-chart" in attributes]
     assert len(charts) == names.count("figcaption") == 8
     assert all(one["role"] == "img" and "from 2026-11-" in one["aria-label"] for one in charts)
+
+
+@pytest.mark.parametrize(("accounts", "own_links", "is_open"), [(12, True, True), (13, False, False)])
+def test_an_agency_of_tens_is_found_by_currency(
+    shop: Shop, accounts: int, *, own_links: bool, is_open: bool
+) -> None:
+    """Up to twelve accounts each has a link at the top and its tables open; of more, the currencies have links."""
+    for number in range(accounts):
+        owner, currency = str(7000 + number), ("EUR", "USD")[number % 2]
+        shop.account(owner, currency, f"Account {number}")
+        shop.day(owner, currency, YESTERDAY, spend=Decimal(5))
+        shop.lifetime(owner, currency, "campaign", [{"campaign_name": "One", "spend": Decimal(5)}])
+    page = page_of(shop)
+    targets = [one["href"] for one in page.all("a")]
+    assert targets.count("#account-7000-EUR") == (2 if own_links else 1)  # the table of all accounts links to each
+    assert targets.count("#currency-EUR") == (not own_links)
+    folded = ["open" not in one for one in page.all("details")]
+    assert folded.count(False) == (accounts if is_open else 0)
 
 
 def test_the_page_follows_the_light_and_the_window(agency: Shop) -> None:
@@ -239,6 +257,8 @@ def test_numbers_read_as_a_person_writes_them() -> None:
     assert change(None) == NOTHING
     assert change(Decimal("-0.125")) == "\N{MINUS SIGN}12%"
     assert change(99.0) == "over +999%"
+    assert change(-0.001) == "0%"
+    assert (percent(0.004), percent(0), percent(0.00004, 2)) == ("<1%", "0%", "<0.01%")
     assert status("ADGROUP_STATUS_CAMPAIGN_DISABLE") == "campaign off"
     assert status("AD_STATUS_SOMETHING_NEW") == "something new"
     assert status(None) == NOTHING

@@ -8,8 +8,9 @@ import pytest
 
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.errors import RequestError, TooLargeError, TruncatedError
-from tiktok_assets.api.fetch import LISTINGS_AHEAD, Fetcher
+from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.plan import windows_of
+from tiktok_assets.api.room import LISTINGS_AHEAD
 from tiktok_assets.refresh.reading import Reader, ReportAnswer, read_reports, report_questions
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.spec.endpoints import MAX_IDS_PER_CALL

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from tiktok_assets.column_types import INSTANT, MONEY
 from tiktok_assets.scaling.duplication import Entry, Step
 from tiktok_assets.scaling.results import (
     DUPLICATIONS_SCHEMA,
@@ -15,7 +16,6 @@ from tiktok_assets.scaling.results import (
     duplications_frame,
     results_frame,
 )
-from tiktok_assets.tables import INSTANT, MONEY
 
 FIRST = date(2026, 11, 2)
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -19,11 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tiktok_assets.column_types import INSTANT, MONEY
 from tiktok_assets.spec.entities import AD_GROUPS
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.hive_parquet import FILE_NAME, ForeignRowsError, HiveStore, Partition, StoreError
-from tiktok_assets.tables import INSTANT, MONEY, entity_columns, report_schema, schema_of
+from tiktok_assets.tables import entity_columns, report_schema, schema_of
 
 OWNER = "7104142337395130369"
 DAY = date(2026, 3, 1)

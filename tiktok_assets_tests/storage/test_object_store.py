@@ -9,10 +9,11 @@ import duckdb
 import polars as pl
 import pytest
 
+from tiktok_assets.column_types import MONEY
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.storage.hive_parquet import ForeignRowsError, HiveStore, Partition
 from tiktok_assets.storage.warehouse import FILE_NAME, SEAL_NAME, build_warehouse
-from tiktok_assets.tables import MONEY, schema_of
+from tiktok_assets.tables import schema_of
 from tiktok_assets_tests.storage.object_store import ObjectStore
 
 COLUMNS = (

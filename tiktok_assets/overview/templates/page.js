@@ -6,7 +6,7 @@
   const places = [...document.querySelectorAll("[data-chart]")];
   const drawn = new Map();
 
-  function config() {
+  function config(width) {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colour);
@@ -14,8 +14,10 @@
       background: "transparent",
       font: getComputedStyle(document.body).fontFamily,
       view: { stroke: null },
-      axis: { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12 },
-      legend: { labelColor: ink, labelFontSize: 12 },
+      axis: { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, labelPadding: 6 },
+      legend: width > 420
+        ? { labelColor: ink, labelFontSize: 12, columns: 2, labelLimit: width / 2 - 40 }
+        : { labelColor: ink, labelFontSize: 12, columns: 1, labelLimit: width - 40 },
       text: { color: ink },
       bar: { color: "#4a7dff" },
       range: { category: ["#4a7dff", "#d9640a", "#12a37f", "#c2477f", "#8a63d2", "#b58900", "#d64545", "#7a8594"] },
@@ -28,7 +30,7 @@
     try {
       drawn.get(place)?.finalize();
       drawn.set(place, await vegaEmbed(place, spec, {
-        actions: false, renderer: "svg", config: config(), tooltip: { theme: dark.matches ? "dark" : "light" },
+        actions: false, renderer: "svg", config: config(place.clientWidth), tooltip: { theme: dark.matches ? "dark" : "light" },
       }));
       place.dataset.drawn = "yes";
     } catch (error) {

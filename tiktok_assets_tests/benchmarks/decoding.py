@@ -1,0 +1,139 @@
+"""From the JSON of a report's pages to Parquet, on one core: rows a second, and what they are spent on."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+from tiktok_assets.api.envelope import envelope_of
+from tiktok_assets.api.plan import Window
+from tiktok_assets.days import Account
+from tiktok_assets.refresh.reading import ReportQuestion, listing_of
+from tiktok_assets.refusals import why_broken
+from tiktok_assets.session import Session
+from tiktok_assets.settings import load_settings
+from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE, served_metrics
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.tables import report_frame
+from tiktok_assets_tests.benchmarks.figure import Figure
+from tiktok_assets_tests.benchmarks.programs import ROOT, Served, sandbox
+from tiktok_assets_tests.benchmarks.workload_a import WORLD
+
+TOPIC = "Decoding and storing, on one core"
+PAGES, RUNS = 60, 7
+METRICS = 30
+Result = TypeVar("Result")
+
+
+def figures() -> Iterator[Figure]:
+    """Rows a second at thirty metrics, and the parts of it; measured by a process that has one core."""
+    with sandbox("--qps", "0", *WORLD) as served, tempfile.TemporaryDirectory() as folder:
+        pages = Path(folder)
+        advertiser_id, first = _download(served, pages)
+        variables = {"POLARS_MAX_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        told = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "tiktok_assets_tests.benchmarks.decoding", folder, advertiser_id, first],
+            capture_output=True,
+            check=True,
+            text=True,
+            env=variables,
+        )
+    parts = json.loads(told.stdout)
+    whole = sum(parts.values())
+    rows = PAGES * 1000
+    yield Figure(TOPIC, f"{METRICS} metrics", rows / whole, "rows/s", target=150_000, at_least=True)
+    for part, seconds in parts.items():
+        yield Figure(TOPIC, f"… {part}", 100 * seconds / whole, "%")
+
+
+def _question(advertiser_id: str, first: str) -> ReportQuestion:
+    day = datetime.fromisoformat(first).date()
+    window = Window(day, day + timedelta(days=29))
+    return ReportQuestion(REPORTS_BY_TABLE["ad_report_daily"], Account(advertiser_id, "USD", "UTC"), window)
+
+
+def _session(folder: Path, **more: str) -> Session:
+    names = [metric.api_name for metric in served_metrics(REPORTS_BY_TABLE["ad_report_daily"], STANDARD_METRICS)]
+    settings = load_settings(
+        data_dir=str(folder / "data"), state_dir=folder / "state", metrics=",".join(names[:METRICS]), **more
+    )
+    return Session(settings)
+
+
+def _download(served: Served, folder: Path) -> tuple[str, str]:
+    """Every page of thirty days as a file; returns the account and the first day."""
+    advertiser_id = served.advertiser_ids[0]
+    first = (served.anchor - timedelta(days=30)).date().isoformat()
+    session = _session(folder)
+    asked = served_metrics(REPORTS_BY_TABLE["ad_report_daily"], session.reader.metrics)
+    listing = listing_of(session.reader, _question(advertiser_id, first), asked, {})
+    address = f"{served.base_url}/open_api/v1.3/{listing.endpoint.path}"
+    with httpx.Client(headers={"Access-Token": served.token}, timeout=60) as client:
+        for number in range(1, PAGES + 1):
+            query = {**listing.parameters, "page": str(number), "page_size": "1000"}
+            text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in query.items()}
+            (folder / f"{number:02}.json").write_bytes(client.get(address, params=text).content)
+    session.close()
+    return advertiser_id, first
+
+
+class Clock:
+    """Adds up the seconds of the processor that each part takes."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, float] = {}
+
+    def __call__(self, part: str, work: Callable[[], Result]) -> Result:
+        """Do some work and count it."""
+        began = time.process_time()
+        result = work()
+        self.parts[part] = self.parts.get(part, 0.0) + time.process_time() - began
+        return result
+
+
+def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
+    session, question, clock = _session(folder), _question(advertiser_id, first), Clock()
+    asked = served_metrics(question.report, session.reader.metrics)
+    listing = listing_of(session.reader, question, asked, {})
+    parse = listing.parse_text
+    assert parse
+    frames = []
+    for file in sorted(folder.glob("*.json")):
+        response = httpx.Response(200, content=file.read_bytes())
+        envelope = clock("the envelope", lambda: envelope_of(listing.endpoint, response))  # noqa: B023 - at once
+        assert envelope
+        page = clock("JSON to typed columns", lambda: parse(bytes(envelope.data["list"])))  # noqa: B023
+        assert page
+        frames.append(page[0][0])
+    now = datetime.now(UTC)
+    account, report = question.account, question.report
+    frame = clock(
+        "one sorted table, looked over",
+        lambda: report_frame(report, session.reader.metrics, account, frames, now),
+    )
+    clock("one sorted table, looked over", lambda: why_broken(frame, report.key, advertiser_id))
+    store = HiveStore(str(folder / "data"))
+    assert question.window
+    for index, day in enumerate(question.window.days):
+        rows = frame.slice(index * 2000, 2000)
+        clock("Parquet", lambda: store.write(report.table, Partition(advertiser_id, day), rows))  # noqa: B023
+    session.close()
+    return clock.parts
+
+
+def main(folder: str, advertiser_id: str, first: str) -> None:
+    """Decode the pages several times and print the least each part took."""
+    runs = [_decode(Path(folder), advertiser_id, first) for _ in range(RUNS)]
+    print(json.dumps({part: min(run[part] for run in runs) for part in runs[0]}))  # noqa: T201 - read by `figures`
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])
