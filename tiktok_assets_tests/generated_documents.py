@@ -61,7 +61,12 @@ def data_dictionary() -> str:
         ("column", "API name", "type", "unit", "additive", "standard", "meaning"),
         (_metric(metric) for metric in METRICS),
     )
-    lines += ["", "## Views of the warehouse", "", "Schemas `marts`, `dbt_tiktok_ads` and `ad_reporting`."]
+    lines += [
+        "",
+        "## Views of the warehouse",
+        "",
+        "Schemas `marts`, `dbt_tiktok_ads` and `ad_reporting`; `built_from.files` names the Parquet files.",
+    ]
     for view in views_of(tables):
         lines += ["", f"### {view.full_name}", "", view.meaning, ""]
         own = [one for one in view.columns if one.name not in METRICS_BY_NAME]

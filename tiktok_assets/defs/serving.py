@@ -60,6 +60,9 @@ def warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
                 "path": dg.MetadataValue.path(built.path),
                 "megabytes": round(built.bytes / 1e6, 2),
                 "rows": sum(built.rows.values()),
+                "partitions": built.files,
+                "partitions_loaded": built.loaded,
+                "seconds": round(built.seconds, 2),
                 "rows_by_table": dg.MetadataValue.json(dict(built.rows)),
             }
         )

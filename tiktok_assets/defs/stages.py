@@ -1,8 +1,8 @@
 """The refresh as three stages of runs, the same for the schedule, its sensor and `sync`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -42,14 +42,17 @@ def chunks_of_stage(
     wanted = advertisers_to_refresh(instance, store, settings)
     if stage != "refresh_daily":
         return chunks_of(stored_order(instance), dict.fromkeys(wanted))
-    windows = {key: _needed(store, settings, key, now) for key in wanted}
+    told = {
+        row["advertiser_id"]: row for row in store.scan("advertisers", ADVERTISERS_SCHEMA).collect().to_dicts()
+    }
+    windows = {key: _needed(store, settings, key, told.get(key, {}), now) for key in wanted}
     return chunks_of(stored_order(instance), {key: window for key, window in windows.items() if window})
 
 
-def _needed(store: HiveStore, settings: Settings, advertiser_id: str, now: datetime) -> Window | None:
+def _needed(
+    store: HiveStore, settings: Settings, advertiser_id: str, mine: Mapping[str, Any], now: datetime
+) -> Window | None:
     """The days of one account; an account whose zone nobody stored yet is taken to live in UTC."""
-    rows = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
-    mine = next((row for row in rows.to_dicts() if row["advertiser_id"] == advertiser_id), {})
     account = Account.told(advertiser_id, mine, settings.account_timezone, settings.account_currency)
     return days_to_refresh(
         store,

@@ -14,7 +14,10 @@ import polars as pl
 from polars.exceptions import PolarsError
 from upath import UPath
 
-FILE_NAME = "part-0.parquet"
+from tiktok_assets.storage.listing import FILE_NAME, in_store, on_disk
+
+__all__ = ["FILE_NAME", "ForeignRowsError", "HiveStore", "Partition", "StoreError", "Written"]
+
 _WRITING = "_writing"
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 
@@ -66,6 +69,8 @@ class HiveStore:
     def __init__(self, base: str) -> None:
         self.base = UPath(base)
         self._is_local = isinstance(self.base, Path)
+        if not self._is_local:  # what another process wrote must be seen, however long this one lives
+            self.base = UPath(base, use_listings_cache=False)
 
     def __repr__(self) -> str:
         return f"HiveStore({str(self.base)!r})"
@@ -169,11 +174,12 @@ class HiveStore:
             days: only these; None for all, and for tables without days.
         """
         wanted = set(days) if days is not None else None
-        paths = [
-            str(self._file(table, partition))
-            for partition in self.partitions(table, advertiser_ids)
-            if wanted is None or partition.day in wanted
-        ]
+        standing = self.partitions(table, advertiser_ids)
+        return self.read(table, schema, (one for one in standing if wanted is None or one.day in wanted))
+
+    def read(self, table: str, schema: pl.Schema, partitions: Iterable[Partition]) -> pl.LazyFrame:
+        """The rows of partitions that stand, lazily and in that order, with the columns of the schema."""
+        paths = [self._path(table, partition) for partition in partitions]
         if not paths:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet(
@@ -182,25 +188,22 @@ class HiveStore:
 
     def partitions(self, table: str, advertiser_ids: Iterable[str] | None = None) -> Iterator[Partition]:
         """The partitions that stand, in order of advertiser and day."""
-        root = self.base / table
-        if (root / FILE_NAME).exists():
-            yield Partition()
-            return
-        owners = sorted(set(advertiser_ids)) if advertiser_ids is not None else _values(root, "advertiser_id")
-        for owner in owners:
-            folder = root / f"advertiser_id={owner}"
-            if (folder / FILE_NAME).exists():
-                yield Partition(owner)
-                continue
-            for day in _values(folder, "date"):
-                if (folder / f"date={day}" / FILE_NAME).exists():
-                    yield Partition(owner, date.fromisoformat(day))
+        yield from self.marks(table, advertiser_ids)
+
+    def marks(self, table: str, advertiser_ids: Iterable[str] | None = None) -> dict[Partition, str | None]:
+        """The partitions that stand, in order, each with the mark of its file; see `listing.Standing`."""
+        if self._is_local:
+            files = on_disk(f"{self.base}/{table}", advertiser_ids)
+        else:
+            files = in_store(self.base.fs, f"{self.base.path}/{table}", advertiser_ids)
+        return {
+            Partition(file.owner, date.fromisoformat(file.day) if file.day else None): file.mark for file in files
+        }
 
     def notes(self, table: str, partition: Partition) -> Mapping[str, str] | None:
         """What was noted when a partition was written, or None if it never was or its file cannot be read."""
-        path = self._file(table, partition)
         try:
-            return pl.read_parquet_metadata(str(path))
+            return pl.read_parquet_metadata(self._path(table, partition))
         except (OSError, PolarsError):
             return None
 
@@ -227,12 +230,5 @@ class HiveStore:
         folder = self.base / table
         return (folder / partition.folder / FILE_NAME) if partition.folder else folder / FILE_NAME
 
-
-def _values(folder: UPath, column: str) -> list[str]:
-    """The values of one partition column below a folder, sorted."""
-    prefix = f"{column}="
-    try:
-        names = [child.name for child in folder.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    def _path(self, table: str, partition: Partition) -> str:
+        return "/".join(filter(None, (str(self.base), table, partition.folder, FILE_NAME)))

@@ -1,5 +1,7 @@
 """One file put in place whole, for those who may be reading the one before."""
 
+import errno
+import shutil
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +24,31 @@ def put_whole(content: bytes, target: UPath) -> None:
         unfinished.replace(str(target))
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def move_whole(made: Path, target: UPath) -> None:
+    """The same with a file that was made on this machine, of any size, which is gone afterwards.
+
+    Raises:
+        OSError: as above.
+    """
+    if not isinstance(target, Path):
+        target.fs.put_file(str(made), target.path)
+        made.unlink()
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        made.replace(str(target))
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        unfinished = Path(str(target)).with_name(f"_{uuid4().hex}.unfinished")
+        try:
+            shutil.copyfile(made, unfinished)
+            unfinished.replace(str(target))
+        finally:
+            unfinished.unlink(missing_ok=True)
+        made.unlink()
 
 
 def cannot_build(target: UPath, error: Exception) -> str:

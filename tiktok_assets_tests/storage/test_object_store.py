@@ -12,7 +12,7 @@ import pytest
 from tiktok_assets.column_types import MONEY
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.storage.hive_parquet import ForeignRowsError, HiveStore, Partition
-from tiktok_assets.storage.warehouse import FILE_NAME, build_warehouse
+from tiktok_assets.storage.warehouse import FILE_NAME, SEAL_NAME, build_warehouse
 from tiktok_assets.tables import schema_of
 from tiktok_assets_tests.storage.object_store import ObjectStore
 
@@ -111,4 +111,35 @@ def test_the_warehouse_is_put_beside_the_tables(bucket: ObjectStore, store: Hive
     copy.write_bytes(bucket.objects[path])
     with duckdb.connect(str(copy), read_only=True) as connection:
         assert connection.execute("SELECT sum(spend), count(*) FROM t").fetchone() == (Decimal("3.7500"), 2)
-    assert list((tmp_path / "state").iterdir()) == []
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [SEAL_NAME]
+
+
+def test_the_warehouse_reads_again_only_what_was_written_again(
+    bucket: ObjectStore, store: HiveStore, tmp_path: Path
+) -> None:
+    """The ETag tells which objects changed, so the next build reads those; a copy that was lost is built whole."""
+    for back in range(3):
+        store.write(
+            "t",
+            Partition(OWNERS[0], DAY - timedelta(back)),
+            rows(OWNERS[0], DAY, "1").with_columns(date=DAY - timedelta(back)),
+        )
+    first = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
+    store.write("t", Partition(OWNERS[0], DAY), rows(OWNERS[0], DAY, "2", "3"))
+    second = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
+    again = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
+    (path,) = [path for path in bucket.objects if path.endswith(FILE_NAME)]
+    del bucket.objects[path]
+    whole = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
+    assert [built.loaded for built in (first, second, again, whole)] == [3, 1, 0, 3]
+    assert [built.rows["t"] for built in (first, second, again, whole)] == [3, 4, 4, 4]
+
+
+def test_what_another_process_wrote_is_seen(bucket: ObjectStore, store: HiveStore) -> None:
+    """A partition that appears behind the store's back stands at the next look, however long a process lives."""
+    store.write("t", Partition(OWNERS[0], DAY), rows(OWNERS[0], DAY, "1"))
+    assert list(store.partitions("t")) == [Partition(OWNERS[0], DAY)]
+    (path,) = bucket.objects
+    later = DAY + timedelta(1)
+    bucket.objects[path.replace(str(DAY), str(later))] = bucket.objects[path]
+    assert list(store.partitions("t")) == [Partition(OWNERS[0], DAY), Partition(OWNERS[0], later)]

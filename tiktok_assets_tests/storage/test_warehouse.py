@@ -14,7 +14,7 @@ from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, report_columns
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition, StoreError
-from tiktok_assets.storage.warehouse import FILE_NAME, build_warehouse
+from tiktok_assets.storage.warehouse import FILE_NAME, SEAL_NAME, build_warehouse
 from tiktok_assets.tables import entity_columns, schema_of
 
 TABLES: dict[str, Sequence[Column]] = {
@@ -106,10 +106,10 @@ def test_the_file_is_replaced_while_a_reader_holds_the_old_one(store: HiveStore,
 
 
 def test_only_the_finished_file_remains(store: HiveStore, tmp_path: Path) -> None:
-    """A build leaves one file beside the tables and nothing in the state folder."""
+    """A build leaves one file beside the tables and its seal in the state folder."""
     build_warehouse(store, tmp_path / "state", TABLES)
     assert [path.name for path in (tmp_path / "data").iterdir()] == [FILE_NAME]
-    assert list((tmp_path / "state").iterdir()) == []
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [SEAL_NAME]
 
 
 def test_a_build_that_fails_leaves_the_old_file(store: HiveStore, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_build_that_fails_leaves_the_old_file(store: HiveStore, tmp_path: Path
     ):
         build_warehouse(store, tmp_path / "state", TABLES)
     assert answer(path, "SELECT spend FROM ad_report_daily") == [(Decimal(1),)]
-    assert list((tmp_path / "state").iterdir()) == []
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [SEAL_NAME]
 
 
 def test_a_state_folder_that_cannot_be_made_is_named(store: HiveStore, tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""Ninety advertisers in an instance and on disk as months of refreshes leave them, written in bulk."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import dagster as dg
+import polars as pl
+from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.dagster_run import DagsterRunStatus
+from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from sqlalchemy import func, select
+
+from tiktok_assets.defs.automation import REFRESH_TAG, RUNS_TAG
+from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.defs.partitions import ADVERTISER, key_of, tags_of
+from tiktok_assets.instance.opening import open_instance
+from tiktok_assets.refresh.needed import LOOKS_FOR_HOLES_DAYS
+from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE, fetched_at_note
+from tiktok_assets.settings import Settings, load_settings
+from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.tables import schema_of
+
+OWNERS = tuple(str(7_104_142_337_395_130_000 + number) for number in range(90))
+OWNERS_A_RUN, DAYS_A_RUN = 25, 30
+FACTS: dict[str, str | int] = {"rows": 200, "bytes": 30_000, "spend": "1234.56", "currency": "USD"}
+
+
+def seed(settings: Settings, days: int) -> int:
+    """Accounts and their last thirty days on disk, and the events of as many days as asked for; counts these.
+
+    Args:
+        settings: which instance and which folder.
+        days: of each daily report of each account that were materialized once.
+    """
+    now = datetime.now(UTC)
+    daily = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+    others = [name for name in stored_tables(settings) if name not in daily and name != "advertisers"]
+    _files(settings, daily, now)
+    written = 0
+    with open_instance(settings) as instance:
+        instance.add_dynamic_partitions(ADVERTISER, list(OWNERS))
+        for owners in (OWNERS[at : at + OWNERS_A_RUN] for at in range(0, len(OWNERS), OWNERS_A_RUN)):
+            for first in range(0, days, DAYS_A_RUN):
+                backs = range(first, min(days, first + DAYS_A_RUN))
+                stretch = [now.date() - timedelta(1 + back) for back in backs]
+                run = _run(instance, "refresh_daily")
+                partitions = [Partition(owner, day) for owner in owners for day in stretch]
+                written += sum(_record(instance, table, partitions, run) for table in daily)
+            run = _run(instance, "refresh_lifetime")
+            written += sum(
+                _record(instance, table, [Partition(owner) for owner in owners], run) for table in others
+            )
+        _run(instance, "refresh_accounts", {REFRESH_TAG: now.isoformat(), RUNS_TAG: "1"})
+    return written
+
+
+def _files(settings: Settings, daily: Sequence[str], now: datetime) -> None:
+    store = HiveStore(settings.data_dir)
+    tables = stored_tables(settings)
+    notes = {**fetched_at_note(now), IS_COMPLETE_NOTE: "true"}
+    told = {"currency": "USD", "timezone": "America/New_York", "is_granted": True, "fetched_at": now}
+    schema = schema_of(tables["advertisers"])
+    store.write(
+        "advertisers", Partition(), pl.DataFrame([{"advertiser_id": one, **told} for one in OWNERS], schema)
+    )
+    for table in daily:
+        nothing = pl.DataFrame(schema=schema_of(tables[table]))
+        for owner in OWNERS:
+            for back in range(1, LOOKS_FOR_HOLES_DAYS + 2):
+                day = now.date() - timedelta(back)
+                store.write(table, Partition(owner, day), nothing, notes=notes)
+
+
+def _run(instance: dg.DagsterInstance, job: str, tags: dict[str, str] | None = None) -> str:
+    """A run that ended well."""
+    run = dg.DagsterRun(job_name=job, run_id=str(uuid4()), status=DagsterRunStatus.SUCCESS, tags=tags or {})
+    instance.report_engine_event("The run ended.", instance.add_run(run))  # which makes the run a file of its own
+    return run.run_id
+
+
+def _record(instance: dg.DagsterInstance, table: str, partitions: Sequence[Partition], run: str) -> int:
+    """What a run that filled these partitions leaves in the index of all events, in one transaction."""
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqliteEventLogStorage)
+    entries = list(_entries(table, partitions, run))
+    with storage.index_transaction() as connection:
+        newest = connection.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar() or 0
+        rows = [
+            {**storage._event_to_row(entry), "id": newest + 1 + number}  # noqa: SLF001 - Dagster has no bulk write
+            for number, entry in enumerate(entries)
+        ]
+        connection.execute(SqlEventLogStorageTable.insert(), rows)
+        tags = [
+            {
+                "event_id": row["id"],
+                "asset_key": row["asset_key"],
+                "key": key,
+                "value": value,
+                "event_timestamp": row["timestamp"],
+            }
+            for row, partition in zip(rows, partitions, strict=True)
+            for key, value in tags_of(partition).items()
+        ]
+        if tags:
+            connection.execute(AssetEventTagsTable.insert(), tags)
+        storage._store_asset_event(connection, entries[-1], rows[-1]["id"])  # noqa: SLF001 - the same
+    return len(rows)
+
+
+def _entries(table: str, partitions: Sequence[Partition], run: str) -> Iterator[EventLogEntry]:
+    for partition in partitions:
+        made = dg.AssetMaterialization(table, partition=key_of(partition), metadata=FACTS, tags=tags_of(partition))
+        yield EventLogEntry(  # type: ignore[no-untyped-call] # Dagster's own constructor
+            user_message="",
+            level=10,
+            run_id=run,
+            timestamp=time.time(),
+            error_info=None,
+            step_key=table,
+            job_name="refresh_daily",
+            dagster_event=DagsterEvent(
+                DagsterEventType.ASSET_MATERIALIZATION.value,
+                "refresh_daily",
+                step_key=table,
+                event_specific_data=StepMaterializationData(made),
+            ),
+        )
+
+
+if __name__ == "__main__":
+    print(seed(load_settings(), int(sys.argv[1])))  # noqa: T201 - a benchmark prints
