@@ -6,7 +6,17 @@ A benchmark is a module with `figures()`, which measures and yields what it foun
 import argparse
 from collections.abc import Callable, Iterator
 
-from tiktok_assets_tests.benchmarks import backfill, decoding, events, morning, page, startup, workload_a
+from tiktok_assets_tests.benchmarks import (
+    backfill,
+    decoding,
+    events,
+    many_partitions,
+    morning,
+    page,
+    startup,
+    warehouse,
+    workload_a,
+)
 from tiktok_assets_tests.benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -15,6 +25,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "workload_a": workload_a.figures,
     "events": events.figures,
     "morning": morning.figures,
+    "many_partitions": many_partitions.figures,
+    "warehouse": warehouse.figures,
     "backfill": backfill.figures,
 }
 
