@@ -24,7 +24,7 @@ began = time.monotonic()
 with open("printed", "w") as output, open("said", "w") as errors:
     process = subprocess.Popen(sys.argv[1:], stdout=output, stderr=errors)
     _, status, usage = os.wait4(process.pid, 0)
-print([status, time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss])
+print([status, time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss], flush=True)
 os._exit(0)
 """
 

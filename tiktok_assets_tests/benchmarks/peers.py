@@ -1,0 +1,73 @@
+"""Workload A's report beside ingestr's Go build, the fastest reader we could install; downloads it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from sqlite3 import connect
+
+from tiktok_assets_tests.benchmarks.figure import Figure
+from tiktok_assets_tests.benchmarks.front_door import front_door
+from tiktok_assets_tests.benchmarks.programs import Measured, figure_of, measure
+from tiktok_assets_tests.benchmarks.workload_a import DAYS, SECONDS_AN_ANSWER, THIRTEEN, Workload, workload
+
+TOPIC = "Beside ingestr 1.1.0 (Go), 13 metrics, 50 ms an answer"
+INGESTR = "ingestr==1.1.0"  # later wheels fetch their program from elsewhere
+RUNS = 3
+ROWS = 120_000
+
+
+def figures() -> Iterator[Figure]:
+    """Whole processes, in turn: ingestr reads the report alone, we the hierarchy as well."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run([sys.executable, "-m", "venv", folder / "peer"], check=True)  # noqa: S603
+        pip = [folder / "peer/bin/pip", "--quiet", "--disable-pip-version-check", "install", INGESTR]
+        subprocess.run(pip, check=True, stderr=subprocess.DEVNULL)  # noqa: S603
+        program = folder / "peer/bin/ingestr"
+        with workload("--qps", "0", "--latency", SECONDS_AN_ANSWER) as work:
+            ours, theirs = [], []
+            for turn in range(RUNS):
+                place = folder / str(turn)
+                place.mkdir()
+                with front_door(work.served.base_url, place) as variables:
+                    halves = _by_ingestr(program, work, place, variables)
+                theirs.append(sum(half.seconds for half in halves))
+                peak = max(half.megabytes for half in halves)
+                ours.append(work.outside(place).seconds)
+    note = "in two runs of thirty days, since it asks for 31 at once, which the API refuses; by way of a TLS proxy"
+    yield figure_of(TOPIC, "ingestr, report alone, to SQLite", theirs, "s", note=note)
+    yield Figure(TOPIC, "ingestr, peak memory", peak, "MB")
+    yield figure_of(TOPIC, "ours without Dagster, report and hierarchy, to Parquet", ours, "s")
+    ratios = [mine / peer for mine, peer in zip(ours, theirs, strict=True)]
+    yield figure_of(TOPIC, "ours as a part of ingestr's", ratios, "times", target=0.5)
+
+
+def _by_ingestr(program: Path, work: Workload, folder: Path, variables: dict[str, str]) -> list[Measured]:
+    """Its own program for each half of the days, merged by key.
+
+    Raises:
+        RuntimeError: if it did not store every row.
+    """
+    served, target = work.served, folder / "peer.db"
+    source = f"tiktok://?access_token={served.token}&advertiser_ids={served.advertiser_ids[0]}"
+    halves = []
+    for first in (work.first, work.first + timedelta(days=DAYS // 2)):
+        last = first + timedelta(days=DAYS // 2 - 1)
+        command = [str(program), "ingest", "--yes", "--progress", "log", "--source-uri", source]
+        command += ["--source-table", f"custom:ad_id,stat_time_day:{THIRTEEN}"]
+        command += ["--primary-key", "ad_id", "--primary-key", "stat_time_day"]
+        command += ["--dest-uri", f"sqlite:///{target}", "--dest-table", "main.ads"]
+        command += ["--interval-start", first.isoformat(), "--interval-end", last.isoformat()]
+        halves.append(
+            measure(command, folder, {**variables, "DISABLE_TELEMETRY": "1", "HOME": os.environ["HOME"]})
+        )
+    with closing(connect(target)) as database:
+        (rows,) = database.execute("SELECT count(*) FROM ads").fetchone()
+    if rows != ROWS:
+        raise RuntimeError(f"ingestr stored {rows} of {ROWS} rows")
+    return halves
