@@ -38,7 +38,7 @@ FOUND = """\
 
 - **The API's limit** is the floor, and we sit on it: see *at ten requests a second* and *a morning refresh*.
 - **Decoding** is bound by parsing JSON: Polars' own parser and the proof that every cell is a text. A detour over
-  its CSV parser, with quotes as separators, took three quarters of that time and was not worth its oddity.
+  its CSV parser, with quotes as separators, was quicker by too little to be worth its oddity.
 - **Dagster's import** is the larger part of a short `sync`; while it loads, the first reports are read already.
 - **An event** costs more in SQLite than in Python. Dagster's own log makes an engine for every statement: each
   event is compiled to SQL anew, and SQLite folds its log into the file when the connection closes. Ours keeps one
