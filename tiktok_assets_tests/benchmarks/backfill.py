@@ -21,7 +21,8 @@ WORLD = (*SIZES, "--dense", "--qps", "0")
 def figures() -> Iterator[Figure]:
     """Each range by a process of its own; the last has ten million rows."""
     peaks = {}
-    with sandbox("--advertisers", str(max(ACCOUNTS)), *WORLD) as served:
+    # The fourth account of a world has no campaigns, the fifth no grant.
+    with sandbox("--advertisers", str(max(ACCOUNTS) + 2), *WORLD) as served:
         for accounts in ACCOUNTS:
             rows, seconds, peaks[accounts] = _backfill(served, accounts)
             what = f"{rows:,} rows of {accounts} accounts"
@@ -35,8 +36,7 @@ def figures() -> Iterator[Figure]:
 def _backfill(served: Served, accounts: int) -> tuple[int, float, float]:
     last = (served.anchor - timedelta(days=1)).date()
     first = last - timedelta(days=DAYS - 1)
-    # The later accounts of a world may be without grant or campaigns; dense ones all deliver.
-    chosen = served.advertiser_ids[:accounts]
+    chosen = (*served.advertiser_ids[:3], *served.advertiser_ids[5:])[:accounts]
     variables = served.settings | {
         "TIKTOK_ADVERTISER_IDS": ",".join(chosen),
         "TIKTOK_START_DATE": first.isoformat(),
