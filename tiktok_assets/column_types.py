@@ -88,7 +88,7 @@ def _all_fit(values: pl.Series, pattern: str) -> pl.Series | None:
     # A cast takes nothing beside digits but one sign, and tells so in a third of a pattern's time.
     numbers = values.cast(pl.Int64, strict=False)
     unread = numbers.null_count() - values.null_count()
-    absent = sum((values == text).sum() for text in ABSENT) if unread else 0
+    absent = len(values.filter(values.is_in(ABSENT))) if unread else 0
     fit = unread == absent and not values.str.starts_with("+").any()
     return numbers if fit else None
 
