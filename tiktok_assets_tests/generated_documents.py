@@ -11,6 +11,7 @@ from tiktok_assets.spec.error_codes import ERROR_CODES, HANDLED, NOTES
 from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, Metric
 from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.warehouse import views_of
+from tiktok_assets_tests.benchmarks import page
 from tiktok_assets_tests.generated_reference import automation_page, commands_page, settings_page
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
 
@@ -180,5 +181,6 @@ DOCUMENTS = {
     "docs/settings.md": settings_page,
     "docs/commands.md": commands_page,
     "docs/automation.md": automation_page,
+    "docs/benchmarks.md": page.rendered,
 }
 """What writes each, by its path in the repository."""

@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 DATA, PAGE, PLOT = DOCS / "benchmarks.json", DOCS / "benchmarks.md", DOCS / "benchmarks.svg"
 
 INTRODUCTION = """\
-<!-- written by `python -m tiktok_assets_tests.benchmarks --page`; do not edit -->
+<!-- written by `make benchmark`; do not edit -->
 # Benchmarks
 
 What the program takes, against the sandbox on the same machine: whole processes, medians of several runs with the
