@@ -47,7 +47,7 @@ def main() -> None:
             print(f"{figure.topic}: {figure}", flush=True)  # noqa: T201 - a benchmark prints
             found.append(figure)
         if given.page:
-            page.keep(name, found)
+            page.keep(name, found, list(BENCHMARKS))
     if given.page:
         page.write()
 

@@ -25,7 +25,7 @@ def figures() -> Iterator[Figure]:
     with sandbox("--advertisers", str(max(ACCOUNTS) + 2), *WORLD) as served:
         for accounts in ACCOUNTS:
             rows, seconds, peaks[accounts] = _backfill(served, accounts)
-            what = f"{rows:,} rows of {accounts} accounts"
+            what = f"{rows:,} rows of {accounts} {'account' if accounts == 1 else 'accounts'}"
             target = 1000 if accounts == max(ACCOUNTS) else None
             yield Figure(TOPIC, f"{what}: peak memory", peaks[accounts], "MB", target=target)
             yield Figure(TOPIC, f"{what}: rows a second, the sandbox's own pace in it", rows / seconds, "rows/s")

@@ -52,14 +52,15 @@ FOUND = """\
 """
 
 
-def keep(name: str, figures: Sequence[Figure]) -> None:
-    """Replace the figures of one benchmark."""
+def keep(name: str, figures: Sequence[Figure], order: Sequence[str]) -> None:
+    """Replace the figures of one benchmark; the page has them in the order given."""
     runs = kept()
     runs[name] = {
         "at": f"{datetime.now(UTC):%Y-%m-%d}",
         "on": machine(),
         "figures": [asdict(one) for one in figures],
     }
+    runs = {one: runs[one] for one in order if one in runs}
     DATA.write_text(json.dumps(runs, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
