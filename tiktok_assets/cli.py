@@ -288,8 +288,8 @@ def main() -> None:
             _end(*sentence)
         raise
     finally:
-        # The process ends, and its memory with it: walking through all that Dagster has loaded takes 0.4 s. DuckDB
-        # alone complains on standard error, in fifty lines, if nobody does.
+        # The process ends, and its memory with it: walking once more through all that Dagster has loaded is for
+        # nothing. DuckDB alone complains on standard error, at length, if nobody does.
         if "_duckdb" not in sys.modules:
             gc.freeze()
 

@@ -78,7 +78,7 @@ class Fetcher:
         self._listings = ThreadPoolExecutor(LISTINGS_IN_FLIGHT + LISTINGS_AHEAD, thread_name_prefix="listing")
         self._asked_ahead: dict[str, Future[Fetched[Any]]] = {}
         self._rooms: set[Room] = set()
-        # More pages looked through at once than there are cores take longer together, and three times their size.
+        # More pages looked through at once than there are cores come no sooner, and each takes room for copies.
         self._desks = BoundedSemaphore(os.cpu_count() or 1)
 
     def close(self) -> None:

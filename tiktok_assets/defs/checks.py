@@ -42,7 +42,7 @@ def all_subjects(settings: Settings) -> dict[str, Subject]:
 
 
 Checks = Sequence[dg.AssetChecksDefinition]
-"""The checks of all tables: made once, since they are a third of what a location is made of."""
+"""The checks of all tables: made once, since they are a large part of what a location is made of."""
 
 
 def table_checks(settings: Settings) -> Checks:

@@ -29,9 +29,9 @@ class EventLog(SqliteEventLogStorage):
     """The files and tables of Dagster's `SqliteEventLogStorage`: either reads what the other has written.
 
     Dagster 1.13.27 makes an engine for every statement. Each event is then compiled to SQL anew, and SQLite folds
-    its write-ahead log into the file whenever the last connection closes: 8 ms an event. With one connection a
-    file that stays open it is 2 ms; `make benchmark` shows both. The events that are planned when a run is made,
-    one for each partition of each table, come together and are written together: a fraction of that.
+    its write-ahead log into the file whenever the last connection closes. Here one connection a file stays open;
+    `make benchmark` shows both. The events that are planned when a run is made, one for each partition of each
+    table, come together and are written together.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
