@@ -45,13 +45,14 @@ def typed(text: pl.DataFrame, columns: tuple[Column, ...], averages: frozenset[s
     """Text columns in their types, after every value was seen to fit.
 
     Args:
-        text: a frame of text columns; others beside those named are left as they are.
+        text: a frame of columns; those that are no text, and others beside those named, are left as they are.
         columns: what each shall be.
         averages: the names of money columns that are rounded quotients, and may be rounded again.
 
     Raises:
         ValueFormatError: naming the first column with a value that does not fit, and the value.
     """
+    columns = tuple(column for column in columns if text.schema[column.name] == pl.String)
     plain = _plain_numbers(text, columns, averages)
     others = tuple(column for column in columns if column.name not in plain)
     present, misfits, casts = _typing(others, averages)

@@ -32,7 +32,9 @@ def why_broken(frame: pl.DataFrame, key: Sequence[str], advertiser_id: str | Non
         return (
             f"{shared.height} rows share their key, the first {', '.join(str(value) for value in shared.row(0))}"
         )
-    for column in [name for name in frame.columns if name in COUNTS and frame.schema[name].is_integer()]:
-        if (below := frame.filter(pl.col(column) < 0)).height:
-            return f"{column} is {below.get_column(column)[0]} in {below.height} rows"
+    counts = frame.select(n for n in frame.columns if n in COUNTS and frame.schema[n].is_integer())
+    for count, least in zip(counts, counts.min().row(0), strict=True):
+        if least is not None and least < 0:
+            below = count.filter(count < 0)
+            return f"{count.name} is {below[0]} in {len(below)} rows"
     return None

@@ -5,17 +5,18 @@ Money goes from its text (or its exact JSON number) to a decimal, never through 
 its kind is a `ValueFormatError`, which the reader turns into a broken contract: nothing of the answer is kept.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from tiktok_assets.column_types import INSTANT, POLARS_TYPES, typed
 from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.plain_rows import plain_rows
-from tiktok_assets.spec.columns import Column
+from tiktok_assets.spec.columns import Column, Kind
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns
@@ -27,6 +28,9 @@ KEY_SEPARATOR = "\0"
 """Between the dimensions that are a row's key, as one text: pages have thousands, and a tuple each is large."""
 
 _PARTS = ("dimensions", "metrics")
+
+DIGITS = frozenset[Kind]({"count", "rate", "ratio"})
+"""Kinds of which digits are all there is to see to; money may have too many."""
 
 
 def entity_columns(entity: Entity) -> tuple[Column, ...]:
@@ -118,15 +122,20 @@ def report_page(
 
 
 def plain_report_page(
-    report: Report, metrics: tuple[Metric, ...], asked: Iterable[str], text: bytes, *, day: date | None = None
-) -> tuple[pl.DataFrame, list[str]] | None:
-    """The same from the page's JSON, with the key of each row; None where rows must be looked at singly.
+    report: Report,
+    metrics: tuple[Metric, ...],
+    asked: Iterable[str],
+    rows: Sequence[bytes | msgspec.Raw],
+    *,
+    day: date | None = None,
+) -> tuple[pl.DataFrame, list[Hashable]] | None:
+    """The same from the JSON of each row, with the key of each; None where they must be looked at singly.
 
     Args:
         report: which.
         metrics: those chosen.
         asked: the API's names of those asked for; each row has all of them.
-        text: a list of objects.
+        rows: objects.
         day: as for `report_page`.
 
     Raises:
@@ -134,21 +143,23 @@ def plain_report_page(
     """
     if report.breakdown and report.breakdown.echoes:
         return None
+    columns = _told_columns(report, metrics)
+    numbers = {column.api_name: POLARS_TYPES[column.kind] for column in columns if column.kind in DIGITS}
     fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *asked)}
-    rows = plain_rows(text, fields)
-    if rows is None:
+    for types in (numbers, dict[str, pl.DataType]()):  # a count written "12.0" has to be looked at as a text
+        kinds = {part: {name: types.get(name, pl.String()) for name in names} for part, names in fields.items()}
+        if (cells := plain_rows(rows, kinds)) is not None:
+            break
+    else:
         return None
-    given = set(rows.columns)
+    given = set(cells.columns)
     missing = pl.lit(None, pl.String)
-    texts = rows.select(
-        *(
-            (pl.col(c.api_name) if c.api_name in given else missing).alias(c.name)
-            for c in _told_columns(report, metrics)
-        ),
+    told = cells.select(
+        *((pl.col(c.api_name) if c.api_name in given else missing).alias(c.name) for c in columns),
         missing.alias(EXTRA.name),
     )
-    keys = rows.select(pl.concat_str(report.dimensions, separator=KEY_SEPARATOR)).to_series()
-    return _report_page(report, metrics, texts, day), keys.to_list()
+    keys = cells.select(pl.concat_str(report.dimensions, separator=KEY_SEPARATOR)).to_series()
+    return _report_page(report, metrics, told, day), keys.to_list()
 
 
 @cache
@@ -204,6 +215,9 @@ def report_frame(
     rows = pl.concat(pages) if pages else report_page(report, metrics, [], unknown_fields=set())
     if report.level.name == "advertiser" and rows.filter(pl.col("advertiser_id") != account.advertiser_id).height:
         raise ValueFormatError(f"a row of another account came with those of {account.advertiser_id}")
+    # By what tells its rows apart, and before it has the columns that are the same in all of them.
+    if order := [name for name in report.key if name != "advertiser_id"]:
+        rows = rows.sort(order)
     rows = rows.with_columns(
         advertiser_id=pl.lit(account.advertiser_id),
         currency=pl.lit(account.currency),
@@ -218,4 +232,4 @@ def report_frame(
         )
     if any(rows.select(pl.col(report.key).is_null().any()).row(0)):
         raise ValueFormatError(f"a row has no {' or no '.join(report.key)}")
-    return rows.select(schema.names()).cast(schema).sort(report.key)
+    return rows.select(schema.names()).cast(schema)

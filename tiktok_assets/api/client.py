@@ -93,11 +93,12 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The `data` of a good answer and the headers beside it."""
+    """The `data` of a good answer, the headers beside it, and when it came by the host's clock."""
 
     data: dict[str, Any]
     request_id: str
     headers: Mapping[str, str]
+    read_at: datetime
 
 
 class Client:
@@ -293,7 +294,7 @@ class Client:
     def _judged(self, endpoint: Endpoint, query: Mapping[str, str], response: httpx.Response) -> Answer:
         secrets = (self._token, query.get("secret"), query.get("auth_code"))
         envelope = judged(endpoint, response, [secret for secret in secrets if secret])
-        return Answer(envelope.data, envelope.request_id, response.headers)
+        return Answer(envelope.data, envelope.request_id, response.headers, self.now())
 
 
 def _text(value: Parameter) -> str:

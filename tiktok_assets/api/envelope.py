@@ -32,7 +32,7 @@ class Envelope(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    list: msgspec.Raw
+    list: list[msgspec.Raw]
     page_info: Any = None
 
 
@@ -127,12 +127,14 @@ def _page_of(content: bytes) -> Envelope:
 
 
 def unread(rows: object) -> object:
-    """What a list that stayed as it came holds.
+    """What a list holds, those of its rows read that stayed as they came.
 
     Raises:
-        ValueError: if it is no JSON.
+        ValueError: if one is no JSON.
     """
+    if not isinstance(rows, list):
+        return rows
     try:
-        return _ANYTHING.decode(rows) if isinstance(rows, msgspec.Raw) else rows
+        return [_ANYTHING.decode(row) if isinstance(row, msgspec.Raw) else row for row in rows]
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error

@@ -3,24 +3,22 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from threading import BoundedSemaphore
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import msgspec
 
 from tiktok_assets.api.client import Answer, Client, Parameter, Tally
-from tiktok_assets.api.envelope import unread
 from tiktok_assets.api.errors import ContractError, TikTokError, TruncatedError
+from tiktok_assets.api.pages import Listing, Page, Pages, Seen, total_of
 from tiktok_assets.api.plan import pages_for
 from tiktok_assets.api.room import LISTINGS_AHEAD, LISTINGS_IN_FLIGHT, Room
 from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
-
-Row = dict[str, Any]
-Page = TypeVar("Page")
 
 ROUNDS = 3
 """How often a listing whose pages disagree is read from its first page before we give up."""
@@ -33,39 +31,22 @@ TRUNCATION_HEADER = "X-Tt-Ads-Throttle"
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[Page]):
-    """One paged question.
+class Fetched(Generic[Page]):
+    """A complete listing.
 
     Attributes:
-        endpoint: what is asked.
-        parameters: without page and page size.
-        identify: the key of a row; raises KeyError or TypeError on a row without one.
-        parse: what becomes of a page of rows, in the thread that read it.
-        parse_text: the same for rows that stayed JSON, with their keys; None where each has to be looked at.
+        pages: what became of its pages, in order; several may have become one.
+        rows: how many they hold.
+        read_at: when the first page was read, by the host's clock.
+        tally: what it cost.
+        seconds: how long it took.
     """
-
-    endpoint: Endpoint
-    parameters: Mapping[str, Parameter]
-    identify: Callable[[Row], Hashable]
-    parse: Callable[[list[Row], Tally], Page]
-    parse_text: Callable[[bytes], tuple[Page, list[Hashable]] | None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched(Generic[Page]):
-    """A complete listing: its parsed pages in order, how many rows they hold, and what it cost."""
 
     pages: list[Page]
     rows: int
+    read_at: datetime
     tally: Tally
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadPage(Generic[Page]):
-    parsed: Page
-    keys: list[Hashable]
-    total: int
 
 
 class Fetcher:
@@ -111,10 +92,10 @@ class Fetcher:
         tally = Tally()
         began = time.monotonic()
         for _ in range(ROUNDS):
-            pages, complaint = self._round(listing, tally, wait)
+            pages, read_at, complaint = self._round(listing, tally, wait)
             if not complaint:
                 rows = sum(len(page.keys) for page in pages)
-                return Fetched([page.parsed for page in pages], rows, tally, time.monotonic() - began)
+                return Fetched([page.parsed for page in pages], rows, read_at, tally, time.monotonic() - began)
         raise ContractError(f"{complaint}, {ROUNDS} times in a row", endpoint=listing.endpoint.path)
 
     def count(self, listing: Listing[Page]) -> int:
@@ -127,7 +108,7 @@ class Fetcher:
         one = {**listing.parameters, "page": "1", "page_size": "1"}
         answer = self._client.get(listing.endpoint, one, Tally())
         _refuse_truncated(listing.endpoint, answer)
-        return _total(listing.endpoint, answer)
+        return total_of(listing.endpoint, answer)
 
     def fetch_each(
         self, listings: Iterable[Listing[Page]]
@@ -165,27 +146,35 @@ class Fetcher:
 
     def _round(
         self, listing: Listing[Page], tally: Tally, wait: Callable[[int], None]
-    ) -> tuple[list[_ReadPage[Page]], str]:
-        """All pages once, and what is wrong with them: "" when nothing is."""
-        first = self._page(listing, 1, tally)
-        wait(pages_for(first.total))
+    ) -> tuple[list[Seen[Page]], datetime, str]:
+        """All pages once, when the first was read, and what is wrong with them: "" when nothing is."""
+        pages = Pages(listing, tally, self._desks)
+        answer = self._answer(listing, 1, tally)
+        total = pages.add(1, answer)
+        wait(pages_for(total))
         others = [
-            self._pages.submit(self._page, listing, number, tally)
-            for number in range(2, pages_for(first.total) + 1)
+            self._pages.submit(lambda number: pages.add(number, self._answer(listing, number, tally)), number)
+            for number in range(2, pages_for(total) + 1)
         ]
         try:
-            pages = [first, *(future.result() for future in others)]
+            for future in others:
+                future.result()
         finally:
             for future in others:
                 future.cancel()
-        if any(page.total != first.total for page in pages):
-            return pages, "the pages disagree on how many rows there are"
-        keys = [key for page in pages for key in page.keys]
-        if len(keys) != first.total or len(set(keys)) != first.total:
-            return pages, f"{first.total} rows were announced, {len(keys)} came, {len(set(keys))} distinct"
-        return pages, ""
+        seen = pages.finish()
+        if pages.totals != {total}:
+            return seen, answer.read_at, "the pages disagree on how many rows there are"
+        keys = [key for page in seen for key in page.keys]
+        if len(keys) != total or len(set(keys)) != total:
+            return (
+                seen,
+                answer.read_at,
+                f"{total} rows were announced, {len(keys)} came, {len(set(keys))} distinct",
+            )
+        return seen, answer.read_at, ""
 
-    def _page(self, listing: Listing[Page], number: int, tally: Tally) -> _ReadPage[Page]:
+    def _answer(self, listing: Listing[Page], number: int, tally: Tally) -> Answer:
         """One page; page_size is always said, because the API's default is ten."""
         answer = self._client.get(
             listing.endpoint,
@@ -194,18 +183,7 @@ class Fetcher:
         )
         tally.add(pages=1)
         _refuse_truncated(listing.endpoint, answer)
-        total = _total(listing.endpoint, answer)
-        try:
-            with self._desks:
-                page = _ReadPage(*_parsed(listing, answer, tally), total)
-            set(page.keys)  # a key that is an object cannot be told apart from another
-        except (KeyError, TypeError, ValueError) as error:
-            raise ContractError(
-                f"page {number} cannot be read: {error}",
-                endpoint=listing.endpoint.path,
-                request_id=answer.request_id,
-            ) from error
-        return page
+        return answer
 
 
 def _identity_of(listing: Listing[Any]) -> str:
@@ -217,26 +195,6 @@ def _refuse_truncated(endpoint: Endpoint, answer: Answer) -> None:
         raise TruncatedError(
             f"TikTok left rows out: {warning}", endpoint=endpoint.path, request_id=answer.request_id
         )
-
-
-def _parsed(listing: Listing[Page], answer: Answer, tally: Tally) -> tuple[Page, list[Hashable]]:
-    rows = answer.data.get("list")
-    if isinstance(rows, msgspec.Raw) and listing.parse_text and (read := listing.parse_text(bytes(rows))):
-        return read
-    rows = unread(rows)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("list is not one of objects")
-    return listing.parse(rows, tally), [listing.identify(row) for row in rows]
-
-
-def _total(endpoint: Endpoint, answer: Answer) -> int:
-    info = answer.data.get("page_info")
-    total = info.get("total_number") if isinstance(info, dict) else None
-    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-        raise ContractError(
-            "page_info.total_number is not a count", endpoint=endpoint.path, request_id=answer.request_id
-        )
-    return total
 
 
 def _outcome(future: Future[Fetched[Page]]) -> Fetched[Page] | TikTokError:

@@ -6,8 +6,9 @@ from typing import Any
 
 from tiktok_assets.api.client import Client, Tally
 from tiktok_assets.api.errors import ContractError, UnknownOutcomeError
-from tiktok_assets.api.fetch import Fetcher, Listing, Row
+from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.outcomes import encoded
+from tiktok_assets.api.pages import Listing, Row
 from tiktok_assets.spec.endpoints import AD_GROUP_QUOTA, Endpoint
 from tiktok_assets.spec.entities import Entity
 

@@ -3,16 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
+
 from tiktok_assets.api.client import Tally
-from tiktok_assets.api.fetch import Listing
+from tiktok_assets.api.pages import Listing
 from tiktok_assets.days import ValueFormatError
-from tiktok_assets.refresh.questions import ReportPage
 from tiktok_assets.spec.reports import Report
 
 _IDS = frozenset({"advertiser_id", "campaign_id", "adgroup_id", "ad_id", "ad_id_v2"})
 
 
-def belonging(listing: Listing[ReportPage], report: Report, advertiser_id: str) -> Listing[ReportPage]:
+def belonging(listing: Listing[pl.DataFrame], report: Report, advertiser_id: str) -> Listing[pl.DataFrame]:
     """The same listing, whose pages are refused if a row of them is not what was asked for.
 
     A parent's id among the dimensions means rows cut otherwise than the table says (dossier 6.2), and sums that
@@ -20,7 +21,7 @@ def belonging(listing: Listing[ReportPage], report: Report, advertiser_id: str) 
     """
     others = _IDS - {report.level.dimension}
 
-    def parse(rows: list[dict[str, Any]], tally: Tally) -> ReportPage:
+    def parse(rows: list[dict[str, Any]], tally: Tally) -> pl.DataFrame:
         page = listing.parse(rows, tally)
         for row in rows:
             if not others.isdisjoint(row["dimensions"]):

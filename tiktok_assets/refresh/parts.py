@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
+import polars as pl
+
 from tiktok_assets.api.client import Tally
 from tiktok_assets.api.errors import TikTokError, TruncatedError
-from tiktok_assets.api.fetch import Fetched, Fetcher, Listing
+from tiktok_assets.api.fetch import Fetched, Fetcher
+from tiktok_assets.api.pages import Listing
 from tiktok_assets.api.plan import batches_of
-from tiktok_assets.refresh.questions import ReportPage
 
 
 def count_in_parts(
-    fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], Listing[ReportPage]]
+    fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], Listing[pl.DataFrame]]
 ) -> int:
     """How many rows all parts have together; arguments as in `read_in_parts`.
 
@@ -31,8 +33,8 @@ def count_in_parts(
 
 
 def read_in_parts(
-    fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], Listing[ReportPage]]
-) -> Fetched[ReportPage] | TikTokError:
+    fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], Listing[pl.DataFrame]]
+) -> Fetched[pl.DataFrame] | TikTokError:
     """All parts together, or the first error.
 
     Args:
@@ -44,7 +46,7 @@ def read_in_parts(
         One listing, as if it had been read at once; a TruncatedError if the part of a single id is cut too.
     """
     waiting: list[Sequence[str]] = list(batches_of(ids))
-    done: list[Fetched[ReportPage]] = []
+    done: list[Fetched[pl.DataFrame]] = []
     while waiting:
         halves: list[Sequence[str]] = []
         listings = [listing_of(batch) for batch in waiting]
@@ -64,6 +66,7 @@ def read_in_parts(
     return Fetched(
         [page for one in done for page in one.pages],
         sum(one.rows for one in done),
+        min(one.read_at for one in done),
         tally,
         sum(one.seconds for one in done),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.api.client import Parameter, Tally
-from tiktok_assets.api.fetch import Listing
+from tiktok_assets.api.pages import Listing
 from tiktok_assets.api.plan import Window
 from tiktok_assets.days import ValueFormatError
 from tiktok_assets.spec.endpoints import REPORT
@@ -17,9 +17,6 @@ from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.tables import KEY_SEPARATOR, entity_frame, plain_report_page, report_page
-
-ReportPage = tuple[pl.DataFrame, datetime]
-"""Rows, and when they were read: a question may be read long before its answer is taken."""
 
 
 def entity_listing(
@@ -47,8 +44,7 @@ def report_listing(
     metrics: tuple[Metric, ...],
     asked: Sequence[Metric],
     filters: Mapping[str, list[str]],
-    now: Callable[[], datetime],
-) -> Listing[ReportPage]:
+) -> Listing[pl.DataFrame]:
     """The paged question of a report.
 
     Args:
@@ -58,7 +54,6 @@ def report_listing(
         metrics: those chosen; its frames have columns for those it is served.
         asked: those of them that are asked for; the columns of the others are null.
         filters: narrows by the API's filter names, such as `adgroup_ids`.
-        now: dates each page.
     """
     level = report.level
     dimensions = list(report.dimensions)
@@ -98,24 +93,18 @@ def report_listing(
         plain = isinstance(values, tuple) and all(isinstance(value, str) for value in values)
         return KEY_SEPARATOR.join(values) if plain else values  # as `plain_report_page` has it
 
-    def parse(rows: list[dict[str, Any]], tally: Tally) -> ReportPage:
-        read_at = now()
+    def parse(rows: list[dict[str, Any]], tally: Tally) -> pl.DataFrame:
         page = report_page(report, metrics, rows, unknown_fields=tally.unknown_fields, day=only_day)
         for row in rows:  # what is not there would read as null, which means something else
             if not row["metrics"].keys() >= expected:
                 missing = sorted(expected - row["metrics"].keys())
                 raise ValueFormatError(f"{missing[0]} was asked for and did not come")
-        return page, read_at
-
-    def parse_text(text: bytes) -> tuple[ReportPage, list[Hashable]] | None:
-        read_at = now()
-        read = plain_report_page(report, metrics, names, text, day=only_day)
-        return ((read[0], read_at), [*read[1]]) if read else None
+        return page
 
     return Listing(
         REPORT,
         parameters,
         identify=identify,
         parse=parse,
-        parse_text=parse_text,
+        parse_text=lambda rows: plain_report_page(report, metrics, names, rows, day=only_day),
     )

@@ -11,14 +11,15 @@ import polars as pl
 
 from tiktok_assets.api.client import Tally
 from tiktok_assets.api.errors import AdvertiserError, ContractError, CredentialsError, TikTokError, TruncatedError
-from tiktok_assets.api.fetch import Fetched, Fetcher, Listing
+from tiktok_assets.api.fetch import Fetched, Fetcher
+from tiktok_assets.api.pages import Listing
 from tiktok_assets.api.plan import Window, batches_of, windows_of
 from tiktok_assets.days import Account, ValueFormatError
 from tiktok_assets.refresh.belonging import belonging
 from tiktok_assets.refresh.lessons import Lessons
 from tiktok_assets.refresh.outcome import Story
 from tiktok_assets.refresh.parts import read_in_parts
-from tiktok_assets.refresh.questions import ReportPage, entity_listing, report_listing
+from tiktok_assets.refresh.questions import entity_listing, report_listing
 from tiktok_assets.refusals import why_broken
 from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST, REPORT
 from tiktok_assets.spec.entities import AD_GROUPS, ADVERTISERS, Entity
@@ -204,7 +205,7 @@ def read_reports(
     lessons, narrowed = reader.lessons, filters or {}
     waiting, under_way = deque(questions), deque[tuple[ReportQuestion, tuple[Metric, ...]]]()
 
-    def listings() -> Iterator[Listing[ReportPage]]:
+    def listings() -> Iterator[Listing[pl.DataFrame]]:
         while waiting:
             question = waiting.popleft()
             if question.window and (windows := lessons.windows(question.report.table, question.window))[1:]:
@@ -234,7 +235,7 @@ def _by_ad_groups(
     asked: tuple[Metric, ...],
     filters: Mapping[str, list[str]],
     error: TruncatedError,
-) -> Fetched[ReportPage] | TikTokError:
+) -> Fetched[pl.DataFrame] | TikTokError:
     """The rows of each ad group together; at other levels, which hold no ads, the error stays."""
     try:
         ids = ad_groups_of_cut(reader, question, filters, error)
@@ -261,10 +262,9 @@ def ad_groups_of_cut(
 
 
 def _answer(
-    reader: Reader, question: ReportQuestion, fetched: Fetched[ReportPage], asked: tuple[Metric, ...]
+    reader: Reader, question: ReportQuestion, fetched: Fetched[pl.DataFrame], asked: tuple[Metric, ...]
 ) -> ReportAnswer | ContractError:
-    fetched_at = min(read_at for _, read_at in fetched.pages)
-    pages = [page for page, _ in fetched.pages]
+    fetched_at, pages = fetched.read_at, [*fetched.pages]
     fetched.pages.clear()  # else whoever still holds the listing holds its rows beside the table made of them
     try:
         frame = report_frame(question.report, reader.metrics, question.account, pages, fetched_at)
@@ -281,7 +281,7 @@ def _answer(
 
 def listing_of(
     reader: Reader, question: ReportQuestion, asked: tuple[Metric, ...], filters: Mapping[str, list[str]]
-) -> Listing[ReportPage]:
+) -> Listing[pl.DataFrame]:
     """A question in the API's words, with these metrics and narrowed by these filters."""
     listing = report_listing(
         question.report,
@@ -290,6 +290,5 @@ def listing_of(
         metrics=reader.metrics,
         asked=asked,
         filters=filters,
-        now=reader.now,
     )
     return belonging(listing, question.report, question.account.advertiser_id)

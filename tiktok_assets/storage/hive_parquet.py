@@ -95,10 +95,11 @@ class HiveStore:
             ForeignRowsError: if a row belongs to another partition.
             StoreError: if the folder cannot be written.
         """
-        for column, value in partition.columns.items():
-            if strangers := frame.filter(pl.col(column).ne_missing(value)).height:
+        for name, value in partition.columns.items():
+            column = frame.get_column(name)
+            if strangers := frame.height - len(column.filter(column == value)):
                 raise ForeignRowsError(
-                    f"{strangers} of {frame.height} rows for {table}/{partition.folder} are of another {column};"
+                    f"{strangers} of {frame.height} rows for {table}/{partition.folder} are of another {name};"
                     " nothing was written"
                 )
         target = self._file(table, partition)

@@ -20,7 +20,8 @@ from tiktok_assets.api.errors import (
     TikTokError,
     TooLargeError,
 )
-from tiktok_assets.api.fetch import ROUNDS, Fetched, Fetcher, Listing, Row
+from tiktok_assets.api.fetch import ROUNDS, Fetched, Fetcher
+from tiktok_assets.api.pages import Listing, Row
 from tiktok_assets.api.plan import pages_for
 from tiktok_assets.api.room import LISTINGS_AHEAD, LISTINGS_IN_FLIGHT, PAGES_AHEAD, Room
 from tiktok_assets.spec.endpoints import AD_GROUP_LIST, AD_LIST, CAMPAIGN_LIST, MAX_PAGE_SIZE, REPORT, Endpoint

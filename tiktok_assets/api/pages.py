@@ -1,0 +1,148 @@
+"""The pages of a listing as they come: many rows looked through in one go, or page by page where they must be."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from threading import BoundedSemaphore, Lock
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from tiktok_assets.api.client import Answer, Parameter, Tally
+from tiktok_assets.api.envelope import unread
+from tiktok_assets.api.errors import ContractError
+from tiktok_assets.spec.endpoints import Endpoint
+
+Row = dict[str, Any]
+Page = TypeVar("Page")
+
+PAGES_TOGETHER = 12
+"""Pages looked through in one go: what a go costs beside its rows is spread, and few wait in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Page]):
+    """One paged question.
+
+    Attributes:
+        endpoint: what is asked.
+        parameters: without page and page size.
+        identify: the key of a row; raises KeyError or TypeError on a row without one.
+        parse: what becomes of a page of rows, in a thread that read one.
+        parse_text: the same for the rows of several pages that stayed JSON, with their keys; None where each row
+            has to be looked at, by `parse`.
+    """
+
+    endpoint: Endpoint
+    parameters: Mapping[str, Parameter]
+    identify: Callable[[Row], Hashable]
+    parse: Callable[[list[Row], Tally], Page]
+    parse_text: Callable[[list[msgspec.Raw]], tuple[Page, list[Hashable]] | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[Page]):
+    """What became of one page, or of several looked through together; `number` is the lowest."""
+
+    number: int
+    parsed: Page
+    keys: list[Hashable]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    number: int
+    answer: Answer
+
+
+class Pages(Generic[Page]):
+    """The pages of one round of a listing; whoever brings the last of a few looks through them all.
+
+    A thread that looks through pages reads none meanwhile, so no more of them pile up than are worth it.
+
+    Attributes:
+        totals: how many rows the pages say there are; one number, if they agree.
+    """
+
+    def __init__(self, listing: Listing[Page], tally: Tally, desks: BoundedSemaphore) -> None:
+        self.totals: set[int] = set()
+        self._listing, self._tally, self._desks = listing, tally, desks
+        self._together = PAGES_TOGETHER if listing.parse_text else 1
+        self._waiting: list[_Read] = []
+        self._seen: list[Seen[Page]] = []
+        self._lock = Lock()
+
+    def add(self, number: int, answer: Answer) -> int:
+        """Take a page, from any thread; returns how many rows it says there are.
+
+        Raises:
+            ContractError: if one of those looked through is not a page.
+        """
+        total = total_of(self._listing.endpoint, answer)
+        with self._lock:
+            self.totals.add(total)
+            self._waiting.append(_Read(number, answer))
+            some, self._waiting = self._cut(self._waiting)
+        if some:
+            self._look_through(some)
+        return total
+
+    def finish(self) -> list[Seen[Page]]:
+        """Everything, in order, once all pages were added.
+
+        Raises:
+            ContractError: if one of those looked through is not a page.
+        """
+        if self._waiting:
+            self._look_through(self._waiting)
+        return sorted(self._seen, key=lambda seen: seen.number)
+
+    def _cut(self, waiting: list[_Read]) -> tuple[list[_Read], list[_Read]]:
+        return (waiting, []) if len(waiting) >= self._together else ([], waiting)
+
+    def _look_through(self, some: list[_Read]) -> None:
+        with self._desks:
+            seen = self._at_once(some) or [self._alone(page) for page in some]
+        with self._lock:
+            self._seen += seen
+
+    def _at_once(self, some: list[_Read]) -> list[Seen[Page]]:
+        """All of them as one; none where a page has to be looked at alone, which then says what is wrong."""
+        pages = [page.answer.data.get("list") for page in some]
+        rows = [row for page in pages if isinstance(page, list) for row in page]
+        if not self._listing.parse_text or not all(isinstance(row, msgspec.Raw) for row in rows):
+            return []
+        try:
+            read = self._listing.parse_text(rows)
+        except ValueError:
+            return []
+        return [Seen(min(page.number for page in some), *read)] if read else []
+
+    def _alone(self, page: _Read) -> Seen[Page]:
+        try:
+            rows = unread(page.answer.data.get("list"))
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise ValueError("list is not one of objects")  # noqa: TRY301 - named below like the others
+            keys = [self._listing.identify(row) for row in rows]
+            set(keys)  # a key that is an object cannot be told apart from another
+            return Seen(page.number, self._listing.parse(rows, self._tally), keys)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContractError(
+                f"page {page.number} cannot be read: {error}",
+                endpoint=self._listing.endpoint.path,
+                request_id=page.answer.request_id,
+            ) from error
+
+
+def total_of(endpoint: Endpoint, answer: Answer) -> int:
+    """How many rows a page says there are.
+
+    Raises:
+        ContractError: if it does not say.
+    """
+    info = answer.data.get("page_info")
+    total = info.get("total_number") if isinstance(info, dict) else None
+    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+        raise ContractError(
+            "page_info.total_number is not a count", endpoint=endpoint.path, request_id=answer.request_id
+        )
+    return total
