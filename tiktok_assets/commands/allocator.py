@@ -4,7 +4,7 @@ import ctypes
 import os
 from contextlib import suppress
 
-_POLARS = "narenas:2,tcache:false,dirty_decay_ms:500,muzzy_decay_ms:0"
+_POLARS = "narenas:2,tcache:false,dirty_decay_ms:100,muzzy_decay_ms:0"
 
 # Of <malloc.h>; other systems have no such knobs.
 _MOST_ARENAS, _OWN_PAGES_FROM = -8, -3
@@ -15,7 +15,7 @@ def return_memory_soon() -> None:
     """Have the allocators keep little of what was let go of; before Polars is loaded.
 
     A sync reads pages in waves and by many threads, and what is kept of one wave stands beside the next. Polars'
-    allocator keeps half a second what it may need again, not ten; the C library gives answers back at once.
+    allocator keeps a tenth of a second what it may need again, not ten; the C library gives answers back at once.
     """
     os.environ.setdefault("_RJEM_MALLOC_CONF", _POLARS)
     with suppress(AttributeError, OSError, TypeError):

@@ -45,11 +45,13 @@ def measure(command: Sequence[str], folder: Path, variables: Mapping[str, str] |
     Raises:
         RuntimeError: if it failed, with what it said.
     """
-    # A child begins with the peak of the process it was forked from, so that a small one stands between.
+    # A child begins with the peak of the process it was forked from, so that a small one stands between. And
+    # Polars, which this one has loaded, left a setting of its allocator in the environment, which is no child's.
+    inherited = {name: value for name, value in os.environ.items() if name != "_RJEM_MALLOC_CONF"}
     found = subprocess.run(  # noqa: S603 - our own programs
         [sys.executable, "-I", "-S", "-c", MEASURE, *command],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(variables or {})},
+        env={**inherited, "PYTHONPATH": str(ROOT), **(variables or {})},
         stdout=subprocess.PIPE,
         check=True,
         text=True,
