@@ -16,12 +16,7 @@ import stamina
 
 from tiktok_assets.api.dialect import spoken, understood
 from tiktok_assets.api.envelope import judged, timed_out
-from tiktok_assets.api.errors import (
-    ContractError,
-    CredentialsError,
-    RetryLaterError,
-    ThrottledError,
-)
+from tiktok_assets.api.errors import ContractError, CredentialsError, RetryLaterError, ThrottledError
 from tiktok_assets.api.limiter import Budget, Unlimited
 from tiktok_assets.api.outcomes import encoded, told_apart
 from tiktok_assets.api.pace import Pace, Rhythm

@@ -119,6 +119,10 @@ def record(
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"withdrawn_metrics": ", ".join(sorted(withdrawn))} if withdrawn else {},
     )
+    days = context.assets_def.partitions_def
+    if isinstance(days, dg.MultiPartitionsDefinition):
+        # Dagster counts which days are there when it is asked; a page that asks first after years waits for it.
+        context.instance.get_status_by_partition(context.asset_key, [], days)
     return dg.MaterializeResult(metadata=_ALREADY_RECORDED, check_results=[check] if has_metrics else [])
 
 

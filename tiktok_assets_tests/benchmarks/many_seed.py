@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from tiktok_assets.defs.automation import REFRESH_TAG, RUNS_TAG
 from tiktok_assets.defs.catalogue import stored_tables
-from tiktok_assets.defs.partitions import ADVERTISER, key_of, tags_of
+from tiktok_assets.defs.partitions import ADVERTISER, advertiser_days, key_of, tags_of
 from tiktok_assets.instance.opening import open_instance
 from tiktok_assets.refresh.needed import LOOKS_FOR_HOLES_DAYS
 from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE, fetched_at_note
@@ -56,6 +56,8 @@ def seed(settings: Settings, days: int) -> int:
                 _record(instance, table, [Partition(owner) for owner in owners], run) for table in others
             )
         _run(instance, "refresh_accounts", {REFRESH_TAG: now.isoformat(), RUNS_TAG: "1"})
+        for table in daily:  # as each run of ours does when it has ended
+            instance.get_status_by_partition(dg.AssetKey(table), [], advertiser_days(settings.start_date))
     return written
 
 

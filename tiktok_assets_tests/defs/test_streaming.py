@@ -113,6 +113,19 @@ def test_dagster_counts_what_was_streamed_as_materialized(desk: Desk) -> None:
     assert sorted(held) == keys_of(ids[:2], WINDOW)
 
 
+def test_no_page_has_to_count_what_a_run_has_counted(desk: Desk) -> None:
+    """Before anybody looked, Dagster has noted exactly the keys of each daily table that landed."""
+    ids = desk.know()
+    assert desk.run_range("refresh_daily", ids[:2], WINDOW).success
+    assert desk.run_range("refresh_daily", ids[1:3], WINDOW).success
+    for table in DAILY:
+        (told,) = desk.instance.get_asset_records([dg.AssetKey(table)])
+        assert told.asset_entry.cached_status
+        days = advertiser_days(desk.settings.start_date)
+        held = told.asset_entry.cached_status.deserialize_materialized_partition_subsets(days)
+        assert sorted(held.get_partition_keys()) == keys_of(ids[:3], WINDOW)
+
+
 def test_what_depends_on_a_streaming_asset_runs_after_it_in_the_same_run(desk: Desk) -> None:
     """An asset selected together with the streaming one it depends on is executed, not skipped."""
     ids = desk.know()
