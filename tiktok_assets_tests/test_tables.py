@@ -1,6 +1,7 @@
 """Laws of the one place where types change: what the API sends survives exactly, or is refused by name."""
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from tiktok_assets.tables import (
     Row,
     entity_columns,
     entity_frame,
+    plain_report_page,
     report_frame,
     report_page,
     report_schema,
@@ -357,6 +359,35 @@ def test_a_misfit_is_found_behind_a_null() -> None:
     rows = [report_row(AD_DAILY, spend=value) for value in ("-", None, "1", "much")]
     with pytest.raises(ValueFormatError, match=r"^spend is 'much', which is no money$"):
         report_page(AD_DAILY, (SPEND,), rows, unknown_fields=set())
+
+
+numbers = st.sampled_from(["-", "", "0", "12", "12.0", "12.5", "-3", "1.5000", "0.12345", "9" * 15, "x"])
+
+
+@given(
+    rows=st.lists(st.tuples(ids, st.text(), numbers, numbers, numbers, numbers), min_size=1, max_size=3),
+    day=st.dates(date(2026, 1, 1), date(2026, 4, 1)) | st.just("2026-02-30"),
+)
+def test_a_page_taken_at_once_is_that_of_its_rows(rows: list[tuple[Any, ...]], day: date | str) -> None:
+    """Many rows at once are what they are one by one, column by column and key by key, or refused like them."""
+    metrics = (SPEND, CPC, CLICKS, CTR)
+    names = [metric.api_name for metric in metrics]
+    attributes = dict.fromkeys(AD_DAILY.level.attributes, "7")
+    sent = [
+        report_row(AD_DAILY, key=str(key), day=f"{day} 00:00:00", **attributes | {"ad_name": name}, **values)
+        for key, name, *texts in rows
+        if (values := dict(zip(names, texts, strict=True)))
+    ]
+    try:
+        expected = report_page(AD_DAILY, metrics, sent, unknown_fields=set())
+    except ValueFormatError as error:
+        with pytest.raises(ValueFormatError, match=f"^{re.escape(str(error))}$"):
+            plain_report_page(AD_DAILY, metrics, names, [json.dumps(row).encode() for row in sent])
+        return
+    found = plain_report_page(AD_DAILY, metrics, names, [json.dumps(row).encode() for row in sent])
+    assert found
+    assert found[0].equals(expected)
+    assert found[1] == ["\0".join(row["dimensions"][name] for name in AD_DAILY.dimensions) for row in sent]
 
 
 def test_a_row_without_its_key_is_refused() -> None:

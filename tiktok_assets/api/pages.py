@@ -107,9 +107,13 @@ class Pages(Generic[Page]):
 
     def _at_once(self, some: list[_Read]) -> list[Seen[Page]]:
         """All of them as one; none where a page has to be looked at alone, which then says what is wrong."""
-        pages = [page.answer.data.get("list") for page in some]
-        rows = [row for page in pages if isinstance(page, list) for row in page]
-        if not self._listing.parse_text or not all(isinstance(row, msgspec.Raw) for row in rows):
+        rows: list[msgspec.Raw] = []
+        for page in some:
+            found = page.answer.data.get("list")
+            if not isinstance(found, list) or not all(isinstance(row, msgspec.Raw) for row in found):
+                return []
+            rows += found
+        if not self._listing.parse_text:
             return []
         try:
             read = self._listing.parse_text(rows)
