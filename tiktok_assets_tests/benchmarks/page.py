@@ -39,8 +39,8 @@ FOUND = """\
 - **The API's limit** is the floor, and we sit on it: see *at ten requests a second* and *a morning refresh*.
 - **Decoding** is bound by three passes over the text: one that proves the answer whole, one that cuts it into
   cells, one that writes Parquet. Rows that spell their fields in one order are read as a table with quotes for
-  separators, several pages at a time (`plain_rows.py`); Polars' JSON parser, and the proof that every cell is a text
-  and nothing is lost, took most of the time before.
+  separators, several pages at a time (`plain_rows.py`); Polars' JSON parser, and the proof that nothing is lost,
+  took most of the time before.
 - **Dagster's import** is the larger part of a short `sync`; while it loads, the first reports are read already.
 - **An event** costs more in SQLite than in Python. Dagster's own log makes an engine for every statement: each
   event is compiled to SQL anew, and SQLite folds its log into the file when the connection closes. Ours keeps one
@@ -50,9 +50,9 @@ FOUND = """\
   more; `sync` does not.
 - **Between two stages** of a refresh Dagster waits for its sensors and its queue; both look more often now
   (`dagster.yaml`).
-- **A first look** at a partitions page has Dagster count every partition of the asset, for several queries at once.
-  Each run has it count when it ends, while few have come; an instance from before that counts once, at the first
-  look or the first refresh.
+- **A first look** at a partitions page has Dagster count every partition of the asset, for several queries at
+  once. Each run has it count when it ends, while few have come; an instance from before that counts once, at the
+  first look or the first refresh.
 """
 
 
