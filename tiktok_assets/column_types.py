@@ -52,7 +52,8 @@ def typed(text: pl.DataFrame, columns: tuple[Column, ...], averages: frozenset[s
     Raises:
         ValueFormatError: naming the first column with a value that does not fit, and the value.
     """
-    columns = tuple(column for column in columns if text.schema[column.name] == pl.String)
+    types = text.schema
+    columns = tuple(column for column in columns if types[column.name] == pl.String)
     plain = _plain_numbers(text, columns, averages)
     others = tuple(column for column in columns if column.name not in plain)
     present, misfits, casts = _typing(others, averages)

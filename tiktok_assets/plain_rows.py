@@ -26,7 +26,7 @@ def plain_rows(
         rows: JSON, each an object of objects.
         parts: the objects inside each row and their fields, each `pl.String` or the type its digits are read as:
             nothing, "-" and blanks are then null, a blank or a plus before the digits is let pass, an exponent
-            behind those of a `pl.Float64`. No name comes twice.
+            behind those of all but whole numbers. No name comes twice.
 
     Returns:
         A frame with a column for each field and a row for each object; None for anything unexpected, for a text

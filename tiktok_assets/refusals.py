@@ -32,7 +32,7 @@ def why_broken(frame: pl.DataFrame, key: Sequence[str], advertiser_id: str | Non
         return (
             f"{shared.height} rows share their key, the first {', '.join(str(value) for value in shared.row(0))}"
         )
-    counts = frame.select(n for n in frame.columns if n in COUNTS and frame.schema[n].is_integer())
+    counts = frame.select(name for name, kind in frame.schema.items() if name in COUNTS and kind.is_integer())
     for count, least in zip(counts, counts.min().row(0), strict=True):
         if least is not None and least < 0:
             below = count.filter(count < 0)

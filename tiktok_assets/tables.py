@@ -30,7 +30,7 @@ KEY_SEPARATOR = "\0"
 _PARTS = ("dimensions", "metrics")
 
 DIGITS = frozenset[Kind]({"count", "rate", "ratio"})
-"""Kinds of which digits are all there is to see to; money may have too many."""
+"""Kinds of which digits are all there is to see to; money may have too many, unless it is an average."""
 
 
 def entity_columns(entity: Entity) -> tuple[Column, ...]:
@@ -144,7 +144,8 @@ def plain_report_page(
     if report.breakdown and report.breakdown.echoes:
         return None
     columns = _told_columns(report, metrics)
-    numbers = {column.api_name: POLARS_TYPES[column.kind] for column in columns if column.kind in DIGITS}
+    averages = _averages(metrics)
+    numbers = {c.api_name: POLARS_TYPES[c.kind] for c in columns if c.kind in DIGITS or c.name in averages}
     fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *asked)}
     for types in (numbers, dict[str, pl.DataType]()):  # a count written "12.0" has to be looked at as a text
         kinds = {part: {name: types.get(name, pl.String()) for name in names} for part, names in fields.items()}
@@ -169,13 +170,18 @@ def _told_columns(report: Report, metrics: tuple[Metric, ...]) -> tuple[Column, 
     return tuple(c for c in columns if c.api_name != "advertiser_id" or report.level.name == "advertiser")
 
 
+@cache
+def _averages(metrics: tuple[Metric, ...]) -> frozenset[str]:
+    """Those that are rounded quotients, and may be rounded again."""
+    return frozenset(metric.name for metric in metrics if not metric.additive)
+
+
 def _report_page(
     report: Report, metrics: tuple[Metric, ...], texts: pl.DataFrame, day: date | None
 ) -> pl.DataFrame:
     if "hour" in texts.columns:  # told with the day in one text, which `hour` proves to be a whole hour
         texts = texts.with_columns(pl.col("date").str.slice(0, 10))
-    averages = frozenset(metric.name for metric in metrics if not metric.additive)
-    frame = typed(texts, _told_columns(report, metrics), averages)
+    frame = typed(texts, _told_columns(report, metrics), _averages(metrics))
     if report.cadence == "lifetime" or report.time_dimension:
         return frame
     return frame.with_columns(date=pl.lit(day, pl.Date))
@@ -232,4 +238,5 @@ def report_frame(
         )
     if any(rows.select(pl.col(report.key).is_null().any()).row(0)):
         raise ValueFormatError(f"a row has no {' or no '.join(report.key)}")
-    return rows.select(schema.names()).cast(schema)
+    rows = rows.select(schema.names())
+    return rows if rows.schema == schema else rows.cast(schema)

@@ -35,7 +35,7 @@ from tiktok_assets_tests.benchmarks.workload_a import WORLD
 TOPIC = "Decoding and storing, on one core"
 PAGES, RUNS, PROCESSES = 60, 7, 5
 METRICS = 30
-PARSED, TYPED = "JSON to columns, counts and rates to numbers", "money and days from texts"
+PARSED, TYPED = "JSON to columns, counts, rates and averages to numbers", "money and days from texts"
 Result = TypeVar("Result")
 
 
@@ -111,7 +111,8 @@ def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
     listing = listing_of(session.reader, question, asked, {})
     parse = listing.parse_text
     asked_for: dict[str, pl.DataType] = {
-        metric.api_name: POLARS_TYPES[metric.kind] if metric.kind in DIGITS else pl.String() for metric in asked
+        metric.api_name: POLARS_TYPES[metric.kind] if metric.kind in DIGITS or not metric.additive else pl.String()
+        for metric in asked
     }
     fields: dict[str, dict[str, pl.DataType]] = {
         "dimensions": dict.fromkeys(question.report.dimensions, pl.String()),
