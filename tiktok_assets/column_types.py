@@ -70,8 +70,8 @@ def _plain_numbers(
 ) -> dict[str, pl.Series]:
     """The columns of each kind of which all values fit as they are, as nearly always.
 
-    All columns of a kind are one long column here: at a thousand rows, what Polars does once a column costs more
-    than the values.
+    All columns of a kind are one long column here: what Polars does once a column costs more than the values of a
+    page.
     """
     found: dict[str, pl.Series] = {}
     for pattern, names in _numbers(columns, averages).items():

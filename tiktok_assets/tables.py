@@ -16,7 +16,7 @@ import polars as pl
 from tiktok_assets.column_types import INSTANT, POLARS_TYPES, typed
 from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.plain_rows import plain_rows
-from tiktok_assets.spec.columns import Column, Kind
+from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns
@@ -28,9 +28,6 @@ KEY_SEPARATOR = "\0"
 """Between the dimensions that are a row's key, as one text: pages have thousands, and a tuple each is large."""
 
 _PARTS = ("dimensions", "metrics")
-
-DIGITS = frozenset[Kind]({"count", "rate", "ratio"})
-"""Kinds of which digits are all there is to see to; money may have too many, unless it is an average."""
 
 
 def entity_columns(entity: Entity) -> tuple[Column, ...]:
@@ -144,10 +141,8 @@ def plain_report_page(
     if report.breakdown and report.breakdown.echoes:
         return None
     columns = _told_columns(report, metrics)
-    averages = _averages(metrics)
-    numbers = {c.api_name: POLARS_TYPES[c.kind] for c in columns if c.kind in DIGITS or c.name in averages}
     fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *asked)}
-    for types in (numbers, dict[str, pl.DataType]()):  # a count written "12.0" has to be looked at as a text
+    for types in (digit_types(metrics), dict[str, pl.DataType]()):  # a count "12.0" has to be looked at as a text
         kinds = {part: {name: types.get(name, pl.String()) for name in names} for part, names in fields.items()}
         if (cells := plain_rows(rows, kinds)) is not None:
             break
@@ -168,6 +163,11 @@ def _told_columns(report: Report, metrics: tuple[Metric, ...]) -> tuple[Column, 
     """The columns the rows tell. The account is not echoed unless it is the dimension (dossier 6.5)."""
     columns = [column for column in report_columns(report, metrics) if column.api_name]
     return tuple(c for c in columns if c.api_name != "advertiser_id" or report.level.name == "advertiser")
+
+
+def digit_types(metrics: Iterable[Metric]) -> dict[str, pl.DataType]:
+    """The types of those read straight from their digits; money that is no average may have too many of them."""
+    return {m.api_name: POLARS_TYPES[m.kind] for m in metrics if m.kind != "money" or not m.additive}
 
 
 @cache

@@ -78,10 +78,12 @@ class Pages(Generic[Page]):
             ContractError: if one of those looked through is not a page.
         """
         total = total_of(self._listing.endpoint, answer)
+        some: list[_Read] = []
         with self._lock:
             self.totals.add(total)
             self._waiting.append(_Read(number, answer))
-            some, self._waiting = self._cut(self._waiting)
+            if len(self._waiting) >= self._together:
+                some, self._waiting = self._waiting, []
         if some:
             self._look_through(some)
         return total
@@ -95,9 +97,6 @@ class Pages(Generic[Page]):
         if self._waiting:
             self._look_through(self._waiting)
         return sorted(self._seen, key=lambda seen: seen.number)
-
-    def _cut(self, waiting: list[_Read]) -> tuple[list[_Read], list[_Read]]:
-        return (waiting, []) if len(waiting) >= self._together else ([], waiting)
 
     def _look_through(self, some: list[_Read]) -> None:
         with self._desks:

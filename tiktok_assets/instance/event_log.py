@@ -130,6 +130,10 @@ class EventLog(SqliteEventLogStorage):
                 self._engines.popitem()[1].dispose()
 
 
+BatchingEventLog = EventLog
+"""What the `dagster.yaml` of instances made before calls it."""
+
+
 def _without_a_sync_each(connection: Any, _: object) -> None:  # noqa: ANN401 - of the driver
     """A killed process loses nothing by it; a power cut may take the last events, and breaks no file.
 

@@ -17,7 +17,6 @@ import polars as pl
 from tiktok_assets.api.envelope import envelope_of
 from tiktok_assets.api.pages import PAGES_TOGETHER
 from tiktok_assets.api.plan import Window
-from tiktok_assets.column_types import POLARS_TYPES
 from tiktok_assets.days import Account
 from tiktok_assets.plain_rows import plain_rows
 from tiktok_assets.refresh.reading import ReportQuestion, listing_of
@@ -27,7 +26,7 @@ from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
-from tiktok_assets.tables import DIGITS, report_frame
+from tiktok_assets.tables import digit_types, report_frame
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import ROOT, Served, figure_of, sandbox
 from tiktok_assets_tests.benchmarks.workload_a import WORLD
@@ -110,14 +109,12 @@ def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
     asked = served_metrics(question.report, session.reader.metrics)
     listing = listing_of(session.reader, question, asked, {})
     parse = listing.parse_text
-    asked_for: dict[str, pl.DataType] = {
-        metric.api_name: POLARS_TYPES[metric.kind] if metric.kind in DIGITS or not metric.additive else pl.String()
-        for metric in asked
+    types = digit_types(asked)
+    names = {
+        "dimensions": question.report.dimensions,
+        "metrics": (*question.report.level.attributes, *(metric.api_name for metric in asked)),
     }
-    fields: dict[str, dict[str, pl.DataType]] = {
-        "dimensions": dict.fromkeys(question.report.dimensions, pl.String()),
-        "metrics": dict.fromkeys(question.report.level.attributes, pl.String()) | asked_for,
-    }
+    fields = {part: {name: types.get(name, pl.String()) for name in names[part]} for part in names}
     assert parse
     frames, files = [], sorted(folder.glob("*.json"))
     for first_file in range(0, len(files), PAGES_TOGETHER):

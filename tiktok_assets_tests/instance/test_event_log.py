@@ -17,6 +17,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from tiktok_assets.instance.event_log import MOST_OPEN, EventLog
 
 OURS = "event_log_storage: {module: tiktok_assets.instance.event_log, class: EventLog, config: {}}\n"
+OURS_BEFORE = OURS.replace("EventLog", "BatchingEventLog")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 WRITE_AND_DIE = """
@@ -68,9 +69,9 @@ def told(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [entry.dagster_event_type.value for entry in instance.all_logs(run_id) if entry.dagster_event_type]
 
 
-@pytest.mark.parametrize("first", [OURS, ""])
+@pytest.mark.parametrize("first", [OURS, "", OURS_BEFORE])
 def test_either_reads_what_the_other_wrote(tmp_path: Path, first: str) -> None:
-    """An instance may change between Dagster's log and ours, and each tells the same of every run."""
+    """An instance may change between Dagster's log and ours, by its old name too, and each tells the same."""
     second = "" if first else OURS
     with opened(tmp_path / "home", first) as instance:
         assert isinstance(instance.event_log_storage, EventLog) is bool(first)
