@@ -2,11 +2,12 @@
 
 Money goes from its text (or its exact JSON number) to a decimal, never through a float; ids become text;
 "-" is null. What no column is declared for is kept in `extra` and named in the tally. A value that does not fit
-its kind is a `ValueFormatError`, which the reader turns into a broken contract: nothing of the answer is kept.
+its kind is null, and what came is kept in `extra` apart from those.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -16,18 +17,17 @@ import polars as pl
 from tiktok_assets.column_types import INSTANT, POLARS_TYPES, typed
 from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.plain_rows import plain_rows
+from tiktok_assets.row_checks import PARTS, beside, checked_page, dimensions_of, is_plain, with_parts_merged
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns
-from tiktok_assets.values import converted, json_text
+from tiktok_assets.values import MALFORMED, NO_PART, UNKNOWN, cell_of, extra_of
 
 Row = dict[str, Any]
 
 KEY_SEPARATOR = "\0"
 """Between the dimensions that are a row's key, as one text: pages have thousands, and a tuple each is large."""
-
-_PARTS = ("dimensions", "metrics")
 
 
 def entity_columns(entity: Entity) -> tuple[Column, ...]:
@@ -46,35 +46,50 @@ def schema_of(columns: Iterable[Column]) -> pl.Schema:
 
 
 def entity_frame(
-    entity: Entity, rows: list[Row], fetched_at: datetime, *, unknown_fields: set[str]
+    entity: Entity,
+    rows: list[Row],
+    fetched_at: datetime,
+    *,
+    unknown_fields: set[str],
+    owners: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """API objects of one entity as a frame.
+    """API objects of one entity as a frame; a value that does not fit is null, and what came is in `extra`.
 
     Args:
         entity: whose objects.
         rows: as the API sent them, numbers with a fraction as Decimal.
         fetched_at: aware UTC.
         unknown_fields: the names of fields no column is declared for are added to it.
-
-    Raises:
-        ValueFormatError: naming the field whose value does not fit.
+        owners: the account of each row by the question it answers, for rows that do not say theirs.
     """
-    data: dict[str, list[Any]] = {
-        column.name: [converted(column, row.get(column.api_name)) for row in rows] for column in entity.columns
-    }
+    malformed: list[Row] = [{} for _ in rows]
+    data: dict[str, list[Any]] = {}
+    for column in entity.columns:
+        cells = data[column.name] = []
+        for row, kept in zip(rows, malformed, strict=True):
+            value, fits = cell_of(column, row.get(column.api_name))
+            cells.append(value)
+            if not fits:
+                kept[column.api_name] = row[column.api_name]
+    owned = data["advertiser_id"]
+    for index, owner in enumerate(owners):
+        if owned[index] is None and owner:
+            owned[index] = owner
+            malformed[index]["advertiser_id"] = rows[index].get("advertiser_id")
     if entity.table == "advertisers":
         data["is_granted"] = [True] * len(rows)
     data[FETCHED_AT.name] = [fetched_at] * len(rows)
     known = {column.api_name for column in entity.columns}
-    data[EXTRA.name] = [_extra({k: v for k, v in row.items() if k not in known}, unknown_fields) for row in rows]
+    data[EXTRA.name] = [
+        _extra({k: v for k, v in row.items() if k not in known}, kept, unknown_fields)
+        for row, kept in zip(rows, malformed, strict=True)
+    ]
     return pl.DataFrame(data, schema=schema_of(entity_columns(entity)))
 
 
-def _extra(fields: Mapping[str, Any], unknown_fields: set[str]) -> str | None:
-    if not fields:
-        return None
-    unknown_fields.update(fields)
-    return json_text(fields)
+def _extra(fields: Row, malformed: Row, unknown_fields: set[str]) -> str | None:
+    unknown_fields.update(name for name in fields if name != MALFORMED)
+    return extra_of(fields, malformed)
 
 
 def report_schema(report: Report, metrics: tuple[Metric, ...]) -> pl.Schema:
@@ -85,37 +100,72 @@ def report_schema(report: Report, metrics: tuple[Metric, ...]) -> pl.Schema:
 def report_page(
     report: Report,
     metrics: tuple[Metric, ...],
-    rows: list[Row],
+    rows: list[Any],
     *,
     unknown_fields: set[str],
+    asked: Iterable[str] = (),
+    owner: str = "",
     day: date | None = None,
 ) -> pl.DataFrame:
     """One page of report rows as a frame of keys, attributes, metrics and `extra`.
+
+    A value that does not fit is null, and what came is in `extra`. Rows that cannot be told apart, belong
+    elsewhere or have no spend to be trusted say so in a further column, `row_checks.FAULT`, which other pages
+    lack.
 
     Args:
         report: which.
         metrics: those chosen; the columns are of those the report is served.
         rows: as the API sent them.
         unknown_fields: the names of fields no column is declared for are added to it.
-        day: the day of rows that cannot tell it, because the report was asked without a time dimension.
-
-    Raises:
-        ValueFormatError: naming the metric whose value does not fit.
+        asked: the API's names of the metrics asked for, which each row must have.
+        owner: the account asked about.
+        day: the day of rows that cannot tell it, where the question is of one day.
     """
-    if wrong := [part for row in rows for part in _PARTS if not isinstance(row[part], dict)]:
-        raise ValueFormatError(f"{wrong[0]} is no object")
-    columns = _told_columns(report, metrics)
-    parts = {part: [row[part] for row in rows] for part in _PARTS}
-    echoed = {name for name, _ in report.breakdown.echoes} if report.breakdown else set()
-    dimensions = {*report.dimensions, *echoed}
+    columns, expected = told_columns(report, metrics), frozenset(asked)
+    if all(is_plain(report, row, expected, owner) for row in rows):
+        try:
+            page = _page_at_once(report, metrics, columns, rows, unknown_fields, day)
+        except ValueFormatError:
+            page = None
+        if page is not None and _is_sound(report, page, owner):
+            return page
+    page, unknown = checked_page(
+        report, columns, rows, averages=averages_of(metrics), asked=expected, owner=owner, day=day
+    )
+    unknown_fields.update(unknown)
+    return page
+
+
+def _page_at_once(  # noqa: PLR0917 - as `report_page` has them
+    report: Report,
+    metrics: tuple[Metric, ...],
+    columns: tuple[Column, ...],
+    rows: list[Row],
+    unknown_fields: set[str],
+    day: date | None,
+) -> pl.DataFrame:
+    parts = {part: [row[part] for row in rows] for part in PARTS}
+    dimensions = dimensions_of(report)
     known = {column.api_name for column in columns} | {"advertiser_id"}
     texts = {
         column.name: _texts(column, parts["dimensions" if column.api_name in dimensions else "metrics"])
         for column in columns
     }
-    extra = [_extra(_beside(row, known), unknown_fields) for row in rows]
+    extra = [_extra(beside(row, known), {}, unknown_fields) for row in rows]
     texts[EXTRA.name] = pl.Series(extra, dtype=pl.String)
     return _report_page(report, metrics, pl.DataFrame(texts), day)
+
+
+def _is_sound(report: Report, page: pl.DataFrame, owner: str) -> bool:
+    """Whether rows read at once have their keys, are the account's, and count nothing below zero."""
+    key = [name for name in report.key if name in page.columns]
+    if any(page.get_column(name).null_count() for name in key):
+        return False
+    if owner and report.level.name == "advertiser" and (page.get_column("advertiser_id") != owner).any():
+        return False
+    counts = page.select(name for name, kind in page.schema.items() if kind == pl.Int64 and name != "hour")
+    return all(least is None or least >= 0 for least in counts.min().row(0)) if counts.width else True
 
 
 def plain_report_page(
@@ -124,6 +174,7 @@ def plain_report_page(
     asked: Iterable[str],
     rows: Sequence[bytes | msgspec.Raw],
     *,
+    owner: str = "",
     day: date | None = None,
 ) -> tuple[pl.DataFrame, list[Hashable]] | None:
     """The same from the JSON of each row, with the key of each; None where they must be looked at singly.
@@ -133,6 +184,7 @@ def plain_report_page(
         metrics: those chosen.
         asked: the API's names of those asked for; each row has all of them.
         rows: objects.
+        owner: the account asked about.
         day: as for `report_page`.
 
     Raises:
@@ -140,7 +192,7 @@ def plain_report_page(
     """
     if report.breakdown and report.breakdown.echoes:
         return None
-    columns = _told_columns(report, metrics)
+    columns = told_columns(report, metrics)
     fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *asked)}
     for types in (digit_types(metrics), dict[str, pl.DataType]()):  # a count "12.0" has to be looked at as a text
         kinds = {part: {name: types.get(name, pl.String()) for name in names} for part, names in fields.items()}
@@ -154,12 +206,15 @@ def plain_report_page(
         *((pl.col(c.api_name) if c.api_name in given else missing).alias(c.name) for c in columns),
         missing.alias(EXTRA.name),
     )
+    page = _report_page(report, metrics, told, day)
+    if not _is_sound(report, page, owner):
+        return None
     keys = cells.select(pl.concat_str(report.dimensions, separator=KEY_SEPARATOR)).to_series()
-    return _report_page(report, metrics, told, day), keys.to_list()
+    return page, keys.to_list()
 
 
 @cache
-def _told_columns(report: Report, metrics: tuple[Metric, ...]) -> tuple[Column, ...]:
+def told_columns(report: Report, metrics: tuple[Metric, ...]) -> tuple[Column, ...]:
     """The columns the rows tell. The account is not echoed unless it is the dimension (dossier 6.5)."""
     columns = [column for column in report_columns(report, metrics) if column.api_name]
     return tuple(c for c in columns if c.api_name != "advertiser_id" or report.level.name == "advertiser")
@@ -171,7 +226,7 @@ def digit_types(metrics: Iterable[Metric]) -> dict[str, pl.DataType]:
 
 
 @cache
-def _averages(metrics: tuple[Metric, ...]) -> frozenset[str]:
+def averages_of(metrics: tuple[Metric, ...]) -> frozenset[str]:
     """Those that are rounded quotients, and may be rounded again."""
     return frozenset(metric.name for metric in metrics if not metric.additive)
 
@@ -181,28 +236,28 @@ def _report_page(
 ) -> pl.DataFrame:
     if "hour" in texts.columns:  # told with the day in one text, which `hour` proves to be a whole hour
         texts = texts.with_columns(pl.col("date").str.slice(0, 10))
-    frame = typed(texts, _told_columns(report, metrics), _averages(metrics))
+    if report.breakdown:
+        texts = texts.with_columns(
+            pl.when(pl.col(name).is_in(NO_PART)).then(None).otherwise(pl.col(name)).fill_null(UNKNOWN).alias(name)
+            for name in report.breakdown.dimensions
+        )
+    frame = typed(texts, told_columns(report, metrics), averages_of(metrics))
     if report.cadence == "lifetime" or report.time_dimension:
         return frame
     return frame.with_columns(date=pl.lit(day, pl.Date))
 
 
-def _beside(row: Row, known: set[str]) -> Row:
-    if len(row) == len(_PARTS) and row["metrics"].keys() <= known and row["dimensions"].keys() <= known:
-        return {}  # as good as always: a thousand rows a page come through here
-    inside = {k: v for part in _PARTS for k, v in row[part].items() if k not in known}
-    return inside | {k: v for k, v in row.items() if k not in _PARTS}
-
-
 def _texts(column: Column, parts: list[Row]) -> pl.Series:
     name = column.api_name
     values = [part.get(name) for part in parts]
+    if wrong := [value for value in values if not isinstance(value, str | int | Decimal | None)]:
+        raise ValueFormatError(f"{name} is {wrong[0]!r}, which is no {column.kind}")
+    if any(isinstance(value, bool) for value in values):
+        raise ValueFormatError(f"{name} is a flag, which is no {column.kind}")
     try:
-        return pl.Series(values, dtype=pl.String, strict=True)
-    except TypeError:
-        if wrong := [value for value in values if isinstance(value, bool | float | list | dict)]:
-            raise ValueFormatError(f"{name} is {wrong[0]!r}, which is no {column.kind}") from None
-    return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
+        return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
+    except ValueError as error:  # Python writes no whole number of more than some thousand digits
+        raise ValueFormatError(f"{name} is no {column.kind}") from error
 
 
 def report_frame(
@@ -219,6 +274,8 @@ def report_frame(
     """
     schema = report_schema(report, metrics)
     rows = pl.concat(pages) if pages else report_page(report, metrics, [], unknown_fields=set())
+    if report.breakdown:
+        rows = with_parts_merged(report, metrics, rows)
     if report.level.name == "advertiser" and rows.filter(pl.col("advertiser_id") != account.advertiser_id).height:
         raise ValueFormatError(f"a row of another account came with those of {account.advertiser_id}")
     # By what tells its rows apart, and before it has the columns that are the same in all of them.

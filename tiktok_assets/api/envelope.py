@@ -15,6 +15,7 @@ from tiktok_assets.api.errors import (
     TikTokError,
     TimedOutError,
 )
+from tiktok_assets.api.json_repair import repaired
 from tiktok_assets.spec.endpoints import Endpoint
 from tiktok_assets.spec.error_codes import error_code
 
@@ -106,14 +107,42 @@ def envelope_of(endpoint: Endpoint, response: httpx.Response) -> Envelope | None
     status = response.status_code
     explained = status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS
     try:
-        return _page_of(response.content) if endpoint.rows_apart else _DECODER.decode(response.content)
+        return _read(endpoint, response.content)
     except msgspec.ValidationError as error:
         if not explained:
             raise ContractError(f"the envelope is not one: {error}", endpoint=endpoint.path) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if not explained:
             raise RetryLaterError(f"HTTP {status} without JSON: {error}", endpoint=endpoint.path) from error
     return None
+
+
+def _read(endpoint: Endpoint, content: bytes) -> Envelope:
+    """The envelope, after a repair where one value makes the whole unreadable."""
+    read = _page_of if endpoint.rows_apart else _plain_of
+    try:
+        return read(content)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return read(repaired(content))
+
+
+def _plain_of(content: bytes) -> Envelope:
+    """Any answer; message and id are only shown, and cost nothing else where they are no texts."""
+    try:
+        return _DECODER.decode(content)
+    except msgspec.ValidationError:
+        anything = _ANYTHING.decode(content)
+        if not isinstance(anything, dict) or not _only_words_are_wrong(anything):
+            raise
+        words = {name: anything[name] for name in ("message", "request_id") if isinstance(anything.get(name), str)}
+        return Envelope(anything["code"], data=anything.get("data"), **words)
+
+
+def _only_words_are_wrong(envelope: dict[str, Any]) -> bool:
+    code = envelope.get("code")
+    return isinstance(code, int) and not isinstance(code, bool)
 
 
 def _page_of(content: bytes) -> Envelope:
@@ -121,7 +150,7 @@ def _page_of(content: bytes) -> Envelope:
     try:
         page = _PAGE_DECODER.decode(content)
     except msgspec.ValidationError:
-        return _DECODER.decode(content)
+        return _plain_of(content)
     data = {"list": page.data.list, "page_info": page.data.page_info}
     return Envelope(page.code, page.message, page.request_id, data)
 
@@ -134,7 +163,14 @@ def unread(rows: object) -> object:
     """
     if not isinstance(rows, list):
         return rows
+    return [_unread(row) if isinstance(row, msgspec.Raw) else row for row in rows]
+
+
+def _unread(row: msgspec.Raw) -> object:
     try:
-        return [_ANYTHING.decode(row) if isinstance(row, msgspec.Raw) else row for row in rows]
-    except msgspec.DecodeError as error:
-        raise ValueError(str(error)) from error
+        return _ANYTHING.decode(row)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            return _ANYTHING.decode(repaired(bytes(row)))
+        except msgspec.DecodeError as error:
+            raise ValueError(str(error)) from error

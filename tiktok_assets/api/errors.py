@@ -10,7 +10,9 @@ TikTokError
 ├── AdvertiserError        this account cannot be read; the others can
 ├── UnknownOutcomeError    a write may have been done or not: look before it is done again
 └── ContractError          the API answered something it must not: nothing of it may be kept
-    └── TruncatedError     the API left rows out and says so; smaller questions may be whole
+    ├── TruncatedError     the API left rows out and says so; smaller questions may be whole
+    ├── RepeatedKeyError   several rows of an answer are of one key; smaller questions may be sound
+    └── UnreadableRowError a row cannot be stored: its key or its spend cannot be read
 """
 
 from math import ceil
@@ -89,6 +91,14 @@ class TruncatedError(ContractError):
     """A report was cut to its newest ads; asking about fewer of them may bring all."""
 
 
+class RepeatedKeyError(ContractError):
+    """Several rows of one page have the same key and say different things."""
+
+
+class UnreadableRowError(ContractError):
+    """A row has no key that can be read, is of another account or day, or has a spend that cannot be trusted."""
+
+
 BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "retry": RetryLaterError,
     "throttled": ThrottledError,
@@ -108,6 +118,10 @@ MENDS: dict[type[TikTokError], str] = {
     RequestError: "Check the settings against the message.",
     TikTokError: "Try again, and report it with the request id if it stays.",
     TruncatedError: "Ask for fewer campaigns or ad groups at a time; nothing of the cut report was kept.",
+    UnreadableRowError: (
+        "What stood for it still stands, and all else was stored; asking again helps only once TikTok sends it"
+        " readable: compare it in Ads Manager, and report it to TikTok with the request id if it stays."
+    ),
     UnknownOutcomeError: "Look whether it was done before it is asked for again.",
     ContractError: "Nothing of this answer was kept; try again, and report it with the request id if it stays.",
 }

@@ -14,7 +14,7 @@ from typing import Any, Generic
 import msgspec
 
 from tiktok_assets.api.client import Answer, Client, Parameter, Tally
-from tiktok_assets.api.errors import ContractError, TikTokError, TruncatedError
+from tiktok_assets.api.errors import ContractError, RepeatedKeyError, TikTokError, TruncatedError
 from tiktok_assets.api.pages import Listing, Page, Pages, Seen, total_of
 from tiktok_assets.api.plan import pages_for
 from tiktok_assets.api.room import LISTINGS_AHEAD, LISTINGS_IN_FLIGHT, Room
@@ -40,6 +40,7 @@ class Fetched(Generic[Page]):
         read_at: when the first page was read, by the host's clock.
         tally: what it cost.
         seconds: how long it took.
+        request_id: of the first page, for TikTok's support.
     """
 
     pages: list[Page]
@@ -47,6 +48,7 @@ class Fetched(Generic[Page]):
     read_at: datetime
     tally: Tally
     seconds: float
+    request_id: str = ""
 
 
 class Fetcher:
@@ -92,11 +94,15 @@ class Fetcher:
         tally = Tally()
         began = time.monotonic()
         for _ in range(ROUNDS):
-            pages, read_at, complaint = self._round(listing, tally, wait)
+            pages, first, complaint = self._round(listing, tally, wait)
             if not complaint:
                 rows = sum(len(page.keys) for page in pages)
-                return Fetched([page.parsed for page in pages], rows, read_at, tally, time.monotonic() - began)
-        raise ContractError(f"{complaint}, {ROUNDS} times in a row", endpoint=listing.endpoint.path)
+                parsed, seconds = [page.parsed for page in pages], time.monotonic() - began
+                return Fetched(parsed, rows, first.read_at, tally, seconds, first.request_id)
+        kind = RepeatedKeyError if len(pages) == 1 and _has_repeats(pages[0]) else ContractError
+        raise kind(
+            f"{complaint}, {ROUNDS} times in a row", endpoint=listing.endpoint.path, request_id=first.request_id
+        )
 
     def count(self, listing: Listing[Page]) -> int:
         """How many rows a listing has, from a page of one.
@@ -146,8 +152,8 @@ class Fetcher:
 
     def _round(
         self, listing: Listing[Page], tally: Tally, wait: Callable[[int], None]
-    ) -> tuple[list[Seen[Page]], datetime, str]:
-        """All pages once, when the first was read, and what is wrong with them: "" when nothing is."""
+    ) -> tuple[list[Seen[Page]], Answer, str]:
+        """All pages once, the answer with the first, and what is wrong with them: "" when nothing is."""
         pages = Pages(listing, tally, self._desks)
         answer = self._answer(listing, 1, tally)
         total = pages.add(1, answer)
@@ -164,15 +170,15 @@ class Fetcher:
                 future.cancel()
         seen = pages.finish()
         if pages.totals != {total}:
-            return seen, answer.read_at, "the pages disagree on how many rows there are"
+            return seen, answer, "the pages disagree on how many rows there are"
         keys = [key for page in seen for key in page.keys]
         if len(keys) != total or len(set(keys)) != total:
             return (
                 seen,
-                answer.read_at,
+                answer,
                 f"{total} rows were announced, {len(keys)} came, {len(set(keys))} distinct",
             )
-        return seen, answer.read_at, ""
+        return seen, answer, ""
 
     def _answer(self, listing: Listing[Page], number: int, tally: Tally) -> Answer:
         """One page; page_size is always said, because the API's default is ten."""
@@ -184,6 +190,11 @@ class Fetcher:
         tally.add(pages=1)
         _refuse_truncated(listing.endpoint, answer)
         return answer
+
+
+def _has_repeats(seen: Seen[Any]) -> bool:
+    """Whether two rows of a page are of one key, which no page drifting past another explains."""
+    return len(seen.keys) <= MAX_PAGE_SIZE and len(set(seen.keys)) < len(seen.keys)
 
 
 def _identity_of(listing: Listing[Any]) -> str:

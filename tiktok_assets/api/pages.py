@@ -10,9 +10,9 @@ import msgspec
 from tiktok_assets.api.client import Answer, Parameter, Tally
 from tiktok_assets.api.envelope import unread
 from tiktok_assets.api.errors import ContractError
-from tiktok_assets.spec.endpoints import Endpoint
+from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
 
-Row = dict[str, Any]
+Row = Any
 Page = TypeVar("Page")
 
 PAGES_TOGETHER = 12
@@ -26,7 +26,7 @@ class Listing(Generic[Page]):
     Attributes:
         endpoint: what is asked.
         parameters: without page and page size.
-        identify: the key of a row; raises KeyError or TypeError on a row without one.
+        identify: the key of a row, whatever it is; raises KeyError, TypeError or ValueError on one that has none.
         parse: what becomes of a page of rows, in a thread that read one.
         parse_text: the same for the rows of several pages that stayed JSON, with their keys; None where each row
             has to be looked at, by `parse`.
@@ -52,6 +52,7 @@ class Seen(Generic[Page]):
 class _Read:
     number: int
     answer: Answer
+    rows: int
 
 
 class Pages(Generic[Page]):
@@ -81,7 +82,7 @@ class Pages(Generic[Page]):
         some: list[_Read] = []
         with self._lock:
             self.totals.add(total)
-            self._waiting.append(_Read(number, answer))
+            self._waiting.append(_Read(number, answer, _rows_on(number, total)))
             if len(self._waiting) >= self._together:
                 some, self._waiting = self._waiting, []
         if some:
@@ -111,6 +112,8 @@ class Pages(Generic[Page]):
             found = page.answer.data.get("list")
             if not isinstance(found, list) or not all(isinstance(row, msgspec.Raw) for row in found):
                 return []
+            if len(found) > page.rows:
+                return []
             rows += found
         if not self._listing.parse_text:
             return []
@@ -123,8 +126,10 @@ class Pages(Generic[Page]):
     def _alone(self, page: _Read) -> Seen[Page]:
         try:
             rows = unread(page.answer.data.get("list"))
-            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-                raise ValueError("list is not one of objects")  # noqa: TRY301 - named below like the others
+            if not isinstance(rows, list):
+                raise ValueError("list is not one of objects")  # noqa: TRY301, TRY004 - named below like the others
+            if len(rows) > page.rows:
+                rows = _without_repeats(rows)
             keys = [self._listing.identify(row) for row in rows]
             set(keys)  # a key that is an object cannot be told apart from another
             return Seen(page.number, self._listing.parse(rows, self._tally), keys)
@@ -134,6 +139,16 @@ class Pages(Generic[Page]):
                 endpoint=self._listing.endpoint.path,
                 request_id=page.answer.request_id,
             ) from error
+
+
+def _rows_on(number: int, total: int) -> int:
+    """How many rows a page of a listing of so many has."""
+    return max(0, min(MAX_PAGE_SIZE, total - (number - 1) * MAX_PAGE_SIZE))
+
+
+def _without_repeats(rows: list[Any]) -> list[Any]:
+    """Rows without those that say the very same as one before; a page had more than it said there are."""
+    return list({repr(row): row for row in rows}.values())
 
 
 def total_of(endpoint: Endpoint, answer: Answer) -> int:

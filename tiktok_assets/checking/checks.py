@@ -141,6 +141,14 @@ CHECKS: tuple[Check, ...] = (
         lambda evidence: rows.known_values(evidence.frame, evidence.subject.enumerations),
     ),
     Check(
+        "values_fit",
+        "Every value was what its column is. One that was not is null, or rounded, and what came is in `extra`"
+        " under `malformed_values`: compare it in Ads Manager, and report it to TikTok if it stays.",
+        "warning",
+        lambda subject: subject.is_read and "extra" in subject.names,
+        lambda evidence: rows.values_fit(evidence.frame, evidence.subject.key),
+    ),
+    Check(
         "known_fields",
         "The API sent no field that is news to its documentation. A new one is kept in `extra`; a row in"
         " `spec/entities.py` makes it a column.",

@@ -22,12 +22,14 @@ class Finding:
         faults: the first of them.
         figures: what was compared, whether or not it was in order.
         notes: sentences on what could not be judged.
+        most: how many faults are shown.
     """
 
     count: int = 0
     faults: tuple[Row, ...] = ()
     figures: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
+    most: int = MOST_FAULTS
 
     @property
     def passed(self) -> bool:
@@ -36,18 +38,24 @@ class Finding:
 
     @classmethod
     def of(
-        cls, faults: pl.DataFrame | Iterable[Row], *, figures: Iterable[Row] = (), notes: Iterable[str] = ()
+        cls,
+        faults: pl.DataFrame | Iterable[Row],
+        *,
+        figures: Iterable[Row] = (),
+        notes: Iterable[str] = (),
+        most: int = MOST_FAULTS,
     ) -> "Finding":
         """A finding from its faults, one a row."""
         rows = shown(faults) if isinstance(faults, pl.DataFrame) else tuple(faults)
-        return cls(len(rows), rows[:MOST_FAULTS], tuple(figures)[:MOST_FIGURES], tuple(notes))
+        return cls(len(rows), rows[:most], tuple(figures)[:MOST_FIGURES], tuple(notes), most)
 
     def __add__(self, other: "Finding") -> "Finding":
         return Finding(
             self.count + other.count,
-            (self.faults + other.faults)[:MOST_FAULTS],
+            (self.faults + other.faults)[: min(self.most, other.most)],
             (self.figures + other.figures)[:MOST_FIGURES],
             tuple(dict.fromkeys(self.notes + other.notes)),
+            min(self.most, other.most),
         )
 
 

@@ -6,6 +6,10 @@ import msgspec
 import polars as pl
 
 from tiktok_assets.checking.finding import Finding
+from tiktok_assets.values import MALFORMED, json_text, malformed_of
+
+MOST_MISFITS = 5
+MOST_SHOWN = 100
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -34,8 +38,24 @@ def known_values(frame: pl.DataFrame, allowed: Mapping[str, Collection[str]]) ->
 def known_fields(frame: pl.DataFrame, documented: Collection[str]) -> Finding:
     """The API sent no field that neither a column nor TikTok's documentation knows."""
     texts = frame.get_column("extra").drop_nulls().unique()
-    names = {name for text in texts for name in _FIELDS.decode(text)}
+    names = {name for text in texts for name in _FIELDS.decode(text)} - {MALFORMED}
     return Finding.of({"field": name} for name in sorted(names - set(documented)))
+
+
+def values_fit(frame: pl.DataFrame, key: Sequence[str]) -> Finding:
+    """Every value was what its column is; of those that were not, what came, beside the ids of their rows."""
+    odd = frame.filter(pl.col("extra").str.contains(MALFORMED, literal=True)).sort(key)
+    faults = [
+        {**{name: str(row[name]) for name in key}, "field": name, "value": _short(value)}
+        for row in odd.iter_rows(named=True)
+        for name, value in malformed_of(row["extra"]).items()
+    ]
+    return Finding.of(faults, most=MOST_MISFITS)
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json_text(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def no_negative_spend(frame: pl.DataFrame, columns: Sequence[str], key: Sequence[str]) -> Finding:

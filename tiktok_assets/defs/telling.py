@@ -89,6 +89,8 @@ def facts_of(landed: Landed) -> Mapping[str, Any]:
     }
     if landed.new_versions is not None:
         facts["new_versions"] = landed.new_versions
+    if landed.malformed_values:
+        facts["malformed_values"] = landed.malformed_values
     if story.unknown_fields:
         facts["unknown_fields"] = ", ".join(story.unknown_fields)
     if story.withdrawn_metrics:

@@ -65,6 +65,7 @@ class Landed:
     Attributes:
         spend: its spend by currency; empty for tables without money.
         new_versions: of a history, how many came to it; None for other tables.
+        malformed_values: how many values did not fit their column; what came is in `extra`.
         head: a few of its rows to show, on the last partition of a reading; None where nobody looks.
     """
 
@@ -76,6 +77,7 @@ class Landed:
     story: Story
     spend: Mapping[str, Decimal] = field(default_factory=dict)
     new_versions: int | None = None
+    malformed_values: int = 0
     head: pl.DataFrame | None = None
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -17,6 +16,7 @@ from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.tables import KEY_SEPARATOR, entity_frame, plain_report_page, report_page
+from tiktok_assets.values import cell_of, json_text
 
 
 def entity_listing(
@@ -24,14 +24,23 @@ def entity_listing(
 ) -> Listing[pl.DataFrame]:
     """The paged question of an entity: every object, deleted ones included, narrowed by the filters."""
 
-    def parse(rows: list[dict[str, Any]], tally: Tally) -> pl.DataFrame:
-        return entity_frame(entity, rows, now(), unknown_fields=tally.unknown_fields)
+    def parse(rows: list[Any], tally: Tally) -> pl.DataFrame:
+        owners = [advertiser_id] * len(rows)
+        return entity_frame(entity, rows, now(), unknown_fields=tally.unknown_fields, owners=owners)
+
+    (key,) = (column for column in entity.columns if column.api_name == entity.key)
+
+    def identify(row: Any) -> Hashable:  # noqa: ANN401 - whatever a list held
+        found, _ = cell_of(key, row.get(key.api_name)) if isinstance(row, dict) else (None, False)
+        if found is None:
+            raise ValueFormatError(f"a row has no {key.api_name}")
+        return str(found)
 
     return Listing(
         entity.endpoint,
         # Deleted ones are hidden unless asked for, and TikTok deletes old ads by itself.
         {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters}},
-        identify=lambda row: str(row[entity.key]),
+        identify=identify,
         parse=parse,
     )
 
@@ -83,28 +92,31 @@ def report_listing(
             for name, values in wanted.items()
         ]
 
-    # Interests know no days: their question is one day, and says so of its rows.
-    only_day = window.first if window and not report.time_dimension else None
-    expected = frozenset(names)
-    values_of = itemgetter(*dimensions)
+    # Interests know no days, and a row of another report may not say its own: a question of one day says it.
+    only_day = window.first if window and window.first == window.last else None
 
-    def identify(row: dict[str, Any]) -> Hashable:
-        values = values_of(row["dimensions"])
-        plain = isinstance(values, tuple) and all(isinstance(value, str) for value in values)
-        return KEY_SEPARATOR.join(values) if plain else values  # as `plain_report_page` has it
+    def identify(row: Any) -> Hashable:  # noqa: ANN401 - whatever a list held
+        said = row.get("dimensions") if isinstance(row, dict) else None
+        values = [said.get(name) for name in dimensions] if isinstance(said, dict) else []
+        texts = [value for value in values if isinstance(value, str)]
+        # As `plain_report_page` has it; a row whose key is no text is itself what tells it apart.
+        return KEY_SEPARATOR.join(texts) if len(texts) == len(dimensions) else json_text(row)
 
-    def parse(rows: list[dict[str, Any]], tally: Tally) -> pl.DataFrame:
-        page = report_page(report, metrics, rows, unknown_fields=tally.unknown_fields, day=only_day)
-        for row in rows:  # what is not there would read as null, which means something else
-            if not row["metrics"].keys() >= expected:
-                missing = sorted(expected - row["metrics"].keys())
-                raise ValueFormatError(f"{missing[0]} was asked for and did not come")
-        return page
+    def parse(rows: list[Any], tally: Tally) -> pl.DataFrame:
+        return report_page(
+            report,
+            metrics,
+            rows,
+            unknown_fields=tally.unknown_fields,
+            asked=names,
+            owner=advertiser_id,
+            day=only_day,
+        )
 
     return Listing(
         REPORT,
         parameters,
         identify=identify,
         parse=parse,
-        parse_text=lambda rows: plain_report_page(report, metrics, names, rows, day=only_day),
+        parse_text=lambda rows: plain_report_page(report, metrics, names, rows, owner=advertiser_id, day=only_day),
     )

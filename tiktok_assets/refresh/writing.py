@@ -22,6 +22,7 @@ from tiktok_assets.refresh.reading import (
     report_questions,
 )
 from tiktok_assets.refresh.restatements import Reading, readings_note, with_reading
+from tiktok_assets.row_checks import malformed_values
 from tiktok_assets.spec.entities import ADVERTISERS, Entity
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
@@ -47,7 +48,14 @@ def refresh_advertisers(
     written = store.write("advertisers", Partition(), frame, notes=fetched_at_note(read.fetched_at))
     head = frame.head(HEAD_ROWS)
     landed = Landed(
-        "advertisers", Partition(), written.rows, written.bytes, read.fetched_at, read.story, head=head
+        "advertisers",
+        Partition(),
+        written.rows,
+        written.bytes,
+        read.fetched_at,
+        read.story,
+        malformed_values=malformed_values(read.frame),
+        head=head,
     )
     return landed, read
 
@@ -73,7 +81,16 @@ def refresh_entity(
         notes = fetched_at_note(fetched_at) | {HISTORY_NOTE: "true"}
         written = store.write(entity.table, partition, frame, notes=notes)
         head = frame.top_k(HEAD_ROWS, by="create_time")
-        yield Landed(entity.table, partition, written.rows, written.bytes, fetched_at, story, head=head)
+        yield Landed(
+            entity.table,
+            partition,
+            written.rows,
+            written.bytes,
+            fetched_at,
+            story,
+            malformed_values=malformed_values(frame),
+            head=head,
+        )
         yield Landed(
             kept.table,
             partition,
@@ -153,5 +170,6 @@ def _land(
         answer.fetched_at,
         answer.story,
         spend,
+        malformed_values=malformed_values(frame),
         head=frame.top_k(HEAD_ROWS, by="spend") if is_last else None,
     )

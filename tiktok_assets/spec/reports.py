@@ -71,8 +71,8 @@ class Breakdown:
 
 
 BREAKDOWNS: tuple[Breakdown, ...] = (
-    Breakdown("age_gender", ("age", "gender"), ("AGE_18_24 and its kin; NONE is unknown", "FEMALE, MALE or NONE")),
-    Breakdown("country", ("country_code",), ("ISO country code; small ones are left out by TikTok",)),
+    Breakdown("age_gender", ("age", "gender"), ("AGE_18_24 and its kin, or unknown", "FEMALE, MALE or unknown")),
+    Breakdown("country", ("country_code",), ("ISO country code, or unknown; small ones are left out by TikTok",)),
     Breakdown("platform", ("platform",), ("ANDROID, IPHONE, IPAD, PC",)),
     Breakdown("language", ("language",), ("ISO language code",)),
     Breakdown(
@@ -214,7 +214,13 @@ _ATTRIBUTE_MEANINGS = {
 }
 
 FETCHED_AT = Column("fetched_at", "", "instant", "when we read it")
-EXTRA = Column("extra", "", "json", "fields the API sent that no column is declared for")
+EXTRA = Column(
+    "extra",
+    "",
+    "json",
+    "fields the API sent that no column is declared for; under `malformed_values`, by the API's names, what came"
+    " where a value did not fit its column",
+)
 
 
 def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, ...]:

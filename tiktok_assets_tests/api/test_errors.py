@@ -10,6 +10,7 @@ from tiktok_assets.api.errors import (
     AdvertiserError,
     ContractError,
     CredentialsError,
+    RepeatedKeyError,
     RequestError,
     RetryLaterError,
     ThrottledError,
@@ -18,6 +19,7 @@ from tiktok_assets.api.errors import (
     TooLargeError,
     TruncatedError,
     UnknownOutcomeError,
+    UnreadableRowError,
     mend_of,
 )
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence
@@ -51,12 +53,17 @@ def test_the_tree_is_the_drawn_one() -> None:
         AdvertiserError,
         ContractError,
         TruncatedError,
+        RepeatedKeyError,
+        UnreadableRowError,
         UnknownOutcomeError,
+        UnreadableRowError,
     }
     assert issubclass(ThrottledError, RetryLaterError)
     assert issubclass(TooLargeError, RequestError)
     assert issubclass(TimedOutError, TooLargeError)
     assert issubclass(TruncatedError, ContractError)
+    assert issubclass(RepeatedKeyError, ContractError)
+    assert issubclass(UnreadableRowError, ContractError)
 
 
 @each_kind

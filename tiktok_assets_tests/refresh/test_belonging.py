@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tiktok_assets.api.client import Client
-from tiktok_assets.api.errors import ContractError, RequestError, TruncatedError
+from tiktok_assets.api.errors import RequestError, TruncatedError, UnreadableRowError
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.counting import count_report
@@ -38,14 +38,14 @@ def answer_to(dimensions: dict[str, str], metrics: dict[str, str]) -> ReportAnsw
 def test_an_id_nobody_asked_for_is_no_dimension(name: str) -> None:
     """A parent, or the other id of an ad, among the dimensions is a broken contract: the rows are cut so."""
     answer = answer_to({name: OURS.advertiser_id}, {})
-    assert type(answer) is ContractError
+    assert type(answer) is UnreadableRowError
     assert f"{name} came as a dimension" in str(answer)
 
 
 def test_a_row_of_another_account_is_refused() -> None:
     """An account echoed among an ad's metrics is ours or nothing is kept; one that is not echoed is ours."""
     answer = answer_to({}, {"advertiser_id": "7104142337395130370"})
-    assert type(answer) is ContractError
+    assert type(answer) is UnreadableRowError
     assert "7104142337395130370" in str(answer)
     for metrics in ({}, {"advertiser_id": OURS.advertiser_id}):
         good = answer_to({}, metrics)

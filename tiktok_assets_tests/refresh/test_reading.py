@@ -23,6 +23,7 @@ from tiktok_assets.api.errors import (
     TikTokError,
     TimedOutError,
     TooLargeError,
+    UnreadableRowError,
 )
 from tiktok_assets.api.plan import batches_of, pages_for, windows_of
 from tiktok_assets.refresh.counting import count_entities, count_report
@@ -181,6 +182,7 @@ def everywhere(error: type[TikTokError] | None, bearable: int) -> Fate:
 PASSES, NEVER = ATTEMPTS - 1, 0
 HARMLESS = (None, 0)
 BROKEN = (ContractError, NEVER)
+UNREADABLE = (UnreadableRowError, NEVER)
 SHRINKS = Fate((RetryLaterError, PASSES), (RetryLaterError, PASSES), (TimedOutError, 2), (TimedOutError, NEVER))
 REREAD = (ContractError, 2)
 
@@ -215,12 +217,17 @@ FAULTS: dict[str, tuple[str, dict[str, Any], Fate]] = {
     "not JSON": ("not_json", {}, everywhere(RetryLaterError, PASSES)),
     "truncated": ("truncated", {}, everywhere(RetryLaterError, PASSES)),
     "total_number": ("wrong_type", {"field": "total_number"}, Fate(HARMLESS, BROKEN, BROKEN, BROKEN)),
-    "spend": ("wrong_type", {"field": "spend"}, Fate(HARMLESS, HARMLESS, BROKEN, BROKEN)),
-    "metrics": ("wrong_type", {"field": "metrics"}, Fate(HARMLESS, HARMLESS, BROKEN, BROKEN)),
-    "dimensions": ("wrong_type", {"field": "dimensions"}, Fate(HARMLESS, HARMLESS, BROKEN, BROKEN)),
-    "stat_time_day": ("wrong_type", {"field": "stat_time_day"}, Fate(HARMLESS, HARMLESS, BROKEN, HARMLESS)),
-    "ad_id": ("wrong_type", {"field": "ad_id"}, Fate(HARMLESS, BROKEN, BROKEN, BROKEN)),
-    "advertiser_id": ("wrong_type", {"field": "advertiser_id"}, Fate(BROKEN, BROKEN, HARMLESS, HARMLESS)),
+    "spend": ("wrong_type", {"field": "spend"}, Fate(HARMLESS, HARMLESS, UNREADABLE, UNREADABLE)),
+    "metrics": ("wrong_type", {"field": "metrics"}, Fate(HARMLESS, HARMLESS, UNREADABLE, UNREADABLE)),
+    # Rows that do not say their day are asked for in halves, which come as they should.
+    "dimensions": (
+        "wrong_type",
+        {"field": "dimensions"},
+        Fate(HARMLESS, HARMLESS, (UnreadableRowError, 2), UNREADABLE),
+    ),
+    "stat_time_day": ("wrong_type", {"field": "stat_time_day"}, everywhere(None, 0)),
+    "ad_id": ("wrong_type", {"field": "ad_id"}, Fate(HARMLESS, BROKEN, UNREADABLE, UNREADABLE)),
+    "advertiser_id": ("wrong_type", {"field": "advertiser_id"}, Fate(BROKEN, HARMLESS, HARMLESS, HARMLESS)),
     "new field": ("new_field", {}, everywhere(None, 0)),
     "repeated page": ("repeated_page", {}, everywhere(None, 0)),  # there is only one; see test_fetch
     "drift +1": ("drift", {"shift": 1}, Fate(HARMLESS, REREAD, REREAD, REREAD)),

@@ -65,7 +65,8 @@ def true_cells(
     cells: dict[tuple[Any, ...], list[Vector]] = {}
     for ad in advertiser.ads:
         for day in days:
-            for labels, vector in _parts(facts, report, ad, day, now):
+            for told, vector in _parts(facts, report, ad, day, now):
+                labels = tuple("unknown" if label == "NONE" else label for label in told)
                 cells.setdefault((OWN_ID[report.level.name](ad), day, *labels), []).append(vector)
     decimals = advertiser.currency.decimals
     return {

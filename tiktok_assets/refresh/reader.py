@@ -1,0 +1,26 @@
+"""What it takes to read: the connection, the clock, the metrics and what was learned."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.refresh.lessons import Lessons
+from tiktok_assets.spec.metrics import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What it takes to read: the connection, the clock and the metrics.
+
+    Attributes:
+        fetcher: an open one.
+        now: the aware instant by the host's clock.
+        metrics: those every report asks for.
+        lessons: what its reports were refused so far.
+    """
+
+    fetcher: Fetcher
+    now: Callable[[], datetime]
+    metrics: tuple[Metric, ...]
+    lessons: Lessons = field(default_factory=Lessons)
