@@ -2,7 +2,8 @@
 
 TikTokError
 ├── RetryLaterError        nothing is wrong with the call; ask again after `retry_after_seconds`
-│   └── ThrottledError     the app is over its limit; everyone waits
+│   ├── ThrottledError     the app is over its limit; everyone waits
+│   └── SlowAnswerError    an answer began and did not end in time
 ├── CredentialsError       a person must mend the token or the app
 ├── RequestError           the call itself is wrong and stays wrong
 │   └── TooLargeError      the same call over fewer days may work
@@ -10,6 +11,7 @@ TikTokError
 ├── AdvertiserError        this account cannot be read; the others can
 ├── UnknownOutcomeError    a write may have been done or not: look before it is done again
 └── ContractError          the API answered something it must not: nothing of it may be kept
+    ├── OversizedError     an answer is larger than any of the API
     └── TruncatedError     the API left rows out and says so; smaller questions may be whole
 """
 
@@ -51,6 +53,10 @@ class ThrottledError(RetryLaterError):
     """The app sent more than its tier allows."""
 
 
+class SlowAnswerError(RetryLaterError):
+    """The answer began, and was not whole in time; it is not asked for again at once."""
+
+
 class CredentialsError(TikTokError):
     """The token is missing, wrong, revoked or lacks a permission."""
 
@@ -85,6 +91,10 @@ class ContractError(TikTokError):
     """The answer breaks the API's own contract: a shape, a type or a count that cannot be."""
 
 
+class OversizedError(ContractError):
+    """The answer is larger than any the API gives; it was not read to its end."""
+
+
 class TruncatedError(ContractError):
     """A report was cut to its newest ads; asking about fewer of them may bring all."""
 
@@ -103,10 +113,12 @@ MENDS: dict[type[TikTokError], str] = {
     CredentialsError: "Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.",
     AdvertiserError: "Grant the account to the app again, or take it out of TIKTOK_ADVERTISER_IDS.",
     ThrottledError: "Wait a few minutes; if it returns, set TIKTOK_API_TIER or TIKTOK_QPS to what the app has.",
+    SlowAnswerError: "Check the connection to the host, and any proxy between; then try again later.",
     RetryLaterError: "Try again later.",
     TooLargeError: "Ask for fewer days or metrics at a time.",
     RequestError: "Check the settings against the message.",
     TikTokError: "Try again, and report it with the request id if it stays.",
+    OversizedError: "Check TIKTOK_BASE_URL, and any proxy between; nothing of the answer was kept.",
     TruncatedError: "Ask for fewer campaigns or ad groups at a time; nothing of the cut report was kept.",
     UnknownOutcomeError: "Look whether it was done before it is asked for again.",
     ContractError: "Nothing of this answer was kept; try again, and report it with the request id if it stays.",
