@@ -70,7 +70,9 @@ def _number(value: Any) -> float:  # noqa: ANN401
 
 
 def _epoch(value: Any) -> datetime:  # noqa: ANN401
-    if isinstance(value, bool) or int(value) != Decimal(value):
+    seconds = Decimal(value)
+    # `int` of 1e999999999 would fill the memory.
+    if isinstance(value, bool) or abs(seconds) >= _TOO_MUCH or int(seconds) != seconds:
         raise ValueError("not a whole number of seconds")
     return datetime.fromtimestamp(int(value), UTC)
 

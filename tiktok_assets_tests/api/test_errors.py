@@ -10,8 +10,10 @@ from tiktok_assets.api.errors import (
     AdvertiserError,
     ContractError,
     CredentialsError,
+    OversizedError,
     RequestError,
     RetryLaterError,
+    SlowAnswerError,
     ThrottledError,
     TikTokError,
     TimedOutError,
@@ -44,16 +46,20 @@ def test_the_tree_is_the_drawn_one() -> None:
     assert set(kinds()) == {
         RetryLaterError,
         ThrottledError,
+        SlowAnswerError,
         CredentialsError,
         RequestError,
         TooLargeError,
         TimedOutError,
         AdvertiserError,
         ContractError,
+        OversizedError,
         TruncatedError,
         UnknownOutcomeError,
     }
     assert issubclass(ThrottledError, RetryLaterError)
+    assert issubclass(SlowAnswerError, RetryLaterError)
+    assert issubclass(OversizedError, ContractError)
     assert issubclass(TooLargeError, RequestError)
     assert issubclass(TimedOutError, TooLargeError)
     assert issubclass(TruncatedError, ContractError)
