@@ -162,9 +162,11 @@ def error_codes() -> str:
         "",
         "## Answers without a bound",
         "",
-        f"An answer may be {MOST_BYTES // 1024 // 1024} MB, unpacked, and take {Policy().answer_seconds:.0f} seconds from the"
-        " request to its last byte; a",
-        f"listing may announce {MOST_ROWS:,} rows. Neither error is followed by another request at once.",
+        (
+            f"An answer may be {MOST_BYTES // 1024 // 1024} MB, unpacked, and take {Policy().answer_seconds:.0f}"
+            f" seconds from the request to its last byte; a listing may announce {MOST_ROWS:,} rows."
+            " Neither error is followed by another request at once."
+        ),
         "",
         *table(
             ("error", "what happened", "what you can do"),
