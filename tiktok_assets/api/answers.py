@@ -112,12 +112,18 @@ class _Backend(httpcore.NetworkBackend):
         return _Stream(self._inner.connect_tcp(host, port, _deadline.left(timeout), local_address, socket_options))
 
 
-def keep_deadlines(http: httpx.Client) -> httpx.Client:
-    """Give the connections of a client, those through a proxy too, deadlines; returns the client.
+def open_http(connect_seconds: float, read_seconds: float) -> httpx.Client:
+    """Open a client whose connections, those through a proxy too, end at the deadline of their request.
 
     httpx takes no network backend of its own, and a transport of ours would lose the proxies of the environment:
     so the one of its pools is replaced. A release without it fails here, in every test.
     """
+    http = httpx.Client(
+        follow_redirects=False,  # httpx would carry Access-Token to a foreign host
+        timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
+        limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+        headers={"User-Agent": "tiktok-assets", "Accept-Encoding": "gzip"},
+    )
     for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see above
         if isinstance(transport, httpx.HTTPTransport):
             pool = transport._pool  # noqa: SLF001 - the same
@@ -129,7 +135,7 @@ def exchange(http: httpx.Client, request: httpx.Request, endpoint: Endpoint, sec
     """Send one request, and read its whole answer.
 
     Args:
-        http: a client that keeps deadlines.
+        http: of `open_http`.
         request: what is sent.
         endpoint: what is asked, for the error.
         seconds: from now to the last byte.

@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 import stamina
 
-from tiktok_assets.api.answers import Received, exchange, keep_deadlines
+from tiktok_assets.api.answers import Received, exchange, open_http
 from tiktok_assets.api.dialect import spoken, understood
 from tiktok_assets.api.envelope import judged
 from tiktok_assets.api.errors import (
@@ -132,13 +132,7 @@ class Client:
         self.pace = Pace(self._budget, rhythm, timeouts)
         self._ahead = timedelta()
         self.total = Tally()
-        client = httpx.Client(
-            follow_redirects=False,  # httpx would carry Access-Token to a foreign host
-            timeout=httpx.Timeout(self.policy.read_seconds, connect=self.policy.connect_seconds),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
-            headers={"User-Agent": "tiktok-assets", "Accept-Encoding": "gzip"},
-        )
-        self._http = keep_deadlines(client)
+        self._http = open_http(self.policy.connect_seconds, self.policy.read_seconds)
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"
