@@ -17,11 +17,12 @@ TikTokError
 
 from math import ceil
 
+from tiktok_assets.escaping import visible
 from tiktok_assets.spec.error_codes import Consequence
 
 
 class TikTokError(Exception):
-    """Anything that went wrong between us and the API. Never carries the token.
+    """Anything that went wrong between us and the API. Never carries the token, nor a control character.
 
     Attributes:
         code: the API's code, or None where no envelope was read.
@@ -36,7 +37,7 @@ class TikTokError(Exception):
         facts = [f"code {code}" if code is not None else "", f"request {request_id}" if request_id else ""]
         told = ", ".join(fact for fact in facts if fact)
         where = f"{endpoint}: " if endpoint else ""
-        super().__init__(f"{where}{message}{f' ({told})' if told else ''}")
+        super().__init__(visible(f"{where}{message}{f' ({told})' if told else ''}"))
 
 
 class RetryLaterError(TikTokError):

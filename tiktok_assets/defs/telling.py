@@ -9,6 +9,7 @@ import polars as pl
 
 from tiktok_assets.defs.partitions import key_of, tags_of
 from tiktok_assets.defs.pictures import line_of, preview
+from tiktok_assets.escaping import visible
 from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.links import ads_manager
@@ -90,7 +91,7 @@ def facts_of(landed: Landed) -> Mapping[str, Any]:
     if landed.new_versions is not None:
         facts["new_versions"] = landed.new_versions
     if story.unknown_fields:
-        facts["unknown_fields"] = ", ".join(story.unknown_fields)
+        facts["unknown_fields"] = visible(", ".join(story.unknown_fields))
     if story.withdrawn_metrics:
         facts["withdrawn_metrics"] = ", ".join(story.withdrawn_metrics)
     return facts
