@@ -98,7 +98,7 @@ def test_an_error_without_an_answer_is_only_its_message() -> None:
 def test_only_what_passes_by_itself_has_a_time_to_come_back() -> None:
     """An error that stays has no delay; one that passes, or a report that timed out, may leave it open."""
     patient = {kind for kind in kinds() if hasattr(kind, "retry_after_seconds")}
-    assert patient == {RetryLaterError, ThrottledError, TimedOutError}
+    assert patient == {RetryLaterError, ThrottledError, SlowAnswerError, TimedOutError}
     assert RetryLaterError("later").retry_after_seconds is None
 
 
