@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +20,7 @@ from tiktok_assets.sandbox.control import control_routes
 from tiktok_assets.sandbox.envelope import encode, failed, ok
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.faults import Fault, spoil
+from tiktok_assets.sandbox.guard import Guard
 from tiktok_assets.sandbox.locks import objects_of
 from tiktok_assets.sandbox.params import Params
 from tiktok_assets.sandbox.penalties import TIMEOUT_CODES
@@ -58,7 +60,8 @@ def make_app(state: State) -> Starlette:
 
     methods = ["GET", "POST"]
     return Starlette(
-        routes=[Route("/open_api/{version}/{path:path}", api, methods=methods), *control_routes(state)]
+        routes=[Route("/open_api/{version}/{path:path}", api, methods=methods), *control_routes(state)],
+        middleware=[Middleware(Guard)],
     )
 
 
@@ -104,7 +107,7 @@ async def _object(request: Request) -> dict[str, Any]:
         return dict(parse_qsl(body.decode(errors="replace")))
     try:
         found = json.loads(body) if body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
