@@ -17,7 +17,8 @@ DAY = date(2026, 3, 1)
 EVIL = (
     "..", "../..", "../../outside", "/etc", "/", "",
     ".", "a/b", "a\\b", "..\\x", "7001/../../x", "7001\n", "7001\0",
-    "C:", "~", "%2e%2e%2f", "7001 ", "\uff17\uff10\uff10\uff11", "a" * 129, "file://x", "7001|2026-01-01", "advertiser_id=7", "*",
+    "C:", "~", "%2e%2e%2f", "7001 ", "\uff17\uff10\uff10\uff11", "a" * 129,
+    "file://x", "7001|2026-01-01", "advertiser_id=7", "*",
 )  # fmt: skip
 SCHEMA = pl.Schema({"advertiser_id": pl.String()})
 
