@@ -117,9 +117,12 @@ def sandbox(
 @app.command()
 def auth(
     redirected_url: Annotated[
-        str | None, typer.Argument(help="The address the browser was sent to, in quotes; or its auth_code.")
+        str | None, typer.Argument(help="The whole address the browser was sent to, in quotes.")
     ] = None,
     redirect_uri: Annotated[str | None, typer.Option(help="One of the app's, where it has several.")] = None,
+    without_state: Annotated[
+        bool, typer.Option("--without-state", help="Take a code that `auth` here did not ask for.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print the address that grants accounts; with the one it sent you to, in quotes, keep a token in `.env`."""
@@ -128,7 +131,7 @@ def auth(
 
     settings = settings_now()
     if redirected_url is not None:
-        accounts = auth_command.authorise(settings, redirected_url, tell)
+        accounts = auth_command.authorise(settings, redirected_url, tell, without_state=without_state)
         print_frame(accounts, "advertisers", as_json=as_json, as_csv=False)
         return
     address = auth_command.address_to_open(settings, redirect_uri)

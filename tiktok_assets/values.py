@@ -18,6 +18,7 @@ ABSENT = ("-", "")
 _TOO_MUCH = Decimal(10**14)
 _FOUR_PLACES = Decimal("0.0001")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_DIGITS = re.compile(r"[0-9]{1,32}")
 _JSON = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -40,6 +41,19 @@ def identifier(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(type(value).__name__)
     return str(value)
+
+
+def advertiser_identifier(value: Any) -> str:  # noqa: ANN401
+    """An account's id, which names folders and partitions: digits and nothing else, as in the settings.
+
+    Raises:
+        TypeError: if it is no id at all.
+        ValueError: if it is another text.
+    """
+    told = identifier(value)
+    if not _DIGITS.fullmatch(told):
+        raise ValueError(f"{told[:60]!r} is no advertiser id")
+    return told
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401
@@ -70,7 +84,9 @@ def _number(value: Any) -> float:  # noqa: ANN401
 
 
 def _epoch(value: Any) -> datetime:  # noqa: ANN401
-    if isinstance(value, bool) or int(value) != Decimal(value):
+    seconds = Decimal(value)
+    # `int` of 1e999999999 would fill the memory.
+    if isinstance(value, bool) or abs(seconds) >= _TOO_MUCH or int(seconds) != seconds:
         raise ValueError("not a whole number of seconds")
     return datetime.fromtimestamp(int(value), UTC)
 

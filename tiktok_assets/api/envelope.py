@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -21,6 +21,18 @@ from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH, QUOTA_OF_
 
 TOO_MANY_REQUESTS = 429
 GATEWAY_TIMEOUT = 504
+
+
+class Reply(Protocol):
+    """A whole answer, as `answers.Received` and `httpx.Response` are."""
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
 
 
 class Envelope(msgspec.Struct):
@@ -50,7 +62,7 @@ _PAGE_DECODER = msgspec.json.Decoder(_PageEnvelope, float_hook=Decimal)
 _ANYTHING = msgspec.json.Decoder(float_hook=Decimal)
 
 
-def judged(endpoint: Endpoint, response: httpx.Response, secrets: Sequence[str]) -> Envelope:
+def judged(endpoint: Endpoint, response: Reply, secrets: Sequence[str]) -> Envelope:
     """The envelope of a good answer: the one place where answers are judged; the code outranks the HTTP status.
 
     Args:
@@ -99,7 +111,7 @@ def _named(endpoint: Endpoint, envelope: Envelope, secrets: Sequence[str]) -> Ti
     return kind(message, endpoint=endpoint.path, code=envelope.code, request_id=envelope.request_id)
 
 
-def envelope_of(endpoint: Endpoint, response: httpx.Response) -> Envelope | None:
+def envelope_of(endpoint: Endpoint, response: Reply) -> Envelope | None:
     """The envelope of an answer; None where the HTTP status alone says what is wrong.
 
     Raises:
@@ -110,6 +122,8 @@ def envelope_of(endpoint: Endpoint, response: httpx.Response) -> Envelope | None
     explained = status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS
     try:
         return _page_of(response.content) if endpoint.rows_apart else _DECODER.decode(response.content)
+    except RecursionError as error:
+        raise ContractError("the answer is nested too deep", endpoint=endpoint.path) from error
     except msgspec.ValidationError as error:
         if not explained:
             raise ContractError(f"the envelope is not one: {error}", endpoint=endpoint.path) from error

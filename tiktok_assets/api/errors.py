@@ -2,8 +2,9 @@
 
 TikTokError
 ├── RetryLaterError        nothing is wrong with the call; ask again after `retry_after_seconds`
-│   └── ThrottledError     the app is over its limit; everyone waits
-│       └── RetryTomorrowError  its quota of the day is used up; nothing is sent until 00:00 UTC
+│   ├── ThrottledError     the app is over its limit; everyone waits
+│   │   └── RetryTomorrowError  its quota of the day is used up; nothing is sent until 00:00 UTC
+│   └── SlowAnswerError    an answer began and did not end in time
 ├── CredentialsError       a person must mend the token or the app
 │   └── GrantAccountError  no ad account is granted; a person must grant one
 ├── RequestError           the call itself is wrong and stays wrong
@@ -13,6 +14,7 @@ TikTokError
 ├── AdvertiserError        this account cannot be read; the others can
 ├── UnknownOutcomeError    a write may have been done or not: look before it is done again
 └── ContractError          the API answered something it must not: nothing of it may be kept
+    ├── OversizedError     an answer is larger than any of the API
     └── TruncatedError     the API left rows out and says so; smaller questions may be whole
 """
 
@@ -61,6 +63,10 @@ class RetryTomorrowError(ThrottledError):
     """The app's quota of the day is used up; it is refilled at 00:00 UTC (tiktok_api.md section 4.1)."""
 
 
+class SlowAnswerError(RetryLaterError):
+    """The answer began, and was not whole in time; it is not asked for again at once."""
+
+
 class CredentialsError(TikTokError):
     """The token is missing, wrong, revoked or lacks a permission."""
 
@@ -101,6 +107,10 @@ class UnknownOutcomeError(TikTokError):
 
 class ContractError(TikTokError):
     """The answer breaks the API's own contract: a shape, a type or a count that cannot be."""
+
+
+class OversizedError(ContractError):
+    """The answer is larger than any the API gives; it was not read to its end."""
 
 
 class TruncatedError(ContractError):
@@ -147,10 +157,12 @@ MENDS: dict[type[TikTokError], str] = {
     NotOfferedError: "On TikTok's own sandbox set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
     " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",
     ThrottledError: "Wait a few minutes; if it returns, set TIKTOK_API_TIER or TIKTOK_QPS to what the app has.",
+    SlowAnswerError: "Check the connection to the host, and any proxy between; then try again later.",
     RetryLaterError: "Try again later.",
     TooLargeError: "Ask for fewer days or metrics at a time.",
     RequestError: "Check the settings against the message.",
     TikTokError: "Try again, and report it with the request id if it stays.",
+    OversizedError: "Check TIKTOK_BASE_URL, and any proxy between; nothing of the answer was kept.",
     TruncatedError: "Ask for fewer campaigns or ad groups at a time; nothing of the cut report was kept.",
     UnknownOutcomeError: "Look whether it was done before it is asked for again.",
     ContractError: "Nothing of this answer was kept; try again, and report it with the request id if it stays.",

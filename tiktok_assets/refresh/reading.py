@@ -26,7 +26,7 @@ from tiktok_assets.spec.entities import AD_GROUPS, ADVERTISERS, Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report, served_metrics
 from tiktok_assets.tables import entity_frame, report_frame
-from tiktok_assets.values import identifier
+from tiktok_assets.values import advertiser_identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ def listed_advertisers(reader: Reader, app_id: str | None, app_secret: str | Non
             f"app and token do not fit: check TIKTOK_APP_ID and TIKTOK_APP_SECRET. {error}"
         ) from error
     try:
-        return [identifier(row["advertiser_id"]) for row in answer.data["list"]]
-    except (KeyError, TypeError) as error:
-        raise ContractError("the list of accounts has no ids", endpoint=ADVERTISER_LIST.path) from error
+        return [advertiser_identifier(row["advertiser_id"]) for row in answer.data["list"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContractError(f"the list of accounts has no ids: {error}", endpoint=ADVERTISER_LIST.path) from error
 
 
 def read_accounts(reader: Reader, advertiser_ids: Sequence[str]) -> AccountsRead:

@@ -12,9 +12,11 @@ from tiktok_assets.api.errors import (
     CredentialsError,
     GrantAccountError,
     NotOfferedError,
+    OversizedError,
     RequestError,
     RetryLaterError,
     RetryTomorrowError,
+    SlowAnswerError,
     ThrottledError,
     TikTokError,
     TimedOutError,
@@ -49,6 +51,7 @@ def test_the_tree_is_the_drawn_one() -> None:
         RetryLaterError,
         ThrottledError,
         RetryTomorrowError,
+        SlowAnswerError,
         CredentialsError,
         GrantAccountError,
         RequestError,
@@ -57,6 +60,7 @@ def test_the_tree_is_the_drawn_one() -> None:
         TimedOutError,
         AdvertiserError,
         ContractError,
+        OversizedError,
         TruncatedError,
         UnknownOutcomeError,
     }
@@ -64,6 +68,8 @@ def test_the_tree_is_the_drawn_one() -> None:
     assert issubclass(RetryTomorrowError, ThrottledError)
     assert issubclass(GrantAccountError, CredentialsError)
     assert issubclass(NotOfferedError, RequestError)
+    assert issubclass(SlowAnswerError, RetryLaterError)
+    assert issubclass(OversizedError, ContractError)
     assert issubclass(TooLargeError, RequestError)
     assert issubclass(TimedOutError, TooLargeError)
     assert issubclass(TruncatedError, ContractError)
@@ -102,7 +108,7 @@ def test_an_error_without_an_answer_is_only_its_message() -> None:
 def test_only_what_passes_by_itself_has_a_time_to_come_back() -> None:
     """An error that stays has no delay; one that passes, or a report that timed out, may leave it open."""
     patient = {kind for kind in kinds() if hasattr(kind, "retry_after_seconds")}
-    assert patient == {RetryLaterError, ThrottledError, RetryTomorrowError, TimedOutError}
+    assert patient == {RetryLaterError, ThrottledError, RetryTomorrowError, SlowAnswerError, TimedOutError}
     assert RetryLaterError("later").retry_after_seconds is None
 
 

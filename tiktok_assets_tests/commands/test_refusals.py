@@ -69,7 +69,7 @@ def test_a_token_without_accounts_is_kept_and_told(host: RunningSandbox, tmp_pat
         advertiser.granted = False
     code = host.state.auth.issue_code(host.app_id, host.state.now)
     variables = {name: told for name, told in variables_of(host).items() if name != "TIKTOK_ACCESS_TOKEN"}
-    ran = run_command("auth", code, variables=variables, folder=tmp_path)
+    ran = run_command("auth", code, "--without-state", variables=variables, folder=tmp_path)
 
     assert ran.exit_code == 1
     assert "the token is in .env, but no ad account is granted to the app. Open the address" in sentence_of(ran)
