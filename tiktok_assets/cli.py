@@ -14,6 +14,7 @@ from tiktok_assets.commands.options import (
     Csv,
     From,
     Json,
+    Raw,
     Select,
     To,
     Version,
@@ -21,6 +22,7 @@ from tiktok_assets.commands.options import (
     settings_now,
     settings_to_store,
 )
+from tiktok_assets.commands.output import say, say_text, tell
 from tiktok_assets.commands.overview import overview
 from tiktok_assets.commands.problems import Problem, told
 
@@ -37,11 +39,6 @@ app = typer.Typer(
     suggest_commands=False,  # click names the nearest command already
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def tell(line: str) -> None:
-    """One line of progress, beside the data and never in it."""
-    typer.echo(line, err=True)
 
 
 @app.callback()
@@ -68,9 +65,9 @@ def demo(
             return
         print_leaders(leaders)
         for sentence in words or ["No ad overtook."]:
-            typer.echo(sentence)
+            say(sentence)
         for alert in told.alerts:
-            typer.echo(f"Flagged, and a person told: {alert['title']} (alert {alert['alert_id']})")
+            say(f"Flagged, and a person told: {alert['title']} (alert {alert['alert_id']})")
 
     if once:
         _show(demo_command.run_once(tell))
@@ -111,7 +108,7 @@ def sandbox(
     from tiktok_assets.commands.show import print_json  # noqa: PLC0415
 
     def _announce(facts: dict[str, str]) -> None:
-        print_json(facts) if as_json else typer.echo(as_exports(facts))
+        print_json(facts) if as_json else say_text(as_exports(facts))
         sys.stdout.flush()  # whoever reads a pipe waits for it
 
     serve_sandbox(port=port, seed=seed, advertisers=advertisers, ads=ads, qps=qps, now=now, announce=_announce)
@@ -120,9 +117,12 @@ def sandbox(
 @app.command()
 def auth(
     redirected_url: Annotated[
-        str | None, typer.Argument(help="The address the browser was sent to, in quotes; or its auth_code.")
+        str | None, typer.Argument(help="The whole address the browser was sent to, in quotes.")
     ] = None,
     redirect_uri: Annotated[str | None, typer.Option(help="One of the app's, where it has several.")] = None,
+    without_state: Annotated[
+        bool, typer.Option("--without-state", help="Take a code that `auth` here did not ask for.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print the address that grants accounts; with the one it sent you to, in quotes, keep a token in `.env`."""
@@ -131,7 +131,7 @@ def auth(
 
     settings = settings_now()
     if redirected_url is not None:
-        accounts = auth_command.authorise(settings, redirected_url, tell)
+        accounts = auth_command.authorise(settings, redirected_url, tell, without_state=without_state)
         print_frame(accounts, "advertisers", as_json=as_json, as_csv=False)
         return
     address = auth_command.address_to_open(settings, redirect_uri)
@@ -139,7 +139,7 @@ def auth(
         print_json({"authorization_url": address})
         return
     tell("Open this, tick the ad accounts, and run `tiktok-assets auth` with the address you are sent to:")
-    typer.echo(address)
+    say(address)
 
 
 @app.command()
@@ -153,7 +153,7 @@ def doctor(as_json: Json = False) -> None:
         print_json(chart.as_rows())
     else:
         for finding in chart.findings:
-            typer.echo(str(finding))
+            say(str(finding))
     if chart.faults:
         raise Problem(f"not everything is well: {', '.join(chart.faults)}.")
 
@@ -171,6 +171,7 @@ def top(
     live: Annotated[bool, typer.Option("--live", help="Ask the API instead of the store.")] = False,
     as_json: Json = False,
     as_csv: Csv = False,
+    raw: Raw = False,
 ) -> None:
     """The top-spending ad of each campaign, ranked."""
     from tiktok_assets.commands.asked import asked_advertisers  # noqa: PLC0415
@@ -182,7 +183,7 @@ def top(
             leaders = live_leaders(session, asked_advertisers(advertisers or [], session.advertiser_ids))
         else:
             leaders = stored_leaders(session, advertisers)
-        print_frame(ranked(leaders, campaign=campaign, by=by), "top", as_json=as_json, as_csv=as_csv)
+        print_frame(ranked(leaders, campaign=campaign, by=by), "top", as_json=as_json, as_csv=as_csv, raw=raw)
 
 
 @app.command()
@@ -236,7 +237,7 @@ def sync(
             for table, count in synced.partitions.items()
         ]
         print_rows(rows, ("table", "partitions", "rows"))
-        typer.echo(
+        say(
             f"{synced.requests} requests, {synced.retries} retries, {synced.megabytes} MB,"
             f" {synced.runs} runs, {synced.seconds} s"
         )
@@ -270,7 +271,7 @@ def _plan(
         print_json({"lines": rows, "requests": result.requests, "rows": result.rows, "minutes": result.minutes})
         return
     print_rows(rows, ("table", "requests", "rows"))
-    typer.echo(
+    say(
         f"{result.requests} requests for {result.rows:,} rows: {result.minutes or 'under 0.1'} minutes at"
         f" {settings.requests_per_second:g} requests a second; finding out took {result.probes} requests."
     )
@@ -295,5 +296,5 @@ def main() -> None:
 
 
 def _end(sentence: str, exit_code: int) -> None:
-    typer.echo(f"Error: {sentence}", err=True)
+    tell(f"Error: {sentence}")
     sys.exit(exit_code)

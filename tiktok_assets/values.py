@@ -36,6 +36,7 @@ _TOO_DEEP = "… nested deeper than is kept"
 _NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?", re.ASCII)
 _DAY = re.compile(r"((?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2})( 00:00:00)?", re.ASCII)
 _HOUR = re.compile(r"((?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}) ([01][0-9]|2[0-3]):00:00", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,32}")
 _JSON = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -67,6 +68,19 @@ def identifier(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(type(value).__name__)
     return str(value)
+
+
+def advertiser_identifier(value: Any) -> str:  # noqa: ANN401
+    """An account's id, which names folders and partitions: digits and nothing else, as in the settings.
+
+    Raises:
+        TypeError: if it is no id at all.
+        ValueError: if it is another text.
+    """
+    told = identifier(value)
+    if not _DIGITS.fullmatch(told):
+        raise ValueError(f"{told[:60]!r} is no advertiser id")
+    return told
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tiktok_assets.api.errors import BY_CONSEQUENCE, MENDS
+from tiktok_assets.api.answers import MOST_BYTES
+from tiktok_assets.api.client import Policy
+from tiktok_assets.api.errors import BY_CONSEQUENCE, MENDS, OversizedError, SlowAnswerError
+from tiktok_assets.api.pages import MOST_ROWS
 from tiktok_assets.defs.catalogue import stored_tables, table_keys, table_meanings
 from tiktok_assets.defs.telling import column_schema
 from tiktok_assets.settings import load_settings
@@ -155,6 +158,22 @@ def error_codes() -> str:
         *table(
             ("consequence", "what the program does", "what you can do"),
             ((f"`{name}`", does, MENDS[BY_CONSEQUENCE[name]]) for name, does in HANDLED.items()),
+        ),
+        "",
+        "## Answers without a bound",
+        "",
+        (
+            f"An answer may be {MOST_BYTES // 1024 // 1024} MB, unpacked, and take {Policy().answer_seconds:.0f}"
+            f" seconds from the request to its last byte; a listing may announce {MOST_ROWS:,} rows."
+            " Neither error is followed by another request at once."
+        ),
+        "",
+        *table(
+            ("error", "what happened", "what you can do"),
+            (
+                ("`OversizedError`", "the answer is larger; it was not read to its end", MENDS[OversizedError]),
+                ("`SlowAnswerError`", "the answer began, and was not whole in time", MENDS[SlowAnswerError]),
+            ),
         ),
         "",
         "## Codes",

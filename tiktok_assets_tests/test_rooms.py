@@ -37,6 +37,8 @@ FLOORS = {
     "settings": 1,
     "setting_values": 1,
     "charts": 1,
+    "owner_only": 1,
+    "escaping": 0,  # every room shows names
     "sandbox": 1,
 }
 

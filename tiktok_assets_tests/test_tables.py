@@ -294,7 +294,7 @@ WRONG_VALUES: list[tuple[Entity, str, list[object]]] = [
     (CAMPAIGNS, "create_time", ["2026-03-01", "2026-02-30 00:00:00", 5, []]),
     (CAMPAIGNS, "budget_optimize_on", ["true", 2, [], {}]),
     (CAMPAIGNS, "campaign_name", [[], {}, True]),
-    (ADVERTISERS, "create_time", ["x", 1.5, Decimal("1.5"), True, 10**18, 10**30, []]),
+    (ADVERTISERS, "create_time", ["x", 1.5, Decimal("1.5"), True, 10**18, 10**30, Decimal("1E+999999999"), []]),
 ]
 WRONG_FIELDS = [(entity, name, wrong) for entity, name, values in WRONG_VALUES for wrong in values]
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-import httpx
-
-from tiktok_assets.api.client import Answer, Client, Tally
+from tiktok_assets.api.answers import Received
+from tiktok_assets.api.client import REDIRECTS, Answer, Client, Tally
 from tiktok_assets.api.errors import ContractError
 from tiktok_assets.spec.endpoints import ACCESS_TOKEN
 
@@ -51,10 +50,10 @@ class Exchange(Client):
         response = self._answered(ACCESS_TOKEN, request, Tally())
         return self._granted(self._judged(ACCESS_TOKEN, body, self._direct(response)))
 
-    def _direct(self, response: httpx.Response) -> httpx.Response:
+    def _direct(self, response: Received) -> Received:
         """The answer, unless it sends us elsewhere: the app's secret is carried nowhere else."""
-        if response.is_redirect:
-            target = response.url.join(response.headers["location"])
+        if response.status_code in REDIRECTS:
+            target = response.url.join(response.headers.get("location", ""))
             raise ContractError(
                 f"the host redirects to {target.host}; the app's secret is not carried there",
                 endpoint=ACCESS_TOKEN.path,

@@ -14,9 +14,16 @@ from typing import Any, Self
 import httpx
 import stamina
 
+from tiktok_assets.api.answers import Received, exchange, open_http
 from tiktok_assets.api.dialect import spoken, understood
-from tiktok_assets.api.envelope import judged, timed_out
-from tiktok_assets.api.errors import ContractError, CredentialsError, RetryLaterError, ThrottledError
+from tiktok_assets.api.envelope import judged
+from tiktok_assets.api.errors import (
+    ContractError,
+    CredentialsError,
+    RetryLaterError,
+    SlowAnswerError,
+    ThrottledError,
+)
 from tiktok_assets.api.limiter import Budget, Unlimited
 from tiktok_assets.api.outcomes import encoded, told_apart
 from tiktok_assets.api.pace import Pace, Rhythm
@@ -51,6 +58,7 @@ class Policy:
         timeouts_within_seconds: how long a report that timed out counts; TikTok's ten seconds and a little.
         connect_seconds: how long a connection may take.
         read_seconds: how long an answer may be silent.
+        answer_seconds: how long an answer may take from the request to its last byte.
     """
 
     attempts: int = 6
@@ -63,7 +71,8 @@ class Policy:
     patience_seconds: float = inf
     timeouts_within_seconds: float = 10.5
     connect_seconds: float = 10.0
-    read_seconds: float = 60.0
+    read_seconds: float = 50.0
+    answer_seconds: float = 50.0
 
 
 @dataclass(slots=True)
@@ -120,15 +129,10 @@ class Client:
         self._version = version
         self._budget = budget or Unlimited()
         rhythm = Rhythm(**{one.name: getattr(self.policy, one.name) for one in fields(Rhythm)})
-        self.pace = Pace(self._budget, rhythm, timeouts)
+        self.pace = Pace(self._budget, rhythm, timeouts, self.now)
         self._ahead = timedelta()
         self.total = Tally()
-        self._http = httpx.Client(
-            follow_redirects=False,  # httpx would carry Access-Token to a foreign host
-            timeout=httpx.Timeout(self.policy.read_seconds, connect=self.policy.connect_seconds),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
-            headers={"User-Agent": "tiktok-assets", "Accept-Encoding": "gzip"},
-        )
+        self._http = open_http(self.policy.connect_seconds, self.policy.read_seconds)
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"
@@ -211,13 +215,15 @@ class Client:
 
     def _pause_after(self, error: Exception) -> bool | float:
         """Whether to ask again after an error, and after how many seconds at least."""
+        if isinstance(error, SlowAnswerError):
+            return False  # it has held a thread long enough
         if isinstance(error, ThrottledError):
             return error.retry_after_seconds is None  # the pause itself is kept before the next request
         if isinstance(error, RetryLaterError):
             return error.retry_after_seconds or True
         return False
 
-    def _sent(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> httpx.Response:
+    def _sent(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> Received:
         """One request on the wire; a redirect within the host is followed once, any other refused."""
         response = self._once(endpoint, url, query, tally)
         if response.status_code not in REDIRECTS:
@@ -234,7 +240,7 @@ class Client:
             raise ContractError("the host redirects without end", endpoint=endpoint.path)
         return response
 
-    def _once(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> httpx.Response:
+    def _once(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> Received:
         return self._answered(endpoint, self._signed("GET", url, params=query), tally)
 
     def _signed(self, method: str, url: str, **what: Any) -> httpx.Request:  # noqa: ANN401 - as httpx takes them
@@ -253,19 +259,12 @@ class Client:
         request: httpx.Request,
         tally: Tally,
         just_before: Callable[[], None] = lambda: None,
-    ) -> httpx.Response:
+    ) -> Received:
         self._budget.acquire()
         just_before()
         tally.add(requests=1)
         self.total.add(requests=1)
-        try:
-            response = self._http.send(request)
-        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-            raise timed_out(endpoint, f"no answer in time ({type(error).__name__})") from error
-        except httpx.HTTPError as error:
-            raise RetryLaterError(
-                f"cannot reach {self.base_url} ({type(error).__name__}: {error})", endpoint=endpoint.path
-            ) from error
+        response = exchange(self._http, request, endpoint, self.policy.answer_seconds)
         tally.add(size=len(response.content))
         self.total.add(size=len(response.content))
         self._set_clock(response.headers.get("date"))
@@ -286,7 +285,7 @@ class Client:
             return
         self._ahead = instant.astimezone(UTC) - datetime.now(UTC)
 
-    def _judged(self, endpoint: Endpoint, query: Mapping[str, str], response: httpx.Response) -> Answer:
+    def _judged(self, endpoint: Endpoint, query: Mapping[str, str], response: Received) -> Answer:
         secrets = (self._token, query.get("secret"), query.get("auth_code"))
         envelope = judged(endpoint, response, [secret for secret in secrets if secret])
         return Answer(envelope.data, envelope.request_id, response.headers, self.now())

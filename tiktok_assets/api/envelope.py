@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -11,16 +11,29 @@ from tiktok_assets.api.errors import (
     BY_CONSEQUENCE,
     ContractError,
     RetryLaterError,
+    RetryTomorrowError,
     ThrottledError,
     TikTokError,
     TimedOutError,
 )
 from tiktok_assets.api.json_repair import repaired
 from tiktok_assets.spec.endpoints import Endpoint
-from tiktok_assets.spec.error_codes import error_code
+from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH, QUOTA_OF_THE_DAY, error_code
 
 TOO_MANY_REQUESTS = 429
 GATEWAY_TIMEOUT = 504
+
+
+class Reply(Protocol):
+    """A whole answer, as `answers.Received` and `httpx.Response` are."""
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
 
 
 class Envelope(msgspec.Struct):
@@ -50,7 +63,7 @@ _PAGE_DECODER = msgspec.json.Decoder(_PageEnvelope, float_hook=Decimal)
 _ANYTHING = msgspec.json.Decoder(float_hook=Decimal)
 
 
-def judged(endpoint: Endpoint, response: httpx.Response, secrets: Sequence[str]) -> Envelope:
+def judged(endpoint: Endpoint, response: Reply, secrets: Sequence[str]) -> Envelope:
     """The envelope of a good answer: the one place where answers are judged; the code outranks the HTTP status.
 
     Args:
@@ -91,13 +104,15 @@ def _named(endpoint: Endpoint, envelope: Envelope, secrets: Sequence[str]) -> Ti
     kind = BY_CONSEQUENCE[row.consequence]
     if row.consequence == "timeout" and endpoint.punishes_repeats:
         kind = TimedOutError
+    if row.consequence == "throttled" and row.code not in OF_ONE_ADVERTISER_AND_PATH:
+        kind = RetryTomorrowError if QUOTA_OF_THE_DAY.search(envelope.message) else kind
     message = envelope.message or row.name
     for secret in secrets:
         message = message.replace(secret, "…")
     return kind(message, endpoint=endpoint.path, code=envelope.code, request_id=envelope.request_id)
 
 
-def envelope_of(endpoint: Endpoint, response: httpx.Response) -> Envelope | None:
+def envelope_of(endpoint: Endpoint, response: Reply) -> Envelope | None:
     """The envelope of an answer; None where the HTTP status alone says what is wrong.
 
     Raises:

@@ -15,6 +15,9 @@ from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
 Row = Any
 Page = TypeVar("Page")
 
+MOST_ROWS = 10_000_000
+"""Rows of one listing that are read; thirty days of the largest account that TikTok allows are 600,000."""
+
 PAGES_TOGETHER = 12
 """Pages looked through in one go: what a go costs beside its rows is spread, and few wait in memory."""
 
@@ -155,12 +158,18 @@ def total_of(endpoint: Endpoint, answer: Answer) -> int:
     """How many rows a page says there are.
 
     Raises:
-        ContractError: if it does not say.
+        ContractError: if it does not say, or says more than a listing can hold.
     """
     info = answer.data.get("page_info")
     total = info.get("total_number") if isinstance(info, dict) else None
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
         raise ContractError(
             "page_info.total_number is not a count", endpoint=endpoint.path, request_id=answer.request_id
+        )
+    if total > MOST_ROWS:
+        raise ContractError(
+            f"{total} rows are announced, and no listing has more than {MOST_ROWS}",
+            endpoint=endpoint.path,
+            request_id=answer.request_id,
         )
     return total

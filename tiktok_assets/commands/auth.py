@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs
@@ -10,10 +9,12 @@ from urllib.parse import parse_qs
 import polars as pl
 
 from tiktok_assets.api.auth import Exchange, Granted, authorization_url
-from tiktok_assets.api.errors import RetryLaterError, TikTokError
+from tiktok_assets.api.errors import GrantAccountError, RetryLaterError, TikTokError
 from tiktok_assets.commands.env_file import ENV_FILE, check_writable, set_variables
+from tiktok_assets.commands.oauth_state import check_state, new_state
 from tiktok_assets.commands.patience import open_briefly
 from tiktok_assets.commands.problems import Problem, WrongUsage
+from tiktok_assets.refresh.accounts import NO_ACCOUNT
 from tiktok_assets.refresh.reading import read_accounts
 from tiktok_assets.settings import Settings, load_settings
 
@@ -25,59 +26,67 @@ _AGAIN = "Open the address `tiktok-assets auth` prints again, and come back with
 
 
 def address_to_open(settings: Settings, redirect_uri: str | None) -> str:
-    """The authorisation address of the app, with a state nobody can guess.
+    """The authorisation address of the app, with a state nobody can guess, which is kept.
 
     Raises:
-        Problem: if the app is not known.
+        Problem: if the app is not known, or the state cannot be kept.
     """
     if not settings.app_id:
         raise Problem(_missing("TIKTOK_APP_ID"))
-    return authorization_url(settings.app_id, secrets.token_urlsafe(16), redirect_uri)
+    return authorization_url(settings.app_id, new_state(settings.state_dir), redirect_uri)
 
 
-def code_of(redirected: str) -> str:
-    """The `auth_code` of the address the browser was sent to, or the bare code itself.
+def code_of(redirected: str) -> tuple[str, str | None]:
+    """The `auth_code` and the state of the address the browser was sent to.
 
-    >>> code_of("https://agency.example/callback/?auth_code=a1&code=a1&state=s"), code_of(" a1 ")
-    ('a1', 'a1')
+    >>> code_of("https://agency.example/callback/?auth_code=a1&code=a1&state=s")
+    ('a1', 's')
 
     Raises:
-        WrongUsage: if there is none.
+        WrongUsage: if there is no code.
     """
     text = redirected.strip()
     query = parse_qs(text.partition("#")[0].rpartition("?")[2])
-    for name in ("auth_code", "code"):
-        if name in query:
-            return query[name][0]
+    code = next((query[name][0] for name in ("auth_code", "code") if name in query), None)
+    if code:
+        return code, query.get("state", [None])[0]
     if _BARE_CODE.fullmatch(text):
-        return text
+        return text, None
     raise WrongUsage(
         "there is no auth_code in what was given: copy the whole address the browser was sent to, in quotes."
     )
 
 
-def authorise(settings: Settings, redirected: str, warn: Callable[[str], None]) -> pl.DataFrame:
+def authorise(
+    settings: Settings, redirected: str, warn: Callable[[str], None], *, without_state: bool = False
+) -> pl.DataFrame:
     """Exchange what the browser brought, keep the token in `.env`, and tell the accounts it was given for.
 
     Args:
         settings: whose app.
-        redirected: the address the browser was sent to, or its code.
+        redirected: the address the browser was sent to.
+        without_state: take a code, or an address, that no `auth` of this folder asked for.
         warn: takes a sentence about what may surprise.
 
     Raises:
         WrongUsage: if there is no code in it.
-        Problem: if the app is not known, `.env` cannot be written, or TikTok refuses.
+        Problem: if the app is not known, the state is not ours, `.env` cannot be written, or TikTok refuses.
+        GrantAccountError: if no account was ticked; the token is kept.
     """
-    code = code_of(redirected)
+    code, state = code_of(redirected)
     if not settings.app_id:
         raise Problem(_missing("TIKTOK_APP_ID"))
     if not settings.app_secret or not settings.app_secret.get_secret_value():
         raise Problem(_missing("TIKTOK_APP_SECRET"))
     check_writable(ENV_FILE)  # a code can be spent only once
+    if not without_state:
+        check_state(settings.state_dir, state)
     granted, now = _exchanged(settings, code, settings.app_id, settings.app_secret.get_secret_value())
     set_variables(ENV_FILE, _variables(settings, granted, now))
     if os.environ.get("TIKTOK_ACCESS_TOKEN", granted.token) != granted.token:
         warn("The token is in .env, but the environment has another TIKTOK_ACCESS_TOKEN, which wins: unset it.")
+    if not granted.advertiser_ids:
+        raise GrantAccountError(f"the token is in .env, but {NO_ACCOUNT}")
     return _accounts(granted, warn)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tiktok_assets.commands.options import Advertiser, Json, settings_to_store
+from tiktok_assets.commands.output import say, say_text, tell
 from tiktok_assets.commands.problems import Problem, WrongUsage
 
 
@@ -48,7 +49,7 @@ def duplicate(
         wish = Wish(owner, ad_id, target, group, duplications.asked_amount(budget), again, enable)
         if not live:
             rehearsal = duplications.rehearse(session, wish)
-            print_json(words.rehearsal_as_row(rehearsal)) if as_json else typer.echo(
+            print_json(words.rehearsal_as_row(rehearsal)) if as_json else say_text(
                 words.rehearsal_in_words(rehearsal)
             )
             if rehearsal.refusals:
@@ -56,5 +57,5 @@ def duplicate(
             return
         entry, was_done = duplications.carry_out(session, wish)
         if was_done:
-            typer.echo("It was done before; nothing was sent. Another copy is asked for with --again.", err=True)
-        print_json(words.as_row(entry)) if as_json else typer.echo(words.done_in_words(entry))
+            tell("It was done before; nothing was sent. Another copy is asked for with --again.")
+        print_json(words.as_row(entry)) if as_json else say(words.done_in_words(entry))

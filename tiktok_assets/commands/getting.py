@@ -11,6 +11,7 @@ from tiktok_assets.commands.options import (
     Csv,
     From,
     Json,
+    Raw,
     To,
     print_frame,
     settings_now,
@@ -25,13 +26,13 @@ get = typer.Typer(
 
 
 @get.command("advertisers")
-def get_advertisers(as_json: Json = False, as_csv: Csv = False) -> None:
+def get_advertisers(as_json: Json = False, as_csv: Csv = False, raw: Raw = False) -> None:
     """The ad accounts that may be read."""
     from tiktok_assets.commands import live  # noqa: PLC0415
     from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
     with open_briefly(settings_now()) as session:
-        print_frame(live.get_advertisers(session), "advertisers", as_json=as_json, as_csv=as_csv)
+        print_frame(live.get_advertisers(session), "advertisers", as_json=as_json, as_csv=as_csv, raw=raw)
 
 
 def _get(
@@ -41,24 +42,29 @@ def _get(
     *,
     as_json: bool,
     as_csv: bool,
+    raw: bool,
 ) -> None:
     from tiktok_assets.commands import live  # noqa: PLC0415
 
     advertiser, campaign, ad_group = asked
     owner = live.one_advertiser(session, advertiser)
     rows = live.get_entities(session, table, owner, live.Narrowed(campaign, ad_group))
-    print_frame(rows, table, as_json=as_json, as_csv=as_csv)
+    print_frame(rows, table, as_json=as_json, as_csv=as_csv, raw=raw)
 
 
 @get.command("campaigns")
 def get_campaigns(
-    advertiser: Advertiser = None, campaign: Campaign = None, as_json: Json = False, as_csv: Csv = False
+    advertiser: Advertiser = None,
+    campaign: Campaign = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    raw: Raw = False,
 ) -> None:
     """The campaigns of an account, deleted ones included."""
     from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
     with open_briefly(settings_now()) as session:
-        _get(session, "campaigns", (advertiser, campaign, None), as_json=as_json, as_csv=as_csv)
+        _get(session, "campaigns", (advertiser, campaign, None), as_json=as_json, as_csv=as_csv, raw=raw)
 
 
 @get.command("ad-groups")
@@ -68,12 +74,13 @@ def get_ad_groups(
     ad_group: AdGroup = None,
     as_json: Json = False,
     as_csv: Csv = False,
+    raw: Raw = False,
 ) -> None:
     """The ad groups of an account or of one campaign, deleted ones included."""
     from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
     with open_briefly(settings_now()) as session:
-        _get(session, "ad_groups", (advertiser, campaign, ad_group), as_json=as_json, as_csv=as_csv)
+        _get(session, "ad_groups", (advertiser, campaign, ad_group), as_json=as_json, as_csv=as_csv, raw=raw)
 
 
 @get.command("ads")
@@ -83,12 +90,13 @@ def get_ads(
     ad_group: AdGroup = None,
     as_json: Json = False,
     as_csv: Csv = False,
+    raw: Raw = False,
 ) -> None:
     """The ads of an account, a campaign or an ad group, deleted ones included."""
     from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
 
     with open_briefly(settings_now()) as session:
-        _get(session, "ads", (advertiser, campaign, ad_group), as_json=as_json, as_csv=as_csv)
+        _get(session, "ads", (advertiser, campaign, ad_group), as_json=as_json, as_csv=as_csv, raw=raw)
 
 
 @get.command("report")
@@ -102,6 +110,7 @@ def get_report(
     last: To = None,
     as_json: Json = False,
     as_csv: Csv = False,
+    raw: Raw = False,
 ) -> None:
     """What was spent and brought, by day or over the whole life, most spend first."""
     from tiktok_assets.commands import live  # noqa: PLC0415
@@ -112,4 +121,4 @@ def get_report(
         window = live.report_window(first, last, lifetime=lifetime, now=session.now())
         narrowed = live.Narrowed(campaign, ad_group)
         rows = live.get_report(session, level, owner, narrowed, window)
-        print_frame(rows, "report", as_json=as_json, as_csv=as_csv)
+        print_frame(rows, "report", as_json=as_json, as_csv=as_csv, raw=raw)

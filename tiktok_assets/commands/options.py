@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tiktok_assets.commands.output import say
 from tiktok_assets.commands.problems import WrongUsage
 
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from tiktok_assets.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; amounts are text, so that they stay exact.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV; a name a spreadsheet would run is quoted.")]
+Raw = Annotated[bool, typer.Option("--raw", help="With --csv, for programs: every name as it is.")]
 Advertiser = Annotated[str | None, typer.Option(help="The ad account; needed where there are several.")]
 Advertisers = Annotated[list[str] | None, typer.Option("--advertiser", help="Only this account; repeatable.")]
 From = Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")]
@@ -26,7 +28,7 @@ def _show_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version  # noqa: PLC0415 - `--help` needs none
 
-        typer.echo(f"tiktok-assets {version('tiktok-assets')}")
+        say(f"tiktok-assets {version('tiktok-assets')}")
         raise typer.Exit
 
 
@@ -55,11 +57,11 @@ def settings_to_store() -> "Settings":
     return settings
 
 
-def print_frame(rows: "pl.DataFrame", what: str, *, as_json: bool, as_csv: bool) -> None:
-    """Rows as a table for a person, or all columns as JSON or CSV.
+def print_frame(rows: "pl.DataFrame", what: str, *, as_json: bool, as_csv: bool, raw: bool = False) -> None:
+    """Print rows as a table for a person, or all columns as JSON or CSV.
 
     Raises:
-        WrongUsage: if both are asked for.
+        WrongUsage: if both are asked for, or a raw form of anything but CSV.
     """
     from tiktok_assets.commands.leaders import print_leaders  # noqa: PLC0415
     from tiktok_assets.commands.live import IDENTIFYING  # noqa: PLC0415
@@ -67,11 +69,13 @@ def print_frame(rows: "pl.DataFrame", what: str, *, as_json: bool, as_csv: bool)
 
     if as_json and as_csv:
         raise WrongUsage("--json and --csv exclude each other.")
+    if raw and not as_csv:
+        raise WrongUsage("--raw is about --csv; add it, or leave --raw out.")
     dicts = rows.to_dicts()
     if as_json:
         print_json(dicts)
     elif as_csv:
-        print_csv(dicts, rows.columns)
+        print_csv(dicts, rows.columns, raw=raw)
     elif what == "top":
         print_leaders(rows)
     else:

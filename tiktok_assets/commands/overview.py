@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tiktok_assets.commands.options import Json, settings_now
+from tiktok_assets.commands.output import say
 
 
 def overview(
@@ -20,6 +21,6 @@ def overview(
     if as_json:
         print_json({"path": page.path, "bytes": page.bytes, "accounts": len(page.contents.accounts)})
     else:
-        typer.echo(page.path)
+        say(page.path)
     if open_it:
         typer.launch(address_of(page))

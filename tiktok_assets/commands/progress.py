@@ -17,6 +17,7 @@ from rich.progress import (
 from rich.text import Text
 
 from tiktok_assets.commands.sync import Asked, Synced, Watcher, sync
+from tiktok_assets.escaping import visible
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
@@ -74,7 +75,7 @@ def _bar(session: Session, tell: Tell) -> Iterator[tuple[Bar, Tell]]:
     )
 
     def _above(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(visible(line)), soft_wrap=True)
 
     with progress:
         yield Bar(progress), _above if is_shown else tell

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tiktok_assets.escaping import json_text, spreadsheet_text, visible
 from tiktok_assets.spec.currencies import WITHOUT_CENTS
 
 Row = Mapping[str, Any]
@@ -51,7 +52,7 @@ def _cell(row: Row, column: str) -> str:
     value = row.get(column)
     if column in _SHARES and isinstance(value, float):
         return f"{value:.0%}"
-    return as_text(value, str(row.get("currency") or ""))
+    return visible(as_text(value, str(row.get("currency") or "")))
 
 
 def as_json(value: Any) -> Any:  # noqa: ANN401 - any cell
@@ -81,11 +82,11 @@ def print_rows(
     if _least_width(heads, cells, whole) > console.width:
         _print_blocks(console, heads, cells, title)
         return
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(title=Text(title) if title else None, title_justify="left", header_style="bold")
     for head, right, unbroken in zip(heads, numeric, whole, strict=True):
         table.add_column(head, justify="right" if right else "left", overflow="fold", no_wrap=unbroken)
     for line in cells:
-        table.add_row(*line)
+        table.add_row(*map(Text, line))  # a text is no markup
     console.print(table)
 
 
@@ -115,17 +116,26 @@ def _print_blocks(console: Console, heads: Sequence[str], cells: Sequence[Sequen
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - anything printable
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, default=as_json, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(json.dumps(value, default=as_json, ensure_ascii=False, indent=2)) + "\n")
 
 
-def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """The rows as CSV with a header."""
+def print_csv(rows: Sequence[Row], columns: Sequence[str], *, raw: bool = False) -> None:
+    """Print the rows as CSV with a header.
+
+    Args:
+        rows: their cells stay exact.
+        columns: in this order.
+        raw: leave a text as it is that a spreadsheet would run as a formula; else it is quoted.
+    """
     writer = csv.writer(sys.stdout)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow(["" if row.get(name) is None else as_plain(row[name]) for name in columns])
+        writer.writerow(["" if row.get(name) is None else as_plain(row[name], raw=raw) for name in columns])
 
 
-def as_plain(value: Any) -> str:  # noqa: ANN401 - any cell
-    """A cell of a CSV file: exact, without separators."""
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+def as_plain(value: Any, *, raw: bool) -> str:  # noqa: ANN401 - any cell
+    """A cell of a CSV file: exact, without separators; a number that begins with a minus stays one."""
+    if not isinstance(value, str):
+        return format(value, "f") if isinstance(value, Decimal) else str(value)
+    shown = visible(value) if sys.stdout.isatty() else value
+    return shown if raw else spreadsheet_text(shown)

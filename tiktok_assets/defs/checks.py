@@ -13,6 +13,7 @@ from tiktok_assets.checking.evidence import Archive
 from tiktok_assets.checking.finding import Finding, Row
 from tiktok_assets.checking.subject import Subject, subjects_of
 from tiktok_assets.defs.catalogue import stored_tables, table_keys
+from tiktok_assets.escaping import markdown_text, unlinked, visible
 from tiktok_assets.refresh.needed import LOOKS_FOR_HOLES_DAYS
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
@@ -95,7 +96,7 @@ def _table_check(settings: Settings, subject: Subject) -> dg.AssetChecksDefiniti
             time.monotonic() - began,
         )
         for name, finding in looked.findings.items():
-            yield _result(subject.table, checks[name], finding)
+            yield result_of(subject.table, checks[name], finding)
 
     return _check
 
@@ -127,13 +128,16 @@ def archive_of(settings: Settings, session: Session, days: int) -> Archive:
     )
 
 
-def _result(table: str, check: Check, finding: Finding) -> dg.AssetCheckResult:
+def result_of(table: str, check: Check, finding: Finding) -> dg.AssetCheckResult:
+    """Make the result Dagster records of what a check found; names in it are text."""
     metadata: dict[str, dg.MetadataValue] = {"faults": dg.MetadataValue.int(finding.count)}
     for name, rows in (("first_faults", finding.faults), ("figures", finding.figures)):
         if rows:
             metadata[name] = _table(rows)
     if finding.notes:
-        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in finding.notes[:20]))
+        metadata["notes"] = dg.MetadataValue.md(
+            "\n".join(f"- {markdown_text(note)}" for note in finding.notes[:20])
+        )
     return dg.AssetCheckResult(
         asset_key=table,
         check_name=check.name,
@@ -148,7 +152,7 @@ def sentence(finding: Finding) -> str | None:
     """What was found, in one line; None where there is nothing to say."""
     if finding.passed:
         return "; ".join(finding.notes[:3]) or None
-    first = ", ".join(f"{name} {value}" for name, value in finding.faults[0].items() if value)
+    first = ", ".join(f"{name} {unlinked(value)}" for name, value in finding.faults[0].items() if value)
     return f"{finding.count} found; the first: {first}"
 
 
@@ -160,6 +164,6 @@ def sentence_of(evaluation: dg.AssetCheckEvaluation) -> str:
 def _table(rows: tuple[Row, ...]) -> dg.TableMetadataValue:
     names = list(dict.fromkeys(name for row in rows for name in row))
     return dg.MetadataValue.table(
-        records=[dg.TableRecord({name: row.get(name, "") for name in names}) for row in rows],
+        records=[dg.TableRecord({name: visible(row.get(name, "")) for name in names}) for row in rows],
         schema=dg.TableSchema([dg.TableColumn(name, "string") for name in names]),
     )

@@ -18,6 +18,7 @@ from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
 from tiktok_assets.defs.pictures import tell_rows
 from tiktok_assets.defs.scaling import GROUP, RETRY_AT_MOST, next_attempt
 from tiktok_assets.defs.telling import definition_metadata, store_export
+from tiktok_assets.escaping import markdown_text
 from tiktok_assets.refresh.notes import is_complete
 from tiktok_assets.scaling.duplicate import RefusedError
 from tiktok_assets.scaling.duplication import AD_STEP, DONE, STARTED, Entry, Wish
@@ -98,9 +99,9 @@ def duplicate_op(context: dg.OpExecutionContext, config: Duplication, tiktok: dg
     try:
         if not config.live:
             rehearsal = duplicator.rehearse(wish)
-            told = rehearsal_in_words(rehearsal)
-            context.log.info(told)
-            context.add_output_metadata({"dry_run": dg.MetadataValue.md(told)})
+            context.log.info(rehearsal_in_words(rehearsal))
+            shown = dg.MetadataValue.md(rehearsal_in_words(rehearsal, markdown_text))
+            context.add_output_metadata({"dry_run": shown})
             return
         context.log.info("Duplicating %s.", wish_in_words(wish))
         before = duplicator.ledger.find(wish.key)

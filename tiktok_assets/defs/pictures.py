@@ -1,6 +1,5 @@
 """What an event shows beside its numbers: the days of a reading as a line, a ranking as bars, rows as a table."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,6 +10,7 @@ import dagster as dg
 import polars as pl
 
 from tiktok_assets.charts import as_markdown, ranked_bars, sparkline
+from tiktok_assets.escaping import markdown_text, visible
 from tiktok_assets.overview.contents import Row
 from tiktok_assets.overview.words import NOTHING, change, count, number_of, percent, status
 from tiktok_assets.spec.links import ads_manager
@@ -82,7 +82,8 @@ def _as_many_as_fit(
 
 def _bars(rows: Sequence[Row], currency: str) -> str:
     bars = [
-        (row["ad_name"] or row["ad_id"], float(row["spend"]), number_of(row["spend"], currency)) for row in rows
+        (visible(row["ad_name"] or row["ad_id"]), float(row["spend"]), number_of(row["spend"], currency))
+        for row in rows
     ]
     return as_markdown(ranked_bars(bars), f"Lifetime spend of each campaign's leader, {currency}")
 
@@ -169,10 +170,5 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers:
         numbers: the columns that stand to the right.
     """
     rule = ["---:" if index in numbers else "---" for index in range(len(heads))]
-    lines = [heads, rule, *([_plain(cell) for cell in row] for row in rows)]
+    lines = [heads, rule, *([markdown_text(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _plain(cell: str) -> str:
-    """Markdown for the text itself; every sign it could give a meaning to is escaped (CommonMark 2.4)."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", re.sub(r"\s+", " ", cell))

@@ -14,6 +14,7 @@ from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
 from tiktok_assets.defs.pictures import tell_rows
 from tiktok_assets.defs.telling import definition_metadata, store_export
+from tiktok_assets.escaping import visible
 from tiktok_assets.scaling.candidates import CANDIDATES_COLUMNS, candidates
 from tiktok_assets.scaling.flags import Assessment, assess, flag
 from tiktok_assets.session import Session, open_session
@@ -55,7 +56,9 @@ def flag_ad(context: dg.OpExecutionContext, config: WhichAd, tiktok: dg.Resource
         found = flag(tiktok.state, tiktok.store, tiktok.settings, pair, tiktok.now())
     except LookupError as error:
         raise dg.Failure(f"{error}; check the three ids", allow_retries=False) from error
-    context.log.info(f"Held back: {found.reason}." if found.holds else f"Flagged as {found.flag_id}.")
+    context.log.info(
+        f"Held back: {visible(str(found.reason))}." if found.holds else f"Flagged as {found.flag_id}."
+    )
     rows = candidates(tiktok.state, tiktok.store, tiktok.settings, tiktok.now(), [config.advertiser_id])
     store_export(context, tiktok.store, CANDIDATES, config.advertiser_id, rows)
 
@@ -116,9 +119,9 @@ def look(instance: dg.DagsterInstance, session: Session, cursor: str | None) -> 
     news: list[str] = []
     held: list[str] = []
     for one in assess(session.state, session.store, session.settings, session.now()):
-        name = f"{one.facts.get('ad_name') or 'ad'} ({one.pair[2]}) in campaign {one.pair[1]}"
+        name = f"{visible(str(one.facts.get('ad_name') or 'ad'))} ({one.pair[2]}) in campaign {one.pair[1]}"
         if one.holds:
-            held.append(f"Held back: {name}: {one.reason}.")
+            held.append(f"Held back: {name}: {visible(str(one.reason))}.")
             continue
         earlier = instance.get_run_records(dg.RunsFilter(tags={FLAG_TAG: one.flag_id}), limit=1)
         last = (_attempt(earlier[0].dagster_run), earlier[0].create_timestamp) if earlier else None

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tiktok_assets.charts import over_time, sparkline, vega_javascript
+from tiktok_assets.escaping import visible
 from tiktok_assets.overview import words
 from tiktok_assets.overview.contents import AccountPage, CurrencyPage, Overview, Row
 from tiktok_assets.overview.stored import DAYS_SHOWN
@@ -94,6 +95,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters |= {
         "money": words.money,
@@ -112,6 +114,11 @@ def _environment() -> Environment:
         "ads_manager": ads_manager,
     }
     return environment
+
+
+def _shown(value: object) -> object:
+    """Show control characters of a name as their escape; the template escapes the rest."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _anchor(account: AccountPage) -> str:
@@ -167,7 +174,7 @@ def _point(row: Row, measure: str) -> Row:
     value = row[measure]
     return {
         "date": f"{row['date']}T00:00:00",
-        "series": row["series"],
+        "series": visible(row["series"]),
         "is_complete": bool(row["is_complete"]),
         measure: float(value) if isinstance(value, Decimal) else value,
     }

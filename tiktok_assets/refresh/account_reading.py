@@ -21,6 +21,7 @@ from tiktok_assets.refusals import why_broken
 from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST
 from tiktok_assets.spec.entities import ADVERTISERS
 from tiktok_assets.tables import entity_frame
+from tiktok_assets.values import advertiser_identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,10 @@ def listed_advertisers(reader: Reader, app_id: str | None, app_secret: str | Non
 
 def _account_of(row: object) -> str:
     """The account a row is of; "" where it does not say so."""
-    found = row.get("advertiser_id") if isinstance(row, dict) else None
-    text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
-    return text if text.isdecimal() and text.isascii() else ""
+    try:
+        return advertiser_identifier(row["advertiser_id"]) if isinstance(row, dict) else ""
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def read_accounts(reader: Reader, advertiser_ids: Sequence[str]) -> AccountsRead:

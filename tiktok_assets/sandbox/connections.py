@@ -41,3 +41,13 @@ class Connections:
         if transport is not None:
             transport.abort()
             await asyncio.sleep(0.01)  # connection_lost runs in the next turn of the loop
+
+    async def drip_headers(self, client: Address | None, seconds: float) -> None:
+        """Send the headers of an answer byte by byte, without end, until the client goes away."""
+        transport = self._open.get(client) if client else None
+        if transport is not None:
+            transport.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+            while not transport.is_closing():
+                transport.write(b"a")
+                await asyncio.sleep(seconds)
+            transport.abort()

@@ -13,11 +13,11 @@ from starlette.routing import Route
 
 from tiktok_assets.sandbox.clock import ClockError
 from tiktok_assets.sandbox.faults import Fault
+from tiktok_assets.sandbox.guard import control_refusal
 from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.state import TIKTOK_SANDBOX_LIMITS, State
 from tiktok_assets.sandbox.truth import OWN_ID
 
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Values = dict[str, Any]
 Handler = Callable[[State, Values], Any]
 
@@ -89,7 +89,7 @@ def set_latency(state: State, values: Values) -> Values:
 
 
 def set_limits(state: State, values: Values) -> Values:
-    """Change the limits: any of qps, qpm, advertiser_qps, minute_pause_seconds; counting starts anew."""
+    """Change the limits: any of qps, qpm, qpd, advertiser_qps, minute_pause_seconds; counting starts anew."""
     _assign(state.limiter.limits, values)
     state.limiter.reset()
     return asdict(state.limiter.limits)
@@ -176,7 +176,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "truth/report": {"GET": tell_report},
     "truth/{kind:str}": {"GET": tell_entities},
 }
-MISTAKES = (ClockError, ValueError, LookupError, TypeError, msgspec.ValidationError)
+MISTAKES = (ClockError, ValueError, LookupError, TypeError, msgspec.ValidationError, RecursionError)
 
 
 def control_routes(state: State) -> list[Route]:
@@ -189,11 +189,13 @@ def control_routes(state: State) -> list[Route]:
 
 def _endpoint(state: State, handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        if request.client is None or request.client.host not in LOOPBACK:
-            return _json({"error": "The control routes answer on loopback only."}, 403)
+        body = await request.body()
+        if refused := control_refusal(request, body):
+            return _json({"error": refused[0]}, refused[1])
         try:
-            body = await request.body()
             given = json.loads(body) if body else {}
+            if not isinstance(given, dict):
+                raise TypeError("The body must be a JSON object.")
             values = {**request.path_params, **request.query_params, **given}
             return _json(handlers[request.method](state, values), 200)
         except MISTAKES as mistake:

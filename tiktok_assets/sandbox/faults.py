@@ -11,6 +11,7 @@ from tiktok_assets.sandbox.paging import PageTrick
 # part what a write does from what its sender learns.
 KINDS = (
     "code", "http_status", "hang", "cut", "not_json", "redirect",
+    "gzip_bomb", "endless", "drip", "drip_headers",
     "repeated_page", "drift", "ties_shuffled",
     "truncated", "wrong_type", "wrong_value", "new_field", "lost_row",
     "cut_before", "commit_then_cut", "commit_late", "invisible",
@@ -32,7 +33,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         status: For `http_status` and `redirect`.
         html: For `http_status`: the body; None answers an envelope with code 50000.
         seconds: For `hang`: the wait before the ordinary answer; for `commit_late`: between the cut and the
-            write; for `invisible`: how long reads do not show what the write created.
+            write; for `drip` and `drip_headers`: between two bytes; for `invisible`: how long reads do not
+            show what the write created.
         clock: For `invisible`: which clock the seconds are of, "wall" or "world".
         stack: Fire beside other faults instead of in their place.
         commit: For kinds that replace the answer: do the write first.

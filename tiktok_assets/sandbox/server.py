@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,11 +20,13 @@ from tiktok_assets.sandbox.control import control_routes
 from tiktok_assets.sandbox.envelope import encode, failed, ok
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.faults import Fault, spoil
+from tiktok_assets.sandbox.guard import Guard
 from tiktok_assets.sandbox.locks import objects_of
 from tiktok_assets.sandbox.params import Params
 from tiktok_assets.sandbox.penalties import TIMEOUT_CODES
 from tiktok_assets.sandbox.routes import Endpoint, endpoint_of, run
 from tiktok_assets.sandbox.state import State
+from tiktok_assets.sandbox.unbounded import UNBOUNDED, unbounded
 
 UNLOGGED = frozenset({"secret", "access_token", "auth_code", "client_secret", "code"})
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -57,7 +60,8 @@ def make_app(state: State) -> Starlette:
 
     methods = ["GET", "POST"]
     return Starlette(
-        routes=[Route("/open_api/{version}/{path:path}", api, methods=methods), *control_routes(state)]
+        routes=[Route("/open_api/{version}/{path:path}", api, methods=methods), *control_routes(state)],
+        middleware=[Middleware(Guard)],
     )
 
 
@@ -103,7 +107,7 @@ async def _object(request: Request) -> dict[str, Any]:
         return dict(parse_qsl(body.decode(errors="replace")))
     try:
         found = json.loads(body) if body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -124,8 +128,8 @@ async def _answered(state: State, request: Request, context: Context, fired: Fir
             await asyncio.sleep(fired["hang"].seconds)
         # The world may have moved meanwhile.
         context.now, context.hidden = state.now, state.hidden_now()
-        if "cut_before" in fired:
-            return await _cut(state, request)
+        if "cut_before" in fired or "drip_headers" in fired:
+            return await _cut(state, request, fired.get("drip_headers"))
         if not free:
             return _failed(state, ApiError.of(40202))
         if "commit_late" in fired:
@@ -176,9 +180,16 @@ async def _commit_late(state: State, endpoint: Endpoint, context: Context, secon
     state.requests.append(_entry(state, late) | {"status": None, "code": code, "fault": "commit_late: committed"})
 
 
-async def _cut(state: State, request: Request) -> Answered:
-    await state.connections.cut((request.client.host, request.client.port) if request.client else None)
+async def _cut(state: State, request: Request, slowly: Fault | None = None) -> Answered:
+    if slowly:
+        await state.connections.drip_headers(_peer(request), slowly.seconds)
+    else:
+        await state.connections.cut(_peer(request))
     return NoResponse(), None
+
+
+def _peer(request: Request) -> tuple[str, int] | None:
+    return (request.client.host, request.client.port) if request.client else None
 
 
 def _with_slash(request: Request) -> str:
@@ -193,15 +204,20 @@ def _instead(state: State, request: Request, fired: Fired) -> Answered | None:
         fault = fired["redirect"]
         status = fault.status if 300 <= fault.status < 400 else 307
         return Response(status_code=status, headers={"Location": fault.location or str(request.url)}), None
-    if "not_json" in fired:
-        html = fired["not_json"].html or "<html><body>Bad gateway</body></html>"
-        return Response(html, media_type=JSON), None
+    if odd := _odd_body(fired):
+        return odd, None
     if "http_status" not in fired:
         return None
     fault = fired["http_status"]
     if fault.html is None:
         return _failed(state, ApiError(50000, "System error.", http_status=fault.status))
     return Response(fault.html, fault.status, media_type="text/html"), None
+
+
+def _odd_body(fired: Fired) -> Response | None:
+    if "not_json" in fired:
+        return Response(fired["not_json"].html or "<html><body>Bad gateway</body></html>", media_type=JSON)
+    return next((unbounded(fired[kind]) for kind in UNBOUNDED if kind in fired), None)
 
 
 def _ordinary(state: State, context: Context, endpoint: Endpoint, fired: Fired) -> Answered:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from tiktok_assets.escaping import visible
 from tiktok_assets.scaling.drafts import FROM_NOW, Object
 from tiktok_assets.scaling.kinds import is_set, uncopyable_kind
 from tiktok_assets.scaling.sources import Sources, is_deleted
@@ -34,10 +35,10 @@ class Verdict:
 
 def verdicts_on(sources: Sources) -> list[Verdict]:
     """Every check in order. Where an object is missing nothing else can be said, and the list ends there."""
-    missing = [Verdict("objects_exist", reason) for reason in _missing(sources)]
+    missing = [Verdict("objects_exist", visible(reason)) for reason in _missing(sources)]
     if missing:
         return missing
-    return [Verdict("objects_exist"), *(Verdict(name, check(sources)) for name, check in CHECKS.items())]
+    return [Verdict("objects_exist"), *(Verdict(name, visible(check(sources))) for name, check in CHECKS.items())]
 
 
 def refusals(verdicts: Iterable[Verdict]) -> list[str]:

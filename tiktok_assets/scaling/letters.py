@@ -1,14 +1,14 @@
 """A letter in three forms: plain text, Markdown for chat, HTML for mail, each with foreign words kept as words."""
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
+from tiktok_assets.escaping import WORD_JOINER, unlinked, visible
+
 BAR_CELLS = 20
 LONGEST_NAME = 80
-_STOP = "\N{WORD JOINER}"
 _NO_BACKTICK = "\N{MODIFIER LETTER GRAVE ACCENT}"
 _FULL = 100  # percent
 _BLUE, _GREY, _PALE, _RULE = "#2f6fed", "#9aa3b2", "#eef1f6", "#e3e7ee"
@@ -25,9 +25,8 @@ class Name:
 
     @property
     def plain(self) -> str:
-        """On one line, without control characters or marks that turn the writing around, and not too long."""
-        one_line = " ".join(self.text.split())
-        shown = "".join(one for one in one_line if unicodedata.category(one) not in {"Cc", "Cf", "Cs", "Co"})
+        """Shown on one line, control characters as their escape, and not too long."""
+        shown = " ".join(visible(self.text).split())
         return shown if len(shown) <= self.most else f"{shown[: self.most - 1]}…"
 
 
@@ -121,8 +120,8 @@ class Letter:
 
 
 def as_text(words: Words) -> str:
-    """Names as they are, but that nobody is called by them."""
-    return "".join(_uncalling(one.plain) if isinstance(one, Name) else one for one in _each(words))
+    """Names as they are, but that nobody is called by them, and no mail program makes a link of one."""
+    return "".join(unlinked(one.plain) if isinstance(one, Name) else one for one in _each(words))
 
 
 def as_markdown(words: Words) -> str:
@@ -131,17 +130,14 @@ def as_markdown(words: Words) -> str:
 
 
 def as_html(words: Words) -> str:
-    """Names in bold, all of it escaped."""
-    return "".join(f"<b>{escape(one.plain)}</b>" if isinstance(one, Name) else escape(one) for one in _each(words))
+    """Names in bold, all of it escaped; mail programs look for addresses in what is shown."""
+    return "".join(
+        f"<b>{escape(unlinked(one.plain))}</b>" if isinstance(one, Name) else escape(one) for one in _each(words)
+    )
 
 
 def _each(words: Words) -> Iterable["str | Name"]:
     return words if isinstance(words, tuple) else (words,)
-
-
-def _uncalling(text: str) -> str:
-    """With an invisible stop in what some chats obey even inside code: calls to people, links."""
-    return re.sub(r"@(?=\w)|<(?=\S)|\](?=\()|(?<=:)/(?=/)", lambda match: f"{match[0]}{_STOP}", text)
 
 
 def _code(name: Name) -> str:
@@ -149,7 +145,8 @@ def _code(name: Name) -> str:
 
 
 def _in_code(text: str) -> str:
-    return _uncalling(text.replace("`", _NO_BACKTICK))
+    """Without what some chats obey even inside code."""
+    return unlinked(text.replace("`", _NO_BACKTICK))
 
 
 def _markdown_url(url: str) -> str:
@@ -182,7 +179,7 @@ def _fitted(label: str, most: int = 26) -> str:
 def _columns(text: str) -> int:
     """How wide a text is in a fixed-width face: Chinese and emoji take two, joiners and accents none."""
     widths = (
-        unicodedata.east_asian_width(one) for one in text if not unicodedata.combining(one) and one != "\u2060"
+        unicodedata.east_asian_width(one) for one in text if not unicodedata.combining(one) and one != WORD_JOINER
     )
     return sum(2 if width in "WF" else 1 for width in widths)
 
@@ -199,7 +196,7 @@ def _html_bar(bar: Bar) -> str:
     rest = f'<td style="background:{_PALE};{cell}">&nbsp;</td>'
     line = f"{filled if width else ''}{rest if width < _FULL else ''}"
     return (
-        f'<tr><td style="padding:4px 12px 2px 0;overflow-wrap:anywhere">{escape(bar.label.plain)}</td>'
+        f'<tr><td style="padding:4px 12px 2px 0;overflow-wrap:anywhere">{escape(unlinked(bar.label.plain))}</td>'
         f'<td style="padding:4px 0 2px;text-align:right;white-space:nowrap">{escape(bar.amount)}</td></tr>'
         '<tr><td colspan="2" style="padding:0 0 6px"><table role="presentation" width="100%" cellpadding="0" '
         f'cellspacing="0" style="border-collapse:collapse"><tr>{line}</tr></table></td></tr>'

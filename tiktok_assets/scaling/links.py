@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
+from tiktok_assets.escaping import visible
 from tiktok_assets.settings import Settings
 
 LOCATION = "__repository__@tiktok_assets"
@@ -22,12 +23,17 @@ def duplication_config(advertiser_id: str, ad_id: str, campaign_id: str) -> str:
         "ops:\n"
         f"  {DUPLICATE_JOB}:\n"
         "    config:\n"
-        f"      advertiser_id: {json.dumps(advertiser_id)}\n"
-        f"      ad_id: {json.dumps(ad_id)}\n"
-        f"      campaign_id: {json.dumps(campaign_id)}\n"
+        f"      advertiser_id: {_quoted(advertiser_id)}\n"
+        f"      ad_id: {_quoted(ad_id)}\n"
+        f"      campaign_id: {_quoted(campaign_id)}\n"
         "      live: false\n"
         "      enable: false\n"
     )
+
+
+def _quoted(text: str) -> str:
+    """Write a text as YAML in double quotes, whose escapes are JSON's and Python's."""
+    return visible(json.dumps(text, ensure_ascii=False))
 
 
 def launchpad_link(settings: Settings, advertiser_id: str, ad_id: str) -> str | None:

@@ -1,7 +1,9 @@
 """Duplications in words: a rehearsal and a ledger entry as Markdown, and as values for programs."""
 
+from collections.abc import Callable
 from typing import Any
 
+from tiktok_assets.escaping import json_text, visible
 from tiktok_assets.scaling.duplicate import Rehearsal
 from tiktok_assets.scaling.duplication import AD_GROUP_STEP, AD_STEP, DONE, REFUSED, Entry, Step, Wish
 
@@ -20,8 +22,14 @@ STATUS_SHOWN = (
 )
 
 
-def rehearsal_in_words(rehearsal: Rehearsal) -> str:
-    """What a live run would do now, as Markdown: what was checked, and each request as it would be sent."""
+def rehearsal_in_words(rehearsal: Rehearsal, spelled: Callable[[str], str] = visible) -> str:
+    """Say what a live run would do now, as Markdown: what was checked, and each request as it would be sent.
+
+    Args:
+        rehearsal: of the duplication.
+        spelled: writes a reason, which may quote TikTok or a name; `visible` for a terminal and a log,
+            `markdown_text` where the Markdown is rendered.
+    """
     entry = rehearsal.entry
     begun_so = entry.wish if entry and (entry.was_sent or entry.status == DONE) else rehearsal.wish
     opening = f"## Dry run: {wish_in_words(begun_so)}"
@@ -33,7 +41,7 @@ def rehearsal_in_words(rehearsal: Rehearsal) -> str:
         )
         return f"{opening}\n\n{begun} what is missing:\n\n{_requests(rehearsal)}"
     checks = "\n".join(
-        f"- {verdict.check}: {f'**refused**, {verdict.reason}' if verdict.reason else 'fine'}"
+        f"- {verdict.check}: {f'**refused**, {spelled(verdict.reason)}' if verdict.reason else 'fine'}"
         for verdict in rehearsal.verdicts
     )
     sent = _requests(rehearsal) if rehearsal.requests else "Nothing would be sent."
@@ -41,7 +49,7 @@ def rehearsal_in_words(rehearsal: Rehearsal) -> str:
 
 
 def _requests(rehearsal: Rehearsal) -> str:
-    return "\n\n".join(f"```\n{request}\n```" for request in rehearsal.requests)
+    return "\n\n".join(f"```\n{json_text(request)}\n```" for request in rehearsal.requests)
 
 
 def wish_in_words(wish: Wish) -> str:
@@ -65,10 +73,10 @@ def status_in_words(entry: Entry) -> str:
     if entry.status == DONE:
         return done_in_words(entry)
     if entry.status == REFUSED:
-        return f"Duplication {entry.duplication_key} is refused: {entry.reason}."
+        return f"Duplication {entry.duplication_key} is refused: {visible(entry.reason or '')}."
     made = [step.step.replace("_", " ") for step in entry.steps if step.object_id]
     so_far = f"made so far: {' and '.join(made)}" if made else "nothing is known to be made yet"
-    trouble = f"; {entry.reason}" if entry.reason else ""
+    trouble = f"; {visible(entry.reason)}" if entry.reason else ""
     return f"Duplication {entry.duplication_key} is under way or was interrupted: {so_far}{trouble}."
 
 

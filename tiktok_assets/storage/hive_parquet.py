@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -16,9 +17,10 @@ from upath import UPath
 
 from tiktok_assets.storage.listing import FILE_NAME, in_store, on_disk
 
-__all__ = ["FILE_NAME", "ForeignRowsError", "HiveStore", "Partition", "StoreError", "Written"]
+__all__ = ["FILE_NAME", "ForeignRowsError", "HiveStore", "Partition", "StoreError", "UnsafeNameError", "Written"]
 
 _WRITING = "_writing"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 # A file is one small group of rows, found by its path: the least and the most of each column would skip none.
 _STATISTICS = {"min": False, "max": False, "null_count": True}
@@ -30,6 +32,10 @@ class StoreError(Exception):
 
 class ForeignRowsError(StoreError):
     """Rows of another partition came along; nothing was written."""
+
+
+class UnsafeNameError(StoreError):
+    """A table or an advertiser has a name that would leave its folder; nothing was read or written."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -95,8 +101,10 @@ class HiveStore:
 
         Raises:
             ForeignRowsError: if a row belongs to another partition.
+            UnsafeNameError: if table or advertiser are no plain names.
             StoreError: if the folder cannot be written.
         """
+        target = self._file(table, partition)
         for name, value in partition.columns.items():
             column = frame.get_column(name)
             if strangers := frame.height - len(column.filter(column == value)):
@@ -104,7 +112,6 @@ class HiveStore:
                     f"{strangers} of {frame.height} rows for {table}/{partition.folder} are of another {name};"
                     " nothing was written"
                 )
-        target = self._file(table, partition)
         buffer = io.BytesIO()
         frame.write_parquet(
             buffer,
@@ -200,6 +207,9 @@ class HiveStore:
 
     def marks(self, table: str, advertiser_ids: Iterable[str] | None = None) -> dict[Partition, str | None]:
         """The partitions that stand, in order, each with the mark of its file; see `listing.Standing`."""
+        _safe(table, "table")
+        if advertiser_ids is not None:
+            advertiser_ids = [_safe(one, "advertiser id") for one in advertiser_ids]
         if self._is_local:
             files = on_disk(f"{self.base}/{table}", advertiser_ids)
         else:
@@ -235,8 +245,28 @@ class HiveStore:
             raise StoreError(f"{path} does not stand: {error.strerror or error}") from error
 
     def _file(self, table: str, partition: Partition) -> UPath:
-        folder = self.base / table
-        return (folder / partition.folder / FILE_NAME) if partition.folder else folder / FILE_NAME
+        return self.base / _below(table, partition)
 
     def _path(self, table: str, partition: Partition) -> str:
-        return "/".join(filter(None, (str(self.base), table, partition.folder, FILE_NAME)))
+        return f"{self.base}/{_below(table, partition)}"
+
+
+def _safe(name: str, what: str) -> str:
+    """The name, if it may be part of a path: no separator, dot or blank, nothing a file system reads otherwise.
+
+    Here alone a path below the data folder is made of text from outside.
+    """
+    if not _NAME.fullmatch(name):
+        raise UnsafeNameError(f"{name[:60]!r} is no {what}; nothing was read or written under that name")
+    return name
+
+
+def _below(table: str, partition: Partition) -> str:
+    """The path of a partition's file below the base, which it cannot leave.
+
+    Raises:
+        UnsafeNameError: if table or advertiser are no plain names.
+    """
+    if partition.advertiser_id is not None:
+        _safe(partition.advertiser_id, "advertiser id")
+    return "/".join(filter(None, (_safe(table, "table"), partition.folder, FILE_NAME)))

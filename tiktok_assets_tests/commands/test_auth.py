@@ -1,6 +1,7 @@
 """`auth` against the sandbox: the address, the exchange, and what becomes of `.env`."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from tiktok_assets.commands.auth import code_of
 from tiktok_assets.commands.env_file import merged
+from tiktok_assets.commands.oauth_state import MOST_PENDING, check_state, new_state
+from tiktok_assets.commands.problems import Problem
 from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
@@ -40,8 +43,19 @@ def app_of(host: RunningSandbox) -> dict[str, str]:
     }
 
 
-def granting(host: RunningSandbox, **asked: str) -> dict[str, str]:
-    """Tick the accounts, as a person does in the browser."""
+def address_of(host: RunningSandbox, folder: Path) -> str:
+    """The address `auth` prints."""
+    return auth(host, folder).out.strip()
+
+
+def granting(host: RunningSandbox, folder: Path) -> dict[str, str]:
+    """Open the address `auth` prints and tick the accounts, as a person does in the browser."""
+    (state,) = parse_qs(urlsplit(address_of(host, folder)).query)["state"]
+    return ticking(host, state=state)
+
+
+def ticking(host: RunningSandbox, **asked: str) -> dict[str, str]:
+    """Tick the accounts, whoever asked for it."""
     answer = httpx.post(f"{host.base_url}/sandbox/auth_codes", json=asked).raise_for_status()
     told: dict[str, str] = answer.json()
     return told
@@ -87,7 +101,7 @@ def test_without_an_argument_the_address_to_open_is_printed(host: RunningSandbox
 
 def test_the_redirected_address_becomes_a_token_that_works(host: RunningSandbox, tmp_path: Path) -> None:
     """The exchange writes a `.env` for its owner alone, lists the accounts, and the next command needs no more."""
-    ran = auth(host, tmp_path, granting(host, state="s")["redirected_url"], "--json")
+    ran = auth(host, tmp_path, granting(host, tmp_path)["redirected_url"], "--json")
     told = env_of(tmp_path)
     app = {name: value for name, value in app_of(host).items() if name != "TIKTOK_BASE_URL"}
     after = run_command("get", "advertisers", "--json", variables=app, folder=tmp_path)
@@ -104,12 +118,83 @@ def test_the_redirected_address_becomes_a_token_that_works(host: RunningSandbox,
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".env")] == [".env"]
 
 
-def test_a_bare_code_will_do(host: RunningSandbox, tmp_path: Path) -> None:
-    """The code alone is as good as the address around it."""
-    ran = auth(host, tmp_path, granting(host)["auth_code"])
-
-    assert ran.exit_code == 0, ran.err
+def test_a_bare_code_needs_an_option(host: RunningSandbox, tmp_path: Path) -> None:
+    """A code without its address is taken only from who says that it is theirs; refused, it is not spent."""
+    code = ticking(host)["auth_code"]
+    refused = auth(host, tmp_path, code)
+    assert refused.exit_code == 1
+    assert "--without-state" in sentence_of(refused)
+    assert not host.state.requests
+    taken = auth(host, tmp_path, code, "--without-state")
+    assert taken.exit_code == 0, taken.err
     assert len(env_of(tmp_path)) == 3
+
+
+def test_a_state_is_kept_for_its_owner_and_good_once(host: RunningSandbox, tmp_path: Path) -> None:
+    """The state lies in a file of its owner alone, is long, and is refused the second time."""
+    url = granting(host, tmp_path)["redirected_url"]
+    (state,) = parse_qs(urlsplit(url).query)["state"]
+    kept = tmp_path / ".tiktok_assets" / "oauth_state.json"
+    assert len(state) >= 32
+    assert S_IMODE(kept.stat().st_mode) == 0o600
+    assert S_IMODE(kept.parent.stat().st_mode) == 0o700
+    assert auth(host, tmp_path, url).exit_code == 0
+    assert state not in kept.read_text()
+    spent = len(host.state.requests)
+    again = auth(host, tmp_path, url)
+    assert again.exit_code == 1
+    assert "tiktok-assets auth" in sentence_of(again)
+    assert len(host.state.requests) == spent
+
+
+def test_two_authorisations_may_be_open_at_once(host: RunningSandbox, tmp_path: Path) -> None:
+    """A second address does not end the first."""
+    first, second = granting(host, tmp_path), granting(host, tmp_path)
+    for one in (second, first):
+        ran = auth(host, tmp_path, one["redirected_url"])
+        assert ran.exit_code == 0, ran.err
+
+
+STATES = ("missing", "empty", "wrong", "another folder's", "expired", "from the future", "lost", "not ASCII")
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_a_state_that_is_not_ours_spends_nothing(host: RunningSandbox, tmp_path: Path, kind: str) -> None:
+    """Whatever is wrong with the state: one sentence with the way on, no request, and `.env` as it was."""
+    (tmp_path / ".env").write_bytes(OURS)
+    (tmp_path / "other").mkdir()
+    url = granting(host, tmp_path)["redirected_url"]
+    kept = tmp_path / ".tiktok_assets" / "oauth_state.json"
+    known = json.loads(kept.read_text())
+    code = parse_qs(urlsplit(url).query)["auth_code"][0]
+    given = {
+        "missing": f"https://agency.example/callback/?auth_code={code}",
+        "empty": f"https://agency.example/callback/?auth_code={code}&state=",
+        "wrong": f"https://agency.example/callback/?auth_code={code}&state={'x' * 43}",
+        "not ASCII": f"https://agency.example/callback/?auth_code={code}&state=%F0%9F%92%A9",
+        "another folder's": granting(host, tmp_path / "other")["redirected_url"],
+    }
+    if kind == "expired":
+        kept.write_text(json.dumps(dict.fromkeys(known, time.time() - 1)))
+    if kind == "from the future":
+        kept.write_text(json.dumps(dict.fromkeys(known, time.time() + 10**9)))
+    if kind == "lost":
+        kept.write_text("[" * 100_000)
+    asked = len(host.state.requests)
+    ran = auth(host, tmp_path, given.get(kind, url))
+    assert ran.exit_code == 1
+    assert "tiktok-assets auth" in sentence_of(ran)
+    assert len(host.state.requests) == asked
+    assert (tmp_path / ".env").read_bytes() == OURS
+
+
+def test_open_authorisations_are_bounded(tmp_path: Path) -> None:
+    """However often the address is printed, the file stays small and the newest are good."""
+    states = [new_state(tmp_path) for _ in range(3 * MOST_PENDING)]
+    assert len(json.loads((tmp_path / "oauth_state.json").read_text())) == MOST_PENDING
+    check_state(tmp_path, states[-1])
+    with pytest.raises(Problem):
+        check_state(tmp_path, states[0])
 
 
 def test_every_other_line_stays_as_it_was(host: RunningSandbox, tmp_path: Path) -> None:
@@ -117,9 +202,9 @@ def test_every_other_line_stays_as_it_was(host: RunningSandbox, tmp_path: Path) 
     env = tmp_path / ".env"
     env.write_bytes(OURS + b"TIKTOK_ACCESS_TOKEN = old # gone\r\nTIKTOK_START_DATE=2026-01-01")
     env.chmod(0o644)
-    first = auth(host, tmp_path, granting(host)["redirected_url"])
+    first = auth(host, tmp_path, granting(host, tmp_path)["redirected_url"])
     once = env.read_bytes()
-    again = auth(host, tmp_path, granting(host)["redirected_url"])
+    again = auth(host, tmp_path, granting(host, tmp_path)["redirected_url"])
     lines = env.read_bytes().removeprefix(OURS).splitlines(keepends=True)
     token = max(host.state.auth.tokens, key=list(host.state.auth.tokens).index).encode()
 
@@ -136,7 +221,7 @@ def test_every_other_line_stays_as_it_was(host: RunningSandbox, tmp_path: Path) 
 
 def test_a_start_date_of_the_environment_is_not_written(host: RunningSandbox, tmp_path: Path) -> None:
     """What the environment already says of the start date is left to it."""
-    auth(host, tmp_path, granting(host)["redirected_url"], TIKTOK_START_DATE="2026-02-03")
+    auth(host, tmp_path, granting(host, tmp_path)["redirected_url"], TIKTOK_START_DATE="2026-02-03")
 
     assert "TIKTOK_START_DATE" not in env_of(tmp_path)
 
@@ -145,7 +230,7 @@ def test_a_link_is_followed_not_replaced(host: RunningSandbox, tmp_path: Path) -
     """A `.env` that is a link stays one; the file behind it is written."""
     (tmp_path / "secrets").mkdir()
     (tmp_path / ".env").symlink_to("secrets/tiktok.env")
-    auth(host, tmp_path, granting(host)["redirected_url"])
+    auth(host, tmp_path, granting(host, tmp_path)["redirected_url"])
 
     assert (tmp_path / ".env").is_symlink()
     assert "TIKTOK_ACCESS_TOKEN=" in (tmp_path / "secrets" / "tiktok.env").read_text()
@@ -153,7 +238,7 @@ def test_a_link_is_followed_not_replaced(host: RunningSandbox, tmp_path: Path) -
 
 def test_a_token_of_the_environment_that_wins_is_told(host: RunningSandbox, tmp_path: Path) -> None:
     """Who has another token in the environment is told that it wins over the new one."""
-    ran = auth(host, tmp_path, granting(host)["redirected_url"], TIKTOK_ACCESS_TOKEN="older")
+    ran = auth(host, tmp_path, granting(host, tmp_path)["redirected_url"], TIKTOK_ACCESS_TOKEN="older")
 
     assert ran.exit_code == 0
     assert "wins" in ran.err
@@ -162,7 +247,7 @@ def test_a_token_of_the_environment_that_wins_is_told(host: RunningSandbox, tmp_
 def test_accounts_are_listed_where_the_host_tells_no_details(host: RunningSandbox, tmp_path: Path) -> None:
     """On TikTok's own sandbox the token is kept and the accounts are told by their ids."""
     host.state.switches.tiktok_sandbox = True
-    ran = auth(host, tmp_path, granting(host)["redirected_url"])
+    ran = auth(host, tmp_path, granting(host, tmp_path)["redirected_url"])
 
     assert ran.exit_code == 0, ran.err
     assert "TIKTOK_ACCESS_TOKEN" in env_of(tmp_path)
@@ -196,7 +281,7 @@ CALLS = (
 def test_a_wrong_call_gets_one_sentence_and_loses_nothing(host: RunningSandbox, tmp_path: Path, bad: Bad) -> None:
     """Bad input ends with one sentence that says how to go on, and `.env` is what it was, byte for byte."""
     (tmp_path / ".env").write_bytes(OURS)
-    ran = auth(host, tmp_path, bad.given, **bad.variables)
+    ran = auth(host, tmp_path, "--without-state", "--", bad.given, **bad.variables)
     said = sentence_of(ran)
 
     assert bad.exit_code == ran.exit_code
@@ -206,7 +291,7 @@ def test_a_wrong_call_gets_one_sentence_and_loses_nothing(host: RunningSandbox, 
 
 def test_a_file_that_is_no_text_is_left_alone(host: RunningSandbox, tmp_path: Path) -> None:
     """A `.env` that cannot be read is said to be so, costs no code, and stays what it is."""
-    url = granting(host)["redirected_url"]
+    url = granting(host, tmp_path)["redirected_url"]
     (tmp_path / ".env").write_bytes(b"\xff\xfe odd\n")
     ran = auth(host, tmp_path, url)
 
@@ -219,13 +304,13 @@ def test_a_file_that_is_no_text_is_left_alone(host: RunningSandbox, tmp_path: Pa
 @pytest.mark.parametrize("late", [False, True])
 def test_a_used_or_expired_code_says_so(host: RunningSandbox, tmp_path: Path, *, late: bool) -> None:
     """A code works once and for an hour; after that the way to a new one is told, and the token is kept."""
-    url = granting(host)["redirected_url"]
+    url = granting(host, tmp_path)["redirected_url"]
     if late:
         host.clock.advance(3700)
     else:
         assert auth(host, tmp_path, url).exit_code == 0
     before = (tmp_path / ".env").read_bytes() if not late else b""
-    ran = auth(host, tmp_path, url)
+    ran = auth(host, tmp_path, url, "--without-state")
 
     assert ran.exit_code == 1
     assert "40110" in sentence_of(ran)
@@ -234,7 +319,7 @@ def test_a_used_or_expired_code_says_so(host: RunningSandbox, tmp_path: Path, *,
 
 def test_a_place_that_cannot_be_written_costs_no_code(host: RunningSandbox, tmp_path: Path) -> None:
     """Where `.env` cannot be written that is said before the code is spent, so that it still works elsewhere."""
-    url = granting(host)["redirected_url"]
+    url = granting(host, tmp_path)["redirected_url"]
     (tmp_path / ".env").symlink_to("missing/tiktok.env")
     linked = auth(host, tmp_path, url)
     (tmp_path / ".env").unlink()
@@ -250,18 +335,18 @@ def test_a_place_that_cannot_be_written_costs_no_code(host: RunningSandbox, tmp_
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "state"),
     [
-        "https://agency.example/callback/?auth_code=a1&code=a1&state=s",
-        "https://agency.example/callback/?code=a1#here",
-        "?state=s&auth_code=a1",
-        "auth_code=a1&state=s",
-        "  a1\n",
+        ("https://agency.example/callback/?auth_code=a1&code=a1&state=s", "s"),
+        ("https://agency.example/callback/?code=a1#here", None),
+        ("?state=s&auth_code=a1", "s"),
+        ("auth_code=a1&state=s", "s"),
+        ("  a1\n", None),
     ],
 )
-def test_the_code_is_found_in_every_spelling(given: str) -> None:
-    """Address, query or code alone: the code comes out."""
-    assert code_of(given) == "a1"
+def test_the_code_is_found_in_every_spelling(given: str, state: str | None) -> None:
+    """Address, query or code alone: the code comes out, and the state beside it."""
+    assert code_of(given) == ("a1", state)
 
 
 @given(st.text(alphabet="ABT=_'\"# \n\r\\x", max_size=60))

@@ -1,25 +1,32 @@
 """Laws of what events show: names are text, pictures are shown at once, currencies stand apart."""
 
+from base64 import b64decode
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import dagster as dg
 import polars as pl
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings
+from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
 
 from tiktok_assets.api.plan import Window
+from tiktok_assets.checking.checks import checks_of
+from tiktok_assets.checking.finding import Finding
+from tiktok_assets.defs.checks import all_subjects, result_of, sentence
 from tiktok_assets.defs.pictures import SHOWN_AT_ONCE, facts_of_ranking, markdown_table, preview
+from tiktok_assets.escaping import visible
 from tiktok_assets.overview.words import NOTHING
 from tiktok_assets.refresh.writing import HEAD_ROWS
 from tiktok_assets.scaling.ranking import TOP_SPENDERS_SCHEMA
+from tiktok_assets.settings import load_settings
 from tiktok_assets_tests.defs.conftest import Desk
+from tiktok_assets_tests.names import NAMES, ONE_OF_EACH, hidden_in, read
 
-MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
-ONE_LINE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1)
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": True})
 
 
 def cells_of(markdown: str) -> list[str]:
@@ -34,16 +41,49 @@ def cells_of(markdown: str) -> list[str]:
 
 
 @settings(max_examples=200)
-@given(name=ONE_LINE)
+@example(ONE_OF_EACH)
+@given(name=NAMES)
 def test_a_name_in_a_markdown_table_is_text(name: str) -> None:
-    """Pipes, pictures, links, headings and HTML in a name are shown, never obeyed."""
-    assert cells_of(markdown_table(["name"], [[name]])) == [" ".join(name.split())]
+    """Pipes, pictures, links, headings, HTML and bare addresses in a name are shown, never obeyed."""
+    assert [read(cell) for cell in cells_of(markdown_table(["name"], [[name]]))] == [read(visible(name))]
+
+
+@settings(max_examples=25)
+@example(ONE_OF_EACH)
+@given(name=NAMES)
+def test_a_name_in_metadata_is_text(name: str) -> None:
+    """In the preview of a table and in the picture of a ranking a name is text."""
+    frame = pl.DataFrame([{"ad_name": name}], {"ad_name": pl.String()})
+    (table,) = preview(frame).values()
+    facts = facts_of_ranking("1", pl.DataFrame([leader("1", 1, "USD", name)], TOP_SPENDERS_SCHEMA))
+    for shown in (table, facts["table_USD"]):
+        cells = [read(cell).removesuffix("…") for cell in cells_of(shown.value)]
+        assert any(read(visible(name)).startswith(cell) for cell in cells if cell), cells
+        assert hidden_in(shown.value, allowed="\n") == set()
+    picture = b64decode(str(facts["leaders_USD"].value).partition("base64,")[2].rstrip(")")).decode()
+    assert hidden_in(picture) == set()
+    assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_what_a_check_says_is_text() -> None:
+    """A finding's sentence, rows and notes hold an ad's name without a link, a mention or a control character."""
+    finding = Finding(1, ({"ad_name": ONE_OF_EACH},), notes=(ONE_OF_EACH,))
+    told = sentence(finding) or ""
+    assert read(told) == read(f"1 found; the first: ad_name {visible(ONE_OF_EACH)}")
+    assert LinkifyIt().match(told) is None
+    result = result_of("ads", next(iter(checks_of(all_subjects(load_settings())["ads"]))), finding)
+    table, notes = result.metadata["first_faults"], result.metadata["notes"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert isinstance(notes, dg.MarkdownMetadataValue)
+    assert table.records[0].data["ad_name"] == visible(ONE_OF_EACH)
+    kinds = {child.type for token in MARKDOWN.parse(notes.value) for child in token.children or []}
+    assert kinds == {"text"}
 
 
 def test_a_picture_in_a_name_is_not_fetched() -> None:
     """A name that is a Markdown picture of a foreign host makes no picture."""
     hostile = "![x](http://192.0.2.1/x.png) <img src=x> www.example.com"
-    assert cells_of(markdown_table(["a"], [[hostile]])) == [hostile]
+    assert [read(cell) for cell in cells_of(markdown_table(["a"], [[hostile]]))] == [hostile]
 
 
 def leader(advertiser_id: str, number: int, currency: str, name: str) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def test_the_token_is_in_no_file_and_no_word(host: RunningSandbox, tmp_path: Pat
             run("doctor"),
             run("doctor", TIKTOK_ACCESS_TOKEN=f"{host.token}x"),
             run("auth"),
-            run("auth", "a-code-nobody-issued"),
+            run("auth", "a-code-nobody-issued", "--without-state"),
         ]
 
     assert first.exit_code == 0, first.err
@@ -154,7 +154,7 @@ def test_a_new_token_is_in_its_env_file_alone(host: RunningSandbox, tmp_path: Pa
     variables = {name: value for name, value in variables_of(host).items() if name != "TIKTOK_ACCESS_TOKEN"}
     before = set(host.state.auth.tokens)
     code = control(host, "auth_codes")["auth_code"]
-    ran = run_command("auth", code, variables=variables, folder=tmp_path)
+    ran = run_command("auth", code, "--without-state", variables=variables, folder=tmp_path)
     after = run_command("doctor", variables=variables, folder=tmp_path)
     (token,) = set(host.state.auth.tokens) - before
 

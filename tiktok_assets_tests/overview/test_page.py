@@ -11,16 +11,17 @@ from tempfile import TemporaryDirectory
 
 import html5lib
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings
 from upath import UPath
 
+from tiktok_assets.escaping import visible
 from tiktok_assets.overview.building import build_overview
 from tiktok_assets.overview.contents import Overview
 from tiktok_assets.overview.page import render
 from tiktok_assets.overview.words import NOTHING, change, money, percent, status
 from tiktok_assets.spec.links import ads_manager
 from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
+from tiktok_assets_tests.names import NAMES, ONE_OF_EACH, hidden_in, read
 from tiktok_assets_tests.overview.shop import NOW, YESTERDAY, Page, Shop
 
 HOSTILE = (
@@ -109,14 +110,18 @@ def test_hostile_names_are_text(shop: Shop) -> None:
     assert len(page.all("script")) == 3
     assert not any(attribute.startswith("on") for _, attributes in page.elements for attribute in attributes)
     for name in HOSTILE:
-        assert page.text.count(name) >= 4
+        assert page.text.count(visible(name)) >= 4
     ((_, drawings),) = [one for one in page.scripts if one[0] == "application/json"]
     drawn = {row["series"] for chart in json.loads(drawings)["charts"].values() for row in chart["rows"]}
-    assert {name for name in HOSTILE if name not in drawn} <= {HOSTILE[0], HOSTILE[1]}  # beyond the lines drawn
+    assert {name for name in HOSTILE if visible(name) not in drawn} <= {
+        HOSTILE[0],
+        HOSTILE[1],
+    }  # beyond the lines drawn
 
 
 @settings(max_examples=25, deadline=None)
-@given(name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40))
+@example(name=ONE_OF_EACH)
+@given(name=NAMES)
 def test_any_name_is_text(name: str) -> None:
     """Whatever an advertiser calls an ad, the elements are those of a plain name, and the text holds the name."""
     with TemporaryDirectory() as folder:
@@ -127,7 +132,8 @@ def test_any_name_is_text(name: str) -> None:
             shop.lifetime("1", "USD", "ad", [{"ad_name": called, "spend": 1}])
             pages.append(page_of(shop))
     assert [element for element, _ in pages[0].elements] == [element for element, _ in pages[1].elements]
-    assert name in pages[0].text
+    assert read(visible(name)) in read(pages[0].text)
+    assert hidden_in(pages[0].text, allowed="\n") == set()
 
 
 def test_currencies_are_never_mixed(agency: Shop) -> None:

@@ -1,25 +1,33 @@
 """Laws of the alerts' words: every number is there, and no name of somebody else's is obeyed, in any form."""
 
 import json
+import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
+import html5lib
 import pytest
 from apprise import NotifyFormat
 from apprise.conversion import convert_between
 from hypothesis import example, given
 from hypothesis import strategies as st
+from linkify_it import LinkifyIt
+from markdown_it import MarkdownIt
 from pydantic import SecretStr
 
 from tiktok_assets.scaling.alerts import top_spender_alert
-from tiktok_assets.scaling.letters import LONGEST_NAME, Letter, Name
-from tiktok_assets.scaling.links import launchpad_link
-from tiktok_assets.scaling.receivers import send
+from tiktok_assets.scaling.letters import LONGEST_NAME, Bar, Letter, Link, Name
+from tiktok_assets.scaling.links import duplication_config, launchpad_link
+from tiktok_assets.scaling.receivers import send, service_of
 from tiktok_assets.settings import load_settings
+from tiktok_assets_tests.names import NAMES, ONE_OF_EACH, hidden_in, read
 from tiktok_assets_tests.scaling.letter_facts import FACTS, HOSTILE, an_alert
 from tiktok_assets_tests.scaling.receiving import mail_server, webhook
+
+LINK = ("link_open", "link_close", "softbreak")
 
 
 class _Reader(HTMLParser):
@@ -88,24 +96,69 @@ def test_a_message_is_json() -> None:
 @example("</td><img src=x onerror=alert(1)>")
 @example("<at>everyone</at>")
 @example("`]( ``` \n```\n<!channel> @here <@U1> </b>")
-@given(st.text(max_size=120))
+@example(ONE_OF_EACH)
+@given(NAMES | st.text(max_size=120))
 def test_a_name_stays_a_name(name: str) -> None:
     """Whatever an ad is called, mail has the tags and links of a plain name, and chat shows it as code."""
-    plain, hostile = (
-        Letter(
-            title=("Ad ", Name(one)), sentences=((Name(one), " leads."),), facts=(("Ad", Name(one)),), footer="A."
-        )
-        for one in ("plain", name)
-    )
+    plain, hostile = (replace(_letter(one), bars=()) for one in ("plain", name))  # this one knows no fences
     mail = _Reader(hostile.html)
     assert mail.tags == _Reader(plain.html).tags
-    assert mail.addresses == []
+    assert mail.addresses == ["https://ours.test/x"]
     chat = _Reader(_rendered(hostile.markdown))
-    assert chat.tags <= {"p", "strong", "code", "ul", "li"}
-    assert chat.addresses == []
+    assert chat.tags <= {"p", "strong", "code", "ul", "li", "pre", "a"}
+    assert chat.addresses == ["https://ours.test/x"]
     assert len(Name(name).plain) <= LONGEST_NAME
     for form in (hostile.text, hostile.markdown):
         assert not any(call in form for call in ("@channel", "@here", "<!", "<@", "<at>"))
+
+
+def _letter(name: str) -> Letter:
+    return Letter(
+        title=("Ad ", Name(name)),
+        sentences=((Name(name), " leads."),),
+        facts=(("Ad", Name(name)),),
+        bars=(Bar(Name(name), "1.00 EUR", 1.0),),
+        links=(Link("Look", "https://ours.test/x"),),
+        footer="A.",
+    )
+
+
+@example(ONE_OF_EACH)
+@given(NAMES)
+def test_no_channel_makes_more_of_a_name_than_words(name: str) -> None:
+    """Chat, Slack, cards of Teams, mail and plain text show the name; the only link is ours, the mentions none."""
+    letter, words = _letter(name), read(Name(name).plain)
+    slack = service_of("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ").dialect_convert(
+        letter.markdown, NotifyFormat.MARKDOWN
+    )
+    assert re.findall(r"<[^>]*>", slack) == ["<https://ours.test/x|Look>"]
+    cards = MarkdownIt("gfm-like", {"linkify": True})
+    for markdown in (letter.markdown, re.sub(r"```\n.*?\n```", "", letter.markdown, flags=re.DOTALL)):
+        tokens = [child for token in cards.parse(markdown) for child in token.children or []]
+        assert [one.attrs["href"] for one in tokens if one.type == "link_open"] == ["https://ours.test/x"]
+        assert {one.type for one in tokens} <= {"text", "strong_open", "strong_close", "code_inline", *LINK}
+        named = [read(one.content) for one in tokens if one.type == "code_inline"]
+        assert named == [words.replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}")] * 3
+    mail = html5lib.parse(letter.html, namespaceHTMLElements=False)
+    assert [one.get("href") for one in mail.iter("a")] == ["https://ours.test/x"]
+    assert [read("".join(one.itertext())) for one in mail.iter("b")] == [words] * 3
+    for shown in ("".join(mail.itertext()), letter.text, letter.markdown, slack):
+        assert hidden_in(shown, allowed="\n") == set()
+        found = LinkifyIt().match(shown.replace("https://ours.test/x", "")) or []
+        assert [one.text for one in found] == []
+    assert words in read(letter.text)
+    assert words in read(letter.subject)
+    assert hidden_in(letter.subject) == set()
+
+
+@example("7\x7f\u202e\t😀\ud83d")
+@given(st.text(st.characters(exclude_categories=["Cn"])))
+def test_the_launchpad_gets_what_it_is_given(text: str) -> None:
+    """Whatever stands for an id, the YAML of the link is read back as that text and opens no other field."""
+    config = dg.config_from_yaml_strings([duplication_config(text, "77", text)])
+    asked = config["ops"]["duplicate_ad"]["config"]
+    assert (asked["advertiser_id"], asked["ad_id"], asked["campaign_id"]) == (text, "77", text)
+    assert (asked["live"], asked["enable"]) == (False, False)
 
 
 def test_hostile_names_arrive_as_text() -> None:

@@ -1,0 +1,105 @@
+"""Create files and folders that only their owner can read, and tighten those that exist with wider permissions.
+
+Permissions are set explicitly, so they do not depend on the umask. Where the system has no POSIX permissions
+(Windows), the functions only create.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+_OTHERS = 0o077
+_ROOT = 0
+
+
+class ForeignFolderError(PermissionError):
+    """A folder or file belongs to somebody else, who could read or replace what is stored in it."""
+
+
+def create_folder(folder: Path) -> Path:
+    """Create a folder only its owner may enter; tighten an existing one, with everything in it, if it is wider.
+
+    Args:
+        folder: its parents are created with the permissions usual on this system.
+
+    Raises:
+        ForeignFolderError: if it belongs to another user, or is a link that another user made.
+        OSError: if it cannot be created.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=FOLDER_MODE)
+    except FileExistsError:
+        _require_own(folder)
+        if not folder.is_dir():
+            raise
+    if os.name == "posix" and folder.stat().st_mode & _OTHERS:
+        folder.chmod(FOLDER_MODE)  # first: from here on nobody else reaches what is inside
+        for path in folder.rglob("*"):
+            _tighten(path)
+    return folder
+
+
+def create_file(path: Path) -> Path:
+    """Create an empty file for its owner alone, or tighten an existing one; its content stays.
+
+    Raises:
+        ForeignFolderError: if it belongs to another user, or is a link that another user made.
+        OSError: if it cannot be created.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
+    except FileExistsError:
+        _require_own(path)
+        tighten_file(path)
+    return path
+
+
+def tighten_file(path: Path) -> bool:
+    """Take a file of ours from everyone else; returns whether anybody else could read it before."""
+    if os.name != "posix":
+        return False
+    found = path.stat()
+    if not found.st_mode & _OTHERS or os.geteuid() not in {found.st_uid, _ROOT}:
+        return False
+    path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+    return True
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace a file's content, whole or not at all, by a file for its owner alone.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _require_own(path: Path) -> None:
+    """Refuse what another user owns, or links to: they could replace it under us."""
+    if os.name != "posix":
+        return
+    mine = {os.geteuid(), _ROOT}
+    if path.lstat().st_uid not in mine or (os.geteuid() != _ROOT and path.stat().st_uid != os.geteuid()):
+        raise ForeignFolderError(
+            None, f"it belongs to another user of this machine; name a folder of your own, such as {path / 'own'}"
+        )
+
+
+def _tighten(path: Path) -> None:
+    """Take a path from everyone else; links are left, since what they lead to is not ours to change."""
+    try:
+        mode = path.lstat().st_mode
+        if mode & _OTHERS and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+    except OSError:  # gone meanwhile, or of another user: the folder above keeps others out
+        return
