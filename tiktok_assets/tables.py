@@ -252,8 +252,8 @@ def _texts(column: Column, parts: list[Row]) -> pl.Series:
     values = [part.get(name) for part in parts]
     if wrong := [value for value in values if not isinstance(value, str | int | Decimal | None)]:
         raise ValueFormatError(f"{name} is {wrong[0]!r}, which is no {column.kind}")
-    if any(isinstance(value, bool) for value in values):
-        raise ValueFormatError(f"{name} is a flag, which is no {column.kind}")
+    if any(isinstance(value, bool) or (column.kind == "id" and isinstance(value, Decimal)) for value in values):
+        raise ValueFormatError(f"{name} is a flag or a fraction, which is no {column.kind}")
     try:
         return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
     except ValueError as error:  # Python writes no whole number of more than some thousand digits

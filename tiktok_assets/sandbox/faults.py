@@ -13,7 +13,7 @@ KINDS = (
     "code", "http_status", "hang", "cut", "not_json", "redirect",
     "gzip_bomb", "endless", "drip", "drip_headers",
     "repeated_page", "drift", "ties_shuffled",
-    "truncated", "wrong_type", "wrong_value", "new_field", "lost_row",
+    "truncated", "wrong_type", "wrong_value", "raw_value", "new_field", "lost_row",
     "cut_before", "commit_then_cut", "commit_late", "invisible",
 )  # fmt: skip
 
@@ -42,6 +42,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         shift: For `drift`: rows that came in since the page before; negative rows went.
         field: For `new_field` the name added; for `wrong_type` and `wrong_value` the field spoiled.
         value: For `wrong_value`: what it says instead, in the first row.
+        raw: For `raw_value`: what stands in the JSON instead, a character a byte, in the first row with the field.
         matched: Matching requests so far.
         fired: How often it has fired.
     """
@@ -64,6 +65,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     shift: int = 1
     field: str | None = None
     value: str | int | None = None
+    raw: str = "null"
     matched: int = 0
     fired: int = 0
 
@@ -160,9 +162,24 @@ def _wrong_value(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]])
     return data | {"list": [first | (wrong if fault.field in first else {}), *rows[1:]] if rows else rows}
 
 
+RAW_MARK = "@@raw value@@"
+
+
+def _raw_value(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return _wrong_value(Fault(kind=fault.kind, field=fault.field, value=RAW_MARK), data, rows)
+
+
+def with_raw(fired: dict[str, Fault], body: bytes) -> bytes:
+    """Return the bytes of an answer with what a fault puts there raw, be it JSON or not."""
+    if "raw_value" not in fired:
+        return body
+    return body.replace(msgspec.json.encode(RAW_MARK), fired["raw_value"].raw.encode("latin-1"))
+
+
 SPOILERS = {
     "lost_row": _lost_row,
     "new_field": _new_field,
     "wrong_type": _wrong_type,
     "wrong_value": _wrong_value,
+    "raw_value": _raw_value,
 }

@@ -19,7 +19,7 @@ from tiktok_assets.sandbox.context import Context
 from tiktok_assets.sandbox.control import control_routes
 from tiktok_assets.sandbox.envelope import encode, failed, ok
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter
-from tiktok_assets.sandbox.faults import Fault, spoil
+from tiktok_assets.sandbox.faults import Fault, spoil, with_raw
 from tiktok_assets.sandbox.guard import Guard
 from tiktok_assets.sandbox.locks import objects_of
 from tiktok_assets.sandbox.params import Params
@@ -230,7 +230,7 @@ def _ordinary(state: State, context: Context, endpoint: Endpoint, fired: Fired) 
     envelope = ok(spoil(fired, data), state.request_ids.next(state.clock.now()), code=context.code)
     if endpoint.flat:
         envelope |= envelope.pop("data")
-    body = encode(envelope)
+    body = with_raw(fired, encode(envelope))
     if "cut" in fired:
         return CutResponse(body, media_type=JSON, headers=context.headers), context.code
     if "truncated" in fired:

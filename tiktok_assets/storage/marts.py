@@ -6,17 +6,16 @@ sums; reach, frequency and results are left out, since no sum of them is one.
 
 from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, METRICS_BY_NAME, Metric, recomputable, summable
 from tiktok_assets.storage.views import Tables, View, ViewColumn, names_of
+from tiktok_assets.storage.web_addresses import TABLE
 
 SCHEMA = "marts"
 LANDING_PAGES = f"{SCHEMA}.ad_landing_pages"
 
 _SUMMED_TYPES = {"money": "DECIMAL(38, 4)", "count": "BIGINT"}
 _UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
-_HOST = "^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#]*)"
-_PATH = "^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*([^?#]*)"
 _SPLIT_MEANINGS = {
     "base_url": "the landing page without its parameters",
-    "url_host": "the host of the landing page",
+    "url_host": "the host of the landing page, as a browser reads it; without user and port",
     "url_path": "the path of the landing page, / for its root",
     **{name: f"{name} of the landing page, or else of the parameters TikTok adds" for name in _UTM},
 }
@@ -133,11 +132,11 @@ def _landing_pages() -> View:
             ViewColumn("ad_id", "ad_id", "the ad"),
             ViewColumn("landing_page_url", "landing_page_url", "where a click leads"),
             ViewColumn("base_url", "regexp_extract(landing_page_url, '^[^?#]*')", _SPLIT_MEANINGS["base_url"]),
-            ViewColumn("url_host", f"nullif({_part(_HOST)}, '')", _SPLIT_MEANINGS["url_host"]),
-            ViewColumn("url_path", f"coalesce(nullif({_part(_PATH)}, ''), '/')", _SPLIT_MEANINGS["url_path"]),
+            ViewColumn("url_host", "url_host", _SPLIT_MEANINGS["url_host"]),
+            ViewColumn("url_path", "coalesce(url_path, '/')", _SPLIT_MEANINGS["url_path"]),
             *(ViewColumn(name, _utm(name), _SPLIT_MEANINGS[name]) for name in _UTM),
         ),
-        "FROM main.ads WHERE nullif(landing_page_url, '') IS NOT NULL",
+        f"FROM main.ads LEFT JOIN {TABLE} USING (landing_page_url) WHERE nullif(landing_page_url, '') IS NOT NULL",
     )
 
 

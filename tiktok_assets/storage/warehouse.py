@@ -18,7 +18,7 @@ import msgspec
 from polars.exceptions import PolarsError
 from upath import UPath
 
-from tiktok_assets.storage import dbt_views, marts
+from tiktok_assets.storage import dbt_views, marts, web_addresses
 from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
 from tiktok_assets.storage.views import Tables, View, literal
 from tiktok_assets.storage.warehouse_rows import (
@@ -182,8 +182,12 @@ def _digest(file: Path) -> str:
 def _descriptions(tables: Tables, meanings: Mapping[str, str]) -> list[str]:
     """Statements that say what each table and column means, and add the views."""
     named = {f'"{name}"': (meanings.get(name), columns) for name, columns in tables.items()}
+    ours = {
+        FILES: (FILES_MEANING, FILES_COLUMNS),
+        web_addresses.TABLE: (web_addresses.MEANING, web_addresses.COLUMNS),
+    }
     statements = []
-    for name, (meaning, columns) in {**named, FILES: (FILES_MEANING, FILES_COLUMNS)}.items():
+    for name, (meaning, columns) in {**named, **ours}.items():
         if meaning:
             statements.append(f"COMMENT ON TABLE {name} IS {literal(meaning)}")
         statements += [f'COMMENT ON COLUMN {name}."{one.name}" IS {literal(one.meaning)}' for one in columns]

@@ -9,6 +9,7 @@ import polars as pl
 
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.storage.web_addresses import COLUMNS, TABLE, split_landing_pages
 from tiktok_assets.tables import schema_of
 
 SCHEMA = "built_from"
@@ -40,7 +41,7 @@ class Brought:
 def create_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Sequence[Column]]) -> None:
     """Every table without rows, and the table of the files they are from."""
     connection.execute(f"CREATE SCHEMA {SCHEMA}")
-    for name, columns in {**tables, FILES: FILES_COLUMNS}.items():
+    for name, columns in {**tables, FILES: FILES_COLUMNS, TABLE: COLUMNS}.items():
         _given(connection, pl.DataFrame(schema=schema_of(columns))).create(name)
 
 
@@ -64,6 +65,8 @@ def bring_up(
         removed += len(stale)
     if loaded or removed:
         _note_files(connection, standing)
+        if "ads" in tables:
+            split_landing_pages(connection)
     rows = {name: _count(connection, name) for name in tables}
     return Brought(rows, sum(map(len, standing.values())), loaded, removed)
 
