@@ -25,6 +25,7 @@ from tiktok_assets.commands.chart import Chart, cause_of
 from tiktok_assets.commands.doctor_scaling import check_receivers, check_scaling
 from tiktok_assets.commands.patience import BRIEF
 from tiktok_assets.days import Account
+from tiktok_assets.owner_only import create_folder
 from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.refresh.counting import count_entities, count_report
 from tiktok_assets.refresh.reading import listed_advertisers
@@ -79,6 +80,8 @@ def _check_folders(chart: Chart, settings: Settings) -> None:
         chart.fault("store", str(error))
     for folder, variable in ((settings.state_dir, "TIKTOK_STATE_DIR"), (settings.dagster_home, "DAGSTER_HOME")):
         try:
+            if folder == settings.state_dir:
+                create_folder(folder)
             _check_writable(folder)
         except OSError as error:
             mend = f"Make the folder writable or point {variable} elsewhere."
