@@ -4,7 +4,7 @@ import sys
 
 
 def forbid_core_dumps() -> None:
-    """Set the limit of core files to nothing, which child processes inherit; a crash then leaves no memory on disk."""
+    """Set the limit of core files to nothing, for child processes too: a crash leaves no memory on disk."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - Windows has none
