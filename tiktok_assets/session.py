@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktok_assets.api.client import Client, Policy, Tally
+from tiktok_assets.api.errors import RetryTomorrowError
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.limiter import Budget, SharedBudget
 from tiktok_assets.owner_only import create_folder
@@ -55,6 +56,16 @@ class Session:
     def refusals(self) -> int:
         """How often the host said so far that we are too fast."""
         return self._client.pace.refusals
+
+    @property
+    def not_offered(self) -> set[str]:
+        """The paths the host said it does not have."""
+        return self._client.pace.not_offered
+
+    @property
+    def used_up(self) -> RetryTomorrowError | None:
+        """Tell that the quota of the day is used up, once that was met."""
+        return self._client.pace.used_up
 
     @cached_property
     def _budget(self) -> Budget:

@@ -129,7 +129,7 @@ class Client:
         self._version = version
         self._budget = budget or Unlimited()
         rhythm = Rhythm(**{one.name: getattr(self.policy, one.name) for one in fields(Rhythm)})
-        self.pace = Pace(self._budget, rhythm, timeouts)
+        self.pace = Pace(self._budget, rhythm, timeouts, self.now)
         self._ahead = timedelta()
         self.total = Tally()
         self._http = open_http(self.policy.connect_seconds, self.policy.read_seconds)

@@ -3,9 +3,12 @@
 TikTokError
 ├── RetryLaterError        nothing is wrong with the call; ask again after `retry_after_seconds`
 │   ├── ThrottledError     the app is over its limit; everyone waits
+│   │   └── RetryTomorrowError  its quota of the day is used up; nothing is sent until 00:00 UTC
 │   └── SlowAnswerError    an answer began and did not end in time
 ├── CredentialsError       a person must mend the token or the app
+│   └── GrantAccountError  no ad account is granted; a person must grant one
 ├── RequestError           the call itself is wrong and stays wrong
+│   ├── NotOfferedError    this host has no such endpoint; do without it where the settings tell the same
 │   └── TooLargeError      the same call over fewer days may work
 │       └── TimedOutError  it took TikTok too long; the third time within ten minutes it is not even sent
 ├── AdvertiserError        this account cannot be read; the others can
@@ -19,6 +22,8 @@ from math import ceil
 
 from tiktok_assets.escaping import visible
 from tiktok_assets.spec.error_codes import Consequence
+
+QUOTA_USED_UP = "the app's quota of requests for today is used up"
 
 
 class TikTokError(Exception):
@@ -54,6 +59,10 @@ class ThrottledError(RetryLaterError):
     """The app sent more than its tier allows."""
 
 
+class RetryTomorrowError(ThrottledError):
+    """The app's quota of the day is used up; it is refilled at 00:00 UTC (tiktok_api.md section 4.1)."""
+
+
 class SlowAnswerError(RetryLaterError):
     """The answer began, and was not whole in time; it is not asked for again at once."""
 
@@ -62,8 +71,16 @@ class CredentialsError(TikTokError):
     """The token is missing, wrong, revoked or lacks a permission."""
 
 
+class GrantAccountError(CredentialsError):
+    """No ad account is granted to the app."""
+
+
 class RequestError(TikTokError):
     """The call has a wrong parameter, or asks for something that does not exist."""
+
+
+class NotOfferedError(RequestError):
+    """The host has no such endpoint, as TikTok's own sandbox lacks many."""
 
 
 class TooLargeError(RequestError):
@@ -100,11 +117,33 @@ class TruncatedError(ContractError):
     """A report was cut to its newest ads; asking about fewer of them may bring all."""
 
 
+def quota_used_up(
+    refilled_in_seconds: float, *, endpoint: str = "", said: TikTokError | None = None
+) -> "RetryTomorrowError":
+    """Make the error of a quota of the day that is used up, with the hour it is refilled.
+
+    Args:
+        refilled_in_seconds: until 00:00 UTC by the host's clock.
+        endpoint: the path asked.
+        said: TikTok's refusal; None where nothing was sent because the quota is known to be used up.
+    """
+    minutes = ceil(refilled_in_seconds / 60)
+    error = RetryTomorrowError(
+        f"{QUOTA_USED_UP}; TikTok refills it at 00:00 UTC, in {minutes // 60} h {minutes % 60} min",
+        endpoint=said.endpoint if said else endpoint,
+        code=said.code if said else None,
+        request_id=said.request_id if said else "",
+    )
+    error.retry_after_seconds = refilled_in_seconds
+    return error
+
+
 BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "retry": RetryLaterError,
     "throttled": ThrottledError,
     "credentials": CredentialsError,
     "request": RequestError,
+    "not_offered": NotOfferedError,
     "advertiser": AdvertiserError,
     "too_large": TooLargeError,
     "timeout": RetryLaterError,  # `client` makes it TimedOutError for reports
@@ -113,6 +152,10 @@ BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
 MENDS: dict[type[TikTokError], str] = {
     CredentialsError: "Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.",
     AdvertiserError: "Grant the account to the app again, or take it out of TIKTOK_ADVERTISER_IDS.",
+    GrantAccountError: "Open the address `tiktok-assets auth` prints, tick the accounts, and give it the answer.",
+    RetryTomorrowError: "What is stored stays; the next refresh after that reads what is missing.",
+    NotOfferedError: "On TikTok's own sandbox set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
+    " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",
     ThrottledError: "Wait a few minutes; if it returns, set TIKTOK_API_TIER or TIKTOK_QPS to what the app has.",
     SlowAnswerError: "Check the connection to the host, and any proxy between; then try again later.",
     RetryLaterError: "Try again later.",
@@ -134,6 +177,8 @@ def mend_of(error: TikTokError) -> str:
 
 def return_of(error: TikTokError) -> str:
     """One sentence on when the same may work again; "" where nobody knows."""
+    if isinstance(error, RetryTomorrowError):
+        return ""  # its message has the hour
     if isinstance(error, RetryLaterError | TimedOutError) and error.retry_after_seconds:
         return f"It may work again in {ceil(error.retry_after_seconds)} seconds."
     return ""

@@ -34,6 +34,9 @@ class Budget(Protocol):
     def breached(self, *, first_seconds: float, then_seconds: float, memory_seconds: float) -> float | None:
         """Make everyone wait, because the thread's last request was refused; see `Pauses.breached`."""
 
+    def use_up(self, refilled_in_seconds: float) -> None:
+        """Have nobody send anything until the quota of the day is refilled."""
+
     def close(self) -> None:
         """Let go of files and threads."""
 
@@ -61,6 +64,10 @@ class Unlimited:
             then_seconds=then_seconds,
             memory_seconds=memory_seconds,
         )
+
+    def use_up(self, refilled_in_seconds: float) -> None:
+        """Have nobody send anything who shares the pauses."""
+        self._pauses.use_up(refilled_in_seconds)
 
     def close(self) -> None:
         """Wake who waits for the end of a pause."""

@@ -2,12 +2,20 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from threading import Condition, Lock
 
-from tiktok_assets.api.errors import ThrottledError, TimedOutError
+from tiktok_assets.api.errors import (
+    NotOfferedError,
+    RetryTomorrowError,
+    ThrottledError,
+    TimedOutError,
+    quota_used_up,
+)
 from tiktok_assets.api.limiter import Budget
 from tiktok_assets.api.timeouts import Timeouts, watched
 from tiktok_assets.spec.endpoints import Endpoint
@@ -37,15 +45,26 @@ class Pace:
 
     Attributes:
         refusals: how often the host said that we are too fast.
+        not_offered: the paths this host said it does not have.
+        used_up: the error of a quota of the day that is used up, once one was met.
     """
 
-    def __init__(self, budget: Budget, rhythm: Rhythm, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        rhythm: Rhythm,
+        timeouts: Timeouts | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._budget = budget
         self._timeouts = timeouts
         self._rhythm = rhythm
         self._slow = _Slow(rhythm.throttle_seconds)
         self._brake = _Brake(rhythm.timeouts_within_seconds)
+        self._now = now
         self.refusals = 0
+        self.not_offered: set[str] = set()
+        self.used_up: RetryTomorrowError | None = None
         self._counting = Lock()
 
     @contextmanager
@@ -66,6 +85,12 @@ class Pace:
         with counted, self._brake.held() if endpoint.punishes_repeats else nullcontext():
             try:
                 yield
+            except NotOfferedError:
+                self.not_offered.add(endpoint.path)
+                raise
+            except RetryTomorrowError as error:
+                self.used_up = error if error.retry_after_seconds else self._quota_used_up(error)
+                raise self.used_up from error.__cause__
             except ThrottledError as error:
                 if error.code in OF_ONE_ADVERTISER_AND_PATH:
                     self._refused()
@@ -79,9 +104,21 @@ class Pace:
                     )
                 raise
 
+    def _quota_used_up(self, said: RetryTomorrowError) -> RetryTomorrowError:
+        self._refused()
+        seconds = until_refill(self._now())
+        self._budget.use_up(seconds)
+        return quota_used_up(seconds, said=said)
+
     def _refused(self) -> None:
         with self._counting:
             self.refusals += 1
+
+
+def until_refill(now: datetime) -> float:
+    """Tell the seconds until 00:00 UTC, when quotas of the day are refilled (tiktok_api.md section 4.1)."""
+    tomorrow = now.astimezone(UTC).date() + timedelta(1)
+    return (datetime.combine(tomorrow, time_of_day(), UTC) - now).total_seconds()
 
 
 class _Slow:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import msgspec
 from filelock import FileLock
 
-from tiktok_assets.api.errors import ThrottledError
+from tiktok_assets.api.errors import ThrottledError, quota_used_up
 
 GIVES_UP_AT = 3
 """The breach after which nobody waits any longer: a short pause and the long one did not help."""
@@ -19,11 +19,15 @@ CLOSED = "the request budget is closed, and so is its session"
 
 
 class _Pause(msgspec.Struct, frozen=True):
-    """How often the limit was breached of late, and the instants (epoch) between which nobody asks."""
+    """How often the limit was breached of late, and the instants (epoch) between which nobody asks.
+
+    `of_the_day` says that the quota of the day is used up.
+    """
 
     breaches: int = 0
     began: float = 0.0
     until: float = 0.0
+    of_the_day: bool = False
 
 
 _NONE: Final = _Pause()
@@ -124,12 +128,15 @@ class Pauses:
         """
         waited = False
         while (left := self._left(pause := self._read())) > 0:
+            if pause.of_the_day:
+                raise quota_used_up(left)
             if pause.breaches >= GIVES_UP_AT or left > self._patience:
                 helped = pause.breaches < GIVES_UP_AT
                 error = ThrottledError(
                     "the app is over its limit and pauses"
                     if helped
-                    else "the app is still over its limit after a long pause"
+                    else "the app is still over its limit after a long pause; where that is its quota of the day,"
+                    " TikTok refills it at 00:00 UTC"
                 )
                 error.retry_after_seconds = left
                 raise error
@@ -153,11 +160,19 @@ class Pauses:
             before, now = self._read(), self.now()
             if asked_at <= before.began <= now:
                 return None
-            breaches = before.breaches + 1 if now < before.until + memory_seconds else 1
+            is_next = now < before.until + memory_seconds and not before.of_the_day
+            breaches = before.breaches + 1 if is_next else 1
             seconds = first_seconds if breaches == 1 else then_seconds
             pause = _Pause(min(breaches, GIVES_UP_AT), now, now + seconds)
             self._shelf.write(msgspec.json.encode(pause))
         return seconds if breaches >= GIVES_UP_AT or seconds > self._patience else None
+
+    def use_up(self, refilled_in_seconds: float) -> None:
+        """Note that the quota of the day is used up: nothing is sent until it is refilled."""
+        with self._shelf.lock:
+            now = self.now()
+            pause = _Pause(GIVES_UP_AT, now, now + refilled_in_seconds, of_the_day=True)
+            self._shelf.write(msgspec.json.encode(pause))
 
     def _left(self, pause: _Pause) -> float:
         if pause is _NONE:

@@ -9,11 +9,12 @@ from urllib.parse import parse_qs
 import polars as pl
 
 from tiktok_assets.api.auth import Exchange, Granted, authorization_url
-from tiktok_assets.api.errors import RetryLaterError, TikTokError
+from tiktok_assets.api.errors import GrantAccountError, RetryLaterError, TikTokError
 from tiktok_assets.commands.env_file import ENV_FILE, check_writable, set_variables
 from tiktok_assets.commands.oauth_state import check_state, new_state
 from tiktok_assets.commands.patience import open_briefly
 from tiktok_assets.commands.problems import Problem, WrongUsage
+from tiktok_assets.refresh.accounts import NO_ACCOUNT
 from tiktok_assets.refresh.reading import read_accounts
 from tiktok_assets.settings import Settings, load_settings
 
@@ -70,6 +71,7 @@ def authorise(
     Raises:
         WrongUsage: if there is no code in it.
         Problem: if the app is not known, the state is not ours, `.env` cannot be written, or TikTok refuses.
+        GrantAccountError: if no account was ticked; the token is kept.
     """
     code, state = code_of(redirected)
     if not settings.app_id:
@@ -83,6 +85,8 @@ def authorise(
     set_variables(ENV_FILE, _variables(settings, granted, now))
     if os.environ.get("TIKTOK_ACCESS_TOKEN", granted.token) != granted.token:
         warn("The token is in .env, but the environment has another TIKTOK_ACCESS_TOKEN, which wins: unset it.")
+    if not granted.advertiser_ids:
+        raise GrantAccountError(f"the token is in .env, but {NO_ACCOUNT}")
     return _accounts(granted, warn)
 
 

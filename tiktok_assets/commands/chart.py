@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from tiktok_assets.api.errors import AdvertiserError, CredentialsError, ThrottledError, TikTokError
 
-State = Literal["ok", "fault", "not checked"]
+State = Literal["ok", "fault", "not set", "not checked"]
 Cause = Literal["token", "app", "restricted", "scope", "account", "other"]
 
 CHECKS = {
@@ -73,11 +73,17 @@ class Chart:
             if self._findings[check].state == "not checked":
                 self._findings[check].state = "ok"
 
+    def unset(self, check: str) -> None:
+        """Note that the settings name nothing this check is about."""
+        self._findings[check].state = "not set"
+
     def fault(self, check: str, fault: str, mend: str = "") -> None:
-        """Something is wrong; the first fault of a check is the one told."""
+        """Note that something is wrong; those of a check that share a mend are all told."""
         finding = self._findings[check]
         if finding.state != "fault":
             finding.state, finding.fault, finding.mend = "fault", fault, mend
+        elif mend == finding.mend and fault not in finding.fault:
+            finding.fault += f"; {fault}"
 
     def is_faulty(self, check: str) -> bool:
         """Whether a fault was found."""

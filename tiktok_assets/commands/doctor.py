@@ -1,12 +1,12 @@
 """`doctor`: every check a new user needs, made with as few requests as that takes."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 from pydantic import SecretStr
 
@@ -14,26 +14,23 @@ from tiktok_assets.api.client import Tally
 from tiktok_assets.api.errors import (
     AdvertiserError,
     CredentialsError,
-    RequestError,
+    NotOfferedError,
     RetryLaterError,
     ThrottledError,
     TikTokError,
     mend_of,
-    return_of,
 )
 from tiktok_assets.commands.chart import Chart, cause_of
+from tiktok_assets.commands.doctor_folders import check_folders
+from tiktok_assets.commands.doctor_reading import Question, permission_fault, questions_of, when_to_return
 from tiktok_assets.commands.doctor_scaling import check_receivers, check_scaling
 from tiktok_assets.commands.patience import BRIEF
-from tiktok_assets.days import Account
-from tiktok_assets.owner_only import create_folder
-from tiktok_assets.refresh.accounts import known_accounts
-from tiktok_assets.refresh.counting import count_entities, count_report
+from tiktok_assets.refresh.account_details import accounts_read
+from tiktok_assets.refresh.accounts import NO_ACCOUNT, accounts_of
 from tiktok_assets.refresh.reading import listed_advertisers
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, SettingsError, load_settings
-from tiktok_assets.spec.endpoints import ADVERTISER_LIST
-from tiktok_assets.spec.entities import LISTED_ENTITIES
-from tiktok_assets.storage.hive_parquet import HiveStore
+from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST
 
 CLOCK_MAY_BE_OFF = timedelta(minutes=5)
 
@@ -45,11 +42,6 @@ NO_TOKEN = SecretStr("none")
 
 GET_A_TOKEN = "Run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN in .env or the environment."  # noqa: S105 - a mend
 GRANT = "Open the address `tiktok-assets auth` prints, and tick the accounts."
-ASK_LATER = "Wait a few minutes; if it stays, ask TikTok's support, or set TIKTOK_API_TIER or TIKTOK_QPS."
-GAIN_SCOPE = (
-    "Tick the permission on the app's page, and once it is approved run `tiktok-assets auth` again:"
-    " an older token does not gain it."
-)
 
 
 def examine() -> Chart:
@@ -61,7 +53,7 @@ def examine() -> Chart:
         chart.fault("settings", str(error))
         return chart
     chart.well("settings")
-    _check_folders(chart, settings)
+    check_folders(chart, settings)
     check_receivers(chart, settings)
     with tempfile.TemporaryDirectory(prefix="tiktok-assets-") as spare:
         elsewhere: dict[str, object] = {}
@@ -71,30 +63,6 @@ def examine() -> Chart:
             elsewhere["data_dir"] = spare
         _check_host(chart, settings.model_copy(update=elsewhere))
     return chart
-
-
-def _check_folders(chart: Chart, settings: Settings) -> None:
-    try:
-        HiveStore(settings.data_dir).check_writable()
-    except Exception as error:  # noqa: BLE001 - the driver of an object store raises what it likes
-        chart.fault("store", str(error))
-    for folder, variable in ((settings.state_dir, "TIKTOK_STATE_DIR"), (settings.dagster_home, "DAGSTER_HOME")):
-        try:
-            if folder == settings.state_dir:
-                create_folder(folder)
-            _check_writable(folder)
-        except OSError as error:
-            mend = f"Make the folder writable or point {variable} elsewhere."
-            chart.fault("state", f"cannot write to {folder}: {error.strerror or error}", mend)
-    chart.well("store", "state")
-
-
-def _check_writable(folder: Path | None) -> None:
-    if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f"{uuid4().hex}.probe"
-        probe.write_bytes(b"")
-        probe.unlink()
 
 
 def _check_host(chart: Chart, settings: Settings) -> None:
@@ -122,7 +90,7 @@ def _check_contact(chart: Chart, session: Session, error: TikTokError | None) ->
     if error and (error.code is None or isinstance(error, RetryLaterError)):
         if isinstance(error, ThrottledError):
             chart.well("host")
-            chart.fault("unrestricted", str(error), f"{ASK_LATER} {return_of(error)}".rstrip())
+            chart.fault("unrestricted", str(error), when_to_return(error))
         else:
             default = Settings.model_fields["base_url"].default
             mend = f"Check TIKTOK_BASE_URL (TikTok's own is {default}) and the network, or try again later."
@@ -164,7 +132,6 @@ class _Examination:
         ids = self._readable(self._to_read(listed), listed=listed is not None)
         if not ids or self._chart.is_faulty("unrestricted"):
             return
-        self._check_reading(ids[0])
         if not self._chart.is_faulty("unrestricted"):
             self._check_details(ids)
             check_scaling(self._chart, self._reader.fetcher, self._settings.scaling_campaigns, ids)
@@ -190,7 +157,7 @@ class _Examination:
             self._chart.fault("accepted", f"the token is wrong or was revoked: {error}", GET_A_TOKEN)
             return False
         if cause == "scope":
-            self._chart.fault("accounts", f"the token lacks the permission for {error.endpoint}", GAIN_SCOPE)
+            self._chart.fault("accounts", *permission_fault(error.endpoint))
         elif not self._settings.app_id or not self._settings.app_secret:
             pass  # `_to_read` says what is missing
         elif cause == "app" or (cause == "account" and "app" in str(error).lower()):
@@ -206,11 +173,12 @@ class _Examination:
         if listed is not None:
             self._chart.well("app")
             if not listed:
-                self._chart.fault("accounts", "no account is granted to the app", GRANT)
+                self._chart.fault("accounts", NO_ACCOUNT, GRANT)
             if lost := [one for one in self._pinned if one not in listed]:
                 mend = f"{GRANT} Or take them out of TIKTOK_ADVERTISER_IDS."
                 self._chart.fault("pinned", f"not granted to the app: {', '.join(lost)}", mend)
-            self._chart.well("accounts", "pinned")
+            self._chart.well("accounts")
+            self._chart.well("pinned") if self._pinned else self._chart.unset("pinned")
             return [one for one in self._pinned or sorted(set(listed)) if one in listed]
         if not self._pinned and not self._chart.is_faulty("app"):
             mend = "Set TIKTOK_APP_ID and TIKTOK_APP_SECRET, or name the accounts in TIKTOK_ADVERTISER_IDS."
@@ -218,30 +186,47 @@ class _Examination:
         return self._pinned
 
     def _readable(self, ids: Sequence[str], *, listed: bool) -> list[str]:
-        """Those that answer. Where accounts are listed, one is asked for all; elsewhere each."""
-        campaigns, lost = LISTED_ENTITIES[0], []
-        for advertiser_id in ids[:1] if listed else ids:
-            error = self._error_of("entities", lambda: count_entities(self._reader, campaigns, advertiser_id))  # noqa: B023 - called at once
-            if error:
+        """Those that answer. The first is asked for everything; the others only where nothing lists accounts."""
+        lost: list[str] = []
+        known_good: Question | None = None
+        for advertiser_id in ids:
+            questions = [known_good] if known_good else questions_of(self._reader, self._settings)
+            answered, refused = self._asked(advertiser_id, questions)
+            if self._chart.is_faulty("unrestricted"):
+                return []
+            if not answered and refused:
                 lost.append(advertiser_id)
                 mend = f"{GRANT} Or take it out of TIKTOK_ADVERTISER_IDS."
+                error = next(iter(refused.values()))
                 self._chart.fault("pinned", f"advertiser {advertiser_id} cannot be read: {error}", mend)
-            if self._chart.is_faulty("unrestricted"):
+            elif not known_good:
+                for question, error in refused.items():  # the account is granted, so it is the endpoint
+                    fault, mend = permission_fault(error.endpoint)
+                    self._chart.fault(question.check, f"{fault}: {error}", mend)
+                self._chart.well("entities", "reports")
+                known_good = next(iter(answered), None)
+            if listed and known_good:
                 break
         readable = [one for one in ids if one not in lost]
         if readable:
-            self._chart.well("accounts", "pinned")
+            self._chart.well("accounts", *(["pinned"] if self._pinned else []))
         return readable
 
-    def _check_reading(self, advertiser_id: str) -> None:
-        for entity in LISTED_ENTITIES[1:]:
-            self._error_of("entities", lambda: count_entities(self._reader, entity, advertiser_id))  # noqa: B023 - called at once
-        report = self._settings.chosen_reports[0]
-        day = None if report.cadence == "lifetime" else self._session.now().date() - timedelta(1)
-        # Neither currency nor zone is part of the question.
-        account = Account(advertiser_id, "USD", "UTC")
-        self._error_of("reports", lambda: count_report(self._reader, report, account, day))
-        self._chart.well("entities", "reports")
+    def _asked(
+        self, advertiser_id: str, questions: Iterable[Question]
+    ) -> tuple[list[Question], dict[Question, AdvertiserError]]:
+        """Ask for an account: the questions that were answered, and those refused for the account."""
+        answered: list[Question] = []
+        refused: dict[Question, AdvertiserError] = {}
+        for question in questions:
+            error = self._error_of(question.check, partial(question.ask, advertiser_id))
+            if self._chart.is_faulty("unrestricted"):
+                break
+            if error:
+                refused[question] = error
+            else:
+                answered.append(question)
+        return answered, refused
 
     def _error_of(self, check: str, ask: Callable[[], object]) -> AdvertiserError | None:
         """Make a request for a check. An account's own error is handed back, any other is found here."""
@@ -250,22 +235,28 @@ class _Examination:
         except TikTokError as error:
             cause = cause_of(error)
             if cause == "scope":
-                self._chart.fault(check, f"the token lacks the permission for {error.endpoint}", GAIN_SCOPE)
+                self._chart.fault(check, *permission_fault(error.endpoint))
             elif cause == "restricted":
-                self._chart.fault("unrestricted", str(error), f"{ASK_LATER} {return_of(error)}".rstrip())
+                self._chart.fault("unrestricted", str(error), when_to_return(error))
             elif isinstance(error, AdvertiserError):
                 return error
             else:
                 self._chart.fault(check, str(error), mend_of(error))
         return None
 
+    def _unknown(self, advertiser_ids: Sequence[str]) -> Mapping[str, AdvertiserError]:
+        """The accounts whose zone or currency nobody tells; the endpoint is asked even where they are known."""
+        zones, currencies = self._settings.account_timezone, self._settings.account_currency
+        read = accounts_read(self._reader, advertiser_ids, zones, currencies)
+        return accounts_of(read.frame, self._settings, advertiser_ids, read.refused)[1]
+
     def _check_details(self, ids: Sequence[str]) -> None:
         """The first account by itself: what is wrong with all of them is then asked for once."""
         faults: list[str] = []
         for some in filter(None, (ids[:1], ids[1:])):
             try:
-                _, refused = known_accounts(self._reader, self._session.store, self._settings, some)
-            except RequestError:
+                refused = self._unknown(some)
+            except NotOfferedError:
                 names = ", ".join(ids)
                 mend = (
                     "Set TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY, as advertiser_id:value,"
@@ -276,8 +267,10 @@ class _Examination:
             except TikTokError as error:
                 self._chart.fault("details", str(error), mend_of(error))
                 return
-            if any(cause_of(error) == "scope" for error in refused.values()):
-                self._chart.fault("details", "the token lacks the permission for advertiser/info/", GAIN_SCOPE)
+            of_endpoint = [one for one in refused.values() if one.endpoint == ADVERTISER_INFO.path]
+            if of_endpoint and some == ids[:1]:  # the account itself was read before
+                fault, mend = permission_fault(ADVERTISER_INFO.path)
+                self._chart.fault("details", f"{fault}: {of_endpoint[0]}", mend)
                 return
             faults += [str(error) for error in refused.values()]
         if faults:

@@ -13,7 +13,9 @@ from tiktok_assets.spec.entities import CAMPAIGNS
 
 def check_receivers(chart: Chart, settings: Settings) -> None:
     """Whether Apprise knows what to do with each URL; nothing is sent, and a URL is named by its place."""
-    if settings.alert_urls:
+    if not settings.alert_urls:
+        chart.unset("alerts")
+    else:
         from tiktok_assets.scaling.receivers import is_understood  # noqa: PLC0415 - Apprise takes its time
 
         wrong = [
@@ -30,6 +32,8 @@ def check_receivers(chart: Chart, settings: Settings) -> None:
 
 def check_scaling(chart: Chart, fetcher: Fetcher, campaigns: Mapping[str, str], granted: Iterable[str]) -> None:
     """Whether each scaling campaign is there, in an account that can be read; a request for each."""
+    if not campaigns:
+        chart.unset("scaling")
     wrong: list[str] = []
     for advertiser_id, campaign_id in campaigns.items():
         if advertiser_id not in granted:

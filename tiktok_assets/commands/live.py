@@ -10,8 +10,9 @@ from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.api.plan import Window
 from tiktok_assets.commands.asked import asked_window
 from tiktok_assets.commands.problems import WrongUsage
+from tiktok_assets.refresh.account_details import accounts_read
 from tiktok_assets.refresh.accounts import required_accounts
-from tiktok_assets.refresh.reading import read_accounts, read_entities, read_reports, report_questions
+from tiktok_assets.refresh.reading import read_entities, read_reports, report_questions
 from tiktok_assets.session import Session
 from tiktok_assets.spec.entities import LISTED_ENTITIES
 from tiktok_assets.spec.reports import REPORTS, Cadence, Report
@@ -49,7 +50,10 @@ def one_advertiser(session: Session, asked: str | None) -> str:
 
 def get_advertisers(session: Session) -> pl.DataFrame:
     """The accounts that may be read."""
-    return read_accounts(session.reader, session.advertiser_ids).frame
+    settings = session.settings
+    return accounts_read(
+        session.reader, session.advertiser_ids, settings.account_timezone, settings.account_currency
+    ).frame
 
 
 def get_entities(session: Session, table: str, advertiser_id: str, narrowed: Narrowed) -> pl.DataFrame:

@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
+from tiktok_assets.api.errors import QUOTA_USED_UP, RetryTomorrowError
 from tiktok_assets.api.plan import Window
 from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window
-from tiktok_assets.commands.problems import Problem
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.account import add_advertisers
 from tiktok_assets.defs.alerting import reason_of, tell_after
@@ -21,6 +21,7 @@ from tiktok_assets.defs.duplicating import KEY_TAG, requests_for, unfinished_wis
 from tiktok_assets.defs.scaling import AD_TAG, FLAG_JOB, Look, look, newest_ranking
 from tiktok_assets.defs.stages import chunks_of_stage, stored_order
 from tiktok_assets.instance.opening import open_instance
+from tiktok_assets.refresh.account_details import not_offered_in_words
 from tiktok_assets.scaling.links import DUPLICATE_JOB
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
@@ -95,8 +96,7 @@ def sync(
 
     Raises:
         WrongUsage: if what was asked for makes no sense; nothing was sent for it.
-        Problem: if there is no account to read.
-        TikTokError: if the accounts cannot be listed.
+        TikTokError: if the accounts cannot be listed, or none is granted.
         StoreError: if the tables cannot be written.
     """
     began = time.monotonic()
@@ -106,8 +106,6 @@ def sync(
     tables = asked_tables(asked.select, [*every, CHECK_TABLES])
     session.store.check_writable()
     advertisers = asked_advertisers(asked.advertisers, session.advertiser_ids)
-    if not advertisers:
-        raise Problem("no ad account is granted to the app; authorise it for your accounts first.")
     window = asked_window(asked.first, asked.last, start=settings.start_date, now=session.now())
     synced, started = Synced(), utc_now()
     with open_instance(settings) as instance:
@@ -124,21 +122,41 @@ def sync(
             runs = list(_runs(stage, chosen, chunks))
             watcher.begin(stage, len(runs))
             for run in runs:
-                _execute(definitions, instance, run, synced, tell)
+                if not session.used_up or stage == DERIVED:  # it would only be refused
+                    _execute(definitions, instance, run, synced, tell)
                 watcher.advance()
         if RANKING in tables:
             for run in _flagging(look(instance, session, newest), tables, tell):
                 _execute(definitions, instance, run, synced, tell)
-        if CHECK_TABLES in tables:  # a selection without it is about a few tables, quickly
+        # A selection without them is about a few tables, quickly; half a refresh would only seem to be wrong.
+        if CHECK_TABLES in tables and not session.used_up:
             read = [name for name in all_subjects(settings) if name in tables]
             _check(definitions, instance, [step_of(name) for name in read], synced, tell)
         if told := tell_after(settings, session.state, instance, started):
             tell(told)
+    _conclude(session, synced, tell)
     synced.requests = session.total.requests
     synced.retries = session.total.retries
     synced.megabytes = round(session.total.bytes / 1e6, 2)
     synced.seconds = round(time.monotonic() - began, 2)
     return synced
+
+
+def _conclude(session: Session, synced: Synced, tell: Callable[[str], None]) -> None:
+    """Say once what the host does not have, and that the quota of the day is used up, in place of each refusal."""
+    if session.not_offered:
+        synced.warnings.append(f"{not_offered_in_words(session.not_offered)}.")
+        tell(f"warning: {synced.warnings[-1]}")
+    if session.used_up:
+        synced.failures = [one for one in synced.failures if QUOTA_USED_UP not in one]
+        synced.failures.append(_used_up_in_words(session.used_up, synced))
+
+
+def _used_up_in_words(error: RetryTomorrowError, synced: Synced) -> str:
+    """Say when the quota of the day is refilled, and what was stored until it was used up."""
+    partitions, rows = sum(synced.partitions.values()), sum(synced.rows.values())
+    stored = f"{partitions} partitions of {len(synced.partitions)} tables with {rows:,} rows are stored"
+    return f"{error}. Until then {stored}; the next sync after that reads what is missing."
 
 
 def _runs(stage: str, tables: Sequence[str], chunks: Sequence[Chunk]) -> Iterator[_Run]:

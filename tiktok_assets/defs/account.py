@@ -9,6 +9,7 @@ from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
 from tiktok_assets.defs.partitions import ONE_RUN, keys_of_run, partitions_beside
 from tiktok_assets.defs.progress import tell_plan, watched
 from tiktok_assets.defs.telling import definition_metadata, facts_of, record
+from tiktok_assets.refresh.account_details import not_offered_in_words
 from tiktok_assets.refresh.history import history_columns
 from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity
 from tiktok_assets.session import Session
@@ -35,10 +36,13 @@ def advertisers(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Sess
     """Read the accounts, keep the lost ones as not granted, and make each a partition."""
     tell_plan(context, tiktok, partitions_beside(context))
     try:
-        landed, read = refresh_advertisers(tiktok.reader, tiktok.store, tiktok.advertiser_ids)
+        zones, currencies = tiktok.settings.account_timezone, tiktok.settings.account_currency
+        landed, read = refresh_advertisers(tiktok.reader, tiktok.store, tiktok.advertiser_ids, zones, currencies)
     except TikTokError as error:
         raise dg.Failure(f"{error} {mend_of(error)}", allow_retries=False) from error
     add_advertisers(context.instance, tiktok.advertiser_ids)
+    if tiktok.not_offered:
+        context.log.warning("%s", not_offered_in_words(tiktok.not_offered))
     for advertiser_id, refusal in read.refused.items():
         context.log.error("advertiser %s: %s %s", advertiser_id, refusal, mend_of(refusal))
     lost = read.lost | {advertiser_id: str(refusal) for advertiser_id, refusal in read.refused.items()}

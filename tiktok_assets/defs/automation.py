@@ -191,7 +191,7 @@ def advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinition:
             with open_session(settings) as session:
                 ids = session.advertiser_ids
         except TikTokError as error:
-            return dg.SkipReason(f"The accounts cannot be listed. {error} {mend_of(error)}")
+            return dg.SkipReason(f"The accounts cannot be listed. {str(error).rstrip('.')}. {mend_of(error)}")
         new = add_advertisers(context.instance, ids)
         told = f"Added {', '.join(new)}." if new else "Nothing new."
         return dg.SkipReason(f"{len(ids)} advertisers are granted or named. {told}")

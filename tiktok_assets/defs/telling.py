@@ -1,5 +1,6 @@
 """What every materialization says of itself, set in one place, and how a stream of outcomes is recorded."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from tiktok_assets.api.errors import RetryTomorrowError
 from tiktok_assets.defs.partitions import key_of, tags_of
 from tiktok_assets.defs.pictures import line_of, preview
 from tiktok_assets.escaping import visible
@@ -137,14 +139,17 @@ def record_each(
     """
     failures: list[Failed] = []
     withdrawn: set[str] = set()
-    landed = 0
+    landed: Counter[str] = Counter()
     spend_by_day: dict[tuple[str, str | None], dict[date, float]] = {}
     for outcome in outcomes:
+        if isinstance(outcome, Failed) and outcome.is_not_offered:
+            context.log.warning("%s, and is left out.", outcome)
+            continue
         if isinstance(outcome, Failed):
             context.log.error("%s %s", outcome, outcome.mend)
             failures.append(outcome)
             continue
-        landed += 1
+        landed[outcome.table] += 1
         withdrawn.update(outcome.story.withdrawn_metrics)
         facts = dict(facts_of(outcome))
         whose = (outcome.table, outcome.partition.advertiser_id)
@@ -158,7 +163,7 @@ def record_each(
             )
         )
     if failures:
-        raise failure_of(failures, landed)
+        raise failure_of(failures, sum(landed[table] for table in {failure.table for failure in failures}))
     return withdrawn
 
 
@@ -185,9 +190,16 @@ def _picture_of(landed: Landed, spend_by_day: dict[date, float]) -> Mapping[str,
 
 
 def failure_of(failures: list[Failed], landed: int) -> dg.Failure:
-    """The one failure that tells of all of them."""
-    told = "; ".join(f"{failure} {failure.mend}".rstrip() for failure in failures)
-    lost = sum(len(failure.partitions) for failure in failures)
+    """Make the one failure that tells of all of them.
+
+    Args:
+        failures: what was not read; a quota that is used up is told once, for it keeps all the rest away.
+        landed: the partitions of the same tables that were read.
+    """
+    used_up = [failure for failure in failures if isinstance(failure.error, RetryTomorrowError)]
+    others = [failure for failure in failures if failure not in used_up]
+    told = "; ".join(f"{failure} {failure.mend}".rstrip() for failure in [*others, *used_up[:1]])
+    lost = len({(failure.table, partition) for failure in failures for partition in failure.partitions})
     return dg.Failure(
         f"{lost} of {lost + landed} partitions failed: {told}",
         metadata={"failed": [key_of(p) for failure in failures for p in failure.partitions], "landed": landed},

@@ -1,27 +1,33 @@
 """Which accounts there are, and what a report must know of each: from the store, the settings, then the API."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from tiktok_assets.api.errors import AdvertiserError
+from tiktok_assets.api.errors import AdvertiserError, GrantAccountError
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.reading import Reader, listed_advertisers, read_accounts
 from tiktok_assets.refresh.writing import ADVERTISERS_SCHEMA
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.hive_parquet import HiveStore
 
+NO_ACCOUNT = "no ad account is granted to the app"
+
 
 def advertisers_to_read(reader: Reader, settings: Settings) -> list[str]:
     """The ids the settings name, or else all that are granted; in order, each once.
 
     Raises:
+        GrantAccountError: if none is granted.
         TikTokError: if they must be listed and cannot be.
     """
     if settings.advertiser_ids:
         return sorted(set(settings.advertiser_ids))
     secret = settings.app_secret.get_secret_value() if settings.app_secret else None
-    return sorted(set(listed_advertisers(reader, settings.app_id, secret)))
+    listed = sorted(set(listed_advertisers(reader, settings.app_id, secret)))
+    if not listed:
+        raise GrantAccountError(NO_ACCOUNT)
+    return listed
 
 
 def known_accounts(
@@ -39,8 +45,25 @@ def known_accounts(
     if missing := _untold(rows, settings, advertiser_ids):
         read = read_accounts(reader, missing)
         rows, refused = rows.vstack(read.frame), read.refused
+    return accounts_of(rows, settings, advertiser_ids, refused)
+
+
+def accounts_of(
+    rows: pl.DataFrame, settings: Settings, advertiser_ids: Sequence[str], refused: Mapping[str, AdvertiserError]
+) -> tuple[list[Account], dict[str, AdvertiserError]]:
+    """Take currency and zone of each account from rows of `advertisers` and the settings, which win.
+
+    Args:
+        rows: what is known of them.
+        settings: where zone and currency may be set.
+        advertiser_ids: the accounts wanted.
+        refused: those that cannot be read, with their errors.
+
+    Returns:
+        The accounts, and the errors of those that are refused or lack a zone or a currency.
+    """
     facts = {row["advertiser_id"]: row for row in rows.to_dicts()}
-    accounts = []
+    accounts, refused = [], dict(refused)
     for advertiser_id in advertiser_ids:
         if advertiser_id in refused:
             continue

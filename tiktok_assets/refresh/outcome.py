@@ -8,8 +8,9 @@ from decimal import Decimal
 import polars as pl
 
 from tiktok_assets.api.client import Tally
-from tiktok_assets.api.errors import TikTokError, mend_of
+from tiktok_assets.api.errors import NotOfferedError, TikTokError, mend_of
 from tiktok_assets.api.plan import Window
+from tiktok_assets.spec.error_codes import NOT_IN_SANDBOX
 from tiktok_assets.storage.hive_parquet import Partition, StoreError
 
 
@@ -91,6 +92,11 @@ class Failed:
     def mend(self) -> str:
         """What a person can do about it; an error of the store says so itself."""
         return mend_of(self.error) if isinstance(self.error, TikTokError) else ""
+
+    @property
+    def is_not_offered(self) -> bool:
+        """Whether TikTok's own sandbox lacks the endpoint: there is nothing to read then, and nothing is wrong."""
+        return isinstance(self.error, NotOfferedError) and self.error.code == NOT_IN_SANDBOX
 
     def __str__(self) -> str:
         names = [partition.folder or "all" for partition in self.partitions]

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 
 import polars as pl
 
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.days import Account, is_complete
+from tiktok_assets.refresh.account_details import accounts_read
 from tiktok_assets.refresh.history import HistoryError, keep_versions
 from tiktok_assets.refresh.notes import HISTORY_NOTE, IS_COMPLETE_NOTE, fetched_at_note
 from tiktok_assets.refresh.outcome import NOTHING_ASKED, Failed, Landed
@@ -16,7 +18,6 @@ from tiktok_assets.refresh.reading import (
     Reader,
     ReportAnswer,
     ReportQuestion,
-    read_accounts,
     read_entities,
     read_reports,
     report_questions,
@@ -32,14 +33,25 @@ HEAD_ROWS = 5
 
 
 def refresh_advertisers(
-    reader: Reader, store: HiveStore, advertiser_ids: Sequence[str]
+    reader: Reader,
+    store: HiveStore,
+    advertiser_ids: Sequence[str],
+    timezones: Mapping[str, str] = MappingProxyType({}),
+    currencies: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Landed, AccountsRead]:
     """Replace `advertisers`; an account that can no longer be read keeps its row, marked as not granted.
+
+    Args:
+        reader: what reads.
+        store: what keeps.
+        advertiser_ids: the accounts.
+        timezones: what to store where the host tells none, by account.
+        currencies: the same.
 
     Raises:
         TikTokError: if the accounts cannot be read at all.
     """
-    read = read_accounts(reader, advertiser_ids)
+    read = accounts_read(reader, advertiser_ids, timezones, currencies)
     known = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
     lost = known.join(read.frame, on="advertiser_id", how="anti").with_columns(is_granted=pl.lit(value=False))
     read.lost.update(dict.fromkeys(lost.get_column("advertiser_id"), "no longer granted"))

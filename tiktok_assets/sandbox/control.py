@@ -89,7 +89,7 @@ def set_latency(state: State, values: Values) -> Values:
 
 
 def set_limits(state: State, values: Values) -> Values:
-    """Change the limits: any of qps, qpm, advertiser_qps, minute_pause_seconds; counting starts anew."""
+    """Change the limits: any of qps, qpm, qpd, advertiser_qps, minute_pause_seconds; counting starts anew."""
     _assign(state.limiter.limits, values)
     state.limiter.reset()
     return asdict(state.limiter.limits)

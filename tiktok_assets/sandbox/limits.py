@@ -1,8 +1,9 @@
-"""Request limits: per app by the second and the minute, and per advertiser and path (dossier 4.1, 3.2)."""
+"""Request limits: per app by second, minute and day, and per advertiser and path (dossier 4.1, 3.2)."""
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from tiktok_assets.sandbox.errors import ApiError
 
@@ -13,6 +14,7 @@ class Limits:
 
     qps: int | None = 10
     qpm: int | None = 600
+    qpd: int | None = 864_000
     advertiser_qps: int | None = None  # not published (dossier 4.1)
     minute_pause_seconds: float = 300.0  # after a breach by the minute (dossier 4.1)
 
@@ -22,25 +24,33 @@ class Limiter:
 
     Args:
         limits: May be changed at any time.
-        monotonic: Real seconds; the world's clock plays no part in limits.
+        monotonic: Real seconds; the world's clock plays a part in the quota of the day only.
+        today: The world's day in UTC, at whose beginning that quota is refilled.
     """
 
-    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, limits: Limits, monotonic: Callable[[], float], today: Callable[[], date] = lambda: date.min
+    ) -> None:
         self.limits = limits
         self._monotonic = monotonic
         self._admitted: deque[float] = deque()
         self._by_path: dict[tuple[str, str], deque[float]] = {}
         self._paused_until = 0.0
+        self._today = today
+        self._day = date.min
+        self._of_the_day = 0
 
     def reset(self) -> None:
         """Forget everything counted so far."""
         self._admitted.clear()
         self._by_path.clear()
         self._paused_until = 0.0
+        self._of_the_day = 0
 
     def admit(self, path: str, advertiser_id: str | None) -> None:
         """Count a request, or raise 40100 or 40133."""
         now = self._monotonic()
+        self._admit_day()
         if now < self._paused_until:
             raise ApiError.of(40100)
         while self._admitted and now - self._admitted[0] >= 60:
@@ -52,6 +62,14 @@ class Limiter:
             raise ApiError.of(40100)
         self._admit_path(path, advertiser_id, now)
         self._admitted.append(now)
+        self._of_the_day += 1
+
+    def _admit_day(self) -> None:
+        if self._day != self._today():
+            self._day, self._of_the_day = self._today(), 0
+        if self.limits.qpd is not None and self._of_the_day >= self.limits.qpd:
+            # The text is not published; the code is that of every limit of the app (dossier 4.1).
+            raise ApiError(40100, f"Too many requests. The app reaches its QPD limit {self.limits.qpd}.")
 
     def _admit_path(self, path: str, advertiser_id: str | None, now: float) -> None:
         limit = self.limits.advertiser_qps

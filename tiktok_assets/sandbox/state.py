@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 from tiktok_assets.sandbox.auth import Auth
@@ -21,7 +22,7 @@ from tiktok_assets.sandbox.truth import Truth
 from tiktok_assets.sandbox.world import World
 
 KEPT_REQUESTS = 50_000
-TIKTOK_SANDBOX_LIMITS = {"qps": 1, "qpm": 30}  # dossier 4.1
+TIKTOK_SANDBOX_LIMITS = {"qps": 1, "qpm": 30, "qpd": 1000}  # dossier 4.1
 
 
 @dataclass(kw_only=True)
@@ -92,7 +93,7 @@ def new_state(
         clock=clock,
         facts=facts,
         truth=Truth(world, facts),
-        limiter=Limiter(limits, monotonic),
+        limiter=Limiter(limits, monotonic, lambda: clock.now().astimezone(UTC).date()),
         faults=Faults(world.plan.seed),
         request_ids=RequestIds(world.plan.seed),
         switches=switches,

@@ -22,24 +22,29 @@ class Endpoint:
     Attributes:
         path: below `/open_api/{version}/`; documented paths end with a slash.
         source: where the rules were read.
+        permission: what is ticked on the app's page for it (tiktok_api.md section 2.1).
         punishes_repeats: whether a query that timed out must shrink before it is sent again (dossier 4.3).
         rows_apart: whether its rows are so many that they are parsed apart from the answer around them.
     """
 
     path: str
     source: str
+    permission: str = ""
     punishes_repeats: bool = False
     rows_apart: bool = False
 
 
-ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", source="tiktok_api.md section 2")
-ADVERTISER_INFO = Endpoint("advertiser/info/", source="tiktok_api.md section 5.3")
-CAMPAIGN_LIST = Endpoint("campaign/get/", source="tiktok_api.md sections 5.1, 5.2")
-AD_GROUP_LIST = Endpoint("adgroup/get/", source="tiktok_api.md sections 5.1, 5.2")
-AD_LIST = Endpoint("ad/get/", source="tiktok_api.md sections 5.1, 5.2")
+_ACCOUNTS, _ADS, _REPORTING = "Ad Account Management", "Ads Management", "Reporting"
+
+ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", source="tiktok_api.md section 2", permission=_ACCOUNTS)
+ADVERTISER_INFO = Endpoint("advertiser/info/", source="tiktok_api.md section 5.3", permission=_ACCOUNTS)
+CAMPAIGN_LIST = Endpoint("campaign/get/", source="tiktok_api.md sections 5.1, 5.2", permission=_ADS)
+AD_GROUP_LIST = Endpoint("adgroup/get/", source="tiktok_api.md sections 5.1, 5.2", permission=_ADS)
+AD_LIST = Endpoint("ad/get/", source="tiktok_api.md sections 5.1, 5.2", permission=_ADS)
 REPORT = Endpoint(
     "report/integrated/get/",
     source="tiktok_api.md section 6",
+    permission=_REPORTING,
     punishes_repeats=True,
     rows_apart=True,
 )

@@ -1,16 +1,20 @@
 """Every error code of the API that we know of, and what the caller does next."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Consequence = Literal["retry", "throttled", "credentials", "request", "advertiser", "too_large", "timeout"]
+Consequence = Literal[
+    "retry", "throttled", "credentials", "request", "not_offered", "advertiser", "too_large", "timeout"
+]
 """What an error code asks of the caller.
 
 retry        the same call may work in a moment
 throttled    the app, or one account at one path, is over its limit: wait longer
 credentials  the token or the app must be mended by a person
 request      the call itself is wrong and will stay wrong
+not_offered  this host has no such endpoint: do without it where something else tells the same
 advertiser   this account cannot be read; the others can
 too_large    ask for less at a time
 timeout      a list may be asked again; a report must shrink first, since TikTok punishes repeats (4.3)
@@ -36,8 +40,8 @@ _ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(40003, "FORBIDDEN", "request"),
     ErrorCode(40006, "VERSION_ERROR", "request"),
     ErrorCode(40007, "NOT_EXIST", "request"),
-    ErrorCode(40008, "NOT_IMPLEMENTED", "request"),
-    ErrorCode(40009, "NOT_SUPPORTED_IN_SANDBOX", "request"),
+    ErrorCode(40008, "NOT_IMPLEMENTED", "not_offered"),
+    ErrorCode(40009, "NOT_SUPPORTED_IN_SANDBOX", "not_offered"),
     ErrorCode(40010, "UNSUPPORTED_DOMAIN", "request"),
     ErrorCode(40011, "ID_LIST_TOO_LONG", "request"),
     ErrorCode(40012, "NOTHING_TO_UPDATE", "request"),
@@ -77,7 +81,7 @@ _ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(40300, "ADVERTISER_MISSING", "advertiser"),
     ErrorCode(40301, "ADVERTISER_ROLE_WRONG", "advertiser"),
     ErrorCode(40302, "CUSTOMER_ADVERTISER_MISSING", "advertiser"),
-    ErrorCode(40400, "ROUTE_NOT_FOUND", "request"),
+    ErrorCode(40400, "ROUTE_NOT_FOUND", "not_offered"),
     ErrorCode(40502, "TOO_MANY_ADS", "request"),
     ErrorCode(40700, "RPC_VALIDATION_ERROR", "retry"),
     ErrorCode(40901, "MEDIA_TRANSCODING", "retry"),
@@ -103,6 +107,8 @@ HANDLED: Mapping[Consequence, str] = {
     "throttled": "waits, every process of the app with it; gives up with the time to come back",
     "credentials": "stops, and says what is wrong with the token or the app",
     "request": "gives up on this question; the rest of the refresh goes on",
+    "not_offered": "takes time zone and currency from the settings and says so once; what only that endpoint has"
+    " is not stored",
     "advertiser": "gives up on this account; the other accounts are read",
     "too_large": "asks for half the days, and no more than that for the rest of the run",
     "timeout": "asks a list again; a report shrinks first, and is never sent a third time within ten minutes",
@@ -115,10 +121,11 @@ NOTES: Mapping[int, str] = {
     " column is null.",
     40013: "TikTok's own sandbox has one account of its own; name that one in TIKTOK_ADVERTISER_IDS.",
     40009: "TikTok's own sandbox lacks it: set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
-    " TIKTOK_ACCOUNT_CURRENCY.",
+    " TIKTOK_ACCOUNT_CURRENCY, and the rest is read.",
     40016: "One query of one account is blocked for some minutes, mostly after time-outs; others go on.",
     40067: "A day that is too large is a case for fewer metrics in TIKTOK_METRICS.",
-    40100: "More requests than the app's tier allows. Other programs of the same app count too: lower TIKTOK_QPS.",
+    40100: "More requests than the app's tier allows. Other programs of the same app count too: lower TIKTOK_QPS."
+    " Where it is the quota of the day, nothing is sent until 00:00 UTC, when it is refilled.",
     40102: "Make a new token with `tiktok-assets auth`.",
     40104: "TIKTOK_ACCESS_TOKEN is empty.",
     40105: "The token was revoked or is of another host; make a new one with `tiktok-assets auth`.",
@@ -132,6 +139,12 @@ NOTES: Mapping[int, str] = {
     60001: "TikTok is being maintained.",
 }
 """What else there is to know of a code, and to do about it."""
+
+NOT_IN_SANDBOX = 40009
+"""TikTok's own sandbox says so of what only its production host has; elsewhere it would be a fault."""
+
+QUOTA_OF_THE_DAY = re.compile(r"\bqpd\b|\bdaily\b|\b(?:per|a|of the|for the|each) day\b|\btoday\b", re.IGNORECASE)
+"""How the text of a throttling code tells the quota of the day, for which there is no code (tiktok_api.md 4.1)."""
 
 OF_ONE_ADVERTISER_AND_PATH = frozenset({40016, 40133})
 """Throttling that concerns one account at one path; all other throttling concerns the whole app."""

@@ -10,9 +10,12 @@ from tiktok_assets.api.errors import (
     AdvertiserError,
     ContractError,
     CredentialsError,
+    GrantAccountError,
+    NotOfferedError,
     OversizedError,
     RequestError,
     RetryLaterError,
+    RetryTomorrowError,
     SlowAnswerError,
     ThrottledError,
     TikTokError,
@@ -21,6 +24,7 @@ from tiktok_assets.api.errors import (
     TruncatedError,
     UnknownOutcomeError,
     mend_of,
+    quota_used_up,
 )
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence
 
@@ -46,9 +50,12 @@ def test_the_tree_is_the_drawn_one() -> None:
     assert set(kinds()) == {
         RetryLaterError,
         ThrottledError,
+        RetryTomorrowError,
         SlowAnswerError,
         CredentialsError,
+        GrantAccountError,
         RequestError,
+        NotOfferedError,
         TooLargeError,
         TimedOutError,
         AdvertiserError,
@@ -58,6 +65,9 @@ def test_the_tree_is_the_drawn_one() -> None:
         UnknownOutcomeError,
     }
     assert issubclass(ThrottledError, RetryLaterError)
+    assert issubclass(RetryTomorrowError, ThrottledError)
+    assert issubclass(GrantAccountError, CredentialsError)
+    assert issubclass(NotOfferedError, RequestError)
     assert issubclass(SlowAnswerError, RetryLaterError)
     assert issubclass(OversizedError, ContractError)
     assert issubclass(TooLargeError, RequestError)
@@ -98,7 +108,7 @@ def test_an_error_without_an_answer_is_only_its_message() -> None:
 def test_only_what_passes_by_itself_has_a_time_to_come_back() -> None:
     """An error that stays has no delay; one that passes, or a report that timed out, may leave it open."""
     patient = {kind for kind in kinds() if hasattr(kind, "retry_after_seconds")}
-    assert patient == {RetryLaterError, ThrottledError, SlowAnswerError, TimedOutError}
+    assert patient == {RetryLaterError, ThrottledError, RetryTomorrowError, SlowAnswerError, TimedOutError}
     assert RetryLaterError("later").retry_after_seconds is None
 
 
@@ -111,3 +121,16 @@ def test_a_known_delay_is_part_of_the_mend() -> None:
     timed_out = TimedOutError("too slow")
     timed_out.retry_after_seconds = 12.0
     assert mend_of(timed_out) == f"{mend_of(TooLargeError('too much'))} It may work again in 12 seconds."
+
+
+def test_a_quota_of_the_day_names_the_hour() -> None:
+    """Its message says when it is refilled, and nothing tells to wait minutes."""
+    error = quota_used_up(3 * 3600 + 61)
+    assert str(error).endswith("used up; TikTok refills it at 00:00 UTC, in 3 h 2 min")
+    assert "minutes" not in mend_of(error)
+    assert error.retry_after_seconds == 3 * 3600 + 61
+
+
+def test_what_tiktok_says_brings_no_control_character() -> None:
+    """An escape sequence, a line end or a bidi override in an answer's text is shown as its escape."""
+    assert str(RequestError("a\x1b[2J\nb\u202e")) == r"a\x1b[2J\nb\u202e"

@@ -18,6 +18,9 @@ from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.commands.conftest import Ran, run_command, variables_of
 
+UNSET = {"alerts", "pinned", "scaling"}
+"""What the variables of a host name nothing for."""
+
 SMALL = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
 
 
@@ -67,15 +70,15 @@ def paths_asked(host: RunningSandbox) -> list[str]:
 
 
 def test_a_sound_setup_is_well_in_every_check(host: RunningSandbox, tmp_path: Path) -> None:
-    """With everything right each check is ok, at the price of seven requests, and the exit code is 0."""
+    """With everything right each check of what is set is ok, for seven requests, and the exit code is 0."""
     told = doctor(host, tmp_path)
     lines = run_command("doctor", variables=variables_of(host), folder=tmp_path)
 
-    assert set(told.states.values()) == {"ok"}
+    assert told.states == {check: "not set" if check in UNSET else "ok" for check in CHECKS}
     assert len(paths_asked(host)) == 14
     assert lines.exit_code == 0
     assert len(CHECKS) == len(lines.out.splitlines())
-    assert all(line.startswith("ok ") for line in lines.out.splitlines())
+    assert all(line.startswith(("ok ", "not set ")) for line in lines.out.splitlines())
 
 
 def test_settings_that_cannot_be_used_are_named(host: RunningSandbox, tmp_path: Path) -> None:
@@ -151,6 +154,70 @@ def test_a_missing_permission_is_named(host: RunningSandbox, tmp_path: Path, pat
     assert "permission" in told.faults[check]
 
 
+@pytest.mark.parametrize(
+    ("path", "check", "permission"),
+    [
+        ("campaign/get", "entities", "Ads Management"),
+        ("adgroup/get", "entities", "Ads Management"),
+        ("ad/get", "entities", "Ads Management"),
+        ("report/integrated/get", "reports", "Reporting"),
+        ("advertiser/info", "details", "Ad Account Management"),
+    ],
+)
+@pytest.mark.parametrize("pinned", [False, True])
+def test_an_endpoint_refused_alone_is_a_permission(
+    host: RunningSandbox, tmp_path: Path, path: str, check: str, permission: str, *, pinned: bool
+) -> None:
+    """A bare 40001 of one endpoint alone names the endpoint, its permission and how to ask for it."""
+    message = f"The advertiser does not grant you /{path}/:GET permission."
+    host.state.faults.declared.append(Fault(kind="code", path=path, code=40001, times=None, message=message))
+    told = doctor(host, tmp_path, **({"TIKTOK_ADVERTISER_IDS": ",".join(granted(host))} if pinned else {}))
+
+    assert set(told.faults) == {check}
+    for part in (path, permission, "app's page", "tiktok-assets auth"):
+        assert part in told.faults[check]
+
+
+def test_every_refused_endpoint_of_a_check_is_named(host: RunningSandbox, tmp_path: Path) -> None:
+    """Two permissions that are missing are two names in one finding."""
+    host.state.switches.no_scope_for = ["campaign/get", "ad/get"]
+    told = doctor(host, tmp_path)
+
+    assert set(told.faults) == {"entities"}
+    assert "campaign/get/; the token lacks the permission for ad/get/" in told.faults["entities"]
+
+
+@pytest.mark.parametrize(
+    ("path", "unasked"),
+    [
+        ("oauth2/advertiser/get", {"accepted", "app", "accounts", "entities", "reports", "details"}),
+        ("campaign/get", {"entities", "reports", "details"}),
+        ("adgroup/get", {"entities", "reports", "details"}),
+        ("report/integrated/get", {"reports", "details"}),
+    ],
+)
+def test_nothing_is_ok_that_was_not_asked(
+    host: RunningSandbox, tmp_path: Path, path: str, unasked: set[str]
+) -> None:
+    """Where the app is held back half way, what was not asked is said to be not checked."""
+    fault = {"kind": "code", "path": path, "code": 40100, "times": None, "message": "App 7 is restricted."}
+    host.state.faults.declared.append(_fault(fault))
+    told = doctor(host, tmp_path)
+
+    assert {told.states[check] for check in unasked} == {"not checked"}
+
+
+def test_details_are_asked_for_even_where_they_are_stored(host: RunningSandbox, tmp_path: Path) -> None:
+    """A refresh reads them each time: settings that know zone and currency do not hide that it cannot."""
+    one = granted(host)[0]
+    known = {"TIKTOK_ACCOUNT_TIMEZONE": f"{one}:Asia/Tokyo", "TIKTOK_ACCOUNT_CURRENCY": f"{one}:JPY"}
+    host.state.switches.no_scope_for = ["advertiser/info"]
+    told = doctor(host, tmp_path, TIKTOK_ADVERTISER_IDS=one, **known)
+
+    assert set(told.faults) == {"details"}
+    assert "Ad Account Management" in told.faults["details"]
+
+
 def test_no_account_granted_is_told(host: RunningSandbox, tmp_path: Path) -> None:
     """An app without accounts is told from one with a wrong token."""
     for advertiser in host.world.advertisers.values():
@@ -158,7 +225,7 @@ def test_no_account_granted_is_told(host: RunningSandbox, tmp_path: Path) -> Non
     told = doctor(host, tmp_path)
 
     assert set(told.faults) == {"accounts"}
-    assert "no account is granted" in told.faults["accounts"]
+    assert "no ad account is granted" in told.faults["accounts"]
 
 
 def test_each_pinned_account_without_grant_is_named(host: RunningSandbox, tmp_path: Path) -> None:
@@ -295,7 +362,7 @@ def test_v12_is_examined_in_its_own_words(host: RunningSandbox, tmp_path: Path) 
     """With TIKTOK_API_VERSION=v1.2 every check is made at the paths of v1.2, and a refusal is told as in v1.3."""
     told = doctor(host, tmp_path, TIKTOK_API_VERSION="v1.2")
 
-    assert set(told.states.values()) == {"ok"}
+    assert {told.states[check] for check in CHECKS.keys() - UNSET} == {"ok"}
     assert {entry["version"] for entry in host.state.requests} == {"v1.2"}
     assert "reports/integrated/get" in paths_asked(host)
 

@@ -1,0 +1,204 @@
+"""Laws of what a command says of a refusal: what is wrong, what was kept, and what a person does next."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tiktok_assets.sandbox.faults import Fault
+from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets_tests.commands.conftest import Ran, run_command, variables_of
+
+SMALL = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
+
+
+@pytest.fixture
+def host() -> Iterator[RunningSandbox]:
+    """A world of its own for each test, so that it may be broken."""
+    with RunningSandbox(SMALL, now=datetime.now(UTC), limits=Limits(qps=None, qpm=None)) as running:
+        yield running
+
+
+def sentence_of(ran: Ran) -> str:
+    """The one sentence a failed command ends with."""
+    assert "Traceback" not in ran.err
+    (said,) = [line for line in ran.err.splitlines() if line.startswith("Error: ")]
+    return said
+
+
+def alerts_in(folder: Path) -> list[Path]:
+    """The alerts that were written."""
+    return sorted((folder / ".tiktok_assets" / "alerts").glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("get", "advertisers"),
+        ("get", "campaigns"),
+        ("get", "report", "--lifetime"),
+        ("top", "--live"),
+        ("plan",),
+        ("plan", "--from", "2026-01-01"),
+        ("sync", "--plan"),
+        ("sync",),
+        ("sync", "--advertiser", "7001"),
+        ("duplicate", "17001", "--to", "18001"),
+    ],
+    ids=" ".join,
+)
+def test_no_account_granted_is_one_sentence_with_the_fix(
+    host: RunningSandbox, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Each command that needs an account says that none is granted, how to grant one, and ends with 1."""
+    for advertiser in host.world.advertisers.values():
+        advertiser.granted = False
+    ran = run_command(*command, variables=variables_of(host), folder=tmp_path)
+
+    assert ran.exit_code == 1
+    assert "no ad account is granted to the app. Open the address `tiktok-assets auth` prints" in sentence_of(ran)
+
+
+def test_a_token_without_accounts_is_kept_and_told(host: RunningSandbox, tmp_path: Path) -> None:
+    """`auth` keeps the token, says that no account was ticked, and ends with 1."""
+    for advertiser in host.world.advertisers.values():
+        advertiser.granted = False
+    code = host.state.auth.issue_code(host.app_id, host.state.now)
+    variables = {name: told for name, told in variables_of(host).items() if name != "TIKTOK_ACCESS_TOKEN"}
+    ran = run_command("auth", code, "--without-state", variables=variables, folder=tmp_path)
+
+    assert ran.exit_code == 1
+    assert "the token is in .env, but no ad account is granted to the app. Open the address" in sentence_of(ran)
+    assert "TIKTOK_ACCESS_TOKEN" in (tmp_path / ".env").read_text(encoding="utf-8")
+
+
+def of_the_day(message: str) -> Fault:
+    """A refusal for the quota of the day, in one of the wordings it may have."""
+    return Fault(kind="code", code=40100, times=None, message=message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["The app's QPD (1001) reaches QPD limit 1000.", "Daily quota exceeded.", "Too many requests per day."],
+)
+@pytest.mark.parametrize("command", [("get", "advertisers"), ("plan",), ("sync",), ("doctor",)], ids=" ".join)
+def test_a_quota_of_the_day_says_when_it_is_refilled(
+    host: RunningSandbox, tmp_path: Path, command: tuple[str, ...], message: str
+) -> None:
+    """No command waits or tells to wait minutes; each says the hour after one request, and the next asks none."""
+    host.state.faults.declared.append(of_the_day(message))
+    ran = run_command(*command, variables=variables_of(host), folder=tmp_path)
+    again = run_command("get", "advertisers", variables=variables_of(host), folder=tmp_path)
+
+    for one in (ran, again):
+        assert one.exit_code == 1
+        assert "TikTok refills it at 00:00 UTC, in " in one.out + one.err
+        assert "few minutes" not in one.out + one.err
+    assert len(host.state.requests) == 1
+
+
+def test_a_sync_stops_at_the_quota_keeps_what_it_has_and_goes_on_the_next_day(tmp_path: Path) -> None:
+    """Nothing more is sent; what was stored is told and stays; after 00:00 UTC the same command ends well."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    with RunningSandbox(
+        SMALL, now=midnight - timedelta(hours=1), limits=Limits(qps=None, qpm=None, qpd=6)
+    ) as host:
+        one = next(one.id for one in host.world.advertisers.values() if one.granted and one.campaigns)
+        variables = {**variables_of(host), "TIKTOK_ADVERTISER_IDS": one}
+        ran = run_command("sync", "--json", variables=variables, folder=tmp_path)
+        told = json.loads(ran.out)
+        (failure,) = told["failures"]
+        stored = set((tmp_path / "data").rglob("*.parquet"))
+
+        assert ran.exit_code == 1
+        assert "quota of requests for today is used up; TikTok refills it at 00:00 UTC, in 1 h 0 min" in failure
+        partitions, tables = sum(told["partitions"].values()), len(told["partitions"])
+        assert f"Until then {partitions} partitions of {tables} tables" in failure
+        assert told["rows"]["ads"] > 0
+        assert "few minutes" not in ran.err
+        assert told["requests"] <= 6 + 8  # those under way when the first was refused
+        assert len(alerts_in(tmp_path)) == 1
+
+        asked = len(host.state.requests)
+        second = run_command("sync", variables=variables, folder=tmp_path)
+        assert second.exit_code == 1
+        assert len(host.state.requests) == asked
+        assert stored <= set((tmp_path / "data").rglob("*.parquet"))
+
+        host.clock.set(midnight + timedelta(seconds=1))
+        _an_hour_goes_by(tmp_path)
+        host.state.limiter.limits.qpd = 200
+        third = run_command("sync", variables=variables, folder=tmp_path)
+        assert third.exit_code == 0, third.err
+
+
+def _an_hour_goes_by(folder: Path) -> None:
+    """Move the note of the pause an hour into the past, as the wall clock would."""
+    (note,) = (folder / ".tiktok_assets").glob("*.pause")
+    pause = json.loads(note.read_text())
+    note.write_text(json.dumps(pause | {"began": pause["began"] - 3601, "until": pause["until"] - 3601}))
+
+
+def settings_of_sandbox(host: RunningSandbox) -> Mapping[str, str]:
+    """What a person sets for TikTok's own sandbox."""
+    one = next(one.id for one in host.world.advertisers.values() if one.granted and one.campaigns)
+    return {
+        **variables_of(host),
+        "TIKTOK_ADVERTISER_IDS": one,
+        "TIKTOK_ACCOUNT_TIMEZONE": f"{one}:Asia/Tokyo",
+        "TIKTOK_ACCOUNT_CURRENCY": f"{one}:JPY",
+    }
+
+
+@pytest.mark.parametrize("missing", [None, "adgroup/get"])
+def test_tiktoks_own_sandbox_is_synced_with_the_settings(
+    host: RunningSandbox, tmp_path: Path, missing: str | None
+) -> None:
+    """Every sync ends well, says once what that host lacks, stores what it has, and alerts nobody."""
+    host.state.switches.tiktok_sandbox = True
+    if missing:
+        message = "This endpoint is not supported in the sandbox."
+        host.state.faults.declared.append(
+            Fault(kind="code", path=missing, code=40009, times=None, message=message)
+        )
+    variables = settings_of_sandbox(host)
+    for _ in range(2):
+        ran = run_command("sync", "--json", variables=variables, folder=tmp_path)
+        assert ran.exit_code == 0, ran.err
+        told = json.loads(ran.out)
+        assert told["failures"] == []
+        assert (told["rows"]["advertisers"], told["rows"]["campaigns"] > 0) == (1, True)
+        assert ran.err.count("this host does not offer") == 1
+        assert "advertiser/info" in ran.err
+        assert "time zone and currency of its accounts are those of the settings" in ran.err
+        assert (missing or "") in ran.err
+    assert alerts_in(tmp_path) == []
+    shown = run_command("get", "advertisers", "--json", variables=variables, folder=tmp_path)
+    assert json.loads(shown.out)[0]["currency"] == "JPY"
+
+
+def test_a_host_without_details_names_the_settings_it_needs(host: RunningSandbox, tmp_path: Path) -> None:
+    """Without zone and currency in the settings the sentence says which to set."""
+    host.state.switches.tiktok_sandbox = True
+    one = settings_of_sandbox(host)["TIKTOK_ADVERTISER_IDS"]
+    ran = run_command("plan", variables={**variables_of(host), "TIKTOK_ADVERTISER_IDS": one}, folder=tmp_path)
+
+    assert ran.exit_code == 1
+    assert "TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY" in sentence_of(ran)
+
+
+def test_a_failure_counts_the_partitions_of_its_own_table(host: RunningSandbox, tmp_path: Path) -> None:
+    """Of three accounts whose campaigns are read one fails: 1 of 3, although each has a history beside."""
+    granted = [one.id for one in host.world.advertisers.values() if one.granted][:3]
+    lost = Fault(kind="code", path="campaign/get", code=40001, times=None, advertiser_id=granted[1])
+    host.state.faults.declared.append(lost)
+    ids = {"TIKTOK_ADVERTISER_IDS": ",".join(granted)}
+    ran = run_command("sync", "--select", "campaigns", variables={**variables_of(host), **ids}, folder=tmp_path)
+
+    assert len(granted) == 3
+    assert ran.exit_code == 1
+    assert "1 of 3 partitions failed: campaigns" in sentence_of(ran)
