@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tiktok_assets.commands.core_dumps import forbid_core_dumps
 from tiktok_assets.commands.duplicate import duplicate
 from tiktok_assets.commands.getting import get
 from tiktok_assets.commands.options import (
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from tiktok_assets.settings import Settings
 
 COLLECT_RARELY = (20_000, 20, 20)
-"""Rows and frames are freed by counting; at Python's default of 700 the cycle collector would walk through all
-that Dagster has loaded again and again, for nothing. `make benchmark` shows what it costs."""
+"""Rows are freed by counting; at Python's 700 the cycle collector would walk all of Dagster again and again."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -280,6 +280,7 @@ def _plan(
 def main() -> None:
     """Run a command; what a person can mend is one sentence on standard error, and no traceback."""
     gc.set_threshold(*COLLECT_RARELY)
+    forbid_core_dumps()
     try:
         app()
     except KeyboardInterrupt:
@@ -289,8 +290,7 @@ def main() -> None:
             _end(*sentence)
         raise
     finally:
-        # The process ends, and its memory with it: walking once more through all that Dagster has loaded is for
-        # nothing. DuckDB alone complains on standard error, at length, if nobody does.
+        # The memory ends with the process: no collection at exit. DuckDB alone complains if nobody collects.
         if "_duckdb" not in sys.modules:
             gc.freeze()
 

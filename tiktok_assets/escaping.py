@@ -17,7 +17,7 @@ _MARKDOWN_SIGNS = re.compile(r"([!-/:-@\[-`{-~])")
 """What a backslash makes plain (CommonMark 2.4). No maintained library only escapes: those at hand render."""
 
 _MENTION_OR_LINK = re.compile(r"@(?=\S)|<(?=\S)|\](?=\()|/(?=/)|www(?=\.)|mailto(?=:)", re.IGNORECASE)
-_DOT_OF_A_HOST = re.compile(r"(?<![\s\d])\.(?=[\w-])|(?<=\d)\.(?=[^\W\d]|-)")
+_DOT_OF_A_HOST = re.compile(r"(?<![\s\d.])\.(?=[\w-])|(?<=\d)\.(?=[^\W\d]|-)")
 
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 

@@ -13,28 +13,37 @@ _OTHERS = 0o077
 _ROOT = 0
 
 
-class ForeignFolderError(PermissionError):
-    """A folder or file belongs to somebody else, who could read or replace what is stored in it."""
+class SharedPlaceError(PermissionError):
+    """Another user could replace what is kept there: a link of theirs, or a folder of theirs open to everyone."""
 
 
 def create_folder(folder: Path) -> Path:
     """Create a folder only its owner may enter; tighten an existing one, with everything in it, if it is wider.
 
+    One of another user, such as a mounted volume, and one that this process works in, such as a project, stay as
+    they are: the files created in them for their owner alone are private all the same.
+
     Args:
         folder: its parents are created with the permissions usual on this system.
 
     Raises:
-        ForeignFolderError: if it belongs to another user, or is a link that another user made.
+        SharedPlaceError: if another user could replace what is in it.
         OSError: if it cannot be created.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         folder.mkdir(mode=FOLDER_MODE)
     except FileExistsError:
-        _require_own(folder)
+        _refuse_foreign_link(folder)
         if not folder.is_dir():
             raise
-    if os.name == "posix" and folder.stat().st_mode & _OTHERS:
+    if os.name != "posix":
+        return folder
+    found = folder.stat()
+    if os.geteuid() not in {found.st_uid, _ROOT}:
+        if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+            raise SharedPlaceError(None, f"everyone may write to it: have its owner run `chmod o-w {folder}`")
+    elif found.st_mode & _OTHERS and not Path.cwd().is_relative_to(folder.resolve()):
         folder.chmod(FOLDER_MODE)  # first: from here on nobody else reaches what is inside
         for path in folder.rglob("*"):
             _tighten(path)
@@ -45,13 +54,13 @@ def create_file(path: Path) -> Path:
     """Create an empty file for its owner alone, or tighten an existing one; its content stays.
 
     Raises:
-        ForeignFolderError: if it belongs to another user, or is a link that another user made.
+        SharedPlaceError: if it is a link that another user made.
         OSError: if it cannot be created.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
     except FileExistsError:
-        _require_own(path)
+        _refuse_foreign_link(path)
         tighten_file(path)
     return path
 
@@ -84,15 +93,13 @@ def write_file(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _require_own(path: Path) -> None:
-    """Refuse what another user owns, or links to: they could replace it under us."""
+def _refuse_foreign_link(path: Path) -> None:
+    """Refuse a link that another user made: it leads where they like."""
     if os.name != "posix":
         return
-    mine = {os.geteuid(), _ROOT}
-    if path.lstat().st_uid not in mine or (os.geteuid() != _ROOT and path.stat().st_uid != os.geteuid()):
-        raise ForeignFolderError(
-            None, f"it belongs to another user of this machine; name a folder of your own, such as {path / 'own'}"
-        )
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode) and found.st_uid not in {os.geteuid(), _ROOT}:
+        raise SharedPlaceError(None, f"{path} is a link of another user; name a place of your own")
 
 
 def _tighten(path: Path) -> None:

@@ -4,17 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktok_assets.api.client import Client, Policy, Tally
 from tiktok_assets.api.errors import RetryTomorrowError
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.limiter import Budget, SharedBudget
+from tiktok_assets.owner_only import create_folder
 from tiktok_assets.refresh.accounts import advertisers_to_read, required_accounts
 from tiktok_assets.refresh.reading import Reader
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.dialect import metrics_of
-from tiktok_assets.storage.hive_parquet import HiveStore
+from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
 from tiktok_assets.storage.timeouts import StoredTimeouts
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ class Session:
                 patience_seconds=self._policy.patience_seconds,
             )
         return SharedBudget(
-            settings.state_dir / BUDGET_FILE,
+            self._state_dir() / BUDGET_FILE,
             settings.requests_per_second,
             settings.requests_per_minute,
             patience_seconds=self._policy.patience_seconds,
@@ -106,7 +108,22 @@ class Session:
         """
         from tiktok_assets.storage.state import State  # noqa: PLC0415 - `get` needs no database
 
+        self._state_dir()
         return State(self.settings.state_address)
+
+    def _state_dir(self) -> Path:
+        """The state folder, its owner's alone.
+
+        Raises:
+            StoreError: if it cannot be made so.
+        """
+        try:
+            return create_folder(self.settings.state_dir)
+        except OSError as error:
+            raise StoreError(
+                f"cannot use {self.settings.state_dir}: {error.strerror or error};"
+                " make it writable or point TIKTOK_STATE_DIR elsewhere"
+            ) from error
 
     @cached_property
     def reader(self) -> Reader:

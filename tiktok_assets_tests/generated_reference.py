@@ -86,6 +86,11 @@ def commands_page() -> str:
         "they stay exact; progress and warnings go to standard error. Colour is off in a pipe, and with",
         "`NO_COLOR=1`.",
         "",
+        "Names are shown as text: no markup in them is obeyed, and a control character is shown as its escape,",
+        "such as `\\x1b`. JSON says exactly what they are. In CSV a text that begins with `=`, `+`, `-`, `@`, a",
+        "tab or a line end has a `'` before it, so that no spreadsheet runs it; numbers have none, and `--raw`",
+        "leaves it out.",
+        "",
         "`tiktok-assets --install-completion` teaches your shell to complete commands and options.",
     ]
     for name, command in commands():

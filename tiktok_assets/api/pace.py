@@ -46,7 +46,6 @@ class Pace:
     Attributes:
         refusals: how often the host said that we are too fast.
         not_offered: the paths this host said it does not have.
-        used_up: the error of a quota of the day that is used up, once one was met.
     """
 
     def __init__(
@@ -64,8 +63,14 @@ class Pace:
         self._now = now
         self.refusals = 0
         self.not_offered: set[str] = set()
-        self.used_up: RetryTomorrowError | None = None
+        self._used_up: tuple[RetryTomorrowError, float] | None = None
         self._counting = Lock()
+
+    @property
+    def used_up(self) -> RetryTomorrowError | None:
+        """Give the error of the quota of the day, from when it was met until it is refilled."""
+        error, refilled_at = self._used_up or (None, 0.0)
+        return error if time.monotonic() < refilled_at else None
 
     @contextmanager
     def turn(self, endpoint: Endpoint, advertiser_id: str, identity: str = "") -> Iterator[None]:
@@ -89,8 +94,9 @@ class Pace:
                 self.not_offered.add(endpoint.path)
                 raise
             except RetryTomorrowError as error:
-                self.used_up = error if error.retry_after_seconds else self._quota_used_up(error)
-                raise self.used_up from error.__cause__
+                named = error if error.retry_after_seconds else self._quota_used_up(error)
+                self._used_up = named, time.monotonic() + (named.retry_after_seconds or 0.0)
+                raise named from error.__cause__
             except ThrottledError as error:
                 if error.code in OF_ONE_ADVERTISER_AND_PATH:
                     self._refused()

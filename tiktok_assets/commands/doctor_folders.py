@@ -4,6 +4,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tiktok_assets.commands.chart import Chart
+from tiktok_assets.owner_only import create_folder
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.hive_parquet import HiveStore
 
@@ -16,6 +17,8 @@ def check_folders(chart: Chart, settings: Settings) -> None:
         chart.fault("store", str(error))
     for folder, variable in ((settings.state_dir, "TIKTOK_STATE_DIR"), (settings.dagster_home, "DAGSTER_HOME")):
         try:
+            if folder == settings.state_dir:
+                create_folder(folder)
             _check_writable(folder)
         except OSError as error:
             mend = f"Make the folder writable or point {variable} elsewhere."

@@ -1,5 +1,6 @@
 """The options several commands share, and how their rows are printed."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,7 +42,18 @@ def settings_now() -> "Settings":
     """The settings of this process; `--help` needs none."""
     from tiktok_assets.settings import load_settings  # noqa: PLC0415
 
+    _tighten_env_file()
     return load_settings()
+
+
+def _tighten_env_file() -> None:
+    """Take a `.env` of ours, which holds the token, from everyone else, and say so."""
+    from tiktok_assets.commands.env_file import ENV_FILE  # noqa: PLC0415
+    from tiktok_assets.owner_only import tighten_file  # noqa: PLC0415
+
+    with suppress(OSError):  # there is none, or it lies on a disk without permissions
+        if tighten_file(ENV_FILE):
+            typer.echo("Others could read .env; now its owner alone can (chmod 600).", err=True)
 
 
 def settings_to_store() -> "Settings":
@@ -52,6 +64,7 @@ def settings_to_store() -> "Settings":
     """
     from tiktok_assets.settings import load_settings, require_storable  # noqa: PLC0415
 
+    _tighten_env_file()
     settings = load_settings()
     require_storable(settings)
     return settings

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.overview.building import FILE_NAME, BuiltPage, build_overview
+from tiktok_assets.owner_only import create_folder
 from tiktok_assets.session import Session
 
 HOST = "127.0.0.1"
@@ -58,7 +59,7 @@ def served(folder: Path, alerts: Path) -> Iterator[str]:
         return PlainTextResponse("The page is made at the end of the first refresh.", 404, headers)
 
     with socket.create_server((HOST, 0)) as listener:
-        alerts.mkdir(parents=True, exist_ok=True)
+        create_folder(alerts)
         files = StaticFiles(directory=alerts)
         application = Starlette(routes=[Route("/", _page), Mount("/alerts", files)])
         config = uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)

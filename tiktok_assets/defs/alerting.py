@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -12,6 +12,7 @@ from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,  # Dagster exports no name for it
 )
 
+from tiktok_assets.owner_only import create_folder
 from tiktok_assets.scaling.alerts import FailedCheck, FailedRun, check_failure_alert, run_failure_alert
 from tiktok_assets.scaling.delivery import Drained, deliver
 from tiktok_assets.scaling.outbox import Alert, destinations_of, put
@@ -36,6 +37,8 @@ ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 def drain_outbox(settings: Settings, state: State) -> Drained:
     """Hand over what is due, to the receivers and the folder of the settings."""
+    with suppress(OSError):  # what cannot be written is told of by the delivery
+        create_folder(settings.state_dir)
     return deliver(state, destinations_of(settings), settings.state_dir / ALERTS_FOLDER)
 
 

@@ -4,6 +4,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+from tiktok_assets.owner_only import create_folder
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.hive_parquet import StoreError
 
@@ -16,6 +17,9 @@ def prepare_instance(settings: Settings) -> Path:
     """
     home = settings.instance_dir
     try:
+        if home.is_relative_to(settings.state_dir):  # a DAGSTER_HOME of the user's own keeps its permissions
+            create_folder(settings.state_dir)
+            create_folder(home)
         home.mkdir(parents=True, exist_ok=True)
         _place("dagster.yaml", home)
         _place("workspace.yaml", home)

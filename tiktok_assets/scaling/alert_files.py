@@ -1,12 +1,12 @@
 """The folder of alerts: each one as a page to open and as data to read, whoever else was told."""
 
 import json
-import os
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+
+from tiktok_assets.owner_only import create_folder, write_file
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -19,7 +19,7 @@ def write_alert(folder: Path, alert_id: str, kind: str, message: Mapping[str, An
     """Write `<alert_id>.html` and `<alert_id>.json`, each whole or not at all; twice equals once.
 
     Args:
-        folder: made if it is missing.
+        folder: created for its owner alone, as are the files.
         alert_id: letters, digits, `-`, `_`; anything else is replaced in the file's name.
         kind: as in the outbox.
         message: as in the outbox.
@@ -28,21 +28,11 @@ def write_alert(folder: Path, alert_id: str, kind: str, message: Mapping[str, An
         OSError: if the folder cannot be written.
     """
     name = "".join(one if one.isascii() and (one.isalnum() or one in "-_") else "_" for one in alert_id)
-    folder.mkdir(parents=True, exist_ok=True)
+    create_folder(folder)
     data = {"alert_id": alert_id, "kind": kind, **message}
-    _place(folder / f"{name}.json", json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    write_file(folder / f"{name}.json", text.encode(errors="replace"))
     page = folder / f"{name}.html"
-    _place(page, PAGE.format(title=escape(str(message["title"])), body=message["html"]))
+    html = PAGE.format(title=escape(str(message["title"])), body=message["html"])
+    write_file(page, html.encode(errors="replace"))
     return page
-
-
-def _place(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with draft.open("w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ Rows here outlive the Dagster instance: "once" is a unique key of this database 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from tiktok_assets.owner_only import SharedPlaceError, create_file, create_folder, tighten_file
 from tiktok_assets.storage.hive_parquet import StoreError
 
 BUSY_SECONDS = 30
@@ -177,7 +178,7 @@ class State:
             self._shown = parsed.render_as_string(hide_password=True)
             self._is_sqlite = parsed.get_backend_name() == "sqlite"
             if self._is_sqlite and parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+                _make_private(Path(parsed.database))
             busy = {"timeout": BUSY_SECONDS} if self._is_sqlite else {}
             self._engine = sa.create_engine(
                 parsed, connect_args=busy, hide_parameters=True, pool_pre_ping=not self._is_sqlite
@@ -189,6 +190,8 @@ class State:
                 sa.event.listen(self._engine, "begin", _begin_alone)
             with self.transaction() as connection:
                 TABLES.create_all(connection)
+        except SharedPlaceError as error:
+            raise StateError(f"the state cannot be opened: {error.strerror}") from None
         except (OSError, ArgumentError, ImportError, SQLAlchemyError) as error:
             raise StateError(
                 f"the state cannot be opened ({type(error).__name__}); check TIKTOK_STATE_URL and TIKTOK_STATE_DIR"
@@ -206,6 +209,16 @@ class State:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def _make_private(database: Path) -> None:
+    """Create the file before SQLite does, for its owner alone; its log and shared memory get its permissions."""
+    if not database.parent.exists():
+        create_folder(database.parent)
+    create_file(database)
+    for beside in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            tighten_file(database.with_name(f"{database.name}{beside}"))
 
 
 def _prepare_sqlite(connection: object, _record: object) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from polars.exceptions import PolarsError
 from upath import UPath
 
+from tiktok_assets.owner_only import create_folder
 from tiktok_assets.storage import dbt_views, marts, web_addresses
 from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
 from tiktok_assets.storage.views import Tables, View, literal
@@ -123,7 +124,7 @@ def build_warehouse(
 @contextmanager
 def _room(state_dir: Path) -> Iterator[Path]:
     """A folder to build in; what a killed process left a day ago is removed."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    create_folder(state_dir)
     for left in state_dir.glob(f"{_BUILDING}*"):
         with suppress(OSError):  # its owner has removed it meanwhile
             if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_SECONDS:

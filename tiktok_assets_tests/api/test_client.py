@@ -235,6 +235,7 @@ def test_the_token_is_not_carried_to_another_host(
             f"{other.url}/open_api/v1.3/{endpoint.path}",
             other.url.replace("127.0.0.1", "localhost"),
             f"//127.0.0.1:{other.url.rpartition(':')[2]}/",
+            small.sandbox.base_url.replace("http:", "https:"),  # another scheme is another host
         ]
         for location in elsewhere:
             small.misbehave("redirect", status=status, location=location)

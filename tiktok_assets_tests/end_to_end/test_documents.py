@@ -1,5 +1,6 @@
 """Every command and example of the documents: it exists, and it runs as written."""
 
+import json
 import os
 import re
 import shlex
@@ -178,7 +179,9 @@ def walk(host: RunningSandbox, here: Path, line: str) -> Ran:
     """A line as a person types it, with the address a browser would show."""
     words = shlex.split(line)[1:]
     if len(words) > 1 and "auth_code=" in words[1]:
-        words[1] = httpx.post(f"{host.base_url}/sandbox/auth_codes", json={}).json()["redirected_url"]
+        (pending,) = json.loads((here / ".tiktok_assets" / "oauth_state.json").read_bytes())
+        ticked = httpx.post(f"{host.base_url}/sandbox/auth_codes", json={"state": pending})
+        words[1] = ticked.json()["redirected_url"]
     return run_command(*words, variables={"TIKTOK_BASE_URL": host.base_url, "TIKTOK_QPS": "1000"}, folder=here)
 
 

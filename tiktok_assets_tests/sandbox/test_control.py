@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -67,6 +67,20 @@ def test_the_limiter() -> None:
     assert admitted() == 0
     limiter.limits.advertiser_qps = 1
     assert [(now.__setitem__(0, at), admitted())[1] for at in (400.0, 400.5)] == [0, 40133]
+
+
+def test_the_quota_of_the_day_is_refilled_at_midnight_utc() -> None:
+    """So many a day; then 40100 with a text that names the quota, until the world's next day."""
+    day = [date(2026, 11, 1)]
+    limiter = Limiter(Limits(qps=None, qpm=None, qpd=2), lambda: 0.0, lambda: day[0])
+    for _ in range(2):
+        limiter.admit("ad/get", "1")
+    for _ in range(2):
+        with pytest.raises(ApiError, match="QPD") as caught:
+            limiter.admit("ad/get", "1")
+        assert caught.value.code == 40100
+    day[0] += timedelta(1)
+    limiter.admit("ad/get", "1")
 
 
 def test_limits_over_http(api: Api, accounts: list[str]) -> None:

@@ -1,0 +1,135 @@
+"""No secret shows where things fail: passwords in addresses, tokens in crashes, chains of exceptions."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.sandbox.faults import Fault
+from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets.scaling.receivers import send
+from tiktok_assets.session import open_session
+from tiktok_assets.settings import SettingsError, load_settings
+from tiktok_assets.storage.hive_parquet import StoreError
+from tiktok_assets_tests.commands.conftest import run_command, variables_of
+from tiktok_assets_tests.end_to_end.test_canary import Watch, files_with
+from tiktok_assets_tests.environment import clean_environment
+
+CANARY = "canary-5ecret-7d1"
+WORLD = WorldPlan(dense=True, advertisers=2, days=4, campaigns=1, ad_groups=1, ads=2)
+FREE = Limits(qps=None, qpm=None)
+NOWHERE = "127.0.0.1:9"
+
+POSTGRES = {"TIKTOK_STATE_URL": f"postgresql+psycopg2://tiktok:{CANARY}@{NOWHERE}/state?connect_timeout=1"}
+REDIS = {"TIKTOK_LIMITER_URL": f"redis://:{CANARY}@{NOWHERE}/0"}
+WRONG = (
+    {"TIKTOK_STATE_URL": f"not-a-database://x:{CANARY}@h/x"},
+    {"TIKTOK_STATE_URL": f"{CANARY}"},
+    {"TIKTOK_LIMITER_URL": f"http://:{CANARY}@{NOWHERE}"},
+    {"TIKTOK_LIMITER_URL": f"redis://:{CANARY}@{NOWHERE}:port/x"},
+    {"TIKTOK_ALERT_URLS": f"{CANARY}"},
+    {"TIKTOK_ALERT_URLS": f"nothing://{CANARY}"},
+    {"TIKTOK_BASE_URL": f"http://user:{CANARY}@{NOWHERE}"},
+    {"TIKTOK_OVERVIEW_URL": f"http://user:{CANARY}@{NOWHERE}"},
+    {"DAGSTER_UI_URL": f"http://user:{CANARY}@{NOWHERE}"},
+    {"TIKTOK_ACCESS_TOKEN": f"{CANARY} with a blank"},
+    {"TIKTOK_ACCESS_TOKEN": f"{CANARY}\n"},
+)
+COMMANDS = (("doctor",), ("sync",), ("get", "ads"))
+
+
+@pytest.mark.parametrize("addresses", [POSTGRES, REDIS, *WRONG], ids=lambda one: next(iter(one.values())))
+def test_a_password_in_an_address_shows_nowhere(tmp_path: Path, addresses: dict[str, str]) -> None:
+    """Where a database, a limiter or a receiver cannot be reached or understood, its password is not said."""
+    with RunningSandbox(WORLD, limits=FREE) as host, Watch((CANARY,)) as watch:
+        ran = [
+            run_command(*command, variables={**variables_of(host), **addresses}, folder=tmp_path)
+            for command in COMMANDS
+        ]
+    assert any(one.exit_code for one in ran)
+    assert [one for one in ran if CANARY in one.out + one.err] == []
+    assert [one.err for one in ran if "Traceback" in one.err] == []
+    assert files_with((CANARY,), tmp_path) == []
+    assert watch.seen == []
+
+
+def shown(error: BaseException) -> str:
+    """Everything a log, a traceback or a Dagster event could keep of an error and its causes."""
+    told = ["".join(traceback.format_exception(error))]
+    link: BaseException | None = error
+    while link is not None:
+        told += [str(link), repr(link), repr(link.args)]
+        link = link.__cause__ or link.__context__
+    return "\n".join(told)
+
+
+def use_everything() -> None:
+    """Open what the settings of the environment name: the state, the request budget, and the host."""
+    settings = load_settings(access_token="token", base_url=f"http://{NOWHERE}")
+    assert CANARY not in repr(settings) + str(settings) + str(settings.model_dump())
+    with open_session(settings) as session:
+        assert "State" in repr(session.state)
+        assert session.advertiser_ids
+
+
+@pytest.mark.parametrize("addresses", [POSTGRES, REDIS, *WRONG[:4]], ids=lambda one: next(iter(one.values())))
+def test_a_chain_of_exceptions_shows_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: dict[str, str]
+) -> None:
+    """What a logger or Dagster may keep of an error, with all its causes, holds no password of an address."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in addresses.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((TikTokError, SettingsError, StoreError)) as caught:
+        use_everything()
+    assert CANARY not in shown(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["json://user:{}@127.0.0.1:9/{}", "slack://{}/{}/x", "mailto://u:{}@127.0.0.1:9/{}"]
+)
+def test_a_receiver_that_fails_shows_no_address(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], url: str
+) -> None:
+    """An alert that cannot be handed over leaves its receiver's address in no log and in no outcome."""
+    caplog.set_level(logging.DEBUG)
+    message = dict.fromkeys(("title", "text", "markdown", "html", "brief"), "text")
+    outcome = send(SecretStr(url.format(CANARY, CANARY)), None, message)
+    printed = capfd.readouterr()
+    assert outcome.result != "delivered"
+    kept = [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
+    assert CANARY not in "\n".join([repr(outcome), printed.out, printed.err, *kept])
+
+
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
+def test_a_crash_shows_no_token(tmp_path: Path, number: signal.Signals) -> None:
+    """A process that dies in the middle of a request leaves a stack without values, and no memory on disk."""
+    with RunningSandbox(WORLD, limits=FREE) as host:
+        host.state.faults.declared.append(Fault(kind="hang", seconds=5, times=None))
+        variables = variables_of(host)
+        with subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "-m", "tiktok_assets", "get", "advertisers"],
+            cwd=tmp_path,
+            env=clean_environment(variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as process:
+            deadline = time.monotonic() + 30
+            while not any(fault.fired for fault in host.state.faults.declared) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(number)
+            told, _ = process.communicate(timeout=30)
+        secrets = (host.token, host.secret)
+    assert process.returncode == -number
+    assert b"Fatal Python error" in told
+    assert [secret for secret in secrets if secret.encode() in told] == []
+    assert files_with(secrets, tmp_path) == []

@@ -1,0 +1,70 @@
+"""What a user's commands leave behind is readable by that user alone, whatever stood there before."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from stat import S_IMODE
+
+from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets_tests.commands.conftest import run_command, variables_of
+from tiktok_assets_tests.test_owner_only import wide
+
+WORLD = WorldPlan(dense=True, advertisers=2, days=4, campaigns=1, ad_groups=1, ads=2)
+
+
+def reachable(folder: Path) -> list[str]:
+    """What of a folder another user could reach: nothing, if they may not even enter it."""
+    return wide(folder) if folder.stat().st_mode & 0o077 else []
+
+
+def test_what_commands_leave_is_their_users_alone(tmp_path: Path) -> None:
+    """After a sync with alerts, and `auth`, no other user reaches the state, the logs, the alerts or `.env`."""
+    state, logs, env = tmp_path / ".tiktok_assets", tmp_path / ".tiktok_assets/dagster/logs", tmp_path / ".env"
+    logs.mkdir(parents=True)
+    (logs / "old.log").write_text("of an older version")
+    env.write_text("OTHER=1\n")
+    for path, mode in (
+        (state, 0o755),
+        (logs.parent, 0o755),
+        (logs, 0o755),
+        (logs / "old.log", 0o644),
+        (env, 0o644),
+    ):
+        path.chmod(mode)
+    free = Limits(qps=None, qpm=None)
+    with RunningSandbox(WORLD, now=datetime.now(UTC), clock_runs=True, limits=free) as host:
+        day = (host.clock.now().date() - timedelta(2)).isoformat()
+        variables = {**variables_of(host), "TIKTOK_START_DATE": day}
+        ran = run_command("sync", "--from", day, "--to", day, variables=variables, folder=tmp_path)
+        assert ran.exit_code == 0, ran.err
+        assert "chmod 600" in ran.err
+        again = run_command("auth", variables=variables, folder=tmp_path)
+        assert "chmod 600" not in again.err
+    assert S_IMODE(state.stat().st_mode) == 0o700
+    assert S_IMODE(env.stat().st_mode) == 0o600
+    private = [state / name for name in ("state.sqlite", "oauth_state.json")]
+    assert [S_IMODE(path.stat().st_mode) for path in (*private, logs / "old.log")] == [0o600] * 3
+    assert reachable(state) == []
+    assert list((tmp_path / "data").rglob("*.parquet"))
+
+
+CORE_LIMIT = """
+import resource, sys, tiktok_assets.cli
+resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+sys.argv = ["tiktok-assets", "--version"]
+try:
+    tiktok_assets.cli.main()
+finally:
+    print(resource.getrlimit(resource.RLIMIT_CORE)[0])
+"""
+
+
+def test_a_crash_leaves_no_memory_on_disk() -> None:
+    """A command, and what it starts, writes no core file, whatever the shell allows."""
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", CORE_LIMIT], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "0", done.stderr
