@@ -18,6 +18,7 @@ from tiktok_assets.api.plan import batches_of
 from tiktok_assets.refresh.outcome import Story
 from tiktok_assets.refresh.reader import Reader
 from tiktok_assets.refusals import why_broken
+from tiktok_assets.row_checks import shown
 from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST
 from tiktok_assets.spec.entities import ADVERTISERS
 from tiktok_assets.tables import entity_frame
@@ -62,8 +63,11 @@ def listed_advertisers(reader: Reader, app_id: str | None, app_secret: str | Non
     rows = answer.data.get("list")
     ids = [_account_of(row) for row in rows] if isinstance(rows, list) else []
     if not isinstance(rows, list) or (rows and not any(ids)):
+        first = rows[0].get("advertiser_id") if isinstance(rows, list) and isinstance(rows[0], dict) else rows
         raise ContractError(
-            "the list of accounts has no ids", endpoint=ADVERTISER_LIST.path, request_id=answer.request_id
+            f"the list of accounts has no ids: {shown(first)} is no advertiser id",
+            endpoint=ADVERTISER_LIST.path,
+            request_id=answer.request_id,
         )
     return [one for one in ids if one]  # one that cannot be read is missing, and the check of the accounts says so
 
