@@ -37,6 +37,9 @@ fix: $(VENV)/installed-dev ## format, and mend what the linter can
 soak: $(VENV)/installed-dev ## two thousand random steps against one store; SOAK_STEPS and SOAK_SEED change it
 	SOAK_STEPS=$${SOAK_STEPS:-2000} $(BIN)/pytest -q tiktok_assets_tests/end_to_end/test_soak.py
 
+spoil: $(VENV)/installed-dev ## twenty thousand answers with one place spoiled; SPOILED_ANSWERS changes it
+	SPOILED_ANSWERS=$${SPOILED_ANSWERS:-20000} $(BIN)/pytest -q -s --timeout=0 tiktok_assets_tests/refresh/test_spoiled_answers.py
+
 browser: $(VENV)/installed-dev ## the pages looked at in Chromium, which must be installed (Debian: apt-get install chromium)
 	$(PIP) install --constraint constraints.txt --editable '.[dev,browser]'
 	$(BIN)/pytest -q tiktok_assets_tests/browser/look_at_overview.py tiktok_assets_tests/browser/look_at_dagster.py tiktok_assets_tests/browser/look_at_story.py
@@ -54,4 +57,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test fix browser soak witness benchmark constraints clean
+.PHONY: help demo test fix browser soak spoil witness benchmark constraints clean

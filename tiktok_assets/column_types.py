@@ -1,6 +1,8 @@
 """What a column is on disk, and how a column of text becomes one: each value is seen to fit before any is cast."""
 
+from decimal import Decimal
 from functools import cache
+from typing import Any
 
 import polars as pl
 
@@ -39,6 +41,24 @@ _PATTERNS: dict[str, str] = {
 }
 
 _CASTS = {"money": MONEY, "average money": MONEY, "rate": pl.Float64(), "ratio": pl.Float64()}
+
+
+def texts_of(column: Column, parts: list[dict[str, Any]]) -> pl.Series:
+    """The values of a column as texts, numbers as they are written.
+
+    Raises:
+        ValueFormatError: if one is neither, or an id with a fraction.
+    """
+    name = column.api_name
+    values = [part.get(name) for part in parts]
+    if wrong := [value for value in values if not isinstance(value, str | int | Decimal | None)]:
+        raise ValueFormatError(f"{name} is {wrong[0]!r}, which is no {column.kind}")
+    if any(isinstance(value, bool) or (column.kind == "id" and isinstance(value, Decimal)) for value in values):
+        raise ValueFormatError(f"{name} is a flag or a fraction, which is no {column.kind}")
+    try:
+        return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
+    except ValueError as error:  # Python writes no whole number of more than some thousand digits
+        raise ValueFormatError(f"{name} is no {column.kind}") from error
 
 
 def typed(text: pl.DataFrame, columns: tuple[Column, ...], averages: frozenset[str]) -> pl.DataFrame:

@@ -7,21 +7,20 @@ its kind is null, and what came is kept in `extra` apart from those.
 
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from tiktok_assets.column_types import INSTANT, POLARS_TYPES, typed
+from tiktok_assets.column_types import INSTANT, POLARS_TYPES, texts_of, typed
 from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.plain_rows import plain_rows
 from tiktok_assets.row_checks import PARTS, beside, checked_page, dimensions_of, is_plain, with_parts_merged
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.metrics import Metric
-from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns
+from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns, served_metrics
 from tiktok_assets.values import MALFORMED, NO_PART, UNKNOWN, cell_of, extra_of
 
 Row = dict[str, Any]
@@ -128,7 +127,7 @@ def report_page(
             page = _page_at_once(report, metrics, columns, rows, unknown_fields, day)
         except ValueFormatError:
             page = None
-        if page is not None and _is_sound(report, page, owner):
+        if page is not None and _is_sound(report, metrics, page, owner):
             return page
     page, unknown = checked_page(
         report, columns, rows, averages=averages_of(metrics), asked=expected, owner=owner, day=day
@@ -149,7 +148,7 @@ def _page_at_once(  # noqa: PLR0917 - as `report_page` has them
     dimensions = dimensions_of(report)
     known = {column.api_name for column in columns} | {"advertiser_id"}
     texts = {
-        column.name: _texts(column, parts["dimensions" if column.api_name in dimensions else "metrics"])
+        column.name: texts_of(column, parts["dimensions" if column.api_name in dimensions else "metrics"])
         for column in columns
     }
     extra = [_extra(beside(row, known), {}, unknown_fields) for row in rows]
@@ -157,15 +156,22 @@ def _page_at_once(  # noqa: PLR0917 - as `report_page` has them
     return _report_page(report, metrics, pl.DataFrame(texts), day)
 
 
-def _is_sound(report: Report, page: pl.DataFrame, owner: str) -> bool:
+def _is_sound(report: Report, metrics: tuple[Metric, ...], page: pl.DataFrame, owner: str) -> bool:
     """Whether rows read at once have their keys, are the account's, and count nothing below zero."""
-    key = [name for name in report.key if name in page.columns]
+    key, counts = _looked_over(report, metrics)
     if any(page.get_column(name).null_count() for name in key):
         return False
     if owner and report.level.name == "advertiser" and (page.get_column("advertiser_id") != owner).any():
         return False
-    counts = page.select(name for name, kind in page.schema.items() if kind == pl.Int64 and name != "hour")
-    return all(least is None or least >= 0 for least in counts.min().row(0)) if counts.width else True
+    return not any((page.get_column(name).min() or 0) < 0 for name in counts)  # type: ignore[operator]
+
+
+@cache
+def _looked_over(report: Report, metrics: tuple[Metric, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that name a row and are the API's, and those that count."""
+    told = {column.name for column in told_columns(report, metrics)}
+    counts = tuple(metric.name for metric in served_metrics(report, metrics) if metric.kind == "count")
+    return tuple(name for name in report.key if name in told), counts
 
 
 def plain_report_page(
@@ -207,7 +213,7 @@ def plain_report_page(
         missing.alias(EXTRA.name),
     )
     page = _report_page(report, metrics, told, day)
-    if not _is_sound(report, page, owner):
+    if not _is_sound(report, metrics, page, owner):
         return None
     keys = cells.select(pl.concat_str(report.dimensions, separator=KEY_SEPARATOR)).to_series()
     return page, keys.to_list()
@@ -245,19 +251,6 @@ def _report_page(
     if report.cadence == "lifetime" or report.time_dimension:
         return frame
     return frame.with_columns(date=pl.lit(day, pl.Date))
-
-
-def _texts(column: Column, parts: list[Row]) -> pl.Series:
-    name = column.api_name
-    values = [part.get(name) for part in parts]
-    if wrong := [value for value in values if not isinstance(value, str | int | Decimal | None)]:
-        raise ValueFormatError(f"{name} is {wrong[0]!r}, which is no {column.kind}")
-    if any(isinstance(value, bool) or (column.kind == "id" and isinstance(value, Decimal)) for value in values):
-        raise ValueFormatError(f"{name} is a flag or a fraction, which is no {column.kind}")
-    try:
-        return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
-    except ValueError as error:  # Python writes no whole number of more than some thousand digits
-        raise ValueFormatError(f"{name} is no {column.kind}") from error
 
 
 def report_frame(

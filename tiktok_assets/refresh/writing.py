@@ -28,9 +28,11 @@ from tiktok_assets.spec.entities import ADVERTISERS, Entity
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 from tiktok_assets.tables import entity_columns, schema_of
+from tiktok_assets.values import malformed_of
 
 ADVERTISERS_SCHEMA = schema_of(entity_columns(ADVERTISERS))
 HEAD_ROWS = 5
+_VITAL = frozenset({"timezone", "display_timezone", "currency"})
 
 
 def refresh_advertisers(
@@ -56,7 +58,7 @@ def refresh_advertisers(
     known = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
     lost = known.join(read.frame, on="advertiser_id", how="anti").with_columns(is_granted=pl.lit(value=False))
     read.lost.update(dict.fromkeys(lost.get_column("advertiser_id"), "no longer granted"))
-    frame = pl.concat([read.frame, lost]).sort("advertiser_id")
+    frame = pl.concat([_with_known(read.frame, known), lost]).sort("advertiser_id")
     written = store.write("advertisers", Partition(), frame, notes=fetched_at_note(read.fetched_at))
     head = frame.head(HEAD_ROWS)
     landed = Landed(
@@ -70,6 +72,31 @@ def refresh_advertisers(
         head=head,
     )
     return landed, read
+
+
+def _with_known(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The accounts with the zone and currency last known where what came for them could not be read.
+
+    Without them all reports of the account would fail; a value that is only missing is missing.
+    """
+    odd = {
+        row["advertiser_id"]: malformed_of(row["extra"]).keys() & _VITAL
+        for row in frame.select("advertiser_id", "extra").drop_nulls().to_dicts()
+    }
+    if not any(odd.values()):
+        return frame
+    before = {row["advertiser_id"]: row for row in known.to_dicts()}
+    return frame.with_columns(
+        pl.Series(
+            name,
+            [
+                before.get(owner, {}).get(name) if name in odd.get(owner, ()) else value
+                for owner, value in frame.select("advertiser_id", name).rows()
+            ],
+            dtype=pl.String,
+        )
+        for name in sorted(_VITAL)
+    )
 
 
 def refresh_entity(

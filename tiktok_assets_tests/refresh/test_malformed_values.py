@@ -13,7 +13,7 @@ from tiktok_assets.api.errors import UnreadableRowError, mend_of
 from tiktok_assets.checking.rows import known_fields, values_fit
 from tiktok_assets.defs.telling import facts_of
 from tiktok_assets.refresh.outcome import Failed, Landed
-from tiktok_assets.refresh.writing import refresh_entity, refresh_report
+from tiktok_assets.refresh.writing import ADVERTISERS_SCHEMA, refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.sandbox.faults import Fault
 from tiktok_assets.spec.entities import ADS, CAMPAIGNS, Entity
 from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, STANDARD_METRICS, summable
@@ -290,3 +290,19 @@ def test_merged_parts_are_recomputed_or_null(small: Host, store: HiveStore) -> N
     assert {"ctr", "clicks", "impressions"} <= {metric.name for metric in STANDARD_METRICS}
     assert METRICS_BY_API_NAME["ctr"].quotient
     assert Fault(kind="raw_value").raw == "null"
+
+
+def test_an_account_keeps_the_zone_and_currency_last_known(small: Host, store: HiveStore) -> None:
+    """A zone or currency that cannot be read costs no account its reports: the one last known stands."""
+    small.behave()
+    ids = [account.advertiser_id for account in accounts_of(small)]
+    with reading(small) as one:
+        refresh_advertisers(one.reader, store, ids)
+        before = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
+        for field in ("timezone", "display_timezone", "currency"):
+            small.misbehave(**raw(field, '{"a":1}'))
+            landed, _ = refresh_advertisers(one.reader, store, ids)
+            after = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
+            assert beside(after).equals(beside(before))
+            assert landed.malformed_values == 1
+            small.behave()
