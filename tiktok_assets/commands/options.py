@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tiktok_assets.commands.output import say
+from tiktok_assets.commands.output import say, tell
 from tiktok_assets.commands.problems import WrongUsage
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _tighten_env_file() -> None:
 
     with suppress(OSError):  # there is none, or it lies on a disk without permissions
         if tighten_file(ENV_FILE):
-            typer.echo("Others could read .env; now its owner alone can (chmod 600).", err=True)
+            tell("Others could read .env; now its owner alone can (chmod 600).")
 
 
 def settings_to_store() -> "Settings":
