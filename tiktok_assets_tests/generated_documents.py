@@ -4,7 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tiktok_assets.api.answers import MOST_BYTES
 from tiktok_assets.api.client import Policy
-from tiktok_assets.api.errors import BY_CONSEQUENCE, MENDS, OversizedError, SlowAnswerError
+from tiktok_assets.api.errors import (
+    BY_CONSEQUENCE,
+    MENDS,
+    ContractError,
+    OversizedError,
+    SlowAnswerError,
+    UnreadableRowError,
+)
 from tiktok_assets.api.pages import MOST_ROWS
 from tiktok_assets.defs.catalogue import stored_tables, table_keys, table_meanings
 from tiktok_assets.defs.telling import column_schema
@@ -14,6 +21,7 @@ from tiktok_assets.spec.error_codes import ERROR_CODES, HANDLED, NOTES
 from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, Metric
 from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.warehouse import views_of
+from tiktok_assets.values import MALFORMED, UNKNOWN
 from tiktok_assets_tests.benchmarks import page
 from tiktok_assets_tests.generated_reference import automation_page, commands_page, settings_page
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
@@ -173,6 +181,47 @@ def error_codes() -> str:
             (
                 ("`OversizedError`", "the answer is larger; it was not read to its end", MENDS[OversizedError]),
                 ("`SlowAnswerError`", "the answer began, and was not whole in time", MENDS[SlowAnswerError]),
+            ),
+        ),
+        "",
+        "## Values that do not fit",
+        "",
+        (
+            "A value that cannot be what its column is costs itself: the cell is null, or the nearest value where that"
+            " is unambiguous, and the row, its page, its account and its day are stored. What came is in the row's"
+            f" `extra`, under `{MALFORMED}`, by the API's name; the materialization counts such values under the same"
+            " name, and the check `values_fit` shows five of them with their ids."
+        ),
+        "",
+        *table(
+            ("what comes", "what is stored"),
+            (
+                ("half a surrogate pair, bytes that are no UTF-8", "U+FFFD in its place"),
+                ("an amount within 1e-9 of four digits", "the amount in four digits"),
+                ("an amount with a real fifth digit", "rounded half to even, and what came in `extra`"),
+                ("`1.5E+2`", "150"),
+                ("a count below zero or with a fraction, NaN, a number too large, another type", "null"),
+                ("a part of an audience that is null, empty, `-1`, `None` or `NONE`", f"`{UNKNOWN}`, added up"),
+                ("a day that cannot be read", "the day asked for; windows are halved until it is one day"),
+                ("a row that came twice, word for word", "once"),
+            ),
+        ),
+        "",
+        "Only this fails a partition, and no other than its own, without asking again in vain:",
+        "",
+        *table(
+            ("error", "what happened", "what you can do"),
+            (
+                (
+                    "`UnreadableRowError`",
+                    "a row has no key, is of another account or day, or has no spend that can be read",
+                    MENDS[UnreadableRowError],
+                ),
+                (
+                    "`RepeatedKeyError`",
+                    "two rows of one day have one key and say different things",
+                    MENDS[ContractError],
+                ),
             ),
         ),
         "",

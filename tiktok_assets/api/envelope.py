@@ -137,10 +137,11 @@ def _read(endpoint: Endpoint, content: bytes) -> Envelope:
     read = _page_of if endpoint.rows_apart else _plain_of
     try:
         return read(content)
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return read(repaired(content))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
+        repaired_content = repaired(content)
+        if isinstance(error, msgspec.ValidationError) and repaired_content == content:
+            raise
+        return read(repaired_content)
 
 
 def _plain_of(content: bytes) -> Envelope:
@@ -184,8 +185,8 @@ def unread(rows: object) -> object:
 def _unread(row: msgspec.Raw) -> object:
     try:
         return _ANYTHING.decode(row)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError):
         try:
             return _ANYTHING.decode(repaired(bytes(row)))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ArithmeticError) as error:
             raise ValueError(str(error)) from error

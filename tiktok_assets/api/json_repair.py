@@ -8,12 +8,18 @@ import re
 MOST_DEEP = 64
 """Lists and objects inside each other; what lies deeper becomes a text."""
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|-?(?:NaN|Infinity)\b', re.DOTALL)
+_TOKEN = re.compile(
+    r'"(?:[^"\\]|\\.)*"|[\[\]{}]'
+    r"|-?(?:NaN|Infinity)\b|\b(?:None|True|False|undefined)\b"
+    r"|(?<![0-9.eE+-])-?[0-9](?:[0-9.]*[eE][+-]?[0-9]{5,}|[0-9.eE+-]{300,})",  # numbers larger than any
+    re.DOTALL,
+)
 _IN_TEXT = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
     r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
     r"|(?P<control>[\x00-\x1f])"
-    r"|\\.",
+    r'|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
+    r"|(?P<escape>\\)",
     re.DOTALL,
 )
 
@@ -22,7 +28,7 @@ def repaired(content: bytes) -> bytes:
     """The same JSON without what a strict parser stumbles over in a single value.
 
     Bytes that are no UTF-8 and halves of surrogate pairs become U+FFFD, control characters inside texts their
-    escape, NaN and Infinity texts, and what is nested deeper than anything the API documents a text.
+    escape, unknown escapes themselves, and NaN, numbers longer than any and what is nested too deep texts.
     """
     text = content.decode("utf-8", errors="replace")
     parts: list[str] = []
@@ -49,6 +55,8 @@ def repaired(content: bytes) -> bytes:
 def _sound(found: re.Match[str]) -> str:
     if found["lone"]:
         return "\\ufffd"
+    if found["escape"]:
+        return "\\\\"
     return f"\\u{ord(found['control']):04x}" if found["control"] else found[0]
 
 

@@ -361,6 +361,11 @@ def test_an_answer_that_is_none_is_named(small: Host, status: int, body: bytes, 
             b'{"code": 0, "data": {"a": NaN, "b": -Infinity, "c": "NaN"}}',
             {"a": "NaN", "b": "-Infinity", "c": "NaN"},
         ),
+        (
+            b'{"code": 0, "data": {"a": ' + b"9" * 5000 + b', "b": -1E+99999999999}}',
+            {"a": "9" * 5000, "b": "-1E+99999999999"},
+        ),
+        (b'{"code": 0, "data": {"a": "c:\\x\\\\y\\u12", "b": None}}', {"a": "c:\\x\\y\\u12", "b": "None"}),
         (b'{"code": 0, "data": {"a": "x\x01y\nz"}}', {"a": "x\x01y\nz"}),
     ],
 )
