@@ -187,10 +187,10 @@ def error_codes() -> str:
         "## Values that do not fit",
         "",
         (
-            "A value that cannot be what its column is costs itself: the cell is null, or the nearest value where that"
-            " is unambiguous, and the row, its page, its account and its day are stored. What came is in the row's"
-            f" `extra`, under `{MALFORMED}`, by the API's name; the materialization counts such values under the same"
-            " name, and the check `values_fit` shows five of them with their ids."
+            "A value that cannot be what its column is costs itself: the cell is null, or the nearest value where"
+            " that is unambiguous, and the row, its page, its account and its day are stored. What came is in the"
+            f" row's `extra`, under `{MALFORMED}`, by the API's name; the materialization counts such values under"
+            " the same name, and the check `values_fit` shows five of them with their ids."
         ),
         "",
         *table(
