@@ -16,6 +16,7 @@ import httpx
 
 from tiktok_assets_tests.commands.conftest import run_command
 from tiktok_assets_tests.environment import clean_environment
+from tiktok_assets_tests.webserver.foreign_page import gets_nothing
 
 
 @contextmanager
@@ -76,6 +77,9 @@ def test_the_served_demo_can_be_used_and_leaves_nothing(tmp_path: Path) -> None:
         try:
             lines = _until(process, f"Open http://127.0.0.1:{port}")
             _use(f"http://127.0.0.1:{port}/graphql")
+            (page,) = [line.split()[5] for line in lines if line.startswith("The numbers on one page: ")]
+            assert gets_nothing(port) == []
+            assert gets_nothing(int(page.rstrip("/").rsplit(":", 1)[1])) == []
         finally:
             process.send_signal(signal.SIGINT)
             rest, _ = process.communicate(timeout=60)
