@@ -254,7 +254,7 @@ def _plan(
 ) -> None:
     from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window  # noqa: PLC0415
     from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
-    from tiktok_assets.commands.planning import ordinary_window, planned  # noqa: PLC0415
+    from tiktok_assets.commands.planning import planned  # noqa: PLC0415
     from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.spec.entities import ENTITIES  # noqa: PLC0415
 
@@ -263,7 +263,7 @@ def _plan(
         tables = asked_tables(select, names)
         owners = asked_advertisers(advertisers or [], session.advertiser_ids)
         window = asked_window(first, last, start=settings.start_date, now=session.now())
-        result = planned(session, owners, window or ordinary_window(session, owners), tables)
+        result = planned(session, owners, window, tables, is_end_named=bool(last))
     rows = [{"table": line.what, "requests": line.requests, "rows": line.rows} for line in result.lines]
     if as_json:
         print_json({"lines": rows, "requests": result.requests, "rows": result.rows, "minutes": result.minutes})
