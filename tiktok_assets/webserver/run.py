@@ -72,7 +72,7 @@ def run_dagster(settings: Settings, host: str, port: int) -> None:
             WorkspaceProcessContext(instance, WorkspaceFileTarget([str(workspace)])) as context,
             _daemon(workspace) as daemon,
         ):
-            application = guarded(create_app_from_workspace_process_context(context), settings, port)
+            application = guarded(create_app_from_workspace_process_context(context), settings, host, port)
             # No access log: an address may hold an approval code.
             server = uvicorn.Server(
                 uvicorn.Config(application, host=host, port=port, log_level="warning", access_log=False)
@@ -98,15 +98,16 @@ def _signals_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def guarded(dagster: ASGIApp, settings: Settings, port: int) -> ASGIApp:
+def guarded(dagster: ASGIApp, settings: Settings, host: str, port: int) -> ASGIApp:
     """Return Dagster's application and our pages behind the guard.
 
     Args:
         dagster: what answers every path but those of our pages.
         settings: name the hosts, the password and the folders of the pages.
+        host: the address the server listens on, under which it answers too; a wildcard such as 0.0.0.0 names none.
         port: the one the server listens on.
     """
-    hosts = Hosts(port, allowed_hosts(settings.allowed_hosts, settings.ui_url))
+    hosts = Hosts(port, allowed_hosts([*settings.allowed_hosts, f"{host}:{port}"], settings.ui_url))
     password = settings.ui_password
     routes = [Mount("/", dagster)]
     if urlsplit(settings.data_dir).scheme == "":

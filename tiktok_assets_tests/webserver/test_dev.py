@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tiktok_assets_tests.webserver.foreign_page import gets_nothing, query, send
 
 STARTS_WITHIN_SECONDS = 90
 CODE_SERVER_ENDS_WITHIN_SECONDS = 60  # by itself, once its heartbeat stays away
-PASSWORD = "a password of dev"
+CANARY = "canary-of-dev-7f3c0ffee"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,13 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     folder = tmp_path_factory.mktemp("dev")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    variables = {"TMPDIR": str(folder), "TIKTOK_SCALING_MODE": "propose"}
+    variables = {
+        "TMPDIR": str(folder),
+        "TIKTOK_SCALING_MODE": "propose",
+        "TIKTOK_ACCESS_TOKEN": CANARY,
+        "TIKTOK_APP_SECRET": CANARY,
+        "TIKTOK_ALERT_URLS": f"json://127.0.0.1:1/{CANARY}",
+    }
     with (
         (folder / "dev.log").open("wb") as log,
         subprocess.Popen(  # noqa: S603 - our own program
@@ -48,6 +55,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         time.sleep(0.5)
     assert (process.returncode, left) == (0, "")
     assert "?config=" not in (folder / "dev.log").read_text()
+    assert CANARY not in (folder / "dev.log").read_text()
 
 
 def _running(folder: Path) -> str:
@@ -70,6 +78,17 @@ def test_a_foreign_page_gets_nothing_from_dev(dev: int) -> None:
     """Neither a query nor a mutation of another site's page is executed, and no page is framed or read."""
     assert gets_nothing(dev) == []
     assert '"version"' in query(dev).body
+
+
+def test_no_secret_is_in_the_list_of_processes(dev: int) -> None:
+    """No command line of this machine holds a token, a secret or the address of an alert."""
+    assert send(dev, "GET", "/", {}).status == 200
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended meanwhile
+            lines.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    assert any("code-server" in line for line in lines)
+    assert [line for line in lines if CANARY in line] == []
 
 
 def test_dagsters_own_client_works_on_loopback(dev: int) -> None:

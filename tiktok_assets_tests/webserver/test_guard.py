@@ -149,6 +149,15 @@ def test_another_server_of_this_machine_is_another_site() -> None:
     assert not hosts.include("127.0.0.1", 13000)
 
 
+def test_a_wildcard_address_is_no_name() -> None:
+    """A server that listens on one address answers under it; listening on all addresses allows none of them."""
+    one = Hosts(PORT, allowed_hosts([f"192.168.1.5:{PORT}"], "http://localhost:3000"))
+    every = Hosts(PORT, allowed_hosts([f"0.0.0.0:{PORT}"], "http://localhost:3000"))
+    assert one.include_host(f"192.168.1.5:{PORT}", "http")
+    assert not one.include_host("192.168.1.5", "http")
+    assert not every.include_host(f"192.168.1.5:{PORT}", "http")
+
+
 @pytest.fixture
 def clock() -> list[float]:
     """A clock of one cell, which a test sets."""
