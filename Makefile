@@ -28,7 +28,7 @@ test: $(VENV)/installed-dev ## lint, types and the whole suite
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal
 
 fix: $(VENV)/installed-dev ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .

@@ -79,18 +79,16 @@ def demo(
 
 
 @app.command()
-def dev(port: Annotated[int, typer.Option(help="Port of the webserver.")] = 3000) -> None:
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the webserver.")] = 3000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; anything but loopback needs TIKTOK_UI_PASSWORD.")
+    ] = "127.0.0.1",
+) -> None:
     """Start Dagster's webserver and daemon on the one instance."""
-    import os  # noqa: PLC0415 - only to become another program
+    from tiktok_assets.commands.dev import run_dev  # noqa: PLC0415 - loads Dagster
 
-    from tiktok_assets.commands.ports import require_free  # noqa: PLC0415
-    from tiktok_assets.instance import prepare_instance  # noqa: PLC0415
-
-    settings = settings_to_store()
-    require_free(port)
-    home = prepare_instance(settings)
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
-    os.execv(sys.executable, [*command, "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606 - our interpreter
+    run_dev(settings_to_store(), host, port)
 
 
 @app.command()
@@ -256,7 +254,7 @@ def _plan(
 ) -> None:
     from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window  # noqa: PLC0415
     from tiktok_assets.commands.patience import open_briefly  # noqa: PLC0415
-    from tiktok_assets.commands.planning import ordinary_window, planned  # noqa: PLC0415
+    from tiktok_assets.commands.planning import planned  # noqa: PLC0415
     from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.spec.entities import ENTITIES  # noqa: PLC0415
 
@@ -265,7 +263,7 @@ def _plan(
         tables = asked_tables(select, names)
         owners = asked_advertisers(advertisers or [], session.advertiser_ids)
         window = asked_window(first, last, start=settings.start_date, now=session.now())
-        result = planned(session, owners, window or ordinary_window(session, owners), tables)
+        result = planned(session, owners, window, tables, is_end_named=bool(last))
     rows = [{"table": line.what, "requests": line.requests, "rows": line.rows} for line in result.lines]
     if as_json:
         print_json({"lines": rows, "requests": result.requests, "rows": result.rows, "minutes": result.minutes})

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+SHORTEST_PASSWORD = 12
+
 _CRON_FIELDS = (
     ("minute", 0, 59, ""),
     ("hour", 0, 23, ""),
@@ -131,9 +133,24 @@ def _urls(value: object) -> object:
     return urls
 
 
+def _host_names(names: list[str]) -> list[str]:
+    for name in names:
+        if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", name, re.ASCII):
+            raise ValueError(f"{name!r} is no host name; give one such as dagster.example or dagster.example:3000")
+    return names
+
+
+def _password(password: SecretStr) -> SecretStr:
+    if len(password.get_secret_value()) < SHORTEST_PASSWORD:
+        raise ValueError(f"it must have at least {SHORTEST_PASSWORD} characters")
+    return password
+
+
 Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
 AdvertiserIds = Annotated[Names, AfterValidator(_digits)]
 ByAdvertiser = Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped), AfterValidator(_digits)]
+HostNames = Annotated[Names, AfterValidator(_host_names)]
+Password = Annotated[SecretStr, AfterValidator(_password)]
 Zones = Annotated[ByAdvertiser, AfterValidator(_zones)]
 Currencies = Annotated[ByAdvertiser, AfterValidator(_currencies)]
 Campaigns = Annotated[ByAdvertiser, AfterValidator(_campaigns)]

@@ -15,9 +15,11 @@ from tiktok_assets.setting_values import (
     Cron,
     Currencies,
     Folder,
+    HostNames,
     LocalFolder,
     Origin,
     Page,
+    Password,
     PastDay,
     Pattern,
     SecretUrls,
@@ -208,6 +210,17 @@ class Settings(BaseSettings):
     )
     ui_url: Page = Field(
         "http://localhost:3000", alias="DAGSTER_UI_URL", description="where Dagster is served; for links in alerts"
+    )
+    allowed_hosts: HostNames = Field(
+        [],
+        alias="TIKTOK_ALLOWED_HOSTS",
+        description="comma-separated `name` or `name:port` under which `dev` answers, beside loopback and the host"
+        " of DAGSTER_UI_URL",
+    )
+    ui_password: Password | None = Field(
+        None,
+        alias="TIKTOK_UI_PASSWORD",
+        description="a login in front of `dev`, with any user name; needed to listen on anything but loopback",
     )
     overview_url: Page | None = Field(
         None,

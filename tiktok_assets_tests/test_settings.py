@@ -36,6 +36,8 @@ WRONG = [
     ("TIKTOK_MAX_ADDED_BUDGET", "Infinity"),
     ("TIKTOK_RECONCILIATION_TOLERANCE", "-0.1"),
     ("DAGSTER_UI_URL", "localhost:3000"),
+    ("TIKTOK_ALLOWED_HOSTS", "https://dagster.example.com"),
+    ("TIKTOK_UI_PASSWORD", "too short"),
     ("TIKTOK_OVERVIEW_URL", "account_overview.html"),
     ("TIKTOK_BASE_URL", "business-api.tiktok.com"),
     ("TIKTOK_BASE_URL", "ftp://business-api.tiktok.com"),
@@ -110,6 +112,8 @@ GOOD = {
     "TIKTOK_MAX_ADDED_BUDGET": "500",
     "TIKTOK_RECONCILIATION_TOLERANCE": "0.05",
     "DAGSTER_UI_URL": "https://dagster.example.com/ads/",
+    "TIKTOK_ALLOWED_HOSTS": "dagster.example.com, other.example.com:3000",
+    "TIKTOK_UI_PASSWORD": SECRET,
     "TIKTOK_OVERVIEW_URL": "https://files.example.com/account_overview.html",
 }
 

@@ -34,6 +34,7 @@ _SQL = re.compile(r"\bsum\s*\(\s*\"?([a-z_0-9]+)\"?\s*\)", re.IGNORECASE)
 BY_OTHER_NAMES = {
     "totals.py": "asks each metric whether it is additive",
     "scaling/results.py": "its names are those of `_SUMS`, held below",
+    "row_checks.py": "asks each metric whether it is additive",
     "refresh/restatements.py": "spend and conversion, by the names of its own columns",
 }
 """Where a sum is over a name that is not written beside it, and why that is right."""

@@ -188,7 +188,7 @@ CHECKS: tuple[Check, ...] = (
         " were paused or ended.",
         "warning",
         lambda subject: subject.is_report_by_day,
-        lambda evidence: coverage.no_row_drop(str(evidence.advertiser_id), evidence.rows_by_day),
+        lambda evidence: coverage.no_row_drop(str(evidence.advertiser_id), evidence.rows_by_ended_day),
     ),
     Check(
         "complete_yesterday",

@@ -14,7 +14,7 @@ from tiktok_assets.checking.coverage import Reading
 from tiktok_assets.checking.files import Schemas, fits
 from tiktok_assets.checking.finding import Finding
 from tiktok_assets.checking.subject import NAMED_AS, Subject
-from tiktok_assets.days import Account
+from tiktok_assets.days import Account, day_ends
 from tiktok_assets.refresh.notes import fetched_at_of, is_complete
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 
@@ -156,6 +156,17 @@ class Evidence:
         """How many rows each of these days has, days without rows among them."""
         counts = dict(self.frame.group_by("date").len().iter_rows())
         return {one.day: counts.get(one.day, 0) for one in self.readable if one.day}
+
+    @property
+    def rows_by_ended_day(self) -> Mapping[date, int]:
+        """How many rows each day has that was over when it was read; today's are still coming in."""
+        return {day: rows for day, rows in self.rows_by_day.items() if self._had_ended(day)}
+
+    def _had_ended(self, day: date) -> bool:
+        reading, account = self.readings.get(day), self.account
+        if reading is None:
+            return True
+        return reading.fetched_at >= day_ends(day, account) if account else reading.is_complete
 
     def beside(self, table: str) -> "Evidence":
         """The same account in another table."""

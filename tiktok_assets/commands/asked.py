@@ -1,10 +1,11 @@
 """What the options of a command ask for, checked against the settings before anything is sent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from tiktok_assets.api.plan import Window
 from tiktok_assets.commands.problems import WrongUsage
+from tiktok_assets.days import Account
 
 LATEST_ZONE = timedelta(hours=14)
 """The zone furthest ahead: its day is the latest that has begun anywhere."""
@@ -45,6 +46,33 @@ def asked_window(first: str | None, last: str | None, *, start: date, now: datet
             f"--from {begin} lies before TIKTOK_START_DATE, {start}; set that to {begin} or an earlier day."
         )
     return Window(begin, end)
+
+
+def windows_by_account(
+    window: Window, accounts: Iterable[Account], now: datetime, *, is_end_named: bool
+) -> Mapping[str, Window]:
+    """Cut the days of --from and --to for each account; without --to they end yesterday in the account's own zone.
+
+    Args:
+        window: as `asked_window` gives it.
+        accounts: whose days.
+        now: aware.
+        is_end_named: whether --to was given; then an unfinished day is read too.
+
+    Raises:
+        WrongUsage: if no day has ended in any of the accounts.
+    """
+    windows = {}
+    for account in accounts:
+        last = window.last if is_end_named else account.today(now) - timedelta(1)
+        if window.first <= last:
+            windows[account.advertiser_id] = Window(window.first, last)
+    if not windows and not is_end_named:
+        day = window.first
+        raise WrongUsage(
+            f"--from {day} has not ended in any of the accounts; add --to {day} to read the unfinished day."
+        )
+    return windows
 
 
 def asked_advertisers(asked: Sequence[str], granted: Iterable[str]) -> list[str]:

@@ -22,7 +22,6 @@ import httpx
 import polars as pl
 
 from tiktok_assets.commands.leaders import stored_leaders
-from tiktok_assets.commands.page import served
 from tiktok_assets.commands.ports import require_free
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.commands.sync import Asked, Synced, sync
@@ -35,6 +34,7 @@ from tiktok_assets.scaling.alerts import TOP_SPENDER
 from tiktok_assets.scaling.ranking import Overtaking, overtakings
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
+from tiktok_assets.webserver.pages import served
 
 HISTORY_DAYS = 90
 DATA, STATE = "data", "state"
@@ -88,7 +88,7 @@ def run_served(port: int, tell: Tell, show: Callable[[Told], None]) -> None:
     ):
         with open_instance(load_settings()):
             tell("Dagster starts.")
-        with _dagster(folder, load_settings().instance_dir, port) as process:
+        with _dagster(folder, port) as process:
             tell(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
             tell(f"Dagster comes up at http://127.0.0.1:{port}; after the first refresh charts are at {page}")
             told = _story(sandbox, tell)
@@ -208,12 +208,11 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def _dagster(folder: Path, home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+def _dagster(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """Webserver, daemon and code server as one group of processes, ended together."""
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
     with (folder / "dagster.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [*command, "-h", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-m", "tiktok_assets", "dev", "--port", str(port)],
             cwd=folder,
             env={**os.environ, "TMPDIR": str(folder)},  # Dagster leaves its sockets behind
             stdout=log,

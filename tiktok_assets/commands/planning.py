@@ -1,10 +1,11 @@
 """`plan`: how many requests, minutes and rows a refresh takes, asked of the API with one-row pages."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from tiktok_assets.api.plan import PlanLine, Window, Workload, batches_of, minutes_for, plan
+from tiktok_assets.commands.asked import windows_by_account
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.refresh.accounts import accounts_to_ask, required_accounts
 from tiktok_assets.refresh.counting import count_entities, count_report
@@ -27,17 +28,28 @@ class Planned:
     probes: int
 
 
-def planned(session: Session, advertisers: Sequence[str], window: Window, tables: Sequence[str]) -> Planned:
+def planned(
+    session: Session,
+    advertisers: Sequence[str],
+    window: Window | None,
+    tables: Sequence[str],
+    *,
+    is_end_named: bool = True,
+) -> Planned:
     """What refreshing these tables of these accounts over these days takes.
 
     The sizes are the API's own totals: of each list, and of each report on the last day of the window, taken for
-    every day of it.
+    every day of it. Unless the end is named, the days of each account end yesterday in its own zone; without a
+    window they are those of the next refresh.
 
     Raises:
         TikTokError: if an account cannot be asked.
     """
+    if window is None:
+        window, is_end_named = ordinary_window(session, advertisers), True
     before = session.total.requests
     accounts = required_accounts(session.reader, session.store, session.settings, advertisers)
+    windows = windows_by_account(window, accounts, session.now(), is_end_named=is_end_named)
     workloads: Mapping[str, Workload] = {
         account.advertiser_id: Workload(
             {
@@ -46,9 +58,9 @@ def planned(session: Session, advertisers: Sequence[str], window: Window, tables
                 if entity.table in tables
             },
             {
-                report.table: count_report(session.reader, report, account, window.last)
+                report.table: count_report(session.reader, report, account, windows[account.advertiser_id].last)
                 for report in session.settings.chosen_reports
-                if report.cadence == "daily" and report.table in tables
+                if report.cadence == "daily" and report.table in tables and account.advertiser_id in windows
             },
             {
                 report.table: count_report(session.reader, report, account, None)
@@ -58,17 +70,33 @@ def planned(session: Session, advertisers: Sequence[str], window: Window, tables
         )
         for account in accounts
     }
-    listings = plan(
-        workloads,
-        window.days,
-        set(tables) - {ADVERTISERS.table},
-        lists_accounts=False,
-        window_days={report.table: report.window_days for report in session.settings.chosen_reports},
+    groups: dict[Window | None, dict[str, Workload]] = {}
+    for advertiser_id, workload in workloads.items():
+        groups.setdefault(windows.get(advertiser_id), {})[advertiser_id] = workload
+    listings = _added(
+        line
+        for days, group in groups.items()
+        for line in plan(
+            group,
+            days.days if days else (),
+            set(tables) - {ADVERTISERS.table},
+            lists_accounts=False,
+            window_days={report.table: report.window_days for report in session.settings.chosen_reports},
+        )
     )
     lines = [*_account_lines(session, advertisers, tables), *listings]
     requests = sum(line.requests for line in lines)
     minutes = minutes_for(requests, session.settings.requests_per_second, session.settings.requests_per_minute)
     return Planned(lines, requests, sum(line.rows for line in lines), minutes, session.total.requests - before)
+
+
+def _added(lines: Iterable[PlanLine]) -> Iterator[PlanLine]:
+    """Add up the lines of the same table, in the order in which each table comes first."""
+    sums: dict[str, PlanLine] = {}
+    for line in lines:
+        former = sums.get(line.what, PlanLine(line.what, 0, 0))
+        sums[line.what] = PlanLine(line.what, former.requests + line.requests, former.rows + line.rows)
+    yield from sums.values()
 
 
 def _account_lines(session: Session, advertisers: Sequence[str], tables: Sequence[str]) -> Iterator[PlanLine]:

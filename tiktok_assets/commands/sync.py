@@ -9,7 +9,8 @@ import dagster as dg
 
 from tiktok_assets.api.errors import QUOTA_USED_UP, RetryTomorrowError
 from tiktok_assets.api.plan import Window
-from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window
+from tiktok_assets.commands.asked import asked_advertisers, asked_tables, asked_window, windows_by_account
+from tiktok_assets.days import Account
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.account import add_advertisers
 from tiktok_assets.defs.alerting import reason_of, tell_after
@@ -19,15 +20,17 @@ from tiktok_assets.defs.checks import CHECK_TABLES, all_subjects, only, sentence
 from tiktok_assets.defs.chunks import Chunk, chunks_of
 from tiktok_assets.defs.duplication_sensors import KEY_TAG, requests_for, unfinished_wishes
 from tiktok_assets.defs.scaling import AD_TAG, FLAG_JOB, Look, look, newest_ranking
-from tiktok_assets.defs.stages import chunks_of_stage, stored_order
+from tiktok_assets.defs.stages import Stage, chunks_of_stage, stored_order
 from tiktok_assets.instance.opening import open_instance
 from tiktok_assets.refresh.account_details import not_offered_in_words
+from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.scaling.links import DUPLICATE_JOB
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.state import utc_now
 
 TELLING_EVENTS = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.STEP_FAILURE}
+DAILY: Stage = "refresh_daily"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -107,6 +110,8 @@ def sync(
     session.store.check_writable()
     advertisers = asked_advertisers(asked.advertisers, session.advertiser_ids)
     window = asked_window(asked.first, asked.last, start=settings.start_date, now=session.now())
+    reads_days = any(table in tables for table in stages.get(DAILY, ()))
+    days = _asked_days(session, advertisers, window, asked) if window and reads_days else None
     synced, started = Synced(), utc_now()
     with open_instance(settings) as instance:
         add_advertisers(instance, session.advertiser_ids)
@@ -118,7 +123,7 @@ def sync(
         for stage, names in stages.items():
             chosen = [name for name in names if name in tables]
             # Cut only now: which days are needed depends on what the stage before has stored.
-            chunks = _chunks(stage, instance, session, advertisers, window) if chosen else []
+            chunks = _chunks(stage, instance, session, advertisers, days) if chosen else []
             runs = list(_runs(stage, chosen, chunks))
             watcher.begin(stage, len(runs))
             for run in runs:
@@ -189,18 +194,29 @@ def _finishing(
         yield _Run(DUPLICATE_JOB, (), request.tags, f"finishes {request.tags[KEY_TAG]}", request.run_config)
 
 
+def _asked_days(
+    session: Session, advertisers: Sequence[str], window: Window, asked: Asked
+) -> Mapping[str, Window]:
+    """Cut the days that were asked for by account; an account nobody can tell the zone of fails in its own run."""
+    if asked.last:
+        return dict.fromkeys(advertisers, window)
+    known, _ = known_accounts(session.reader, session.store, session.settings, advertisers)
+    unknown = [Account(one, "", "UTC") for one in set(advertisers) - {one.advertiser_id for one in known}]
+    return windows_by_account(window, [*known, *unknown], session.now(), is_end_named=False)
+
+
 def _chunks(
     stage: str,
     instance: dg.DagsterInstance,
     session: Session,
     advertisers: Sequence[str],
-    window: Window | None,
+    asked: Mapping[str, Window] | None,
 ) -> list[Chunk]:
     order = stored_order(instance)
-    if stage == "refresh_daily" and window:
-        return chunks_of(order, dict.fromkeys(advertisers, window))
-    if stage == "refresh_daily":
-        needed = chunks_of_stage("refresh_daily", instance, session.store, session.settings, session.now())
+    if stage == DAILY and asked is not None:
+        return chunks_of(order, asked)
+    if stage == DAILY:
+        needed = chunks_of_stage(DAILY, instance, session.store, session.settings, session.now())
         days = {one: chunk.window for chunk in needed for one in chunk.advertiser_ids if one in advertisers}
         return chunks_of(order, days)
     return chunks_of(order, dict.fromkeys(advertisers))

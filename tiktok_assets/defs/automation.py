@@ -1,7 +1,8 @@
 """What happens by itself: the jobs of the refresh, its schedule, and the sensors that keep it going."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -17,6 +18,7 @@ from tiktok_assets.defs.restatements import daily_tables
 from tiktok_assets.defs.stages import STAGES, Stage, chunks_of_stage
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings
+from tiktok_assets.storage.state import utc_now
 
 REFRESH_TAG = "tiktok_assets/refresh"
 """Which refresh a run belongs to: the instant its schedule fired."""
@@ -31,6 +33,15 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+SUPERSEDES_TAG = "tiktok_assets/supersedes"
+"""The earlier refresh that stopped half way and whose place this one takes."""
+
+STALLED_AFTER = timedelta(minutes=10)
+"""`refresh_sequence` looks every few seconds: a refresh without a run for so long is not carried on by anyone."""
+
+HUNG_AFTER = timedelta(days=1)
+"""A run that changed its state no more for so long is not waited for."""
 
 HOURLY = 3600
 
@@ -120,11 +131,24 @@ def daily_refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
     )
     def _daily_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time
+        refresh = at.astimezone(UTC).isoformat()
+        earlier = unfinished_refresh(context.instance)
+        if earlier and earlier.refresh != refresh and not earlier.may_be_superseded:
+            yield dg.SkipReason(
+                f"Refresh {earlier.refresh} is still under way; it is finished first; the next tick looks again."
+                f" Where this is said often, TIKTOK_REFRESH_CRON, {settings.refresh_cron!r}, is shorter than a"
+                " refresh takes: choose a longer one."
+            )
+            return
+        supersedes = earlier.refresh if earlier and earlier.refresh != refresh else None
         with open_session(settings) as session:
             chunks = chunks_of_stage("refresh_accounts", context.instance, session.store, settings, at)
         if not chunks:
             yield dg.SkipReason("No advertisers yet: the sensor advertiser_partitions adds them.")
-        yield from requests_of("refresh_accounts", at.astimezone(UTC).isoformat(), chunks)
+        for request in requests_of("refresh_accounts", refresh, chunks):
+            yield request.with_replaced_attrs(
+                tags={**request.tags, **({SUPERSEDES_TAG: supersedes} if supersedes else {})}
+            )
 
     return _daily_refresh
 
@@ -156,7 +180,9 @@ def refresh_sequence_sensor(
                 chunks = chunks_of_stage(stage, context.instance, session.store, settings, now)
             if chunks:
                 return dg.SensorResult(run_requests=list(requests_of(stage, refresh, chunks)))
-        checks = dg.RunRequest(run_key=f"{refresh}:{CHECK_TABLES}", job_name=CHECK_TABLES)
+        checks = dg.RunRequest(
+            run_key=f"{refresh}:{CHECK_TABLES}", job_name=CHECK_TABLES, tags={REFRESH_TAG: refresh}
+        )
         return dg.SensorResult(run_requests=[checks], cursor=refresh)
 
     return _refresh_sequence
@@ -168,6 +194,33 @@ def _still_submitting(runs: Sequence[dg.DagsterRun]) -> bool:
     for run in runs:
         keys.setdefault(run.job_name, set()).add(run.tags.get("dagster/run_key", run.run_id))
     return any(len(keys[run.job_name]) < int(run.tags.get(RUNS_TAG, 0)) for run in runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A refresh whose checks have not ended yet, and whether nobody carries it on any more."""
+
+    refresh: str
+    may_be_superseded: bool
+
+
+def unfinished_refresh(instance: dg.DagsterInstance) -> Unfinished | None:
+    """Find the newest refresh, unless its last stage, the checks, has ended."""
+    refresh = latest_refresh(instance)
+    if not refresh:
+        return None
+    records = instance.get_run_records(dg.RunsFilter(tags={REFRESH_TAG: refresh}))
+    # In earlier releases the checks had no tag of their refresh, only their run key.
+    records = [
+        *records,
+        *instance.get_run_records(dg.RunsFilter(tags={"dagster/run_key": f"{refresh}:{CHECK_TABLES}"}), limit=1),
+    ]
+    runs = [record.dagster_run for record in records]
+    is_running = any(run.status in UNFINISHED for run in runs)
+    if not is_running and any(run.job_name == CHECK_TABLES for run in runs):
+        return None
+    changed = max(record.update_timestamp.replace(tzinfo=UTC) for record in records)
+    return Unfinished(refresh, utc_now() - changed > (HUNG_AFTER if is_running else STALLED_AFTER))
 
 
 def latest_refresh(instance: dg.DagsterInstance) -> str | None:

@@ -1,7 +1,9 @@
 """Laws of what a newcomer sees in Dagster: the demo's graph, a partition, plots, pictures and the launchpad."""
 
 import re
+import time
 
+import httpx
 import pytest
 
 from tiktok_assets_tests.browser.conftest import Demo, Watch, keep
@@ -125,3 +127,44 @@ def test_sensors_say_in_words_what_they_saw(demo: Demo, watch: Watch) -> None:
     ticks.last.click()
     page.get_by_text("advertisers are granted or named").first.wait_for(timeout=PATIENCE)
     keep(page, "sensor.png")
+
+
+def test_the_ui_works_unchanged_behind_the_guard(demo: Demo, watch: Watch) -> None:
+    """A backfill is launched by clicks and its log is followed over the websocket; nothing of it is refused."""
+    page, _, complaints = watch(f"{demo.dagster}/assets/campaigns?view=partitions", width=1600, height=1000)
+    refused: list[str] = []
+    frames: list[str] = []
+    page.on(
+        "response",
+        lambda answer: refused.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+    )
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
+    page.get_by_role("button", name=re.compile("Materialize")).first.click(timeout=PATIENCE)
+    launch = page.get_by_role("button", name=re.compile("Launch (backfill|run|\\d+ runs)"))
+    launch.first.wait_for(timeout=PATIENCE)
+    page.get_by_role("button", name="All", exact=True).click()
+    keep(page, "guard_launch.png")
+    launch.first.click()
+    page.wait_for_timeout(5000)
+    keep(page, "guard_launched.png")
+    run_id = _run_of_a_backfill(demo)
+    page.goto(f"{demo.dagster}/runs/{run_id}")
+    page.get_by_text(re.compile("^(RUN|STEP)_[A-Z]+")).first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(2000)
+    keep(page, "guard_run.png")
+    assert frames
+    assert refused == []
+    assert [said for said in complaints if "Content Security Policy" in said or "403" in said] == []
+
+
+def _run_of_a_backfill(demo: Demo) -> str:
+    """The id of the newest run that a backfill made, once there is one."""
+    query = "{ runsOrError(limit: 9) { ... on Runs { results { id tags { key } } } } }"
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
+        answer = httpx.post(f"{demo.dagster}/graphql", json={"query": query}, timeout=60).json()
+        for run in answer["data"]["runsOrError"]["results"]:
+            if any(tag["key"] == "dagster/backfill" for tag in run["tags"]):
+                return str(run["id"])
+        time.sleep(1)
+    raise AssertionError("no run of a backfill")

@@ -6,10 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tiktok_assets.commands.page import address_of, served
+from tiktok_assets.commands.page import address_of
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.overview.building import FILE_NAME, BuiltPage
 from tiktok_assets.overview.contents import Overview
+from tiktok_assets.webserver.pages import served
 from tiktok_assets_tests.commands.conftest import Run
 from tiktok_assets_tests.overview.shop import NOW
 

@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
+from dagster._core.storage.runs.schema import RunsTable  # Dagster exports no name for it
 
-from tiktok_assets.defs.automation import REFRESH_TAG, WHOLE, derived_tables
+from tiktok_assets.defs.automation import REFRESH_TAG, SUPERSEDES_TAG, WHOLE, derived_tables
 from tiktok_assets.defs.stages import stored_order
+from tiktok_assets.storage.state import utc_now
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, WEDNESDAY, Desk, DeskMaker
 
 AT = WEDNESDAY.isoformat()
@@ -156,17 +159,61 @@ def test_failed_runs_do_not_stop_the_sequence(make_desk: DeskMaker, lasting: dg.
     assert sensed(desk, "refresh_sequence")[2] == AT
 
 
-def test_a_newer_refresh_takes_the_place_of_an_older_one(
+def test_refreshes_that_overlap_are_finished_one_by_one(make_desk: DeskMaker, lasting: dg.DagsterInstance) -> None:
+    """However often the schedule fires, the refresh under way passes all stages; later ones say they wait."""
+    desk = make_desk(lasting, start_date="2026-10-05", advertiser_ids=make_desk().advertiser_ids[1])
+    desk.know(desk.settings.advertiser_ids)
+    at, cursor, done = WEDNESDAY, None, list[tuple[str, str]]()
+    for _ in range(6):  # quiet ticks of the sensor; the cron fires before each of them
+        requests, skipped = scheduled(desk, at)
+        assert bool(requests) != bool(skipped)
+        assert not skipped or "still under way" in skipped
+        assert not skipped or "shorter than a refresh" in skipped
+        asked, _, cursor = sensed(desk, "refresh_sequence", cursor) if skipped else ([], None, cursor)
+        for request in [*requests, *asked]:
+            desk.launch(request)
+            done.append((request.tags[REFRESH_TAG], str(request.job_name)))
+        at += timedelta(minutes=1)
+    every = ["refresh_accounts", "refresh_daily", "refresh_lifetime", "check_tables"]
+    assert [job for refresh, job in done if refresh == AT] == every
+    later = (WEDNESDAY + timedelta(minutes=4)).isoformat()
+    assert [job for refresh, job in done if refresh == later] == every[:2]
+    assert len(done) == len(every) + 2
+
+
+def age(desk: Desk, hours: int) -> None:
+    """Let every run of the instance have changed so many hours ago, as after a stop of the daemon."""
+    storage = desk.instance.run_storage
+    with storage.connect() as connection:  # type: ignore[attr-defined]  # of the SQL storage
+        connection.execute(sa.update(RunsTable).values(update_timestamp=utc_now() - timedelta(hours=hours)))
+
+
+def test_a_refresh_that_nobody_carries_on_is_superseded_openly(
     make_desk: DeskMaker, lasting: dg.DagsterInstance
 ) -> None:
-    """When the next morning begins before the last one was through, its runs are waited for and followed."""
-    desk = make_desk(lasting, reports="ad_report_daily", advertiser_ids=make_desk().advertiser_ids[1])
+    """After six hours without a daemon the next refresh names the one it supersedes, once no run is under way."""
+    desk = make_desk(lasting, start_date="2026-10-05", advertiser_ids=make_desk().advertiser_ids[1])
     desk.know(desk.settings.advertiser_ids)
-    for at in (WEDNESDAY, WEDNESDAY + timedelta(1)):
-        for request in scheduled(desk, at)[0]:
-            assert desk.launch(request).success
-    requests, _, _ = sensed(desk, "refresh_sequence")
-    assert {request.tags[REFRESH_TAG] for request in requests} == {(WEDNESDAY + timedelta(1)).isoformat()}
+    (first,), _ = scheduled(desk)
+    waiting = desk.instance.create_run_for_job(
+        desk.definitions.resolve_job_def("refresh_accounts"), tags=dict(first.tags)
+    )
+    age(desk, 6)
+    assert "still under way" in str(scheduled(desk, WEDNESDAY + timedelta(hours=6))[1])
+    desk.instance.report_run_canceled(waiting)
+    age(desk, 6)
+    later = WEDNESDAY + timedelta(hours=6)
+    (second,), skipped = scheduled(desk, later)
+    assert skipped is None
+    assert second.tags[SUPERSEDES_TAG] == AT
+    assert desk.launch(second).success
+    cursor = None
+    for stage in ("refresh_daily", "refresh_lifetime", "check_tables"):
+        asked, _, cursor = sensed(desk, "refresh_sequence", cursor)
+        assert {(one.job_name, one.tags[REFRESH_TAG]) for one in asked} == {(stage, later.isoformat())}
+        for request in asked:
+            desk.launch(request)
+    assert scheduled(desk, later + timedelta(hours=1))[1] is None
 
 
 def test_the_sensor_adds_granted_accounts_once_and_removes_none(desk: Desk) -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tiktok_assets_tests.commands.conftest import run_command
 from tiktok_assets_tests.environment import clean_environment
+from tiktok_assets_tests.webserver.foreign_page import gets_nothing
 
 
 @contextmanager
@@ -60,14 +63,21 @@ def test_the_demo_tells_its_story_and_speaks_to_no_one_else(tmp_path: Path) -> N
     assert winner["campaign_name"] in told["overtook"][0]
 
 
-def test_the_served_demo_can_be_used_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a short name: Dagster's sockets lie in it, and their names have 107 characters at most."""
+    with tempfile.TemporaryDirectory(prefix="tta-") as folder:
+        yield Path(folder)
+
+
+def test_the_served_demo_can_be_used_and_leaves_nothing(short_folder: Path) -> None:
     """Webserver and daemon run on the story's data, a backfill from there completes, Ctrl-C ends it all."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "tiktok_assets", "demo", "--port", str(port)],
-        cwd=tmp_path,
-        env=clean_environment({"TMPDIR": str(tmp_path)}),
+        cwd=short_folder,
+        env=clean_environment({"TMPDIR": str(short_folder)}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -76,11 +86,14 @@ def test_the_served_demo_can_be_used_and_leaves_nothing(tmp_path: Path) -> None:
         try:
             lines = _until(process, f"Open http://127.0.0.1:{port}")
             _use(f"http://127.0.0.1:{port}/graphql")
+            (page,) = [line.split()[5] for line in lines if line.startswith("The numbers on one page: ")]
+            assert gets_nothing(port) == []
+            assert gets_nothing(int(page.rstrip("/").rsplit(":", 1)[1])) == []
         finally:
             process.send_signal(signal.SIGINT)
             rest, _ = process.communicate(timeout=60)
     left = subprocess.run(  # noqa: S603
-        ["pgrep", "-f", str(tmp_path)],  # noqa: S607 - where it lies differs
+        ["pgrep", "-f", str(short_folder)],  # noqa: S607 - where it lies differs
         capture_output=True,
         text=True,
         check=False,
@@ -89,7 +102,7 @@ def test_the_served_demo_can_be_used_and_leaves_nothing(tmp_path: Path) -> None:
     assert process.returncode == 0, rest
     assert any("overtook" in line for line in lines)
     assert left.stdout == ""
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_folder.iterdir()) == []
 
 
 def _until(process: "subprocess.Popen[str]", words: str) -> list[str]:

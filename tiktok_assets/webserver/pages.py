@@ -1,0 +1,90 @@
+"""Serve the overview page and the alerts, which are files of ours, on loopback."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tiktok_assets.overview.building import FILE_NAME
+from tiktok_assets.owner_only import create_folder
+from tiktok_assets.webserver.guard import Guard, Hosts
+
+LOOPBACK = "127.0.0.1"
+STATIC_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+"""What a page without scripts may do: show itself."""
+
+_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"')
+
+
+def pages_application(folder: Path, alerts: Path) -> ASGIApp:
+    """Return an application with the page of a folder at `/`, and a folder of alerts below `/alerts`.
+
+    The page is sent with the policy that stands in it, which names its scripts by their hashes.
+    """
+
+    async def _page(_: Request) -> Response:
+        path = folder / FILE_NAME
+        if not path.exists():
+            return PlainTextResponse("The page is made at the end of the first refresh.\n", 404)
+        text = path.read_text(encoding="utf-8")
+        found = _POLICY.search(text)
+        policy = f"{unescape(found[1])}; frame-ancestors 'none'" if found else STATIC_POLICY
+        return HTMLResponse(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+
+    create_folder(alerts)
+    return PageHeaders(Starlette(routes=[Route("/", _page), Mount("/alerts", StaticFiles(directory=alerts))]))
+
+
+class PageHeaders:
+    """ASGI middleware that sends no referrer, and the policy of a page without scripts where a page has none."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and add the headers to its answer."""
+
+        async def _send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Referrer-Policy"] = "no-referrer"
+                headers.setdefault("Content-Security-Policy", STATIC_POLICY)
+            await send(message)
+
+        await self._application(scope, receive, _send)
+
+
+@contextmanager
+def served(folder: Path, alerts: Path) -> Iterator[str]:
+    """Serve the page of a folder as it stands at each request, and a folder of alerts below it.
+
+    Yields:
+        The address, on a free port; an alert is at `alerts/<its id>.html` below it.
+    """
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port = listener.getsockname()[1]
+        application = Guard(pages_application(folder, alerts), Hosts(port))
+        config = uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://{LOOPBACK}:{port}/"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
