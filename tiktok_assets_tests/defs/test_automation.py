@@ -216,6 +216,28 @@ def test_a_refresh_that_nobody_carries_on_is_superseded_openly(
     assert scheduled(desk, later + timedelta(hours=1))[1] is None
 
 
+def test_a_reload_with_another_cron_carries_the_refresh_on(
+    make_desk: DeskMaker, lasting: dg.DagsterInstance
+) -> None:
+    """A code location loaded anew in mid refresh, its cron changed, ends that refresh and then begins the next."""
+    chosen = {"start_date": "2026-10-05", "advertiser_ids": make_desk().advertiser_ids[1]}
+    before = make_desk(lasting, **chosen)
+    before.know(before.settings.advertiser_ids)
+    (accounts,), _ = scheduled(before)
+    assert before.launch(accounts).success
+    after = make_desk(lasting, refresh_cron="15 * * * *", **chosen)
+    later, cursor = WEDNESDAY + timedelta(minutes=45), None
+    for stage in ("refresh_daily", "refresh_lifetime", "check_tables"):
+        assert "15 * * * *" in str(scheduled(after, later)[1])
+        asked, _, cursor = sensed(after, "refresh_sequence", cursor)
+        assert {(one.job_name, one.tags[REFRESH_TAG]) for one in asked} == {(stage, AT)}
+        for request in asked:
+            after.launch(request)
+    (following,), _ = scheduled(after, later)
+    assert following.tags[REFRESH_TAG] == later.isoformat()
+    assert SUPERSEDES_TAG not in following.tags
+
+
 def test_the_sensor_adds_granted_accounts_once_and_removes_none(desk: Desk) -> None:
     """Each granted account becomes a partition once; a lost one stays, one granted later is added."""
     ids = desk.advertiser_ids
