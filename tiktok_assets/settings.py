@@ -173,9 +173,7 @@ class Settings(BaseSettings):
         description="`advertiser_id:campaign_id`, into which a winner is duplicated",
     )
     scaling_enable: Literal["never", "allow"] = Field(
-        "never",
-        alias="TIKTOK_SCALING_ENABLE",
-        description="`allow` lets an approval switch the copy on at once; `execute` never does",
+        "never", alias="TIKTOK_SCALING_ENABLE", description="`allow` lets an approval switch the copy on at once"
     )
     min_spend: Amount = Field(
         Decimal(50),
