@@ -9,7 +9,7 @@ import tiktok_assets
 
 PACKAGE = "tiktok_assets"
 HOME = Path(str(tiktok_assets.__file__)).parent
-MOST_LINES = 300
+MOST_LINES = 400
 
 FLOORS = {
     "__main__": 8,  # the command line under another name
@@ -166,7 +166,7 @@ def test_a_module_says_what_it_owns() -> None:
 
 
 def test_a_module_fits_in_the_head() -> None:
-    """No module has more than three hundred lines."""
+    """No module has more than four hundred lines."""
     lines = {name_of(module): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES}
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 

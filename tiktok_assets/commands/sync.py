@@ -57,6 +57,7 @@ class Synced:
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    not_passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,10 @@ def _execute(
             if dg.DagsterExecutionInterruptedError.__name__ in failure:
                 raise KeyboardInterrupt  # Dagster took Ctrl-C for a failure of the step
             synced.failures.append(failure)
+    for one in result.get_asset_check_evaluations():
+        if not one.passed:
+            synced.warnings.append(sentence_of(one))
+            synced.not_passed += 1
     synced.runs += 1
     outcome = "" if result.success else ", FAILED in part"
     tell(f"{run.job}: {run.what}, {rows:,} rows in {time.monotonic() - began:.1f} s{outcome}")
@@ -284,7 +289,7 @@ def _check(
         graver = one.severity == dg.AssetCheckSeverity.ERROR
         (synced.failures if graver else synced.warnings).append(sentence_of(one))
     synced.runs += 1
-    failing = sum(not one.passed for one in evaluations)
+    failing = synced.not_passed + sum(not one.passed for one in evaluations)
     tell(
         f"{CHECK_TABLES}: {len(evaluations)} checks of {len(steps)} tables,"
         f" {failing} not passed, in {time.monotonic() - began:.1f} s"

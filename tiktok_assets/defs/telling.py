@@ -122,6 +122,7 @@ def record(
         passed=not withdrawn,
         check_name=ALL_METRICS_SERVED,
         severity=dg.AssetCheckSeverity.WARN,
+        description=refused_in_words(withdrawn) if withdrawn else None,
         metadata={"withdrawn_metrics": ", ".join(sorted(withdrawn))} if withdrawn else {},
     )
     days = context.assets_def.partitions_def
@@ -129,6 +130,14 @@ def record(
         # Dagster counts which days are there when it is asked; a page that asks first after years waits for it.
         context.instance.get_status_by_partition(context.asset_key, [], days)
     return dg.MaterializeResult(metadata=_ALREADY_RECORDED, check_results=[check] if has_metrics else [])
+
+
+def refused_in_words(metrics: Iterable[str]) -> str:
+    """Return which metrics were refused, what that means, and what to do."""
+    names = ", ".join(sorted(metrics))
+    return (
+        f"TikTok refuses {names}: the column is empty. Take it out of TIKTOK_METRICS, or wait until it is served."
+    )
 
 
 def record_each(

@@ -9,6 +9,10 @@ from tiktok_assets.api.plan import Window, batches_of
 from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT
 from tiktok_assets.spec.metrics import Metric
 
+_ABOUT_METRICS = re.compile(r"\bmetrics?\b", re.IGNORECASE)
+"""What the text of a refusal has that is about metrics but names none, as "Conflict occurs. The input params
+including metrics and dimensions have no relation." does."""
+
 _INVALID_METRICS = re.compile(r"Invalid metric fields: \[([^\]]*)\]")
 
 
@@ -21,6 +25,7 @@ class Lessons:
 
     _most_days: dict[str, int] = field(default_factory=dict)
     _withdrawn: dict[str, set[str]] = field(default_factory=dict)
+    _searched_in_vain: set[str] = field(default_factory=set)
 
     def windows(self, table: str, window: Window) -> list[Window]:
         """The window, or the fewest that hold its days and are not known to be too large."""
@@ -39,6 +44,32 @@ class Lessons:
         if isinstance(error, TooLargeError):
             return window is not None and self._too_large(table, window)
         return isinstance(error, RequestError) and self._withdrawn_by(table, error, asked)
+
+    def must_search(self, table: str, error: TikTokError, asked: Iterable[Metric]) -> bool:
+        """Return whether a refusal is about metrics, names none that was asked for, and is worth a search."""
+        if table in self._searched_in_vain:
+            return False
+        text = str(error)
+        is_named = any(re.search(rf"\b{re.escape(metric.api_name)}\b", text) for metric in asked)
+        return isinstance(error, RequestError) and bool(_ABOUT_METRICS.search(text)) and not is_named
+
+    def suspects(self, table: str, asked: tuple[Metric, ...]) -> set[str]:
+        """Return the metrics refused for any other report that were asked for here too, but not all of them."""
+        elsewhere = set().union(*(names for other, names in self._withdrawn.items() if other != table))
+        names = {metric.api_name for metric in asked}
+        return elsewhere & names if not elsewhere >= names else set()
+
+    def give_up_search(self, table: str) -> None:
+        """Search for the refused metrics of this report no more."""
+        self._searched_in_vain.add(table)
+
+    def is_known(self, table: str, asked: Iterable[Metric]) -> bool:
+        """Return whether a refusal of this report was explained since the question was asked."""
+        return bool(self._withdrawn.get(table, set()) & {metric.api_name for metric in asked})
+
+    def leave_out(self, table: str, names: Iterable[str]) -> None:
+        """Ask this report for these metrics no more."""
+        self._withdrawn.setdefault(table, set()).update(names)
 
     def asked(self, table: str, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
         """The metrics to ask for: those that were not refused."""

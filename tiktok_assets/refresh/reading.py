@@ -4,12 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 
 import polars as pl
 
 from tiktok_assets.api.errors import (
     ContractError,
     RepeatedKeyError,
+    RequestError,
     TikTokError,
     TruncatedError,
 )
@@ -18,6 +20,7 @@ from tiktok_assets.api.pages import Listing
 from tiktok_assets.api.plan import windows_of
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.account_reading import AccountsRead, listed_advertisers, read_accounts
+from tiktok_assets.refresh.metric_search import is_explained
 from tiktok_assets.refresh.outcome import Story
 from tiktok_assets.refresh.parts import read_in_parts
 from tiktok_assets.refresh.questions import entity_listing, report_listing
@@ -119,10 +122,22 @@ def read_reports(
                 yield from answers or ()
             elif isinstance(fetched, RepeatedKeyError) and (halves := question.halves()):
                 waiting.extend(halves)
-            elif lessons.learned(table, question.window, asked, fetched):
+            elif lessons.learned(table, question.window, asked, fetched) or is_explained(
+                lessons, table, asked, fetched, partial(_is_served, reader, question, narrowed)
+            ):
                 waiting.append(question)
             else:
                 yield question, fetched
+
+
+def _is_served(
+    reader: Reader, question: ReportQuestion, filters: Mapping[str, list[str]], metrics: tuple[Metric, ...]
+) -> bool:
+    try:
+        reader.fetcher.count(listing_of(reader, question, metrics, filters))
+    except RequestError:
+        return False
+    return True
 
 
 def _by_ad_groups(

@@ -36,6 +36,7 @@ class Switches:
         optimistic_lock: Overlapping writes on one campaign or ad group are 40202 (dossier 8.5).
         review_seconds: How long a new or changed ad is in review, by the world's clock.
         no_scope_for: Paths the token has no scope for; "writes" for all of them (dossier 2.1).
+        withdrawn_metrics_named: Whether such a refusal names them; no text of TikTok's is known that does not.
         withdrawn_metrics: Metrics that are refused as if they had never been (dossier 9 #3).
         wrong_secret_code: The code for a wrong app or secret (dossier 2 does not say).
         timeout_penalties: Time-outs slow and block report queries (dossier 4.3).
@@ -63,6 +64,7 @@ class Switches:
     no_scope_for: list[str] = field(
         default_factory=list, metadata={"tried": (["writes"], ["adgroup/get"], ["report/integrated/get"])}
     )
+    withdrawn_metrics_named: bool = _tried(True, False)
     withdrawn_metrics: list[str] = field(default_factory=list, metadata={"tried": (["total_sales_lead_value"],)})
     wrong_secret_code: int = _tried(40001, 40002, 40110)
     timeout_penalties: bool = True

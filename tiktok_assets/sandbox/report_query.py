@@ -6,7 +6,13 @@ from datetime import date
 
 from tiktok_assets.sandbox.breakdowns import BREAKDOWNS
 from tiktok_assets.sandbox.breakdowns import OTHERS as AUDIENCE_OTHERS
-from tiktok_assets.sandbox.errors import ApiError, bad_parameter, conflict, invalid_metrics
+from tiktok_assets.sandbox.errors import (
+    ApiError,
+    bad_parameter,
+    conflict,
+    invalid_metrics,
+    unnamed_invalid_metrics,
+)
 from tiktok_assets.sandbox.levels import ATTRIBUTES, LEVELS, DataLevel
 from tiktok_assets.sandbox.metrics import ACCOUNT_ONLY, DEFAULT, NUMERIC, is_numeric
 from tiktok_assets.sandbox.params import MISSING, Params
@@ -46,7 +52,9 @@ class ReportQuery:
     totals: bool
 
 
-def parse(params: Params, *, old_lifetime: bool = False, withdrawn: Collection[str] = ()) -> ReportQuery:
+def parse(
+    params: Params, *, old_lifetime: bool = False, withdrawn: Collection[str] = (), named: bool = True
+) -> ReportQuery:
     """Return the checked request, or raise 40002 (or 40011) naming what is wrong."""
     report_type = params.choice("report_type", REPORT_TYPES)
     if report_type not in ("BASIC", "AUDIENCE"):
@@ -68,7 +76,7 @@ def parse(params: Params, *, old_lifetime: bool = False, withdrawn: Collection[s
         raise bad_parameter("query_lifetime", f"Not supported with {beside}.")
     metrics = _metrics(params, level, time_dimension, audience=audience)
     if gone := [name for name in metrics if name in withdrawn]:
-        raise invalid_metrics(gone)
+        raise invalid_metrics(gone) if named else unnamed_invalid_metrics()
     order_field = params.text("order_field")
     if order_field is not None and not is_numeric(order_field):
         raise bad_parameter("order_field", "Must be a non-attribute metric.")

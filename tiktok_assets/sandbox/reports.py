@@ -19,7 +19,12 @@ SCATTER = 0x9E3779B97F4A7C15  # rows come in no useful order unless asked for (d
 def report(context: Context) -> dict[str, Any]:
     """Answer one page of a BASIC or AUDIENCE report."""
     switches = context.switches
-    query = parse(context.params, old_lifetime=switches.old_lifetime, withdrawn=switches.withdrawn_metrics)
+    query = parse(
+        context.params,
+        old_lifetime=switches.old_lifetime,
+        withdrawn=switches.withdrawn_metrics,
+        named=switches.withdrawn_metrics_named,
+    )
     advertiser = context.advertiser(query.advertiser_id)
     rows = _rows(context, query, advertiser)
     if context.hidden:

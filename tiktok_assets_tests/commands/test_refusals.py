@@ -202,3 +202,20 @@ def test_a_failure_counts_the_partitions_of_its_own_table(host: RunningSandbox, 
     assert len(granted) == 3
     assert ran.exit_code == 1
     assert "1 of 3 partitions failed: campaigns" in sentence_of(ran)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_refused_metric_is_named_by_sync_and_its_alert(
+    host: RunningSandbox, tmp_path: Path, *, named: bool
+) -> None:
+    """Named by TikTok or not, the summary counts the metric's check as not passed, and the alert says which."""
+    host.state.switches.withdrawn_metrics = ["likes"]
+    host.state.switches.withdrawn_metrics_named = named
+    ran = run_command(
+        "sync", "--select", "ad_report_lifetime,check_tables", variables=variables_of(host), folder=tmp_path
+    )
+    assert ran.exit_code == 0, ran.err
+    assert "1 not passed" in ran.err
+    assert "warning: ad_report_lifetime, all_metrics_served: TikTok refuses likes" in ran.err
+    (alert,) = [path.read_text(encoding="utf-8") for path in alerts_in(tmp_path) if path.suffix == ".json"]
+    assert "TikTok refuses likes" in alert

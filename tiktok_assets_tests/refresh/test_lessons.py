@@ -147,6 +147,36 @@ def test_a_withdrawn_metric_is_left_out_for_the_run(small: Host, report: Report)
     assert len(small.requests) == before + len(accounts)
 
 
+@pytest.mark.parametrize("gone", [("reach",), ("impressions", "ctr"), (PURCHASES.api_name,), ("spend", "likes")])
+def test_a_refusal_that_names_no_metric_is_explained_once(small: Host, gone: tuple[str, ...]) -> None:
+    """The refused metrics are found with few one-row requests, and another report pays one refusal for them."""
+    metrics = (*STANDARD_METRICS, PURCHASES)
+    withdrawn = [*gone, PURCHASES.api_name]
+    small.control("POST", "switches", withdrawn_metrics=withdrawn, withdrawn_metrics_named=False)
+    account = accounts_of(small)[0]
+    names = {metric.name for metric in metrics if metric.api_name in withdrawn}
+    with reading(small, metrics=metrics) as one:
+        ((_, first),) = read_reports(one.reader, report_questions(AD_DAILY, account, FOUR_DAYS))
+        searched = len(small.requests)
+        ((_, second),) = read_reports(one.reader, report_questions(AD_LIFETIME, account, []))
+    for answer, report in ((first, AD_DAILY), (second, AD_LIFETIME)):
+        assert isinstance(answer, ReportAnswer)
+        assert set(answer.story.withdrawn_metrics) == names
+        kept = tuple(metric for metric in STANDARD_METRICS if metric.name not in names)
+        assert reported(answer.frame, report, kept) == true_report(small, report, account, kept, FOUR_DAYS)
+    assert searched <= 2 + 1 + 2 * len(names) * len(metrics).bit_length()
+    assert len(small.requests) == searched + 2
+
+
+def test_a_refusal_about_something_else_is_not_searched(small: Host) -> None:
+    """A refusal that is not about metrics, or that no metric explains, is an error and costs few requests."""
+    small.misbehave("code", code=40002, message="start_date: wrong", times=None)
+    with reading(small) as one:
+        ((_, error),) = read_reports(one.reader, report_questions(AD_LIFETIME, accounts_of(small)[0], []))
+    assert type(error) is RequestError
+    assert len(small.requests) == 1
+
+
 def test_several_metrics_may_be_withdrawn_even_spend(small: Host) -> None:
     """A refusal that names several metrics, the one that orders the rows among them, costs their columns only."""
     message = "Please remove invalid metric fields and try again. Invalid metric fields: ['spend', 'cpc']."
@@ -161,12 +191,15 @@ def test_several_metrics_may_be_withdrawn_even_spend(small: Host) -> None:
 
 @pytest.mark.parametrize("names", [[], ["mood"], [metric.api_name for metric in STANDARD_METRICS]], ids=len)
 def test_a_refusal_that_leaves_nothing_to_drop_is_an_error(small: Host, names: list[str]) -> None:
-    """No metric, one nobody asked for, or all of them: the report fails after one request."""
+    """No metric, one nobody asked for, or all of them: the report fails, and was searched in vain at most once."""
     small.misbehave("code", code=40002, message=f"Invalid metric fields: {names!r}.", times=None)
     with reading(small) as one:
         ((_, error),) = read_reports(one.reader, report_questions(AD_LIFETIME, accounts_of(small)[0], []))
-    assert type(error) is RequestError
-    assert len(small.requests) == 1
+        searched = len(small.requests)
+        ((_, again),) = read_reports(one.reader, report_questions(AD_LIFETIME, accounts_of(small)[0], []))
+    assert type(error) is type(again) is RequestError
+    assert searched <= 25
+    assert len(small.requests) == searched + 1
 
 
 @pytest.mark.parametrize("code", [50002, 40067])
