@@ -18,8 +18,8 @@ from tiktok_assets.defs.duplicating import (
     ad_duplications_asset,
     duplicate_ad,
     duplication_results_asset,
-    duplication_sensors,
 )
+from tiktok_assets.defs.duplication_sensors import duplication_sensors
 from tiktok_assets.defs.history import backfill_history_job
 from tiktok_assets.defs.insights import top_spenders_asset
 from tiktok_assets.defs.io_manager import IO_MANAGER, HiveParquetIOManager

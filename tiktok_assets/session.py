@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
 from tiktok_assets.storage.timeouts import StoredTimeouts
 
 if TYPE_CHECKING:
+    from tiktok_assets.scaling.approvals import Approval
     from tiktok_assets.scaling.duplicate import Duplicator
     from tiktok_assets.scaling.making import Patience
     from tiktok_assets.storage.state import State
@@ -140,13 +142,15 @@ class Session:
         """
         return advertisers_to_read(self.reader, self.settings)
 
-    def duplicator(self, patience: "Patience | None" = None) -> "Duplicator":
+    def duplicator(self, patience: "Patience | None" = None, approval: "Approval | None" = None) -> "Duplicator":
         """What duplicates ads, with the ledger of the state.
 
         Args:
             patience: how long it waits and how often it tries; None for its defaults.
+            approval: what allows it to begin; without one it shows, and finishes what was begun.
         """
-        from tiktok_assets.scaling.duplicate import Duplicator  # noqa: PLC0415 - `get` duplicates nothing
+        from tiktok_assets.scaling.approvals import NO_APPROVAL  # noqa: PLC0415 - `get` duplicates nothing
+        from tiktok_assets.scaling.duplicate import Duplicator  # noqa: PLC0415
         from tiktok_assets.scaling.ledger import Ledger  # noqa: PLC0415
         from tiktok_assets.scaling.making import Patience  # noqa: PLC0415
 
@@ -157,6 +161,7 @@ class Session:
             self._currency_of,
             self.settings.max_added_budget,
             patience or Patience(),
+            replace(approval or NO_APPROVAL, may_enable=self.settings.scaling_enable == "allow"),
         )
 
     def _currency_of(self, advertiser_id: str) -> str:

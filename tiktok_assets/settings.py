@@ -172,6 +172,9 @@ class Settings(BaseSettings):
         alias="TIKTOK_SCALING_CAMPAIGNS",
         description="`advertiser_id:campaign_id`, into which a winner is duplicated",
     )
+    scaling_enable: Literal["never", "allow"] = Field(
+        "never", alias="TIKTOK_SCALING_ENABLE", description="`allow` lets an approval switch the copy on at once"
+    )
     min_spend: Amount = Field(
         Decimal(50),
         alias="TIKTOK_MIN_SPEND",

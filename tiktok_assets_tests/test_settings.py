@@ -24,6 +24,7 @@ ANY_TEXT_WILL_DO = {
 WRONG = [
     ("TIKTOK_ALERT_URLS", "me@example.com"),
     ("TIKTOK_SCALING_MODE", "auto"),
+    ("TIKTOK_SCALING_ENABLE", "yes"),
     ("TIKTOK_SCALING_CAMPAIGNS", "7001"),
     ("TIKTOK_SCALING_CAMPAIGNS", "7001:winners"),
     ("TIKTOK_MIN_SPEND", "-1"),
@@ -102,6 +103,7 @@ GOOD = {
     "TIKTOK_ALERT_URLS": f"json://host/{SECRET}, mailto://us:pw@mail.example.com?to=a@example.com,b@example.com",
     "TIKTOK_SCALING_MODE": "propose",
     "TIKTOK_SCALING_CAMPAIGNS": "7001:1680018437245954",
+    "TIKTOK_SCALING_ENABLE": "allow",
     "TIKTOK_MIN_SPEND": "75.50",
     "TIKTOK_MIN_LEAD": "0.2",
     "TIKTOK_FLAG_COOLDOWN_DAYS": "2",

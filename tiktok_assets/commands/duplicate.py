@@ -18,13 +18,24 @@ def duplicate(
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Of that copy; else the source's.")] = None,
     again: Annotated[int, typer.Option(min=0, help="Ask for another copy: 1, 2, …")] = 0,
-    live: Annotated[bool, typer.Option("--live", help="Send the requests; without it they are printed.")] = False,
-    enable: Annotated[bool, typer.Option("--enable", help="Let what is made deliver at once.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Send the requests once approved; else they are printed.")
+    ] = False,
+    enable: Annotated[
+        bool, typer.Option("--enable", help="Let what is made deliver at once; needs TIKTOK_SCALING_ENABLE=allow.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask; not where several hosts share the state.")
+    ] = False,
+    code: Annotated[
+        bool, typer.Option("--code", help="Read the alert's approval code from standard input instead of asking.")
+    ] = False,
     status: Annotated[bool, typer.Option("--status", help="Say where each duplication stands.")] = False,
     as_json: Json = False,
 ) -> None:
     """Duplicate an ad into another campaign, switched off; a dry run that prints the requests unless --live."""
     from tiktok_assets.commands import duplications  # noqa: PLC0415
+    from tiktok_assets.commands.approval import asked_approval  # noqa: PLC0415
     from tiktok_assets.commands.show import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.scaling import words  # noqa: PLC0415
     from tiktok_assets.scaling.duplication import Wish  # noqa: PLC0415
@@ -42,7 +53,7 @@ def duplicate(
             print_json(rows) if as_json else print_rows(rows, words.STATUS_SHOWN)
             return
         if live:
-            duplications.require_writing(settings)
+            duplications.require_writing(settings, enable=enable)
         owner = duplications.asked_owner(session, advertiser, duplications.asked_id(ad_id, "the ad"))
         group = duplications.asked_id(ad_group, "--ad-group") if ad_group else None
         target = duplications.asked_campaign(settings, campaign, owner)
@@ -55,7 +66,8 @@ def duplicate(
             if rehearsal.refusals:
                 raise Problem(f"a live run would be refused: {'; '.join(rehearsal.refusals)}.")
             return
-        entry, was_done = duplications.carry_out(session, wish)
+        approval = asked_approval(session, wish, yes=yes, code=code)
+        entry, was_done = duplications.carry_out(session, wish, approval)
         if was_done:
             tell("It was done before; nothing was sent. Another copy is asked for with --again.")
         print_json(words.as_row(entry)) if as_json else say(words.done_in_words(entry))

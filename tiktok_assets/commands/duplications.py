@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 
 from tiktok_assets.commands.asked import asked_advertisers
 from tiktok_assets.commands.problems import Problem, WrongUsage
+from tiktok_assets.scaling.approvals import ENABLE_REFUSED, Approval, NotApprovedError
 from tiktok_assets.scaling.duplicate import RefusedError, Rehearsal
 from tiktok_assets.scaling.duplication import Entry, Wish
 from tiktok_assets.scaling.leases import LeaseError
@@ -75,8 +76,8 @@ def asked_campaign(settings: Settings, campaign: str | None, advertiser_id: str)
     return settings.scaling_campaigns[advertiser_id]
 
 
-def require_writing(settings: Settings) -> None:
-    """Refuse to write where the settings only allow alerts.
+def require_writing(settings: Settings, *, enable: bool) -> None:
+    """Refuse to write where the settings only allow alerts, and to switch on where they do not allow that.
 
     Raises:
         Problem: saying what to set.
@@ -85,6 +86,8 @@ def require_writing(settings: Settings) -> None:
         raise Problem(
             "TIKTOK_SCALING_MODE=alert writes nothing to TikTok; set TIKTOK_SCALING_MODE=propose to allow --live."
         )
+    if enable and settings.scaling_enable != "allow":
+        raise Problem(f"{ENABLE_REFUSED}.")
 
 
 def rehearse(session: Session, wish: Wish) -> Rehearsal:
@@ -92,17 +95,18 @@ def rehearse(session: Session, wish: Wish) -> Rehearsal:
     return session.duplicator().rehearse(wish)
 
 
-def carry_out(session: Session, wish: Wish) -> tuple[Entry, bool]:
+def carry_out(session: Session, wish: Wish, approval: Approval) -> tuple[Entry, bool]:
     """The live run: the entry as it stands now, and whether it was done already.
 
     Raises:
-        Problem: if it was refused or cannot be finished now.
+        Problem: if it was not approved, was refused or cannot be finished now.
     """
-    require_writing(session.settings)
-    duplicator = session.duplicator()
+    duplicator = session.duplicator(approval=approval)
     before = duplicator.ledger.find(wish.key)
     try:
         return duplicator.carry_out(wish), bool(before and before.done_at)
+    except NotApprovedError as error:
+        raise Problem(f"not approved, nothing was sent: {error}.") from error
     except RefusedError as error:
         raise Problem(f"nothing more is made: {error}.") from error
     except (UnfinishedError, LeaseError) as error:

@@ -18,7 +18,7 @@ from tiktok_assets.defs.automation import DERIVED, WHOLE, derived_tables, stage_
 from tiktok_assets.defs.catalogue import RANKING
 from tiktok_assets.defs.checks import CHECK_TABLES, all_subjects, only, sentence_of, step_of
 from tiktok_assets.defs.chunks import Chunk, chunks_of
-from tiktok_assets.defs.duplicating import KEY_TAG, requests_for, unfinished_wishes
+from tiktok_assets.defs.duplication_sensors import KEY_TAG, requests_for, unfinished_wishes
 from tiktok_assets.defs.scaling import AD_TAG, FLAG_JOB, Look, look, newest_ranking
 from tiktok_assets.defs.stages import Stage, chunks_of_stage, stored_order
 from tiktok_assets.instance.opening import open_instance

@@ -1,27 +1,25 @@
 """The job that duplicates an ad, the sensors that ask for it, and the tables of what became of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 import dagster as dg
 import polars as pl
-import sqlalchemy as sa
+from pydantic import Field
 
 from tiktok_assets.api.errors import TikTokError, mend_of
-from tiktok_assets.defs.automation import UNFINISHED
 from tiktok_assets.defs.catalogue import DUPLICATIONS, MADE_AFTER, MEANINGS, RECENT_SOURCE, RESULTS
 from tiktok_assets.defs.insights import after
 from tiktok_assets.defs.io_manager import IO_MANAGER
 from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN
 from tiktok_assets.defs.pictures import tell_rows
-from tiktok_assets.defs.scaling import GROUP, RETRY_AT_MOST, next_attempt
+from tiktok_assets.defs.scaling import GROUP
 from tiktok_assets.defs.telling import definition_metadata, store_export
-from tiktok_assets.escaping import markdown_text
+from tiktok_assets.escaping import markdown_text, visible
 from tiktok_assets.refresh.notes import is_complete
+from tiktok_assets.scaling.approvals import CODE, EXECUTE, Approval, NotApprovedError
 from tiktok_assets.scaling.duplicate import RefusedError
-from tiktok_assets.scaling.duplication import AD_STEP, DONE, STARTED, Entry, Wish
+from tiktok_assets.scaling.duplication import AD_STEP, DONE, Entry, Wish
 from tiktok_assets.scaling.leases import LeaseError
 from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.links import DUPLICATE_JOB
@@ -34,25 +32,24 @@ from tiktok_assets.scaling.results import (
     results_frame,
 )
 from tiktok_assets.scaling.words import done_in_words, rehearsal_in_words, wish_in_words
-from tiktok_assets.session import Session, open_session
+from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
-from tiktok_assets.storage.state import State, flags, utc_now
+from tiktok_assets.storage.state import utc_now
 from tiktok_assets.tables import schema_of
 
-KEY_TAG = "tiktok_assets/duplication"
-"""On each run a sensor asked for: the key of the duplication."""
-
-ATTEMPT_TAG = "tiktok_assets/duplication_attempt"
 FROM_FLAG_TAG = "tiktok_assets/from_flag"
+"""On each run `execute_duplications` asked for: the flag."""
 
-FRESH = timedelta(days=2)
-"""Only a younger flag is acted on by itself: who switches to `execute` means what comes, not what was."""
+TOLD_TAGS = ("user", "dagster/sensor_name", "dagster/schedule_name", "dagster/from_ui", "dagster/parent_run_id")
+"""The tags of a run that tell who launched it; whoever launches can set them."""
+
+LONGEST_TAG = 80
 
 
 class Duplication(dg.Config):
-    """What to duplicate into what; as it stands a dry run that leaves everything switched off."""
+    """What to duplicate into what; a dry run that leaves everything switched off unless more is said."""
 
     advertiser_id: str
     ad_id: str
@@ -62,6 +59,7 @@ class Duplication(dg.Config):
     again: int = 0
     live: bool = False
     enable: bool = False
+    approval: str | None = Field(default=None, repr=False, description="The alert's code, for a live run.")
 
     def wish(self, flag_id: str | None) -> Wish:
         """The wish of this configuration.
@@ -90,14 +88,18 @@ class Duplication(dg.Config):
 
 @dg.op(
     name="duplicate_ad_op",  # Dagster wants other names for ops than for jobs; in the job it goes by the job's
-    description="Checks, then shows each request as it would be sent; with `live: true` sends them, once.",
+    description="Checks, then shows each request as it would be sent; with `live: true` and `approval` sends them,"
+    " once.",
 )
 def duplicate_op(context: dg.OpExecutionContext, config: Duplication, tiktok: dg.ResourceParam[Session]) -> None:
     """A dry run, or the duplication itself; either way what is known of it stands in the metadata."""
     wish = config.wish(context.run.tags.get(FROM_FLAG_TAG))
-    duplicator = tiktok.duplicator()
+    duplicator = tiktok.duplicator(approval=_approval(context.run, config, tiktok.settings))
+    approved = True
     try:
         if not config.live:
+            if config.approval:
+                context.log.warning("A dry run needs no approval code, and whoever sees this run can read it.")
             rehearsal = duplicator.rehearse(wish)
             context.log.info(rehearsal_in_words(rehearsal))
             shown = dg.MetadataValue.md(rehearsal_in_words(rehearsal, markdown_text))
@@ -106,6 +108,9 @@ def duplicate_op(context: dg.OpExecutionContext, config: Duplication, tiktok: dg
         context.log.info("Duplicating %s.", wish_in_words(wish))
         before = duplicator.ledger.find(wish.key)
         entry = duplicator.carry_out(wish)
+    except NotApprovedError as error:
+        approved = False
+        raise dg.Failure(f"not approved, nothing was sent: {error}.", allow_retries=False) from error
     except RefusedError as error:
         raise dg.Failure(f"refused, nothing more is made: {error}", allow_retries=False) from error
     except (UnfinishedError, LeaseError) as error:
@@ -113,7 +118,7 @@ def duplicate_op(context: dg.OpExecutionContext, config: Duplication, tiktok: dg
     except TikTokError as error:
         raise dg.Failure(f"{error} {mend_of(error)}", allow_retries=False) from error
     finally:
-        if config.live:
+        if config.live and approved:
             _export(context, tiktok, wish.advertiser_id)
     repeated = before is not None and before.status == DONE
     told = f"{done_in_words(entry)}{' It was done before; nothing was sent.' if repeated else ''}"
@@ -121,6 +126,15 @@ def duplicate_op(context: dg.OpExecutionContext, config: Duplication, tiktok: dg
     context.add_output_metadata(
         {"duplication": dg.MetadataValue.md(told), "duplication_key": wish.key, "sent": not repeated}
     )
+
+
+def _approval(run: dg.DagsterRun, config: Duplication, settings: Settings) -> Approval:
+    """What a run brings with it: the code of its configuration, else what the mode `execute` has allowed."""
+    tags = [f"{name}={visible(run.tags[name])[:LONGEST_TAG]}" for name in TOLD_TAGS if name in run.tags]
+    by = f"run {run.run_id}" + (f" ({', '.join(tags)})" if tags else "")
+    if config.approval:
+        return Approval(by, CODE, config.approval)
+    return Approval(by, EXECUTE if settings.scaling_mode == "execute" else None)
 
 
 def _export(context: dg.OpExecutionContext, tiktok: Session, advertiser_id: str) -> None:
@@ -131,7 +145,8 @@ def _export(context: dg.OpExecutionContext, tiktok: Session, advertiser_id: str)
 
 @dg.job(
     name=DUPLICATE_JOB,
-    description="Duplicates an ad into another campaign, switched off. A dry run unless `live: true`.",
+    description="Duplicates an ad into another campaign, switched off. A dry run unless `live: true`, which needs"
+    " the approval code of the ad's alert.",
 )
 def duplicate_ad() -> None:
     """One op."""
@@ -195,106 +210,3 @@ def results_of(store: HiveStore, schema: pl.Schema, entries: Sequence[Entry]) ->
         for owner, theirs in days.items()
     }
     return results_frame(entries, rows, complete)
-
-
-def fresh_wishes(state: State, settings: Settings, now: datetime) -> Iterator[Wish]:
-    """What `execute` asks for: a fresh flag's ad into its account's scaling campaign, never switched on.
-
-    An ad that was duplicated into that campaign in any way, or refused, is a person's matter from then on.
-    """
-    wanted = sa.select(flags).where(flags.c.flagged_at >= now - FRESH).order_by(flags.c.flagged_at)
-    with state.transaction() as connection:
-        rows = connection.execute(wanted).mappings().all()
-    known = {(one.advertiser_id, one.ad_id, one.campaign_id) for one in Ledger(state).entries()}
-    for row in rows:
-        owner, ad_id = row["advertiser_id"], row["ad_id"]
-        target = settings.scaling_campaigns.get(owner)
-        if target and target != row["campaign_id"] and (owner, ad_id, target) not in known:
-            yield Wish(owner, ad_id, target, flag_id=row["flag_id"])
-
-
-def unfinished_wishes(state: State) -> Iterator[Wish]:
-    """What was begun live, and nobody is at work on now."""
-    ledger = Ledger(state)
-    for entry in ledger.entries(status=STARTED):
-        if not ledger.is_held(entry.advertiser_id):
-            yield entry.wish
-
-
-def requests_for(instance: dg.DagsterInstance, wishes: Iterable[Wish]) -> Iterator[dg.RunRequest]:
-    """A live run for each wish, unless one is under way or the last one was a short while ago."""
-    for wish in wishes:
-        earlier = instance.get_run_records(dg.RunsFilter(tags={KEY_TAG: wish.key}), limit=1)
-        # A run whose process was killed says for ever that it is under way.
-        young = bool(earlier) and datetime.now(UTC) - earlier[0].create_timestamp < RETRY_AT_MOST
-        if young and earlier[0].dagster_run.status in UNFINISHED:
-            continue
-        told = earlier[0].dagster_run.tags.get(ATTEMPT_TAG, "0") if earlier else "0"
-        attempt = next_attempt((int(told), earlier[0].create_timestamp) if earlier else None, datetime.now(UTC))
-        if attempt is None:
-            continue
-        config = {
-            "advertiser_id": wish.advertiser_id,
-            "ad_id": wish.ad_id,
-            "campaign_id": wish.campaign_id,
-            "again": wish.again,
-            "live": True,
-            "enable": wish.enable,
-            **({"ad_group_id": wish.ad_group_id} if wish.ad_group_id else {}),
-            **({"budget": str(wish.budget)} if wish.budget is not None else {}),
-        }
-        yield dg.RunRequest(
-            run_key=f"{wish.key}:{attempt}",
-            job_name=DUPLICATE_JOB,
-            run_config={"ops": {DUPLICATE_JOB: {"config": config}}},
-            tags={
-                KEY_TAG: wish.key,
-                ATTEMPT_TAG: str(attempt),
-                **({FROM_FLAG_TAG: wish.flag_id} if wish.flag_id else {}),
-            },
-        )
-
-
-def _sensor(
-    name: str, description: str, status: dg.DefaultSensorStatus, settings: Settings, shared: Session | None
-) -> dg.SensorDefinition:
-    @dg.sensor(
-        name=name,
-        job=duplicate_ad,
-        minimum_interval_seconds=60,
-        default_status=status,
-        description=description,
-    )
-    def _asks(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        with nullcontext(shared) if shared else open_session(settings) as session:
-            state = session.state
-            begun = name == FINISH
-            wishes = list(unfinished_wishes(state) if begun else fresh_wishes(state, settings, session.now()))
-        requests = list(requests_for(context.instance, wishes))
-        yield from requests
-        if not requests:
-            yield dg.SkipReason("Nothing is half made." if begun else "No fresh flag waits for its duplication.")
-
-    return _asks
-
-
-FINISH, EXECUTE = "finish_duplications", "execute_duplications"
-
-
-def duplication_sensors(settings: Settings, shared: Session | None = None) -> list[dg.SensorDefinition]:
-    """The sensors of the mode: none in `alert`; what a live launch began is finished; `execute` begins by itself.
-
-    The second writes what no person asked for, so it runs only once a person has switched it on.
-    """
-    running, stopped = dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
-    finish = _sensor(
-        FINISH, "Asks again for live duplications that were interrupted half way.", running, settings, shared
-    )
-    execute = _sensor(
-        EXECUTE,
-        "Duplicates each newly flagged ad into the scaling campaign, switched off.",
-        stopped,
-        settings,
-        shared,
-    )
-    return {"alert": [], "propose": [finish], "execute": [finish, execute]}[settings.scaling_mode]

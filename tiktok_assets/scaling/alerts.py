@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from tiktok_assets.scaling.approvals import Code
 from tiktok_assets.scaling.letters import Bar, Letter, Link, Name, Words
 from tiktok_assets.scaling.links import asset_link, launchpad_link, run_link
 from tiktok_assets.scaling.outbox import Alert
@@ -19,7 +20,7 @@ LONGEST_REASON, LONGEST_FINDING, MOST_CHECKS = 400, 200, 10
 Facts = Mapping[str, Any]
 
 
-def top_spender_alert(alert_id: str, facts: Facts, settings: Settings) -> Alert:
+def top_spender_alert(alert_id: str, facts: Facts, settings: Settings, code: Code | None = None) -> Alert:
     """The message about a new top spender.
 
     Args:
@@ -27,19 +28,27 @@ def top_spender_alert(alert_id: str, facts: Facts, settings: Settings) -> Alert:
         facts: the flag's `facts`: a row of `top_spenders` as JSON values (amounts, days and instants as text),
             and where known `advertiser_name`, `previous_ad_id`, `previous_ad_name`. What is missing is left out.
         settings: for the links; in `propose` and `execute` with a scaling campaign the launchpad's too.
+        code: what approves its duplication; for a person and in the link that duplicates, not in the data.
     """
     ad = _name(facts, "ad_name", "ad_id")
     campaign = _name(facts, "campaign_name", "campaign_id")
     links = [Link("Look at the ad in TikTok Ads Manager", ads_manager_ad(facts["advertiser_id"], facts["ad_id"]))]
     launchpad = launchpad_link(settings, facts["advertiser_id"], facts["ad_id"])
     if launchpad:
-        links.append(Link("Duplicate it: opens the filled-in launchpad, a dry run", launchpad))
+        links.append(Link("Try it first: a dry run", launchpad))
+    live = (
+        launchpad_link(settings, facts["advertiser_id"], facts["ad_id"], code.text.replace("-", ""))
+        if code
+        else None
+    )
+    if live:
+        links.append(Link("Duplicate it: the launchpad, live", live))
     links.append(Link("The ranking in Dagster", asset_link(settings, "top_spenders")))
     letter = Letter(
         title=("New top spender in ", campaign, ": ", ad),
         sentences=_reasons(facts, ad, campaign),
         bars=_bars(facts),
-        facts=tuple(_table(facts)),
+        facts=(*_table(facts), *_approval(code)),
         links=tuple(links),
         footer=_footer(alert_id, "An ad is told of once in a campaign."),
     )
@@ -98,6 +107,10 @@ def _table(facts: Facts) -> list[tuple[str, Words]]:
     if facts.get("fetched_at"):
         rows.append(("Numbers read", _instant(facts["fetched_at"])))
     return rows
+
+
+def _approval(code: Code | None) -> list[tuple[str, Words]]:
+    return [("Approval code", f"{code.text}, once, until {_instant(code.expires_at)}")] if code else []
 
 
 def _has(facts: Facts, days: int) -> bool:

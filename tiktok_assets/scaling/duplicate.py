@@ -10,6 +10,7 @@ from tiktok_assets.api.errors import RequestError, TikTokError
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.outcomes import encoded
 from tiktok_assets.api.writes import shown
+from tiktok_assets.scaling.approvals import ENABLE_REFUSED, NO_APPROVAL, Approval
 from tiktok_assets.scaling.checks import Verdict, refusals, verdicts_on
 from tiktok_assets.scaling.drafts import Body, Placed, ad_body, ad_group_body
 from tiktok_assets.scaling.duplication import (
@@ -25,7 +26,8 @@ from tiktok_assets.scaling.leases import Lease
 from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.making import KINDS, Maker, NotMadeError, Patience, UnfinishedError
 from tiktok_assets.scaling.sources import Account, Sources, read_sources
-from tiktok_assets.spec.budgets import AD_GROUP_MINIMUM, CURRENCY_RATIO
+from tiktok_assets.spec.budgets import AD_GROUP_MINIMUM, CURRENCY_RATIO, TOTAL
+from tiktok_assets.spec.currencies import written
 
 ADDED_WITHIN = timedelta(hours=24)
 """The stretch TIKTOK_MAX_ADDED_BUDGET is about."""
@@ -46,12 +48,14 @@ class Rehearsal:
         entry: what the ledger has of it already; None for nothing.
         verdicts: of every check; empty where the duplication is done or begun, and nothing is checked again.
         requests: what would be sent, in order, as it would be sent; empty where a check refuses.
+        amount: what it would add to the account's budgets, in words; "" where nothing is checked.
     """
 
     wish: Wish
     entry: Entry | None
     verdicts: tuple[Verdict, ...]
     requests: tuple[str, ...]
+    amount: str = ""
 
     @property
     def refusals(self) -> list[str]:
@@ -70,6 +74,7 @@ class Duplicator:
         currency_of: the currency of an account.
         max_added_budget: the cap on what is added to an account's budgets within 24 hours; None for none.
         patience: how long to wait.
+        approval: what whoever launches brings with it; without one only what was begun is finished.
     """
 
     client: Client
@@ -78,6 +83,7 @@ class Duplicator:
     currency_of: Callable[[str], str]
     max_added_budget: Decimal | None = None
     patience: Patience = field(default_factory=Patience)
+    approval: Approval = NO_APPROVAL
 
     def rehearse(self, wish: Wish) -> Rehearsal:
         """Read and check, write nothing anywhere, and tell what would be sent.
@@ -94,16 +100,20 @@ class Duplicator:
             return Rehearsal(wish, entry, (), tuple(f"POST {address[s.step]}\n{s.request}" for s in left))
         sources = self._read(wish)
         verdicts = tuple(verdicts_on(sources))
+        if wish.enable:
+            allowed = "" if self.approval.may_enable else ENABLE_REFUSED
+            verdicts += (Verdict("enable_allowed", allowed),)
         if refusals(verdicts):
             return Rehearsal(wish, entry, verdicts, ())
         bodies = self._bodies(wish, sources, placeholder=TO_COME)
         requests = tuple(shown(self.client, KINDS[step].create, body) for step, body in bodies.items())
-        return Rehearsal(wish, entry, verdicts, requests)
+        return Rehearsal(wish, entry, verdicts, requests, _amount(sources))
 
     def carry_out(self, wish: Wish) -> Entry:
         """Duplicate, or finish what was begun; what is done already is left as it is.
 
         Raises:
+            NotApprovedError: if nothing allows it to begin; nothing was read or sent for it.
             RefusedError: if a check or the API refuses; the ledger has the reasons.
             UnfinishedError: if it cannot be finished now; ask again.
             LeaseError: if another process is at work on the account; ask again.
@@ -119,7 +129,7 @@ class Duplicator:
             before = self.ledger.find(wish.key)
             if before and before.was_sent and before.status != DONE:
                 _require_same(wish, before)
-            entry = self.ledger.begin(lease, wish)
+            entry = self.ledger.begin(lease, wish, self.approval)
             if entry.status == DONE:
                 return entry
             if not entry.was_sent:
@@ -191,6 +201,17 @@ class Duplicator:
     def _budget(sources: Sources) -> Decimal:
         """The copy's budget; one must be named even where the campaign's own makes it ignored (dossier 8.2)."""
         return sources.budget or AD_GROUP_MINIMUM * CURRENCY_RATIO.get(sources.account.currency, Decimal(1))
+
+
+def _amount(sources: Sources) -> str:
+    """Say what is added to the account's budgets."""
+    if not sources.copies_ad_group:
+        return "no budget: the ad group is there"
+    if sources.is_spread:
+        return "no budget: the campaign spreads its own"
+    currency, budget = sources.account.currency, sources.adds_budget
+    span = "for its whole schedule" if sources.mode == TOTAL else "a day"
+    return f"{written(budget, currency)} {currency} {span}"
 
 
 def _require_same(wish: Wish, begun: Entry) -> None:

@@ -77,6 +77,10 @@ class Entry:
     started_at: datetime
     done_at: datetime | None
     steps: tuple[Step, ...]
+    approved_how: str | None = None
+    approved_by: str | None = None
+    approved_at: datetime | None = None
+    approval_id: str | None = None
 
     @property
     def wish(self) -> Wish:
@@ -96,6 +100,12 @@ class Entry:
     def was_sent(self) -> bool:
         """Whether a request that writes may have left for it."""
         return any(step.sent_at or step.object_id for step in self.steps)
+
+    def covers(self, wish: Wish) -> bool:
+        """Whether a launch needs no approval of its own: it is done, or goes on with what was approved."""
+        if self.status == STARTED and not self.was_sent:
+            return (self.budget, self.enable) == (wish.budget, wish.enable)
+        return self.status != REFUSED
 
     @property
     def touched_at(self) -> datetime:

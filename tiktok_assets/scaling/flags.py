@@ -11,14 +11,17 @@ import polars as pl
 import sqlalchemy as sa
 
 from tiktok_assets.scaling.alerts import top_spender_alert
+from tiktok_assets.scaling.approvals import Code, issue
 from tiktok_assets.scaling.changes import facts_of
+from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.guardrails import Candidate, Hold, holds
+from tiktok_assets.scaling.links import scaling_campaign
 from tiktok_assets.scaling.outbox import destinations_of, put
 from tiktok_assets.scaling.ranking import TOP_SPENDERS_SCHEMA
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, Entity
 from tiktok_assets.storage.hive_parquet import HiveStore
-from tiktok_assets.storage.state import State, duplication_steps, flags, top_spender_changes
+from tiktok_assets.storage.state import State, duplication_steps, flags, top_spender_changes, utc_now
 from tiktok_assets.tables import entity_columns, schema_of
 
 Row = Mapping[str, Any]
@@ -121,9 +124,17 @@ def flag(state: State, store: HiveStore, settings: Settings, pair: Pair, now: da
             key = {"advertiser_id": advertiser_id, "campaign_id": campaign_id, "ad_id": ad_id}
             row = {"flag_id": found.flag_id, **key, "flagged_at": now, "facts": found.facts}
             connection.execute(sa.insert(flags).values(row))
-            alert = top_spender_alert(found.flag_id, found.facts, settings)
+            code = _code(connection, found, settings)
+            alert = top_spender_alert(found.flag_id, found.facts, settings, code)
             put(connection, alert, destinations_of(settings), now)
     return found
+
+
+def _code(connection: sa.Connection, found: Assessment, settings: Settings) -> Code | None:
+    """The code that approves the ad's duplication; counted by this machine's clock, not by the API's."""
+    advertiser_id, _, ad_id = found.pair
+    target = scaling_campaign(settings, advertiser_id)
+    return issue(connection, Wish(advertiser_id, ad_id, target), found.flag_id, utc_now()) if target else None
 
 
 @dataclass(frozen=True, slots=True)

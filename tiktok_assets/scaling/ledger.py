@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tiktok_assets.scaling.approvals import Approval, Decision, NotApprovedError, decide
 from tiktok_assets.scaling.duplication import (
     AD_STEP,
     DONE,
@@ -84,32 +85,27 @@ class Ledger:
             until = connection.scalar(name)
         return until is not None and until > self.now()
 
-    def begin(self, lease: Lease, wish: Wish) -> Entry:
-        """The row of a wish, made before its first request; one that was refused begins anew.
+    def begin(self, lease: Lease, wish: Wish, approval: Approval) -> Entry:
+        """The row of an approved wish, made before its first request; one that was refused begins anew.
 
-        A duplication of which something was sent keeps what was wanted then.
+        The approval is decided on and used in the transaction that writes the row, so whatever is begun stays
+        approved: who goes on with it needs none. One of which something was sent keeps what was wanted then.
 
         Raises:
+            NotApprovedError: if it is not approved; only a wrong code is recorded.
             LeaseLostError: if the lease is not ours any more.
         """
         before = self.find(wish.key)
-        if before and (before.status == DONE or before.was_sent):
-            if before.status == REFUSED:
-                self._set("resume", wish.key, lease, status=STARTED, reason=None)
-            return self._entry(wish.key)
-        facts: dict[str, Any] = {
-            "enable": wish.enable,
-            "budget": wish.budget,
-            "flag_id": wish.flag_id,
-            "status": STARTED,
-            "reason": None,
-            "added_budget": None,
-            "started_at": self.now(),
-        }
-        if before:
-            self._set("begin again", wish.key, lease, **facts)
-            return self._entry(wish.key)
-        row = {
+        was_sent = before is not None and before.was_sent
+        if before and (before.status == DONE or (was_sent and before.status == STARTED)):
+            return before
+        covered = before is not None and before.covers(wish)
+        wanted = before.wish if before and (was_sent or covered) else wish
+        facts: dict[str, Any] = {"status": STARTED, "reason": None}
+        if not was_sent:
+            own = {"enable": wanted.enable, "budget": wanted.budget, "flag_id": wanted.flag_id}
+            facts |= {**own, "added_budget": None, "started_at": self.now()}
+        key = {
             "duplication_key": wish.key,
             "advertiser_id": wish.advertiser_id,
             "ad_id": wish.ad_id,
@@ -117,9 +113,16 @@ class Ledger:
             "ad_group_id": wish.ad_group_id,
             "again": wish.again,
         }
-        with self.writing("begin") as connection:
+        with self.writing("begin" if before is None else "resume" if was_sent else "begin again") as connection:
             lease.renew_in(connection)
-            connection.execute(sa.insert(duplications).values(**row, **facts))
+            decision = Decision() if covered else decide(connection, wanted, approval, self.now())
+            if before is None and not decision.refusal:
+                connection.execute(sa.insert(duplications).values(**key, **facts, **decision.recorded))
+            elif not decision.refusal:
+                chosen = sa.update(duplications).where(duplications.c.duplication_key == wish.key)
+                connection.execute(chosen.values(**facts, **decision.recorded))
+        if decision.refusal:
+            raise NotApprovedError(decision.refusal)
         return self._entry(wish.key)
 
     def plan(

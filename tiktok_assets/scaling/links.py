@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from tiktok_assets.escaping import visible
 from tiktok_assets.settings import Settings
@@ -16,18 +16,24 @@ It also understands the location alone, which is what it writes itself.
 DUPLICATE_JOB = "duplicate_ad"
 
 
-def duplication_config(advertiser_id: str, ad_id: str, campaign_id: str) -> str:
-    """The launchpad's YAML for `duplicate_ad`: a dry run that leaves everything switched off."""
+def duplication_config(advertiser_id: str, ad_id: str, campaign_id: str, code: str | None = None) -> str:
+    """Write the launchpad's YAML for `duplicate_ad`, which leaves everything switched off.
+
+    Args:
+        advertiser_id: the ad account.
+        ad_id: what to duplicate.
+        campaign_id: into which campaign.
+        code: the approval code that makes it live; without one it is a dry run.
+    """
+    approved = f"   live: true\n   approval: {_quoted(code)}\n" if code else "   live: false\n"
     return (
-        "# As it stands a dry run, which prints the requests; live: true sends them.\n"
         "ops:\n"
-        f"  {DUPLICATE_JOB}:\n"
-        "    config:\n"
-        f"      advertiser_id: {_quoted(advertiser_id)}\n"
-        f"      ad_id: {_quoted(ad_id)}\n"
-        f"      campaign_id: {_quoted(campaign_id)}\n"
-        "      live: false\n"
-        "      enable: false\n"
+        f" {DUPLICATE_JOB}:\n"
+        "  config:\n"
+        f"   advertiser_id: {_quoted(advertiser_id)}\n"
+        f"   ad_id: {_quoted(ad_id)}\n"
+        f"   campaign_id: {_quoted(campaign_id)}\n"
+        f"{approved}"
     )
 
 
@@ -36,12 +42,24 @@ def _quoted(text: str) -> str:
     return visible(json.dumps(text, ensure_ascii=False))
 
 
-def launchpad_link(settings: Settings, advertiser_id: str, ad_id: str) -> str | None:
-    """The launchpad of `duplicate_ad`, filled in; None where there is no such job or no campaign to go to."""
-    campaign_id = settings.scaling_campaigns.get(advertiser_id)
-    if settings.scaling_mode == "alert" or not campaign_id:
+def scaling_campaign(settings: Settings, advertiser_id: str) -> str | None:
+    """The campaign an ad can be duplicated into by a launch; None where there is no such job or campaign."""
+    return None if settings.scaling_mode == "alert" else settings.scaling_campaigns.get(advertiser_id)
+
+
+def launchpad_link(settings: Settings, advertiser_id: str, ad_id: str, code: str | None = None) -> str | None:
+    """The launchpad of `duplicate_ad`, filled in; None where there is no such job or no campaign to go to.
+
+    Args:
+        settings: for the mode, the campaign and where Dagster is served.
+        advertiser_id: the ad account.
+        ad_id: what to duplicate.
+        code: the approval code that makes it live; without one it is a dry run.
+    """
+    campaign_id = scaling_campaign(settings, advertiser_id)
+    if not campaign_id:
         return None
-    config = quote(duplication_config(advertiser_id, ad_id, campaign_id), safe="")
+    config = quote_plus(duplication_config(advertiser_id, ad_id, campaign_id, code), safe=":")
     return f"{settings.ui_url}/locations/{LOCATION}/jobs/{DUPLICATE_JOB}/playground/setup?config={config}"
 
 

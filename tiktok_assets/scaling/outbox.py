@@ -24,7 +24,7 @@ FOLDER = "folder"
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One message, in the three forms receivers take; holds no secret.
+    """One message, in the three forms receivers take; may hold an approval code, and so goes to those told only.
 
     Args:
         alert_id: at most 64 characters; one event has one id however often it is told of (a flag's: `flag_id`).

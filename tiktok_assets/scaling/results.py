@@ -35,6 +35,9 @@ DUPLICATIONS_COLUMNS: tuple[Column, ...] = (
     Column("flag_id", "", "text", "the flag that asked for it by itself"),
     Column("started_at", "", "instant", "when it was first asked for"),
     Column("done_at", "", "instant", "when everything was made"),
+    Column("approved_how", "", "text", "code, terminal, yes or execute; null if begun by an earlier version"),
+    Column("approved_by", "", "text", "who approved it: the run and its tags, or the user and host of a command"),
+    Column("approved_at", "", "instant", "when"),
     Column("steps", "", "json", "each object: target, request, when it was sent, how often, what came of it"),
     Column("fetched_at", "", "instant", "when the ledger was read"),
 )

@@ -18,6 +18,8 @@ STATUS_SHOWN = (
     "copy_ad_id",
     "started_at",
     "done_at",
+    "approved_by",
+    "approved_at",
     "reason",
 )
 
@@ -58,6 +60,19 @@ def wish_in_words(wish: Wish) -> str:
     number = f", copy {wish.again + 1}" if wish.again else ""
     switched = "switched on" if wish.enable else "switched off"
     return f"ad {wish.ad_id} into campaign {wish.campaign_id}, in {group}{number}, {switched} (`{wish.key}`)"
+
+
+def question_in_words(rehearsal: Rehearsal) -> str:
+    """Say what a person agrees to: what is made from what, where, and what it adds to the account's budgets."""
+    wish, entry = rehearsal.wish, rehearsal.entry
+    if entry and entry.was_sent:
+        left = " and ".join(f"the {step.step.replace('_', ' ')}" for step in entry.steps if not step.object_id)
+        return f"Finish {wish_in_words(entry.wish)}, of account {wish.advertiser_id}: makes {left}."
+    made = "an ad" if wish.ad_group_id else "an ad group and an ad"
+    return (
+        f"Duplicate {wish_in_words(wish)}, of account {wish.advertiser_id}: makes {made}"
+        f" and adds {rehearsal.amount}."
+    )
 
 
 def done_in_words(entry: Entry) -> str:

@@ -4,20 +4,17 @@ Rows here outlive the Dagster instance: "once" is a unique key of this database 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from tiktok_assets.owner_only import SharedPlaceError, create_file, create_folder, tighten_file
+from tiktok_assets.owner_only import SharedPlaceError
+from tiktok_assets.storage.engine import add_columns, open_engine
 from tiktok_assets.storage.hive_parquet import StoreError
-
-BUSY_SECONDS = 30
-"""How long one process waits for another's transaction; each takes milliseconds."""
 
 
 def utc_now() -> datetime:
@@ -129,6 +126,10 @@ duplications = sa.Table(
     sa.Column("flag_id", _HASH),
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("done_at", Instant),
+    sa.Column("approved_how", _WORD, doc="code, terminal, yes, execute; null if begun by an earlier version"),
+    sa.Column("approved_by", sa.Text, doc="the run and its tags, or the user and host of the command line"),
+    sa.Column("approved_at", Instant),
+    sa.Column("approval_id", _HASH, doc="of the approval used; null where a person answered on a terminal"),
 )
 """The ledger: one row a duplication, written before its first request."""
 
@@ -147,6 +148,42 @@ duplication_steps = sa.Table(
     sa.Column("request_id", sa.String(64)),
 )
 """Each object of a duplication: what was asked for, when, and what came of it."""
+
+approvals = sa.Table(
+    "approvals",
+    TABLES,
+    sa.Column("approval_id", _HASH, primary_key=True, doc="sha256 of the code; or `execute:` and the key"),
+    sa.Column("alert_id", _HASH, nullable=False, doc="also the id of the flag"),
+    sa.Column("advertiser_id", _ID, nullable=False),
+    sa.Column("ad_id", _ID, nullable=False),
+    sa.Column("campaign_id", _ID, nullable=False),
+    sa.Column("ad_group_id", _ID),
+    sa.Column("budget", Money, doc="null for the source's"),
+    sa.Column("again", sa.Integer, nullable=False, default=0),
+    sa.Column("issued_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("used_for", _HASH, doc="the one duplication it allowed to begin"),
+    sa.Column("used_at", Instant),
+    sa.Column("used_by", sa.Text),
+)
+"""What may be duplicated live, each good for one duplication until it expires; its code is not kept."""
+
+wrong_codes = sa.Table(
+    "wrong_codes",
+    TABLES,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+)
+"""Codes that were presented and never issued, so that guessing is bounded."""
+
+keys = sa.Table(
+    "keys",
+    TABLES,
+    sa.Column("name", _WORD, primary_key=True),
+    sa.Column("key", _HASH, nullable=False, doc="64 hexadecimal digits, generated once"),
+)
+"""Secret keys, shared by every host of this state."""
 
 leases = sa.Table(
     "leases",
@@ -176,20 +213,10 @@ class State:
         try:
             parsed = make_url(url)
             self._shown = parsed.render_as_string(hide_password=True)
-            self._is_sqlite = parsed.get_backend_name() == "sqlite"
-            if self._is_sqlite and parsed.database:
-                _make_private(Path(parsed.database))
-            busy = {"timeout": BUSY_SECONDS} if self._is_sqlite else {}
-            self._engine = sa.create_engine(
-                parsed, connect_args=busy, hide_parameters=True, pool_pre_ping=not self._is_sqlite
-            )
-            if self._is_sqlite:
-                sa.event.listen(self._engine, "connect", _prepare_sqlite)
-                sa.event.listen(self._engine, "begin", _begin_immediate)
-            if parsed.get_backend_name() == "postgresql":
-                sa.event.listen(self._engine, "begin", _begin_alone)
+            self._engine = open_engine(parsed)
             with self.transaction() as connection:
                 TABLES.create_all(connection)
+                add_columns(connection, TABLES)
         except SharedPlaceError as error:
             raise StateError(f"the state cannot be opened: {error.strerror}") from None
         except (OSError, ArgumentError, ImportError, SQLAlchemyError) as error:
@@ -209,41 +236,3 @@ class State:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
-
-
-def _make_private(database: Path) -> None:
-    """Create the file before SQLite does, for its owner alone; its log and shared memory get its permissions."""
-    if not database.parent.exists():
-        create_folder(database.parent)
-    create_file(database)
-    for beside in ("-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            tighten_file(database.with_name(f"{database.name}{beside}"))
-
-
-def _prepare_sqlite(connection: object, _record: object) -> None:
-    """Leave `BEGIN` to us, and have a commit on the disk before it returns."""
-    connection.isolation_level = None  # type: ignore[attr-defined] # of sqlite3.Connection
-    cursor = connection.cursor()  # type: ignore[attr-defined] # the same
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-_ONE_AT_A_TIME = 0x7469_6B74_6F6B_6173
-"""The name of our lock among a database's advisory locks."""
-
-
-def _begin_alone(connection: sa.Connection) -> None:
-    """As SQLite's: READ COMMITTED alone would let two transactions each miss what the other is about to write.
-
-    A process that stops within a transaction is cut off, so that the others need not wait for it.
-    """
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
-    connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{BUSY_SECONDS // 2}s'")
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ONE_AT_A_TIME})")
-
-
-def _begin_immediate(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

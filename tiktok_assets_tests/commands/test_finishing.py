@@ -17,7 +17,7 @@ from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import flags, outbox
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.commands.test_duplicate import run
-from tiktok_assets_tests.scaling.bench import Bench, bench_at
+from tiktok_assets_tests.scaling.bench import ANSWERED, Bench, bench_at
 from tiktok_assets_tests.scaling.test_taking_over import Ended, end, once_at
 
 
@@ -50,7 +50,7 @@ def settings_of(bench: Bench, folder: Path, mode: str) -> Settings:
 def half_made(settings: Settings, wish: Wish) -> None:
     """A live duplication whose process ended after the ad group."""
     with open_session(settings) as session:
-        duplicator = session.duplicator()
+        duplicator = session.duplicator(approval=ANSWERED)
         ledger = replace(duplicator.ledger, checkpoint=once_at("ledger: before sending ad", end))
         ending = replace(duplicator, ledger=ledger)
         with pytest.raises(Ended):

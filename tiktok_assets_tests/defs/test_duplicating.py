@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 import yaml  # type: ignore[import-untyped]  # ships no types
 
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs.duplicating import (
+from tiktok_assets.defs.duplication_sensors import (
     ATTEMPT_TAG,
     FRESH,
     KEY_TAG,
@@ -23,6 +24,7 @@ from tiktok_assets.defs.duplicating import (
     requests_for,
     unfinished_wishes,
 )
+from tiktok_assets.scaling.approvals import issue
 from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.links import duplication_config
@@ -31,7 +33,7 @@ from tiktok_assets.storage.state import flags
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.commands.conftest import run_command
 from tiktok_assets_tests.defs.conftest import Desk, desk_at
-from tiktok_assets_tests.scaling.bench import PLAN, Bench, bench_at
+from tiktok_assets_tests.scaling.bench import ANSWERED, PLAN, Bench, bench_at
 
 JOB = "duplicate_ad"
 
@@ -56,6 +58,18 @@ def approving(bench: Bench, tmp_path: Path) -> Iterator[Desk]:
     campaigns = {bench.owner.id: bench.scaling.id}
     with desk_at(bench.host, tmp_path, scaling_mode="execute", scaling_campaigns=campaigns) as desk:
         yield desk
+
+
+def coded(desk: Desk, wish: Wish) -> str:
+    """The approval code of an alert for a wish."""
+    with desk.session.state.transaction() as connection:
+        return issue(connection, wish, "alert", datetime.now(UTC)).text
+
+
+def approved(desk: Desk, wish: Wish, **other: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
+    """The run configuration of a live run with the code issued for just that."""
+    budget = {} if wish.budget is None else {"budget": str(wish.budget)}
+    return config_of(wish, live=True, approval=coded(desk, wish), **budget, **other)
 
 
 def config_of(wish: Wish, **other: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
@@ -124,21 +138,28 @@ def test_the_alerts_link_is_a_dry_run_that_shows_every_request(bench: Bench, app
     assert Ledger(approving.session.state).entries() == []
 
 
-def test_a_live_launch_is_the_approval(bench: Bench, approving: Desk) -> None:
+def test_a_live_launch_with_the_code_is_the_approval(bench: Bench, approving: Desk) -> None:
     """Launched live it is made, switched off, and exported; launched again it says so and sends nothing."""
-    wish = bench.wish(again=1)
-    first = launch(approving, config_of(wish, live=True, budget="45"))
+    wish = bench.wish(again=1, budget=Decimal(45))
+    config = approved(approving, wish)
+    first = launch(approving, config, {"dagster/from_ui": "true", "user": "ann\x1b[2J"})
     assert first.success, failure_of(first)
     assert metadata_of(first)["sent"] is True
     (group,), (ad,) = bench.made(wish)
     assert (group["operation_status"], ad["operation_status"], group["budget"]) == ("DISABLE", "DISABLE", 45)
     sent = len(bench.writes)
-    again = launch(approving, config_of(wish, live=True))
+    again = launch(approving, config)
     assert metadata_of(again)["sent"] is False
     assert "nothing was sent" in str(metadata_of(again)["duplication"])
     assert len(bench.writes) == sent
     (row,) = approving.table("ad_duplications").to_dicts()
     assert (row["status"], row["copy_ad_id"], row["duplication_key"]) == ("done", ad["ad_id"], wish.key)
+    who = f"run {first.run_id} (user=ann\\x1b[2J, dagster/from_ui=true)"
+    assert (row["approved_how"], row["approved_by"]) == ("code", who)
+    assert row["approved_at"]
+    code = config["ops"][JOB]["config"]["approval"]
+    for run in (first, again):
+        assert code not in repr(approving.instance.all_logs(run.run_id))
     assert [key for key, _ in approving.recorded("ad_duplications")] == [wish.advertiser_id] * 2
 
 
@@ -157,10 +178,52 @@ def test_a_refused_run_fails_with_its_reason(
     bench: Bench, approving: Desk, change: dict[str, object], reason: str
 ) -> None:
     """What cannot be is a failed run that says why, so that it is told of like any failure; nothing is written."""
-    result = launch(approving, config_of(bench.wish(again=2), live=True, **change) if change else {})
+    wish = bench.wish(again=2)
+    told = Decimal(5) if change.get("budget") == "5" else None
+    meant = replace(wish, ad_id=str(change.get("ad_id", wish.ad_id)), budget=told)
+    result = launch(approving, config_of(wish, live=True, **{"approval": coded(approving, meant), **change}))
     assert not result.success
     assert reason in failure_of(result)
     assert bench.writes == []
+
+
+@pytest.mark.parametrize("mode", ["propose", "execute"])
+@pytest.mark.parametrize("enable", [False, True])
+def test_a_launch_without_the_code_sends_nothing(bench: Bench, tmp_path: Path, mode: str, *, enable: bool) -> None:
+    """Whoever can launch the job and was not told the code gets one sentence; nothing is asked, made or stored."""
+    wish = bench.wish(again=7)
+    campaigns = {bench.owner.id: bench.scaling.id}
+    with desk_at(bench.host, tmp_path, scaling_mode=mode, scaling_campaigns=campaigns) as desk:
+        code = coded(desk, wish)
+        for guessed, reason in (
+            (None, "setting" if enable else "needs the approval code of its alert"),
+            ("", "needs the approval code"),
+            ("A" * 24, "none that was issued here"),
+            (code.replace("-", "")[:-1], "none that was issued here"),
+        ):
+            result = launch(desk, config_of(wish, live=True, enable=enable, approval=guessed or ""))
+            told = failure_of(result)
+            assert ("TIKTOK_SCALING_ENABLE" if enable else reason) in told
+            assert code not in told
+            assert "\n" not in told
+            step = next(event for event in result.all_events if event.is_step_failure)
+            assert step.step_failure_data.user_failure_data
+        assert bench.host.requests == []
+        assert Ledger(desk.session.state).entries() == []
+        assert desk.recorded("ad_duplications") == []
+
+
+def test_a_code_in_a_dry_run_is_warned_of(bench: Bench, approving: Desk) -> None:
+    """A dry run does without; it says that a code in its configuration can be read, and does not use it."""
+    wish = bench.wish(again=8)
+    config = approved(approving, wish)
+    config["ops"][JOB]["config"]["live"] = False
+    result = launch(approving, config)
+    assert result.success
+    told = [entry.user_message for entry in approving.instance.all_logs(result.run_id)]
+    assert [line for line in told if "whoever sees this run can read it" in line]
+    config["ops"][JOB]["config"]["live"] = True
+    assert launch(approving, config).success
 
 
 def test_the_job_and_the_command_at_once_make_one(bench: Bench, approving: Desk, tmp_path: Path) -> None:
@@ -175,11 +238,12 @@ def test_the_job_and_the_command_at_once_make_one(bench: Bench, approving: Desk,
         "TIKTOK_DATA_DIR": approving.settings.data_dir,
         "TIKTOK_SCALING_MODE": "propose",
     }
-    asked = ["duplicate", wish.ad_id, "--to", wish.campaign_id, "--again", "3", "--live", "--json"]
+    asked = ["duplicate", wish.ad_id, "--to", wish.campaign_id, "--again", "3", "--live", "--yes", "--json"]
+    config = approved(approving, wish)
     bench.host.control("POST", "latency", seconds=0.2)  # so that they meet
     with ThreadPoolExecutor(1) as pool:
         command = pool.submit(run_command, *asked, variables=variables, folder=tmp_path)
-        results = [launch(approving, config_of(wish, live=True)) for _ in range(2)]
+        results = [launch(approving, config) for _ in range(2)]
         ran = command.result()
     bench.host.control("POST", "latency", seconds=0)
     assert [result.success for result in results] == [True, True]
@@ -198,14 +262,22 @@ def put_flag(desk: Desk, wish: Wish, flagged_at: datetime, campaign_id: str = "1
 def test_execute_duplicates_a_fresh_flag_once_and_switched_off(bench: Bench, approving: Desk) -> None:
     """A fresh flag is asked for until the ledger has it; an old one, or one in the scaling campaign, never."""
     wish = bench.wish()
+    assert launch(approving, config_of(wish)).success  # from here on the session knows the host's clock
     state, settings, now = approving.session.state, approving.settings, approving.now
     put_flag(approving, wish, now - timedelta(hours=1))
     put_flag(approving, bench.wish(ad_id="71"), now - FRESH - timedelta(minutes=1))
     put_flag(approving, bench.wish(ad_id="72"), now, campaign_id=bench.scaling.id)
     (asked,) = fresh_wishes(state, settings, now)
     assert asked == bench.wish(flag_id=f"flag{wish.ad_id}")
-    (request,) = requests_for(approving.instance, [asked])
+    foreign = launch(approving, config_of(wish, live=True))
+    assert "needs the approval code" in failure_of(foreign)
+    (request,) = _evaluated(approving, "execute_duplications")
+    assert isinstance(request, dg.RunRequest)
     assert request.run_config["ops"][JOB]["config"]["enable"] is False
+    assert "approval" not in request.run_config["ops"][JOB]["config"]
+    for other in ({"budget": "500"}, {"again": 1}, {"enable": True}):  # what it allowed it allowed for this alone
+        assert "not approved" in failure_of(launch(approving, config_of(wish, **{"live": True, **other})))
+    assert bench.writes == []
     result = launch(approving, request.run_config, request.tags)
     assert result.success, failure_of(result)
     (group,), (ad,) = bench.made(wish)
@@ -213,6 +285,10 @@ def test_execute_duplicates_a_fresh_flag_once_and_switched_off(bench: Bench, app
     assert list(fresh_wishes(state, settings, now)) == []
     (entry,) = Ledger(state).entries()
     assert entry.flag_id == f"flag{wish.ad_id}"
+    assert (entry.approved_how, entry.approved_by) == (
+        "execute",
+        f"run {result.run_id} (dagster/sensor_name=execute_duplications)",
+    )
     (skip,) = _evaluated(approving, "execute_duplications")
     assert isinstance(skip, dg.SkipReason)
 
@@ -228,7 +304,7 @@ def test_what_was_interrupted_is_asked_for_again(bench: Bench, approving: Desk) 
     wish = bench.wish(again=4)
     ledger = Ledger(approving.session.state)
     with ledger.lease(wish.advertiser_id, seconds=30, wait_seconds=0) as lease:
-        ledger.begin(lease, wish)
+        ledger.begin(lease, wish, ANSWERED)
         assert list(unfinished_wishes(approving.session.state)) == []
     (request,) = _evaluated(approving, "finish_duplications")
     assert isinstance(request, dg.RunRequest)
@@ -255,10 +331,15 @@ def test_a_run_that_was_killed_does_not_block_the_next(bench: Bench, approving: 
         approving.instance.delete_run(lost.run_id)
 
 
-def test_results_are_those_of_the_stored_days(bench: Bench, approving: Desk) -> None:
+def test_results_are_those_of_the_stored_days(bench: Bench, approving: Desk, tmp_path: Path) -> None:
     """Ten days later the copy has its first complete days, with the spend the world knows."""
     wish = bench.wish(again=5, enable=True)
-    result = launch(approving, config_of(wish, live=True, enable=True))
+    (approval,) = [approved(approving, wish, enable=True)]
+    assert "TIKTOK_SCALING_ENABLE=allow" in failure_of(launch(approving, approval))
+    assert bench.writes == []
+    allowed = {"scaling_mode": "execute", "scaling_enable": "allow", "scaling_campaigns": {}}
+    with desk_at(bench.host, tmp_path, approving.instance, **allowed) as allowing:
+        result = launch(allowing, approval)
     assert result.success, failure_of(result)
     copy = str(approving.table("ad_duplications").to_dicts()[0]["copy_ad_id"])
     bench.host.advance(days=6)

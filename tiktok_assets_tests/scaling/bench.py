@@ -11,6 +11,7 @@ from tiktok_assets.api.client import Client
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.world import Ad, AdGroup, Advertiser, Campaign
+from tiktok_assets.scaling.approvals import TERMINAL, Approval
 from tiktok_assets.scaling.duplicate import Duplicator
 from tiktok_assets.scaling.duplication import Entry, Wish, marker_of
 from tiktok_assets.scaling.ledger import Checkpoint, Ledger, no_checkpoint
@@ -32,6 +33,8 @@ PATIENCE = Patience(
     lease_wait_seconds=15.0,
 )
 QUICK = replace(FAST, attempts=2)
+ANSWERED = Approval("somebody@somewhere", TERMINAL, may_enable=True)
+"""A person who answers on a terminal, where the settings allow to switch on."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Connection:
     state_url: str
     max_added_budget: Decimal | None = None
     patience: Patience = field(default_factory=lambda: PATIENCE)
+    approval: Approval = ANSWERED
 
     @contextmanager
     def open(self, checkpoint: Checkpoint = no_checkpoint) -> Iterator[Duplicator]:
@@ -53,7 +57,7 @@ class Connection:
         ledger = Ledger(state, checkpoint=checkpoint)
         try:
             yield Duplicator(
-                client, fetcher, ledger, lambda _: "USD", self.max_added_budget, patience=self.patience
+                client, fetcher, ledger, lambda _: "USD", self.max_added_budget, self.patience, self.approval
             )
         finally:
             fetcher.close()

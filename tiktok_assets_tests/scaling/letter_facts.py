@@ -1,8 +1,10 @@
 """An alert for tests: a row of `top_spenders` as a flag keeps it, with names that would like to be obeyed."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from tiktok_assets.scaling.alerts import top_spender_alert
+from tiktok_assets.scaling.approvals import Code
 from tiktok_assets.scaling.outbox import Alert
 from tiktok_assets.settings import load_settings
 
@@ -39,9 +41,10 @@ FACTS: dict[str, Any] = {
     "spend_30d": None,
     "fetched_at": "2026-11-20T12:31:00+00:00",
 }
+CODE = Code("ABCDEF-GHIJKL-MNOPQR-STUVWX", datetime(2026, 11, 27, 12, 31, tzinfo=UTC))
 
 
 def an_alert(alert_id: str = "9f2c1b7a33d04e15", *, mode: str = "propose", **facts: Any) -> Alert:  # noqa: ANN401 - JSON values
     """The alert about those facts."""
     settings = load_settings(scaling_mode=mode, scaling_campaigns="7001:1800000000000000555")
-    return top_spender_alert(alert_id, {**FACTS, **facts}, settings)
+    return top_spender_alert(alert_id, {**FACTS, **facts}, settings, None if mode == "alert" else CODE)

@@ -1,4 +1,4 @@
-"""A process that flags and is killed at any statement leaves the flag and its alert, or neither."""
+"""A process that flags and is killed at any statement leaves the flag, its alert and its code, or nothing."""
 
 import os
 import signal
@@ -11,12 +11,16 @@ import sqlalchemy as sa
 from tiktok_assets.scaling.flags import flag
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.hive_parquet import HiveStore
-from tiktok_assets.storage.state import State
-from tiktok_assets_tests.scaling.leading import CAMPAIGN, MORNING, OWNER, account_at
+from tiktok_assets.storage.state import State, approvals
+from tiktok_assets_tests.scaling.leading import CAMPAIGN, MORNING, OWNER, account_at, count
 
 FORKSERVER = "tiktok_assets_tests.scaling.leading"
 PAIR = (OWNER, CAMPAIGN, "B")
-POINTS = ("before INSERT INTO flags", "after INSERT INTO flags", "before INSERT INTO outbox", "before COMMIT")
+POINTS = (
+    *(f"{when} INSERT INTO {table}" for table in ("flags", "keys", "approvals") for when in ("before", "after")),
+    "before INSERT INTO outbox",
+    "before COMMIT",
+)
 
 
 def flag_until(settings: Settings, point: str) -> None:
@@ -51,12 +55,13 @@ def flag_until(settings: Settings, point: str) -> None:
     reached("after COMMIT")
 
 
-def test_killed_at_any_line_there_is_one_flag_with_one_alert(tmp_path: Path) -> None:
-    """Killed before its commit there is nothing, after it both; asked again there is one of each."""
+def test_killed_at_any_line_there_is_one_flag_with_one_alert_and_one_code(tmp_path: Path) -> None:
+    """Killed before its commit there is nothing, after it all three; asked again there is one of each."""
     context = get_context("forkserver")
     context.set_forkserver_preload([FORKSERVER])
     for number, point in enumerate((*POINTS, "after COMMIT")):
-        with account_at(tmp_path / str(number)) as account:
+        folder, target = tmp_path / str(number), {OWNER: "555"}
+        with account_at(folder, scaling_mode="propose", scaling_campaigns=target) as account:
             account.has("AB")
             account.look({"A": 100, "B": 40})
             account.look({"A": 100, "B": 130})
@@ -65,7 +70,7 @@ def test_killed_at_any_line_there_is_one_flag_with_one_alert(tmp_path: Path) -> 
             process.join(60)
             assert process.exitcode == -signal.SIGKILL, point
             left = int(point == "after COMMIT")
-            assert (len(account.flagged), account.alerts) == (left, left), point
+            assert (len(account.flagged), account.alerts, count(account.state, approvals)) == (left,) * 3, point
             account.flag_all()
-            assert (account.flagged, account.alerts) == (["B"], 1), point
+            assert (account.flagged, account.alerts, count(account.state, approvals)) == (["B"], 1, 1), point
             assert account.flag_all() == []

@@ -1,8 +1,10 @@
 """Laws of the flags: once per campaign and ad, ever, with their alert in the same transaction."""
 
 import multiprocessing
+import re
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,13 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
+from tiktok_assets.scaling.approvals import CODE, Approval, decide
 from tiktok_assets.scaling.candidates import CANDIDATES_SCHEMA, candidates
 from tiktok_assets.scaling.changes import observe
+from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.flags import flag, flag_id_of
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.entities import ADS, ADVERTISERS
 from tiktok_assets.storage.hive_parquet import HiveStore
-from tiktok_assets.storage.state import State, duplication_steps, duplications, flags, outbox
+from tiktok_assets.storage.state import State, approvals, duplication_steps, duplications, flags, outbox, utc_now
 from tiktok_assets_tests.scaling.leading import (
     CAMPAIGN,
     MORNING,
@@ -98,6 +102,28 @@ def test_an_ad_that_overtakes_is_flagged_with_its_numbers(tmp_path: Path) -> Non
         assert (facts["previous_ad_id"], facts["previous_ad_name"]) == ("A", "Ad A")
         assert facts["advertiser_name"] == "Sunset Skincare"
         assert facts["leads_since"] == account.now.isoformat()
+
+
+@pytest.mark.parametrize("mode", ["alert", "propose", "execute"])
+def test_an_alert_carries_the_code_of_its_duplication(tmp_path: Path, mode: str) -> None:
+    """Where a launch can duplicate, the message has the one code that approves just that."""
+    with account_at(tmp_path, scaling_mode=mode, scaling_campaigns={OWNER: "555"}) as account:
+        account.has("AB")
+        account.look({"A": 100, "B": 40})
+        account.look({"A": 100, "B": 130})
+        assert account.flag_all() == ["B"]
+        with account.state.transaction() as connection:
+            text = connection.execute(sa.select(outbox.c.message)).scalar_one()["text"]
+            codes = re.findall(r"Approval code: ([A-Z2-7-]{27}), once, until ", text)
+            issued = connection.scalar(sa.select(sa.func.count()).select_from(approvals))
+            assert len(codes) == issued == (mode != "alert")
+            if mode != "alert":
+                code, target = Approval("run 1", CODE, codes[0]), Wish(OWNER, "B", "555")
+                assert decide(connection, replace(target, ad_id="A"), code, utc_now()).refusal
+                assert decide(connection, target, code, utc_now()).refusal == ""
+                row = connection.execute(sa.select(approvals)).mappings().one()
+                assert row["alert_id"] == flag_id_of(OWNER, CAMPAIGN, "B")
+                assert timedelta(days=6.9) < row["expires_at"] - utc_now() <= timedelta(days=7)
 
 
 def test_a_held_ad_is_flagged_once_it_reaches_the_minimum(tmp_path: Path) -> None:

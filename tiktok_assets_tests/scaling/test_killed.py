@@ -4,7 +4,9 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import count
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
@@ -14,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from tiktok_assets.sandbox.world import Advertiser
+from tiktok_assets.scaling.approvals import CODE, NO_APPROVAL, Approval, NotApprovedError, issue
 from tiktok_assets.scaling.duplication import DONE, Wish
 from tiktok_assets.storage.state import State, leases
 from tiktok_assets_tests.api.conftest import Host
@@ -121,15 +124,21 @@ class Killing:
         """The checkpoints of a duplication that nobody kills."""
         number = next(self.numbers)
         trace = Trace(None, "")
+        wish = wish_of(self.owner, number)
         self.in_mood(mood)
-        with self.connection(number).open(trace) as duplicator:
-            assert duplicator.carry_out(wish_of(self.owner, number)).status == DONE
+        with approved(self.connection(number), wish).open(trace) as duplicator:
+            assert duplicator.carry_out(wish).status == DONE
         return trace.passed
 
     def killed(self, mood: str, points: Sequence[int]) -> Tried:
-        """Kill a duplication at these checkpoints, a process each, then let one finish."""
+        """Kill a duplication at these checkpoints, a process each, then let one finish.
+
+        The last one has no code, as the sensor that finishes has none; where nothing was begun it sends nothing,
+        and the code is good still.
+        """
         number = next(self.numbers)
-        wish, connection = wish_of(self.owner, number), self.connection(number)
+        wish = wish_of(self.owner, number)
+        connection = approved(self.connection(number), wish)
         self.in_mood(mood)
         died: list[str] = []
         for point in points:
@@ -139,7 +148,12 @@ class Killing:
             process.join(60)
             died.append(told.read_text() if told.exists() else "not reached")
             expire_leases(connection.state_url)
-        with connection.open() as duplicator:
+        with replace(connection, approval=NO_APPROVAL).open() as duplicator:
+            if duplicator.ledger.find(wish.key) is None:
+                with pytest.raises(NotApprovedError):
+                    duplicator.carry_out(wish)
+                assert self.bench.made(wish) == ([], [])
+                duplicator = replace(duplicator, approval=connection.approval)  # noqa: PLW2901 - the same, approved
             status = duplicator.carry_out(wish).status
         self.bench.host.sandbox.state.faults.declared[:] = [
             fault
@@ -149,6 +163,13 @@ class Killing:
         ad_groups, ads = self.bench.made(wish)
         delivering = sum(row["operation_status"] != "DISABLE" for row in (*ad_groups, *ads))
         return Tried(mood, tuple(died), len(ad_groups), len(ads), delivering, status)
+
+
+def approved(connection: Connection, wish: Wish) -> Connection:
+    """A connection that brings the code of an alert for a wish."""
+    with closing(State(connection.state_url)) as state, state.transaction() as transaction:
+        code = issue(transaction, wish, "alert", datetime.now(UTC))
+    return replace(connection, approval=Approval("run", CODE, code.text))
 
 
 def expire_leases(state_url: str) -> None:

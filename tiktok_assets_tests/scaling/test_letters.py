@@ -24,7 +24,7 @@ from tiktok_assets.scaling.links import duplication_config, launchpad_link
 from tiktok_assets.scaling.receivers import send, service_of
 from tiktok_assets.settings import load_settings
 from tiktok_assets_tests.names import NAMES, ONE_OF_EACH, hidden_in, read
-from tiktok_assets_tests.scaling.letter_facts import FACTS, HOSTILE, an_alert
+from tiktok_assets_tests.scaling.letter_facts import CODE, FACTS, HOSTILE, an_alert
 from tiktok_assets_tests.scaling.receiving import mail_server, webhook
 
 LINK = ("link_open", "link_close", "softbreak")
@@ -158,7 +158,7 @@ def test_the_launchpad_gets_what_it_is_given(text: str) -> None:
     config = dg.config_from_yaml_strings([duplication_config(text, "77", text)])
     asked = config["ops"]["duplicate_ad"]["config"]
     assert (asked["advertiser_id"], asked["ad_id"], asked["campaign_id"]) == (text, "77", text)
-    assert (asked["live"], asked["enable"]) == (False, False)
+    assert (asked["live"], asked.keys() & {"enable", "approval"}) == (False, set())
 
 
 def test_hostile_names_arrive_as_text() -> None:
@@ -188,18 +188,31 @@ def test_hostile_names_arrive_as_text() -> None:
 
 @pytest.mark.parametrize("mode", ["propose", "execute"])
 def test_the_launchpad_link_is_filled_in(mode: str) -> None:
-    """It holds the job's config as YAML: a dry run that leaves everything switched off."""
+    """It holds the job's config as YAML: a dry run, or with a code live; either leaves everything switched off."""
     settings = load_settings(
         scaling_mode=mode, scaling_campaigns="7001:555", ui_url="https://dagster.example.com/x"
     )
-    parts = urlsplit(str(launchpad_link(settings, "7001", "77")))
-    assert parts.netloc == "dagster.example.com"
-    assert parts.path == "/x/locations/__repository__@tiktok_assets/jobs/duplicate_ad/playground/setup"
-    config = {"advertiser_id": "7001", "ad_id": "77", "campaign_id": "555", "live": False, "enable": False}
-    assert dg.config_from_yaml_strings(parse_qs(parts.query)["config"]) == {
-        "ops": {"duplicate_ad": {"config": config}}
-    }
-    assert "/jobs/duplicate_ad/playground/setup?config=" in an_alert(mode=mode).markdown
+    own = {"advertiser_id": "7001", "ad_id": "77", "campaign_id": "555"}
+    for code, more in ((None, {"live": False}), ("ABC234", {"live": True, "approval": "ABC234"})):
+        parts = urlsplit(str(launchpad_link(settings, "7001", "77", code)))
+        assert parts.netloc == "dagster.example.com"
+        assert parts.path == "/x/locations/__repository__@tiktok_assets/jobs/duplicate_ad/playground/setup"
+        config = dg.config_from_yaml_strings(parse_qs(parts.query)["config"])
+        assert config == {"ops": {"duplicate_ad": {"config": {**own, **more}}}}
+
+
+@pytest.mark.parametrize("mode", ["propose", "execute"])
+def test_the_code_stands_in_the_words_and_in_the_link_that_duplicates(mode: str) -> None:
+    """Each form has the code and until when it is good; the dry run's link and the data have none."""
+    alert, bare = an_alert(mode=mode), CODE.text.replace("-", "")
+    for form in (alert.text, alert.markdown, _Reader(alert.html).words):
+        assert f"{CODE.text}, once, until 27 November 2026, 12:31 UTC" in form
+    dry, live = [link for link in _Reader(alert.html).addresses if "/jobs/duplicate_ad/playground/setup?" in link]
+    assert ("live:+false" in dry, bare in dry) == (True, False)
+    assert ("live:+true" in live, bare in live) == (True, True)
+    for form in (alert.title, alert.brief, json.dumps(alert.facts), repr(CODE)):
+        assert CODE.text not in form
+        assert bare not in form
 
 
 def test_there_is_no_launchpad_link_without_a_job_or_a_campaign() -> None:
