@@ -27,6 +27,7 @@ from tiktok_assets_tests.names import NAMES, ONE_OF_EACH, hidden_in, read
 from tiktok_assets_tests.scaling.letter_facts import CODE, FACTS, HOSTILE, an_alert
 from tiktok_assets_tests.scaling.receiving import mail_server, webhook
 
+BLOCKS = ("p", "td", "h1")
 LINK = ("link_open", "link_close", "softbreak")
 
 
@@ -142,7 +143,10 @@ def test_no_channel_makes_more_of_a_name_than_words(name: str) -> None:
     mail = html5lib.parse(letter.html, namespaceHTMLElements=False)
     assert [one.get("href") for one in mail.iter("a")] == ["https://ours.test/x"]
     assert [read("".join(one.itertext())) for one in mail.iter("b")] == [words] * 3
-    for shown in ("".join(mail.itertext()), letter.text, letter.markdown, slack):
+    # Cells and paragraphs stand apart from each other, whatever their texts would make together.
+    blocks = [one for one in mail.iter() if one.tag in BLOCKS and one.find(".//td") is None]
+    apart = "\n".join("".join(one.itertext()) for one in blocks)
+    for shown in (apart, letter.text, letter.markdown, slack):
         assert hidden_in(shown, allowed="\n") == set()
         found = LinkifyIt().match(shown.replace("https://ours.test/x", "")) or []
         assert [one.text for one in found] == []
