@@ -19,7 +19,8 @@ PATIENCE = 90_000
 def test_the_winner_is_told_of_approved_and_copied_once(demo: Demo, watch: Watch) -> None:
     """One alert leads to the filled-in launchpad; a dry run writes nothing, a live run makes one paused ad."""
     page, _, complaints = watch(demo.alert, width=800, height=900)
-    link = page.get_by_role("link", name=re.compile("launchpad")).get_attribute("href") or ""
+    link = page.get_by_role("link", name=re.compile("dry run")).get_attribute("href") or ""
+    live = page.get_by_role("link", name=re.compile("Duplicate it")).get_attribute("href") or ""
     keep(page, "story_alert.png")
     assert complaints == []
     found = Axe().run(page)
@@ -32,8 +33,11 @@ def test_the_winner_is_told_of_approved_and_copied_once(demo: Demo, watch: Watch
     assert "ad/create/" in told
     assert _writes(demo) == []
 
-    live = link.replace("live%3A%20false", "live%3A%20true")
-    assert live != link
+    without_code = re.sub(r"live:\+?false", "live:+true", link)
+    assert without_code != link
+    assert "needs the approval code" in _launched(page, without_code, "story_no_code.png", status="FAILURE")
+    assert _writes(demo) == []
+
     _launched(page, live, "story_live_launchpad.png")
     keep(page, "story_live_run.png")
     assert [one["path"].strip("/").split("/")[-2:] for one in _writes(demo)] == [
@@ -48,8 +52,8 @@ def test_the_winner_is_told_of_approved_and_copied_once(demo: Demo, watch: Watch
     assert _copies(demo) == [copy]
 
 
-def _launched(page: Page, link: str, picture: str) -> str:
-    """Open the launchpad, launch what stands in it, wait for the run to succeed; returns what its log says."""
+def _launched(page: Page, link: str, picture: str, status: str = "SUCCESS") -> str:
+    """Open the launchpad, launch what stands in it, wait for the run to end so; returns what its log says."""
     page.goto(link)
     page.get_by_text("No errors").first.wait_for(timeout=PATIENCE)
     keep(page, picture)
@@ -58,21 +62,26 @@ def _launched(page: Page, link: str, picture: str) -> str:
     run_id = page.url.rsplit("/runs/", 1)[1].split("?")[0]
     graphql = f"{page.url.split('/runs/')[0].split('/locations/')[0]}/graphql"
     deadline = time.monotonic() + PATIENCE / 1000
-    status, told = "", ""
-    while status not in {"SUCCESS", "FAILURE"} and time.monotonic() < deadline:
+    ended, told = "", ""
+    while ended not in {"SUCCESS", "FAILURE"} and time.monotonic() < deadline:
         time.sleep(1)
-        status, told = _run(graphql, run_id)
+        ended, told = _run(graphql, run_id)
     page.wait_for_timeout(3000)  # the page shows it too
-    assert status == "SUCCESS", told
+    assert ended == status, told
     return told
 
 
 def _run(graphql: str, run_id: str) -> tuple[str, str]:
-    query = """query($r: ID!) { logsForRun(runId: $r, limit: 500) { ... on EventConnection { events {
-                 ... on MessageEvent { message } } } } runOrError(runId: $r) { ... on Run { status } } }"""
+    query = """query($r: ID!) {
+      logsForRun(runId: $r, limit: 500) { ... on EventConnection { events {
+        ... on MessageEvent { message }
+        ... on ExecutionStepFailureEvent { failureMetadata { description } } } } }
+      runOrError(runId: $r) { ... on Run { status } } }"""
     answer = httpx.post(graphql, json={"query": query, "variables": {"r": run_id}}, timeout=60).json()["data"]
     events: list[dict[str, Any]] = answer["logsForRun"]["events"]
-    return answer["runOrError"]["status"], "\n".join(one.get("message", "") for one in events)
+    return answer["runOrError"]["status"], "\n".join(
+        one.get("message", "") + ((one.get("failureMetadata") or {}).get("description") or "") for one in events
+    )
 
 
 def _writes(demo: Demo) -> list[dict[str, Any]]:
