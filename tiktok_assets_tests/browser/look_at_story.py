@@ -43,6 +43,9 @@ def test_the_winner_is_told_of_approved_and_copied_once(demo: Demo, watch: Watch
     assert "adgroup/create/" in told
     assert "ad/create/" in told
 
+    without_code = dry.replace("live:+false", "live:+true")
+    assert without_code != dry
+    assert "needs the approval code" in _launched(page, without_code, "story_no_code.png", status="FAILURE")
     (config,) = parse_qs(urlsplit(live).query)["config"]
     asked = yaml.safe_load(config)["ops"]["duplicate_ad"]["config"]
     del asked["approval"]
