@@ -102,7 +102,7 @@ def _sensor(
             wishes = list(unfinished_wishes(state) if begun else fresh_wishes(state, settings, session.now()))
             requests = list(requests_for(context.instance, wishes))
             if not begun:
-                for wish in wishes:  # allowed in the state: a launch by anybody else has no such grant
+                for wish in wishes:  # any launch of just this wish may use the grant, not the sensor's alone
                     grant(state, wish, utc_now())
         yield from requests
         if not requests:

@@ -1,7 +1,8 @@
 """Approvals: what allows a live duplication to begin, issued with an alert, good once, and recorded.
 
 A code is an HMAC over the alert, the duplication it allows and its expiry. The key is generated once and stands in
-the state, so every host of one state checks codes alike; the state keeps a code's hash, never the code.
+the state, so every host of one state checks codes alike; an approval's
+record keeps the code's hash. The outbox keeps the alert's message, which has the code itself.
 """
 
 import hmac

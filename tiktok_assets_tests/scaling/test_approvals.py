@@ -198,7 +198,7 @@ def test_any_text_may_be_presented(state: State, code: str) -> None:
 
 
 def test_the_state_holds_no_code(state: State, tmp_path: Path) -> None:
-    """Neither the database nor any representation has the code; the hash of it finds its record."""
+    """Neither an approval's record nor any representation has the code; the hash of it finds its record."""
     wish = Wish("1", "2", "3")
     with state.transaction() as connection:
         code = issue(connection, wish, ALERT, NOW)
