@@ -13,9 +13,11 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from tiktok_assets.owner_only import create_folder
-from tiktok_assets.scaling.alerts import FailedCheck, FailedRun, check_failure_alert, run_failure_alert
+from tiktok_assets.scaling.alerts import FailedCheck, check_failure_alert
 from tiktok_assets.scaling.delivery import Drained, deliver
-from tiktok_assets.scaling.outbox import Alert, destinations_of, put
+from tiktok_assets.scaling.failed_runs import GATHERING, runs_told_of, tell_of_runs
+from tiktok_assets.scaling.outbox import destinations_of, put
+from tiktok_assets.scaling.run_alerts import FailedRun
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.state import State, StateError, utc_now
 
@@ -68,7 +70,7 @@ def run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
         name="run_failure_alert",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Writes an alert for each failed run, and for each check that begins to fail.",
+        description="Writes an alert for failed runs (those of a minute in one) and checks that begin to fail.",
     )
     def _run_failure_alert(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = utc_now()
@@ -98,7 +100,7 @@ def tell_after(settings: Settings, state: State, instance: dg.DagsterInstance, s
     Returns:
         One line of what was delivered and what was not; None if there was nothing to do.
     """
-    put_failures(settings, state, instance, since)
+    put_failures(settings, state, instance, since, gathering=timedelta(0))
     told = drain_outbox(settings, state)
     return str(told) if told.happened else None
 
@@ -109,26 +111,46 @@ def put_failures(
     instance: dg.DagsterInstance,
     since: datetime,
     is_ours: Callable[[dg.DagsterRun], bool] = lambda _: True,
+    *,
+    gathering: timedelta = GATHERING,
 ) -> tuple[list[str], datetime]:
-    """Put what failed since an instant into the outbox.
+    """Put what failed since an instant into the outbox: failed runs in one message, each once.
+
+    Args:
+        settings: the receivers.
+        state: holds the outbox.
+        instance: holds the runs.
+        since: aware.
+        is_ours: whether a run is to be told of.
+        gathering: how long the message about runs waits for further ones.
 
     Returns:
         The titles of the alerts that are new, and up to when was looked.
     """
     began, told, seen = time.monotonic(), [], since
+    failed: list[FailedRun] = []
     ended = instance.get_run_records(
         dg.RunsFilter(statuses=ENDED, updated_after=since), limit=PAGE, order_by="update_timestamp", ascending=True
     )
     receivers = destinations_of(settings)
+    with state.transaction() as connection:
+        known = runs_told_of(connection, [record.dagster_run.run_id for record in ended])
     for record in ended:
-        if is_ours(record.dagster_run):
-            for alert in _alerts_of(instance, record, settings):
+        run = record.dagster_run
+        if is_ours(run):
+            if _is_final_failure(run) and run.run_id not in known:
+                failed.append(_failed_run(instance, record))
+            if found := tuple(_new_failures(instance, run.run_id)):
+                alert = check_failure_alert(run.run_id, found, settings)
                 with state.transaction() as connection:
                     if put(connection, alert, receivers, utc_now()):
                         told.append(alert.title)
         seen = record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
         if time.monotonic() - began > TICK_SECONDS:
             break
+    with state.transaction() as connection:
+        if news := tell_of_runs(connection, failed, settings, receivers, utc_now(), gathering=gathering):
+            told.append(news.title)
     return told, seen
 
 
@@ -140,14 +162,15 @@ def _is_ours(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
     return bool(theirs.repository_origin.code_location_origin.location_name == ours.location_name)
 
 
-def _alerts_of(instance: dg.DagsterInstance, record: dg.RunRecord, settings: Settings) -> Iterator[Alert]:
+def _is_final_failure(run: dg.DagsterRun) -> bool:
+    return run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY) != "true"
+
+
+def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
     run = record.dagster_run
     ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
-    if run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY) != "true":
-        step, reason = why(instance, run.run_id)
-        yield run_failure_alert(FailedRun(run.run_id, run.job_name, reason, ended, step), settings)
-    if found := tuple(_new_failures(instance, run.run_id)):
-        yield check_failure_alert(run.run_id, found, settings)
+    step, reason = why(instance, run.run_id)
+    return FailedRun(run.run_id, run.job_name, reason, ended, step)
 
 
 def _new_failures(instance: dg.DagsterInstance, run_id: str) -> Iterator[FailedCheck]:

@@ -15,8 +15,8 @@ from tiktok_assets.settings import Settings
 from tiktok_assets.spec.currencies import written
 from tiktok_assets.spec.links import ads_manager_ad
 
-TOP_SPENDER, RUN_FAILURE, CHECK_FAILURE = "new_top_spender", "run_failure", "check_failure"
-LONGEST_REASON, LONGEST_FINDING, MOST_CHECKS = 400, 200, 10
+TOP_SPENDER, CHECK_FAILURE = "new_top_spender", "check_failure"
+LONGEST_FINDING, MOST_CHECKS = 200, 10
 Facts = Mapping[str, Any]
 
 
@@ -50,9 +50,9 @@ def top_spender_alert(alert_id: str, facts: Facts, settings: Settings, code: Cod
         bars=_bars(facts),
         facts=(*_table(facts), *_approval(code)),
         links=tuple(links),
-        footer=_footer(alert_id, "An ad is told of once in a campaign."),
+        footer=footer_of(alert_id, "An ad is told of once in a campaign."),
     )
-    return _alert(alert_id, TOP_SPENDER, letter, dict(facts))
+    return alert_of(alert_id, TOP_SPENDER, letter, dict(facts))
 
 
 def _reasons(facts: Facts, ad: Name, campaign: Name) -> tuple[Words, ...]:
@@ -68,7 +68,7 @@ def _reasons(facts: Facts, ad: Name, campaign: Name) -> tuple[Words, ...]:
         second += (f" by {_percent(facts['lead'])}",) if facts.get("lead") is not None else ()
         second += (".",)
     if facts.get("leads_since"):
-        second += (f"{' ' if second else ''}First seen in the lead on {_instant(facts['leads_since'])}.",)
+        second += (f"{' ' if second else ''}First seen in the lead on {instant_in_words(facts['leads_since'])}.",)
     previous = facts.get("previous_ad_id")
     if previous is not None and previous != facts.get("runner_up_ad_id"):
         second += (" Before, the leader was ", _name(facts, "previous_ad_name", "previous_ad_id"), ".")
@@ -105,12 +105,12 @@ def _table(facts: Facts) -> list[tuple[str, Words]]:
     rows.append(("Ad", str(facts["ad_id"])))
     rows += [(f"Last {days} complete days", _window(facts, days)) for days in WINDOWS if _has(facts, days)]
     if facts.get("fetched_at"):
-        rows.append(("Numbers read", _instant(facts["fetched_at"])))
+        rows.append(("Numbers read", instant_in_words(facts["fetched_at"])))
     return rows
 
 
 def _approval(code: Code | None) -> list[tuple[str, Words]]:
-    return [("Approval code", f"{code.text}, once, until {_instant(code.expires_at)}")] if code else []
+    return [("Approval code", f"{code.text}, once, until {instant_in_words(code.expires_at)}")] if code else []
 
 
 def _has(facts: Facts, days: int) -> bool:
@@ -128,33 +128,6 @@ def _window(facts: Facts, days: int) -> Words:
     if top is not None and top != facts["ad_id"]:
         told += ("; most: ", _name(facts, f"top_{days}d_ad_name", f"top_{days}d_ad_id"))
     return told
-
-
-@dataclass(frozen=True, slots=True)
-class FailedRun:
-    """A run of this code location that failed."""
-
-    run_id: str
-    job: str
-    reason: str
-    failed_at: datetime
-    step: str | None = None
-
-
-def run_failure_alert(run: FailedRun, settings: Settings) -> Alert:
-    """The message about a failed run, with its reason and where to look; one id a run."""
-    facts: list[tuple[str, Words]] = [("Run", run.run_id)]
-    facts += [("Step", Name(run.step))] if run.step else []
-    alert_id = f"run-{run.run_id}"
-    letter = Letter(
-        title=("A run of ", Name(run.job), " failed"),
-        sentences=((Name(run.reason, LONGEST_REASON),) if run.reason else ("Dagster gives no reason.",),),
-        facts=(*facts, ("Failed", _instant(run.failed_at))),
-        links=(Link("Open the run in Dagster", run_link(settings, run.run_id)),),
-        footer=_footer(alert_id, "A failed run is told of once."),
-    )
-    data = {"run_id": run.run_id, "job": run.job, "reason": run.reason, "failed_at": run.failed_at.isoformat()}
-    return _alert(alert_id, RUN_FAILURE, letter, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,28 +157,30 @@ def check_failure_alert(run_id: str, checks: Sequence[FailedCheck], settings: Se
     more = f" {count - MOST_CHECKS} more are on its page." if count > MOST_CHECKS else ""
     letter = Letter(
         title=title,
-        sentences=(f"Found by the run {run_id} on {_instant(first.failed_at)}.{more}",),
+        sentences=(f"Found by the run {run_id} on {instant_in_words(first.failed_at)}.{more}",),
         facts=told,
         links=(
             Link("Open the checks of the table in Dagster", asset_link(settings, first.asset, view="checks")),
             Link("Open the run", run_link(settings, run_id)),
         ),
-        footer=_footer(alert_id, "A check is told of again once it has passed and fails anew."),
+        footer=footer_of(alert_id, "A check is told of again once it has passed and fails anew."),
     )
     names = ("asset", "check", "severity", "reason")
     data = {"run_id": run_id, "checks": [{name: getattr(one, name) for name in names} for one in checks]}
-    return _alert(alert_id, CHECK_FAILURE, letter, data)
+    return alert_of(alert_id, CHECK_FAILURE, letter, data)
 
 
 def _verb(check: FailedCheck) -> str:
     return "fails" if check.severity == "ERROR" else "warns"
 
 
-def _alert(alert_id: str, kind: str, letter: Letter, facts: dict[str, Any]) -> Alert:
+def alert_of(alert_id: str, kind: str, letter: Letter, facts: dict[str, Any]) -> Alert:
+    """Return a letter in the forms the outbox keeps."""
     return Alert(alert_id, kind, letter.subject, letter.text, letter.markdown, letter.html, letter.brief, facts)
 
 
-def _footer(alert_id: str, rule: str) -> str:
+def footer_of(alert_id: str, rule: str) -> str:
+    """Return the last line of a message: its id, and how often such a thing is told of."""
     return f"Alert {alert_id}. {rule}"
 
 
@@ -222,7 +197,8 @@ def _percent(ratio: object) -> str:
     return f"{Decimal(str(ratio)):.1%}"
 
 
-def _instant(value: object) -> str:
+def instant_in_words(value: object) -> str:
+    """Return an instant, given as such or as text, to the minute in UTC."""
     instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     instant = instant.astimezone(UTC)
     return f"{instant.day} {instant:%B %Y, %H:%M} UTC"

@@ -68,6 +68,11 @@ def run_link(settings: Settings, run_id: str) -> str:
     return f"{settings.ui_url}/runs/{quote(run_id, safe='')}"
 
 
+def runs_link(settings: Settings) -> str:
+    """The page of all runs."""
+    return f"{settings.ui_url}/runs"
+
+
 def asset_link(settings: Settings, asset: str, **view: str) -> str:
     """An asset's page, such as `view="checks"`."""
     shown: Mapping[str, str] = view

@@ -90,6 +90,11 @@ def put(connection: sa.Connection, alert: Alert, destinations: Iterable[Destinat
     Returns:
         How many rows are new.
     """
+    return put_for(connection, alert, {destination.key for destination in destinations}, now, now)
+
+
+def put_for(connection: sa.Connection, alert: Alert, keys: Iterable[str], now: datetime, due: datetime) -> int:
+    """As `put`, for destinations given by their keys, and handed over from `due` on."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {
         "alert_id": alert.alert_id,
@@ -99,11 +104,34 @@ def put(connection: sa.Connection, alert: Alert, destinations: Iterable[Destinat
         "status": WAITING,
         "attempts": 0,
         "unknown_outcomes": 0,
-        "next_at": now,
+        "next_at": due,
     }
-    keys = [FOLDER, *(destination.key for destination in destinations)]
-    rows = [insert(outbox).values(**row, destination=key).on_conflict_do_nothing() for key in keys]
+    rows = [
+        insert(outbox).values(**row, destination=key).on_conflict_do_nothing() for key in sorted({FOLDER, *keys})
+    ]
     return sum(connection.execute(one).rowcount for one in rows)
+
+
+def withdraw_unsent(connection: sa.Connection, alert_ids: sa.Select[tuple[str]]) -> dict[str, set[str]]:
+    """Delete those of the alerts that were sent nowhere yet, so that others can take their place.
+
+    Args:
+        connection: of `State.transaction()`; in the same one the caller puts what replaces them.
+        alert_ids: which alerts.
+
+    Returns:
+        By alert id, the keys of the destinations it was for.
+    """
+    begun = sa.or_(outbox.c.status != WAITING, outbox.c.attempts > 0)
+    wanted = sa.select(outbox.c.alert_id, outbox.c.destination).where(
+        outbox.c.alert_id.in_(alert_ids),
+        outbox.c.alert_id.not_in(sa.select(outbox.c.alert_id).where(begun)),
+    )
+    found: dict[str, set[str]] = {}
+    for alert_id, key in connection.execute(wanted):
+        found.setdefault(alert_id, set()).add(key)
+    connection.execute(sa.delete(outbox).where(outbox.c.alert_id.in_(found)))
+    return found
 
 
 _recipients = cache(recipients)

@@ -108,6 +108,18 @@ outbox = sa.Table(
 )
 """One row per alert and destination: what is still to be told to whom."""
 
+told_runs = sa.Table(
+    "told_runs",
+    TABLES,
+    sa.Column("run_id", _HASH, primary_key=True),
+    sa.Column("alert_id", _HASH, nullable=False, doc="the message that names it; changes while that is not sent"),
+    sa.Column("job", sa.Text, nullable=False),
+    sa.Column("step", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("failed_at", Instant, nullable=False),
+)
+"""Failed runs that were told of, each once; several may share one message."""
+
 duplications = sa.Table(
     "duplications",
     TABLES,

@@ -1,14 +1,20 @@
 """Laws of the sensors that tell a person: once per failed run and check that begins to fail, with reason."""
 
+import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.utils import make_new_run_id  # Dagster exports no name for it
+from hypothesis import given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.alerting import (
@@ -64,6 +70,24 @@ class Office:
         told = run_failure_alert_sensor(self.settings).evaluate_tick(context)
         return told.skip_message or "", told.cursor
 
+    def wait(self) -> None:
+        """Let the time pass in which the message about failed runs waits for further ones."""
+        with closing(State(self.settings.state_address)) as state, state.transaction() as connection:
+            connection.execute(sa.update(outbox).values(next_at=datetime.now(UTC)))
+
+    def fail(self, job: str = "refresh_daily") -> str:
+        """A run of a job that failed before its first step, as when its process cannot be started."""
+        run = dg.DagsterRun(job_name=job, run_id=make_new_run_id())
+        self.instance.add_run(run)
+        self.instance.report_run_failed(run, message="The host is full. Come later.")
+        return run.run_id
+
+    def told(self) -> list[set[str]]:
+        """The runs of each message about failed runs that was written as a file."""
+        folder = self.settings.state_dir / "alerts"
+        facts = [json.loads(path.read_text("utf-8"))["facts"] for path in sorted(folder.glob("run*.json"))]
+        return [{run["run_id"] for run in one.get("runs", [one])} for one in facts]
+
     def drain(self) -> str:
         """One tick of `deliver_alerts`: what it says."""
         context = dg.build_sensor_context(instance=self.instance)
@@ -76,12 +100,19 @@ class Office:
             return [(row.alert_id, row.kind, row.message["title"]) for row in connection.execute(rows)]
 
 
+@contextmanager
+def office_at(folder: Path) -> Iterator[Office]:
+    """An office with one receiver."""
+    with webhook() as hook, dg.DagsterInstance.ephemeral() as instance:
+        settings = load_settings(state_dir=folder / "state", alert_urls=f"json://127.0.0.1:{hook.port}/s3cr3t")
+        yield Office(settings, instance, hook)
+
+
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
     """An office with one receiver."""
-    with webhook() as hook, dg.DagsterInstance.ephemeral() as instance:
-        settings = load_settings(state_dir=tmp_path / "state", alert_urls=f"json://127.0.0.1:{hook.port}/s3cr3t")
-        yield Office(settings, instance, hook)
+    with office_at(tmp_path) as one:
+        yield one
 
 
 def test_a_failed_run_is_told_of_once_with_its_reason_and_link(office: Office) -> None:
@@ -91,6 +122,8 @@ def test_a_failed_run_is_told_of_once_with_its_reason_and_link(office: Office) -
     assert said == "Told of: A run of __ASSET_JOB failed."
     for again in (cursor, None):
         assert office.look(again)[0] == "No new failure."
+    assert office.drain() == "Alerts: 0 delivered, 2 waiting."
+    office.wait()
     assert office.drain() == "Alerts: 2 delivered."
     (body,) = office.hook.bodies
     assert body["title"] == "A run of __ASSET_JOB failed"
@@ -99,6 +132,43 @@ def test_a_failed_run_is_told_of_once_with_its_reason_and_link(office: Office) -
     assert f"http://localhost:3000/runs/{run_id}" in body["message"]
     assert f"Alert run-{run_id}." in body["message"]
     assert office.drain() == "No alert is due."
+
+
+def test_runs_that_fail_together_are_one_message(office: Office) -> None:
+    """Of twelve runs that end between two ticks one message tells, and names jobs, reason and the first runs."""
+    ids = {office.fail() for _ in range(8)} | {office.fail("refresh_lifetime") for _ in range(4)}
+    assert office.look()[0] == "Told of: 12 runs failed."
+    office.wait()
+    office.drain()
+    (body,) = office.hook.bodies
+    assert ": 8 of refresh_daily, 4 of refresh_lifetime." in body["message"]
+    assert "12 runs: The host is full." in body["message"]
+    assert office.told() == [ids]
+
+
+STEPS = st.lists(st.sampled_from(["fail", "fail", "look", "again", "lost", "wait", "drain"]), max_size=20)
+
+
+@hypothesis(max_examples=25, deadline=None)
+@given(STEPS)
+def test_each_failed_run_is_told_once_whatever_the_cursor(steps: list[str]) -> None:
+    """Ticks with the cursor kept, an earlier one (killed before it was saved) or none: no run twice, none lost."""
+    with TemporaryDirectory() as folder, office_at(Path(folder)) as office:
+        failed, cursors = set(), list[str | None]([None])
+        for step in [*steps, "look", "wait", "drain"]:
+            if step == "fail":
+                failed.add(office.fail())
+            elif step == "wait":
+                office.wait()
+            elif step == "drain":
+                office.drain()
+            else:
+                cursor = {"look": cursors[-1], "again": cursors[len(cursors) // 2], "lost": None}[step]
+                cursors.append(office.look(cursor)[1])
+        told = office.told()
+        assert sum(map(len, told)) == len(failed)
+        assert set().union(*told) == failed
+        assert len(office.hook.bodies) == len(told)
 
 
 def test_a_run_that_dagster_launches_again_is_not_told_of(office: Office) -> None:
