@@ -8,11 +8,10 @@ import platform
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,24 +23,21 @@ from tiktok_assets.api.errors import CredentialsError, TikTokError, mend_of
 from tiktok_assets.api.fetch import TRUNCATION_HEADER
 from tiktok_assets.api.plan import Window
 from tiktok_assets.commands.chart import cause_of
+from tiktok_assets.commands.contact_findings import Observation, compare, shape_of, without_names
 from tiktok_assets.commands.doctor import ONE_MORE_TRY
 from tiktok_assets.commands.doctor_reading import permission_fault
 from tiktok_assets.commands.output import say_text, tell
 from tiktok_assets.commands.problems import Problem
 from tiktok_assets.commands.show import print_json
-from tiktok_assets.escaping import visible
 from tiktok_assets.owner_only import create_folder, write_file
 from tiktok_assets.refresh.questions import entity_listing, report_listing
 from tiktok_assets.row_checks import dimensions_of
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.documented_fields import DOCUMENTED_FIELDS
 from tiktok_assets.spec.endpoints import AD_GROUP_QUOTA, ADVERTISER_INFO, ADVERTISER_LIST, REPORT, Endpoint
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
-from tiktok_assets.spec.enumerations import ENUMERATIONS
 from tiktok_assets.spec.reports import Report, report_columns, served_metrics
-from tiktok_assets.values import cell_of, day_of_hour
+from tiktok_assets.values import cell_of
 
 ROWS_ASKED = 100
 """Rows of a list that are looked at; TikTok allows a thousand a page, and a few show the shape."""
@@ -54,54 +50,8 @@ MOST_ACCOUNTS = 10
 
 FILE_NAME = "first_contact.md"
 
-MOST_VALUES = 5
-_MOST_MESSAGE = 300
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,79}")
-_WORD = re.compile(r"[A-Z][A-Z0-9_]{1,79}")
-_LONG_NUMBER = re.compile(r"\d{5,}|\d+[.,]\d+")
-_QUOTED = re.compile(r"(['\"\u2018\u201c])(.*?)(['\"\u2019\u201d])")
-_ADDRESS = re.compile(r"\S+(?:@|://)\S+")
 _FACTS = re.compile(r" \((code \d+)?(, )?(request [^)]*)?\)$")
 _LIMIT_HEADERS = re.compile(r"rate|limit|throttle|retry|quota", re.IGNORECASE)
-
-
-@dataclass(slots=True)
-class Observation:
-    """What came of one question; nothing in it is a name, an id or an amount of the account.
-
-    Attributes:
-        endpoint: what was asked.
-        asked_for: a table, or what the endpoint is needed for.
-        outcome: `as expected`, `differs`, `no rows` (nothing to compare), `refused` or `not asked`.
-        reason: why it was refused or not asked, without ids and quoted text.
-        code: the API's code of a refusal.
-        mend: what to do about a refusal.
-        rows: how many came; None where the answer is no list.
-        announced: how many there are by `page_info`; None where the answer has no such count.
-        seconds: how long it took, retries included.
-        retries: requests sent again.
-        headers: names of headers about limits.
-        missing: expected fields that no row had.
-        undocumented: fields no document names.
-        misfits: per field, the shapes of values that cannot be what the field is, with their number.
-        new_values: per field, values beside those documented.
-    """
-
-    endpoint: str
-    asked_for: str
-    outcome: str = "as expected"
-    reason: str = ""
-    code: int | None = None
-    mend: str = ""
-    rows: int | None = None
-    announced: int | None = None
-    seconds: float = 0.0
-    retries: int = 0
-    headers: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    undocumented: list[str] = field(default_factory=list)
-    misfits: dict[str, dict[str, int]] = field(default_factory=dict)
-    new_values: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -181,7 +131,7 @@ def _listed(asking: "_Asking", settings: Settings) -> list[str]:
     parameters = {"app_id": settings.app_id, "secret": settings.app_secret.get_secret_value()}
     rows, seen = asking.list_of(ADVERTISER_LIST, parameters, "finding accounts", paged=False)
     id_column = ADVERTISERS.columns[0]
-    _compare(seen, rows, {"": (id_column,)}, known={"advertiser_name"})
+    compare(seen, rows, {"": (id_column,)}, known={"advertiser_name"})
     return sorted(str(row["advertiser_id"]) for row in rows if cell_of(id_column, row.get("advertiser_id"))[0])
 
 
@@ -201,14 +151,14 @@ def _ask_entity(asking: "_Asking", session: Session, entity: Entity, owner: str)
     """Ask for objects; returns whether any came."""
     listing = entity_listing(entity, owner, {}, session.now)
     rows, seen = asking.list_of(entity.endpoint, listing.parameters, entity.table)
-    _compare(seen, rows, {"": entity.columns}, entity=entity)
+    compare(seen, rows, {"": entity.columns}, entity=entity)
     return bool(rows)
 
 
 def _details(asking: "_Asking", owner: str) -> Mapping[str, Any]:
     parameters: dict[str, Parameter] = {"advertiser_ids": [owner]}
     rows, seen = asking.list_of(ADVERTISER_INFO, parameters, ADVERTISERS.table, paged=False)
-    _compare(seen, rows, {"": ADVERTISERS.columns}, entity=ADVERTISERS)
+    compare(seen, rows, {"": ADVERTISERS.columns}, entity=ADVERTISERS)
     return rows[0] if rows else {}
 
 
@@ -223,7 +173,7 @@ def _ask_report(asking: "_Asking", settings: Settings, report: Report, owner: st
     columns = [column for column in report_columns(report, settings.chosen_metrics) if column.api_name]
     wanted = dimensions_of(report)
     owned = {"advertiser_id"}  # at other levels it is a metric that need not come
-    _compare(
+    compare(
         seen,
         rows,
         {
@@ -297,90 +247,6 @@ class _Asking:
             seen.misfits["list"] = dict(Counter(shape_of(row) for row in rows if not isinstance(row, dict)))
         seen.rows = len(objects)
         return objects, seen
-
-
-def _compare(
-    seen: Observation,
-    rows: Sequence[Mapping[str, Any]],
-    expected: Mapping[str, Iterable[Column]],
-    *,
-    entity: Entity | None = None,
-    known: Iterable[str] = (),
-) -> None:
-    """Compare rows with the columns expected in each part of them, "" for the row itself."""
-    if not rows:
-        return
-    documented = {*known, *(DOCUMENTED_FIELDS.get(entity.table, ()) if entity else ())}
-    values = ENUMERATIONS.get(entity.table, {}) if entity else {}
-    undocumented: set[str] = set()
-    if "" not in expected:
-        undocumented |= {name for row in rows for name in row.keys() - expected.keys()}
-    for part, columns in expected.items():
-        wanted = {column.api_name: column for column in columns}
-        parts = [row.get(part) if part else row for row in rows]
-        objects = [one for one in parts if isinstance(one, dict)]
-        if len(objects) < len(parts):
-            seen.misfits[part] = dict(Counter(shape_of(one) for one in parts if not isinstance(one, dict)))
-        came = {name for one in objects for name in one}
-        prefix = f"{part}." if part else ""
-        seen.missing += [f"{prefix}{name}" for name in wanted if name not in came]
-        undocumented |= {f"{prefix}{name}" for name in came - wanted.keys() - documented}
-        for name, column in wanted.items():
-            sent = [one[name] for one in objects if name in one]
-            odd = Counter(shape_of(value) for value in sent if not _fits(column, value))
-            if odd:
-                seen.misfits[f"{prefix}{name}"] = dict(odd.most_common(MOST_VALUES))
-            if name in values:
-                news = {value for value in sent if isinstance(value, str)} - values[name] - {"", "-"}
-                if news:
-                    seen.new_values[f"{prefix}{name}"] = sorted(map(_word, news))[:MOST_VALUES]
-    seen.undocumented = sorted({name if _NAME.fullmatch(name) else "(no plain name)" for name in undocumented})
-
-
-def _fits(column: Column, value: object) -> bool:
-    if column.kind == "day" and day_of_hour(value):
-        return True
-    # Ratios of money are served with more digits than are kept, and rounded.
-    return cell_of(column, value, is_rounded="per_" in column.name or column.name.startswith("cp"))[1]
-
-
-def _word(value: str) -> str:
-    return value if _WORD.fullmatch(value) else shape_of(value)
-
-
-def shape_of(value: object) -> str:
-    """Describe a value without showing it.
-
-    >>> shape_of("12.34567"), shape_of("Summer sale"), shape_of(["a"]), shape_of(None)
-    ('text of a number with 5 decimals', 'text of 11 characters', 'list of 1', 'null')
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float | Decimal):
-        return _number_shape(str(value))
-    if isinstance(value, str):
-        if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", value, re.ASCII):
-            return f"text of a {_number_shape(value)}"
-        return f"text of {len(value)} characters" if value else "empty text"
-    return f"list of {len(value)}" if isinstance(value, list) else "object"
-
-
-def _number_shape(text: str) -> str:
-    decimals = len(text.partition(".")[2])
-    return f"number with {decimals} decimals" if decimals else "whole number"
-
-
-def without_names(message: str) -> str:
-    """Take ids, amounts, addresses and quoted text out of a message; words and short codes stay.
-
-    >>> without_names("Ad 'Summer sale' of account 7001234567 costs 12.50: field 'ad_name'")
-    "Ad '…' of account … costs …: field 'ad_name'"
-    """
-    told = _ADDRESS.sub("…", visible(message))
-    told = _QUOTED.sub(lambda m: f"{m[1]}{m[2] if _NAME.fullmatch(m[2]) else '…'}{m[3]}", told)
-    return _LONG_NUMBER.sub("…", told)[:_MOST_MESSAGE]
 
 
 def _zone_of(details: Mapping[str, Any]) -> ZoneInfo:

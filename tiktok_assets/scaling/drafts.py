@@ -43,7 +43,7 @@ NOT_TAKEN_BY_ADS = _EVERYWHERE | _names(
     "is_aco optimization_event profile_image_url vast_moat_enabled branded_content_disabled landing_page_urls"
     " smart_plus_ad_id ad_id_v2"
 )
-_NOT_TAKEN_FAMILIES = ("purchased_", "rf_", "split_test_")
+_NOT_TAKEN_FAMILIES = ("predict_", "purchased_", "rf_", "split_test_", "topview_")
 """Beginnings of such names. A field nobody listed is sent on: what the API does not take it refuses or ignores,
 while leaving out a field it takes could silently widen what a copy aims at."""
 _NOT_TAKEN_INSIDE = {"search_keywords": _names("audit_status reject_info")}

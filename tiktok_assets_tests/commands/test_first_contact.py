@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiktok_assets.commands.first_contact import FILE_NAME, shape_of, without_names
+from tiktok_assets.commands.contact_findings import shape_of, without_names
+from tiktok_assets.commands.first_contact import FILE_NAME
 from tiktok_assets.sandbox.faults import Fault
 from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.plan import WorldPlan
