@@ -1,6 +1,7 @@
 """Laws of what the readings of the accounts notice: each change once, with what it was and what it is."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ ROUNDS = st.lists(st.dictionaries(OWNERS, st.tuples(ZONES, CURRENCIES)), max_siz
 def told_of(values: list[str]) -> list[tuple[str, str]]:
     """The changes in a series of values, of which "" says nothing."""
     known = [value for value in values if value]
-    return [(was, has) for was, has in zip(known, known[1:], strict=False) if was != has]
+    return [(was, has) for was, has in pairwise(known) if was != has]
 
 
 @given(ROUNDS)
