@@ -161,7 +161,11 @@ class Session:
             self._currency_of,
             self.settings.max_added_budget,
             patience or Patience(),
-            replace(approval or NO_APPROVAL, may_enable=self.settings.scaling_enable == "allow"),
+            replace(
+                approval or NO_APPROVAL,
+                may_enable=self.settings.scaling_enable == "allow",
+                may_execute=self.settings.scaling_mode == "execute",
+            ),
         )
 
     def _currency_of(self, advertiser_id: str) -> str:

@@ -17,7 +17,7 @@ from tiktok_assets.defs.scaling import GROUP
 from tiktok_assets.defs.telling import definition_metadata, store_export
 from tiktok_assets.escaping import markdown_text, visible
 from tiktok_assets.refresh.notes import is_complete
-from tiktok_assets.scaling.approvals import CODE, EXECUTE, Approval, NotApprovedError
+from tiktok_assets.scaling.approvals import CODE, Approval, NotApprovedError
 from tiktok_assets.scaling.duplicate import RefusedError
 from tiktok_assets.scaling.duplication import AD_STEP, DONE, Entry, Wish
 from tiktok_assets.scaling.leases import LeaseError
@@ -94,7 +94,7 @@ class Duplication(dg.Config):
 def duplicate_op(context: dg.OpExecutionContext, config: Duplication, tiktok: dg.ResourceParam[Session]) -> None:
     """A dry run, or the duplication itself; either way what is known of it stands in the metadata."""
     wish = config.wish(context.run.tags.get(FROM_FLAG_TAG))
-    duplicator = tiktok.duplicator(approval=_approval(context.run, config, tiktok.settings))
+    duplicator = tiktok.duplicator(approval=_approval(context.run, config))
     approved = True
     try:
         if not config.live:
@@ -128,13 +128,11 @@ def duplicate_op(context: dg.OpExecutionContext, config: Duplication, tiktok: dg
     )
 
 
-def _approval(run: dg.DagsterRun, config: Duplication, settings: Settings) -> Approval:
-    """What a run brings with it: the code of its configuration, else what the mode `execute` has allowed."""
+def _approval(run: dg.DagsterRun, config: Duplication) -> Approval:
+    """Return who launched a run, and the code of its configuration."""
     tags = [f"{name}={visible(run.tags[name])[:LONGEST_TAG]}" for name in TOLD_TAGS if name in run.tags]
     by = f"run {run.run_id}" + (f" ({', '.join(tags)})" if tags else "")
-    if config.approval:
-        return Approval(by, CODE, config.approval)
-    return Approval(by, EXECUTE if settings.scaling_mode == "execute" else None)
+    return Approval(by, CODE, config.approval) if config.approval else Approval(by)
 
 
 def _export(context: dg.OpExecutionContext, tiktok: Session, advertiser_id: str) -> None:

@@ -1,8 +1,9 @@
 """The sensors that launch live duplications: what was begun is finished; in `execute` a flag is acted on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from tiktok_assets.defs.automation import UNFINISHED
 from tiktok_assets.defs.duplicating import FROM_FLAG_TAG, duplicate_ad
 from tiktok_assets.defs.scaling import RETRY_AT_MOST, next_attempt
-from tiktok_assets.scaling.approvals import grant
+from tiktok_assets.scaling.approvals import issue_for_run
 from tiktok_assets.scaling.duplication import STARTED, Wish
 from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.links import DUPLICATE_JOB
@@ -51,8 +52,16 @@ def unfinished_wishes(state: State) -> Iterator[Wish]:
             yield entry.wish
 
 
-def requests_for(instance: dg.DagsterInstance, wishes: Iterable[Wish]) -> Iterator[dg.RunRequest]:
-    """A live run for each wish, unless one is under way or the last one was a short while ago."""
+def requests_for(
+    instance: dg.DagsterInstance, wishes: Iterable[Wish], code_of: Callable[[Wish], str] | None = None
+) -> Iterator[dg.RunRequest]:
+    """Yield a live run for each wish, unless one is under way or the last one was a short while ago.
+
+    Args:
+        instance: to look for earlier runs.
+        wishes: what to duplicate.
+        code_of: issues the code that lets a run begin its wish; None for runs that only finish what was begun.
+    """
     for wish in wishes:
         earlier = instance.get_run_records(dg.RunsFilter(tags={KEY_TAG: wish.key}), limit=1)
         # A run whose process was killed says for ever that it is under way.
@@ -72,6 +81,7 @@ def requests_for(instance: dg.DagsterInstance, wishes: Iterable[Wish]) -> Iterat
             "enable": wish.enable,
             **({"ad_group_id": wish.ad_group_id} if wish.ad_group_id else {}),
             **({"budget": str(wish.budget)} if wish.budget is not None else {}),
+            **({"approval": code_of(wish)} if code_of else {}),
         }
         yield dg.RunRequest(
             run_key=f"{wish.key}:{attempt}",
@@ -83,6 +93,11 @@ def requests_for(instance: dg.DagsterInstance, wishes: Iterable[Wish]) -> Iterat
                 **({FROM_FLAG_TAG: wish.flag_id} if wish.flag_id else {}),
             },
         )
+
+
+def _code(state: State, wish: Wish) -> str:
+    with state.transaction() as connection:
+        return issue_for_run(connection, wish, utc_now()).text
 
 
 def _sensor(
@@ -100,10 +115,7 @@ def _sensor(
             state = session.state
             begun = name == FINISH
             wishes = list(unfinished_wishes(state) if begun else fresh_wishes(state, settings, session.now()))
-            requests = list(requests_for(context.instance, wishes))
-            if not begun:
-                for wish in wishes:  # any launch of just this wish may use the grant, not the sensor's alone
-                    grant(state, wish, utc_now())
+            requests = list(requests_for(context.instance, wishes, None if begun else partial(_code, state)))
         yield from requests
         if not requests:
             yield dg.SkipReason("Nothing is half made." if begun else "No fresh flag waits for its duplication.")

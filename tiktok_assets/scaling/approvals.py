@@ -1,8 +1,8 @@
 """Approvals: what allows a live duplication to begin, issued with an alert, good once, and recorded.
 
-A code is an HMAC over the alert, the duplication it allows and its expiry. The key is generated once and stands in
-the state, so every host of one state checks codes alike; an approval's
-record keeps the code's hash. The outbox keeps the alert's message, which has the code itself.
+A code is an HMAC over the alert, the duplication it allows and its expiry. The key is generated once and stored in
+the state, so every host of one state checks codes alike. An approval's record keeps the code's hash. Only until
+its alert is delivered does the outbox have the code itself.
 """
 
 import hmac
@@ -19,18 +19,18 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from tiktok_assets.scaling.duplication import Wish
-from tiktok_assets.storage.state import State, approvals, keys, wrong_codes
+from tiktok_assets.storage.state import approvals, keys, wrong_codes
 
 CODE: Final = "code"
 TERMINAL: Final = "terminal"
 YES: Final = "yes"
 EXECUTE: Final = "execute"
 How = Literal["code", "terminal", "yes", "execute"]
-"""By a code of an alert, an answer on a terminal, the option --yes, or the mode `execute`."""
+"""By a code of an alert, an answer on a terminal, the option --yes, or the sensor of the mode `execute`."""
 
 VALID_FOR = timedelta(days=7)
-GRANT_VALID_FOR = timedelta(hours=6)
-"""What the sensor of the mode `execute` allows; it renews this for as long as it asks."""
+RUN_CODE_VALID_FOR = timedelta(hours=6)
+"""How long a code is good that the sensor of the mode `execute` puts into the run it asks for, at the least."""
 
 WRONG_AT_MOST, WRONG_WITHIN = 20, timedelta(hours=1)
 """After so many codes that were never issued none is looked at for the rest of that time."""
@@ -55,14 +55,16 @@ class Approval:
     Attributes:
         by: who launches, as the state shall record it.
         how: by which means it is approved; None for a launch that may only finish what was begun.
-        code: the alert's, where `how` is `code`; kept out of every representation.
+        code: the alert's or the sensor's, where `how` is `code`; kept out of every representation.
         may_enable: whether the settings allow what is made to be switched on.
+        may_execute: whether the settings allow duplications that no person approved.
     """
 
     by: str = ""
     how: How | None = None
     code: str = field(default="", repr=False)
     may_enable: bool = False
+    may_execute: bool = False
 
 
 NO_APPROVAL = Approval()
@@ -98,7 +100,10 @@ def issue(connection: sa.Connection, wish: Wish, alert_id: str, now: datetime) -
         alert_id: of the alert that carries it.
         now: by this machine's clock.
     """
-    expires_at = now + VALID_FOR
+    return _issue(connection, wish, alert_id, now, now + VALID_FOR)
+
+
+def _issue(connection: sa.Connection, wish: Wish, alert_id: str, now: datetime, expires_at: datetime) -> Code:
     code = _code(_key(connection), alert_id, wish, expires_at)
     row = {"alert_id": alert_id, "issued_at": now, "expires_at": expires_at, **_bound(wish)}
     if not _found(connection, _hash(code)):
@@ -106,14 +111,18 @@ def issue(connection: sa.Connection, wish: Wish, alert_id: str, now: datetime) -
     return Code("-".join(code[start : start + _GROUP] for start in range(0, len(code), _GROUP)), expires_at)
 
 
-def grant(state: State, wish: Wish, now: datetime) -> None:
-    """Allow what the mode `execute` is about to launch, so that the launch needs no code in its configuration."""
-    row = {"alert_id": wish.flag_id or "", "issued_at": now, "expires_at": now + GRANT_VALID_FOR, **_bound(wish)}
-    mine = approvals.c.approval_id == _grant_of(wish)
-    with state.transaction() as connection:
-        renewed = connection.execute(sa.update(approvals).where(mine).values(**row))
-        if not renewed.rowcount:
-            connection.execute(sa.insert(approvals).values(approval_id=_grant_of(wish), **row))
+def issue_for_run(connection: sa.Connection, wish: Wish, now: datetime) -> Code:
+    """Issue the code of a run that the mode `execute` asks for, within the caller's transaction.
+
+    Within one hour it is the same code: a sensor may be evaluated again before its run is launched.
+
+    Args:
+        connection: of `State.transaction()`.
+        wish: what the run may duplicate, switched off.
+        now: by this machine's clock.
+    """
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return _issue(connection, wish, EXECUTE, now, hour + timedelta(hours=1) + RUN_CODE_VALID_FOR)
 
 
 def decide(connection: sa.Connection, wish: Wish, approval: Approval, now: datetime) -> Decision:
@@ -124,11 +133,7 @@ def decide(connection: sa.Connection, wish: Wish, approval: Approval, now: datet
     if wish.enable and not approval.may_enable:
         return Decision(ENABLE_REFUSED)
     if approval.how in {TERMINAL, YES}:
-        return _approved(approval, now, None)
-    if approval.how == EXECUTE and not wish.enable:
-        row = _found(connection, _grant_of(wish))
-        if row and row["expires_at"] > now and not _differences(row, wish):
-            return _used(connection, row, wish, approval, now)
+        return _approved(approval, now)
     if approval.how != CODE:
         return Decision(f"a live duplication needs the approval code of its alert; {_how_to_approve(wish)}")
     return _by_code(connection, wish, approval, now)
@@ -161,6 +166,17 @@ def _by_code(connection: sa.Connection, wish: Wish, approval: Approval, now: dat
         return Decision(
             f"the approval code expired on {row['expires_at']:%Y-%m-%d %H:%M} UTC; {_on_a_terminal(wish)}"
         )
+    return _by_issued(connection, wish, approval, now, row)
+
+
+def _by_issued(
+    connection: sa.Connection, wish: Wish, approval: Approval, now: datetime, row: Mapping[str, Any]
+) -> Decision:
+    if row["alert_id"] == EXECUTE and (wish.enable or not approval.may_execute):
+        return Decision(
+            "the code of a run in the mode `execute` is good in that mode only, and for a duplication that stays"
+            f" switched off; {_on_a_terminal(wish)}"
+        )
     if changed := _differences(row, wish):
         told = " and another ".join(_spelled(one) for one in changed)
         return Decision(
@@ -168,7 +184,7 @@ def _by_code(connection: sa.Connection, wish: Wish, approval: Approval, now: dat
             f" {_on_a_terminal(wish)}"
         )
     expected = _code(_key(connection), row["alert_id"], wish, row["expires_at"])
-    if not hmac.compare_digest(expected.encode(), code.encode()):
+    if not hmac.compare_digest(expected.encode(), _plain(approval.code).encode()):
         return Decision(f"the state's record of this approval code was changed; {_on_a_terminal(wish)}")
     return _used(connection, row, wish, approval, now)
 
@@ -180,13 +196,16 @@ def _used(
     mine = sa.update(approvals).where(approvals.c.approval_id == row["approval_id"])
     if row["used_for"] is None:
         connection.execute(mine.values(used_for=wish.key, used_at=now, used_by=approval.by))
-    return _approved(approval, now, str(row["approval_id"]))
+    how: How = EXECUTE if row["alert_id"] == EXECUTE else CODE
+    return _approved(approval, now, str(row["approval_id"]), how)
 
 
-def _approved(approval: Approval, now: datetime, approval_id: str | None) -> Decision:
+def _approved(
+    approval: Approval, now: datetime, approval_id: str | None = None, how: How | None = None
+) -> Decision:
     return Decision(
         recorded={
-            "approved_how": approval.how,
+            "approved_how": how or approval.how,
             "approved_by": approval.by,
             "approved_at": now,
             "approval_id": approval_id,
@@ -257,7 +276,3 @@ def _plain(text: str) -> str:
 
 def _hash(code: str) -> str:
     return sha256(code.encode()).hexdigest()
-
-
-def _grant_of(wish: Wish) -> str:
-    return f"execute:{wish.key}"

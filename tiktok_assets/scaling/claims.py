@@ -65,11 +65,11 @@ def claimed(state: State, key: str, now: datetime, tell_unconfirmed: Callable[[]
             if unknown > 1:
                 change |= {"status": DELIVERED_UNKNOWN, "delivered_at": now, "sending_since": None}
                 change["last_error"] = "the process ended while it sent"
-                _change(connection, row.alert_id, key, change)
+                _change(connection, row, change)
                 tell_unconfirmed()
                 continue
             change |= {"status": SENDING, "sending_since": now, "attempts": row.attempts + 1}
-            _change(connection, row.alert_id, key, change)
+            _change(connection, row, change)
             return Claim(row.alert_id, row.kind, row.message, key, row.attempts + 1, unknown > 0)
 
 
@@ -94,12 +94,15 @@ def settle(state: State, claim: Claim, outcome: Outcome, now: datetime) -> str:
             change["status"] = GIVEN_UP
         else:
             change |= {"status": WAITING, "next_at": now + pause_after(claim.attempts, claim.alert_id)}
-        _change(connection, claim.alert_id, claim.destination, change)
+        _change(connection, row, change)
         return str(change["status"])
 
 
-def _change(connection: sa.Connection, alert_id: str, key: str, values: dict[str, Any]) -> None:
-    mine = (outbox.c.alert_id == alert_id, outbox.c.destination == key)
+def _change(connection: sa.Connection, row: sa.Row[Any], values: dict[str, Any]) -> None:
+    """Change a row; one that will never be sent again keeps its title and facts, not the text with the code."""
+    if values.get("status") in {DELIVERED, DELIVERED_UNKNOWN, GIVEN_UP}:
+        values = {**values, "message": {name: row.message[name] for name in ("title", "facts")}}
+    mine = (outbox.c.alert_id == row.alert_id, outbox.c.destination == row.destination)
     connection.execute(sa.update(outbox).where(*mine).values(**values))
 
 

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from tiktok_assets.scaling.alert_files import write_alert
 from tiktok_assets.scaling.claims import Claim, claimed, settle, with_due_rows
 from tiktok_assets.scaling.outbox import DELIVERED, FOLDER, GIVEN_UP, SENDING, WAITING, Destination
-from tiktok_assets.scaling.receivers import Outcome, Result, send
+from tiktok_assets.scaling.receivers import Outcome, Result
+from tiktok_assets.scaling.sender import Sender
 from tiktok_assets.storage.state import State, outbox, utc_now
 
 SEND_SECONDS = 10.0
@@ -122,7 +123,7 @@ class _Worker:
         self._told, self._last_start = told, last_start
         self._claim: Claim | None = None
         self._lock, self._left_behind = threading.Lock(), False
-        # A daemon: a receiver that trickles bytes for ever must not keep the process alive.
+        # A daemon: a receiver that trickles bytes must not keep the process alive; its sender ends by itself.
         self._thread = threading.Thread(target=self._work, name=f"alerts-{self.key[:8]}", daemon=True)
 
     @property
@@ -144,13 +145,20 @@ class _Worker:
                 self._record(self._claim, Outcome(result, "it did not answer in time"))
 
     def _work(self) -> None:
+        if self._destination is None:
+            self._hand_over_all(self._write)
+            return
+        with Sender(self._destination.url, self._destination.target) as sender:
+            self._hand_over_all(lambda claim: sender.send(claim.message, repeat=claim.repeat))
+
+    def _hand_over_all(self, hand_over: Callable[[Claim], Outcome]) -> None:
         try:
             while time.monotonic() < self._last_start:
                 with self._lock:
                     claim = self._claim = claimed(self._state, self.key, self._now(), self._give_up)
                 if claim is None:
                     return
-                outcome = self._hand_over(claim)
+                outcome = hand_over(claim)
                 with self._lock:
                     self._claim = None
                     if self._left_behind:
@@ -163,9 +171,7 @@ class _Worker:
         except sa.exc.SQLAlchemyError as error:
             self._told.reasons[self._name] = f"the state failed ({type(error).__name__})"
 
-    def _hand_over(self, claim: Claim) -> Outcome:
-        if self._destination:
-            return send(self._destination.url, self._destination.target, claim.message, repeat=claim.repeat)
+    def _write(self, claim: Claim) -> Outcome:
         try:
             write_alert(self._folder, claim.alert_id, claim.kind, claim.message)
         except OSError as error:

@@ -46,7 +46,7 @@ class Alert:
 
     @property
     def message(self) -> dict[str, Any]:
-        """What the outbox keeps, as JSON values."""
+        """What the outbox keeps until it is delivered, as JSON values; then the title and the facts."""
         return {name: value for name, value in asdict(self).items() if name not in {"alert_id", "kind"}}
 
 

@@ -53,6 +53,7 @@ _MEANINGS: tuple[tuple[Result, str, str], ...] = (
     ("failed", r"Network is unreachable|No route to host", "it cannot be reached"),
     ("failed", r"Connection error while submitting email", "the mail server did not let us in"),
     # The rest of the sockets' troubles may come after the message left.
+    ("unknown", r"^Notification Exception: $", "its answer is too large"),  # MemoryError has no text
     ("unknown", r"Socket Exception|[Tt]imed out", "no answer in time, or the connection was cut"),
 )
 """What the libraries say when a delivery failed, in the order of certainty, and what that means."""

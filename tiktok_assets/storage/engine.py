@@ -71,6 +71,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
             time.sleep(_LOOK_AGAIN_SECONDS)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")  # a delivered approval code is overwritten in the file as well
 
 
 _ONE_AT_A_TIME = 0x7469_6B74_6F6B_6173

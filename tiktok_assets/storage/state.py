@@ -164,8 +164,8 @@ duplication_steps = sa.Table(
 approvals = sa.Table(
     "approvals",
     TABLES,
-    sa.Column("approval_id", _HASH, primary_key=True, doc="sha256 of the code; or `execute:` and the key"),
-    sa.Column("alert_id", _HASH, nullable=False, doc="also the id of the flag"),
+    sa.Column("approval_id", _HASH, primary_key=True, doc="sha256 of the code"),
+    sa.Column("alert_id", _HASH, nullable=False, doc="also the id of the flag; `execute` for a run of that mode"),
     sa.Column("advertiser_id", _ID, nullable=False),
     sa.Column("ad_id", _ID, nullable=False),
     sa.Column("campaign_id", _ID, nullable=False),

@@ -64,13 +64,21 @@ def run(tmp_path: Path, live: Mapping[str, str]) -> Run:
     return _run
 
 
-def run_command(*arguments: str, variables: Mapping[str, str], folder: Path) -> Ran:
-    """Run `tiktok-assets` as another process with nothing of ours in its environment but these variables."""
+def run_command(*arguments: str, variables: Mapping[str, str], folder: Path, entered: str = "") -> Ran:
+    """Run `tiktok-assets` as another process with nothing of ours in its environment but these variables.
+
+    Args:
+        arguments: of the command line.
+        variables: of the environment.
+        folder: the working directory.
+        entered: standard input.
+    """
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "tiktok_assets", *arguments],
         cwd=folder,
         env=clean_environment(variables),
         capture_output=True,
+        input=entered,
         text=True,
         timeout=240,
         check=False,

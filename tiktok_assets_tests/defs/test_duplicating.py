@@ -274,9 +274,12 @@ def test_execute_duplicates_a_fresh_flag_once_and_switched_off(bench: Bench, app
     (request,) = _evaluated(approving, "execute_duplications")
     assert isinstance(request, dg.RunRequest)
     assert request.run_config["ops"][JOB]["config"]["enable"] is False
-    assert "approval" not in request.run_config["ops"][JOB]["config"]
-    for other in ({"budget": "500"}, {"again": 1}, {"enable": True}):  # what it allowed it allowed for this alone
-        assert "not approved" in failure_of(launch(approving, config_of(wish, **{"live": True, **other})))
+    code = request.run_config["ops"][JOB]["config"]["approval"]
+    # Whoever launches the same without the run's code gets nothing, and its code is good for nothing else.
+    assert "needs the approval code" in failure_of(launch(approving, config_of(wish, live=True), request.tags))
+    for other in ({"budget": "500"}, {"again": 1}, {"enable": True}):
+        changed = config_of(wish, **{"live": True, "approval": code, **other})
+        assert "not approved" in failure_of(launch(approving, changed))
     assert bench.writes == []
     result = launch(approving, request.run_config, request.tags)
     assert result.success, failure_of(result)

@@ -1,6 +1,7 @@
 """The token is nowhere: a canary that is looked for wherever a command may have left it."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.commands.conftest import Ran, run_command, variables_of
+from tiktok_assets_tests.scaling.receiving import webhook
 
 WORLD = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
 PROCESSES = Path("/proc")
@@ -162,6 +164,56 @@ def test_a_new_token_is_in_its_env_file_alone(host: RunningSandbox, tmp_path: Pa
     assert files_with((token, host.secret), tmp_path) == [".env"]
     assert not (tmp_path / ".env").stat().st_mode & 0o077
     assert token not in ran.out + ran.err + after.out + after.err
+
+
+FLAGGING = (
+    "campaigns,ad_groups,ads,ad_report_lifetime,campaign_report_lifetime,top_spenders,duplication_candidates"
+)
+
+
+def test_an_approval_code_is_with_those_told_alone(tmp_path: Path) -> None:
+    """A code that was delivered and used is in its alert's files; in no state, table, log, word or argument."""
+    plan = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)
+    with RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as host, webhook() as hook:
+        story = host.world.story
+        assert story
+        variables = {
+            **variables_of(host),
+            "TIKTOK_REPORTS": "ad_report_lifetime,campaign_report_lifetime",
+            "TIKTOK_SCALING_MODE": "propose",
+            "TIKTOK_SCALING_CAMPAIGNS": f"{story.advertiser_id}:{story.scaling_campaign_id}",
+            "TIKTOK_ALERT_URLS": f"json://127.0.0.1:{hook.port}",
+        }
+        ran = []  # the first sees who leads, the second who overtook
+        for moment in (story.t1, story.t2):
+            host.clock.set(moment)
+            ran.append(run_command("sync", "--select", FLAGGING, variables=variables, folder=tmp_path))
+        (body,) = hook.bodies
+        (code,) = set(re.findall(r"[A-Z2-7]{6}(?:-[A-Z2-7]{6}){3}", body["message"]))
+        canaries = (code, code.replace("-", ""))
+
+        def run(*arguments: str, entered: str = "") -> Ran:
+            return run_command(*arguments, variables=variables, folder=tmp_path, entered=entered)
+
+        duplicate = ("duplicate", story.new_leader_ad_id, "--live")
+        with Watch(canaries) as watch:
+            refused = run_command(
+                *duplicate, "--code", variables=variables, folder=tmp_path, entered=f"{code[::-1]}"
+            )
+            approved = run(*duplicate, "--code", entered=f"{code}\n")
+            ran += [refused, approved, run("duplicate", "--status")]
+            ran += [run("doctor")]
+
+    assert [one.exit_code for one in ran[:2]] == [0, 0], ran
+    assert "none that was issued here" in refused.err
+    assert approved.exit_code == 0, approved.err
+    assert [one for one in ran if any(canary in one.out + one.err for canary in canaries)] == []
+    folders = {str(Path(name).parent) for name in files_with(canaries, tmp_path)}
+    assert folders == {".tiktok_assets/alerts"}
+    alert = next((tmp_path / ".tiktok_assets" / "alerts").glob("*.html"))
+    assert code in alert.read_text(encoding="utf-8")
+    assert not alert.stat().st_mode & 0o077
+    assert (watch.looks > 0, watch.seen) == (True, [])
 
 
 def test_the_search_finds_what_is_there(tmp_path: Path) -> None:

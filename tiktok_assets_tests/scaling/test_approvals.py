@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tiktok_assets.scaling.approvals import (
     CODE,
     EXECUTE,
-    GRANT_VALID_FOR,
     NO_APPROVAL,
+    RUN_CODE_VALID_FOR,
     TERMINAL,
     VALID_FOR,
     WRONG_AT_MOST,
@@ -29,8 +29,8 @@ from tiktok_assets.scaling.approvals import (
     Decision,
     NotApprovedError,
     decide,
-    grant,
     issue,
+    issue_for_run,
 )
 from tiktok_assets.scaling.duplicate import RefusedError
 from tiktok_assets.scaling.duplication import DONE, REFUSED, Wish
@@ -229,26 +229,34 @@ def test_every_host_of_a_state_knows_its_codes(tmp_path: Path) -> None:
         assert "none that was issued here" in decided(other, wishes[0], codes[0]).refusal
 
 
-def test_what_execute_allows_is_for_its_own_launch(state: State) -> None:
-    """It allows one duplication, switched off, for some hours, and only to a launch of that mode."""
+def test_a_run_of_execute_brings_a_code_of_its_own(state: State) -> None:
+    """It allows one duplication, switched off, for hours, in that mode; a launch without it gets nothing."""
     wish = Wish("1", "2", "3", flag_id=ALERT)
-    for allowed in (wish, wish):  # the sensor asks at each tick
-        grant(state, allowed, NOW)
-    launch = Approval("run 1", EXECUTE, may_enable=True)
+    with state.transaction() as connection:
+        codes = {issue_for_run(connection, wish, NOW + timedelta(minutes=late)).text for late in range(30)}
+        later = issue_for_run(connection, wish, NOW + timedelta(hours=1)).text
+    (code,) = codes  # the sensor may be evaluated twice for one run
+    assert later != code
+    launch = Approval("run 1", CODE, code, may_enable=True, may_execute=True)
 
     def told(asked: Wish, approval: Approval = launch, now: datetime = NOW) -> str:
         with state.transaction() as connection:
             return decide(connection, asked, approval, now).refusal
 
-    for other in ("ad_id", "budget", "again", "enable"):
-        changes = {"ad_id": "9", "budget": Decimal(50), "again": 1, "enable": True}
-        assert "needs the approval code" in told(replace(wish, **{other: changes[other]}))  # type: ignore[arg-type] # each of its kind
-    assert "needs the approval code" in told(wish, replace(launch, how=None))
-    assert "needs the approval code" in told(wish, now=NOW + GRANT_VALID_FOR)
-    assert told(wish) == ""
+    for name, words in CHANGES.items():
+        other = {"again": 1, "budget": Decimal(50)}.get(name, "9")
+        assert words in told(replace(wish, **{name: other}))  # type: ignore[arg-type] # each of its kind
+    assert "stays switched off" in told(replace(wish, enable=True))
+    assert "in that mode only" in told(wish, replace(launch, may_execute=False))
+    assert "needs the approval code" in told(wish, replace(launch, how=None, code=""))
+    assert "needs the approval code" in told(wish, replace(launch, how=EXECUTE, code=""))
+    assert "expired" in told(wish, now=NOW + RUN_CODE_VALID_FOR + timedelta(hours=1))
     with state.transaction() as connection:
-        row = connection.execute(sa.select(approvals)).mappings().one()
-    assert (row["alert_id"], row["used_for"], row["used_by"]) == (ALERT, wish.key, "run 1")
+        assert decide(connection, wish, launch, NOW).recorded["approved_how"] == EXECUTE
+        used = sa.select(approvals).where(approvals.c.used_for.is_not(None))
+        row = connection.execute(used).mappings().one()
+    assert (row["alert_id"], row["used_for"], row["used_by"]) == (EXECUTE, wish.key, "run 1")
+    assert told(wish, replace(launch, code=later)) == ""  # the next attempt of the same duplication
 
 
 @pytest.mark.parametrize("how", [CODE, TERMINAL, YES])
@@ -403,7 +411,8 @@ def test_what_was_begun_before_approvals_is_finished(bench: Bench, tmp_path: Pat
         )
         before.commit()
     with bench.connection.open() as duplicator:
-        assert [one.status for one in duplicator.ledger.entries()] == [DONE, "started"]
+        stands = sorted(one.status for one in duplicator.ledger.entries())
+    assert stands == [DONE, "started"]
 
 
 def test_who_and_how_is_recorded(bench: Bench) -> None:
