@@ -64,6 +64,8 @@ def _levels_agree(evidence: Evidence) -> Finding:
     )
     if "date" in subject.key:
         lower, upper = _whole_days(lower, upper)
+    by = ["advertiser_id", *(["date"] if "date" in subject.key else [])]
+    lower, upper = levels.without_other_currencies(lower, upper, by)
     metrics = [metric for metric in subject.metrics if metric in above.subject.metrics]
     names = (_level(subject), _level(above.subject))
     return levels.levels_agree(lower, upper, metrics, evidence.archive.tolerance, names)

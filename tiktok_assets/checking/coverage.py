@@ -22,10 +22,11 @@ _DAY = timedelta(1)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """When a stored day was read, and whether that was after everything that makes it whole."""
+    """When a stored day was read, whether that was after everything that makes it whole, and in which zone."""
 
     fetched_at: datetime
     is_complete: bool
+    timezone: str | None = None
 
 
 def no_holes(account: Account, stored: Collection[date], start: date, now: datetime) -> Finding:

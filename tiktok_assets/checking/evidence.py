@@ -1,7 +1,7 @@
 """What the store says of one account of one table, each part read once and only if a check asks for it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -15,7 +15,7 @@ from tiktok_assets.checking.files import Schemas, fits
 from tiktok_assets.checking.finding import Finding
 from tiktok_assets.checking.subject import NAMED_AS, Subject
 from tiktok_assets.days import Account, day_ends
-from tiktok_assets.refresh.notes import fetched_at_of, is_complete
+from tiktok_assets.refresh.notes import TIMEZONE_NOTE, fetched_at_of, is_complete
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 
 
@@ -148,7 +148,7 @@ class Evidence:
         for partition in self.recent:
             notes = self.archive.store.notes(self.subject.table, partition)
             if partition.day and notes and (fetched_at := fetched_at_of(notes)):
-                found[partition.day] = Reading(fetched_at, is_complete(notes))
+                found[partition.day] = Reading(fetched_at, is_complete(notes), notes.get(TIMEZONE_NOTE))
         return found
 
     @cached_property
@@ -166,7 +166,10 @@ class Evidence:
         reading, account = self.readings.get(day), self.account
         if reading is None:
             return True
-        return reading.fetched_at >= day_ends(day, account) if account else reading.is_complete
+        if account is None:
+            return reading.is_complete
+        then = replace(account, timezone=reading.timezone or account.timezone)  # it may have changed since
+        return reading.fetched_at >= day_ends(day, then)
 
     def beside(self, table: str) -> "Evidence":
         """The same account in another table."""

@@ -118,6 +118,8 @@ def life_is_its_days(
     """
     if lifetime.is_empty():
         return Finding()
+    if currencies := several_currencies(lifetime, daily):
+        return Finding(notes=(f"{account.advertiser_id} was not judged: its days are in {currencies}",))
     if not (_is_served(lifetime, SPEND) and _is_served(daily, SPEND)):
         return Finding(notes=(f"{account.advertiser_id} was not judged: TikTok served no spend",))
     read_at = lifetime.get_column("fetched_at").max()
@@ -132,6 +134,24 @@ def life_is_its_days(
     row = _gap(group, ("days", "life"), "spend", {"spend": days}, {"spend": life})
     is_right = -slack <= life - days <= slack + beyond
     return Finding.of([] if is_right else [row], figures=[row])
+
+
+def several_currencies(*frames: pl.DataFrame) -> str:
+    """The currencies of the rows together, in words; "" where there is no more than one."""
+    found = sorted({code for one in frames for code in one.get_column("currency").drop_nulls().unique()})
+    return " and ".join(found) if len(found) > 1 else ""
+
+
+def without_other_currencies(
+    lower: pl.DataFrame, upper: pl.DataFrame, by: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of the groups that both levels hold in one and the same currency, or only one of them holds.
+
+    An account that changes its currency leaves groups of which one level was read before and one after.
+    """
+    both = pl.concat([one.select(*by, "currency").drop_nulls() for one in (lower, upper)]).unique()
+    mixed = both.group_by(by).len().filter(pl.col("len") > 1).select(by)
+    return lower.join(mixed, on=by, how="anti"), upper.join(mixed, on=by, how="anti")
 
 
 def _spend(frame: pl.DataFrame) -> Decimal:

@@ -118,7 +118,7 @@ def get_report(
 
     with open_briefly(settings_now()) as session:
         owner = live.one_advertiser(session, advertiser)
-        window = live.report_window(first, last, lifetime=lifetime, now=session.now())
+        days = live.report_days(first, last, lifetime=lifetime, now=session.now)
         narrowed = live.Narrowed(campaign, ad_group)
-        rows = live.get_report(session, level, owner, narrowed, window)
+        rows = live.get_report(session, level, owner, narrowed, days)
         print_frame(rows, "report", as_json=as_json, as_csv=as_csv, raw=raw)

@@ -1,15 +1,16 @@
 """`get`: the tutorial's walk through an account, live and without Dagster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.api.plan import Window
-from tiktok_assets.commands.asked import asked_window
+from tiktok_assets.commands.asked import asked_window, windows_by_account
 from tiktok_assets.commands.problems import WrongUsage
+from tiktok_assets.days import Account
 from tiktok_assets.refresh.account_details import accounts_read
 from tiktok_assets.refresh.accounts import required_accounts
 from tiktok_assets.refresh.reading import read_entities, read_reports, report_questions
@@ -18,6 +19,9 @@ from tiktok_assets.spec.entities import LISTED_ENTITIES
 from tiktok_assets.spec.reports import REPORTS, Cadence, Report
 
 DEFAULT_DAYS = 7
+
+DaysOf = Callable[[Account], Window]
+"""The days of a report, which end by the account's own clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,17 @@ def get_entities(session: Session, table: str, advertiser_id: str, narrowed: Nar
 
 
 def get_report(
-    session: Session, level: str, advertiser_id: str, narrowed: Narrowed, window: Window | None
+    session: Session, level: str, advertiser_id: str, narrowed: Narrowed, days: DaysOf | None
 ) -> pl.DataFrame:
-    """A report of an account; lifetime without a window. Most spend first.
+    """A report of an account, of the days it is given; lifetime without. Most spend first.
 
     Raises:
         TikTokError: if it cannot be read.
+        WrongUsage: if none of the days has ended in the account's zone.
     """
-    report = report_of(level, "daily" if window else "lifetime")
+    report = report_of(level, "daily" if days else "lifetime")
     (account,) = required_accounts(session.reader, session.store, session.settings, [advertiser_id])
+    window = days(account) if days else None
     questions = report_questions(report, account, window.days if window else ())
     frames = []
     for _, answer in read_reports(session.reader, questions, filters=narrowed.filters):
@@ -104,23 +110,36 @@ def report_of(level: str, cadence: Cadence) -> Report:
     raise WrongUsage(f"there is no level {level!r}; the levels are: {', '.join(levels)}.")
 
 
-def report_window(
-    first: str | None, last: str | None, *, lifetime: bool, now: datetime | None = None
-) -> Window | None:
-    """The days of `get report`: none for a lifetime, else those asked for, else the last seven.
+def report_days(
+    first: str | None, last: str | None, *, lifetime: bool, now: Callable[[], datetime]
+) -> DaysOf | None:
+    """The days of `get report`, by account: none for a lifetime, else those asked for, else the last seven.
+
+    Unless --to names the last day, it is yesterday in the account's own zone.
+
+    Args:
+        first: of --from.
+        last: of --to.
+        lifetime: of --lifetime.
+        now: the host's clock, which is known once it has answered.
 
     Raises:
         WrongUsage: if both a lifetime and days are asked for, or the days make no sense.
     """
-    instant = now or datetime.now(UTC)
     if lifetime and (first or last):
         raise WrongUsage("--lifetime has no days; leave out --from and --to.")
     if lifetime:
         return None
-    yesterday = instant.date() - timedelta(1)
-    return asked_window(first, last, start=date.min, now=instant) or Window(
-        yesterday - timedelta(DEFAULT_DAYS - 1), yesterday
-    )
+    asked = asked_window(first, last, start=date.min, now=now())
+
+    def _days_of(account: Account) -> Window:
+        if asked:
+            windows = windows_by_account(asked, [account], now(), is_end_named=last is not None)
+            return windows[account.advertiser_id]
+        yesterday = account.today(now()) - timedelta(1)
+        return Window(yesterday - timedelta(DEFAULT_DAYS - 1), yesterday)
+
+    return _days_of
 
 
 IDENTIFYING: Mapping[str, Sequence[str]] = {

@@ -1,6 +1,7 @@
 """The `account` group: advertisers, campaigns, ad groups and ads as they stand, and every version of them."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 
 import dagster as dg
 
@@ -9,7 +10,10 @@ from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
 from tiktok_assets.defs.partitions import ONE_RUN, keys_of_run, partitions_beside
 from tiktok_assets.defs.progress import tell_plan, watched
 from tiktok_assets.defs.telling import definition_metadata, facts_of, record
+from tiktok_assets.escaping import visible
+from tiktok_assets.refresh.account_changes import AccountChange
 from tiktok_assets.refresh.account_details import not_offered_in_words
+from tiktok_assets.refresh.account_reading import AccountsRead
 from tiktok_assets.refresh.history import history_columns
 from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity
 from tiktok_assets.session import Session
@@ -17,9 +21,11 @@ from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.history import history_meaning, history_table
 from tiktok_assets.tables import entity_columns
 
+MOST_NAMED, MOST_SHOWN = 5, 20
 GROUP = "account"
 KINDS = {"tiktok", "polars", "parquet"}
 ALL_GRANTED = "all_accounts_granted"
+ZONES_KEPT = "zone_and_currency_kept"
 
 
 @dg.asset(
@@ -29,7 +35,15 @@ ALL_GRANTED = "all_accounts_granted"
     description=ADVERTISERS.meaning,
     metadata=definition_metadata(entity_columns(ADVERTISERS)),
     check_specs=[
-        dg.AssetCheckSpec(ALL_GRANTED, asset=ADVERTISERS.table, description="Every account named may be read.")
+        dg.AssetCheckSpec(ALL_GRANTED, asset=ADVERTISERS.table, description="Every account named may be read."),
+        dg.AssetCheckSpec(
+            ZONES_KEPT,
+            asset=ADVERTISERS.table,
+            description="No account has another time zone or currency than at the reading before. After a change"
+            " stored days keep those they were read under and later readings come under the new ones: keep totals"
+            " apart by `currency`. To have old days under the new ones, read them again (`backfill_history`, or"
+            " `sync --from … --to …`).",
+        ),
     ],
 )
 def advertisers(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
@@ -49,7 +63,25 @@ def advertisers(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Sess
     check = dg.AssetCheckResult(
         passed=not lost, check_name=ALL_GRANTED, severity=dg.AssetCheckSeverity.WARN, metadata=lost
     )
-    return dg.MaterializeResult(metadata=facts_of(landed), check_results=[check])
+    return dg.MaterializeResult(metadata=facts_of(landed), check_results=[check, _kept(read)])
+
+
+def _kept(read: AccountsRead) -> dg.AssetCheckResult:
+    """Whether no account changed its time zone or currency: a change fails at the reading that noticed it only."""
+    sentences = [str(change) for change in (read.changes or read.earlier_changes[-MOST_NAMED:])]
+    records = [dg.TableRecord(asdict(change)) for change in (*read.earlier_changes, *read.changes)[-MOST_SHOWN:]]
+    names = [one.name for one in fields(AccountChange)]
+    schema = dg.TableSchema([dg.TableColumn(name, "string") for name in names])
+    return dg.AssetCheckResult(
+        passed=not read.changes,
+        check_name=ZONES_KEPT,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=visible("; ".join(sentences[:MOST_NAMED])) or None,
+        metadata={
+            "changes": dg.MetadataValue.int(len(read.changes)),
+            **({"all_changes": dg.MetadataValue.table(records, schema)} if records else {}),
+        },
+    )
 
 
 def add_advertisers(instance: dg.DagsterInstance, advertiser_ids: list[str]) -> list[str]:

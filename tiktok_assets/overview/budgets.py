@@ -43,13 +43,13 @@ class BudgetUse:
 def budget_uses(stored: Stored) -> Mapping[str, Sequence[BudgetUse]]:
     """The budgets of the campaigns that are switched on, by account, the most used first.
 
-    A campaign without a budget of its own has that of its ad groups, unless they are of different kinds.
+    A campaign without a budget of its own has that of its ad groups, unless they are of different kinds. One whose
+    spend was read in another currency than the account has now is left out: its budget is in the new one.
     """
+    now = dict(stored.of("advertisers").select("advertiser_id", "currency").iter_rows())
     groups = _of_ad_groups(stored.of("ad_groups"))
-    yesterday = {
-        (row["campaign_id"], row["date"]): row["spend"] for row in stored.of("campaign_report_daily").to_dicts()
-    }
-    lifetime = dict(stored.of("campaign_report_lifetime").select("campaign_id", "spend").iter_rows())
+    yesterday = {(row["campaign_id"], row["date"]): row for row in stored.of("campaign_report_daily").to_dicts()}
+    lifetime = {row["campaign_id"]: row for row in stored.of("campaign_report_lifetime").to_dicts()}
     uses: dict[str, list[BudgetUse]] = {}
     for row in stored.of("campaigns").filter(_is_on()).to_dicts():
         campaign, owner = row["campaign_id"], row["advertiser_id"]
@@ -60,7 +60,10 @@ def budget_uses(stored: Stored) -> Mapping[str, Sequence[BudgetUse]]:
         is_daily = mode in _DAILY_MODES
         if not budget or not (mode == TOTAL or (is_daily and day)):
             continue
-        spent = yesterday.get((campaign, day)) if is_daily else lifetime.get(campaign)
+        read = (yesterday.get((campaign, day)) if is_daily and day else lifetime.get(campaign)) or {}
+        if read and now.get(owner) and read["currency"] != now[owner]:
+            continue
+        spent = read.get("spend")
         name = row["campaign_name"] or campaign
         use = BudgetUse(
             campaign, name, budget, is_daily, own is None, spent or Decimal(0), day if is_daily else None

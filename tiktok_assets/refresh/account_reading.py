@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from tiktok_assets.api.errors import (
     CredentialsError,
 )
 from tiktok_assets.api.plan import batches_of
+from tiktok_assets.refresh.account_changes import AccountChange
 from tiktok_assets.refresh.outcome import Story
 from tiktok_assets.refresh.reader import Reader
 from tiktok_assets.refusals import why_broken
@@ -29,7 +30,8 @@ from tiktok_assets.values import advertiser_identifier
 class AccountsRead:
     """The accounts that answered, as rows of `advertisers`, and the errors of those that did not.
 
-    `lost` are accounts known from before that nobody asked for, because they are granted no longer.
+    `lost` are accounts known from before that nobody asked for, because they are granted no longer. `changes` are
+    the time zones and currencies that were others at the reading before, and `earlier_changes` those of before it.
     """
 
     frame: pl.DataFrame
@@ -37,6 +39,8 @@ class AccountsRead:
     lost: dict[str, str]
     story: Story
     fetched_at: datetime
+    changes: list[AccountChange] = field(default_factory=list)
+    earlier_changes: list[AccountChange] = field(default_factory=list)
 
 
 def listed_advertisers(reader: Reader, app_id: str | None, app_secret: str | None) -> list[str]:

@@ -9,6 +9,9 @@ FETCHED_AT_NOTE = "fetched_at"
 IS_COMPLETE_NOTE = "is_complete"
 """Of a day: "true" if it was read after everything that makes a day whole."""
 
+TIMEZONE_NOTE = "timezone"
+"""Of a day: in which zone it was one, which an account may change later."""
+
 HISTORY_NOTE = "history_begun"
 """Of a snapshot: "true" if its versions are kept, so that a history that is missing was lost."""
 

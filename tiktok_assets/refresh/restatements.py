@@ -6,7 +6,7 @@ A day's file notes every reading of it, so remembering a reading and replacing t
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -35,6 +35,7 @@ class Reading:
         age_days: days of the account between the day and the reading; 1 is the morning after.
         spend: its sum over the rows, in `currency`.
         conversion: its sum over the rows; None where it was not asked for or not served.
+        timezone: in which the day was one; None for readings of releases that did not keep it.
     """
 
     fetched_at: datetime
@@ -45,6 +46,7 @@ class Reading:
     conversion: int | None
     is_complete: bool
     is_settled: bool
+    timezone: str | None = None
 
     @classmethod
     def of(cls, day: date, account: Account, frame: pl.DataFrame, fetched_at: datetime) -> "Reading":
@@ -60,6 +62,7 @@ class Reading:
             int(counts.sum()) if counts is not None and served else None,
             is_complete(day, account, fetched_at),
             is_settled(day, account, fetched_at),
+            account.timezone,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -91,7 +94,11 @@ def with_reading(
     before = fetched_at_of(notes)
     file = store.open(table, partition) if before and not so_far else None
     if file is not None and before and partition.day:
-        so_far = [Reading.of(partition.day, account, file.collect(), before)]
+        frame = file.collect()
+        # The day's rows say their currency; its zone nobody noted.
+        currency = str(frame.get_column("currency").drop_nulls().first() or account.currency)
+        read = Reading.of(partition.day, replace(account, currency=currency), frame, before)
+        so_far = [replace(read, timezone=None)]
     by_instant = {one.fetched_at: one for one in (*so_far, reading)}
     return [by_instant[instant] for instant in sorted(by_instant)]
 
@@ -116,6 +123,7 @@ def restatements_of(table: str, partition: Partition, readings: Sequence[Reading
                 "previous_fetched_at": before.fetched_at if before else None,
                 "age_days": now.age_days,
                 "currency": now.currency,
+                "timezone": now.timezone,
                 **{
                     f"{name}_{when}": value
                     for name in ("rows", "spend", "conversion")
@@ -130,7 +138,10 @@ def restatements_of(table: str, partition: Partition, readings: Sequence[Reading
 
 
 def _movement(before: Reading | None, now: Reading, name: str) -> dict[str, Any]:
+    """What it was, is and changed by; an amount in another currency is no amount of this row."""
     was, has = getattr(before, name, None), getattr(now, name)
+    if name == "spend" and before and before.currency != now.currency:
+        was = None
     return {"before": was, "after": has, "change": None if was is None or has is None else has - was}
 
 
@@ -142,7 +153,8 @@ def record_restatements(
     Rows are keyed by report and instant, so a repeat changes nothing, and a file that would not change is left.
     """
     file = store.open(RESTATEMENTS, partition)
-    stood = RESTATEMENTS_SCHEMA.to_frame() if file is None else file.collect()
+    # A file of an earlier release lacks the columns that came later.
+    stood = store.read(RESTATEMENTS, RESTATEMENTS_SCHEMA, [] if file is None else [partition]).collect()
     new = [restatements_of(table, partition, of_report) for table, of_report in readings.items()]
     rows = pl.concat([stood, *new]).unique(RESTATEMENTS_KEY, keep="last").sort(RESTATEMENTS_KEY)
     if not rows.height:
@@ -176,7 +188,8 @@ def refresh_restatements(
 def movement_by_age(restatements: pl.DataFrame, report: str = "advertiser_report_daily") -> pl.DataFrame:
     """How far from its last known value a day still was at each age: the evidence for `TIKTOK_LOOKBACK_DAYS`.
 
-    Only days whose last reading is over 22 days after them count: of younger ones nobody knows the end.
+    Only days whose last reading is over 22 days after them count: of younger ones nobody knows the end. A reading
+    in another currency or time zone than the last one says nothing of it.
 
     Args:
         restatements: rows of `report_restatements`.
@@ -193,9 +206,12 @@ def movement_by_age(restatements: pl.DataFrame, report: str = "advertiser_report
         pl.col("age_days").last().alias("last_age"),
         pl.col("spend_after").last().alias("spend"),
         pl.col("conversion_after").last().alias("conversion"),
+        pl.col("currency").last(),
+        pl.col("timezone").last().alias("last_timezone"),
     )
     aged = rows.filter(pl.col("age_days").is_between(1, 28)).group_by([*day, "age_days"]).last()
-    known = aged.join(last.filter(pl.col("last_age") > KNOWN_AFTER_DAYS), on=day)
+    alike = (pl.col("timezone") == pl.col("last_timezone")).fill_null(value=True)
+    known = aged.join(last.filter(pl.col("last_age") > KNOWN_AFTER_DAYS), on=[*day, "currency"]).filter(alike)
     missing = {
         f"{name}_to_come": 100.0
         * (pl.col(name) - pl.col(f"{name}_after")).abs().sum().cast(pl.Float64)

@@ -9,9 +9,10 @@ import polars as pl
 
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.days import Account, is_complete
+from tiktok_assets.refresh.account_changes import AccountsKnown
 from tiktok_assets.refresh.account_details import accounts_read
 from tiktok_assets.refresh.history import HistoryError, keep_versions
-from tiktok_assets.refresh.notes import HISTORY_NOTE, IS_COMPLETE_NOTE, fetched_at_note
+from tiktok_assets.refresh.notes import HISTORY_NOTE, IS_COMPLETE_NOTE, TIMEZONE_NOTE, fetched_at_note
 from tiktok_assets.refresh.outcome import NOTHING_ASKED, Failed, Landed
 from tiktok_assets.refresh.reading import (
     AccountsRead,
@@ -44,11 +45,13 @@ def refresh_advertisers(
 ) -> tuple[Landed, AccountsRead]:
     """Replace `advertisers`; an account that can no longer be read keeps its row, marked as not granted.
 
+    The file notes the time zone and currency of each account, so that a change is noticed once.
+
     Args:
         reader: what reads.
         store: what keeps.
         advertiser_ids: the accounts.
-        timezones: what to store where the host tells none, by account.
+        timezones: of the settings, by account; they win, and are stored where the host tells none.
         currencies: the same.
 
     Raises:
@@ -58,8 +61,15 @@ def refresh_advertisers(
     known = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
     lost = known.join(read.frame, on="advertiser_id", how="anti").with_columns(is_granted=pl.lit(value=False))
     read.lost.update(dict.fromkeys(lost.get_column("advertiser_id"), "no longer granted"))
-    frame = pl.concat([_with_known(read.frame, known), lost]).sort("advertiser_id")
-    written = store.write("advertisers", Partition(), frame, notes=fetched_at_note(read.fetched_at))
+    told = _with_known(read.frame, known)
+    frame = pl.concat([told, lost]).sort("advertiser_id")
+    before = AccountsKnown.of(store.notes("advertisers", Partition()), known.to_dicts())
+    accounts = [Account.told(row["advertiser_id"], row, timezones, currencies) for row in told.to_dicts()]
+    after, changes = before.read(accounts, read.fetched_at)
+    read.changes.extend(changes)
+    read.earlier_changes.extend(before.changes)
+    notes = fetched_at_note(read.fetched_at) | after.notes
+    written = store.write("advertisers", Partition(), frame, notes=notes)
     head = frame.head(HEAD_ROWS)
     landed = Landed(
         "advertisers",
@@ -195,6 +205,7 @@ def _land(
     if partition.day:
         whole = is_complete(partition.day, question.account, answer.fetched_at)
         notes[IS_COMPLETE_NOTE] = str(whole).lower()
+        notes[TIMEZONE_NOTE] = question.account.timezone
         reading = Reading.of(partition.day, question.account, frame, answer.fetched_at)
         notes |= readings_note(with_reading(store, question.report.table, partition, question.account, reading))
     written = store.write(question.report.table, partition, frame, notes=notes)

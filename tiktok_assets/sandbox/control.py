@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tiktok_assets.sandbox.account_changes import change_account
 from tiktok_assets.sandbox.clock import ClockError
 from tiktok_assets.sandbox.faults import Fault
 from tiktok_assets.sandbox.guard import control_refusal
@@ -118,6 +119,15 @@ def set_grant(state: State, values: Values) -> Values:
     return {"advertiser_id": advertiser.id, "granted": advertiser.granted}
 
 
+def set_account(state: State, values: Values) -> Values:
+    """Change an account from now on: {"advertiser_id": ..., "timezone": ..., "currency": ...}, one or both."""
+    advertiser = state.world.advertisers[values["advertiser_id"]]
+    told = {name: values.get(name) for name in ("timezone", "currency")}
+    change_account(state.world, state.facts, advertiser, **told)
+    account = advertiser.account
+    return {"advertiser_id": advertiser.id, "timezone": account.timezone, "currency": account.currency}
+
+
 def issue_auth_code(state: State, values: Values) -> Values:
     """Authorize as the browser would: {"app_id": ..., "state": ...}, both optional; return the code."""
     app_id = values.get("app_id", state.world.app_id)
@@ -170,6 +180,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "limits": {"POST": set_limits},
     "switches": {"POST": set_switches},
     "grants": {"POST": set_grant},
+    "accounts": {"POST": set_account},
     "auth_codes": {"POST": issue_auth_code},
     "penalties": {"DELETE": drop_penalties},
     "requests": {"GET": show_requests, "DELETE": drop_requests},

@@ -52,6 +52,10 @@ class Facts:
             self._spans, self._version = {}, self._world.version
         return hour
 
+    def forget(self) -> None:
+        """Forget everything worked out, as when an account counts its days or its money otherwise."""
+        self._shapes, self._final, self._known, self._spans = {}, {}, {}, {}
+
     def day(self, ad: Ad, ordinal: int, now: int) -> Vector | None:
         """Return the ad's day as known now, or None when nothing is known to have been delivered."""
         hour = self.at(now)

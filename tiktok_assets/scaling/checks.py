@@ -235,8 +235,16 @@ def _least(found: Sources) -> Decimal:
 
 def within_added_budget(found: Sources) -> str:
     """What duplications add to an account's budgets within 24 hours stays within the setting."""
-    limit, adds, before = found.account.max_added_budget, found.adds_budget, found.account.added_budget
-    if limit is None or not adds or before + adds <= limit:
+    limit, adds, added = found.account.max_added_budget, found.adds_budget, found.account.added_budget
+    if limit is None or not adds:
+        return ""
+    if others := [f"{amount:f} {code}" for code, amount in added.items() if code != found.account.currency]:
+        return (
+            f"{' and '.join(others)} of the last 24 hours cannot be added to {found.account.currency}, in which"
+            " TIKTOK_MAX_ADDED_BUDGET is now; wait until they have passed"
+        )
+    before = added.get(found.account.currency, Decimal(0))
+    if before + adds <= limit:
         return ""
     return (
         f"it would add {adds:f} {found.account.currency} to {before:f} of the last 24 hours, over"

@@ -196,14 +196,17 @@ class Ledger:
             mine = (duplications.c.duplication_key == key, duplications.c.status == STARTED)
             connection.execute(sa.update(duplications).where(*mine).values(reason=reason))
 
-    def added_budget(self, advertiser_id: str, since: datetime, *, but_for: str) -> Decimal:
-        """What duplications have added to an account's budgets since an instant, but for one of them.
+    def added_budget(self, advertiser_id: str, since: datetime, *, but_for: str) -> dict[str, Decimal]:
+        """What duplications have added to an account's budgets since an instant, but for one of them, by currency.
 
         One that was begun before and made since counts.
         """
-        rows = self.entries([advertiser_id])
-        counted = [one for one in rows if one.touched_at >= since and one.duplication_key != but_for]
-        return sum((one.added_budget or Decimal(0) for one in counted), Decimal(0))
+        added: dict[str, Decimal] = {}
+        for one in self.entries([advertiser_id]):
+            if one.touched_at >= since and one.duplication_key != but_for and one.added_budget:
+                currency = one.currency or ""
+                added[currency] = added.get(currency, Decimal(0)) + one.added_budget
+        return added
 
     def original_of(self, advertiser_id: str, ad_id: str) -> str | None:
         """Of which ad an ad is a copy, if it is one of ours."""

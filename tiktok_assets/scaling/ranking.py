@@ -45,7 +45,7 @@ TOP_SPENDERS_COLUMNS: tuple[Column, ...] = (
     Column("ads", "", "count", "ads with spend in the campaign"),
     Column("leads_since", "", "instant", "when the report was read that first showed it in the lead"),
     Column("complete_until", "", "day", "the last of the complete days; null where none is stored lately"),
-    Column("complete_days", "", "count", "complete days without a gap up to then, thirty at most"),
+    Column("complete_days", "", "count", "complete days in the currency without a gap up to then, at most thirty"),
     *(column for days in WINDOWS for column in _window_columns(days)),
     Column("fetched_at", "", "instant", "when the lifetime report was read"),
 )
@@ -96,10 +96,10 @@ def top_spenders(
         pl.col("spend").get(1, null_on_oob=True).alias("runner_up_spend"),
         pl.len().cast(pl.Int64).alias("ads"),
     )
-    totals = campaign_lifetime.select(*campaign, pl.col("spend").alias("campaign_spend"))
+    totals = campaign_lifetime.select(*campaign, "currency", pl.col("spend").alias("campaign_spend"))
     spend = pl.col("spend").cast(pl.Float64)
     runner_up = pl.col("runner_up_spend").cast(pl.Float64)
-    complete = leaders.join(totals, on=campaign, how="left").with_columns(
+    complete = leaders.join(totals, on=[*campaign, "currency"], how="left").with_columns(
         share=spend / pl.col("campaign_spend").cast(pl.Float64),
         lead=spend / runner_up - 1,
         fetched_at=pl.col("fetched_at").cast(INSTANT),
@@ -117,10 +117,28 @@ def _with_windows(leaders: pl.DataFrame, recent: Recent | None) -> pl.DataFrame:
     if recent is None:
         absent = [name for name in TOP_SPENDERS_SCHEMA if name not in leaders.columns]
         return leaders.with_columns(pl.lit(None, TOP_SPENDERS_SCHEMA[name]).alias(name) for name in absent)
+    recent = _in_one_currency(leaders, recent)
     leaders = leaders.join(recent.days, on="advertiser_id", how="left")
     for days in WINDOWS:
         leaders = _with_window(leaders, recent, days)
     return leaders
+
+
+def _in_one_currency(leaders: pl.DataFrame, recent: Recent) -> Recent:
+    """Without the days up to the last one in another currency than the lifetime report's."""
+    currencies = leaders.select("advertiser_id", now="currency").unique("advertiser_id", keep="first")
+    others = recent.rows.join(currencies, on="advertiser_id").filter(pl.col("currency") != pl.col("now"))
+    if others.is_empty():
+        return recent
+    last = others.group_by("advertiser_id").agg(pl.col("date").max().alias("other"))
+    since = (pl.col("complete_until") - pl.col("other")).dt.total_days()
+    days = recent.days.join(last, on="advertiser_id", how="left").with_columns(
+        complete_days=pl.min_horizontal("complete_days", since)
+    )
+    rows = recent.rows.join(last, on="advertiser_id", how="left").filter(
+        pl.col("other").is_null() | (pl.col("date") > pl.col("other"))
+    )
+    return Recent(days.drop("other"), rows.drop("other"))
 
 
 def _with_window(leaders: pl.DataFrame, recent: Recent, days: int) -> pl.DataFrame:

@@ -120,7 +120,7 @@ def results_frame(
     """Rows of `duplication_results`: each finished duplication over each window, sorted by its key.
 
     Original and copy are compared on the same days. Amounts are exact; rates are recomputed from what was
-    summed, and null where their divisor is 0 or a metric was not chosen.
+    summed, and null where their divisor is 0 or a metric was not chosen. Days in two currencies are not summed.
 
     Args:
         entries: of the ledger.
@@ -147,14 +147,20 @@ def results_frame(
             if first:
                 window = [first + timedelta(day) for day in range(days)]
                 row |= {"first_day": first, "last_day": window[-1]}
-                if complete.get(entry.advertiser_id, frozenset()) >= set(window):
-                    row |= _compared(mine.filter(pl.col("date").is_in(window)), entry.ad_id, copy)
+                rows_of_both = mine.filter(
+                    pl.col("date").is_in(window) & pl.col("ad_id").is_in([entry.ad_id, copy])
+                )
+                currencies = rows_of_both.get_column("currency").drop_nulls().unique().to_list()
+                if len(currencies) == 1:  # the account may have another than when it was duplicated
+                    row["currency"] = currencies[0]
+                if complete.get(entry.advertiser_id, frozenset()) >= set(window) and len(currencies) <= 1:
+                    row |= _compared(rows_of_both, entry.ad_id, copy)
             rows.append(row)
     return pl.DataFrame(rows, RESULTS_SCHEMA).sort("advertiser_id", "duplication_key", "days")
 
 
 def _compared(window: pl.DataFrame, original: str, copy: str) -> dict[str, Any]:
-    read_at = window.filter(pl.col("ad_id").is_in([original, copy])).get_column("fetched_at").max()
+    read_at = window.get_column("fetched_at").max()
     return {"fetched_at": read_at} | {
         f"{prefix}{name}": value
         for prefix, ad_id in (("", original), ("copy_", copy))

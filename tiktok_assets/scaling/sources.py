@@ -1,5 +1,6 @@
 """What a duplication reads before it writes: the ad, its ad group, both campaigns, and the room that is left."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,12 +22,12 @@ class Account:
 
     Attributes:
         currency: ISO 4217.
-        added_budget: what duplications added to its budgets within a day, in its currency.
+        added_budget: what duplications added to its budgets within a day, by the currency it had then.
         max_added_budget: what they may; None for no limit.
     """
 
     currency: str
-    added_budget: Decimal
+    added_budget: Mapping[str, Decimal]
     max_added_budget: Decimal | None
 
 

@@ -54,6 +54,12 @@ _RATES: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
+
+def _in_currency(amount: str) -> str:
+    """An amount in the account's present currency, where the row is in it too."""
+    return f"CASE WHEN coalesce(a.currency, r.currency) = r.currency THEN {amount} END"
+
+
 _SOURCE = ViewColumn("source_relation", "''", "always empty: one source")
 _DAY = ViewColumn("date_day", 'r."date"', "the account's calendar day")
 _ACCOUNT = (
@@ -73,7 +79,7 @@ _TARGETING = (
     ViewColumn("category", "json_extract_string(g.extra, '$.category_id')", "the ad group's category, where sent"),
     ViewColumn("gender", "g.gender", "the gender the ad group targets"),
     ViewColumn("audience_type", "json_extract_string(g.extra, '$.audience_type')", "where TikTok sends it"),
-    ViewColumn("budget", "g.budget", "the ad group's budget"),
+    ViewColumn("budget", _in_currency("g.budget"), "the ad group's budget; null in another currency"),
 )
 _AD = (
     ViewColumn("ad_id", "r.ad_id", "the ad; of an upgraded Smart+ campaign the creative"),
@@ -195,7 +201,7 @@ def _country(tables: Tables) -> View:
             ViewColumn(
                 "split_test_variable", "json_extract_string(c.extra, '$.split_test_variable')", "where sent"
             ),
-            ViewColumn("budget", "c.budget", "the campaign's budget"),
+            ViewColumn("budget", _in_currency("c.budget"), "the campaign's budget; null in another currency"),
             ViewColumn("budget_mode", "c.budget_mode", "whether the budget is daily, total or unlimited"),
             *counts,
             *_rates(columns),

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.api.plan import Window
-from tiktok_assets.checking.levels import first_day, levels_agree, life_is_its_days
+from tiktok_assets.checking.levels import first_day, levels_agree, life_is_its_days, without_other_currencies
 from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, STANDARD_METRICS
-from tiktok_assets.totals import MixedCurrencyError
 from tiktok_assets_tests.checking.frames import BERLIN, DAY, MONDAY, READ_AT, ads, report
 
 TWO_PERCENT = Decimal("0.02")
@@ -134,11 +133,28 @@ def test_a_life_is_its_days(life: str, *, passes: bool) -> None:
     assert (figure["lower"], Decimal(figure["upper"])) == ("40.0000", Decimal(life))
 
 
-def test_a_life_in_two_currencies_is_refused() -> None:
-    """There is no total of two currencies."""
-    lifetime = report("ad_report_lifetime", {"spend": "1"}, {"spend": "1", "currency": "JPY"})
-    with pytest.raises(MixedCurrencyError, match="EUR, JPY"):
-        life_is_its_days(lifetime, ads(), LIFE, BERLIN, TWO_PERCENT)
+def test_a_life_in_two_currencies_is_not_judged() -> None:
+    """There is no total of two currencies, and an account may have changed its own: a note says so."""
+    lifetime = report("ad_report_lifetime", {"spend": "1", "currency": "JPY"})
+    found = life_is_its_days(lifetime, ads({"ad_id": "1", "spend": "1"}), LIFE, BERLIN, TWO_PERCENT)
+    assert found.passed
+    assert found.figures == ()
+    assert found.notes == (f"{BERLIN.advertiser_id} was not judged: its days are in EUR and JPY",)
+
+
+def test_a_day_that_two_levels_hold_in_two_currencies_is_left_out() -> None:
+    """Read before and after the account's change they cannot be compared; a day one level lacks still fails."""
+    days = (MONDAY, MONDAY + DAY, MONDAY + 2 * DAY)
+    lower = ads(*({"ad_id": "1", "date": day, "spend": "100"} for day in days[:2]))
+    upper = groups(
+        {"ad_group_id": "1", "date": days[0], "spend": "15000", "currency": "JPY"},
+        {"ad_group_id": "1", "date": days[1], "spend": "100"},
+        {"ad_group_id": "1", "date": days[2], "spend": "100"},
+    )
+    kept = without_other_currencies(lower, upper, ["advertiser_id", "date"])
+    assert [one.get_column("date").unique().sort().to_list() for one in kept] == [[days[1]], list(days[1:])]
+    found = levels_agree(*kept, METRICS[:1], TWO_PERCENT, NAMES)
+    assert [fault["date"] for fault in found.faults] == [str(days[2])]
 
 
 def test_the_first_day_is_the_accounts_own() -> None:

@@ -136,3 +136,6 @@ def test_a_campaign_without_a_budget_has_that_of_its_ad_groups(shop: Shop) -> No
     assert uses.keys() == {"a", "own"}
     assert (uses["a"].budget, uses["a"].share, uses["a"].of_ad_groups) == (Decimal(40), 0.2, True)
     assert (uses["own"].share, uses["own"].day) == (1.2, YESTERDAY)
+    shop.write("campaign_report_daily", Partition("1", YESTERDAY), [{**one, "currency": "EUR"} for one in spends])
+    (changed,) = [page for page in shop.build()[0].currencies if page.currency == "USD"]
+    assert changed.accounts[0].budgets == []  # spent in euros of a budget in dollars

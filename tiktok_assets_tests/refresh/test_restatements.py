@@ -1,6 +1,7 @@
 """Laws of restatements: each reading of a day is a row, and tells what it has changed."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -142,7 +143,33 @@ def test_a_day_from_before_the_notes_is_its_own_first_reading(small: Host, store
         small.advance(days=1)
         read(one.reader, store, [AD_DAILY], account, [day])
     assert stored(store).height == 2
-    assert stored(store).head(1).equals(noted)
+    assert stored(store).get_column("timezone").to_list() == [None, account.timezone]  # nobody had noted it
+    assert stored(store).drop("timezone").head(1).equals(noted.drop("timezone"))
+
+
+def test_a_day_from_before_the_notes_keeps_its_currency(small: Host, store: HiveStore) -> None:
+    """Its first reading is in the currency of its rows, whatever the account has now; nothing is subtracted."""
+    account, (day,) = accounts_of(small)[0], days_back(1, 1)
+    with reading(small) as one:
+        (first,) = read(one.reader, store, [AD_DAILY], account, [day])
+        frame = store.open(AD_DAILY.table, first.partition)
+        assert frame is not None
+        store.write(AD_DAILY.table, first.partition, frame.collect(), notes=fetched_at_note(first.fetched_at))
+        small.advance(days=1)
+        read(one.reader, store, [AD_DAILY], replace(account, currency="BRL"), [day])
+    before, after = stored(store).sort("fetched_at").to_dicts()
+    assert (before["currency"], after["currency"]) == (account.currency, "BRL")
+    assert (after["spend_before"], after["spend_change"]) == (None, None)
+    assert after["rows_change"] == 0
+
+
+def test_a_file_of_an_earlier_release_is_read_on(store: HiveStore) -> None:
+    """Rows without the columns that came later stay, and get them empty."""
+    made = [Reading(AT + timedelta(n), n + 1, "USD", 3, Decimal(n), 5, True, False, "UTC") for n in range(2)]
+    record_restatements(store, HERE, {"ad_report_daily": made[:1]})
+    store.write(RESTATEMENTS, HERE, stored(store).drop("timezone"))
+    assert record_restatements(store, HERE, {"ad_report_daily": made[1:]})
+    assert stored(store).get_column("timezone").to_list() == [None, "UTC"]
 
 
 money = st.decimals(0, 10**9, places=4)
@@ -157,20 +184,30 @@ readings = st.builds(
     counts,
     st.booleans(),
     st.booleans(),
+    st.sampled_from([None, "UTC", "Asia/Tokyo"]),
 )
 
 
 @given(st.lists(readings, max_size=5, unique_by=lambda one: one.fetched_at))
 def test_changes_add_up(made: list[Reading]) -> None:
-    """The first value and all changes give the last value, to the last digit; a note keeps a reading exactly."""
+    """The first value and all changes give the last value, to the last digit; a note keeps a reading exactly.
+
+    Between two currencies there is no change: the sum begins anew.
+    """
     made.sort(key=lambda one: one.fetched_at)
     assert [Reading.from_json(one.as_json()) for one in made] == made
     rows = restatements_of("ad_report_daily", HERE, made)
     assert rows.schema == RESTATEMENTS_SCHEMA
     assert rows.height == len(made)
     if made:
-        changes = rows.get_column("spend_change").drop_nulls().to_list()
-        assert sum(changes, made[0].spend) == made[-1].spend
+        total = Decimal(0)
+        for before, one, change in zip(
+            [None, *made], made, rows.get_column("spend_change").to_list(), strict=False
+        ):
+            alike = before is not None and before.currency == one.currency
+            assert (change is not None) == alike
+            total = total + change if alike else one.spend
+        assert total == made[-1].spend
         assert rows.get_column("previous_fetched_at").to_list() == [None, *(one.fetched_at for one in made[:-1])]
 
 
@@ -229,6 +266,23 @@ def test_how_much_was_still_to_come() -> None:
     assert (moved["USD", 25]["days"], moved["USD", 25]["spend_to_come"]) == (1, 0.0)
     assert moved["JPY", 1]["spend_to_come"] == 0.0
     assert moved["JPY", 1]["conversion_to_come"] is None  # of nothing there is no part
+
+
+def test_another_currency_or_zone_tells_nothing_of_what_is_to_come() -> None:
+    """A reading counts only in the currency and, where both are known, the zone of the day's last one."""
+    made = [
+        Reading(AT + timedelta(age), age, currency, 1, Decimal(spend), 1, True, age > 28, zone)
+        for age, currency, spend, zone in (
+            (1, "USD", 90, "UTC"),
+            (2, "EUR", 90, "UTC"),
+            (3, "EUR", 95, "Asia/Tokyo"),
+            (4, "EUR", 99, None),
+            (29, "EUR", 100, "Asia/Tokyo"),
+        )
+    ]
+    table = restatements_of("advertiser_report_daily", Partition("7001", DAY), made)
+    moved = {(row["currency"], row["age_days"]): row["spend_to_come"] for row in movement_by_age(table).to_dicts()}
+    assert moved == {("EUR", 3): 5.0, ("EUR", 4): 1.0}
 
 
 def test_the_note_is_small(small: Host, store: HiveStore) -> None:

@@ -39,7 +39,7 @@ def joining(bench: Bench) -> Sources:
 def read(bench: Bench, wish: Wish) -> Sources:
     """Read over HTTP."""
     with bench.connection.open() as one:
-        return read_sources(one.client, one.fetcher, one.ledger, wish, Account("USD", Decimal(0), None))
+        return read_sources(one.client, one.fetcher, one.ledger, wish, Account("USD", {}, None))
 
 
 def changed(sources: Sources, **changes: Any) -> Sources:  # noqa: ANN401 - any field
@@ -58,7 +58,7 @@ def wishing(sources: Sources, **other: Any) -> Sources:  # noqa: ANN401 - any fi
 
 def allowing(sources: Sources, added: int, most: int, currency: str = "USD") -> Sources:
     """The sources of an account where so much was added, and so much may be."""
-    return replace(sources, account=Account(currency, Decimal(added), Decimal(most)))
+    return replace(sources, account=Account(currency, {currency: Decimal(added)}, Decimal(most)))
 
 
 def test_the_storys_winner_passes_every_check(copying: Sources, joining: Sources) -> None:
@@ -250,6 +250,13 @@ COPYING: dict[str, tuple[str, Change, str]] = {
         "within_added_budget",
         lambda s: wishing(allowing(s, 60, 100), budget=Decimal("40.01")),
         "TIKTOK_MAX_ADDED_BUDGET=100",
+    ),
+    "added in the currency before": (
+        "within_added_budget",
+        lambda s: wishing(
+            replace(s, account=Account("USD", {"EUR": Decimal(1)}, Decimal(100))), budget=Decimal(20)
+        ),
+        "1 EUR of the last 24 hours cannot be added to USD",
     ),
 }
 JOINING: dict[str, tuple[str, Change, str]] = {

@@ -156,8 +156,8 @@ def test_the_cap_counts_a_days_duplications(bench: Bench) -> None:
     state = State(bench.connection.state_url)
     tomorrow = Ledger(state, now=lambda: datetime.now(UTC) + timedelta(days=1, minutes=1))
     owner = bench.owner.id
-    assert Ledger(state).added_budget(owner, datetime.now(UTC) - timedelta(days=1), but_for="") == 100
-    assert tomorrow.added_budget(owner, tomorrow.now() - timedelta(days=1), but_for="") == 0
+    assert Ledger(state).added_budget(owner, datetime.now(UTC) - timedelta(days=1), but_for="") == {"USD": 100}
+    assert tomorrow.added_budget(owner, tomorrow.now() - timedelta(days=1), but_for="") == {}
     state.close()
 
 

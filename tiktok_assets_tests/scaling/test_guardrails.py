@@ -259,7 +259,7 @@ def test_who_is_flagged_as_copyable_is_not_refused_for_its_kind(which: str, name
     wish = Wish(OWNER, "3", "9")
     sources = Sources(
         wish=wish,
-        account=Account("EUR", Decimal(0), None),
+        account=Account("EUR", {}, None),
         ad=rows["ad"],
         ad_group=rows["ad_group"],
         campaign=rows["campaign"],

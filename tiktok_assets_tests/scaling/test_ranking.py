@@ -59,7 +59,10 @@ def ads(table: Spends) -> pl.DataFrame:
 
 def campaigns(totals: dict[tuple[str, str], Decimal]) -> pl.DataFrame:
     """The lifetime report of campaigns."""
-    rows = [{"advertiser_id": a, "campaign_id": c, "spend": spend} for (a, c), spend in totals.items()]
+    rows = [
+        {"advertiser_id": a, "campaign_id": c, "currency": "EUR", "spend": spend}
+        for (a, c), spend in totals.items()
+    ]
     return pl.DataFrame(rows, CAMPAIGNS)
 
 
@@ -171,8 +174,8 @@ daily_spends = st.dictionaries(st.tuples(st.integers(0, 34), st.sampled_from(AD_
 """Daily spend by days before the last complete one and ad."""
 
 
-def recent_of(spent: dict[tuple[int, str], Decimal | None], complete: int) -> Recent:
-    """Daily rows of one campaign, of which the newest days are complete."""
+def recent_of(spent: dict[tuple[int, str], Decimal | None], complete: int, since: int = 99) -> Recent:
+    """Daily rows of one campaign, of which the newest days are complete, and so many in the report's currency."""
     rows = [
         {
             "advertiser_id": "7001",
@@ -180,6 +183,7 @@ def recent_of(spent: dict[tuple[int, str], Decimal | None], complete: int) -> Re
             "campaign_id": "1",
             "ad_id": ad,
             "ad_name": f"name of {ad}",
+            "currency": "EUR" if ago < since else "USD",
             "spend": spend,
         }
         for (ago, ad), spend in spent.items()
@@ -224,3 +228,25 @@ def test_an_account_whose_days_are_unknown_has_no_windows() -> None:
     alone = top_spenders(ads(table), campaigns({}))
     assert alone.to_dicts()[1] == unknown
     assert alone.schema == with_days.schema == TOP_SPENDERS_SCHEMA
+
+
+@settings(max_examples=60)
+@given(daily_spends, st.integers(0, 30), st.integers(0, 31))
+def test_no_window_reaches_into_another_currency(
+    spent: dict[tuple[int, str], Decimal | None], complete: int, since: int
+) -> None:
+    """After a change of currency a window is as if the days before had not been stored."""
+    lifetime = ads({("7001", "1", AD_IDS[1]): Decimal(99)})
+    told = top_spenders(lifetime, campaigns({}), recent_of(spent, complete, since))
+    others = [ago for ago, _ in spent if ago >= since]
+    own = {key: spend for key, spend in spent.items() if key[0] < since}
+    reach = min([complete, *others])
+    expected = top_spenders(lifetime, campaigns({}), recent_of(own, reach))
+    assert told.drop("complete_until").equals(expected.drop("complete_until"))
+
+
+def test_a_campaign_read_in_another_currency_gives_no_share() -> None:
+    """Between two readings an account may have changed its currency: then nobody knows the leader's share."""
+    totals = campaigns({("1", "2"): Decimal(120)}).with_columns(currency=pl.lit("JPY"))
+    row = top_spenders(ads({("1", "2", "3"): Decimal(60)}), totals).row(0, named=True)
+    assert (row["currency"], row["campaign_spend"], row["share"]) == ("EUR", None, None)

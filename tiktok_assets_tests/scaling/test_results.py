@@ -24,6 +24,7 @@ SCHEMA = pl.Schema(
         "advertiser_id": pl.String(),
         "date": pl.Date(),
         "ad_id": pl.String(),
+        "currency": pl.String(),
         "spend": MONEY,
         "impressions": pl.Int64(),
         "clicks": pl.Int64(),
@@ -46,11 +47,14 @@ def entry(status: str = "done", copy: str | None = "20") -> Entry:
     return Entry("aaaaaaaaaaaa", "1", "10", "2", None, 0, False, *money, status, None, None, AT, AT, steps)
 
 
-def day(number: int, ad: str, spend: str, *counts: int, value: str = "0", owner: str = "1") -> dict[str, Any]:
+def day(
+    number: int, ad: str, spend: str, *counts: int, value: str = "0", owner: str = "1", currency: str = "USD"
+) -> dict[str, Any]:
     """A row of `ad_report_daily`."""
     impressions, clicks, conversion = counts or (0, 0, 0)
     numbers = {"impressions": impressions, "clicks": clicks, "conversion": conversion}
     at = {"advertiser_id": owner, "date": FIRST + timedelta(number), "ad_id": ad, "spend": Decimal(spend)}
+    at["currency"] = currency
     return {**at, **numbers, "total_complete_payment_value": Decimal(value), "fetched_at": AT}
 
 
@@ -116,10 +120,21 @@ def test_a_copy_that_never_spent_has_rows_without_days() -> None:
 def test_a_metric_that_was_not_chosen_is_null() -> None:
     """Without conversions and purchases there is spend, and no cost of what nobody counted."""
     row = results_frame(
-        [entry()], DAYS.select("advertiser_id", "date", "ad_id", "spend", "fetched_at"), complete(3)
+        [entry()], DAYS.select("advertiser_id", "date", "ad_id", "currency", "spend", "fetched_at"), complete(3)
     ).to_dicts()[0]
     assert row["spend"] == Decimal("30.0300")
     assert {row[name] for name in ("cpm", "ctr", "cpa", "roas", "copy_roas")} == {None}
+
+
+def test_days_in_two_currencies_are_not_summed() -> None:
+    """A window within which the account changed its currency has no numbers; one after it has the new one."""
+    at = [(0, "USD"), (1, "USD"), (2, "EUR")]
+    mixed = pl.DataFrame([day(n, ad, "5", currency=code) for n, code in at for ad in ("10", "20")], SCHEMA)
+    three = results_frame([entry()], mixed, complete(3)).row(0, named=True)
+    assert (three["last_day"], three["spend"], three["copy_spend"]) == (FIRST + timedelta(2), None, None)
+    later = mixed.with_columns(currency=pl.lit("EUR"))
+    three = results_frame([entry()], later, complete(3)).row(0, named=True)
+    assert (three["currency"], three["spend"]) == ("EUR", Decimal(15))
 
 
 def test_the_ledger_as_a_table() -> None:
