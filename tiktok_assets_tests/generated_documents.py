@@ -48,8 +48,8 @@ may.
   repeats is one row that holds both; on the day it goes forward, the hour it skips has no row. TikTok's
   documents do not tell; should it send two rows for that hour, the reading fails and says so. An hour's reach
   is that hour's people.
-- **Audiences** leave out what TikTok leaves out: countries and interests do not sum to the total. They serve no
-  metric that counts people. Interests cannot be asked by day, so their tables are asked one day at a time, and
+- **Audiences** leave out what TikTok leaves out: countries and interests do not sum to the total. They serve
+  people reached by country only, and nothing of a website or a shop but landing pages. Interests cannot be asked by day, so their tables are asked one day at a time, and
   so are hours: a request for each account and day, where other reports take thirty days at once.
 - **Smart+.** In an upgraded Smart+ campaign TikTok's `ad_id` is a creative and `ad_id_v2` the ad that holds
   several. All ad reports are asked by `ad_id` and never by `ad_id_v2`, so each spend is counted once and the
@@ -141,7 +141,7 @@ def _metric(metric: Metric) -> tuple[str, ...]:
         times = f"{quotient.times} x " if quotient.times != 1 else ""
         recomputed = f" (= {times}`{top}` / `{bottom}`)"
     where = "" if metric.served == "everywhere" else " (only in `advertiser_report_daily`)"
-    people = " (not in audiences)" if metric.counts_people else ""
+    people = {"any": "", "country": " (audiences: by country)", "none": " (not in audiences)"}[metric.audience]
     return (
         f"`{metric.name}`",
         f"`{metric.api_name}`",

@@ -4,17 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from tiktok_assets.sandbox.breakdowns import BREAKDOWNS
+from tiktok_assets.sandbox.breakdowns import BREAKDOWNS, takes
 from tiktok_assets.sandbox.breakdowns import OTHERS as AUDIENCE_OTHERS
-from tiktok_assets.sandbox.errors import (
-    ApiError,
-    bad_parameter,
-    conflict,
-    invalid_metrics,
-    unnamed_invalid_metrics,
-)
+from tiktok_assets.sandbox.errors import ApiError, bad_parameter, conflict, invalid_metrics
 from tiktok_assets.sandbox.levels import ATTRIBUTES, LEVELS, DataLevel
-from tiktok_assets.sandbox.metrics import ACCOUNT_ONLY, DEFAULT, NUMERIC, is_numeric
+from tiktok_assets.sandbox.metrics import ACCOUNT_ONLY, DEFAULT, is_numeric
 from tiktok_assets.sandbox.params import MISSING, Params
 from tiktok_assets.sandbox.report_filters import ReportFilter, filters_of
 
@@ -74,9 +68,11 @@ def parse(
     beside = next(iter(breakdowns), time_dimension)
     if lifetime and (audience or beside):  # dossier 6.1
         raise bad_parameter("query_lifetime", f"Not supported with {beside}.")
-    metrics = _metrics(params, level, time_dimension, audience=audience)
+    metrics = _metrics(params, level, time_dimension)
+    if audience and not all(takes(name, breakdowns) for name in metrics if is_numeric(name)):
+        raise conflict()  # MX faqs, "Dimensions and metrics" Q2
     if gone := [name for name in metrics if name in withdrawn]:
-        raise invalid_metrics(gone) if named else unnamed_invalid_metrics()
+        raise invalid_metrics(gone) if named else conflict()
     order_field = params.text("order_field")
     if order_field is not None and not is_numeric(order_field):
         raise bad_parameter("order_field", "Must be a non-attribute metric.")
@@ -172,7 +168,7 @@ def _window(params: Params, time_dimension: str | None) -> tuple[date, date]:
     return first, last
 
 
-def _metrics(params: Params, level: DataLevel, time_dimension: str | None, *, audience: bool) -> tuple[str, ...]:
+def _metrics(params: Params, level: DataLevel, time_dimension: str | None) -> tuple[str, ...]:
     names = params.texts("metrics")
     if names is None:
         return DEFAULT
@@ -182,8 +178,6 @@ def _metrics(params: Params, level: DataLevel, time_dimension: str | None, *, au
         for name in names
         if not (is_numeric(name) or name in ATTRIBUTES[level.name])
         or (name in ACCOUNT_ONLY and not account_daily)  # dossier 6.6, 9 #3
-        # Unique users do not go with an audience: told of async reports (dossier 6.7), here uncertain.
-        or (audience and name in NUMERIC and NUMERIC[name].unique_users)
     ]
     if wrong:
         raise invalid_metrics(wrong)

@@ -193,16 +193,21 @@ LIFETIME_REPORTS = tuple(report for report in STANDARD_REPORTS if report.cadence
 def served_metrics(report: Report, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
     """Those of the metrics the API serves in a report; the others are not asked for and have no column there.
 
-    An audience knows nothing of unique people (6.7 says so of asynchronous reports), and cash and voucher spend
-    are refused everywhere but in the account's own daily report (6.6).
+    An audience takes few metrics of an app, a website or a shop, and people reached by country only; cash and
+    voucher spend are refused everywhere but in the account's own daily report (6.6).
     """
     account_days = report.level.name == "advertiser" and report.cadence == "daily" and not report.splits
     return tuple(
         metric
         for metric in metrics
-        if (account_days or metric.served == "everywhere")
-        and not (metric.counts_people and report.report_type == "AUDIENCE")
+        if (account_days or metric.served == "everywhere") and _goes_with(metric, report.breakdown)
     )
+
+
+def _goes_with(metric: Metric, breakdown: Breakdown | None) -> bool:
+    if breakdown is None:
+        return True
+    return metric.audience in {"any", breakdown.name}
 
 
 _ATTRIBUTE_MEANINGS = {

@@ -166,11 +166,13 @@ def test_a_report_keeps_the_rules_of_dimensions_and_windows() -> None:
 
 
 def test_a_metric_is_asked_for_only_where_it_is_served() -> None:
-    """Cash and vouchers in the account's daily report only, people in no audience; columns follow suit."""
+    """Cash and vouchers in the account's daily report only, people by country, shops in no audience; columns too."""
     for report in REPORTS:
         names = {column.api_name for column in report_columns(report, METRICS)}
         assert ({"cash_spend", "voucher_spend"} <= names) == (report.table == "advertiser_report_daily")
-        assert ("reach" in names) == (report.report_type == "BASIC")
+        by_country = report.breakdown is not None and report.breakdown.name == "country"
+        assert ({"reach", "frequency"} <= names) == (report.report_type == "BASIC" or by_country)
+        assert ({"complete_payment", "onsite_shopping"} <= names) == (report.report_type == "BASIC")
         assert {"spend", "impressions", "clicks", "conversion"} <= names
         assert len(report_columns(report, METRICS)) - len(report_columns(report, ())) == len(
             served_metrics(report, METRICS)
