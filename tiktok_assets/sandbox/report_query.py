@@ -4,7 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from tiktok_assets.sandbox.breakdowns import BREAKDOWNS, takes
+from tiktok_assets.sandbox.breakdowns import BREAKDOWNS, METRICS_WITH
+from tiktok_assets.sandbox.breakdowns import METRICS as AUDIENCE_METRICS
 from tiktok_assets.sandbox.breakdowns import OTHERS as AUDIENCE_OTHERS
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter, conflict, invalid_metrics
 from tiktok_assets.sandbox.levels import ATTRIBUTES, LEVELS, DataLevel
@@ -69,8 +70,8 @@ def parse(
     if lifetime and (audience or beside):  # dossier 6.1
         raise bad_parameter("query_lifetime", f"Not supported with {beside}.")
     metrics = _metrics(params, level, time_dimension)
-    if audience and not all(takes(name, breakdowns) for name in metrics if is_numeric(name)):
-        raise conflict()  # MX faqs, "Dimensions and metrics" Q2
+    if audience and not _served_to_audiences(metrics, breakdowns):
+        raise conflict()
     if gone := [name for name in metrics if name in withdrawn]:
         raise invalid_metrics(gone) if named else conflict()
     order_field = params.text("order_field")
@@ -166,6 +167,12 @@ def _window(params: Params, time_dimension: str | None) -> tuple[date, date]:
     if (last - first).days + 1 > allowed:
         raise bad_parameter("end_date", f"The time range must not exceed {allowed} day(s).")
     return first, last
+
+
+def _served_to_audiences(metrics: tuple[str, ...], breakdowns: tuple[str, ...]) -> bool:
+    """Say whether an AUDIENCE report serves these metrics; attributes always, the others by the official list."""
+    allowed = AUDIENCE_METRICS.union(*(METRICS_WITH.get(one, frozenset()) for one in breakdowns))
+    return all(name in allowed or not is_numeric(name) for name in metrics)
 
 
 def _metrics(params: Params, level: DataLevel, time_dimension: str | None) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from typing import Literal
 
 MetricKind = Literal["money", "count", "rate", "ratio"]
 Served = Literal["everywhere", "account_days"]
-Audience = Literal["any", "country", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,9 @@ class Metric:
         meaning: one line.
         name: what we publish it as; differs from `api_name` only where the API's name misleads.
         standard: whether it is asked for unless `TIKTOK_METRICS` says otherwise.
-        counts_people: whether it rests on unique people, and is 16 hours late (7).
+        counts_people: whether it rests on unique people: 16 hours late (7).
         quotient: what it is recomputed from, where that is known.
         served: "account_days" is refused everywhere but in the daily report of the account (6.6, 9 #3).
-        audience: which AUDIENCE reports take it; the others refuse the whole request.
     """
 
     api_name: str
@@ -43,4 +41,3 @@ class Metric:
     counts_people: bool
     quotient: Quotient | None
     served: Served
-    audience: Audience

@@ -6,35 +6,30 @@ model of bububa/tiktok-business it cites. Every value arrives as text, whatever 
 
 from collections.abc import Iterator
 
-from tiktok_assets.spec.metric import Audience, Metric, MetricKind, Quotient, Served
+from tiktok_assets.spec.metric import Metric, MetricKind, Quotient, Served
 
-_IN_AUDIENCES = frozenset(
-    [
-        *("spend", "cpc", "cpm", "impressions", "clicks", "ctr"),
-        *("conversion", "cost_per_conversion", "conversion_rate", "conversion_rate_v2"),
-        *("real_time_conversion", "real_time_cost_per_conversion"),
-        *("real_time_conversion_rate", "real_time_conversion_rate_v2"),
-        *("result", "cost_per_result", "result_rate"),
-        *("real_time_result", "real_time_cost_per_result", "real_time_result_rate"),
-        *("video_play_actions", "video_watched_2s", "video_watched_6s", "average_video_play"),
-        *("video_views_p25", "video_views_p50", "video_views_p75", "video_views_p100"),
-        *("likes", "comments", "shares", "follows", "profile_visits", "profile_visits_rate"),
-        *("clicks_on_music_disc", "total_landing_page_view"),
-        *("cost_per_landing_page_view", "landing_page_view_rate"),
-    ]
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+AUDIENCE_METRICS = _names(
+    """
+    spend cpc cpm impressions clicks ctr conversion cost_per_conversion conversion_rate
+    real_time_conversion real_time_cost_per_conversion real_time_conversion_rate result cost_per_result
+    result_rate real_time_result real_time_cost_per_result real_time_result_rate video_play_actions
+    video_watched_2s video_watched_6s average_video_play video_views_p25 video_views_p50 video_views_p75
+    video_views_p100 profile_visits profile_visits_rate likes comments shares follows clicks_on_music_disc
+    total_landing_page_view cost_per_landing_page_view landing_page_view_rate conversion_rate_v2
+    real_time_conversion_rate_v2
+    """
 )
-"""Metrics every AUDIENCE report takes: GitHub mengxingxinqing/tiktok_ads, pages
-`supported_metrics_for_a_dimension_in_audience_reports` (country_code, ad_type), `promote_campaign` (results)."""
+"""What every AUDIENCE report serves: no website and shop metrics among them.
 
-_BY_COUNTRY = frozenset({"gross_impressions", "reach", "frequency"})
-"""Metrics an AUDIENCE report takes by country only: gross impressions by the first of those pages, reach and
-frequency by a probe of August 2026 (GitHub estuary/connectors, source-tiktok-ads-native/bruno)."""
-
-
-def _audience(api_name: str) -> Audience:
-    if api_name in _IN_AUDIENCES:
-        return "any"
-    return "country" if api_name in _BY_COUNTRY else "none"
+Source: mengxingxinqing/tiktok_ads, supported_metrics_for_a_dimension_in_audience_reports (by country); the two
+`_v2` rates by the probe of estuary/connectors of 2026-08-13. For other dimensions the same is assumed, but
+for gross impressions, which that page's list for ad_type and the page `promote_campaign` lack.
+"""
 
 
 def _metric(
@@ -50,10 +45,7 @@ def _metric(
     served: Served = "everywhere",
 ) -> Metric:
     quotient = Quotient(*of) if of else None
-    audience = _audience(api_name)
-    return Metric(
-        api_name, kind, additive, meaning, name or api_name, standard, people, quotient, served, audience
-    )
+    return Metric(api_name, kind, additive, meaning, name or api_name, standard, people, quotient, served)
 
 
 def _sum(api_name: str, kind: MetricKind, meaning: str, *, name: str | None = None) -> Metric:
