@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from tiktok_assets.escaping import visible
 from tiktok_assets.scaling.drafts import FROM_NOW, Object
+from tiktok_assets.scaling.emoji_text import emoji_in
 from tiktok_assets.scaling.kinds import is_set, uncopyable_kind
 from tiktok_assets.scaling.sources import Sources, is_deleted
 from tiktok_assets.spec.budgets import (
@@ -103,6 +104,20 @@ def media_usable(found: Sources) -> str:
     )
     lacking = [name for name, there in wanted if not there]
     return f"the ad shows no {' and no '.join(lacking)} that a copy could use" if lacking else ""
+
+
+def text_taken(found: Sources) -> str:
+    """The ad's texts hold no emoji, which TikTok refuses; names lose theirs by themselves."""
+    ad = _object(found.ad)
+    listed = ad.get("ad_texts")
+    texts = [ad.get("ad_text"), *(listed if isinstance(listed, list) else [])]
+    emoji = [one for text in texts if isinstance(text, str) for one in emoji_in(text)]
+    if not emoji or found.wish.without_emoji:
+        return ""
+    return (
+        f"TikTok takes no emoji in an ad's text, and this one has {' '.join(dict.fromkeys(emoji))}; say"
+        " --without-emoji (in the job `without_emoji: true`) to leave them out"
+    )
 
 
 def target_usable(found: Sources) -> str:
@@ -277,6 +292,7 @@ CHECKS: dict[str, Callable[[Sources], str]] = {
         source_copyable,
         source_is_original,
         media_usable,
+        text_taken,
         target_usable,
         objective_fits,
         ad_group_usable,

@@ -183,7 +183,13 @@ class Duplicator:
         """The request of each step; the ad's names its ad group where there is one already."""
         marker = marker_of(wish.key)
         owner = {"advertiser_id": wish.advertiser_id}
-        ad = ad_body({**(sources.ad or {}), **owner}, wish.ad_group_id or placeholder, marker, enable=wish.enable)
+        ad = ad_body(
+            {**(sources.ad or {}), **owner},
+            wish.ad_group_id or placeholder,
+            marker,
+            enable=wish.enable,
+            plain_text=wish.without_emoji,
+        )
         if not sources.copies_ad_group:
             return {AD_STEP: ad}
         placed = Placed(

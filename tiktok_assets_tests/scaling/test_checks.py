@@ -112,6 +112,16 @@ def test_every_documented_currency_has_its_rules() -> None:
 Change = Callable[[Sources], Sources]
 
 COPYING: dict[str, tuple[str, Change, str]] = {
+    "emoji in a text": (
+        "text_taken",
+        lambda s: changed(s, ad={"ad_text": "Try ✅ it"}),
+        "no emoji in an ad's text",
+    ),
+    "emoji in one of several texts": (
+        "text_taken",
+        lambda s: changed(s, ad={"ad_texts": ["Try it", "❤️"]}),
+        "--without-emoji",
+    ),
     "a deleted ad": (
         "source_not_deleted",
         lambda s: changed(s, ad={"secondary_status": "AD_STATUS_DELETE"}),
