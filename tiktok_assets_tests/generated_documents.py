@@ -53,6 +53,9 @@ may.
   people reached by country only, and nothing of an app, a website or a shop but landing pages. Interests
   cannot be asked by day, so their tables are asked one day at a time, and
   so are hours: a request for each account and day, where other reports take thirty days at once.
+- **TopView and Promote.** TikTok's lists leave them out unless asked. Two requests an account and refresh
+  tell whether it has any; where it has, they stand among the campaigns, ad groups and ads (of Promote TikTok
+  tells little more than names and status). TikTok leaves both out of reports too, and their spend is in none.
 - **Smart+.** In an upgraded Smart+ campaign TikTok's `ad_id` is a creative and `ad_id_v2` the ad that holds
   several. All ad reports are asked by `ad_id` and never by `ad_id_v2`, so each spend is counted once and the
   rows of a campaign sum to it. The table `ads` has the same `ad_id`s with their parents; its `ad_id_v2` groups
