@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -128,10 +128,10 @@ class Daemon:
             )
             self.instance.add_run(run)
 
-    def end(self, run: dg.DagsterRun, how: str = "success") -> None:
+    def end(self, run: dg.DagsterRun, how: str = "success", took: timedelta = timedelta(0)) -> None:
         """Let a run end: `success`, `failure` or `canceled`; no event is written, which takes long."""
         event = dg.DagsterEvent(ENDS[how].value, run.job_name)
-        self.instance.run_storage.handle_run_event(run.run_id, event)
+        self.instance.run_storage.handle_run_event(run.run_id, event, datetime.now(UTC) + took)
 
 
 def let_pass(instance: dg.DagsterInstance, time: timedelta) -> None:

@@ -17,7 +17,8 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from tiktok_assets.defs.automation import HUNG_AFTER, REFRESH_TAG, RUNS_TAG, SUPERSEDES_TAG
+from tiktok_assets.defs.automation import HUNG_AFTER, RUNS_TAG, SUPERSEDES_TAG
+from tiktok_assets.defs.refresh_times import REFRESH_TAG
 from tiktok_assets.defs.stages import STAGES
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import PLAN, WEDNESDAY, Desk, desk_at
@@ -244,7 +245,15 @@ def test_a_cron_shorter_than_a_refresh(filled: tuple[Host, Path], fresh_home: Pa
         assert [one.status for one in ticks] == [TickStatus.SUCCESS, *[TickStatus.SKIPPED] * 12]
         assert all("'*/20 * * * *'" in str(one.tick_data.skip_reason) for one in ticks[1:])
         shift.rest()
+        for run in shift.of_refreshes():  # it took two hours, as the next ticks know
+            shift.daemon.end(run, took=timedelta(hours=2))
         shift.fire(20)
+        shift.now += timedelta(minutes=20)
+        shift.fire()
+        known = (
+            "a refresh takes about 120 minutes, and TIKTOK_REFRESH_CRON, '*/20 * * * *', fires after 20 minutes"
+        )
+        assert known in str(shift.daemon.ticks()[-1].tick_data.skip_reason)
         shift.rest()
         assert len({run.tags[REFRESH_TAG] for run in shift.of_refreshes()}) == 2
         shift.assert_law()
