@@ -25,7 +25,7 @@ from tiktok_assets.commands.options import (
 )
 from tiktok_assets.commands.output import say, say_text, tell
 from tiktok_assets.commands.overview import overview
-from tiktok_assets.commands.problems import Problem, told
+from tiktok_assets.commands.problems import Problem, WrongUsage, told
 
 if TYPE_CHECKING:
     from tiktok_assets.settings import Settings
@@ -141,11 +141,29 @@ def auth(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    first_contact: Annotated[
+        bool,
+        typer.Option(
+            "--first-contact",
+            help="Ask a new account for everything once; write what differs from what is expected to a file that"
+            " names nobody.",
+        ),
+    ] = False,
+    advertiser: Annotated[str | None, typer.Option(help="The account for --first-contact.")] = None,
+    as_json: Json = False,
+) -> None:
     """Check settings, folders, host, token, permissions and accounts; each fault comes with its mend."""
     from tiktok_assets.commands.doctor import examine  # noqa: PLC0415
     from tiktok_assets.commands.show import print_json  # noqa: PLC0415
 
+    if first_contact:
+        from tiktok_assets.commands.first_contact import run_first_contact  # noqa: PLC0415
+
+        run_first_contact(settings_now(), advertiser, as_json=as_json)
+        return
+    if advertiser:
+        raise WrongUsage("--advertiser goes with --first-contact; `doctor` checks every account.")
     chart = examine()
     if as_json:
         print_json(chart.as_rows())

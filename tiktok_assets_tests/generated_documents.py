@@ -23,6 +23,7 @@ from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, serve
 from tiktok_assets.storage.warehouse import views_of
 from tiktok_assets.values import MALFORMED, UNKNOWN
 from tiktok_assets_tests.benchmarks import page
+from tiktok_assets_tests.contact import contact_page
 from tiktok_assets_tests.generated_reference import automation_page, commands_page, settings_page
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
 
@@ -250,5 +251,6 @@ DOCUMENTS = {
     "docs/commands.md": commands_page,
     "docs/automation.md": automation_page,
     "docs/benchmarks.md": page.rendered,
+    "docs/contact.md": contact_page,
 }
 """What writes each, by its path in the repository."""

@@ -24,6 +24,9 @@ def duplicate(
     enable: Annotated[
         bool, typer.Option("--enable", help="Let what is made deliver at once; needs TIKTOK_SCALING_ENABLE=allow.")
     ] = False,
+    without_emoji: Annotated[
+        bool, typer.Option("--without-emoji", help="Cut emoji from the ad's texts, which TikTok refuses.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask; not where several hosts share the state.")
     ] = False,
@@ -57,7 +60,8 @@ def duplicate(
         owner = duplications.asked_owner(session, advertiser, duplications.asked_id(ad_id, "the ad"))
         group = duplications.asked_id(ad_group, "--ad-group") if ad_group else None
         target = duplications.asked_campaign(settings, campaign, owner)
-        wish = Wish(owner, ad_id, target, group, duplications.asked_amount(budget), again, enable)
+        amount = duplications.asked_amount(budget)
+        wish = Wish(owner, ad_id, target, group, amount, again, enable, without_emoji=without_emoji)
         if not live:
             rehearsal = duplications.rehearse(session, wish)
             print_json(words.rehearsal_as_row(rehearsal)) if as_json else say_text(

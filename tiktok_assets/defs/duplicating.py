@@ -59,6 +59,7 @@ class Duplication(dg.Config):
     again: int = 0
     live: bool = False
     enable: bool = False
+    without_emoji: bool = Field(default=False, description="Cut emoji from the ad's texts, which TikTok refuses.")
     approval: str | None = Field(default=None, repr=False, description="The alert's code, for a live run.")
 
     def wish(self, flag_id: str | None) -> Wish:
@@ -83,7 +84,7 @@ class Duplication(dg.Config):
         if budget is not None and not (budget.is_finite() and budget > 0):
             raise dg.Failure(f"budget {self.budget} must be more than 0", allow_retries=False)
         ids = (self.advertiser_id, self.ad_id, self.campaign_id, self.ad_group_id)
-        return Wish(*ids, budget, self.again, self.enable, flag_id)
+        return Wish(*ids, budget, self.again, self.enable, flag_id, self.without_emoji)
 
 
 @dg.op(

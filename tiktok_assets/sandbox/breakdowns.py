@@ -56,6 +56,26 @@ BREAKDOWNS = {
         lambda _: {"26100": 300, "11100": 240, "18100": 150, "22100": 110, OTHER: 200}, daily=False
     ),
 }
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# What AUDIENCE serves: the official page on country_code (mengxingxinqing/tiktok_ads,
+# supported_metrics_for_a_dimension_in_audience_reports), and what estuary/connectors asked for on 2026-08-13.
+METRICS = _names(
+    """
+    spend cpc cpm impressions gross_impressions clicks ctr conversion cost_per_conversion conversion_rate
+    real_time_conversion real_time_cost_per_conversion real_time_conversion_rate result cost_per_result
+    result_rate real_time_result real_time_cost_per_result real_time_result_rate video_play_actions
+    video_watched_2s video_watched_6s average_video_play video_views_p25 video_views_p50 video_views_p75
+    video_views_p100 profile_visits profile_visits_rate likes comments shares follows clicks_on_music_disc
+    total_landing_page_view cost_per_landing_page_view landing_page_view_rate conversion_rate_v2
+    real_time_conversion_rate_v2
+    """
+)
+METRICS_WITH = {"country_code": frozenset({"reach", "frequency"})}
 # Known to the API (dossier 6.2), not imitated.
 OTHERS = frozenset(
     [

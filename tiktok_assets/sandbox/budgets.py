@@ -14,8 +14,15 @@ INFINITE, TOTAL, DAY = "BUDGET_MODE_INFINITE", "BUDGET_MODE_TOTAL", "BUDGET_MODE
 DYNAMIC = "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
 CAMPAIGN_MINIMUM, AD_GROUP_MINIMUM, STORE_MINIMUM = 50, 20, 10  # of the base currency
 MAXIMUM = 10_000_000
-# How many times the figures above an amount is in a currency. Only USD and JPY are told; the rest is our guess.
-RATIO = {"USD": 1, "EUR": 1, "GBP": 1, "AUD": 1, "CAD": 1, "BRL": 5, "JPY": 100, "INR": 60}
+# How many times the figures above an amount is in a currency, and which take no decimals in a budget: the page on
+# budget verification ratios (mengxingxinqing/tiktok_ads, 2026-04-18), for the currencies of this world.
+RATIO = {
+    **dict.fromkeys(("USD", "EUR", "GBP", "AUD", "CAD", "BRL"), 1),
+    "TWD": 10,
+    **dict.fromkeys(("JPY", "INR"), 100),
+    "KRW": 1000,
+}
+WHOLE = {"JPY", "KRW", "TWD"}
 # campaign mode -> the ad group modes allowed under it.
 ALLOWED = {INFINITE: (TOTAL, DAY, DYNAMIC), TOTAL: (TOTAL, DAY, DYNAMIC), DAY: (DAY, DYNAMIC)}
 OVER_SPEND = Decimal("1.05")
@@ -38,6 +45,8 @@ def checked_budget(advertiser: Advertiser, amount: float, least: int, path: str 
             f"The budget must be at least {least * ratio} and less than {MAXIMUM * ratio} "
             f"{advertiser.account.currency}.",
         )
+    if advertiser.account.currency in WHOLE and amount != int(amount):
+        raise bad_parameter(path, f"A budget in {advertiser.account.currency} has 0 decimals.")
     return minor_units(advertiser, amount, path)
 
 

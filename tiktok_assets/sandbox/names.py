@@ -25,6 +25,8 @@ CURRENCIES = {
     "CAD": Currency(2, 1.37),
     "BRL": Currency(2, 5.4),
     "INR": Currency(2, 83.0),
+    "TWD": Currency(2, 32.0),
+    "KRW": Currency(0, 1380.0),
 }
 
 

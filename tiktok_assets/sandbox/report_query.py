@@ -4,7 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from tiktok_assets.sandbox.breakdowns import BREAKDOWNS
+from tiktok_assets.sandbox.breakdowns import BREAKDOWNS, METRICS_WITH
+from tiktok_assets.sandbox.breakdowns import METRICS as AUDIENCE_METRICS
 from tiktok_assets.sandbox.breakdowns import OTHERS as AUDIENCE_OTHERS
 from tiktok_assets.sandbox.errors import (
     ApiError,
@@ -14,7 +15,7 @@ from tiktok_assets.sandbox.errors import (
     unnamed_invalid_metrics,
 )
 from tiktok_assets.sandbox.levels import ATTRIBUTES, LEVELS, DataLevel
-from tiktok_assets.sandbox.metrics import ACCOUNT_ONLY, DEFAULT, NUMERIC, is_numeric
+from tiktok_assets.sandbox.metrics import ACCOUNT_ONLY, DEFAULT, is_numeric
 from tiktok_assets.sandbox.params import MISSING, Params
 from tiktok_assets.sandbox.report_filters import ReportFilter, filters_of
 
@@ -74,7 +75,9 @@ def parse(
     beside = next(iter(breakdowns), time_dimension)
     if lifetime and (audience or beside):  # dossier 6.1
         raise bad_parameter("query_lifetime", f"Not supported with {beside}.")
-    metrics = _metrics(params, level, time_dimension, audience=audience)
+    metrics = _metrics(params, level, time_dimension)
+    if audience and not _served_to_audiences(metrics, breakdowns):
+        raise conflict()
     if gone := [name for name in metrics if name in withdrawn]:
         raise invalid_metrics(gone) if named else unnamed_invalid_metrics()
     order_field = params.text("order_field")
@@ -172,7 +175,13 @@ def _window(params: Params, time_dimension: str | None) -> tuple[date, date]:
     return first, last
 
 
-def _metrics(params: Params, level: DataLevel, time_dimension: str | None, *, audience: bool) -> tuple[str, ...]:
+def _served_to_audiences(metrics: tuple[str, ...], breakdowns: tuple[str, ...]) -> bool:
+    """Say whether an AUDIENCE report serves these metrics; attributes always, the others by the official list."""
+    allowed = AUDIENCE_METRICS.union(*(METRICS_WITH.get(one, frozenset()) for one in breakdowns))
+    return all(name in allowed or not is_numeric(name) for name in metrics)
+
+
+def _metrics(params: Params, level: DataLevel, time_dimension: str | None) -> tuple[str, ...]:
     names = params.texts("metrics")
     if names is None:
         return DEFAULT
@@ -182,8 +191,6 @@ def _metrics(params: Params, level: DataLevel, time_dimension: str | None, *, au
         for name in names
         if not (is_numeric(name) or name in ATTRIBUTES[level.name])
         or (name in ACCOUNT_ONLY and not account_daily)  # dossier 6.6, 9 #3
-        # Unique users do not go with an audience: told of async reports (dossier 6.7), here uncertain.
-        or (audience and name in NUMERIC and NUMERIC[name].unique_users)
     ]
     if wrong:
         raise invalid_metrics(wrong)

@@ -7,18 +7,18 @@ from decimal import Decimal
 
 from tiktok_assets.escaping import visible
 from tiktok_assets.scaling.drafts import FROM_NOW, Object
+from tiktok_assets.scaling.emoji_text import emoji_in
 from tiktok_assets.scaling.kinds import is_set, uncopyable_kind
 from tiktok_assets.scaling.sources import Sources, is_deleted
 from tiktok_assets.spec.budgets import (
     AD_GROUP_MINIMUM,
     AD_GROUP_MODES,
     BUDGET_LIMIT,
-    CURRENCY_RATIO,
     MAX_AD_GROUPS_OF_CAMPAIGN,
     MAX_ADS_OF_AD_GROUP,
     TOTAL,
 )
-from tiktok_assets.spec.currencies import decimals as digits_of
+from tiktok_assets.spec.currencies import BUDGET_RULES
 
 SECONDS_A_DAY = 86_400
 
@@ -104,6 +104,20 @@ def media_usable(found: Sources) -> str:
     )
     lacking = [name for name, there in wanted if not there]
     return f"the ad shows no {' and no '.join(lacking)} that a copy could use" if lacking else ""
+
+
+def text_taken(found: Sources) -> str:
+    """The ad's texts hold no emoji, which TikTok refuses; names lose theirs by themselves."""
+    ad = _object(found.ad)
+    listed = ad.get("ad_texts")
+    texts = [ad.get("ad_text"), *(listed if isinstance(listed, list) else [])]
+    emoji = [one for text in texts if isinstance(text, str) for one in emoji_in(text)]
+    if not emoji or found.wish.without_emoji:
+        return ""
+    return (
+        f"TikTok takes no emoji in an ad's text, and this one has {' '.join(dict.fromkeys(emoji))}; say"
+        " --without-emoji (in the job `without_emoji: true`) to leave them out"
+    )
 
 
 def target_usable(found: Sources) -> str:
@@ -210,13 +224,20 @@ def budget_fits(found: Sources) -> str:
 
 def _amount_fits(found: Sources, budget: Decimal) -> str:
     currency = found.account.currency
-    decimals = digits_of(currency)
-    if budget != round(budget, decimals):
-        return f"a budget in {currency} has {decimals} digits after the point, not as in {budget}"
-    ratio = CURRENCY_RATIO.get(currency)
-    if budget <= 0 or (ratio and not _least(found) * ratio <= budget < BUDGET_LIMIT * ratio):
-        least = f"{_least(found) * (ratio or 1):f} {currency}" if ratio else "more than 0"
-        return f"a budget of {budget:f} {currency} is outside what TikTok allows, which begins at {least}"
+    rules = BUDGET_RULES.get(currency)
+    if budget <= 0:
+        return f"a budget of {budget:f} {currency} is not more than 0; give one with --budget"
+    if rules is None:  # TikTok's list of currencies does not have it: its own answer decides
+        return ""
+    if budget != round(budget, rules.decimals):
+        digits = f"at most {rules.decimals}" if rules.decimals else "no"
+        return f"a budget in {currency} has {digits} digits after the point, not as in {budget:f}"
+    least, limit = _least(found) * rules.ratio, BUDGET_LIMIT * rules.ratio
+    if not least <= budget < limit:
+        return (
+            f"a budget of {budget:f} {currency} is outside what TikTok allows, which begins at {least:f}"
+            f" {currency} and ends below {limit:f} {currency}"
+        )
     bid = _object(found.ad_group).get("conversion_bid_price")
     if bid and Decimal(str(bid)) >= budget:
         return f"a budget of {budget:f} {currency} does not exceed the bid of {bid}; give more with --budget"
@@ -271,6 +292,7 @@ CHECKS: dict[str, Callable[[Sources], str]] = {
         source_copyable,
         source_is_original,
         media_usable,
+        text_taken,
         target_usable,
         objective_fits,
         ad_group_usable,

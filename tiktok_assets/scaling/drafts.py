@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tiktok_assets.scaling.emoji_text import without_emoji
 from tiktok_assets.spec.budgets import DAY, DYNAMIC, TOTAL
 
 Object = Mapping[str, Any]
@@ -21,7 +22,6 @@ NAME_LENGTH = 512
 FROM_NOW = "SCHEDULE_FROM_NOW"
 
 _OLD_MARKER = re.compile(r" ?\[tta-[0-9a-f]{12}\]$")
-_LAST_PLANE = "\uffff"
 
 
 def _names(text: str) -> frozenset[str]:
@@ -43,7 +43,7 @@ NOT_TAKEN_BY_ADS = _EVERYWHERE | _names(
     "is_aco optimization_event profile_image_url vast_moat_enabled branded_content_disabled landing_page_urls"
     " smart_plus_ad_id ad_id_v2"
 )
-_NOT_TAKEN_FAMILIES = ("purchased_", "rf_", "split_test_")
+_NOT_TAKEN_FAMILIES = ("predict_", "purchased_", "rf_", "split_test_", "topview_")
 """Beginnings of such names. A field nobody listed is sent on: what the API does not take it refuses or ignores,
 while leaving out a field it takes could silently widen what a copy aims at."""
 _NOT_TAKEN_INSIDE = {"search_keywords": _names("audit_status reject_info")}
@@ -85,17 +85,14 @@ def is_placeholder(value: object) -> bool:
     return not isinstance(value, bool) and value == 0
 
 
-def named(name: str, marker: str, *, plain: bool = False) -> str:
-    """A name that ends with a marker; too long a name is cut, the marker never.
+def named(name: str, marker: str) -> str:
+    """Return a name without emoji that ends with a marker; too long a name is cut, the marker never.
 
     Args:
         name: of the original; the marker of an earlier copy is left off.
         marker: to end with.
-        plain: without emoji, which ad groups may not have.
     """
-    kept = _OLD_MARKER.sub("", name)
-    if plain:
-        kept = "".join(character for character in kept if character <= _LAST_PLANE)
+    kept = without_emoji(_OLD_MARKER.sub("", name))
     return f"{kept.strip()[: NAME_LENGTH - len(marker) - 1].rstrip()} {marker}".lstrip()
 
 
@@ -147,7 +144,7 @@ def ad_group_body(source: Object, placed: Placed) -> Body:
     return {
         "advertiser_id": source["advertiser_id"],
         "campaign_id": placed.campaign_id,
-        "adgroup_name": named(str(source.get("adgroup_name") or ""), placed.marker, plain=True),
+        "adgroup_name": named(str(source.get("adgroup_name") or ""), placed.marker),
         "request_id": request_id_of(placed.key, "ad_group"),
         "operation_status": "ENABLE" if placed.enable else "DISABLE",
         **fields,
@@ -157,9 +154,22 @@ def ad_group_body(source: Object, placed: Placed) -> Body:
     }
 
 
-def ad_body(source: Object, ad_group_id: str | None, marker: str, *, enable: bool) -> Body:
-    """The body of `ad/create` for a copy of an ad (dossier 8.3); the ad group is filled in once it is known."""
+def ad_body(
+    source: Object, ad_group_id: str | None, marker: str, *, enable: bool, plain_text: bool = False
+) -> Body:
+    """Return the body of `ad/create` for a copy of an ad (dossier 8.3); the ad group may be filled in later.
+
+    Args:
+        source: the ad, as it was read.
+        ad_group_id: None until it is known.
+        marker: of the duplication.
+        enable: whether it shall deliver.
+        plain_text: cut emoji from the ad's texts.
+    """
     fields = stripped(source, NOT_TAKEN_BY_ADS)
+    if plain_text:
+        fields |= {name: without_emoji(text) for name, text in fields.items() if name == "ad_text"}
+        fields |= {name: [*map(without_emoji, texts)] for name, texts in fields.items() if name == "ad_texts"}
     if "deeplink" not in fields:
         fields.pop("deeplink_type", None)
     if "call_to_action_id" in fields:  # the id wins

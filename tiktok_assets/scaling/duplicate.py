@@ -26,8 +26,8 @@ from tiktok_assets.scaling.leases import Lease
 from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.making import KINDS, Maker, NotMadeError, Patience, UnfinishedError
 from tiktok_assets.scaling.sources import Account, Sources, read_sources
-from tiktok_assets.spec.budgets import AD_GROUP_MINIMUM, CURRENCY_RATIO, TOTAL
-from tiktok_assets.spec.currencies import written
+from tiktok_assets.spec.budgets import AD_GROUP_MINIMUM, TOTAL
+from tiktok_assets.spec.currencies import BUDGET_RULES, written
 
 ADDED_WITHIN = timedelta(hours=24)
 """The stretch TIKTOK_MAX_ADDED_BUDGET is about."""
@@ -183,7 +183,13 @@ class Duplicator:
         """The request of each step; the ad's names its ad group where there is one already."""
         marker = marker_of(wish.key)
         owner = {"advertiser_id": wish.advertiser_id}
-        ad = ad_body({**(sources.ad or {}), **owner}, wish.ad_group_id or placeholder, marker, enable=wish.enable)
+        ad = ad_body(
+            {**(sources.ad or {}), **owner},
+            wish.ad_group_id or placeholder,
+            marker,
+            enable=wish.enable,
+            plain_text=wish.without_emoji,
+        )
         if not sources.copies_ad_group:
             return {AD_STEP: ad}
         placed = Placed(
@@ -200,7 +206,8 @@ class Duplicator:
     @staticmethod
     def _budget(sources: Sources) -> Decimal:
         """The copy's budget; one must be named even where the campaign's own makes it ignored (dossier 8.2)."""
-        return sources.budget or AD_GROUP_MINIMUM * CURRENCY_RATIO.get(sources.account.currency, Decimal(1))
+        rules = BUDGET_RULES.get(sources.account.currency)
+        return sources.budget or AD_GROUP_MINIMUM * (rules.ratio if rules else 1)
 
 
 def _amount(sources: Sources) -> str:

@@ -19,6 +19,7 @@ class Wish:
         again: 0 for the first copy; another number asks for another copy.
         enable: whether what is made shall deliver at once.
         flag_id: of the flag that asked for it by itself.
+        without_emoji: whether emoji are cut from the ad's texts; not part of the identity.
     """
 
     advertiser_id: str
@@ -29,6 +30,7 @@ class Wish:
     again: int = 0
     enable: bool = False
     flag_id: str | None = None
+    without_emoji: bool = False
 
     @property
     def key(self) -> str:

@@ -9,10 +9,7 @@ AD_GROUP_MODES = {INFINITE: (TOTAL, DAY, DYNAMIC), TOTAL: (TOTAL, DAY, DYNAMIC),
 """The modes an ad group may have under each mode of its campaign; under CBO its budget is ignored."""
 
 AD_GROUP_MINIMUM, BUDGET_LIMIT = Decimal(20), Decimal(10_000_000)
-"""Of a day, and what a budget must stay below; in US dollars, to be multiplied by the currency's ratio."""
-
-CURRENCY_RATIO = {"USD": Decimal(1), "JPY": Decimal(100)}
-"""The ratios that are documented. The limits of other currencies are TikTok's to say, when it is asked."""
+"""Of a day, and what a budget must stay below; in US dollars, times the ratio of `currencies.BUDGET_RULES`."""
 
 MAX_AD_GROUPS_OF_CAMPAIGN, MAX_ADS_OF_AD_GROUP = 999, 50
 """Limits of the structure (dossier 5.7); kinds with smaller ones are not copied."""

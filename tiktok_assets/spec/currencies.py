@@ -1,11 +1,33 @@
-"""How many digits a currency has after the point, and an amount written with them."""
+"""Currencies: digits after the point, and what TikTok's limits of budgets are multiplied by.
 
+An amount is written with the digits of ISO 4217; what a budget may have is TikTok's own: forint, rupiah and Taiwan
+dollars take none.
+"""
+
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 WITHOUT_CENTS = frozenset(
-    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+    (
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    )
 )
-"""Currencies without a minor unit (ISO 4217); of yen TikTok's limits say so too (tiktok_api.md section 8.6)."""
+"""Currencies without a minor unit (ISO 4217)."""
 
 
 def decimals(currency: str) -> int:
@@ -20,3 +42,87 @@ def written(amount: Decimal, currency: str) -> str:
     ('1,234.50', '1,235')
     """
     return f"{amount.quantize(Decimal(1).scaleb(-decimals(currency)), ROUND_HALF_UP):,}"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRules:
+    """What TikTok allows of budgets in one currency.
+
+    Attributes:
+        ratio: what the limits in US dollars are multiplied by ("budget verification ratio").
+        decimals: digits after the point that a budget may have.
+    """
+
+    ratio: Decimal
+    decimals: int
+
+
+_BUDGETS = """
+    USD 1 2
+    EUR 1 2
+    JPY 100 0
+    HKD 10 2
+    GBP 1 2
+    MYR 1 2
+    RUB 100 2
+    ZAR 10 2
+    KRW 1000 0
+    AED 1 2
+    SAR 1 2
+    HUF 1 0
+    PLN 4 2
+    DKK 10 2
+    SEK 10 2
+    NOK 10 2
+    TRY 10 2
+    MXN 10 2
+    THB 10 2
+    AUD 1 2
+    CAD 1 2
+    NZD 1 2
+    SGD 1 2
+    CHF 1 2
+    CNY 10 2
+    DZD 100 2
+    ARS 1 2
+    BDT 100 2
+    BOB 10 2
+    BRL 1 2
+    CLP 1000 0
+    COP 1000 2
+    CRC 1000 2
+    CZK 10 2
+    EGP 10 2
+    GTQ 10 2
+    HNL 10 2
+    ISK 100 0
+    INR 100 2
+    IDR 10000 0
+    ILS 1 2
+    KES 100 2
+    MOP 10 2
+    TWD 10 0
+    NIO 10 2
+    NGN 100 2
+    PKR 100 2
+    PYG 10000 0
+    PEN 1 2
+    PHP 50 2
+    QAR 1 2
+    RON 1 2
+    UAH 10 2
+    UYU 10 2
+    VEF 100000 2
+    VND 10000 0
+"""
+"""Code, ratio and decimals.
+
+Source: mengxingxinqing/tiktok_ads, budget_verification_ratio_and_value_range_for_each_currency (commit f589e74,
+2026-04-18); its two tables of minima and maxima follow from the ratios, all 56 of them.
+"""
+
+BUDGET_RULES = {
+    code: BudgetRules(Decimal(ratio), int(digits))
+    for code, ratio, digits in (line.split() for line in _BUDGETS.strip().splitlines())
+}
+"""By currency code; of others TikTok's page says nothing."""

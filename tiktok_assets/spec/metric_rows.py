@@ -9,6 +9,28 @@ from collections.abc import Iterator
 from tiktok_assets.spec.metric import Metric, MetricKind, Quotient, Served
 
 
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+AUDIENCE_METRICS = _names(
+    """
+    spend cpc cpm impressions gross_impressions clicks ctr conversion cost_per_conversion conversion_rate
+    real_time_conversion real_time_cost_per_conversion real_time_conversion_rate result cost_per_result
+    result_rate real_time_result real_time_cost_per_result real_time_result_rate video_play_actions
+    video_watched_2s video_watched_6s average_video_play video_views_p25 video_views_p50 video_views_p75
+    video_views_p100 profile_visits profile_visits_rate likes comments shares follows clicks_on_music_disc
+    total_landing_page_view cost_per_landing_page_view landing_page_view_rate conversion_rate_v2
+    real_time_conversion_rate_v2
+    """
+)
+"""What every AUDIENCE report serves: no website and shop metrics among them.
+
+Source: mengxingxinqing/tiktok_ads, supported_metrics_for_a_dimension_in_audience_reports (by country); the two
+`_v2` rates by the probe of estuary/connectors of 2026-08-13. For other dimensions the same is assumed.
+"""
+
+
 def _metric(
     api_name: str,
     kind: MetricKind,

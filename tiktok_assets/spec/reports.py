@@ -6,6 +6,7 @@ from typing import Literal
 
 from tiktok_assets.spec.columns import Column, renamed
 from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT
+from tiktok_assets.spec.metric_rows import AUDIENCE_METRICS
 from tiktok_assets.spec.metrics import Metric
 
 LevelName = Literal["advertiser", "campaign", "ad_group", "ad"]
@@ -61,6 +62,7 @@ class Breakdown:
         meanings: of their columns, in order.
         by_day: whether they go with `stat_time_day`; interests do not (6.2).
         echoes: what the API adds to the dimensions unasked, with its meaning.
+        metrics: what it serves beside `AUDIENCE_METRICS`, by the API's names.
     """
 
     name: str
@@ -68,11 +70,18 @@ class Breakdown:
     meanings: tuple[str, ...]
     by_day: bool = True
     echoes: tuple[tuple[str, str], ...] = ()
+    metrics: frozenset[str] = frozenset()
 
 
 BREAKDOWNS: tuple[Breakdown, ...] = (
     Breakdown("age_gender", ("age", "gender"), ("AGE_18_24 and its kin, or unknown", "FEMALE, MALE or unknown")),
-    Breakdown("country", ("country_code",), ("ISO country code, or unknown; small ones are left out by TikTok",)),
+    Breakdown(
+        "country",
+        ("country_code",),
+        ("ISO country code, or unknown; small ones are left out by TikTok",),
+        # Answered with code 0 when estuary/connectors asked, 2026-08-13.
+        metrics=frozenset({"reach", "frequency"}),
+    ),
     Breakdown("platform", ("platform",), ("ANDROID, IPHONE, IPAD, PC",)),
     Breakdown("language", ("language",), ("ISO language code",)),
     Breakdown(
@@ -191,18 +200,16 @@ LIFETIME_REPORTS = tuple(report for report in STANDARD_REPORTS if report.cadence
 
 
 def served_metrics(report: Report, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-    """Those of the metrics the API serves in a report; the others are not asked for and have no column there.
+    """Return the metrics the API serves in a report; the others are not asked for and have no column there.
 
-    An audience knows nothing of unique people (6.7 says so of asynchronous reports), and cash and voucher spend
-    are refused everywhere but in the account's own daily report (6.6).
+    An audience report serves a short list of its own. Cash and voucher spend are refused everywhere but in the
+    account's own daily report (6.6).
     """
+    if report.breakdown:
+        names = AUDIENCE_METRICS | report.breakdown.metrics
+        return tuple(metric for metric in metrics if metric.api_name in names)
     account_days = report.level.name == "advertiser" and report.cadence == "daily" and not report.splits
-    return tuple(
-        metric
-        for metric in metrics
-        if (account_days or metric.served == "everywhere")
-        and not (metric.counts_people and report.report_type == "AUDIENCE")
-    )
+    return tuple(metric for metric in metrics if account_days or metric.served == "everywhere")
 
 
 _ATTRIBUTE_MEANINGS = {

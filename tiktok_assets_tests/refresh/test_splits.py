@@ -102,7 +102,7 @@ def cells_of(frame: pl.DataFrame, report: Report, metrics: tuple[Metric, ...]) -
 
 @named("report", OPTIONAL_REPORTS, ids=lambda report: report.table)
 def test_every_part_of_every_account_is_the_truth(agency: Host, report: Report) -> None:
-    """In dollars, yen and euros, on the days the clocks go back too: each part once, each metric exact."""
+    """In dollars, yen and euros, on the days the clocks go back too: each part once, exact, no request refused."""
     metrics = tuple(m for m in served_metrics(report, STANDARD_METRICS) if m.kind == "money" or m.additive)
     accounts = [account for account in accounts_of(agency) if account.currency in {"USD", "JPY", "EUR"}][:3]
     assert {account.currency for account in accounts} == {"USD", "JPY", "EUR"}
@@ -117,6 +117,7 @@ def test_every_part_of_every_account_is_the_truth(agency: Host, report: Report) 
         assert frame.get_column("is_complete").all()
         seen += frame.height
     assert seen
+    assert {one["code"] for one in agency.requests} == {0}
 
 
 @named(("hosts", "changes", "hours"), [("agency_host", CLOCKS_BACK, 24), ("spring_host", CLOCKS_FORWARD, 23)])

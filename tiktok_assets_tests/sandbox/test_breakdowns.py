@@ -66,6 +66,16 @@ def test_some_breakdowns_do_not_sum_to_the_total(api: Api, accounts: list[str], 
         assert parts[0]["dimensions"]["interest_category_v2"] == parts[0]["dimensions"]["interest_category"]
 
 
+def test_people_go_with_countries(api: Api, accounts: list[str]) -> None:
+    """Reach and frequency are served with country, as a live probe of 2026-08-13 showed."""
+    names = ["spend", "reach", "frequency", "conversion_rate_v2"]
+    body = api.report(
+        accounts[0], report_type="AUDIENCE", dimensions=["ad_id", "country_code"], metrics=names, **WINDOW
+    )
+    assert body["code"] == 0
+    assert set(body["data"]["list"][0]["metrics"]) == set(names)
+
+
 def test_countries_in_a_basic_report(api: Api, accounts: list[str]) -> None:
     """country_code is a dimension of BASIC too, can then be filtered by, and does not go with hours."""
     asked: dict[str, Any] = {"dimensions": ["ad_id", "country_code", "stat_time_day"], **WINDOW}
@@ -96,7 +106,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"dimensions": ["ad_id", "interest_category", "stat_time_day"]}, "Conflict"),
     ({"dimensions": ["ad_id", "age", "mood"]}, "mood is not a valid dimension"),
     ({"dimensions": ["ad_id", "dma_id"]}, "not imitated"),
-    ({"dimensions": ["ad_id", "age"], "metrics": ["reach"]}, "Invalid metric fields: ['reach']"),
+    ({"dimensions": ["ad_id", "age"], "metrics": ["reach"]}, "Conflict"),
+    ({"dimensions": ["ad_id", "country_code"], "metrics": ["spend", "complete_payment"]}, "Conflict"),
+    ({"dimensions": ["ad_id", "platform"], "metrics": ["total_onsite_shopping_value"]}, "Conflict"),
     ({"dimensions": ["ad_id", "age"], "query_lifetime": True}, "query_lifetime"),
     ({"report_type": "BASIC", "dimensions": ["ad_id", "age"]}, "age is not a valid dimension"),
     ({"report_type": "BASIC", "dimensions": ["ad_id", "ad_type"]}, "not imitated"),

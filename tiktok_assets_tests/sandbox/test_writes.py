@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tiktok_assets_tests.sandbox.drafts import Drafts
 
 DAY = 86_400
@@ -158,6 +160,31 @@ def test_minima_follow_the_currency(drafts: Drafts, accounts: list[str]) -> None
         answer = drafts.api.post("campaign/create", advertiser_id=accounts[1], **body)
         assert (answer["code"] == 0) is (named is None)
         assert (named or "OK") in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("currency", "budget", "named"),
+    [
+        ("TWD", 10.5, "at least 200 "),
+        ("TWD", 200.5, "0 decimals"),
+        ("TWD", 200, None),
+        ("KRW", 20, "at least 20000 "),
+        ("KRW", 20000, None),
+        ("BRL", 20, None),
+        ("INR", 1999, "at least 2000 "),
+        ("EUR", 20.01, None),
+    ],
+)
+def test_ad_group_budgets_are_by_the_official_ratios(
+    drafts: Drafts, currency: str, budget: float, named: str | None
+) -> None:
+    """The minimum is twenty times the currency's ratio, and dollars of Taiwan take no decimals."""
+    drafts.api.control("POST", "accounts", advertiser_id=drafts.account, currency=currency)
+    campaign = drafts.campaign(budget_mode="BUDGET_MODE_INFINITE", budget=None)
+    body = drafts.ad_group_body(campaign, budget=budget)
+    answer = drafts.api.post("adgroup/create", advertiser_id=drafts.account, **body)
+    assert (answer["code"] == 0) is (named is None), answer
+    assert (named or "OK") in answer["message"]
 
 
 def test_daily_budgets_change_at_the_next_midnight(drafts: Drafts) -> None:

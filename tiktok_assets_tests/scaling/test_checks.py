@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from tiktok_assets.sandbox.budgets import RATIO, WHOLE
 from tiktok_assets.scaling.checks import CHECKS, refusals, verdicts_on
 from tiktok_assets.scaling.duplicate import RefusedError
 from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.sources import Account, Sources, read_sources
 from tiktok_assets.spec.budgets import DAY, DYNAMIC, INFINITE, TOTAL
+from tiktok_assets.spec.currencies import BUDGET_RULES
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.scaling.bench import PLAN, Bench, bench_at
 
@@ -69,9 +71,57 @@ def test_the_storys_winner_passes_every_check(copying: Sources, joining: Sources
         assert refusals(told) == []
 
 
+@pytest.mark.parametrize(
+    ("currency", "budget", "reason"),
+    [
+        ("TWD", "10.50", "a budget in TWD has no digits after the point"),
+        ("TWD", "199", "which begins at 200 TWD and ends below 100000000 TWD"),
+        ("TWD", "200", ""),
+        ("KRW", "20", "which begins at 20000 KRW"),
+        ("KRW", "20000", ""),
+        ("HUF", "20.5", "no digits"),
+        ("IDR", "199999", "begins at 200000 IDR"),
+        ("PLN", "79.99", "begins at 80 PLN"),
+        ("PLN", "80.001", "at most 2 digits"),
+        ("USD", "10000000", "ends below 10000000 USD"),
+        ("BIF", "0.5", ""),  # no document names it: TikTok's answer decides
+        ("BIF", "0", "not more than 0"),
+    ],
+)
+def test_a_budget_follows_its_currency(copying: Sources, currency: str, budget: str, reason: str) -> None:
+    """The dry run knows minimum, maximum and decimals of each documented currency."""
+    told = CHECKS["budget_fits"](
+        changed(
+            replace(copying, wish=replace(copying.wish, budget=Decimal(budget))),
+            account=replace(copying.account, currency=currency),
+            ad_group={"conversion_bid_price": 0, "budget_mode": DAY},
+        )
+    )
+    assert (reason in told) if reason else told == ""
+
+
+def test_every_documented_currency_has_its_rules() -> None:
+    """All 56 of the page, each with a ratio and its decimals; those without are the nine the page says."""
+    assert len(BUDGET_RULES) == 56
+    whole = {code for code, rules in BUDGET_RULES.items() if rules.decimals == 0}
+    assert whole == {"JPY", "KRW", "HUF", "CLP", "ISK", "IDR", "TWD", "PYG", "VND"}
+    assert {code: rules.ratio for code, rules in BUDGET_RULES.items() if code in RATIO} == RATIO
+    assert whole & RATIO.keys() == WHOLE
+
+
 Change = Callable[[Sources], Sources]
 
 COPYING: dict[str, tuple[str, Change, str]] = {
+    "emoji in a text": (
+        "text_taken",
+        lambda s: changed(s, ad={"ad_text": "Try ✅ it"}),
+        "no emoji in an ad's text",
+    ),
+    "emoji in one of several texts": (
+        "text_taken",
+        lambda s: changed(s, ad={"ad_texts": ["Try it", "❤️"]}),
+        "--without-emoji",
+    ),
     "a deleted ad": (
         "source_not_deleted",
         lambda s: changed(s, ad={"secondary_status": "AD_STATUS_DELETE"}),
@@ -226,7 +276,7 @@ COPYING: dict[str, tuple[str, Change, str]] = {
     "decimals in yen": (
         "budget_fits",
         lambda s: wishing(allowing(s, 0, 10**9, "JPY"), budget=Decimal("2000.5")),
-        "0 digits after the point",
+        "no digits after the point",
     ),
     "too precise": ("budget_fits", lambda s: wishing(s, budget=Decimal("20.001")), "2 digits after the point"),
     "beyond the maximum": (
@@ -334,7 +384,7 @@ PASSING: dict[str, Change] = {
         target={"budget_mode": INFINITE},
     ),
     "a currency nobody told us the limits of": lambda s: wishing(
-        allowing(s, 0, 100, "EUR"), budget=Decimal("1.50")
+        allowing(s, 0, 100, "BIF"), budget=Decimal("1.50")
     ),
     "a Spark ad": lambda s: changed(
         s, ad={"identity_type": "AUTH_CODE", "tiktok_item_id": "5", "video_id": None, "ad_text": None}

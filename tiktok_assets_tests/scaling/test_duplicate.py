@@ -117,6 +117,25 @@ def test_enabled_only_when_told(bench: Bench) -> None:
     assert group["budget"] == Decimal("33.5")
 
 
+def test_emoji_are_cut_from_names_and_refused_in_texts(bench: Bench) -> None:
+    """Names lose theirs; a text with one is refused before anything is made, or sent without when that is said."""
+    ad, group = bench.winner, bench.winner.ad_group
+    kept = ad.name, ad.text, group.name
+    ad.name, ad.text, group.name = "❤️ Hook ✅", "Try it 🔥 now", "Broad 🇩🇪"
+    try:
+        wish = bench.wish(again=70)
+        with pytest.raises(RefusedError, match=r"no emoji in an ad's text.*🔥; say --without-emoji"):
+            bench.carry_out(wish)
+        assert bench.writes == []
+        bench.carry_out(replace(wish, without_emoji=True))
+        (made_group,), (made_ad,) = bench.made(wish)
+    finally:
+        ad.name, ad.text, group.name = kept
+    marker = marker_of(wish.key)
+    assert (made_ad["ad_name"], made_ad["ad_text"]) == (f"Hook {marker}", "Try it now")
+    assert made_group["adgroup_name"] == f"Broad {marker}"
+
+
 def test_requests_keep_the_contract(bench: Bench) -> None:
     """Both requests are as the documents want them, and hold no key that creation does not take."""
     bench.host.sandbox.state.switches.read_only_refused = True

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiktok_assets.sandbox import breakdowns as sandbox_breakdowns
 from tiktok_assets.spec.columns import Kind, renamed
 from tiktok_assets.spec.endpoints import ENDPOINTS, MAX_METRICS_PER_REPORT, REPORT
 from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence, error_code
+from tiktok_assets.spec.metric_rows import AUDIENCE_METRICS
 from tiktok_assets.spec.metrics import (
     METRICS,
     METRICS_BY_API_NAME,
@@ -32,6 +34,7 @@ from tiktok_assets.spec.reports import (
     report_columns,
     served_metrics,
 )
+from tiktok_assets_tests.contracts.contract import load
 
 # The standard set as DESIGN section 4 promises it, by the API's names.
 PROMISED = [
@@ -166,11 +169,20 @@ def test_a_report_keeps_the_rules_of_dimensions_and_windows() -> None:
 
 
 def test_a_metric_is_asked_for_only_where_it_is_served() -> None:
-    """Cash and vouchers in the account's daily report only, people in no audience; columns follow suit."""
+    """Cash and vouchers in the account's daily report only, audiences by their own list; columns follow suit."""
+    rules = load("report/integrated/get").rules
+    assert set(rules["audience_metrics"]) == AUDIENCE_METRICS == sandbox_breakdowns.METRICS
+    by_dimension = {name: set(names) for name, names in rules["audience_metrics_by_dimension"].items()}
+    assert by_dimension == sandbox_breakdowns.METRICS_WITH
     for report in REPORTS:
         names = {column.api_name for column in report_columns(report, METRICS)}
         assert ({"cash_spend", "voucher_spend"} <= names) == (report.table == "advertiser_report_daily")
-        assert ("reach" in names) == (report.report_type == "BASIC")
+        if report.breakdown:
+            own: set[str] = set().union(*(by_dimension.get(name, set()) for name in report.breakdown.dimensions))
+            asked = {metric.api_name for metric in served_metrics(report, METRICS)}
+            assert asked == {*rules["audience_metrics"], *own} & METRICS_BY_API_NAME.keys()
+            assert {"complete_payment", "onsite_shopping"} & names == set()
+        assert ("reach" in names) == (report.report_type == "BASIC" or "country" in report.table)
         assert {"spend", "impressions", "clicks", "conversion"} <= names
         assert len(report_columns(report, METRICS)) - len(report_columns(report, ())) == len(
             served_metrics(report, METRICS)

@@ -1,0 +1,336 @@
+"""`doctor --first-contact`: ask a real account for each thing once, and compare what came with what is expected.
+
+Everything it does is read-only. The report can be pasted into a public issue: it holds names of fields, codes and
+counts of rows, and no names, ids, amounts or addresses.
+"""
+
+import platform
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from tiktok_assets.api.client import Parameter, Tally
+from tiktok_assets.api.envelope import unread
+from tiktok_assets.api.errors import CredentialsError, TikTokError, mend_of
+from tiktok_assets.api.fetch import TRUNCATION_HEADER
+from tiktok_assets.api.plan import Window
+from tiktok_assets.commands.chart import cause_of
+from tiktok_assets.commands.contact_findings import Observation, compare, shape_of, without_names
+from tiktok_assets.commands.doctor import ONE_MORE_TRY
+from tiktok_assets.commands.doctor_reading import permission_fault
+from tiktok_assets.commands.output import say_text, tell
+from tiktok_assets.commands.problems import Problem
+from tiktok_assets.commands.show import print_json
+from tiktok_assets.owner_only import create_folder, write_file
+from tiktok_assets.refresh.questions import entity_listing, report_listing
+from tiktok_assets.row_checks import dimensions_of
+from tiktok_assets.session import Session
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec.endpoints import AD_GROUP_QUOTA, ADVERTISER_INFO, ADVERTISER_LIST, REPORT, Endpoint
+from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.reports import Report, report_columns, served_metrics
+from tiktok_assets.values import cell_of
+
+ROWS_ASKED = 100
+"""Rows of a list that are looked at; TikTok allows a thousand a page, and a few show the shape."""
+
+DAYS_ASKED = 7
+"""Days a daily report is asked for, ending yesterday."""
+
+MOST_ACCOUNTS = 10
+"""Accounts that are looked at for one with campaigns, a request each."""
+
+FILE_NAME = "first_contact.md"
+
+_FACTS = re.compile(r" \((code \d+)?(, )?(request [^)]*)?\)$")
+_LIMIT_HEADERS = re.compile(r"rate|limit|throttle|retry|quota", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Contact:
+    """All observations of one account on one host.
+
+    Attributes:
+        host: what kind of host, not its address.
+        facts: of the program and the account, as far as they identify nobody.
+        observations: in the order asked.
+    """
+
+    host: str
+    facts: dict[str, str]
+    observations: list[Observation]
+
+    @property
+    def will_not_work(self) -> list[str]:
+        """Sentences about what this host or token does not allow."""
+        sentences = []
+        for one in self.observations:
+            if one.outcome == "refused":
+                what = f"{one.asked_for} ({one.endpoint}, {one.code or 'no answer'})"
+                sentences.append(f"{what}: {one.reason.rstrip('.')}. {one.mend}".rstrip())
+        return sentences
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for a program."""
+        return {**asdict(self), "will_not_work": self.will_not_work}
+
+
+def make_contact(settings: Settings, session: Session, advertiser_id: str | None = None) -> Contact:
+    """Ask for each thing a refresh reads once, for one account.
+
+    Args:
+        settings: which reports and metrics, and whether ads may be duplicated.
+        session: what asks.
+        advertiser_id: the account; by default the first with campaigns of those the settings name, else of those
+            granted.
+
+    Raises:
+        CredentialsError: if there is no usable token, or no account is known.
+    """
+    asking = _Asking(session)
+    listed = _listed(asking, settings)
+    owners = [advertiser_id] if advertiser_id else sorted(settings.advertiser_ids) or listed
+    if not owners:
+        raise CredentialsError(
+            "no ad account is known: set TIKTOK_APP_ID and TIKTOK_APP_SECRET so that the accounts can be listed,"
+            " or name one with --advertiser"
+        )
+    owner = _with_campaigns(asking, session, owners[:MOST_ACCOUNTS])
+    details = _details(asking, owner)
+    for entity in LISTED_ENTITIES[1:]:
+        _ask_entity(asking, session, entity, owner)
+    zone = _zone_of(details)
+    yesterday = session.now().astimezone(zone).date() - timedelta(1)
+    for report in settings.chosen_reports:
+        _ask_report(asking, settings, report, owner, yesterday)
+    if settings.scaling_mode != "alert":
+        data, seen = asking.data_of(AD_GROUP_QUOTA, {"advertiser_id": owner}, "duplicating ads")
+        if data is not None and not any(name.endswith("_quota") for name in data):
+            seen.missing.append("a quota")
+    for one in asking.observations:
+        if one.outcome == "as expected" and (one.missing or one.undocumented or one.misfits or one.new_values):
+            one.outcome = "differs"
+        elif one.outcome == "as expected" and one.rows == 0:
+            one.outcome = "no rows"
+    return Contact(_kind_of_host(settings.base_url), _facts(settings, session, details), asking.observations)
+
+
+def _listed(asking: "_Asking", settings: Settings) -> list[str]:
+    """Return the ids of the accounts granted, as far as they can be listed."""
+    if not settings.app_id or not settings.app_secret:
+        asking.skip(ADVERTISER_LIST, "finding accounts", "TIKTOK_APP_ID and TIKTOK_APP_SECRET are not set")
+        return []
+    parameters = {"app_id": settings.app_id, "secret": settings.app_secret.get_secret_value()}
+    rows, seen = asking.list_of(ADVERTISER_LIST, parameters, "finding accounts", paged=False)
+    id_column = ADVERTISERS.columns[0]
+    compare(seen, rows, {"": (id_column,)}, known={"advertiser_name"})
+    return sorted(str(row["advertiser_id"]) for row in rows if cell_of(id_column, row.get("advertiser_id"))[0])
+
+
+def _with_campaigns(asking: "_Asking", session: Session, owners: Sequence[str]) -> str:
+    """Return the first account that has campaigns, or the first; an empty one shows nothing."""
+    for owner in owners:
+        asking.forget(LISTED_ENTITIES[0].table)
+        if _ask_entity(asking, session, LISTED_ENTITIES[0], owner):
+            return owner
+    if len(owners) > 1:
+        asking.forget(LISTED_ENTITIES[0].table)
+        _ask_entity(asking, session, LISTED_ENTITIES[0], owners[0])
+    return owners[0]
+
+
+def _ask_entity(asking: "_Asking", session: Session, entity: Entity, owner: str) -> bool:
+    """Ask for objects; returns whether any came."""
+    listing = entity_listing(entity, owner, {}, session.now)
+    rows, seen = asking.list_of(entity.endpoint, listing.parameters, entity.table)
+    compare(seen, rows, {"": entity.columns}, entity=entity)
+    return bool(rows)
+
+
+def _details(asking: "_Asking", owner: str) -> Mapping[str, Any]:
+    parameters: dict[str, Parameter] = {"advertiser_ids": [owner]}
+    rows, seen = asking.list_of(ADVERTISER_INFO, parameters, ADVERTISERS.table, paged=False)
+    compare(seen, rows, {"": ADVERTISERS.columns}, entity=ADVERTISERS)
+    return rows[0] if rows else {}
+
+
+def _ask_report(asking: "_Asking", settings: Settings, report: Report, owner: str, yesterday: date) -> None:
+    metrics = served_metrics(report, settings.chosen_metrics)
+    window = None
+    if report.cadence == "daily":
+        days = min(DAYS_ASKED, report.window_days)
+        window = Window(yesterday - timedelta(days - 1), yesterday)
+    listing = report_listing(report, owner, window, metrics=settings.chosen_metrics, asked=metrics, filters={})
+    rows, seen = asking.list_of(REPORT, listing.parameters, report.table)
+    columns = [column for column in report_columns(report, settings.chosen_metrics) if column.api_name]
+    wanted = dimensions_of(report)
+    owned = {"advertiser_id"}  # at other levels it is a metric that need not come
+    compare(
+        seen,
+        rows,
+        {
+            "dimensions": [one for one in columns if one.api_name in wanted],
+            "metrics": [one for one in columns if one.api_name not in wanted | owned],
+        },
+        known=owned,
+    )
+
+
+class _Asking:
+    """Asks, once each, and keeps an observation of every question."""
+
+    def __init__(self, session: Session) -> None:
+        self.observations: list[Observation] = []
+        self._fetcher = session.reader.fetcher
+
+    def skip(self, endpoint: Endpoint, asked_for: str, why: str) -> None:
+        """Note that something was not asked."""
+        self.observations.append(Observation(endpoint.path, asked_for, outcome="not asked", reason=why))
+
+    def forget(self, asked_for: str) -> None:
+        """Drop the observation of another account."""
+        self.observations = [one for one in self.observations if one.asked_for != asked_for]
+
+    def data_of(
+        self, endpoint: Endpoint, parameters: Mapping[str, Parameter], asked_for: str
+    ) -> tuple[dict[str, Any] | None, Observation]:
+        """Ask; returns the `data` of a good answer or None, and the observation."""
+        seen = Observation(endpoint.path, asked_for)
+        self.observations.append(seen)
+        tally, began = Tally(), time.monotonic()
+        try:
+            answer = self._fetcher.ask(endpoint, parameters, tally)
+        except TikTokError as error:
+            if isinstance(error, CredentialsError) and error.code is None:
+                raise  # there is no token that can be sent
+            seen.outcome, seen.code = "refused", error.code
+            seen.reason = without_names(_FACTS.sub("", str(error).removeprefix(f"{endpoint.path}: ")))
+            seen.mend = permission_fault(endpoint.path)[1] if cause_of(error) == "scope" else mend_of(error)
+            return None, seen
+        finally:
+            seen.seconds, seen.retries = round(time.monotonic() - began, 1), tally.retries
+        seen.headers = sorted(name for name in map(str.lower, answer.headers) if _LIMIT_HEADERS.search(name))
+        if TRUNCATION_HEADER.lower() in seen.headers:
+            seen.reason = "TikTok left rows out"
+        return answer.data, seen
+
+    def list_of(
+        self, endpoint: Endpoint, parameters: Mapping[str, Parameter], asked_for: str, *, paged: bool = True
+    ) -> tuple[list[dict[str, Any]], Observation]:
+        """Ask for a list; returns the rows that are objects, and the observation."""
+        paging = {"page": "1", "page_size": str(ROWS_ASKED)} if paged else {}
+        data, seen = self.data_of(endpoint, {**parameters, **paging}, asked_for)
+        if data is None:
+            return [], seen
+        try:
+            rows = unread(data.get("list"))
+        except ValueError:
+            rows = None
+        info = data.get("page_info")
+        total = info.get("total_number") if isinstance(info, dict) else None
+        seen.announced = total if isinstance(total, int) and not isinstance(total, bool) else None
+        if paged and seen.announced is None:
+            seen.missing.append("page_info.total_number")
+        if not isinstance(rows, list):
+            seen.missing.append("list")
+            return [], seen
+        objects = [row for row in rows if isinstance(row, dict)]
+        if len(objects) < len(rows):
+            seen.misfits["list"] = dict(Counter(shape_of(row) for row in rows if not isinstance(row, dict)))
+        seen.rows = len(objects)
+        return objects, seen
+
+
+def _zone_of(details: Mapping[str, Any]) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(details.get("display_timezone")))
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _kind_of_host(base_url: str) -> str:
+    host = urlsplit(base_url).hostname or ""
+    if base_url == Settings.model_fields["base_url"].default:
+        return "TikTok's API"
+    if host.endswith(".tiktok.com"):
+        return "TikTok's sandbox" if "sandbox" in host else "another host of TikTok"
+    return "a host on this machine" if host in {"127.0.0.1", "localhost", "::1"} else "another host"
+
+
+def _facts(settings: Settings, session: Session, details: Mapping[str, Any]) -> dict[str, str]:
+    zone, currency = details.get("display_timezone"), details.get("currency")
+    return {
+        "program": f"tiktok_assets {version('tiktok_assets')}, Python {platform.python_version()}",
+        "date": f"{session.now():%Y-%m-%d}, by the host's clock",
+        "API": settings.api_version,
+        "currency": currency if isinstance(currency, str) and re.fullmatch(r"[A-Z]{3}", currency) else "not told",
+        "time zone": str(_zone_of(details)) if isinstance(zone, str) and zone else "not told",
+        "reports": f"{len(settings.chosen_reports)}, with {len(settings.chosen_metrics)} metrics",
+        "scaling mode": settings.scaling_mode,
+    }
+
+
+def report_in_markdown(contact: Contact) -> str:
+    """Write the report as Markdown, for an issue."""
+    good = sum(one.outcome == "as expected" for one in contact.observations)
+    empty = sum(one.outcome == "no rows" for one in contact.observations)
+    asked = sum(one.outcome != "not asked" for one in contact.observations)
+    lines = [f"# First contact with {contact.host}", ""]
+    lines += [f"- {name}: {value}" for name, value in contact.facts.items()]
+    lines += ["", f"Of {asked} questions {good} were answered as expected, {empty} without rows.", ""]
+    lines += ["## What will not work here", ""]
+    lines += [f"- {one}" for one in contact.will_not_work] or ["Nothing that was asked is refused."]
+    lines += ["", "## Each question", "", "| endpoint | for | outcome | rows | of | seconds | retries |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for one in contact.observations:
+        rows, of = ("" if number is None else str(number) for number in (one.rows, one.announced))
+        outcome = f"{one.outcome} ({one.code})" if one.code is not None else one.outcome
+        row = (one.endpoint, one.asked_for, outcome, rows, of, str(one.seconds), str(one.retries))
+        lines.append(f"| {' | '.join(row)} |")
+    if details := [line for one in contact.observations for line in _differences(one)]:
+        lines += ["", "## What differs", "", *details]
+    return "\n".join(lines) + "\n"
+
+
+def _differences(one: Observation) -> list[str]:
+    about = f"- `{one.asked_for}`"
+    told = [f"{about}: {one.reason}."] if one.reason and one.outcome != "refused" else []
+    told += [f"{about}, no row had: {', '.join(f'`{name}`' for name in one.missing)}."] if one.missing else []
+    if one.undocumented:
+        told.append(f"{about}, no document names: {', '.join(f'`{name}`' for name in one.undocumented)}.")
+    for name, shapes in one.misfits.items():
+        listed = ", ".join(f"{shape} ({number} times)" for shape, number in shapes.items())
+        told.append(f"{about}, values of `{name}` that do not fit: {listed}.")
+    for name, values in one.new_values.items():
+        told.append(f"{about}, undocumented values of `{name}`: {', '.join(f'`{value}`' for value in values)}.")
+    return told
+
+
+def run_first_contact(settings: Settings, advertiser_id: str | None, *, as_json: bool) -> None:
+    """Make contact, print the report, and keep it as a file in the state folder.
+
+    Raises:
+        Problem: if something that the settings need does not work here.
+        SettingsError: if the settings cannot be used.
+        TikTokError: if there is no usable token or no account.
+    """
+    with closing(Session(settings, policy=ONE_MORE_TRY)) as session:
+        contact = make_contact(settings, session, advertiser_id)
+    path = create_folder(settings.state_dir) / FILE_NAME
+    text = report_in_markdown(contact)
+    write_file(path, text.encode())
+    if as_json:
+        print_json(contact.as_json())
+    else:
+        say_text(text.rstrip("\n"))
+    tell(f"Kept in {path}; it names no account, so it can be pasted into an issue.")
+    if contact.will_not_work:
+        raise Problem(f"{len(contact.will_not_work)} of the things asked for do not work here.")

@@ -1,0 +1,96 @@
+"""Laws of `docs/contact.md`: all that goes over the wire is on it, and what nobody confirms is said to be so."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiktok_assets.api.auth import Exchange
+from tiktok_assets.api.client import Client
+from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.days import Account
+from tiktok_assets.refresh.reading import Reader
+from tiktok_assets.spec.metrics import METRICS
+from tiktok_assets_tests.api.conftest import FAST, Host
+from tiktok_assets_tests.api.test_witness import read_everything
+from tiktok_assets_tests.contact import (
+    CONFIRMERS,
+    NOBODY,
+    RULES,
+    confirmers,
+    read,
+    sdk_parameters,
+    sent,
+    unconfirmed,
+    witnesses,
+)
+from tiktok_assets_tests.scaling.bench import PLAN, bench_at
+
+
+def parameters_of(request: dict[str, Any]) -> set[str]:
+    """The names a logged request sent, values of `metrics` and `dimensions` among them."""
+    names = set()
+    for name, value in {**request["query"], **request["body"]}.items():
+        names.add(name)
+        told = json.loads(value) if isinstance(value, str) and value[:1] in {"[", "{"} else value
+        if name in {"metrics", "dimensions"}:
+            names |= {f"{name}={one}" for one in told}
+        elif isinstance(told, dict):
+            names |= {f"{name}.{one}" for one in told}
+        elif name in {"creatives", "filtering"}:
+            names |= {f"{name}[].{key}" for one in told for key in one}
+    return names
+
+
+def test_what_goes_over_the_wire_is_on_the_page(tmp_path: Path) -> None:
+    """Reading everything, exchanging a code and duplicating an ad sends nothing the page does not list."""
+    with Host.run(PLAN) as host, bench_at(host, tmp_path) as bench:
+        sandbox = host.sandbox
+        code = host.control("POST", "auth_codes")["auth_code"]
+        with Exchange(sandbox.base_url) as exchange:
+            exchange.token_for(code, sandbox.app_id, sandbox.secret)
+        with Client(sandbox.base_url, sandbox.token, policy=FAST) as client:
+            fetcher = Fetcher(client)
+            accounts = [Account(bench.owner.id, "USD", "America/Los_Angeles")]
+            read_everything(Reader(fetcher, client.now, METRICS), accounts, sandbox.app_id, sandbox.secret)
+            fetcher.close()
+        bench.carry_out(bench.wish())
+        requests = host.requests
+    listed = sent()
+    unlisted = {(one["path"], name) for one in requests for name in parameters_of(one) - listed[one["path"]]}
+    assert unlisted == set()
+    assert {one["path"] for one in requests} == listed.keys() == read().keys()
+
+
+def test_every_name_has_somebody_or_is_said_to_have_nobody() -> None:
+    """What nobody confirms is what the page says nobody confirms, each with its consequence."""
+    assert unconfirmed() == sorted(NOBODY)
+    operations = sent().keys() | read().keys()
+    assert {operation for operation, _, _ in RULES} <= operations
+    assert all(rule and consequence for _, rule, consequence in RULES)
+
+
+def test_the_witnesses_are_of_kinds_that_are_explained() -> None:
+    """Each transcribed witness is of a known kind and names operations and fields we could use."""
+    assert witnesses().keys() <= CONFIRMERS.keys()
+    assert all(len(one.source.commit or "") == 40 for one in witnesses().values())
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "direction", "expected"),
+    [
+        ("campaign/get", "filtering.primary_status", "sent", {"page", "SDK", "probed"}),
+        ("adgroup/create", "skip_learning_phase", "sent", {"SDK"}),
+        ("report/integrated/get", "metrics=spend", "sent", {"page", "recorded", "probed", "client"}),
+        ("ad/get", "data.list[].ad_name", "read", {"page", "recorded"}),
+        ("ad/get", "data.list[].ad_colour", "read", set()),
+        ("campaign/get", "colour", "sent", set()),
+    ],
+)
+def test_a_name_is_confirmed_by_those_who_have_it(
+    operation: str, name: str, direction: str, expected: set[str]
+) -> None:
+    """Known examples, among them a name nobody has and one that only the SDK has."""
+    assert set(confirmers(operation, name, direction)) == expected
+    assert "advertiser_id" in sdk_parameters("campaign/get")
