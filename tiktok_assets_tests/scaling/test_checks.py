@@ -220,6 +220,7 @@ COPYING: dict[str, tuple[str, Change, str]] = {
     "another app": ("objective_fits", lambda s: changed(s, target={"app_id": "9"}), "app_id"),
     "999 ad groups": ("room_for_ad_group", lambda s: changed(s, ad_groups=999), "999 are the limit"),
     "no quota left": ("room_for_ad_group", lambda s: changed(s, quota=(4980, 4980)), "quota of 4980"),
+    "a punished account": ("room_for_ad_group", lambda s: changed(s, quota=(0, 0)), "it is punished"),
     "an ended schedule": (
         "schedule_lasts",
         lambda s: changed(
