@@ -17,6 +17,7 @@ from tiktok_assets.refresh.accounts import advertisers_to_read, required_account
 from tiktok_assets.refresh.reading import Reader
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.dialect import metrics_of
+from tiktok_assets.spec.entities import HIDDEN_KINDS
 from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
 from tiktok_assets.storage.timeouts import StoredTimeouts
 
@@ -131,7 +132,8 @@ class Session:
     def reader(self) -> Reader:
         """What reads; its clock is the host's."""
         metrics = metrics_of(self.settings.api_version, self.settings.chosen_metrics)
-        return Reader(Fetcher(self._client), self._client.now, metrics)
+        kinds = HIDDEN_KINDS if self.settings.api_version == "v1.3" else ()
+        return Reader(Fetcher(self._client), self._client.now, metrics, hidden_kinds=kinds)
 
     @cached_property
     def advertiser_ids(self) -> list[str]:

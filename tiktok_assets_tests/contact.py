@@ -39,7 +39,7 @@ from tiktok_assets.spec.endpoints import (
     SUGGESTED_COVERS,
     Endpoint,
 )
-from tiktok_assets.spec.entities import AD_GROUPS, ADS, ENTITIES, LISTED_ENTITIES
+from tiktok_assets.spec.entities import AD_GROUPS, ADS, ENTITIES, HIDDEN_KINDS, LISTED_ENTITIES
 from tiktok_assets.spec.metrics import METRICS
 from tiktok_assets.spec.reports import REPORTS, report_columns
 from tiktok_assets_tests.contracts.contract import load
@@ -175,8 +175,9 @@ def sent() -> dict[str, set[str]]:
         found[operation_of(endpoint)] |= set(names)
     for entity in LISTED_ENTITIES:
         chosen = {f"{entity.key}s": ["1"], "campaign_ids": ["1"]}
-        listing = entity_listing(entity, "1", chosen, lambda: datetime.now(UTC))
-        found[operation_of(entity.endpoint)] |= _names({**listing.parameters, "page": "1", "page_size": "1"})
+        for kind in (None, *HIDDEN_KINDS):
+            listing = entity_listing(entity, "1", chosen, lambda: datetime.now(UTC), kind)
+            found[operation_of(entity.endpoint)] |= _names({**listing.parameters, "page": "1", "page_size": "1"})
     window = Window(date(2026, 11, 1), date(2026, 11, 1))
     for report in REPORTS:
         some = window if report.cadence == "daily" else None

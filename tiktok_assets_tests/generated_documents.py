@@ -18,8 +18,9 @@ from tiktok_assets.defs.telling import column_schema
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.error_codes import ERROR_CODES, HANDLED, NOTES
+from tiktok_assets.spec.metric_rows import AUDIENCE_METRICS
 from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, Metric
-from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
+from tiktok_assets.spec.reports import BREAKDOWNS, OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.warehouse import views_of
 from tiktok_assets.values import MALFORMED, UNKNOWN
 from tiktok_assets_tests.benchmarks import page
@@ -48,9 +49,13 @@ may.
   repeats is one row that holds both; on the day it goes forward, the hour it skips has no row. TikTok's
   documents do not tell; should it send two rows for that hour, the reading fails and says so. An hour's reach
   is that hour's people.
-- **Audiences** leave out what TikTok leaves out: countries and interests do not sum to the total. They serve no
-  metric that counts people. Interests cannot be asked by day, so their tables are asked one day at a time, and
+- **Audiences** leave out what TikTok leaves out: countries and interests do not sum to the total. They serve
+  people reached by country only, and nothing of an app, a website or a shop but landing pages. Interests
+  cannot be asked by day, so their tables are asked one day at a time, and
   so are hours: a request for each account and day, where other reports take thirty days at once.
+- **TopView and Promote.** TikTok's lists leave them out unless asked. Two requests an account and refresh
+  tell whether it has any; where it has, they stand among the campaigns, ad groups and ads (of Promote TikTok
+  tells little more than names and status). TikTok leaves both out of reports too, and their spend is in none.
 - **Smart+.** In an upgraded Smart+ campaign TikTok's `ad_id` is a creative and `ad_id_v2` the ad that holds
   several. All ad reports are asked by `ad_id` and never by `ad_id_v2`, so each spend is counted once and the
   rows of a campaign sum to it. The table `ads` has the same `ad_id`s with their parents; its `ad_id_v2` groups
@@ -132,6 +137,13 @@ def _additive(column: Column) -> str:
     return ("yes" if metric.additive else "no") if metric else ""
 
 
+def _in_audiences(name: str) -> str:
+    served = [split.name.replace("_", " and ") for split in BREAKDOWNS if name in split.metrics]
+    if name in AUDIENCE_METRICS:
+        return ""
+    return f" (of audiences, by {' and '.join(served)} only)" if served else " (not in audiences)"
+
+
 def _metric(metric: Metric) -> tuple[str, ...]:
     (column,) = column_schema([Column(metric.name, metric.api_name, metric.kind, metric.meaning)]).columns
     quotient = metric.quotient
@@ -141,7 +153,7 @@ def _metric(metric: Metric) -> tuple[str, ...]:
         times = f"{quotient.times} x " if quotient.times != 1 else ""
         recomputed = f" (= {times}`{top}` / `{bottom}`)"
     where = "" if metric.served == "everywhere" else " (only in `advertiser_report_daily`)"
-    people = " (not in audiences)" if metric.counts_people else ""
+    people = _in_audiences(metric.api_name)
     return (
         f"`{metric.name}`",
         f"`{metric.api_name}`",

@@ -157,10 +157,11 @@ class Fetcher:
         pages = Pages(listing, tally, self._desks)
         answer = self._answer(listing, 1, tally)
         total = pages.add(1, answer)
-        wait(pages_for(total))
+        last = pages_for(total, listing.page_size)
+        wait(last)
         others = [
             self._pages.submit(lambda number: pages.add(number, self._answer(listing, number, tally)), number)
-            for number in range(2, pages_for(total) + 1)
+            for number in range(2, last + 1)
         ]
         try:
             for future in others:
@@ -184,7 +185,7 @@ class Fetcher:
         """One page; page_size is always said, because the API's default is ten."""
         answer = self._client.get(
             listing.endpoint,
-            {**listing.parameters, "page": str(number), "page_size": str(MAX_PAGE_SIZE)},
+            {**listing.parameters, "page": str(number), "page_size": str(listing.page_size)},
             tally,
         )
         tally.add(pages=1)

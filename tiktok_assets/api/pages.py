@@ -31,6 +31,7 @@ class Listing(Generic[Page]):
         parameters: without page and page size.
         identify: the key of a row, whatever it is; raises KeyError, TypeError or ValueError on one that has none.
         parse: what becomes of a page of rows, in a thread that read one.
+        page_size: rows asked for on a page.
         parse_text: the same for the rows of several pages that stayed JSON, with their keys; None where each row
             has to be looked at, by `parse`.
     """
@@ -40,6 +41,7 @@ class Listing(Generic[Page]):
     identify: Callable[[Row], Hashable]
     parse: Callable[[list[Row], Tally], Page]
     parse_text: Callable[[list[msgspec.Raw]], tuple[Page, list[Hashable]] | None] | None = None
+    page_size: int = MAX_PAGE_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Pages(Generic[Page]):
         some: list[_Read] = []
         with self._lock:
             self.totals.add(total)
-            self._waiting.append(_Read(number, answer, _rows_on(number, total)))
+            self._waiting.append(_Read(number, answer, _rows_on(number, total, self._listing.page_size)))
             if len(self._waiting) >= self._together:
                 some, self._waiting = self._waiting, []
         if some:
@@ -144,9 +146,9 @@ class Pages(Generic[Page]):
             ) from error
 
 
-def _rows_on(number: int, total: int) -> int:
+def _rows_on(number: int, total: int, page_size: int) -> int:
     """How many rows a page of a listing of so many has."""
-    return max(0, min(MAX_PAGE_SIZE, total - (number - 1) * MAX_PAGE_SIZE))
+    return max(0, min(page_size, total - (number - 1) * page_size))
 
 
 def _without_repeats(rows: list[Any]) -> list[Any]:

@@ -55,13 +55,13 @@ def batches_of(items: Sequence[Item], size: int = MAX_IDS_PER_CALL) -> Iterator[
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def pages_for(rows: int) -> int:
-    """Requests a listing of so many rows takes; an empty one still takes one.
+def pages_for(rows: int, page_size: int = MAX_PAGE_SIZE) -> int:
+    """Return the requests a listing of so many rows takes; an empty one still takes one.
 
     >>> pages_for(0), pages_for(1000), pages_for(1001)
     (1, 1, 2)
     """
-    return max(1, ceil(rows / MAX_PAGE_SIZE))
+    return max(1, ceil(rows / page_size))
 
 
 def minutes_for(requests: int, per_second: float, per_minute: float) -> float:
@@ -98,6 +98,7 @@ def plan(
     *,
     lists_accounts: bool,
     window_days: Mapping[str, int] | None = None,
+    looks: int = 0,
 ) -> list[PlanLine]:
     """The requests a refresh takes, a line per table.
 
@@ -107,6 +108,7 @@ def plan(
         tables: the tables asked for; others are left out.
         lists_accounts: whether the accounts are asked of the API, which costs one request.
         window_days: days one question of a table may span, where they are fewer than usual.
+        looks: requests an account for kinds that lists hide; they come with the first list that is read.
     """
     wanted = set(tables)
     days, most = list(days), window_days or {}
@@ -121,9 +123,10 @@ def plan(
         for table, a_day in workload.rows_a_day.items():
             windows = windows_of(days, most.get(table, MAX_DAYS_PER_REPORT))
             listings.setdefault(table, []).extend(round(a_day * len(window.days)) for window in windows)
-    lines += [
-        PlanLine(table, sum(map(pages_for, rows)), sum(rows))
-        for table, rows in listings.items()
-        if table in wanted
-    ]
+    lists = {table for workload in workloads.values() for table in workload.entity_rows} & wanted
+    for table, sizes in listings.items():
+        if table in wanted:
+            looked = looks * len(workloads) if table in lists else 0
+            lines.append(PlanLine(table, sum(pages_for(size) for size in sizes) + looked, sum(sizes)))
+            lists = set() if looked else lists
     return lines

@@ -13,6 +13,7 @@ CHECKS = {
     "store": "the tables can be written",
     "state": "the state folder can be written",
     "alerts": "Apprise understands every URL of TIKTOK_ALERT_URLS",
+    "schedule": "TIKTOK_REFRESH_CRON leaves a refresh the time the last ones took",
     "token": "there is a token",
     "host": "the host is reached and is a TikTok API",
     "clock": "this machine's clock agrees with the host's",

@@ -24,6 +24,7 @@ from tiktok_assets.commands.chart import Chart, cause_of
 from tiktok_assets.commands.doctor_folders import check_folders
 from tiktok_assets.commands.doctor_reading import Question, permission_fault, questions_of, when_to_return
 from tiktok_assets.commands.doctor_scaling import check_receivers, check_scaling
+from tiktok_assets.commands.doctor_schedule import check_schedule
 from tiktok_assets.commands.patience import BRIEF
 from tiktok_assets.refresh.account_details import accounts_read
 from tiktok_assets.refresh.accounts import NO_ACCOUNT, accounts_of
@@ -55,6 +56,7 @@ def examine() -> Chart:
     chart.well("settings")
     check_folders(chart, settings)
     check_receivers(chart, settings)
+    check_schedule(chart, settings)
     with tempfile.TemporaryDirectory(prefix="tiktok-assets-") as spare:
         elsewhere: dict[str, object] = {}
         if chart.is_faulty("state"):  # the requests are paced all the same

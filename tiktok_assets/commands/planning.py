@@ -82,6 +82,7 @@ def planned(
             set(tables) - {ADVERTISERS.table},
             lists_accounts=False,
             window_days={report.table: report.window_days for report in session.settings.chosen_reports},
+            looks=len(session.reader.hidden_kinds),
         )
     )
     lines = [*_account_lines(session, advertisers, tables), *listings]

@@ -128,6 +128,10 @@ def entity_asset(entity: Entity) -> dg.AssetsDefinition:
         ids = [str(partition.advertiser_id) for partition in partitions]
         outcomes = refresh_entity(tiktok.reader, tiktok.store, entity, ids)
         result = record(context, watched(context, tiktok, entity.table, outcomes, len(ids)))
+        for kind, refusal in tiktok.reader.refused_kinds.items():
+            context.log.warning(
+                "%s objects are left out of %s, as TikTok refused: %s", kind, entity.table, refusal
+            )
         for key in sorted(context.selected_asset_keys):
             yield dg.MaterializeResult(asset_key=key, metadata=result.metadata)
 

@@ -14,14 +14,12 @@ from tiktok_assets.defs.account import ACCOUNT_ASSETS, add_advertisers
 from tiktok_assets.defs.catalogue import CANDIDATES, DUPLICATIONS, OVERVIEW, RANKING, RESULTS, stored_tables
 from tiktok_assets.defs.checks import CHECK_TABLES, Checks, check_job
 from tiktok_assets.defs.chunks import Chunk
+from tiktok_assets.defs.refresh_times import REFRESH_TAG, too_short
 from tiktok_assets.defs.restatements import daily_tables
 from tiktok_assets.defs.stages import STAGES, Stage, chunks_of_stage
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.state import utc_now
-
-REFRESH_TAG = "tiktok_assets/refresh"
-"""Which refresh a run belongs to: the instant its schedule fired."""
 
 RUNS_TAG = "tiktok_assets/runs_of_stage"
 """How many runs the stage of a refresh has: the first may end before the daemon has submitted the last."""
@@ -134,11 +132,7 @@ def daily_refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
         refresh = at.astimezone(UTC).isoformat()
         earlier = unfinished_refresh(context.instance)
         if earlier and earlier.refresh != refresh and not earlier.may_be_superseded:
-            yield dg.SkipReason(
-                f"Refresh {earlier.refresh} is still under way; it is finished first; the next tick looks again."
-                f" Where this is said often, TIKTOK_REFRESH_CRON, {settings.refresh_cron!r}, is shorter than a"
-                " refresh takes: choose a longer one."
-            )
+            yield _still_under_way(context.instance, earlier.refresh, settings.refresh_cron, at)
             return
         supersedes = earlier.refresh if earlier and earlier.refresh != refresh else None
         with open_session(settings) as session:
@@ -151,6 +145,20 @@ def daily_refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
             )
 
     return _daily_refresh
+
+
+def _still_under_way(instance: dg.DagsterInstance, refresh: str, cron: str, at: datetime) -> dg.SkipReason:
+    """Why a tick begins no refresh, and whether the cron is too short for one, as far as that is known."""
+    known = too_short(instance, cron, at)
+    hint = (
+        f"The cron is shorter than a refresh: {known}; choose a longer one."
+        if known
+        else f"Where this is said often, TIKTOK_REFRESH_CRON, {cron!r}, is shorter than a refresh takes: choose a"
+        " longer one."
+    )
+    return dg.SkipReason(
+        f"Refresh {refresh} is still under way; it is finished first; the next tick looks again. {hint}"
+    )
 
 
 def refresh_sequence_sensor(

@@ -9,7 +9,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tiktok_assets.api.plan import Workload, plan
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import HIDDEN_KINDS, LISTED_ENTITIES
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.hive_parquet import HiveStore, Partition
 
@@ -75,6 +75,7 @@ def expected(
         wanted,
         lists_accounts=False,
         window_days={report.table: report.window_days for report in chosen},
+        looks=len(HIDDEN_KINDS),
     )
     unknown = sum(size is None for size in sizes.values())
     return Expected(sum(line.requests for line in lines), sum(line.rows for line in lines), unknown)

@@ -10,8 +10,12 @@ from tiktok_assets.spec.metrics import Metric
 Metrics = tuple[Metric, ...]
 IsServed = Callable[[Metrics], bool]
 
-MOST_REFUSED = 8
-"""Where more than this are refused, something else is wrong, and the search ends after some twenty requests."""
+MOST_REFUSED = 20
+"""Where more than this are refused, something else is wrong, and the search ends."""
+
+TRIED_FIRST = 2
+"""Metrics asked for by themselves before any search. Every report serves spend and impressions, which stand
+first: where neither is, the refusal is about something else, such as the dimensions, the level or the account."""
 
 
 def is_explained(lessons: Lessons, table: str, asked: Metrics, error: TikTokError, is_served: IsServed) -> bool:
@@ -44,6 +48,8 @@ def is_explained(lessons: Lessons, table: str, asked: Metrics, error: TikTokErro
 def _searched(asked: Metrics, is_served: IsServed) -> set[str]:
     """Return the metrics without which the report is served; none if that is not what is wrong."""
     try:
+        if not any(is_served((metric,)) for metric in asked[:TRIED_FIRST]):
+            return set()
         refused = list(islice(_refused(asked, is_served), MOST_REFUSED + 1))
         rest = tuple(metric for metric in asked if metric not in refused)
         if len(refused) > MOST_REFUSED or not rest or not is_served(rest):

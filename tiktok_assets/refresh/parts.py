@@ -58,6 +58,11 @@ def read_in_parts(
             else:
                 done.append(fetched)
         waiting = halves
+    return together(done)
+
+
+def together(done: Sequence[Fetched[pl.DataFrame]]) -> Fetched[pl.DataFrame]:
+    """Return several listings as if they had been one."""
     tally = Tally()
     for one in done:
         cost = one.tally
@@ -69,4 +74,5 @@ def read_in_parts(
         min(one.read_at for one in done),
         tally,
         sum(one.seconds for one in done),
+        done[0].request_id,
     )

@@ -11,8 +11,8 @@ from tiktok_assets.api.client import Parameter, Tally
 from tiktok_assets.api.pages import Listing
 from tiktok_assets.api.plan import Window
 from tiktok_assets.days import ValueFormatError
-from tiktok_assets.spec.endpoints import REPORT
-from tiktok_assets.spec.entities import Entity
+from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, REPORT
+from tiktok_assets.spec.entities import Entity, HiddenKind
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.tables import KEY_SEPARATOR, entity_frame, plain_report_page, report_page
@@ -20,9 +20,22 @@ from tiktok_assets.values import cell_of, json_text
 
 
 def entity_listing(
-    entity: Entity, advertiser_id: str, filters: Mapping[str, list[str]], now: Callable[[], datetime]
+    entity: Entity,
+    advertiser_id: str,
+    filters: Mapping[str, list[str]],
+    now: Callable[[], datetime],
+    kind: HiddenKind | None = None,
 ) -> Listing[pl.DataFrame]:
-    """The paged question of an entity: every object, deleted ones included, narrowed by the filters."""
+    """Return the paged question of an entity: every object, deleted ones included, narrowed by the filters.
+
+    Args:
+        entity: whose objects.
+        advertiser_id: of which account.
+        filters: narrows by the API's filter names.
+        now: the host's clock.
+        kind: the hidden kind that is asked for; None for all that TikTok shows unasked.
+    """
+    asked_for = {kind.filter_name: [kind.filter_value]} if kind else {}
 
     def parse(rows: list[Any], tally: Tally) -> pl.DataFrame:
         owners = [advertiser_id] * len(rows)
@@ -39,9 +52,10 @@ def entity_listing(
     return Listing(
         entity.endpoint,
         # Deleted ones are hidden unless asked for, and TikTok deletes old ads by itself.
-        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters}},
+        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters, **asked_for}},
         identify=identify,
         parse=parse,
+        page_size=kind.page_size if kind else MAX_PAGE_SIZE,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.refresh.lessons import Lessons
+from tiktok_assets.spec.entities import HiddenKind
 from tiktok_assets.spec.metrics import Metric
 
 
@@ -18,9 +19,15 @@ class Reader:
         now: the aware instant by the host's clock.
         metrics: those every report asks for.
         lessons: what its reports were refused so far.
+        hidden_kinds: the kinds its lists ask for beside what TikTok shows; none in v1.2, which has no such filter.
+        held_kinds: those each account was found to have, while this reader lives.
+        refused_kinds: why TikTok refused to tell of a kind, by its name; such a kind is left out.
     """
 
     fetcher: Fetcher
     now: Callable[[], datetime]
     metrics: tuple[Metric, ...]
     lessons: Lessons = field(default_factory=Lessons)
+    hidden_kinds: tuple[HiddenKind, ...] = ()
+    held_kinds: dict[str, tuple[HiddenKind, ...]] = field(default_factory=dict)
+    refused_kinds: dict[str, str] = field(default_factory=dict)

@@ -20,10 +20,11 @@ from tiktok_assets.api.pages import Listing
 from tiktok_assets.api.plan import windows_of
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.account_reading import AccountsRead, listed_advertisers, read_accounts
+from tiktok_assets.refresh.hidden_kinds import fetched_entities
 from tiktok_assets.refresh.metric_search import is_explained
 from tiktok_assets.refresh.outcome import Story
 from tiktok_assets.refresh.parts import read_in_parts
-from tiktok_assets.refresh.questions import entity_listing, report_listing
+from tiktok_assets.refresh.questions import report_listing
 from tiktok_assets.refresh.reader import Reader
 from tiktok_assets.refresh.report_answers import ReportAnswer, ReportQuestion, answers_of
 from tiktok_assets.refusals import why_broken
@@ -53,7 +54,7 @@ def read_entities(
     *,
     filters: Mapping[str, list[str]] | None = None,
 ) -> Iterator[tuple[str, tuple[pl.DataFrame, Story, datetime] | TikTokError]]:
-    """Every object of an entity for each advertiser, deleted ones included, or the error that kept them away.
+    """Yield every object of an entity for each advertiser, deleted ones and hidden kinds included, or its error.
 
     Args:
         reader: what reads.
@@ -61,9 +62,7 @@ def read_entities(
         advertiser_ids: the accounts, in the order they come out.
         filters: narrows by the API's filter names, such as `campaign_ids`.
     """
-    ids = list(advertiser_ids)
-    listings = [entity_listing(entity, advertiser_id, filters or {}, reader.now) for advertiser_id in ids]
-    for advertiser_id, (_, fetched) in zip(ids, reader.fetcher.fetch_each(listings), strict=True):
+    for advertiser_id, fetched in fetched_entities(reader, entity, list(advertiser_ids), filters or {}):
         if isinstance(fetched, TikTokError):
             yield advertiser_id, fetched
             continue

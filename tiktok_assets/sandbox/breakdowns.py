@@ -66,7 +66,7 @@ def _names(text: str) -> frozenset[str]:
 # supported_metrics_for_a_dimension_in_audience_reports), and what estuary/connectors asked for on 2026-08-13.
 METRICS = _names(
     """
-    spend cpc cpm impressions gross_impressions clicks ctr conversion cost_per_conversion conversion_rate
+    spend cpc cpm impressions clicks ctr conversion cost_per_conversion conversion_rate
     real_time_conversion real_time_cost_per_conversion real_time_conversion_rate result cost_per_result
     result_rate real_time_result real_time_cost_per_result real_time_result_rate video_play_actions
     video_watched_2s video_watched_6s average_video_play video_views_p25 video_views_p50 video_views_p75
@@ -75,7 +75,7 @@ METRICS = _names(
     real_time_conversion_rate_v2
     """
 )
-METRICS_WITH = {"country_code": frozenset({"reach", "frequency"})}
+METRICS_WITH = {"country_code": frozenset({"gross_impressions", "reach", "frequency"})}
 # Known to the API (dossier 6.2), not imitated.
 OTHERS = frozenset(
     [

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
 
+from tiktok_assets.sandbox.hidden_campaigns import add_hidden_campaigns
 from tiktok_assets.sandbox.ids import Ids
 from tiktok_assets.sandbox.names import ACCOUNTS, AGE_GROUPS, AUDIENCES, CALLS_TO_ACTION, HOOKS, THEMES
 from tiktok_assets.sandbox.plan import WorldPlan
@@ -232,6 +233,9 @@ def build_world(plan: WorldPlan) -> World:
     if plan.smart_plus and not plan.dense and len(advertisers) > SMART_PLUS_ACCOUNT:
         chance = Random(f"{plan.seed}:smart+")
         _smart_plus(Builder(plan, ids, chance), list(advertisers.values())[SMART_PLUS_ACCOUNT])
+    if plan.hidden_campaigns:
+        builder = Builder(plan, ids, Random(f"{plan.seed}:hidden"))
+        add_hidden_campaigns(builder, next(iter(advertisers.values())))
     random = Random(f"{plan.seed}:app")
     secret: Callable[[str], str] = lambda name: sha256(f"{plan.seed}:{name}".encode()).hexdigest()  # noqa: E731
     return World(

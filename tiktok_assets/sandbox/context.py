@@ -36,7 +36,8 @@ class Switches:
         optimistic_lock: Overlapping writes on one campaign or ad group are 40202 (dossier 8.5).
         review_seconds: How long a new or changed ad is in review, by the world's clock.
         no_scope_for: Paths the token has no scope for; "writes" for all of them (dossier 2.1).
-        withdrawn_metrics_named: Whether such a refusal names them; no text of TikTok's is known that does not.
+        withdrawn_metrics_named: Whether such a refusal names them, or is the one of metrics that do not go with
+            the dimensions, which names none.
         withdrawn_metrics: Metrics that are refused as if they had never been (dossier 9 #3).
         wrong_secret_code: The code for a wrong app or secret (dossier 2 does not say).
         timeout_penalties: Time-outs slow and block report queries (dossier 4.3).

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tiktok_assets.sandbox.defaults import AD, AD_GROUP, ADVERTISER, CAMPAIGN
+from tiktok_assets.sandbox.hidden_campaigns import trimmed
 from tiktok_assets.sandbox.presences import CUSTOM, post_of, presence_of, video_of
 from tiktok_assets.sandbox.status import operation, secondary
 from tiktok_assets.sandbox.world import Ad, AdGroup, Advertiser, Campaign, Entity, utc_text
@@ -58,7 +59,7 @@ def campaign_item(campaign: Campaign, now: int) -> Item:
     }
     if campaign.budget_optimize_on:  # present only with CBO (dossier 5.4)
         item["budget_optimize_on"] = True
-    return item
+    return trimmed("campaign", campaign, item)
 
 
 def ad_group_item(ad_group: AdGroup, now: int) -> Item:
@@ -66,7 +67,7 @@ def ad_group_item(ad_group: AdGroup, now: int) -> Item:
     campaign = ad_group.campaign
     advertiser, objective = campaign.advertiser, campaign.objective
     clicks = objective.billing_event == "CPC"
-    return {
+    item = {
         **AD_GROUP,
         "advertiser_id": advertiser.id,
         "campaign_id": campaign.id,
@@ -92,6 +93,7 @@ def ad_group_item(ad_group: AdGroup, now: int) -> Item:
         **_scheduled(ad_group, now),
         **_life(ad_group, now),
     }
+    return trimmed("ad_group", ad_group, item)
 
 
 def _scheduled(ad_group: AdGroup, now: int) -> Item:
@@ -155,4 +157,4 @@ def ad_item(ad: Ad, now: int) -> Item:
         del item["modify_time"]
     if ad.fields.get("call_to_action_id"):  # then call_to_action is absent, not null (seen live)
         del item["call_to_action"]
-    return item
+    return trimmed("ad", ad, item)

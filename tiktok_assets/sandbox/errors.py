@@ -55,11 +55,6 @@ def invalid_metrics(names: list[str]) -> ApiError:
     return ApiError(40002, f"Please remove invalid metric fields and try again. Invalid metric fields: {names!r}.")
 
 
-def unnamed_invalid_metrics() -> ApiError:
-    """Return a 40002 about metrics that names none of them."""
-    return ApiError(40002, "Please remove invalid metric fields and try again.")
-
-
 def conflict() -> ApiError:
-    """Return the 40002 for dimensions and metrics that do not go together (dossier 3.3)."""
+    """Return the 40002 for dimensions and metrics that do not go together; it names none (dossier 3.3)."""
     return ApiError(40002, "Conflict occurs. The input params including metrics and dimensions have no relation.")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter
+from tiktok_assets.sandbox.hidden_campaigns import PLATFORM, PROMOTE, SHOWN_BUYING_TYPES, SHOWN_ORIGINS
 from tiktok_assets.sandbox.params import (
     checked_choice,
     checked_id,
@@ -102,9 +103,11 @@ def _buying_types(value: object, path: str, _: str) -> Test:
 
 
 def _origins(value: object, path: str, _: str) -> Test:
-    # Promote campaigns exist only when asked for (dossier 5.1); this world has none.
-    wanted = checked_texts(value, path)
-    return lambda _facets: any(origin != "PROMOTE" for origin in wanted)
+    wanted = [
+        checked_choice(item, f"{path}.{index}", (PROMOTE, PLATFORM))
+        for index, item in enumerate(checked_texts(value, path))
+    ]
+    return lambda facets: facets["campaign_system_origin"] in wanted
 
 
 def _primary(value: object, path: str, _: str) -> Test:
@@ -176,11 +179,16 @@ FILTERS: dict[str, dict[str, Rule]] = {
 def tests_of(filtering: Mapping[str, object] | None, level: str) -> list[Test]:
     """Return the tests of a `filtering` object, AND across its keys (dossier 5.1).
 
-    Deleted entities are hidden unless a status filter is given; keys the endpoint does not know are ignored.
+    Deleted entities are hidden unless a status filter is given, TopView and Promote unless theirs is; keys the
+    endpoint does not know are ignored.
     """
     given = {key: value for key, value in (filtering or {}).items() if value is not None}
     rules = FILTERS[level]
     tests = [rules[key](value, f"filtering.{key}", level) for key, value in given.items() if key in rules]
     if "primary_status" not in given and "secondary_status" not in given:
         tests.append(lambda facets: matches(facets["secondary_status"], "STATUS_NOT_DELETE"))
+    if "buying_types" not in given:
+        tests.append(lambda facets: facets["buying_type"] in SHOWN_BUYING_TYPES)
+    if "campaign_system_origins" not in given:
+        tests.append(lambda facets: facets["campaign_system_origin"] in SHOWN_ORIGINS)
     return tests

@@ -9,6 +9,7 @@ from tiktok_assets.sandbox.context import Context
 from tiktok_assets.sandbox.entities import Item, ad_group_item, ad_item, advertiser_item, campaign_item
 from tiktok_assets.sandbox.errors import WRONG_APP, ApiError, bad_parameter
 from tiktok_assets.sandbox.filters import checked_ids, tests_of
+from tiktok_assets.sandbox.hidden_campaigns import check_page_size, facets_of
 from tiktok_assets.sandbox.paging import cut
 from tiktok_assets.sandbox.params import MISSING, Params, checked_choice
 from tiktok_assets.sandbox.world import AdGroup, Advertiser, Campaign, Entity
@@ -63,8 +64,10 @@ def entity_list(level: Level, context: Context) -> dict[str, Any]:
     """Answer campaign/get, adgroup/get or ad/get: by own id, descending (dossier 5.1)."""
     params = context.params
     advertiser_id = params.identifier("advertiser_id")
-    tests = tests_of(params.decoded("filtering", dict), level.name)
+    filtering = params.decoded("filtering", dict)
+    tests = tests_of(filtering, level.name)
     page, page_size = params.page()
+    check_page_size(filtering, page_size)
     shown = _fields(context, _known_fields(context, level))
     no_nulls = _drops_nulls(params)
     advertiser = context.advertiser(advertiser_id)
@@ -96,7 +99,8 @@ def _all(context: Context, level: Level, advertiser: Advertiser) -> list[tuple[I
 def _hidden(entity: Entity) -> Item:
     """Return what can be filtered by without being in the object."""
     campaign = entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
-    hidden = {"buying_type": "AUCTION", "objective_type": campaign.objective_type, "split_test_enabled": False}
+    told = {"objective_type": campaign.objective_type, "split_test_enabled": False}
+    hidden = told | facets_of(entity)
     goal = campaign.objective.goal
     if isinstance(entity, Campaign):
         return hidden | {"creative_campaign_type": "OTHER"}

@@ -20,6 +20,8 @@ class WorldPlan:
         ad_groups: Ad groups of each live advertiser, over all its campaigns; None takes 2-3 a campaign.
         ads: Ads of each live advertiser, over all its ad groups; None takes 3-5 an ad group.
         smart_plus: The third account has an Upgraded Smart+ campaign, unless the world is dense.
+        hidden_campaigns: The first account has a TopView and a Promote campaign, which lists and reports leave
+            out unless they are asked for.
         dense: Every ad delivers on every day, nothing is deleted, and there is no story.
     """
 
@@ -31,6 +33,7 @@ class WorldPlan:
     ad_groups: int | None = None
     ads: int | None = None
     smart_plus: bool = True
+    hidden_campaigns: bool = False
     dense: bool = False
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tiktok_assets.sandbox.errors import bad_parameter, conflict
 from tiktok_assets.sandbox.filters import checked_ids
+from tiktok_assets.sandbox.hidden_campaigns import SHOWN_BUYING_TYPES, SHOWN_ORIGINS
 from tiktok_assets.sandbox.levels import DataLevel
 from tiktok_assets.sandbox.metrics import is_numeric
 from tiktok_assets.sandbox.params import MISSING, checked_choice, checked_time, decoded
@@ -36,7 +37,10 @@ TEXT_FIELDS = {
     "campaign_automation_type": ("campaign_automation_type", 1),
     "objective_type": ("objective_type", 1),
     "buying_type": ("buying_type", 1),
+    "campaign_system_origins": ("campaign_system_origin", 1),
 }
+# Left out unless its filter is given: Promote (MX promote_campaign), TopView (MX run_a_synchronous_report).
+DEFAULTS = {"buying_type": SHOWN_BUYING_TYPES, "campaign_system_origin": SHOWN_ORIGINS}
 STATUS_FIELDS = ("campaign_status", "adgroup_status", "ad_status")
 
 
@@ -66,6 +70,13 @@ def filters_of(
                 test=lambda shown: matches(shown, "STATUS_NOT_DELETE"),
             )
         )
+    given_attributes = {one.attribute for one in found}
+    if level.kind:
+        found += [
+            ReportFilter(name, on_metric=False, identity=(name, "IN", "default"), test=shown.__contains__)
+            for name, shown in DEFAULTS.items()
+            if name not in given_attributes
+        ]
     return tuple(found)
 
 

@@ -7,13 +7,7 @@ from datetime import date
 from tiktok_assets.sandbox.breakdowns import BREAKDOWNS, METRICS_WITH
 from tiktok_assets.sandbox.breakdowns import METRICS as AUDIENCE_METRICS
 from tiktok_assets.sandbox.breakdowns import OTHERS as AUDIENCE_OTHERS
-from tiktok_assets.sandbox.errors import (
-    ApiError,
-    bad_parameter,
-    conflict,
-    invalid_metrics,
-    unnamed_invalid_metrics,
-)
+from tiktok_assets.sandbox.errors import ApiError, bad_parameter, conflict, invalid_metrics
 from tiktok_assets.sandbox.levels import ATTRIBUTES, LEVELS, DataLevel
 from tiktok_assets.sandbox.metrics import ACCOUNT_ONLY, DEFAULT, is_numeric
 from tiktok_assets.sandbox.params import MISSING, Params
@@ -79,7 +73,7 @@ def parse(
     if audience and not _served_to_audiences(metrics, breakdowns):
         raise conflict()
     if gone := [name for name in metrics if name in withdrawn]:
-        raise invalid_metrics(gone) if named else unnamed_invalid_metrics()
+        raise invalid_metrics(gone) if named else conflict()
     order_field = params.text("order_field")
     if order_field is not None and not is_numeric(order_field):
         raise bad_parameter("order_field", "Must be a non-attribute metric.")

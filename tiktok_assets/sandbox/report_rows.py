@@ -9,6 +9,7 @@ from tiktok_assets.sandbox.context import Context
 from tiktok_assets.sandbox.days import local_day
 from tiktok_assets.sandbox.delivery import Vector
 from tiktok_assets.sandbox.facts import add, add_days
+from tiktok_assets.sandbox.hidden_campaigns import facets_of, is_shown
 from tiktok_assets.sandbox.levels import Owner
 from tiktok_assets.sandbox.report_query import ReportQuery
 from tiktok_assets.sandbox.status import secondary
@@ -50,12 +51,18 @@ def members_of(query: ReportQuery, advertiser: Advertiser, hour: int) -> list[Me
             attributes |= {
                 "secondary_status": secondary(owner, hour),
                 "create_time": utc_text(owner.created),
-                "buying_type": "AUCTION",
+                **facets_of(owner),
             }
         filters = (one for one in query.filters if not one.on_metric and not one.on_label)
         if all(one.test(attributes[one.attribute]) for one in filters):
-            found.append(Member(owner, attributes, query.level.ads(owner)))
+            found.append(Member(owner, attributes, _ads(query, owner)))
     return _by_ad(found) if "ad_id_v2" in query.dimensions else found
+
+
+def _ads(query: ReportQuery, owner: Owner) -> list[Ad]:
+    """Return the ads whose facts an owner's rows add up; of an account, those that reports show by default."""
+    ads = query.level.ads(owner)
+    return [ad for ad in ads if is_shown(ad.campaign)] if isinstance(owner, Advertiser) else ads
 
 
 def _by_ad(creatives: list[Member]) -> list[Member]:

@@ -7,7 +7,14 @@ and no row names is kept in the `extra` column and reported, never dropped.
 from dataclasses import dataclass
 
 from tiktok_assets.spec.columns import Column, Kind, renamed
-from tiktok_assets.spec.endpoints import AD_GROUP_LIST, AD_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, Endpoint
+from tiktok_assets.spec.endpoints import (
+    AD_GROUP_LIST,
+    AD_LIST,
+    ADVERTISER_INFO,
+    CAMPAIGN_LIST,
+    MAX_PAGE_SIZE,
+    Endpoint,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ CAMPAIGNS = Entity(
     table="campaigns",
     endpoint=CAMPAIGN_LIST,
     key="campaign_id",
-    meaning="Every campaign of the account, deleted ones included.",
+    meaning="Every campaign of the account, deleted ones, TopView and Promote included.",
     columns=_columns(
         _OWNER,
         ("campaign_id", "id", "the campaign"),
@@ -95,7 +102,7 @@ AD_GROUPS = Entity(
     table="ad_groups",
     endpoint=AD_GROUP_LIST,
     key="adgroup_id",
-    meaning="Every ad group of the account, deleted ones included.",
+    meaning="Every ad group of the account, deleted ones, TopView and Promote included.",
     columns=_columns(
         _OWNER,
         ("campaign_id", "id", "its campaign"),
@@ -143,7 +150,7 @@ ADS = Entity(
     table="ads",
     endpoint=AD_LIST,
     key="ad_id",
-    meaning="Every ad of the account, deleted ones included.",
+    meaning="Every ad of the account, deleted ones, TopView and Promote included.",
     columns=_columns(
         _OWNER,
         ("campaign_id", "id", "its campaign"),
@@ -175,6 +182,31 @@ ADS = Entity(
         *_TIMES,
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenKind:
+    """Objects that the lists of campaigns, ad groups and ads leave out unless a filter asks for them.
+
+    Attributes:
+        name: as TikTok calls them.
+        filter_name: of the filter that asks for them.
+        filter_value: the one value that asks for them alone.
+        page_size: rows a page of them may hold.
+    """
+
+    name: str
+    filter_name: str
+    filter_value: str
+    page_size: int = MAX_PAGE_SIZE
+
+
+HIDDEN_KINDS = (
+    HiddenKind("TopView", "buying_types", "RESERVATION_TOP_VIEW", page_size=100),
+    HiddenKind("Promote", "campaign_system_origins", "PROMOTE"),
+)
+"""Source: mengxingxinqing/tiktok_ads, get_campaigns and get_ad_groups: the defaults of both filters, that TopView
+goes with no other value (so a live probe of estuary/connectors of 2026-08-13, too), and its page of a hundred."""
 
 ENTITIES = (ADVERTISERS, CAMPAIGNS, AD_GROUPS, ADS)
 LISTED_ENTITIES = (CAMPAIGNS, AD_GROUPS, ADS)

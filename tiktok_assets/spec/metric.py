@@ -27,7 +27,7 @@ class Metric:
         meaning: one line.
         name: what we publish it as; differs from `api_name` only where the API's name misleads.
         standard: whether it is asked for unless `TIKTOK_METRICS` says otherwise.
-        counts_people: whether it rests on unique people: 16 hours late, and not served by audience (7, 6.7).
+        counts_people: whether it rests on unique people: 16 hours late (7).
         quotient: what it is recomputed from, where that is known.
         served: "account_days" is refused everywhere but in the daily report of the account (6.6, 9 #3).
     """

@@ -15,7 +15,7 @@ def _names(text: str) -> frozenset[str]:
 
 AUDIENCE_METRICS = _names(
     """
-    spend cpc cpm impressions gross_impressions clicks ctr conversion cost_per_conversion conversion_rate
+    spend cpc cpm impressions clicks ctr conversion cost_per_conversion conversion_rate
     real_time_conversion real_time_cost_per_conversion real_time_conversion_rate result cost_per_result
     result_rate real_time_result real_time_cost_per_result real_time_result_rate video_play_actions
     video_watched_2s video_watched_6s average_video_play video_views_p25 video_views_p50 video_views_p75
@@ -27,7 +27,8 @@ AUDIENCE_METRICS = _names(
 """What every AUDIENCE report serves: no website and shop metrics among them.
 
 Source: mengxingxinqing/tiktok_ads, supported_metrics_for_a_dimension_in_audience_reports (by country); the two
-`_v2` rates by the probe of estuary/connectors of 2026-08-13. For other dimensions the same is assumed.
+`_v2` rates by the probe of estuary/connectors of 2026-08-13. For other dimensions the same is assumed, but
+for gross impressions, which that page's list for ad_type and the page `promote_campaign` lack.
 """
 
 

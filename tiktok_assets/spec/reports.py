@@ -79,8 +79,8 @@ BREAKDOWNS: tuple[Breakdown, ...] = (
         "country",
         ("country_code",),
         ("ISO country code, or unknown; small ones are left out by TikTok",),
-        # Answered with code 0 when estuary/connectors asked, 2026-08-13.
-        metrics=frozenset({"reach", "frequency"}),
+        # The last two were answered with code 0 when estuary/connectors asked, 2026-08-13.
+        metrics=frozenset({"gross_impressions", "reach", "frequency"}),
     ),
     Breakdown("platform", ("platform",), ("ANDROID, IPHONE, IPAD, PC",)),
     Breakdown("language", ("language",), ("ISO language code",)),

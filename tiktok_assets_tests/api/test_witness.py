@@ -18,7 +18,7 @@ from tiktok_assets.refresh.reading import (
     report_questions,
 )
 from tiktok_assets.spec.endpoints import ENDPOINTS, Endpoint
-from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.entities import ADS, ENTITIES, HIDDEN_KINDS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS, Metric
 from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE
 from tiktok_assets_tests.api.conftest import FAST, Host, Listener
@@ -54,7 +54,7 @@ def read_everything(reader: Reader, accounts: list[Account], app_id: str, secret
 def test_what_the_sandbox_was_asked_keeps_every_contract(small: Host, paged: Host) -> None:
     """Each request of a whole refresh is one its document allows, pages beyond the first among them."""
     with small.fetcher() as (client, fetcher):
-        reader = Reader(fetcher, client.now, STANDARD_METRICS)
+        reader = Reader(fetcher, client.now, STANDARD_METRICS, hidden_kinds=HIDDEN_KINDS)
         read_everything(reader, accounts_of(small), small.sandbox.app_id, small.sandbox.secret)
     with paged.fetcher() as (client, fetcher):
         reader = Reader(fetcher, client.now, STANDARD_METRICS)

@@ -15,9 +15,10 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy import func, select
 
-from tiktok_assets.defs.automation import REFRESH_TAG, RUNS_TAG
+from tiktok_assets.defs.automation import RUNS_TAG
 from tiktok_assets.defs.catalogue import stored_tables
 from tiktok_assets.defs.partitions import ADVERTISER, advertiser_days, key_of, tags_of
+from tiktok_assets.defs.refresh_times import REFRESH_TAG
 from tiktok_assets.instance.opening import open_instance
 from tiktok_assets.refresh.needed import LOOKS_FOR_HOLES_DAYS
 from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE, fetched_at_note

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.storage.runs.schema import RunsTable  # Dagster exports no name for it
 
-from tiktok_assets.defs.automation import REFRESH_TAG, SUPERSEDES_TAG, WHOLE, derived_tables
+from tiktok_assets.defs.automation import SUPERSEDES_TAG, WHOLE, derived_tables
+from tiktok_assets.defs.refresh_times import REFRESH_TAG
 from tiktok_assets.defs.stages import stored_order
 from tiktok_assets.storage.state import utc_now
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, WEDNESDAY, Desk, DeskMaker

@@ -17,7 +17,7 @@ from tiktok_assets.days import Account
 from tiktok_assets.refresh.reading import Reader
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.entities import Entity
+from tiktok_assets.spec.entities import Entity, HiddenKind
 from tiktok_assets.spec.metrics import STANDARD_METRICS, Metric
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.hive_parquet import HiveStore
@@ -42,11 +42,14 @@ class Reading:
 
 @contextmanager
 def reading(
-    host: Host, policy: Policy = FAST, metrics: tuple[Metric, ...] = STANDARD_METRICS
+    host: Host,
+    policy: Policy = FAST,
+    metrics: tuple[Metric, ...] = STANDARD_METRICS,
+    hidden_kinds: tuple[HiddenKind, ...] = (),
 ) -> Iterator[Reading]:
-    """Read from a host."""
+    """Read from a host; without a word of them, of no kinds it hides."""
     with host.fetcher(policy) as (client, fetcher):
-        yield Reading(Reader(fetcher, client.now, metrics), client)
+        yield Reading(Reader(fetcher, client.now, metrics, hidden_kinds=hidden_kinds), client)
 
 
 def accounts_of(host: Host) -> list[Account]:

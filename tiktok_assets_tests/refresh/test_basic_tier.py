@@ -11,7 +11,7 @@ from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, r
 from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import HIDDEN_KINDS, LISTED_ENTITIES
 from tiktok_assets.spec.reports import STANDARD_REPORTS
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.refresh.conftest import TODAY
@@ -50,5 +50,5 @@ def test_a_full_refresh_at_the_basic_tier_is_never_refused(small: Host, tmp_path
     assert (
         len(small.requests)
         == session.total.requests
-        == 2 + len(accounts) * (len(LISTED_ENTITIES) + len(STANDARD_REPORTS))
+        == 2 + len(accounts) * (len(LISTED_ENTITIES) + len(HIDDEN_KINDS) + len(STANDARD_REPORTS))
     )

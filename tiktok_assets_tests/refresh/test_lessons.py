@@ -147,7 +147,12 @@ def test_a_withdrawn_metric_is_left_out_for_the_run(small: Host, report: Report)
     assert len(small.requests) == before + len(accounts)
 
 
-@pytest.mark.parametrize("gone", [("reach",), ("impressions", "ctr"), (PURCHASES.api_name,), ("spend", "likes")])
+MANY = tuple(metric.api_name for metric in STANDARD_METRICS[6:18])
+
+
+@pytest.mark.parametrize(
+    "gone", [("reach",), ("impressions", "ctr"), (PURCHASES.api_name,), ("spend", "likes"), MANY], ids=str
+)
 def test_a_refusal_that_names_no_metric_is_explained_once(small: Host, gone: tuple[str, ...]) -> None:
     """The refused metrics are found with few one-row requests, and another report pays one refusal for them."""
     metrics = (*STANDARD_METRICS, PURCHASES)
@@ -166,6 +171,18 @@ def test_a_refusal_that_names_no_metric_is_explained_once(small: Host, gone: tup
         assert reported(answer.frame, report, kept) == true_report(small, report, account, kept, FOUR_DAYS)
     assert searched <= 2 + 1 + 2 * len(names) * len(metrics).bit_length()
     assert len(small.requests) == searched + 2
+
+
+def test_dimensions_that_do_not_go_together_cost_no_search(small: Host) -> None:
+    """Where spend and impressions are refused too, it is not the metrics: three requests tell, once a run."""
+    message = "Conflict occurs. The input params including metrics and dimensions have no relation."
+    small.misbehave("code", code=40002, message=message, times=None)
+    with reading(small) as one:
+        ((_, error),) = read_reports(one.reader, report_questions(AD_LIFETIME, accounts_of(small)[0], []))
+        searched = len(small.requests)
+        ((_, again),) = read_reports(one.reader, report_questions(AD_LIFETIME, accounts_of(small)[0], []))
+    assert type(error) is type(again) is RequestError
+    assert (searched, len(small.requests)) == (3, 4)
 
 
 def test_a_refusal_about_something_else_is_not_searched(small: Host) -> None:

@@ -209,6 +209,22 @@ def test_every_metric_of_the_catalogue_is_served(agency: Host) -> None:
     assert {name for name, filled in values.items() if not filled} == set()
 
 
+@named("report", AUDIENCES, ids=lambda report: report.table)
+def test_an_audience_is_asked_for_what_it_serves(agency: Host, report: Report) -> None:
+    """Whatever is chosen, no request about an audience is refused; people come by country, payments nowhere."""
+    account = accounts_of(agency)[0]
+    for start in range(0, len(METRICS), 60):
+        metrics = (METRICS[0], *METRICS[max(start, 1) : start + 60])
+        with reading(agency, metrics=metrics) as one:
+            ((_, answer),) = read_reports(one.reader, report_questions(report, account, LAST_WEEK[:1]))
+        assert isinstance(answer, ReportAnswer), answer
+        assert answer.story.withdrawn_metrics == ()
+    assert {one["code"] for one in agency.requests} == {0}
+    served = {m.name for m in served_metrics(report, METRICS)}
+    assert ("reach" in served) == ("country_code" in report.dimensions)
+    assert not served & {"complete_payment", "onsite_shopping", "total_complete_payment_value", "app_install"}
+
+
 def test_cash_and_vouchers_are_the_cost(agency: Host) -> None:
     """Cash and voucher spend are asked of the account's days alone, where they add up to the cost."""
     metrics = tuple(METRICS_BY_API_NAME[name] for name in ("spend", "cash_spend", "voucher_spend"))

@@ -1,0 +1,142 @@
+"""The parts of Dagster's daemon over one instance: the schedule's real ticks, and what the runs come to."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.scheduler.instigation import InstigatorTick
+from dagster._core.storage.runs.schema import RunsTable
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.utils import make_new_run_id
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceLoadTarget
+from dagster._scheduler.scheduler import launch_scheduled_runs
+
+from tiktok_assets.defs.automation import UNFINISHED
+from tiktok_assets.settings import Settings
+
+ENDS = {
+    "success": dg.DagsterEventType.RUN_SUCCESS,
+    "failure": dg.DagsterEventType.RUN_FAILURE,
+    "canceled": dg.DagsterEventType.RUN_CANCELED,
+}
+LOCATION = "tiktok_assets"
+CODE = """
+from tiktok_assets.definitions import build_definitions
+from tiktok_assets.settings import load_settings
+
+defs = build_definitions(load_settings(**{chosen!r}))
+"""
+
+
+@dataclass(frozen=True)
+class Target(WorkspaceLoadTarget):
+    """A workspace of one code location, loaded into this process."""
+
+    origin: InProcessCodeLocationOrigin
+
+    def create_origins(self) -> list[InProcessCodeLocationOrigin]:
+        """The one there is."""
+        return [self.origin]
+
+
+def target_of(folder: Path, chosen: Mapping[str, str], number: int) -> Target:
+    """The code location with these settings; each number is a module of its own, since Python keeps modules."""
+    file = folder / f"location_{number}.py"
+    if not file.exists():
+        file.write_text(CODE.format(chosen=dict(chosen)))
+    origin = LoadableTargetOrigin(executable_path=sys.executable, python_file=str(file), attribute="defs")
+    return Target(InProcessCodeLocationOrigin(origin, location_name=LOCATION))
+
+
+def settings_told(settings: Settings, sandbox_token: str, **more: str) -> dict[str, str]:
+    """What `load_settings` has to be told to give these settings again."""
+    secret = settings.app_secret.get_secret_value() if settings.app_secret else ""
+    return {
+        "base_url": settings.base_url,
+        "access_token": sandbox_token,
+        "app_id": str(settings.app_id),
+        "app_secret": secret,
+        "data_dir": settings.data_dir,
+        "state_dir": str(settings.state_dir),
+        "advertiser_ids": ",".join(settings.advertiser_ids),
+        "start_date": str(settings.start_date),
+        **more,
+    }
+
+
+@dataclass
+class Daemon:
+    """Dagster's scheduler over code locations that differ in their settings.
+
+    Attributes:
+        locations: what the code location is after each reload.
+        chosen: which of them is loaded now.
+    """
+
+    instance: dg.DagsterInstance
+    locations: list[WorkspaceProcessContext]
+    chosen: int = 0
+    logger: logging.Logger = field(default_factory=lambda: logging.getLogger("daemon of the tests"))
+
+    @classmethod
+    @contextmanager
+    def over(cls, instance: dg.DagsterInstance, folder: Path, *chosen: Mapping[str, str]) -> Iterator["Daemon"]:
+        """A daemon that may load each of these locations, whose modules are kept in a folder."""
+        with ExitStack() as stack:
+            targets = [target_of(folder, one, number) for number, one in enumerate(chosen)]
+            yield cls(instance, [stack.enter_context(WorkspaceProcessContext(instance, one)) for one in targets])
+
+    def schedule(self, now: datetime) -> list[InstigatorTick]:
+        """What the scheduler does at an instant, whatever it missed before; the ticks so far, the oldest first."""
+        self.logger.disabled = True
+        for error in launch_scheduled_runs(self.locations[self.chosen], self.logger, now, {}):
+            assert error is None, error
+        return self.ticks()
+
+    def ticks(self) -> list[InstigatorTick]:
+        """The ticks of the schedule so far, the oldest first."""
+        states = self.instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
+        assert len({one.selector_id for one in states}) <= 1
+        return [
+            tick
+            for state in states[:1]
+            for tick in reversed(self.instance.get_ticks(state.instigator_origin_id, state.selector_id))
+        ]
+
+    @property
+    def unfinished(self) -> list[dg.DagsterRun]:
+        """The runs that are queued or under way, the oldest first."""
+        return list(self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), ascending=True))
+
+    def submit(self, request: dg.RunRequest) -> None:
+        """Make what a sensor asked for a waiting run, unless there is one with its key, as the daemon does."""
+        key = {"dagster/run_key": str(request.run_key)}
+        if not self.instance.get_runs(dg.RunsFilter(tags=key), limit=1):
+            run = dg.DagsterRun(
+                job_name=str(request.job_name),
+                run_id=make_new_run_id(),
+                tags={**request.tags, **key},
+            )
+            self.instance.add_run(run)
+
+    def end(self, run: dg.DagsterRun, how: str = "success", took: timedelta = timedelta(0)) -> None:
+        """Let a run end: `success`, `failure` or `canceled`; no event is written, which takes long."""
+        event = dg.DagsterEvent(ENDS[how].value, run.job_name)
+        self.instance.run_storage.handle_run_event(run.run_id, event, datetime.now(UTC) + took)
+
+
+def let_pass(instance: dg.DagsterInstance, time: timedelta) -> None:
+    """Let time pass for every run of the instance: each changed so much longer ago."""
+    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]  # of the SQL storage
+        for id_, changed in connection.execute(sa.select(RunsTable.c.id, RunsTable.c.update_timestamp)).all():
+            row = sa.update(RunsTable).where(RunsTable.c.id == id_)
+            connection.execute(row.values(update_timestamp=changed - time))
