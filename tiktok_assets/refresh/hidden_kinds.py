@@ -51,7 +51,9 @@ def fetched_entities(
 
 
 def _kinds(reader: Reader, entity: Entity, owner: str) -> tuple[HiddenKind, ...]:
-    return reader.held_kinds.get(owner, reader.hidden_kinds if entity is CAMPAIGNS else ())
+    if entity is CAMPAIGNS:  # looked for each time: an account may have got some since
+        return reader.hidden_kinds
+    return reader.held_kinds.get(owner, ())
 
 
 def _look(reader: Reader, advertiser_ids: Sequence[str]) -> dict[str, TikTokError]:

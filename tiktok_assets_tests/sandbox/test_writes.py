@@ -40,7 +40,7 @@ def test_every_read_object_can_be_written_again(drafts: Drafts) -> None:
     again = {name: value for name, value in group.items() if value not in (None, [], 0, 0.0, "", "UNSET")}
     again |= {"campaign_id": campaign, "adgroup_name": drafts.name(), "schedule_start_time": "2026-11-10 00:00:00"}
     again |= {"budget_mode": "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"}
-    del again["bid_display_mode"], again["auto_targeting_enabled"]
+    del again["bid_display_mode"]
     copied = drafts.post("adgroup/create", **again)
     assert copied["pixel_id"] == group["pixel_id"]
     ads = drafts.api.get("ad/get", advertiser_id=drafts.account, page_size=1000)["data"]["list"]
