@@ -6,7 +6,8 @@ TikTokError
 │   │   └── RetryTomorrowError  its quota of the day is used up; nothing is sent until 00:00 UTC
 │   └── SlowAnswerError    an answer began and did not end in time
 ├── CredentialsError       a person must mend the token or the app
-│   └── GrantAccountError  no ad account is granted; a person must grant one
+│   ├── GrantAccountError  no ad account is granted; a person must grant one
+│   └── BannedError        TikTok answers nobody in the country of this machine's address
 ├── RequestError           the call itself is wrong and stays wrong
 │   ├── NotOfferedError    this host has no such endpoint; do without it where the settings tell the same
 │   └── TooLargeError      the same call over fewer days may work
@@ -75,6 +76,10 @@ class CredentialsError(TikTokError):
 
 class GrantAccountError(CredentialsError):
     """No ad account is granted to the app."""
+
+
+class BannedError(CredentialsError):
+    """TikTok answers nobody in the country of this machine's address."""
 
 
 class RequestError(TikTokError):
@@ -152,6 +157,7 @@ BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "retry": RetryLaterError,
     "throttled": ThrottledError,
     "credentials": CredentialsError,
+    "banned": BannedError,
     "request": RequestError,
     "not_offered": NotOfferedError,
     "advertiser": AdvertiserError,
@@ -163,6 +169,8 @@ MENDS: dict[type[TikTokError], str] = {
     CredentialsError: "Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.",
     AdvertiserError: "Grant the account to the app again, or take it out of TIKTOK_ADVERTISER_IDS.",
     GrantAccountError: "Open the address `tiktok-assets auth` prints, tick the accounts, and give it the answer.",
+    BannedError: "TikTok bans the country of this machine's internet address: run it from a country where TikTok's"
+    " API is open, or switch off the proxy or VPN that makes it look elsewhere.",
     RetryTomorrowError: "What is stored stays; the next refresh after that reads what is missing.",
     NotOfferedError: "On TikTok's own sandbox set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
     " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",

@@ -8,6 +8,7 @@ import pytest
 from tiktok_assets.api.errors import (
     BY_CONSEQUENCE,
     AdvertiserError,
+    BannedError,
     ContractError,
     CredentialsError,
     GrantAccountError,
@@ -56,6 +57,7 @@ def test_the_tree_is_the_drawn_one() -> None:
         SlowAnswerError,
         CredentialsError,
         GrantAccountError,
+        BannedError,
         RequestError,
         NotOfferedError,
         TooLargeError,
@@ -71,6 +73,7 @@ def test_the_tree_is_the_drawn_one() -> None:
     assert issubclass(ThrottledError, RetryLaterError)
     assert issubclass(RetryTomorrowError, ThrottledError)
     assert issubclass(GrantAccountError, CredentialsError)
+    assert issubclass(BannedError, CredentialsError)
     assert issubclass(NotOfferedError, RequestError)
     assert issubclass(SlowAnswerError, RetryLaterError)
     assert issubclass(OversizedError, ContractError)
