@@ -166,6 +166,7 @@ class Session:
             patience: how long it waits and how often it tries; None for its defaults.
             approval: what allows it to begin; without one it shows, and finishes what was begun.
         """
+        from tiktok_assets.scaling.ad_formats import identities_of  # noqa: PLC0415
         from tiktok_assets.scaling.approvals import NO_APPROVAL  # noqa: PLC0415 - `get` duplicates nothing
         from tiktok_assets.scaling.duplicate import Duplicator  # noqa: PLC0415
         from tiktok_assets.scaling.ledger import Ledger  # noqa: PLC0415
@@ -183,6 +184,7 @@ class Session:
                 may_enable=self.settings.scaling_enable == "allow",
                 may_execute=self.settings.scaling_mode == "execute",
             ),
+            identities_of(self.settings.scaling_identities),
         )
 
     def _currency_of(self, advertiser_id: str) -> str:

@@ -60,6 +60,22 @@ def _currencies(told: dict[str, str]) -> dict[str, str]:
     return told
 
 
+def _identities(told: dict[str, str]) -> dict[str, str]:
+    for text in told.values():
+        kind, _, rest = text.partition(":")
+        parts = rest.split(":") if rest else []
+        if (
+            kind not in {"TT_USER", "BC_AUTH_TT"}
+            or len(parts) != (2 if kind == "BC_AUTH_TT" else 1)
+            or not all(parts)
+        ):
+            raise ValueError(
+                f"{text!r} is no identity that can post; give TT_USER:identity_id or"
+                " BC_AUTH_TT:identity_id:business_center_id"
+            )
+    return told
+
+
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     beside = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
@@ -153,6 +169,7 @@ HostNames = Annotated[Names, AfterValidator(_host_names)]
 Password = Annotated[SecretStr, AfterValidator(_password)]
 Zones = Annotated[ByAdvertiser, AfterValidator(_zones)]
 Currencies = Annotated[ByAdvertiser, AfterValidator(_currencies)]
+Identities = Annotated[ByAdvertiser, AfterValidator(_identities)]
 Campaigns = Annotated[ByAdvertiser, AfterValidator(_campaigns)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Page = Annotated[str, AfterValidator(_page)]

@@ -16,6 +16,7 @@ from tiktok_assets.setting_values import (
     Currencies,
     Folder,
     HostNames,
+    Identities,
     LocalFolder,
     Origin,
     Page,
@@ -178,6 +179,12 @@ class Settings(BaseSettings):
         {},
         alias="TIKTOK_SCALING_CAMPAIGNS",
         description="`advertiser_id:campaign_id`, into which a winner is duplicated",
+    )
+    scaling_identities: Identities = Field(
+        {},
+        alias="TIKTOK_SCALING_IDENTITY",
+        description="`advertiser_id:identity_type:identity_id` (and `:business_center_id` for `BC_AUTH_TT`), for"
+        " copies of ads whose own identity can't be used again",
     )
     scaling_enable: Literal["never", "allow"] = Field(
         "never", alias="TIKTOK_SCALING_ENABLE", description="`allow` lets an approval switch the copy on at once"

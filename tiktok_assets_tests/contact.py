@@ -7,15 +7,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import business_api_client
 import msgspec
 
+from tiktok_assets.api.media import Identity
 from tiktok_assets.api.plan import Window
 from tiktok_assets.refresh.questions import entity_listing, report_listing
 from tiktok_assets.row_checks import dimensions_of
-from tiktok_assets.scaling.drafts import NOT_TAKEN_BY_AD_GROUPS, NOT_TAKEN_BY_ADS, Placed, ad_body, ad_group_body
+from tiktok_assets.scaling.ad_formats import Method
+from tiktok_assets.scaling.drafts import (
+    NOT_TAKEN_BY_AD_GROUPS,
+    NOT_TAKEN_BY_ADS,
+    Placed,
+    Shown,
+    ad_body,
+    ad_group_body,
+)
 from tiktok_assets.spec.budgets import DAY
 from tiktok_assets.spec.endpoints import (
     ACCESS_TOKEN,
@@ -24,7 +33,10 @@ from tiktok_assets.spec.endpoints import (
     AD_GROUP_QUOTA,
     ADVERTISER_INFO,
     ADVERTISER_LIST,
+    IDENTITIES,
+    IMAGES,
     REPORT,
+    SUGGESTED_COVERS,
     Endpoint,
 )
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ENTITIES, HIDDEN_KINDS, LISTED_ENTITIES
@@ -49,6 +61,13 @@ OTHER_READS: Mapping[Endpoint, tuple[str, ...]] = {
     ADVERTISER_LIST: ("data.list", "data.list[].advertiser_id"),
     ACCESS_TOKEN: ("data.access_token", "data.advertiser_ids"),
     AD_GROUP_QUOTA: ("data.used_adgroup_quota", "data.total_adgroup_quota"),
+    IDENTITIES: (
+        *("data.identity_list", "data.identity_list[].identity_id", "data.identity_list[].available_status"),
+        *("data.identity_list[].can_push_video", "data.identity_list[].can_pull_video"),
+        *("data.page_info", "data.page_info.total_page"),
+    ),
+    IMAGES: ("data.list", "data.list[].image_id"),
+    SUGGESTED_COVERS: ("data.list", "data.list[].id"),
     AD_GROUP_CREATE: ("data.adgroup_id",),
     AD_CREATE: ("data.ad_ids",),
 }
@@ -59,6 +78,9 @@ OTHER_SENT: Mapping[Endpoint, tuple[str, ...]] = {
     ADVERTISER_INFO: ("advertiser_ids",),
     ACCESS_TOKEN: ("app_id", "secret", "auth_code"),
     AD_GROUP_QUOTA: ("advertiser_id",),
+    IDENTITIES: ("advertiser_id", "identity_type", "identity_authorized_bc_id", "page", "page_size"),
+    IMAGES: ("advertiser_id", "image_ids"),
+    SUGGESTED_COVERS: ("advertiser_id", "video_id", "poster_number"),
 }
 
 NOBODY: Mapping[tuple[str, str], str] = {}
@@ -187,11 +209,13 @@ def _ad_group_fields() -> set[str]:
 def _ad_fields() -> set[str]:
     source = _all_fields(operation_of(ADS.endpoint), NOT_TAKEN_BY_ADS)
     names: set[str] = set()
-    for absent in ("call_to_action", "call_to_action_id"):  # an ad has one of the two
-        some = {name: value for name, value in source.items() if name != absent}
-        body = ad_body(some, "1", "[tta]", enable=False)
-        (creative,) = body["creatives"]
-        names |= {*body, *(f"creatives[].{name}" for name in creative)}
+    for method in get_args(Method):
+        shown = Shown(method, Identity("BC_AUTH_TT", "1", "1"), ("1",))
+        for absent in ("call_to_action", "call_to_action_id"):  # an ad has one of the two
+            some = {name: value for name, value in source.items() if name != absent}
+            body = ad_body({**some, "promotional_music_disabled": False}, "1", "[tta]", shown, enable=False)
+            (creative,) = body["creatives"]
+            names |= {*body, *(f"creatives[].{name}" for name in creative)}
     return names
 
 

@@ -11,6 +11,7 @@ from tiktok_assets.api.client import Client
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.reading import Reader
+from tiktok_assets.sandbox.presences import presence_of
 from tiktok_assets.spec.metrics import METRICS
 from tiktok_assets_tests.api.conftest import FAST, Host
 from tiktok_assets_tests.api.test_witness import read_everything
@@ -56,6 +57,9 @@ def test_what_goes_over_the_wire_is_on_the_page(tmp_path: Path) -> None:
             read_everything(Reader(fetcher, client.now, METRICS), accounts, sandbox.app_id, sandbox.secret)
             fetcher.close()
         bench.carry_out(bench.wish())
+        pushed = next(ad for ad in bench.owner.ads if presence_of(ad) == "push" and not ad.deleted)
+        pushed.in_review = True  # it shows no post yet, so its video is sent
+        bench.carry_out(bench.wish(ad_id=pushed.id))
         requests = host.requests
     listed = sent()
     unlisted = {(one["path"], name) for one in requests for name in parameters_of(one) - listed[one["path"]]}

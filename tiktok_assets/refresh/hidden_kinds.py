@@ -51,7 +51,12 @@ def fetched_entities(
 
 
 def _kinds(reader: Reader, entity: Entity, owner: str) -> tuple[HiddenKind, ...]:
-    return reader.held_kinds.get(owner, reader.hidden_kinds if entity is CAMPAIGNS else ())
+    if entity is not CAMPAIGNS:
+        return reader.held_kinds.get(owner, ())
+    if owner in reader.kinds_listed:  # read again: the account may have got some since
+        return reader.hidden_kinds
+    reader.kinds_listed.add(owner)
+    return reader.held_kinds.get(owner, reader.hidden_kinds)
 
 
 def _look(reader: Reader, advertiser_ids: Sequence[str]) -> dict[str, TikTokError]:

@@ -4,11 +4,13 @@ from typing import Any
 
 from tiktok_assets.sandbox.campaign_writes import switch_at_birth
 from tiktok_assets.sandbox.context import Context
+from tiktok_assets.sandbox.creatives import check_creative, check_media
 from tiktok_assets.sandbox.entities import ad_item
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.names import Currency
+from tiktok_assets.sandbox.presences import post_of
 from tiktok_assets.sandbox.world import Ad, AdGroup
-from tiktok_assets.sandbox.write_rules import check_creative, check_media, found
+from tiktok_assets.sandbox.write_rules import found
 from tiktok_assets.sandbox.write_shapes import AD_CREATE, AD_PATCH, AD_UPDATE, PATCHABLE
 from tiktok_assets.sandbox.writes import Answer, nothing_to_update, read_body, told, written
 
@@ -59,6 +61,8 @@ def _make(context: Context, ad_group: AdGroup, given: dict[str, Any]) -> Ad:
 def _keep(ad: Ad, given: dict[str, Any]) -> None:
     ad.fields.update({name: value for name, value in given.items() if name not in _OWN})
     ad.text = given.get("ad_text", ad.text)
+    if post := given.get("tiktok_item_id"):  # a post keeps its own words
+        ad.text = next((one.text for one in ad.campaign.advertiser.ads if post_of(one) == post), ad.text)
     ad.call_to_action = given.get("call_to_action", ad.call_to_action)
     ad.fields.setdefault("image_ids", [])
     ad.fields.setdefault("video_id", None)

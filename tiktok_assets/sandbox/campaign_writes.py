@@ -19,7 +19,10 @@ from tiktok_assets.sandbox.params import MISSING
 from tiktok_assets.sandbox.world import AdGroup, Campaign, utc_text
 from tiktok_assets.sandbox.write_rules import (
     check_bid,
+    check_deprecated,
     check_goal,
+    check_like_the_first,
+    check_mode,
     check_name,
     check_place,
     checked_schedule,
@@ -127,9 +130,13 @@ def create_ad_group(context: Context) -> Answer:
     check_place(given)
     check_goal(campaign, given)
     check_bid(given, cbo=campaign.budget_optimize_on)
+    check_deprecated(given)
+    check_mode(campaign, given)
+    live = [one for one in campaign.ad_groups if not one.is_deleted(context.now)]
+    first = min(live, key=lambda one: one.created, default=None)
+    check_like_the_first(campaign, ad_group_item(first, context.now) if first else None, given)
     start, end = checked_schedule(given, context.now)
     budget = ad_group_budget(campaign, given, -(-(end - start) // DAY))
-    live = [one for one in campaign.ad_groups if not one.is_deleted(context.now)]
     if len(live) >= MAX_AD_GROUPS:
         raise ApiError(40002, f"A campaign may hold at most {MAX_AD_GROUPS} ad groups.")
     fields = {

@@ -125,7 +125,6 @@ AD_GROUP: dict[str, Any] = {
 
 AD: dict[str, Any] = {
     "ad_format": "SINGLE_VIDEO",
-    "identity_type": "CUSTOMIZED_USER",
     "identity_authorized_bc_id": None,
     "ad_texts": None,
     "call_to_action_id": None,
@@ -146,7 +145,6 @@ AD: dict[str, Any] = {
     "card_id": None,
     "creative_type": None,
     "music_id": None,
-    "tiktok_item_id": None,
     "is_aco": False,
     "is_new_structure": True,
     "creative_authorized": False,

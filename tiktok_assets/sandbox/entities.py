@@ -4,6 +4,7 @@ from typing import Any
 
 from tiktok_assets.sandbox.defaults import AD, AD_GROUP, ADVERTISER, CAMPAIGN
 from tiktok_assets.sandbox.hidden_campaigns import trimmed
+from tiktok_assets.sandbox.presences import CUSTOM, post_of, presence_of, video_of
 from tiktok_assets.sandbox.status import operation, secondary
 from tiktok_assets.sandbox.world import Ad, AdGroup, Advertiser, Campaign, Entity, utc_text
 
@@ -103,6 +104,28 @@ def _scheduled(ad_group: AdGroup, now: int) -> Item:
     return {"scheduled_budget": amount} if now < instant else {"budget": amount}
 
 
+def _creative(ad: Ad, now: int) -> Item:
+    """Return identity, post and media of an ad; `fields` has those of one that was created by a request.
+
+    A pulled ad shows neither video nor images; a pushed one shows the post made of it once it is reviewed
+    (OPS `Get_ads`).
+    """
+    first = int(ad.campaign.advertiser.id)
+    made = "identity_type" in ad.fields
+    identity = ad.fields.get("identity_type")
+    pulled = bool(ad.fields.get("tiktok_item_id")) if made else presence_of(ad) == "pull"
+    custom = identity == CUSTOM if made else presence_of(ad) == "custom"
+    own = {"pull": ("AUTH_CODE", first + 2), "push": ("TT_USER", first + 1), "custom": (CUSTOM, first + 4)}
+    kind, identity_id = own[presence_of(ad)]
+    return {
+        "identity_type": kind,
+        "identity_id": str(identity_id),
+        "video_id": None if pulled else video_of(ad),
+        "image_ids": [] if pulled else [f"tos-alisg-p-0051c001-sg/{int(ad.id):032x}"],
+        "tiktok_item_id": None if custom or (not pulled and ad.is_in_review(now)) else post_of(ad),
+    }
+
+
 def ad_item(ad: Ad, now: int) -> Item:
     """Return the object of ad/get (dossier 5.4)."""
     campaign = ad.campaign
@@ -120,9 +143,7 @@ def ad_item(ad: Ad, now: int) -> Item:
         "campaign_name": campaign.name,
         "adgroup_name": ad.ad_group.name,
         "ad_name": ad.name,
-        "identity_id": str(int(campaign.advertiser.id) + 1),
-        "video_id": f"v10044g50000c{int(ad.id):020d}",
-        "image_ids": [f"tos-alisg-p-0051c001-sg/{int(ad.id):032x}"],
+        **_creative(ad, now),
         "ad_text": ad.text,
         "call_to_action": ad.call_to_action,
         "landing_page_url": f"{account.site}?ref={low}",

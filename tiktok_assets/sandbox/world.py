@@ -183,7 +183,7 @@ class World:
     other_app_id: str
     other_secret: str
     ids: Ids = field(default_factory=Ids)
-    media: dict[str, frozenset[str]] = field(default_factory=dict)  # by account, once asked for
+    media: dict[str, Any] = field(default_factory=dict)  # by account, once asked for
     request_ids: dict[str, float] = field(default_factory=dict)  # when each was last used, wall seconds
     version: int = 0  # grows with every write, so that nothing kept outlives it
 

@@ -1,15 +1,14 @@
 """The rules of writes beyond shape: existence, schedule, bids, goals, names, media (dossier 8.2-8.5)."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from tiktok_assets.sandbox.context import Context
-from tiktok_assets.sandbox.entities import TEN_YEARS, ad_item
+from tiktok_assets.sandbox.creatives import EMOJI
+from tiktok_assets.sandbox.entities import TEN_YEARS
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.params import MISSING
-from tiktok_assets.sandbox.world import Ad, AdGroup, Advertiser, Campaign, Entity
+from tiktok_assets.sandbox.world import Ad, AdGroup, Campaign, Entity
 from tiktok_assets.sandbox.write_shapes import GOALS
 
 E = TypeVar("E", bound=Entity)
@@ -29,19 +28,6 @@ FITTING_GOALS = {
 }
 PIXEL_GOALS = ("CONVERT", "VALUE")  # dossier 8.2
 NAMES = {Campaign: "campaign", AdGroup: "ad group", Ad: "ad"}
-# Characters that are emoji by Unicode (emoji-data.txt, from U+2300), with their selector, keycap and flag letters.
-# The document only says that there may be none; where TikTok draws the line is uncertain.
-EMOJI = re.compile(
-    "[\U0001f000-\U0001faff\ufe0f\u20e3"
-    "\u231a\u231b\u2328\u23cf\u23e9-\u23f3\u23f8-\u23fa\u24c2\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe"
-    "\u2600-\u2604\u260e\u2611\u2614\u2615\u2618\u261d\u2620\u2622\u2623\u2626\u262a\u262e\u262f\u2638-\u263a"
-    "\u2640\u2642\u2648-\u2653\u265f\u2660\u2663\u2665\u2666\u2668\u267b\u267e\u267f\u2692-\u2697\u2699\u269b"
-    "\u269c\u26a0\u26a1\u26a7\u26aa\u26ab\u26b0\u26b1\u26bd\u26be\u26c4\u26c5\u26c8\u26ce\u26cf\u26d1\u26d3"
-    "\u26d4\u26e9\u26ea\u26f0-\u26f5\u26f7-\u26fa\u26fd\u2702\u2705\u2708-\u270d\u270f\u2712\u2714\u2716"
-    "\u271d\u2721\u2728\u2733\u2734\u2744\u2747\u274c\u274e\u2753-\u2755\u2757\u2763\u2764\u2795-\u2797\u27a1"
-    "\u27b0\u27bf\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\u3030\u303d\u3297\u3299"
-    "]"
-)
 
 
 def found(members: Sequence[E], entity_id: str, path: str, now: int) -> E:
@@ -107,6 +93,48 @@ def check_goal(campaign: Campaign, fields: dict[str, Any]) -> None:
             raise bad_parameter(name, f"Not supported with optimization_goal {goal}.")
 
 
+# Where the page asks for a dynamic budget instead of a daily one (mengxingxinqing/tiktok_ads, create_an_ad_group).
+DYNAMIC_ONLY = {"TRAFFIC", "APP_PROMOTION", "WEB_CONVERSIONS", "LEAD_GENERATION"}
+# What a saved audience may hold, and may then not be given beside it (create_an_ad_group).
+TARGETING = (
+    *("zipcode_ids", "age_groups", "gender", "languages", "operating_systems", "audience_ids"),
+    *("excluded_audience_ids", "interest_category_ids", "interest_keyword_ids", "actions", "device_model_ids"),
+    *("device_price_ranges", "network_types", "carrier_ids", "isp_ids", "spending_power", "household_income"),
+)
+SAME_UNDER_CBO = ("optimization_goal", "bid_type", "optimization_event")
+
+
+def check_deprecated(fields: dict[str, Any]) -> None:
+    """Refuse what answers show and creation no longer takes, and an audience given twice (create_an_ad_group)."""
+    if fields.get("bid_display_mode") == "CPMV":
+        raise bad_parameter("bid_display_mode", "CPMV is deprecated.")
+    for name in ("auto_targeting_enabled", "targeting_expansion"):
+        if name in fields:
+            raise bad_parameter(name, "This field is deprecated.")
+    if fields.get("saved_audience_id"):
+        for name in TARGETING:
+            if fields.get(name):
+                raise bad_parameter(name, "Conflicts with the audience targeting of saved_audience_id.")
+
+
+def check_mode(campaign: Campaign, fields: dict[str, Any]) -> None:
+    """Refuse a daily budget where the objective takes a dynamic one."""
+    daily = fields.get("budget_mode") == "BUDGET_MODE_DAY" and not campaign.budget_optimize_on
+    if daily and campaign.objective_type in DYNAMIC_ONLY:
+        raise bad_parameter(
+            "budget_mode", f"Use BUDGET_MODE_DYNAMIC_DAILY_BUDGET for the objective {campaign.objective_type}."
+        )
+
+
+def check_like_the_first(campaign: Campaign, first: dict[str, Any] | None, fields: dict[str, Any]) -> None:
+    """Under campaign budget optimization goal, bid type and event are those of the first ad group."""
+    if not campaign.budget_optimize_on or first is None:
+        return
+    for name in SAME_UNDER_CBO:
+        if (fields.get(name) or None) != (first.get(name) or None):
+            raise bad_parameter(name, f"Must be {first.get(name)}, as in the campaign's first ad group.")
+
+
 def check_bid(fields: dict[str, Any], *, cbo: bool) -> None:
     """Check that a custom bid has its price, and that the price stays below the budget (dossier 8.2)."""
     if cbo and fields.get("bid_type") is None:
@@ -134,56 +162,3 @@ def check_name(name: str, path: str) -> None:
     """Refuse emoji and an empty name in an ad group's name (dossier 8.2)."""
     if not name or EMOJI.search(name):
         raise bad_parameter(path, "Must not be empty nor contain emoji.")
-
-
-def check_texts(fields: dict[str, Any], path: str) -> None:
-    """Refuse emoji in an ad's name and texts (OPS `Create_ads`)."""
-    texts = {"ad_name": fields.get("ad_name"), "ad_text": fields.get("ad_text")}
-    texts |= {f"ad_texts.{index}": text for index, text in enumerate(fields.get("ad_texts") or ())}
-    for name, text in texts.items():
-        if text and EMOJI.search(text):
-            raise bad_parameter(f"{path}{name}", "Must not contain emoji.")
-
-
-def media_of(context: Context, advertiser: Advertiser) -> frozenset[str]:
-    """Return the videos and images uploaded to an account: those of the ads it was built with."""
-    kept = context.world.media
-    if advertiser.id not in kept:
-        items = [ad_item(ad, context.now) for ad in advertiser.ads]
-        kept[advertiser.id] = frozenset(
-            medium for item in items for medium in (item["video_id"], *item["image_ids"]) if medium
-        )
-    return kept[advertiser.id]
-
-
-def check_creative(context: Context, ad_group: AdGroup, fields: dict[str, Any], path: str) -> None:
-    """Check what a full creative needs by format and identity (dossier 8.3)."""
-    check_texts(fields, path)
-    spark = fields["identity_type"] != "CUSTOMIZED_USER"
-    if fields["identity_type"] == "BC_AUTH_TT" and not fields.get("identity_authorized_bc_id"):
-        raise bad_parameter(f"{path}identity_authorized_bc_id", MISSING)
-    if fields["ad_format"] == "SINGLE_VIDEO" and not fields.get("video_id") and not fields.get("tiktok_item_id"):
-        raise bad_parameter(f"{path}video_id", MISSING)
-    if not spark and not fields.get("image_ids"):
-        raise bad_parameter(f"{path}image_ids", MISSING)
-    if not fields.get("ad_text") and not fields.get("ad_texts") and not fields.get("tiktok_item_id"):
-        raise bad_parameter(f"{path}ad_text", MISSING)
-    if not fields.get("call_to_action") and not fields.get("call_to_action_id"):
-        raise bad_parameter(f"{path}call_to_action", MISSING)
-    website = ad_group.fields.get("promotion_type", ad_group.campaign.objective.promotion_type) == "WEBSITE"
-    if website and not any(
-        fields.get(name) for name in ("landing_page_url", "page_id", "deeplink", "tiktok_item_id")
-    ):
-        raise bad_parameter(f"{path}landing_page_url", MISSING)
-    check_media(context, ad_group.campaign.advertiser, fields, path)
-
-
-def check_media(context: Context, advertiser: Advertiser, fields: dict[str, Any], path: str) -> None:
-    """Refuse a video or an image of another account (dossier 8.3: media belong to one account)."""
-    known = media_of(context, advertiser)
-    video = fields.get("video_id")
-    if video and video not in known:
-        raise ApiError(40053, f"{path}video_id: The video {video} does not exist in this account.")
-    for index, image in enumerate(fields.get("image_ids", ())):
-        if image not in known:
-            raise bad_parameter(f"{path}image_ids.{index}", f"The image {image} does not exist in this account.")

@@ -125,6 +125,9 @@ AD_GROUP_CREATE: Shape = {
     "attribution_event_count": Field("choice", values=("UNSET", "EVERY", "ONCE")),
     "bid_display_mode": Field("choice", values=("CPMV", "CPV")),
     "creative_material_mode": Field("choice", values=("CUSTOM",)),
+    "saved_audience_id": Field("id"),
+    "targeting_expansion": Field("thing"),
+    "skip_learning_phase": Field("flag"),
     "statistic_type": Field("text"),
     "brand_safety_partner": Field("choice", values=("IAS", "OPEN_SLATE")),
 }
@@ -212,10 +215,10 @@ READ_ONLY = {
     ),
     "adgroup/create": _names(
         "adgroup_id campaign_name create_time modify_time secondary_status campaign_system_origin app_type "
-        "is_smart_performance_campaign app_download_url cpv_video_duration deep_cpa_bid delivery_mode feed_type "
+        "is_smart_performance_campaign app_download_url cpv_video_duration delivery_mode feed_type "
         "inventory_filter_enabled ios14_quota_type is_new_structure purchased_impression purchased_reach "
         "rf_estimated_cpr rf_estimated_frequency rf_purchased_type schedule_infos schedule_id scheduled_budget "
-        "skip_learning_phase conversion_window"
+        "conversion_window"
     ),
     "ad/create": _names(
         "ad_id campaign_id campaign_name adgroup_name create_time modify_time secondary_status is_aco "

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from tiktok_assets.escaping import visible
+from tiktok_assets.scaling.ad_formats import POSTING, PUSHED_FORMATS, is_on_tiktok
 from tiktok_assets.scaling.drafts import FROM_NOW, Object
 from tiktok_assets.scaling.emoji_text import emoji_in
 from tiktok_assets.scaling.kinds import is_set, uncopyable_kind
@@ -86,30 +87,70 @@ def source_is_original(found: Sources) -> str:
     return f"the ad is itself a copy; {better} or say with --again that you mean this one"
 
 
+def identity_usable(found: Sources) -> str:
+    """The copy has an identity that new ads may use, and that can show what the copy shows."""
+    if source_copyable(found):
+        return ""  # one reason is enough
+    shown, owner = found.shown, found.wish.advertiser_id
+    identity = shown.identity
+    if shown.method == "custom":
+        return _CUSTOM_ON_TIKTOK.format(owner=owner) if is_on_tiktok(found.home) else ""
+    named = f"identity {identity.identity_id} ({identity.identity_type})"
+    if not is_set(identity.identity_type) or not is_set(identity.identity_id):
+        return "the ad shows no identity that a copy could use"
+    if identity.identity_type == "BC_AUTH_TT" and not identity.bc_id:
+        return f"{named} belongs to a business centre that the ad does not show, so a copy cannot use it"
+    return _able(found, named)
+
+
+def _able(found: Sources, named: str) -> str:
+    able, shown, owner = found.abilities, found.shown, found.wish.advertiser_id
+    if able is None:
+        return f"{named} is not among those of account {owner}; authorise it for the account again"
+    if not able.is_available:
+        return f"{named} cannot be used now: {able.status}; authorise it for the account again"
+    if shown.method == "pull":
+        return "" if able.can_pull else f"{named} may not show its posts as ads; allow that in its TikTok account"
+    if shown.identity.identity_type not in POSTING or not able.can_push:
+        return f"{named} cannot post the ad's video, and the ad shows no post yet; try again once it is reviewed"
+    ad_format = _object(found.ad).get("ad_format")
+    return "" if ad_format in PUSHED_FORMATS else f"an ad in the format {ad_format} cannot be posted as {named}"
+
+
+_CUSTOM_ON_TIKTOK = (
+    "TikTok takes no custom identity (CUSTOMIZED_USER) any more where an ad group delivers to TikTok itself; set"
+    " TIKTOK_SCALING_IDENTITY={owner}:TT_USER:<identity_id> to post the copy's video as an identity of the account"
+)
+
+
 def media_usable(found: Sources) -> str:
     """Everything a creative needs is there; media belong to the account, and so does the ad (dossier 8.3)."""
-    ad = _object(found.ad)
-    spark = ad.get("identity_type") != "CUSTOMIZED_USER"
-    identity = is_set(ad.get("identity_type")) and is_set(ad.get("identity_id"))
+    ad, method = _object(found.ad), found.shown.method
+    own = method != "pull"
+    video, carousel = ad.get("ad_format") == "SINGLE_VIDEO", ad.get("ad_format") == "CAROUSEL_ADS"
     wanted = (
-        (
-            "identity",
-            identity and (ad.get("identity_type") != "BC_AUTH_TT" or ad.get("identity_authorized_bc_id")),
-        ),
-        ("video", ad.get("ad_format") != "SINGLE_VIDEO" or ad.get("video_id") or ad.get("tiktok_item_id")),
-        ("image", spark or ad.get("image_ids")),
-        ("text", ad.get("ad_text") or ad.get("ad_texts") or ad.get("tiktok_item_id")),
+        ("video", not own or not video or ad.get("video_id")),
+        ("music", not own or not carousel or ad.get("music_id")),
+        ("text", not own or ad.get("ad_text") or ad.get("ad_texts")),
         ("call to action", ad.get("call_to_action") or ad.get("call_to_action_id")),
         ("format", ad.get("ad_format")),
     )
     lacking = [name for name, there in wanted if not there]
-    return f"the ad shows no {' and no '.join(lacking)} that a copy could use" if lacking else ""
+    if lacking:
+        return f"the ad shows no {' and no '.join(lacking)} that a copy could use"
+    if own and not found.images:
+        if video:
+            return "TikTok suggests no cover for the ad's video, and its own is not in its library; try later"
+        return "the ad's images are not in the account's asset library; upload them there"
+    return ""
 
 
 def text_taken(found: Sources) -> str:
     """The ad's texts hold no emoji, which TikTok refuses; names lose theirs by themselves."""
     ad = _object(found.ad)
     listed = ad.get("ad_texts")
+    if found.shown.method == "pull":
+        return ""  # the post has its own words
     texts = [ad.get("ad_text"), *(listed if isinstance(listed, list) else [])]
     emoji = [one for text in texts if isinstance(text, str) for one in emoji_in(text)]
     if not emoji or found.wish.without_emoji:
@@ -173,6 +214,25 @@ def ad_group_usable(found: Sources) -> str:
     if group.get("promotion_type") != own:
         return f"ad group {wish.ad_group_id} promotes {group.get('promotion_type')}, the ad {own}; {_ANOTHER}"
     return ""
+
+
+def like_the_first(found: Sources) -> str:
+    """Under campaign budget optimisation goal, bid type and event are those of the campaign's first ad group."""
+    if not found.copies_ad_group or not found.is_spread or found.first_ad_group is None:
+        return ""
+    own, first = _object(found.ad_group), found.first_ad_group
+    for name, usual in _SAME_UNDER_CBO.items():
+        here, there = own.get(name) or usual, first.get(name) or usual
+        if here != there:
+            return (
+                f"campaign {found.wish.campaign_id} spreads its budget, so its ad groups need the {name} of the"
+                f" first, {there}, and the ad's ad group has {here}; name an ad group with --ad-group"
+            )
+    return ""
+
+
+_SAME_UNDER_CBO = {"optimization_goal": None, "bid_type": "BID_TYPE_NO_BID", "optimization_event": None}
+"""The fields, and what a missing one means (mengxingxinqing/tiktok_ads, campaign_budget_optimization)."""
 
 
 def room_for_ad(found: Sources) -> str:
@@ -296,11 +356,13 @@ CHECKS: dict[str, Callable[[Sources], str]] = {
         source_not_deleted,
         source_copyable,
         source_is_original,
+        identity_usable,
         media_usable,
         text_taken,
         target_usable,
         objective_fits,
         ad_group_usable,
+        like_the_first,
         room_for_ad,
         room_for_ad_group,
         schedule_lasts,

@@ -10,8 +10,10 @@ from typing import Any
 
 import msgspec
 
+from tiktok_assets.api.media import Identity
+from tiktok_assets.scaling.ad_formats import Method, creative_fields
 from tiktok_assets.scaling.emoji_text import without_emoji
-from tiktok_assets.spec.budgets import DAY, DYNAMIC, TOTAL
+from tiktok_assets.spec.budgets import DAY, DYNAMIC, DYNAMIC_OBJECTIVES, TOTAL
 
 Object = Mapping[str, Any]
 Body = dict[str, Any]
@@ -20,6 +22,7 @@ NAME_LENGTH = 512
 """Characters a name may have (dossier 8.2, 8.3)."""
 
 FROM_NOW = "SCHEDULE_FROM_NOW"
+COST_PER_VIEW = "CPV"
 
 _OLD_MARKER = re.compile(r" ?\[tta-[0-9a-f]{12}\]$")
 
@@ -34,8 +37,10 @@ _EVERYWHERE = _names(
     " is_smart_performance_campaign"
 )
 NOT_TAKEN_BY_AD_GROUPS = _EVERYWHERE | _names(
-    "app_download_url app_type cpv_video_duration deep_cpa_bid delivery_mode feed_type inventory_filter_enabled"
-    " ios14_quota_type schedule_infos schedule_id scheduled_budget skip_learning_phase conversion_window"
+    "app_download_url app_type cpv_video_duration delivery_mode feed_type inventory_filter_enabled"
+    " ios14_quota_type schedule_infos schedule_id scheduled_budget conversion_window"
+    # Deprecated; and a saved audience, whose parts are returned beside it and refused with it: the parts stay.
+    " auto_targeting_enabled targeting_expansion saved_audience_id"
     " category_id keywords pre_discount_cpm cpm discount_type discount_amount discount_percentage"
     " pre_discount_budget"
 )
@@ -138,6 +143,8 @@ def ad_group_body(source: Object, placed: Placed) -> Body:
     fields = stripped(source, NOT_TAKEN_BY_AD_GROUPS)
     for name in ("budget", "schedule_start_time"):
         fields.pop(name, None)
+    if fields.get("bid_display_mode") != COST_PER_VIEW:  # CPMV stands on others, and creation refuses it
+        fields.pop("bid_display_mode", None)
     if fields.get("schedule_type") == FROM_NOW:
         fields.pop("schedule_end_time", None)  # it reads as ten years later; TikTok sets it anew
     fields.setdefault("bid_type", "BID_TYPE_NO_BID")  # needed where the campaign spreads the budget
@@ -154,8 +161,23 @@ def ad_group_body(source: Object, placed: Placed) -> Body:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a copied ad is shown: by which method, as whom, and with which images of the library."""
+
+    method: Method
+    identity: Identity
+    images: tuple[str, ...] = ()
+
+
 def ad_body(
-    source: Object, ad_group_id: str | None, marker: str, *, enable: bool, plain_text: bool = False
+    source: Object,
+    ad_group_id: str | None,
+    marker: str,
+    shown: Shown,
+    *,
+    enable: bool,
+    plain_text: bool = False,
 ) -> Body:
     """Return the body of `ad/create` for a copy of an ad (dossier 8.3); the ad group may be filled in later.
 
@@ -163,10 +185,12 @@ def ad_body(
         source: the ad, as it was read.
         ad_group_id: None until it is known.
         marker: of the duplication.
+        shown: how the copy is shown.
         enable: whether it shall deliver.
         plain_text: cut emoji from the ad's texts.
     """
     fields = stripped(source, NOT_TAKEN_BY_ADS)
+    fields = creative_fields(fields, shown.method, shown.identity, shown.images)
     if plain_text:
         fields |= {name: without_emoji(text) for name, text in fields.items() if name == "ad_text"}
         fields |= {name: [*map(without_emoji, texts)] for name, texts in fields.items() if name == "ad_texts"}
@@ -189,13 +213,17 @@ def starting(planned: object, now: datetime) -> str:
 
 
 def copy_mode(source: Object, target: Object) -> str:
-    """The budget mode of a copy: the original's, or daily where its campaign spread the budget (8.6)."""
+    """Return the budget mode of a copy: the original's, or a daily one where its campaign spread the budget (8.6).
+
+    Where the page asks for a dynamic daily budget, that is what a daily one becomes.
+    """
+    daily = DYNAMIC if target.get("objective_type") in DYNAMIC_OBJECTIVES else DAY
     mode = str(source.get("budget_mode") or DAY)
-    if mode == DYNAMIC and not source.get("budget"):
-        return DAY
     if mode == TOTAL and spreads_budget(target) and source.get("schedule_type") == FROM_NOW:
-        return DAY
-    return mode if mode in (TOTAL, DAY, DYNAMIC) else DAY
+        return daily
+    if mode == DYNAMIC and source.get("budget"):
+        return DYNAMIC
+    return TOTAL if mode == TOTAL else daily
 
 
 def spreads_budget(campaign: Object) -> bool:

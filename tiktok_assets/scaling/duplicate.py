@@ -1,6 +1,6 @@
 """Duplicates an ad into another campaign, built like a payment: read, check, note, send, and never twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -8,6 +8,7 @@ from decimal import Decimal
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.errors import RequestError, TikTokError
 from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.api.media import Identity
 from tiktok_assets.api.outcomes import encoded
 from tiktok_assets.api.writes import shown
 from tiktok_assets.scaling.approvals import ENABLE_REFUSED, NO_APPROVAL, Approval
@@ -75,6 +76,7 @@ class Duplicator:
         max_added_budget: the cap on what is added to an account's budgets within 24 hours; None for none.
         patience: how long to wait.
         approval: what whoever launches brings with it; without one only what was begun is finished.
+        identities: by account, for copies of ads whose own identity cannot be used again.
     """
 
     client: Client
@@ -84,6 +86,7 @@ class Duplicator:
     max_added_budget: Decimal | None = None
     patience: Patience = field(default_factory=Patience)
     approval: Approval = NO_APPROVAL
+    identities: Mapping[str, Identity] = field(default_factory=dict)
 
     def rehearse(self, wish: Wish) -> Rehearsal:
         """Read and check, write nothing anywhere, and tell what would be sent.
@@ -176,7 +179,8 @@ class Duplicator:
     def _read(self, wish: Wish) -> Sources:
         since = self.ledger.now() - ADDED_WITHIN
         added = self.ledger.added_budget(wish.advertiser_id, since, but_for=wish.key)
-        account = Account(self.currency_of(wish.advertiser_id), added, self.max_added_budget)
+        owner = wish.advertiser_id
+        account = Account(self.currency_of(owner), added, self.max_added_budget, self.identities.get(owner))
         return read_sources(self.client, self.fetcher, self.ledger, wish, account)
 
     def _bodies(self, wish: Wish, sources: Sources, *, placeholder: str | None) -> dict[str, Body]:
@@ -187,6 +191,7 @@ class Duplicator:
             {**(sources.ad or {}), **owner},
             wish.ad_group_id or placeholder,
             marker,
+            sources.shown,
             enable=wish.enable,
             plain_text=wish.without_emoji,
         )

@@ -5,6 +5,7 @@ JSON object a line from standard input and writes one outcome a line; the receiv
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -105,8 +106,7 @@ def _serve() -> None:
         if hasattr(signal, "alarm"):  # Windows has none
             signal.alarm(asked["seconds"])
         outcome = send(SecretStr(asked["url"]), asked["target"], asked["message"], repeat=asked["repeat"])
-        sys.stdout.write(json.dumps([outcome.result, outcome.reason]) + "\n")
-        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), json.dumps([outcome.result, outcome.reason]).encode() + b"\n")
         if hasattr(signal, "alarm"):
             signal.alarm(0)
 

@@ -1,14 +1,16 @@
 """What a duplication reads before it writes: the ad, its ad group, both campaigns, and the room that is left."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.api.media import Abilities, Identity, abilities_of, are_in_library, suggested_cover
 from tiktok_assets.api.writes import ad_group_quota, objects
-from tiktok_assets.scaling.drafts import Object, copy_mode, has_marker, spreads_budget
+from tiktok_assets.scaling.ad_formats import CUSTOM, identity_of, method_of
+from tiktok_assets.scaling.drafts import Object, Shown, copy_mode, has_marker, spreads_budget
 from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.spec.budgets import DAY
@@ -24,11 +26,13 @@ class Account:
         currency: ISO 4217.
         added_budget: what duplications added to its budgets within a day, by the currency it had then.
         max_added_budget: what they may; None for no limit.
+        identity: of the settings, for copies of ads whose own identity cannot be used again.
     """
 
     currency: str
     added_budget: Mapping[str, Decimal]
     max_added_budget: Decimal | None
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ class Sources:
         quota: active ad groups of the account and how many may be; None where none is made.
         copy_of: the original, where the ad is one of our copies; "" where only its name says so.
         now: by the host's clock.
+        first_ad_group: of the target campaign, by age; None where none is made or there is none.
+        abilities: of the identity the copy needs; None where the account has it not, or none is needed.
+        images: those the copy uses, of the asset library.
     """
 
     wish: Wish
@@ -55,6 +62,25 @@ class Sources:
     quota: tuple[int, int] | None
     copy_of: str | None
     now: datetime
+    first_ad_group: Object | None = None
+    abilities: Abilities | None = None
+    images: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Shown:
+        """How the copy is shown."""
+        ad, group = self.ad or {}, self.home
+        method = method_of(ad, group, self.account.identity)
+        able = self.abilities
+        if method == "pull" and able and able.can_push and not able.can_pull and ad.get("video_id"):
+            method = "push"  # its post cannot be shown again, and its video can be posted once more
+        chosen = self.account.identity if method == "push" and ad.get("identity_type") == CUSTOM else None
+        return Shown(method, chosen or identity_of(ad), self.images)
+
+    @property
+    def home(self) -> Object:
+        """The ad group the copy will be in, or whose copy it will be in."""
+        return (self.ad_group if self.copies_ad_group else self.target_ad_group) or {}
 
     @property
     def copies_ad_group(self) -> bool:
@@ -122,7 +148,7 @@ def read_sources(client: Client, fetcher: Fetcher, ledger: Ledger, wish: Wish, a
         ads = [*objects(fetcher, ADS, owner, {"adgroup_ids": [str(wish.ad_group_id)]})]
     original = ledger.original_of(owner, wish.ad_id)
     marked = bool(ad) and has_marker(str((ad or {}).get("ad_name") or ""))
-    return Sources(
+    found_so_far = Sources(
         wish=wish,
         account=account,
         ad=ad,
@@ -135,4 +161,32 @@ def read_sources(client: Client, fetcher: Fetcher, ledger: Ledger, wish: Wish, a
         quota=quota,
         copy_of=original or ("" if marked else None),
         now=client.now(),
+        first_ad_group=min((row for row in siblings if not is_deleted(row)), key=_age, default=None),
     )
+    return _with_creative(client, found_so_far) if ad and target and found_so_far.home else found_so_far
+
+
+def _with_creative(client: Client, found: Sources) -> Sources:
+    """Read what the copy's creative needs beside the ad."""
+    shown, owner, ad = found.shown, found.wish.advertiser_id, found.ad or {}
+    abilities: Abilities | None = None
+    if shown.method != "custom" and shown.identity.identity_id:
+        abilities = abilities_of(client, owner, shown.identity)
+    found = replace(found, abilities=abilities)
+    return found if found.shown.method == "pull" else replace(found, images=_images(client, owner, ad))
+
+
+def _images(client: Client, owner: str, ad: Object) -> tuple[str, ...]:
+    """Return the ad's images if the library has them, else for a video a cover that TikTok suggests."""
+    listed = ad.get("image_ids")
+    ids = tuple(str(one) for one in listed if one) if isinstance(listed, list) else ()
+    if are_in_library(client, owner, ids):
+        return ids
+    video = ad.get("video_id")
+    cover = suggested_cover(client, owner, str(video)) if video else None
+    return (cover,) if cover else ()
+
+
+def _age(row: Object) -> tuple[str, int, str]:
+    told = str(row.get("adgroup_id") or "")
+    return (str(row.get("create_time") or ""), len(told), told)

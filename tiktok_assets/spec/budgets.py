@@ -8,6 +8,9 @@ DYNAMIC = "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
 AD_GROUP_MODES = {INFINITE: (TOTAL, DAY, DYNAMIC), TOTAL: (TOTAL, DAY, DYNAMIC), DAY: (DAY, DYNAMIC)}
 """The modes an ad group may have under each mode of its campaign; under CBO its budget is ignored."""
 
+DYNAMIC_OBJECTIVES = frozenset({"TRAFFIC", "APP_PROMOTION", "WEB_CONVERSIONS", "LEAD_GENERATION"})
+"""Under these a daily budget is asked for as a dynamic one (mengxingxinqing/tiktok_ads, create_an_ad_group)."""
+
 AD_GROUP_MINIMUM, BUDGET_LIMIT = Decimal(20), Decimal(10_000_000)
 """Of a day, and what a budget must stay below; in US dollars, times the ratio of `currencies.BUDGET_RULES`."""
 

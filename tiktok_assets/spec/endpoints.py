@@ -56,6 +56,14 @@ ACCESS_TOKEN = Endpoint("oauth2/access_token/", source="tiktok_api.md section 2"
 AD_GROUP_QUOTA = Endpoint("adgroup/quota/", source="tiktok_api.md section 5.7")
 """Asked before an ad group is made, and by nothing else."""
 
+_CREATIVES = "Creative Management"
+IDENTITIES = Endpoint("identity/get/", source="tiktok_api_2026.md section 2", permission=_CREATIVES)
+IMAGES = Endpoint("file/image/ad/info/", source="tiktok_api_2026.md section 2", permission=_CREATIVES)
+SUGGESTED_COVERS = Endpoint(
+    "file/video/suggestcover/", source="tiktok_api_2026.md section 2", permission=_CREATIVES
+)
+"""Asked before an ad is copied: the identity it needs, and its cover. Which permission they need is uncertain."""
+
 AD_GROUP_CREATE = Endpoint("adgroup/create/", source="tiktok_api.md section 8.2")
 AD_CREATE = Endpoint("ad/create/", source="tiktok_api.md section 8.3")
 WRITES = (AD_GROUP_CREATE, AD_CREATE)

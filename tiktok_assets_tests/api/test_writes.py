@@ -87,7 +87,7 @@ def good_body(host: Host) -> dict[str, Any]:
         "promotion_type": "WEBSITE",
         "placement_type": "PLACEMENT_TYPE_AUTOMATIC",
         "location_ids": ["6252001"],
-        "budget_mode": "BUDGET_MODE_DAY",
+        "budget_mode": "BUDGET_MODE_DYNAMIC_DAILY_BUDGET",
         "budget": Decimal(50),
         "schedule_type": "SCHEDULE_FROM_NOW",
         "schedule_start_time": "2026-11-09 18:00:00",

@@ -58,7 +58,8 @@ def test_a_name_in_metadata_is_text(name: str) -> None:
     facts = facts_of_ranking("1", pl.DataFrame([leader("1", 1, "USD", name)], TOP_SPENDERS_SCHEMA))
     for shown in (table, facts["table_USD"]):
         cells = [read(cell).removesuffix("…") for cell in cells_of(shown.value)]
-        assert any(read(visible(name)).startswith(cell) for cell in cells if cell), cells
+        blank = not read(visible(name)).strip()
+        assert blank or any(read(visible(name)).startswith(cell) for cell in cells if cell), cells
         assert hidden_in(shown.value, allowed="\n") == set()
     picture = b64decode(str(facts["leaders_USD"].value).partition("base64,")[2].rstrip(")")).decode()
     assert hidden_in(picture) == set()

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tiktok_assets.sandbox.context import Switches
+from tiktok_assets.sandbox.creatives import library_video
 from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 
@@ -145,5 +146,6 @@ def writer(api: Api) -> "Drafts":
     from tiktok_assets_tests.sandbox.drafts import Drafts  # noqa: PLC0415  # it builds on this file
 
     account = next(iter(api.sandbox.world.advertisers))
-    (ad,) = api.get("ad/get", advertiser_id=account, page_size=1)["data"]["list"]
-    return Drafts(api, account, {"video_id": ad["video_id"], "image_ids": ad["image_ids"]})
+    video = library_video(account)
+    covers = api.get("file/video/suggestcover", advertiser_id=account, video_id=video, poster_number=1)
+    return Drafts(api, account, {"video_id": video, "image_ids": [covers["data"]["list"][0]["id"]]})

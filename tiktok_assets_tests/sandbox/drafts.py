@@ -39,7 +39,7 @@ class Drafts:
             "placement_type": "PLACEMENT_TYPE_NORMAL",
             "placements": ["PLACEMENT_TIKTOK"],
             "location_ids": ["6252001"],
-            "budget_mode": "BUDGET_MODE_DAY",
+            "budget_mode": "BUDGET_MODE_DYNAMIC_DAILY_BUDGET",
             "budget": 50,
             "schedule_type": "SCHEDULE_FROM_NOW",
             "schedule_start_time": "2026-11-09 18:00:00",
@@ -56,8 +56,8 @@ class Drafts:
         """Return one creative of ad/create."""
         body = {
             "ad_name": self.name(),
-            "identity_type": "CUSTOMIZED_USER",
-            "identity_id": "7000000000000000002",
+            "identity_type": "TT_USER",
+            "identity_id": str(int(self.account) + 1),
             "ad_format": "SINGLE_VIDEO",
             **self.media,
             "ad_text": "Try it today",

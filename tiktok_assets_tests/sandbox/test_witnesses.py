@@ -14,13 +14,22 @@ from business_api_client.api.ad_api import AdApi
 from business_api_client.api.adgroup_api import AdgroupApi
 from business_api_client.api.authentication_api import AuthenticationApi
 from business_api_client.api.campaign_creation_api import CampaignCreationApi
+from business_api_client.api.file_api import FileApi
+from business_api_client.api.identity_api import IdentityApi
 from business_api_client.api.reporting_api import ReportingApi
 
+from tiktok_assets.sandbox.creatives import library_image
 from tiktok_assets.sandbox.routes import VERSIONS
 from tiktok_assets_tests.sandbox.conftest import REPORT, Api
 
 Client = Any
-UNKNOWN_TO_THE_SDK = {"adgroup/budget/update", "oauth/token", "oauth2/revoke_token", "user/info"}
+UNKNOWN_TO_THE_SDK = {
+    "adgroup/budget/update",
+    "file/video/suggestcover",
+    "oauth/token",
+    "oauth2/revoke_token",
+    "user/info",
+}
 OPERATIONS: dict[str, Callable[[Client, Api, str], Any]] = {
     "oauth2/advertiser/get": lambda client, api, _: AuthenticationApi(client).oauth2_advertiser_get(
         api.sandbox.app_id, api.sandbox.secret, api.sandbox.token
@@ -39,6 +48,12 @@ OPERATIONS: dict[str, Callable[[Client, Api, str], Any]] = {
     ),
     "ad/get": lambda client, api, account: AdApi(client).ad_get(
         account, api.sandbox.token, fields=["ad_id", "ad_name"], page_size=1000
+    ),
+    "identity/get": lambda client, api, account: IdentityApi(client).identity_get(
+        account, api.sandbox.token, identity_type="TT_USER", page_size=100
+    ),
+    "file/image/ad/info": lambda client, api, account: FileApi(client).file_image_ad_info(
+        account, [library_image(account)], api.sandbox.token
     ),
     "report/integrated/get": lambda client, api, account: ReportingApi(client).report_integrated_get(
         "BASIC",
@@ -62,7 +77,7 @@ def test_the_official_sdk_reads_it(api: Api, accounts: list[str], operation: str
     configuration.host = api.sandbox.base_url
     client = business_api_client.ApiClient(configuration)
     answer = OPERATIONS[operation](client, api, accounts[0])
-    assert answer["data"]["list"]
+    assert answer["data"].get("list") or answer["data"]["identity_list"]
     assert f"/{operation}/" in f"/{api.control('GET', 'requests')[-1]['path']}/"
 
 

@@ -1,6 +1,6 @@
 """A bench for duplications: a sandbox, a ledger in a file, and patience of a fraction of a second."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -9,6 +9,7 @@ from typing import Any
 
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.api.media import Identity
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.world import Ad, AdGroup, Advertiser, Campaign
 from tiktok_assets.scaling.approvals import TERMINAL, Approval
@@ -47,6 +48,7 @@ class Connection:
     max_added_budget: Decimal | None = None
     patience: Patience = field(default_factory=lambda: PATIENCE)
     approval: Approval = ANSWERED
+    identities: Mapping[str, Identity] = field(default_factory=dict)
 
     @contextmanager
     def open(self, checkpoint: Checkpoint = no_checkpoint) -> Iterator[Duplicator]:
@@ -57,7 +59,14 @@ class Connection:
         ledger = Ledger(state, checkpoint=checkpoint)
         try:
             yield Duplicator(
-                client, fetcher, ledger, lambda _: "USD", self.max_added_budget, self.patience, self.approval
+                client,
+                fetcher,
+                ledger,
+                lambda _: "USD",
+                self.max_added_budget,
+                self.patience,
+                self.approval,
+                self.identities,
             )
         finally:
             fetcher.close()

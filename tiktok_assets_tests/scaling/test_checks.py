@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tiktok_assets.api.media import Abilities, Identity
 from tiktok_assets.sandbox.budgets import RATIO, WHOLE
 from tiktok_assets.scaling.checks import CHECKS, refusals, verdicts_on
 from tiktok_assets.scaling.duplicate import RefusedError
@@ -51,6 +52,13 @@ def changed(sources: Sources, **changes: Any) -> Sources:  # noqa: ANN401 - any 
         for name, change in changes.items()
     }
     return replace(sources, **merged)
+
+
+def pushed(sources: Sources, **ad: Any) -> Sources:  # noqa: ANN401 - any field of an ad
+    """The sources of an ad whose video is to be posted, by an identity that may."""
+    video = {"identity_type": "TT_USER", "identity_id": "8", "tiktok_item_id": None, "video_id": "v1"}
+    texts = {"ad_text": "Try it", "ad_format": "SINGLE_VIDEO"}
+    return changed(sources, ad={**video, **texts, **ad}, abilities=Abilities("AVAILABLE"), images=("i1",))
 
 
 def wishing(sources: Sources, **other: Any) -> Sources:  # noqa: ANN401 - any field of a wish
@@ -114,12 +122,12 @@ Change = Callable[[Sources], Sources]
 COPYING: dict[str, tuple[str, Change, str]] = {
     "emoji in a text": (
         "text_taken",
-        lambda s: changed(s, ad={"ad_text": "Try ✅ it"}),
+        lambda s: pushed(s, ad_text="Try ✅ it"),
         "no emoji in an ad's text",
     ),
     "emoji in one of several texts": (
         "text_taken",
-        lambda s: changed(s, ad={"ad_texts": ["Try it", "❤️"]}),
+        lambda s: pushed(s, ad_texts=["Try it", "❤️"]),
         "--without-emoji",
     ),
     "a deleted ad": (
@@ -192,15 +200,43 @@ COPYING: dict[str, tuple[str, Change, str]] = {
     ),
     "a copy of ours": ("source_is_original", lambda s: changed(s, copy_of="77"), "duplicate the original, 77"),
     "a copy by its name": ("source_is_original", lambda s: changed(s, copy_of=""), "itself a copy"),
-    "no identity": ("media_usable", lambda s: changed(s, ad={"identity_type": "UNSET"}), "no identity"),
+    "no identity": ("identity_usable", lambda s: changed(s, ad={"identity_type": "UNSET"}), "no identity"),
     "a lent identity": (
-        "media_usable",
+        "identity_usable",
         lambda s: changed(s, ad={"identity_type": "BC_AUTH_TT"}),
-        "no identity",
+        "business centre",
     ),
-    "no video": ("media_usable", lambda s: changed(s, ad={"video_id": None}), "no video"),
-    "no image": ("media_usable", lambda s: changed(s, ad={"image_ids": []}), "no image"),
-    "no text": ("media_usable", lambda s: changed(s, ad={"ad_text": ""}), "no text"),
+    "an identity that is gone": ("identity_usable", lambda s: changed(s, abilities=None), "is not among those"),
+    "an identity that is not available": (
+        "identity_usable",
+        lambda s: changed(s, abilities=Abilities("SCOPE_UNAVAILABLE")),
+        "cannot be used now: SCOPE_UNAVAILABLE",
+    ),
+    "posts that may not be shown": (
+        "identity_usable",
+        lambda s: changed(s, abilities=Abilities("AVAILABLE", can_push=False, can_pull=False)),
+        "may not show its posts",
+    ),
+    "a creator's post that is not there yet": (
+        "identity_usable",
+        lambda s: pushed(s, identity_type="AUTH_CODE"),
+        "the ad shows no post yet",
+    ),
+    "an image as a post": ("identity_usable", lambda s: pushed(s, ad_format="SINGLE_IMAGE"), "cannot be posted"),
+    "a custom identity on TikTok": (
+        "identity_usable",
+        lambda s: pushed(s, identity_type="CUSTOMIZED_USER"),
+        "TIKTOK_SCALING_IDENTITY=",
+    ),
+    "no video": ("media_usable", lambda s: pushed(s, video_id=None), "no video"),
+    "no image": ("media_usable", lambda s: changed(pushed(s), images=()), "suggests no cover"),
+    "no picture of a carousel": (
+        "media_usable",
+        lambda s: changed(pushed(s, ad_format="CAROUSEL_ADS", music_id="7"), images=()),
+        "asset library; upload them",
+    ),
+    "no music": ("media_usable", lambda s: pushed(s, ad_format="CAROUSEL_ADS"), "no music"),
+    "no text": ("media_usable", lambda s: pushed(s, ad_text=""), "no text"),
     "no button": ("media_usable", lambda s: changed(s, ad={"call_to_action": None}), "no call to action"),
     "a deleted target": (
         "target_usable",
@@ -220,6 +256,15 @@ COPYING: dict[str, tuple[str, Change, str]] = {
     "another app": ("objective_fits", lambda s: changed(s, target={"app_id": "9"}), "app_id"),
     "999 ad groups": ("room_for_ad_group", lambda s: changed(s, ad_groups=999), "999 are the limit"),
     "no quota left": ("room_for_ad_group", lambda s: changed(s, quota=(4980, 4980)), "quota of 4980"),
+    "another goal than the first ad group's": (
+        "like_the_first",
+        lambda s: changed(
+            s,
+            target={"budget_optimize_on": True},
+            first_ad_group={**(s.ad_group or {}), "optimization_goal": "CLICK"},
+        ),
+        "need the optimization_goal of the first, CLICK",
+    ),
     "a punished account": ("room_for_ad_group", lambda s: changed(s, quota=(0, 0)), "it is punished"),
     "an ended schedule": (
         "schedule_lasts",
@@ -387,8 +432,22 @@ PASSING: dict[str, Change] = {
     "a currency nobody told us the limits of": lambda s: wishing(
         allowing(s, 0, 100, "BIF"), budget=Decimal("1.50")
     ),
-    "a Spark ad": lambda s: changed(
-        s, ad={"identity_type": "AUTH_CODE", "tiktok_item_id": "5", "video_id": None, "ad_text": None}
+    "a post without words of its own": lambda s: changed(s, ad={"video_id": None, "ad_text": None}),
+    "emoji in a post, which keeps its words": lambda s: changed(s, ad={"ad_text": "🔥"}),
+    "a video to post": pushed,
+    "a carousel to post": lambda s: pushed(s, ad_format="CAROUSEL_ADS", music_id="7", video_id=None),
+    "a video whose post may not be shown again": lambda s: changed(
+        pushed(s, tiktok_item_id="7"), abilities=Abilities("AVAILABLE", can_pull=False)
+    ),
+    "a custom identity where TikTok is left out": lambda s: changed(
+        pushed(s, identity_type="CUSTOMIZED_USER"),
+        ad_group={"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]},
+    ),
+    "a custom identity with one of the account to post as": lambda s: changed(
+        pushed(s, identity_type="CUSTOMIZED_USER"), account=replace(s.account, identity=Identity("TT_USER", "8"))
+    ),
+    "the first ad group's goal": lambda s: changed(
+        s, target={"budget_optimize_on": True}, first_ad_group={**(s.ad_group or {}), "bid_type": None}
     ),
     "one place left": lambda s: changed(s, ad_groups=998, quota=(4979, 4980)),
 }

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiktok_assets.api.media import Identity
 from tiktok_assets.api.outcomes import encoded
 from tiktok_assets.scaling.drafts import (
     NAME_LENGTH,
     NOT_TAKEN_BY_AD_GROUPS,
     NOT_TAKEN_BY_ADS,
     Placed,
+    Shown,
     ad_body,
     ad_group_body,
     copy_mode,
@@ -102,8 +104,15 @@ def test_a_copy_is_switched_off_and_starts_now() -> None:
 def test_the_id_of_a_call_to_action_wins() -> None:
     """An ad with both sends the id; one without a deep link sends no kind of one."""
     source = {"advertiser_id": "1", "ad_name": "A", "call_to_action": "X", "call_to_action_id": "9"}
-    (creative,) = ad_body({**source, "deeplink_type": "NORMAL"}, "5", MARKER, enable=True)["creatives"]
-    assert creative == {"ad_name": f"A {MARKER}", "operation_status": "ENABLE", "call_to_action_id": "9"}
+    shown = Shown("pull", Identity("TT_USER", "7"))
+    (creative,) = ad_body({**source, "deeplink_type": "NORMAL"}, "5", MARKER, shown, enable=True)["creatives"]
+    assert creative == {
+        "ad_name": f"A {MARKER}",
+        "operation_status": "ENABLE",
+        "call_to_action_id": "9",
+        "identity_type": "TT_USER",
+        "identity_id": "7",
+    }
 
 
 def test_bodies_survive_the_ledger() -> None:
@@ -128,6 +137,9 @@ def test_request_ids_are_numbers_of_64_bits() -> None:
         ({"budget_mode": DYNAMIC, "budget": 5}, {}, DYNAMIC),
         ({"budget_mode": DYNAMIC, "budget": 0}, {}, DAY),
         ({"budget_mode": "BUDGET_MODE_INFINITE", "budget": 0}, {}, DAY),
+        ({"budget_mode": DAY, "budget": 5}, {"objective_type": "WEB_CONVERSIONS"}, DYNAMIC),
+        ({"budget_mode": DAY, "budget": 5}, {"objective_type": "REACH"}, DAY),
+        ({"budget_mode": TOTAL, "budget": 5}, {"objective_type": "TRAFFIC"}, TOTAL),
         ({"budget_mode": TOTAL, "budget": 5}, {}, TOTAL),
         ({"budget_mode": TOTAL, "schedule_type": "SCHEDULE_FROM_NOW"}, {"budget_optimize_on": True}, DAY),
     ],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiktok_assets.sandbox.write_rules import EMOJI
+from tiktok_assets.sandbox.creatives import EMOJI
 from tiktok_assets.scaling.emoji_text import emoji_in, without_emoji
 
 LISTED = [text for text, facts in emoji.EMOJI_DATA.items() if facts["status"] == emoji.STATUS["fully_qualified"]]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tiktok_assets.sandbox.presences import presence_of
 from tiktok_assets.sandbox.world import Advertiser
 from tiktok_assets.scaling.approvals import CODE, NO_APPROVAL, Approval, NotApprovedError, issue
 from tiktok_assets.scaling.duplication import DONE, Wish
@@ -94,7 +95,7 @@ def host() -> Iterator[Host]:
 def wish_of(owner: Advertiser, again: int) -> Wish:
     """An ad of an account's first campaign into that campaign: all a duplication needs."""
     campaign = owner.campaigns[0]
-    ad = next(ad for ad in campaign.ad_groups[0].ads if ad.deleted is None)
+    ad = next(ad for ad in campaign.ad_groups[0].ads if ad.deleted is None and presence_of(ad) != "custom")
     return Wish(owner.id, ad.id, campaign.id, again=again)
 
 

@@ -1,0 +1,98 @@
+"""How the copy of an ad is shown, and which fields each way takes.
+
+Sources: OPS `Create_ads` and `Get_ads`, mengxingxinqing/tiktok_ads create_spark_ads and migrate_to_spark_ads.
+
+pull    an existing TikTok post: its id and an identity, nothing of its own; it keeps its likes
+push    a video or a carousel of which TikTok makes a new post, always one that no profile shows
+custom  a custom name and picture, where TikTok itself is not among the placements
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from tiktok_assets.api.media import Identity
+
+Object = Mapping[str, Any]
+Method = Literal["pull", "push", "custom"]
+
+CUSTOM = "CUSTOMIZED_USER"
+POSTING = frozenset({"TT_USER", "BC_AUTH_TT"})
+"""The kinds of identities that posts can be pushed to."""
+
+PUSHED_FORMATS = frozenset({"SINGLE_VIDEO", "CAROUSEL_ADS"})
+
+_AUTOMATIC, _TIKTOK = "PLACEMENT_TYPE_AUTOMATIC", "PLACEMENT_TIKTOK"
+_IDENTITY = ("identity_type", "identity_id", "identity_authorized_bc_id")
+_OF_THE_POST = ("video_id", "image_ids", "ad_text", "ad_texts", "music_id")
+_OF_SPARK = (
+    *("tiktok_item_id", "dark_post_status", "promotional_music_disabled"),
+    *("item_duet_status", "item_stitch_status"),
+)
+_OF_THE_MUSIC = ("item_duet_status", "item_stitch_status")
+_OF_CUSTOM = ("display_name", "avatar_icon_web_uri")
+
+
+def identity_of(ad: Object) -> Identity:
+    """Return the identity an ad has."""
+    bc_id = ad.get("identity_authorized_bc_id")
+    return Identity(
+        str(ad.get("identity_type") or ""), str(ad.get("identity_id") or ""), str(bc_id) if bc_id else None
+    )
+
+
+def identities_of(told: Mapping[str, str]) -> dict[str, Identity]:
+    """Return the identities of the setting TIKTOK_SCALING_IDENTITY by account.
+
+    >>> identities_of({"7001": "BC_AUTH_TT:88:99"})
+    {'7001': Identity(identity_type='BC_AUTH_TT', identity_id='88', bc_id='99')}
+    """
+    parts = {owner: text.split(":") for owner, text in told.items()}
+    return {owner: Identity(kind, one, *rest) for owner, (kind, one, *rest) in parts.items()}
+
+
+def is_on_tiktok(ad_group: Object) -> bool:
+    """Return whether an ad group delivers to TikTok itself, as far as it says."""
+    placements = ad_group.get("placements")
+    if ad_group.get("placement_type") == _AUTOMATIC or not isinstance(placements, list):
+        return True
+    return _TIKTOK in placements
+
+
+def method_of(ad: Object, ad_group: Object, chosen: Identity | None) -> Method:
+    """Return how a copy of an ad is shown.
+
+    Args:
+        ad: as it was read. A pushed ad shows a post too once it is reviewed: that post is then pulled.
+        ad_group: in which the copy will be, or whose copy it will be in.
+        chosen: an identity of the account, for ads whose custom one cannot be used again.
+    """
+    if ad.get("identity_type") == CUSTOM:
+        return "push" if chosen and is_on_tiktok(ad_group) else "custom"
+    return "pull" if ad.get("tiktok_item_id") else "push"
+
+
+def creative_fields(fields: Object, method: Method, identity: Identity, images: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a creative as its method takes them.
+
+    Args:
+        fields: those of the original that creation takes.
+        method: how the copy is shown.
+        identity: whose it is.
+        images: those in the asset library that it uses.
+    """
+    left_out = {
+        "pull": {*_IDENTITY, *_OF_THE_POST, *_OF_CUSTOM, "dark_post_status"},
+        "push": {*_IDENTITY, *_OF_CUSTOM, "tiktok_item_id", "image_ids", "dark_post_status"},
+        "custom": {*_IDENTITY, *_OF_SPARK, "image_ids"},
+    }[method]
+    kept = {name: value for name, value in fields.items() if name not in left_out}
+    if kept.get("promotional_music_disabled") is not False:  # only then do these two mean anything
+        kept = {name: value for name, value in kept.items() if name not in _OF_THE_MUSIC}
+    own: dict[str, Any] = {"identity_type": identity.identity_type, "identity_id": identity.identity_id}
+    if identity.bc_id:
+        own["identity_authorized_bc_id"] = identity.bc_id
+    if method != "pull":
+        own["image_ids"] = list(images)
+    if method == "push":
+        own["dark_post_status"] = "ON"  # the new post must not show on a profile
+    return {**kept, **own}

@@ -1,0 +1,303 @@
+"""Laws of how copies are shown: each format ends in a copy or a sentence, and no post ever shows on a profile."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import business_api_client
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiktok_assets.api.media import Abilities, Identity
+from tiktok_assets.sandbox.creatives import library_image, library_video
+from tiktok_assets.sandbox.presences import CUSTOM, identities_of, presence_of
+from tiktok_assets.sandbox.world import Ad
+from tiktok_assets.scaling.ad_formats import Method, is_on_tiktok
+from tiktok_assets.scaling.checks import CHECKS
+from tiktok_assets.scaling.drafts import Placed, ad_body, ad_group_body
+from tiktok_assets.scaling.duplicate import RefusedError
+from tiktok_assets.scaling.duplication import DONE, Wish
+from tiktok_assets.scaling.sources import Account, Sources
+from tiktok_assets.spec.budgets import DYNAMIC
+from tiktok_assets_tests.api.conftest import Host
+from tiktok_assets_tests.contracts.contract import load, violations_of_request
+from tiktok_assets_tests.scaling.bench import PLAN, Bench, bench_at
+
+FORMATS = ("SINGLE_IMAGE", "SINGLE_VIDEO", "LIVE_CONTENT", "CAROUSEL_ADS", "CATALOG_CAROUSEL")
+KINDS = ("CUSTOMIZED_USER", "AUTH_CODE", "TT_USER", "BC_AUTH_TT")
+PANGLE = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]}
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """The story's world; each test asks for a copy of another number."""
+    with Host.run(PLAN) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(host: Host, tmp_path: Path) -> Iterator[Bench]:
+    """A bench with a ledger of its own."""
+    with bench_at(host, tmp_path) as one:
+        yield one
+
+
+def built(bench: Bench, presence: str) -> Ad:
+    """An ad that was built to be shown in one way."""
+    return next(one for one in bench.owner.ads if presence_of(one) == presence and not one.deleted)
+
+
+@contextmanager
+def as_if(
+    bench: Bench,
+    ad: Ad,
+    *,
+    reviewed: bool = True,
+    group: dict[str, Any] | None = None,
+    **fields: Any,  # noqa: ANN401 - any field
+) -> Iterator[None]:
+    """An ad with other fields for a while, in review or not, in an ad group with other fields."""
+    kept, in_review, of_group = dict(ad.fields), ad.in_review, dict(ad.ad_group.fields)
+    ad.fields.update(fields)
+    ad.in_review = not reviewed
+    ad.ad_group.fields.update(group or {})
+    bench.host.sandbox.world.version += 1
+    try:
+        yield
+    finally:
+        ad.fields, ad.in_review, ad.ad_group.fields = kept, in_review, of_group
+        bench.host.sandbox.world.version += 1
+
+
+def own(bench: Bench, kind: str) -> dict[str, Any]:
+    """The fields of the account's identity of a kind."""
+    one = next(one for one in identities_of(bench.owner) if one.identity_type == kind)
+    return {
+        "identity_type": kind,
+        "identity_id": one.identity_id,
+        "identity_authorized_bc_id": one.bc_id,
+    }
+
+
+def accepted_by_the_sdk(path: str, body: dict[str, Any]) -> None:
+    """Build TikTok's own model of a body; it takes no key it does not know."""
+    if path == "adgroup/create":
+        business_api_client.AdgroupCreateBody(**body)
+        return
+    creatives = [business_api_client.AdcreateCreatives(**one) for one in body["creatives"]]
+    business_api_client.AdCreateBody(**{**body, "creatives": creatives})
+
+
+def assert_no_post_shows(creative: dict[str, Any]) -> None:
+    """A new post is one no profile shows; an existing one is sent with nothing of its own."""
+    assert creative.get("dark_post_status") in {None, "ON"}
+    if creative.get("tiktok_item_id"):
+        assert not {"video_id", "image_ids", "ad_text", "ad_texts", "dark_post_status"} & creative.keys()
+    elif creative["identity_type"] != CUSTOM:
+        assert creative["dark_post_status"] == "ON"
+        assert creative["image_ids"]
+
+
+def kept_or_refused(bench: Bench, wish: Wish, **other: Any) -> str:  # noqa: ANN401 - of the connection
+    """Try a dry run and a live run: the reason of both, or "" and one ad group and ad, as TikTok takes them."""
+    with replace(bench.connection, **other).open() as duplicator:
+        reasons = duplicator.rehearse(wish).refusals
+        assert bench.writes == []
+        if reasons:
+            with pytest.raises(RefusedError):
+                duplicator.carry_out(wish)
+            assert bench.writes == []
+            assert len(reasons) == 1
+            return reasons[0]
+        assert duplicator.carry_out(wish).status == DONE
+    for request in bench.writes:
+        body = json.loads(json.dumps(request["body"], default=float))
+        accepted_by_the_sdk(request["path"], body)
+        headers = {"Access-Token": "x", "Content-Type": "application/json"}
+        path = f"/open_api/v1.3/{request['path']}/"
+        assert (
+            violations_of_request(load(request["path"]), "POST", path, query={}, body=body, headers=headers) == []
+        )
+        for creative in body.get("creatives", ()):
+            assert_no_post_shows(creative)
+    (group,), (ad,) = bench.made(wish)
+    assert group["budget_mode"] == DYNAMIC
+    assert ad["dark_post_status"] == "ON"
+    return ""
+
+
+@pytest.mark.parametrize("reviewed", [True, False], ids=["reviewed", "in review"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ad_format", FORMATS)
+def test_each_format_is_made_or_refused_in_a_sentence(
+    bench: Bench, ad_format: str, kind: str, *, reviewed: bool
+) -> None:
+    """Whatever an ad shows, the dry run says what the live run does, and no ad group is left without an ad."""
+    ad = built(bench, "push")
+    media: dict[str, Any] = {
+        "video_id": library_video(bench.owner.id),
+        "image_ids": ["thumbnail"],
+        "music_id": None,
+    }
+    if ad_format != "SINGLE_VIDEO":
+        media = {"video_id": None, "image_ids": [library_image(bench.owner.id)], "music_id": "700"}
+    shows_post = kind == "AUTH_CODE" or (reviewed and kind != CUSTOM)
+    post = {"tiktok_item_id": "7000000000000000123" if shows_post else None}
+    fields = {"ad_format": ad_format, **own(bench, kind), **media, **post, "ad_text": "Try it"}
+    number = 1 + FORMATS.index(ad_format) * 10 + KINDS.index(kind) * 2 + reviewed
+    with as_if(bench, ad, reviewed=reviewed, **fields):
+        told = kept_or_refused(bench, bench.wish(ad_id=ad.id, again=number))
+    if ad_format in {"LIVE_CONTENT", "CATALOG_CAROUSEL"}:
+        assert "cannot be read and created again" in told
+    elif kind == CUSTOM:
+        assert "TIKTOK_SCALING_IDENTITY=" in told
+    elif not shows_post and ad_format == "SINGLE_IMAGE":
+        assert "cannot be posted" in told
+    else:
+        assert told == ""
+
+
+def test_a_post_that_is_there_is_shown_again(bench: Bench) -> None:
+    """The post of a pushed ad and of a creator is pulled, with the identity alone; likes stay with it."""
+    for number, presence in enumerate(("pull", "push"), 101):
+        ad = built(bench, presence)
+        shown = next(one for one in bench.host.truth("ads", advertiser_id=bench.owner.id) if one["ad_id"] == ad.id)
+        wish = bench.wish(ad_id=ad.id, again=number)
+        assert kept_or_refused(bench, wish) == ""
+        _, (copy,) = bench.made(wish)
+        for name in ("tiktok_item_id", "identity_type", "identity_id"):
+            assert copy[name] == shown[name]
+        assert (copy["video_id"], copy["image_ids"]) == (None, [])
+        bench.host.behave()
+
+
+def test_a_custom_identity_gives_way_to_one_of_the_account(bench: Bench) -> None:
+    """With the setting its video is posted as that identity, with a cover TikTok suggests; no profile shows it."""
+    ad = built(bench, "custom")
+    brand = own(bench, "TT_USER")
+    wish = bench.wish(ad_id=ad.id, again=111)
+    chosen = Identity("TT_USER", brand["identity_id"])
+    assert kept_or_refused(bench, wish, identities={bench.owner.id: chosen}) == ""
+    _, (copy,) = bench.made(wish)
+    assert (copy["identity_type"], copy["identity_id"]) == ("TT_USER", brand["identity_id"])
+    assert "/cover" in copy["image_ids"][0]
+    gone = Identity("TT_USER", "12345")
+    with bench.connection.open() as duplicator:
+        other = replace(duplicator, identities={bench.owner.id: gone})
+        (told,) = other.rehearse(bench.wish(ad_id=ad.id, again=112)).refusals
+    assert "identity 12345 (TT_USER) is not among those of account" in told
+
+
+def test_a_custom_identity_stays_where_tiktok_is_left_out(bench: Bench) -> None:
+    """On Pangle alone a custom identity is still taken, with a cover of the library."""
+    ad = built(bench, "custom")
+    with as_if(bench, ad, group=PANGLE):
+        assert kept_or_refused(bench, bench.wish(ad_id=ad.id, again=121)) == ""
+    assert bench.writes[-1]["body"]["creatives"][0]["identity_type"] == CUSTOM
+
+
+def test_a_cover_of_the_library_is_kept(bench: Bench) -> None:
+    """Images that are in the asset library are used as they are; others give way to a suggested cover."""
+    ad = built(bench, "push")
+    image = library_image(bench.owner.id, 1)
+    with as_if(bench, ad, reviewed=False, image_ids=[image]):
+        assert kept_or_refused(bench, bench.wish(ad_id=ad.id, again=131)) == ""
+    assert bench.writes[-1]["body"]["creatives"][0]["image_ids"] == [image]
+
+
+def test_what_reads_show_and_creation_refuses_is_left_out(bench: Bench) -> None:
+    """CPMV, deprecated targeting and a saved audience beside its own parts are not sent; the parts are."""
+    ad = built(bench, "pull")
+    shown = {
+        "saved_audience_id": "700",
+        "gender": "GENDER_FEMALE",
+        "bid_display_mode": "CPMV",
+        "auto_targeting_enabled": False,
+        "targeting_expansion": {"expansion_enabled": False},
+        "skip_learning_phase": True,
+    }
+    with as_if(bench, ad, group=shown):
+        assert kept_or_refused(bench, bench.wish(ad_id=ad.id, again=141)) == ""
+    body = bench.writes[0]["body"]
+    assert body["gender"] == "GENDER_FEMALE"
+    assert body["skip_learning_phase"] is True
+    assert not shown.keys() - {"gender", "skip_learning_phase"} & body.keys()
+
+
+MAYBE = st.none() | st.sampled_from(["", "UNSET", "700"])
+ADS = st.fixed_dictionaries(
+    {
+        "advertiser_id": st.just("1"),
+        "ad_name": st.text(max_size=20),
+        "ad_format": st.sampled_from(FORMATS),
+        "identity_type": st.sampled_from([*KINDS, "UNSET", None]),
+        "identity_id": MAYBE,
+        "identity_authorized_bc_id": MAYBE,
+        "tiktok_item_id": MAYBE,
+        "video_id": MAYBE,
+        "music_id": MAYBE,
+        "image_ids": st.sampled_from([None, [], ["a"]]),
+        "ad_text": st.sampled_from([None, "", "Try it", "Try ✅"]),
+        "dark_post_status": st.sampled_from([None, "ON", "OFF"]),
+        "promotional_music_disabled": st.sampled_from([None, True, False]),
+        "item_duet_status": st.sampled_from([None, "ENABLE"]),
+        "display_name": MAYBE,
+        "call_to_action": st.just("LEARN_MORE"),
+    }
+)
+GROUPS = st.sampled_from(
+    [
+        PANGLE,
+        {"placement_type": "PLACEMENT_TYPE_AUTOMATIC"},
+        {"placements": ["PLACEMENT_TIKTOK"]},
+        {"placements": None},
+    ]
+)
+ABLE = st.none() | st.builds(
+    Abilities,
+    st.sampled_from(["", "AVAILABLE", "IS_PRIVATE_ACCOUNT"]),
+    can_push=st.booleans(),
+    can_pull=st.booleans(),
+)
+
+
+@given(ADS, GROUPS, ABLE, st.none() | st.just(Identity("TT_USER", "9")), st.sampled_from([(), ("i",)]))
+def test_nothing_that_is_sent_can_show_on_a_profile(
+    ad: dict[str, Any],
+    group: dict[str, Any],
+    able: Abilities | None,
+    chosen: Identity | None,
+    images: tuple[str, ...],
+) -> None:
+    """For every ad, identity and placement: what passes is dark or pulled, and custom only off TikTok."""
+    account = Account("USD", {}, None, chosen)
+    objects = {"ad": ad, "ad_group": group, "campaign": {}, "target": {}, "target_ad_group": None}
+    found = Sources(
+        Wish("1", "2", "3"), account, **objects, ad_groups=0, ads=0, quota=None, copy_of=None,
+        now=datetime(2026, 11, 9, tzinfo=UTC), abilities=able, images=images,
+    )  # fmt: skip
+    if any(CHECKS[name](found) for name in ("source_copyable", "identity_usable", "media_usable", "text_taken")):
+        return
+    (creative,) = ad_body(ad, "5", "[tta]", found.shown, enable=False)["creatives"]
+    assert_no_post_shows(creative)
+    assert found.shown.method in get_args(Method)
+    assert creative["identity_type"] != CUSTOM or not is_on_tiktok(group)
+    accepted_by_the_sdk("ad/create", {"advertiser_id": "1", "adgroup_id": "5", "creatives": [creative]})
+
+
+def test_every_field_an_ad_group_may_have_is_known_to_the_sdk() -> None:
+    """All that `adgroup/get` documents and we send on is taken by TikTok's own model of the request."""
+    rows = (path.removeprefix("data.list[].") for path in load("adgroup/get").response if "data.list[]." in path)
+    source = {name: [{"value": "1"}] for name in rows if "." not in name and "[" not in name}
+    placed = Placed(
+        "77", "key", "[tta]", DYNAMIC, Decimal(50), enable=False, now=datetime(2026, 11, 9, tzinfo=UTC)
+    )
+    body = ad_group_body({**source, "advertiser_id": "1"}, placed)
+    known = set(business_api_client.AdgroupCreateBody.attribute_map.values())
+    assert body.keys() - known == set()
