@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tiktok_assets.api.client import Client, Policy, Tally
 from tiktok_assets.api.errors import RetryTomorrowError
 from tiktok_assets.api.fetch import Fetcher
-from tiktok_assets.api.limiter import Budget, SharedBudget
+from tiktok_assets.api.limiter import Budget, PathBudgets, SharedBudget
 from tiktok_assets.owner_only import create_folder
 from tiktok_assets.refresh.accounts import advertisers_to_read, required_accounts
 from tiktok_assets.refresh.reading import Reader
@@ -73,20 +73,34 @@ class Session:
     @cached_property
     def _budget(self) -> Budget:
         settings = self.settings
+        return self._budget_of("", settings.requests_per_second, settings.requests_per_minute)
+
+    @cached_property
+    def _path_budgets(self) -> PathBudgets:
+        return PathBudgets(self._budget_of_path)
+
+    def _budget_of_path(self, path: str) -> Budget | None:
+        limits = self.settings.limits_of_path(path)
+        return self._budget_of(path.strip("/").replace("/", "_"), *limits) if limits else None
+
+    def _budget_of(self, path: str, per_second: float, per_minute: int) -> Budget:
+        """Open the budget of the app, or of one path of it, which all its processes share."""
+        settings = self.settings
         if settings.limiter_url:
             from tiktok_assets.api.redis_budget import RedisBudget  # noqa: PLC0415 - an optional extra
 
             return RedisBudget(
                 settings.limiter_url.get_secret_value(),
-                f"{settings.base_url} {settings.app_id or ''}",
-                settings.requests_per_second,
-                settings.requests_per_minute,
+                f"{settings.base_url} {settings.app_id or ''} {path}".rstrip(),
+                per_second,
+                per_minute,
                 patience_seconds=self._policy.patience_seconds,
             )
+        file = Path(BUDGET_FILE)
         return SharedBudget(
-            self._state_dir() / BUDGET_FILE,
-            settings.requests_per_second,
-            settings.requests_per_minute,
+            self._state_dir() / (f"{file.stem}_{path}{file.suffix}" if path else file),
+            per_second,
+            per_minute,
             patience_seconds=self._policy.patience_seconds,
         )
 
@@ -100,6 +114,7 @@ class Session:
             budget=self._budget,
             policy=self._policy,
             timeouts=StoredTimeouts(settings.state_address, lambda: self.state),
+            path_budgets=self._path_budgets,
         )
 
     @cached_property
@@ -188,6 +203,8 @@ class Session:
             self.state.close()
         if "_client" in self.__dict__:
             self._client.close()
+        if "_path_budgets" in self.__dict__:
+            self._path_budgets.close()
         if "_budget" in self.__dict__:
             self._budget.close()
 

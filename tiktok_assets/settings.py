@@ -26,6 +26,7 @@ from tiktok_assets.setting_values import (
     SecretUrls,
     Zones,
 )
+from tiktok_assets.spec.endpoints import OWN_LIMITS
 from tiktok_assets.spec.metrics import Metric, chosen_metrics
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 
@@ -131,6 +132,12 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         alias="TIKTOK_QPS",
         description="overrides the tier's requests a second",
+    )
+    path_qpm: int | None = Field(
+        None,
+        gt=0,
+        alias="TIKTOK_PATH_QPM",
+        description="requests a minute to one and the same endpoint; 30 on TikTok's own sandbox",
     )
     reports: Annotated[str, AfterValidator(_reports)] = Field(
         "",
@@ -255,6 +262,13 @@ class Settings(BaseSettings):
     def requests_per_minute(self) -> int:
         """What the app may send in a minute."""
         return max(TIER_LIMITS[self.api_tier][1], int(60 * (self.qps or 0)))
+
+    def limits_of_path(self, path: str) -> tuple[float, int] | None:
+        """Return what the app may send to one path in a second and in a minute; None where nothing limits it."""
+        own = OWN_LIMITS.get(path, {}).get(self.api_tier)
+        of_setting = (self.path_qpm / 60, self.path_qpm) if self.path_qpm else None
+        limits = [one for one in (own, of_setting) if one]
+        return (min(one[0] for one in limits), min(one[1] for one in limits)) if limits else None
 
     @property
     def state_address(self) -> str:

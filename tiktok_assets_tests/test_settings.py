@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tiktok_assets.settings import TIER_LIMITS, Settings, SettingsError, Tier, load_settings
+from tiktok_assets.spec.endpoints import AD_CREATE, OWN_LIMITS, REPORT
 from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS
 from tiktok_assets.spec.reports import STANDARD_REPORTS
 
@@ -78,6 +79,8 @@ WRONG = [
     ("TIKTOK_QPS", "0"),
     ("TIKTOK_QPS", "fast"),
     ("TIKTOK_QPS", "inf"),
+    ("TIKTOK_PATH_QPM", "0"),
+    ("TIKTOK_PATH_QPM", "1.5"),
     ("TIKTOK_REPORTS", "ad_report_yearly"),
     ("TIKTOK_METRICS", "+spent"),
 ]
@@ -96,6 +99,7 @@ GOOD = {
     "TIKTOK_REFRESH_CRON": "*/15 6-9,12 1 jan-MAR mon",
     "TIKTOK_API_TIER": "premium",
     "TIKTOK_QPS": "2.5",
+    "TIKTOK_PATH_QPM": "30",
     "TIKTOK_REPORTS": "ad_report_lifetime",
     "TIKTOK_METRICS": "+purchase",
     "TIKTOK_DATA_DIR": "s3://bucket/data",
@@ -265,6 +269,16 @@ def test_each_tier_has_its_budget(tier: Tier) -> None:
     faster = load_settings(api_tier=tier, qps=100)
     assert (faster.requests_per_second, faster.requests_per_minute) == (100, 6000)
     assert load_settings(api_tier=tier, qps=1).requests_per_minute == minute
+
+
+@pytest.mark.parametrize("tier", TIER_LIMITS)
+def test_a_path_may_have_a_limit_of_its_own(tier: Tier) -> None:
+    """Ads are made as slowly as the tier wants it; TIKTOK_PATH_QPM holds for every path, and binds."""
+    own = OWN_LIMITS[AD_CREATE.path][tier]
+    plain, slow = load_settings(api_tier=tier), load_settings(api_tier=tier, path_qpm=30)
+    assert (plain.limits_of_path(AD_CREATE.path), plain.limits_of_path(REPORT.path)) == (own, None)
+    assert slow.limits_of_path(AD_CREATE.path) == slow.limits_of_path(REPORT.path) == (0.5, 30)
+    assert load_settings(api_tier=tier, path_qpm=6000).limits_of_path(AD_CREATE.path) == own
 
 
 def test_a_plus_adds_and_a_plain_list_replaces() -> None:

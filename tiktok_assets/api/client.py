@@ -24,7 +24,7 @@ from tiktok_assets.api.errors import (
     SlowAnswerError,
     ThrottledError,
 )
-from tiktok_assets.api.limiter import Budget, Unlimited
+from tiktok_assets.api.limiter import Budget, PathBudgets, Unlimited
 from tiktok_assets.api.outcomes import encoded, told_apart
 from tiktok_assets.api.pace import Pace, Rhythm
 from tiktok_assets.api.timeouts import Timeouts, identity_of
@@ -122,12 +122,14 @@ class Client:
         budget: Budget | None = None,
         policy: Policy | None = None,
         timeouts: Timeouts | None = None,
+        path_budgets: PathBudgets | None = None,
     ) -> None:
         self.policy = policy or Policy()
         self.base_url = base_url.rstrip("/")
         self._token = token
         self._version = version
         self._budget = budget or Unlimited()
+        self._path_budgets = path_budgets or PathBudgets()
         rhythm = Rhythm(**{one.name: getattr(self.policy, one.name) for one in fields(Rhythm)})
         self.pace = Pace(self._budget, rhythm, timeouts, self.now)
         self._ahead = timedelta()
@@ -260,6 +262,7 @@ class Client:
         tally: Tally,
         just_before: Callable[[], None] = lambda: None,
     ) -> Received:
+        self._path_budgets.acquire(endpoint.path)
         self._budget.acquire()
         just_before()
         tally.add(requests=1)

@@ -18,7 +18,7 @@ from tiktok_assets.api.errors import (
 )
 from tiktok_assets.api.json_repair import repaired
 from tiktok_assets.spec.endpoints import Endpoint
-from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH, QUOTA_OF_THE_DAY, error_code
+from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH, OF_ONE_PATH, QUOTA_OF_THE_DAY, error_code
 
 TOO_MANY_REQUESTS = 429
 GATEWAY_TIMEOUT = 504
@@ -104,7 +104,7 @@ def _named(endpoint: Endpoint, envelope: Envelope, secrets: Sequence[str]) -> Ti
     kind = BY_CONSEQUENCE[row.consequence]
     if row.consequence == "timeout" and endpoint.punishes_repeats:
         kind = TimedOutError
-    if row.consequence == "throttled" and row.code not in OF_ONE_ADVERTISER_AND_PATH:
+    if row.consequence == "throttled" and row.code not in OF_ONE_ADVERTISER_AND_PATH | OF_ONE_PATH:
         kind = RetryTomorrowError if QUOTA_OF_THE_DAY.search(envelope.message) else kind
     message = envelope.message or row.name
     for secret in secrets:

@@ -6,7 +6,8 @@ TikTokError
 │   │   └── RetryTomorrowError  its quota of the day is used up; nothing is sent until 00:00 UTC
 │   └── SlowAnswerError    an answer began and did not end in time
 ├── CredentialsError       a person must mend the token or the app
-│   └── GrantAccountError  no ad account is granted; a person must grant one
+│   ├── GrantAccountError  no ad account is granted; a person must grant one
+│   └── BannedError        TikTok answers nobody in the country of this machine's address
 ├── RequestError           the call itself is wrong and stays wrong
 │   ├── NotOfferedError    this host has no such endpoint; do without it where the settings tell the same
 │   └── TooLargeError      the same call over fewer days may work
@@ -16,6 +17,7 @@ TikTokError
 └── ContractError          the API answered something it must not: nothing of it may be kept
     ├── OversizedError     an answer is larger than any of the API
     ├── TruncatedError     the API left rows out and says so; smaller questions may be whole
+    ├── MovingPagesError   rows move between the pages of a listing; smaller questions may fit a page
     ├── RepeatedKeyError   several rows of an answer are of one key; smaller questions may be sound
     └── UnreadableRowError a row cannot be stored: its key or its spend cannot be read
 """
@@ -77,6 +79,10 @@ class GrantAccountError(CredentialsError):
     """No ad account is granted to the app."""
 
 
+class BannedError(CredentialsError):
+    """TikTok answers nobody in the country of this machine's address."""
+
+
 class RequestError(TikTokError):
     """The call has a wrong parameter, or asks for something that does not exist."""
 
@@ -119,6 +125,16 @@ class TruncatedError(ContractError):
     """A report was cut to its newest ads; asking about fewer of them may bring all."""
 
 
+class MovingPagesError(ContractError):
+    """Rows move between pages, as those of equal rank may; what fits one page cannot.
+
+    Attributes:
+        announced: how many rows there are, by all pages alike; None where they disagree on it.
+    """
+
+    announced: int | None = None
+
+
 class RepeatedKeyError(ContractError):
     """Several rows of one page have the same key and say different things."""
 
@@ -152,6 +168,7 @@ BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "retry": RetryLaterError,
     "throttled": ThrottledError,
     "credentials": CredentialsError,
+    "banned": BannedError,
     "request": RequestError,
     "not_offered": NotOfferedError,
     "advertiser": AdvertiserError,
@@ -163,6 +180,8 @@ MENDS: dict[type[TikTokError], str] = {
     CredentialsError: "Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.",
     AdvertiserError: "Grant the account to the app again, or take it out of TIKTOK_ADVERTISER_IDS.",
     GrantAccountError: "Open the address `tiktok-assets auth` prints, tick the accounts, and give it the answer.",
+    BannedError: "TikTok bans the country of this machine's internet address: run it from a country where TikTok's"
+    " API is open, or switch off the proxy or VPN that makes it look elsewhere.",
     RetryTomorrowError: "What is stored stays; the next refresh after that reads what is missing.",
     NotOfferedError: "On TikTok's own sandbox set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
     " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",

@@ -1,6 +1,7 @@
 """The request budget of the app, shared by every process that uses the same state folder."""
 
 import time
+from collections.abc import Callable
 from math import inf
 from pathlib import Path
 from threading import Lock, local
@@ -120,6 +121,36 @@ class Counted(Unlimited):
         told = self._bucket.waiting(asked)
         assert isinstance(told, int)  # noqa: S101 - a bucket that is awaited is not used here
         return min(max(told, 1) / 1000, _LONGEST_SECONDS)
+
+
+class PathBudgets:
+    """Budgets of single paths beside that of the app, each opened when its path is first asked.
+
+    Args:
+        opened: the budget of a path; None where it has no limit of its own.
+    """
+
+    def __init__(self, opened: Callable[[str], Budget | None] = lambda _: None) -> None:
+        self._opened = opened
+        self._budgets: dict[str, Budget | None] = {}
+        self._lock = Lock()
+
+    def acquire(self, path: str) -> None:
+        """Wait until one request to the path may be sent."""
+        with self._lock:
+            if path not in self._budgets:
+                self._budgets[path] = self._opened(path)
+            budget = self._budgets[path]
+        if budget:
+            budget.acquire()
+
+    def close(self) -> None:
+        """Close those that were opened."""
+        with self._lock:
+            budgets, self._budgets = list(self._budgets.values()), {}
+        for budget in budgets:
+            if budget:
+                budget.close()
 
 
 class SharedBudget(Counted):

@@ -1,4 +1,4 @@
-"""How fast a client may go on after a refusal: the whole app, one account at one path, reports that time out."""
+"""How fast a client may go on after a refusal: the app, a path, one account at a path, reports that time out."""
 
 import time
 from collections import deque
@@ -19,15 +19,18 @@ from tiktok_assets.api.errors import (
 from tiktok_assets.api.limiter import Budget
 from tiktok_assets.api.timeouts import Timeouts, watched
 from tiktok_assets.spec.endpoints import Endpoint
-from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH
+from tiktok_assets.spec.error_codes import OF_ONE_ADVERTISER_AND_PATH, OF_ONE_PATH
 
 MOST_TIMEOUTS = 9
 """Time-outs TikTok lets pass within ten seconds; the tenth slows the whole app for five minutes (dossier 4.3)."""
 
 _GAPS_IN_A_PAUSE = 50
-"""An account that was too fast at a path goes on with this many requests to the length of the pause, then half."""
+"""What was too fast at a path goes on with this many requests to the length of the pause, then half."""
 
 Key = tuple[str, str]
+"""An account and a path."""
+
+ANY_ACCOUNT = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,9 @@ class Pace:
         Raises:
             TimedOutError: if it timed out twice of late; nothing is sent then.
         """
-        key = (advertiser_id, endpoint.path)
-        self._slow.wait(key)
+        own, whole = (advertiser_id, endpoint.path), (ANY_ACCOUNT, endpoint.path)
+        self._slow.wait(whole)
+        self._slow.wait(own)
         counted = watched(self._timeouts, identity) if self._timeouts and identity else nullcontext()
         with counted, self._brake.held() if endpoint.punishes_repeats else nullcontext():
             try:
@@ -98,9 +102,9 @@ class Pace:
                 self._used_up = named, time.monotonic() + (named.retry_after_seconds or 0.0)
                 raise named from error.__cause__
             except ThrottledError as error:
-                if error.code in OF_ONE_ADVERTISER_AND_PATH:
+                if error.code in OF_ONE_ADVERTISER_AND_PATH | OF_ONE_PATH:
                     self._refused()
-                    self._slow.slower(key)
+                    self._slow.slower(whole if error.code in OF_ONE_PATH else own)
                 elif error.retry_after_seconds is None:
                     self._refused()
                     error.retry_after_seconds = self._budget.breached(
@@ -128,7 +132,7 @@ def until_refill(now: datetime) -> float:
 
 
 class _Slow:
-    """Accounts that were too fast at a path: a pause, then requests one after the other with a growing gap."""
+    """Paths, or accounts at a path, that were too fast: a pause, then one request after the other."""
 
     def __init__(self, pause_seconds: float) -> None:
         self._pause = pause_seconds

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import polars as pl
 
 from tiktok_assets.api.auth import Exchange, Granted, authorization_url
-from tiktok_assets.api.errors import GrantAccountError, RetryLaterError, TikTokError
+from tiktok_assets.api.errors import BannedError, GrantAccountError, RetryLaterError, TikTokError, mend_of
 from tiktok_assets.commands.env_file import ENV_FILE, check_writable, set_variables
 from tiktok_assets.commands.oauth_state import check_state, new_state
 from tiktok_assets.commands.patience import open_briefly
@@ -19,7 +19,8 @@ from tiktok_assets.refresh.reading import read_accounts
 from tiktok_assets.settings import Settings, load_settings
 
 HISTORY_DAYS = 90
-AUTH_CODE_ERROR = 40110
+AUTH_CODE_ERRORS = frozenset({40110, 40115})
+APP_OR_CODE_ERROR = 40101
 
 _BARE_CODE = re.compile(r"[A-Za-z0-9._~-]+")
 _AGAIN = "Open the address `tiktok-assets auth` prints again, and come back within the hour."
@@ -97,8 +98,15 @@ def _exchanged(settings: Settings, code: str, app_id: str, secret: str) -> tuple
     except RetryLaterError as error:
         raise Problem(f"{error}; whether the code was spent is not known. {_AGAIN}") from error
     except TikTokError as error:
-        if error.code == AUTH_CODE_ERROR:
+        if error.code in AUTH_CODE_ERRORS:
             raise Problem(f"{error}; a code works once, within the hour, for its own app. {_AGAIN}") from error
+        if error.code == APP_OR_CODE_ERROR:
+            raise Problem(
+                f"{error}; either TIKTOK_APP_ID and TIKTOK_APP_SECRET are not of one app, or the code is wrong or"
+                f" used: check both against the app's page. {_AGAIN}"
+            ) from error
+        if isinstance(error, BannedError):
+            raise Problem(f"{error}. {mend_of(error)}") from error
         raise Problem(
             f"{error}; nothing was written. Check TIKTOK_APP_ID and TIKTOK_APP_SECRET against the app's page,"
             " and TIKTOK_BASE_URL."

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from tiktok_assets.api.errors import AdvertiserError, CredentialsError, ThrottledError, TikTokError
+from tiktok_assets.api.errors import AdvertiserError, BannedError, CredentialsError, ThrottledError, TikTokError
 
 State = Literal["ok", "fault", "not set", "not checked"]
 Cause = Literal["token", "app", "restricted", "scope", "account", "other"]
@@ -36,7 +36,7 @@ _APP_CODES = frozenset({40101, 40113, 40119, 40124, 40125})
 def cause_of(error: TikTokError) -> Cause:
     """What an answer complains of; 40001 is told apart by its text (dossier 3.2, 3.3)."""
     text = str(error).lower()
-    if isinstance(error, ThrottledError):
+    if isinstance(error, ThrottledError | BannedError):
         return "restricted"
     if "scope" in text or error.code in _SCOPE_CODES:
         return "scope"

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from tiktok_assets.api.client import Tally
 from tiktok_assets.api.errors import (
     AdvertiserError,
+    BannedError,
     CredentialsError,
     NotOfferedError,
     RetryLaterError,
@@ -157,6 +158,9 @@ class _Examination:
         cause = cause_of(error)
         if cause == "token":
             self._chart.fault("accepted", f"the token is wrong or was revoked: {error}", GET_A_TOKEN)
+            return False
+        if isinstance(error, BannedError):
+            self._chart.fault("unrestricted", str(error), mend_of(error))
             return False
         if cause == "scope":
             self._chart.fault("accounts", *permission_fault(error.endpoint))

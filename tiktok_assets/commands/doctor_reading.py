@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from tiktok_assets.api.errors import RetryTomorrowError, TikTokError, mend_of, return_of
+from tiktok_assets.api.errors import BannedError, RetryTomorrowError, TikTokError, mend_of, return_of
 from tiktok_assets.days import Account
 from tiktok_assets.refresh.counting import count_entities, count_report
 from tiktok_assets.refresh.reading import Reader
@@ -48,7 +48,7 @@ def permission_fault(path: str) -> tuple[str, str]:
 
 
 def when_to_return(error: TikTokError) -> str:
-    """Say what to do about a refusal for speed, and when the same may work again."""
-    if isinstance(error, RetryTomorrowError):
+    """Say what to do about a refusal for speed or of the address, and when the same may work again."""
+    if isinstance(error, RetryTomorrowError | BannedError):
         return mend_of(error)
     return f"{ASK_LATER} {return_of(error)}".rstrip()

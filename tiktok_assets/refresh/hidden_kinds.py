@@ -51,9 +51,12 @@ def fetched_entities(
 
 
 def _kinds(reader: Reader, entity: Entity, owner: str) -> tuple[HiddenKind, ...]:
-    if entity is CAMPAIGNS:  # looked for each time: an account may have got some since
+    if entity is not CAMPAIGNS:
+        return reader.held_kinds.get(owner, ())
+    if owner in reader.kinds_listed:  # read again: the account may have got some since
         return reader.hidden_kinds
-    return reader.held_kinds.get(owner, ())
+    reader.kinds_listed.add(owner)
+    return reader.held_kinds.get(owner, reader.hidden_kinds)
 
 
 def _look(reader: Reader, advertiser_ids: Sequence[str]) -> dict[str, TikTokError]:

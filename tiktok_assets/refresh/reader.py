@@ -21,6 +21,7 @@ class Reader:
         lessons: what its reports were refused so far.
         hidden_kinds: the kinds its lists ask for beside what TikTok shows; none in v1.2, which has no such filter.
         held_kinds: those each account was found to have, while this reader lives.
+        kinds_listed: the accounts whose campaigns were listed.
         refused_kinds: why TikTok refused to tell of a kind, by its name; such a kind is left out.
     """
 
@@ -30,4 +31,5 @@ class Reader:
     lessons: Lessons = field(default_factory=Lessons)
     hidden_kinds: tuple[HiddenKind, ...] = ()
     held_kinds: dict[str, tuple[HiddenKind, ...]] = field(default_factory=dict)
+    kinds_listed: set[str] = field(default_factory=set)
     refused_kinds: dict[str, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from tiktok_assets.sandbox.errors import ApiError
+from tiktok_assets.sandbox.errors import TEXTS, ApiError
 
 CODE_SECONDS = 3600  # an auth_code is good for one hour, once (dossier 2)
 # Bare numbers, one of them past 2^53: the trap of dossier 1.5, 2.1, 10 #4.
@@ -46,11 +46,11 @@ class Auth:
         self.codes[code] = Code(app_id, now)
         return code
 
-    def exchange(self, app_id: str, auth_code: str, now: int) -> str:
-        """Return a token for a code: once, within the hour, for its own app; else 40110."""
+    def exchange(self, app_id: str, auth_code: str, now: int, refusal: int) -> str:
+        """Return a token for a code: once, within the hour, for its own app; else the code of the refusal."""
         code = self.codes.get(auth_code)
         if code is None or code.used or code.app_id != app_id or not 0 <= now - code.issued < CODE_SECONDS:
-            raise ApiError.of(40110)
+            raise ApiError(refusal, TEXTS[40110])
         code.used = True
         token = f"sandbox-token-{self._secret('token')[:26]}"
         self.tokens[token] = app_id

@@ -39,6 +39,9 @@ class Switches:
         withdrawn_metrics_named: Whether such a refusal names them, or is the one of metrics that do not go with
             the dimensions, which names none.
         withdrawn_metrics: Metrics that are refused as if they had never been (dossier 9 #3).
+        punished: Accounts that are punished: they may have no active ad group (MX
+            get_the_dynamic_quota_on_active_ad_groups).
+        bad_code_code: The code for an auth_code that is wrong, used or too old (AE errors/: each of them may be).
         wrong_secret_code: The code for a wrong app or secret (dossier 2 does not say).
         timeout_penalties: Time-outs slow and block report queries (dossier 4.3).
         blocked_query_code: The code of a blocked query (dossier 4.3 does not say).
@@ -67,7 +70,9 @@ class Switches:
     )
     withdrawn_metrics_named: bool = _tried(True, False)
     withdrawn_metrics: list[str] = field(default_factory=list, metadata={"tried": (["total_sales_lead_value"],)})
-    wrong_secret_code: int = _tried(40001, 40002, 40110)
+    punished: list[str] = field(default_factory=list, metadata={"tried": (["7000000000000000001"],)})
+    bad_code_code: int = _tried(40110, 40101, 40115)
+    wrong_secret_code: int = _tried(40001, 40002, 40101, 40110)
     timeout_penalties: bool = True
     blocked_query_code: int = _tried(40016, 40002, 40100)
     info_refused_whole: bool = True

@@ -16,7 +16,7 @@ from tiktok_assets.sandbox.clock import ClockError
 from tiktok_assets.sandbox.faults import Fault
 from tiktok_assets.sandbox.guard import control_refusal
 from tiktok_assets.sandbox.limits import Limits
-from tiktok_assets.sandbox.state import TIKTOK_SANDBOX_LIMITS, State
+from tiktok_assets.sandbox.state import State, tiktok_sandbox_limits
 from tiktok_assets.sandbox.truth import OWN_ID
 
 Values = dict[str, Any]
@@ -90,7 +90,7 @@ def set_latency(state: State, values: Values) -> Values:
 
 
 def set_limits(state: State, values: Values) -> Values:
-    """Change the limits: any of qps, qpm, qpd, advertiser_qps, minute_pause_seconds; counting starts anew."""
+    """Change the limits: any field of `limits.Limits`; counting starts anew."""
     _assign(state.limiter.limits, values)
     state.limiter.reset()
     return asdict(state.limiter.limits)
@@ -100,7 +100,7 @@ def set_switches(state: State, values: Values) -> Values:
     """Change the uncertain rules: any field of `context.Switches`."""
     _assign(state.switches, values)
     if "tiktok_sandbox" in values:  # its own limits come with it (dossier 4.1), and go with it
-        state.limiter.limits = Limits(**TIKTOK_SANDBOX_LIMITS) if state.switches.tiktok_sandbox else Limits()
+        state.limiter.limits = tiktok_sandbox_limits() if state.switches.tiktok_sandbox else Limits()
         state.limiter.reset()
     return asdict(state.switches)
 

@@ -10,6 +10,7 @@ ADVERTISER: dict[str, Any] = {
     "role": "ROLE_ADVERTISER",
     "industry": "290303",
     "advertiser_account_type": "AUCTION",
+    "ads_only_mode": False,
     "rejection_reason": "",
     "contacter": None,
     "email": None,

@@ -153,8 +153,9 @@ def ad_item(ad: Ad, now: int) -> Item:
         **ad.fields,
         **_life(ad, now),
     }
-    if ad.asset_group:  # dossier 5.4, 9 #2
+    if ad.asset_group:  # dossier 5.4, 9 #2; MX retrieve_data_for_upgrade_smart_smart_and_manual_campaigns
         del item["modify_time"]
+        item["campaign_automation_type"] = f"{campaign.automation}_CREATIVE"
     if ad.fields.get("call_to_action_id"):  # then call_to_action is absent, not null (seen live)
         del item["call_to_action"]
     return trimmed("ad", ad, item)

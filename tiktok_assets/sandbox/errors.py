@@ -5,6 +5,7 @@ TEXTS = {
     40006: "no schema found",  # dossier 1.2, with HTTP 403
     40011: "{path}: The number of ids exceeds the limit of {limit}.",
     40012: "There is nothing to update.",
+    40016: "Requests made too frequently.",  # AE errors/
     40050: "Duplicated request. Please do not send the same request_id again.",
     40100: "Too many requests. Please retry in some time.",
     40104: "Access token is empty.",

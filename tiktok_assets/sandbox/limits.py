@@ -16,7 +16,14 @@ class Limits:
     qpm: int | None = 600
     qpd: int | None = 864_000
     advertiser_qps: int | None = None  # not published (dossier 4.1)
+    path_qps: int | None = None  # of any one endpoint, as TikTok's own sandbox has them
+    path_qpm: int | None = None
     minute_pause_seconds: float = 300.0  # after a breach by the minute (dossier 4.1)
+
+
+# Endpoints with limits of their own, by the second and the minute at the basic tier: TikTok's page of rate limits,
+# as api-evangelist/tiktok-ads has it (rate-limits/, 2026-08-13).
+OWN_LIMITS = {"ad/create": (5, 150)}
 
 
 class Limiter:
@@ -35,6 +42,7 @@ class Limiter:
         self._monotonic = monotonic
         self._admitted: deque[float] = deque()
         self._by_path: dict[tuple[str, str], deque[float]] = {}
+        self._of_path: dict[str, deque[float]] = {}
         self._paused_until = 0.0
         self._today = today
         self._day = date.min
@@ -44,11 +52,12 @@ class Limiter:
         """Forget everything counted so far."""
         self._admitted.clear()
         self._by_path.clear()
+        self._of_path.clear()
         self._paused_until = 0.0
         self._of_the_day = 0
 
     def admit(self, path: str, advertiser_id: str | None) -> None:
-        """Count a request, or raise 40100 or 40133."""
+        """Count a request, or raise 40016, 40100 or 40133."""
         now = self._monotonic()
         self._admit_day()
         if now < self._paused_until:
@@ -60,6 +69,7 @@ class Limiter:
             raise ApiError.of(40100)
         if self.limits.qps is not None and _within_a_second(self._admitted, now) >= self.limits.qps:
             raise ApiError.of(40100)
+        self._admit_endpoint(path, now)
         self._admit_path(path, advertiser_id, now)
         self._admitted.append(now)
         self._of_the_day += 1
@@ -70,6 +80,22 @@ class Limiter:
         if self.limits.qpd is not None and self._of_the_day >= self.limits.qpd:
             # The text is not published; the code is that of every limit of the app (dossier 4.1).
             raise ApiError(40100, f"Too many requests. The app reaches its QPD limit {self.limits.qpd}.")
+
+    def _admit_endpoint(self, path: str, now: float) -> None:
+        """Refuse what is over the app's limit for one endpoint with 40016 (AE errors/)."""
+        own = (None, None) if self.limits.qps is None else OWN_LIMITS.get(path, (None, None))
+        seconds = [one for one in (own[0], self.limits.path_qps) if one is not None]
+        minutes = [one for one in (own[1], self.limits.path_qpm) if one is not None]
+        if not seconds and not minutes:
+            return
+        seen = self._of_path.setdefault(path, deque())
+        while seen and now - seen[0] >= 60:
+            seen.popleft()
+        if len(seen) >= min(minutes, default=len(seen) + 1):
+            raise ApiError.of(40016)
+        if seconds and _within_a_second(seen, now) >= min(seconds):
+            raise ApiError.of(40016)
+        seen.append(now)
 
     def _admit_path(self, path: str, advertiser_id: str | None, now: float) -> None:
         limit = self.limits.advertiser_qps

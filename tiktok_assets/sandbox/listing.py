@@ -99,7 +99,11 @@ def _all(context: Context, level: Level, advertiser: Advertiser) -> list[tuple[I
 def _hidden(entity: Entity) -> Item:
     """Return what can be filtered by without being in the object."""
     campaign = entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
-    told = {"objective_type": campaign.objective_type, "split_test_enabled": False}
+    told = {
+        "objective_type": campaign.objective_type,
+        "split_test_enabled": False,
+        "campaign_automation_type": campaign.automation,
+    }
     hidden = told | facets_of(entity)
     goal = campaign.objective.goal
     if isinstance(entity, Campaign):

@@ -26,7 +26,7 @@ def access_token(context: Context) -> Answer:
     """Answer oauth2/access_token: a token, and which accounts are granted at this moment."""
     app_id, secret, code = (_given(context, name) for name in ("app_id", "secret", "auth_code"))
     context.auth.check_app(app_id, secret, context.switches.wrong_secret_code)
-    token = context.auth.exchange(app_id, code, context.now)
+    token = context.auth.exchange(app_id, code, context.now, context.switches.bad_code_code)
     ids = _granted(context)
     return {
         "access_token": token,
@@ -46,7 +46,7 @@ def token(context: Context) -> Answer:
     app_id, secret, code = (_given(context, name) for name in ("client_id", "client_secret", "code"))
     context.auth.check_app(app_id, secret, context.switches.wrong_secret_code)
     return {
-        "access_token": context.auth.exchange(app_id, code, context.now),
+        "access_token": context.auth.exchange(app_id, code, context.now, context.switches.bad_code_code),
         "token_type": "Bearer",
         "advertiser_ids": _granted(context),
         "scope": list(SCOPE),

@@ -22,7 +22,14 @@ from tiktok_assets.sandbox.truth import Truth
 from tiktok_assets.sandbox.world import World
 
 KEPT_REQUESTS = 50_000
-TIKTOK_SANDBOX_LIMITS = {"qps": 1, "qpm": 30, "qpd": 1000}  # dossier 4.1
+
+
+def tiktok_sandbox_limits() -> Limits:
+    """Return the limits of TikTok's own sandbox, each endpoint's own (AE sandbox/, rate-limits/).
+
+    The thousand a day of each is not imitated.
+    """
+    return Limits(qps=None, qpm=None, path_qps=1, path_qpm=30)
 
 
 @dataclass(kw_only=True)
@@ -87,7 +94,7 @@ def new_state(
     facts = Facts(world)
     switches = switches or Switches()
     if limits is None:
-        limits = Limits(**TIKTOK_SANDBOX_LIMITS) if switches.tiktok_sandbox else Limits()
+        limits = tiktok_sandbox_limits() if switches.tiktok_sandbox else Limits()
     return State(
         world=world,
         clock=clock,

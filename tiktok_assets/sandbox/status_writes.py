@@ -115,8 +115,13 @@ def _next_midnight(context: Context, ad_group: AdGroup) -> int:
 
 
 def ad_group_quota(context: Context) -> Answer:
-    """Answer adgroup/quota: the active ad groups of the account (dossier 5.7)."""
+    """Answer adgroup/quota: the active ad groups of the account (dossier 5.7).
+
+    Both are 0 for an account that is punished (MX get_the_dynamic_quota_on_active_ad_groups).
+    """
     advertiser = context.advertiser(context.params.identifier("advertiser_id"))
+    if advertiser.id in context.switches.punished:
+        return {"total_adgroup_quota": 0, "used_adgroup_quota": 0}
     used = [
         one
         for one in advertiser.ad_groups

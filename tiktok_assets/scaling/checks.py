@@ -181,6 +181,11 @@ def room_for_ad_group(found: Sources) -> str:
             f"campaign {found.wish.campaign_id} holds {found.ad_groups} ad groups, and"
             f" {MAX_AD_GROUPS_OF_CAMPAIGN} are the limit; name one of them with --ad-group"
         )
+    if found.quota == (0, 0):
+        return (
+            "TikTok allows this account no active ad group at all, which means that it is punished; Ads Manager"
+            " says why and what to do"
+        )
     if found.quota and found.quota[0] >= found.quota[1]:
         return f"the account's quota of {found.quota[1]} active ad groups is used up; switch some off"
     return ""

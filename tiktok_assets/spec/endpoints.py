@@ -1,5 +1,6 @@
 """The endpoints of the Marketing API v1.3 this project reads, a row each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_PAGE_SIZE = 1000
@@ -68,6 +69,14 @@ AD_GROUP_CREATE = Endpoint("adgroup/create/", source="tiktok_api.md section 8.2"
 AD_CREATE = Endpoint("ad/create/", source="tiktok_api.md section 8.3")
 WRITES = (AD_GROUP_CREATE, AD_CREATE)
 """All this project ever writes; they are posted to."""
+
+OWN_LIMITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    AD_CREATE.path: {"basic": (5, 150), "advanced": (10, 200), "premium": (10, 300), "ultimate": (15, 300)},
+}
+"""Requests a second and a minute that an app of each tier may send to one path, where it has limits of its own.
+
+Source: TikTok's page of rate limits as GitHub api-evangelist/tiktok-ads has it (rate-limits/, 2026-08-13).
+"""
 
 ENDPOINTS = (ADVERTISER_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, AD_GROUP_LIST, AD_LIST, REPORT)
 """What a refresh reads."""

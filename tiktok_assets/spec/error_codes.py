@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Consequence = Literal[
-    "retry", "throttled", "credentials", "request", "not_offered", "advertiser", "too_large", "timeout"
+    "retry", "throttled", "credentials", "banned", "request", "not_offered", "advertiser", "too_large", "timeout"
 ]
 """What an error code asks of the caller.
 
 retry        the same call may work in a moment
 throttled    the app, or one account at one path, is over its limit: wait longer
 credentials  the token or the app must be mended by a person
+banned       nothing is answered at this address; a person must ask from another
 request      the call itself is wrong and will stay wrong
 not_offered  this host has no such endpoint: do without it where something else tells the same
 advertiser   this account cannot be read; the others can
@@ -30,7 +31,8 @@ class ErrorCode:
     consequence: Consequence
 
 
-# Names: constants of TikTok's Python SDK; consequences: tiktok_api.md section 3.2.
+# Names: constants of TikTok's Python SDK; consequences: tiktok_api.md section 3.2, and for 40016, 40101, 40115,
+# 40700, 41000 TikTok's page of return codes as GitHub api-evangelist/tiktok-ads has it (errors/, 2026-08-13).
 _ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(40000, "INVALID_PARAMS", "request"),
     # 40001 means: account not granted, scope missing, account deleted, or app and token differ.
@@ -66,6 +68,7 @@ _ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(40110, "AUTH_CODE_ERROR", "credentials"),
     ErrorCode(40113, "APP_FORBIDDEN", "credentials"),
     ErrorCode(40114, "ADVERTISER_LOGGED_OUT", "advertiser"),
+    ErrorCode(40115, "AUTH_TIMESTAMP_EXPIRED", "credentials"),
     ErrorCode(40117, "METHOD_FORBIDDEN", "request"),
     ErrorCode(40118, "NOT_IN_ALLOWLIST", "request"),
     ErrorCode(40119, "IDENTITY_DIFFERS", "credentials"),
@@ -83,11 +86,11 @@ _ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(40302, "CUSTOMER_ADVERTISER_MISSING", "advertiser"),
     ErrorCode(40400, "ROUTE_NOT_FOUND", "not_offered"),
     ErrorCode(40502, "TOO_MANY_ADS", "request"),
-    ErrorCode(40700, "RPC_VALIDATION_ERROR", "retry"),
+    ErrorCode(40700, "RPC_VALIDATION_ERROR", "request"),
     ErrorCode(40901, "MEDIA_TRANSCODING", "retry"),
     ErrorCode(40902, "MEDIA_FETCH", "retry"),
     ErrorCode(40913, "MEDIA_NOT_READY", "retry"),
-    ErrorCode(41000, "BLOCKED", "request"),
+    ErrorCode(41000, "BLOCKED", "banned"),
     ErrorCode(41001, "INTERFACE_OFFLINE", "request"),
     ErrorCode(41002, "FIELDS_OFFLINE", "request"),
     ErrorCode(50000, "SYSTEM_ERROR", "retry"),
@@ -106,6 +109,7 @@ HANDLED: Mapping[Consequence, str] = {
     "retry": "asks again, a few times, with growing pauses",
     "throttled": "waits, every process of the app with it; gives up with the time to come back",
     "credentials": "stops, and says what is wrong with the token or the app",
+    "banned": "stops, and says that it is the country of this machine's address",
     "request": "gives up on this question; the rest of the refresh goes on",
     "not_offered": "takes time zone and currency from the settings and says so once; what only that endpoint has"
     " is not stored",
@@ -122,18 +126,23 @@ NOTES: Mapping[int, str] = {
     40013: "TikTok's own sandbox has one account of its own; name that one in TIKTOK_ADVERTISER_IDS.",
     40009: "TikTok's own sandbox lacks it: set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
     " TIKTOK_ACCOUNT_CURRENCY, and the rest is read.",
-    40016: "One query of one account is blocked for some minutes, mostly after time-outs; others go on.",
+    40016: "The app asks this endpoint too often: whoever asks it waits, for any account; other endpoints go on."
+    " On TikTok's own sandbox set TIKTOK_PATH_QPM=30. A report that timed out thrice is refused with it, too.",
     40067: "A day that is too large is a case for fewer metrics in TIKTOK_METRICS.",
     40100: "More requests than the app's tier allows. Other programs of the same app count too: lower TIKTOK_QPS."
     " Where it is the quota of the day, nothing is sent until 00:00 UTC, when it is refilled.",
+    40101: "App id and secret differ, or the code of the redirected address is wrong or used up.",
     40102: "Make a new token with `tiktok-assets auth`.",
     40104: "TIKTOK_ACCESS_TOKEN is empty.",
     40105: "The token was revoked or is of another host; make a new one with `tiktok-assets auth`.",
     40110: "The code of the redirected address works once and for an hour: run `tiktok-assets auth` again.",
+    40115: "The code of the redirected address is wrong or too old: run `tiktok-assets auth` again.",
     40118: "TikTok opens this only to apps on its list; its support decides.",
     40130: "Add the scope to the app, then authorise again with `tiktok-assets auth`.",
     40131: "Authorise again with `tiktok-assets auth`, and leave every permission ticked.",
     40133: "One account at one path is asked too often; only that one waits.",
+    40700: "TikTok's own check of the request failed: mend the request; of a write, nothing was made.",
+    41000: "TikTok answers no address of this country: run it where TikTok's API is open.",
     41002: "Take the field TikTok names out of TIKTOK_METRICS.",
     50002: "Fewer days or metrics at a time pass sooner.",
     60001: "TikTok is being maintained.",
@@ -146,8 +155,11 @@ NOT_IN_SANDBOX = 40009
 QUOTA_OF_THE_DAY = re.compile(r"\bqpd\b|\bdaily\b|\b(?:per|a|of the|for the|each) day\b|\btoday\b", re.IGNORECASE)
 """How the text of a throttling code tells the quota of the day, for which there is no code (tiktok_api.md 4.1)."""
 
-OF_ONE_ADVERTISER_AND_PATH = frozenset({40016, 40133})
-"""Throttling that concerns one account at one path; all other throttling concerns the whole app."""
+OF_ONE_ADVERTISER_AND_PATH = frozenset({40133})
+"""Throttling that concerns one account at one path."""
+
+OF_ONE_PATH = frozenset({40016})
+"""Throttling that concerns one path, whichever account it is asked for; all other throttling concerns the app."""
 
 ERROR_CODES = {row.code: row for row in _ROWS}
 

@@ -153,7 +153,7 @@ _DELIVERY: tuple[Metric, ...] = (
     _metric("real_time_result_rate", "rate", "results on their own day per impression"),
     _metric("secondary_goal_result", "count", "what the secondary goal counts"),
     _metric("cost_per_secondary_goal_result", "money", "cost per result of the secondary goal"),
-    _metric("secondary_goal_result_rate", "rate", "results of the secondary goal per result"),
+    _metric("secondary_goal_result_rate", "rate", "results of the secondary goal per impression"),
     _metric("average_video_play", "ratio", "seconds watched per play"),
     _metric("average_video_play_per_user", "ratio", "seconds watched per person", people=True),
     _count("engaged_view", "engaged views"),

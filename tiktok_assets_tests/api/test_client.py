@@ -9,6 +9,7 @@ import pytest
 from tiktok_assets.api.client import Client, Parameter, Tally
 from tiktok_assets.api.errors import (
     AdvertiserError,
+    BannedError,
     ContractError,
     CredentialsError,
     RequestError,
@@ -46,7 +47,6 @@ PASSING: list[Case] = [
     ("code", {"code": 40100}, ThrottledError, 40100),
     ("code", {"code": 40132}, ThrottledError, 40132),
     ("code", {"code": 40133}, ThrottledError, 40133),
-    ("code", {"code": 40700}, RetryLaterError, 40700),
     ("code", {"code": 50000}, RetryLaterError, 50000),
     ("code", {"code": 60001}, RetryLaterError, 60001),
     ("http_status", {"status": 429}, RetryLaterError, 50000),
@@ -68,6 +68,8 @@ STAYING: list[Case] = [
     ("code", {"code": 40067}, TooLargeError, 40067),
     ("code", {"code": 40104}, CredentialsError, 40104),
     ("code", {"code": 40105}, CredentialsError, 40105),
+    ("code", {"code": 40700}, RequestError, 40700),
+    ("code", {"code": 41000}, BannedError, 41000),
     ("code", {"code": 49999}, RequestError, 49999),
     ("redirect", {"status": 302}, ContractError, None),
     ("redirect", {"status": 307, "location": "http://[broken"}, ContractError, None),

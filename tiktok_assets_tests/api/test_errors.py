@@ -8,9 +8,11 @@ import pytest
 from tiktok_assets.api.errors import (
     BY_CONSEQUENCE,
     AdvertiserError,
+    BannedError,
     ContractError,
     CredentialsError,
     GrantAccountError,
+    MovingPagesError,
     NotOfferedError,
     OversizedError,
     RepeatedKeyError,
@@ -56,6 +58,7 @@ def test_the_tree_is_the_drawn_one() -> None:
         SlowAnswerError,
         CredentialsError,
         GrantAccountError,
+        BannedError,
         RequestError,
         NotOfferedError,
         TooLargeError,
@@ -64,6 +67,7 @@ def test_the_tree_is_the_drawn_one() -> None:
         ContractError,
         OversizedError,
         TruncatedError,
+        MovingPagesError,
         RepeatedKeyError,
         UnreadableRowError,
         UnknownOutcomeError,
@@ -71,6 +75,7 @@ def test_the_tree_is_the_drawn_one() -> None:
     assert issubclass(ThrottledError, RetryLaterError)
     assert issubclass(RetryTomorrowError, ThrottledError)
     assert issubclass(GrantAccountError, CredentialsError)
+    assert issubclass(BannedError, CredentialsError)
     assert issubclass(NotOfferedError, RequestError)
     assert issubclass(SlowAnswerError, RetryLaterError)
     assert issubclass(OversizedError, ContractError)

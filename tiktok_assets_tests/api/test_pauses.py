@@ -1,11 +1,11 @@
-"""Laws of refusals: after a 40100 the whole app waits, after a 40133 one account at one path, never for ever."""
+"""Laws of refusals: after a 40100 the app waits, after 40016 a path, after 40133 an account at one."""
 
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,8 @@ from tiktok_assets.api.client import Client, Parameter, Policy, Tally
 from tiktok_assets.api.errors import ThrottledError, TooLargeError
 from tiktok_assets.api.limiter import SharedBudget
 from tiktok_assets.api.pace import MOST_TIMEOUTS
+from tiktok_assets.session import Session
+from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.endpoints import AD_LIST, CAMPAIGN_LIST, REPORT
 from tiktok_assets_tests.api.conftest import FAST, Host
 
@@ -54,7 +56,8 @@ def limited(host: Host, **limits: object) -> Iterator[None]:
     try:
         yield
     finally:
-        host.control("POST", "limits", qps=None, qpm=None, advertiser_qps=None)
+        off = dict.fromkeys(("qps", "qpm", "advertiser_qps", "path_qps", "path_qpm"))
+        host.control("POST", "limits", **off)
         host.sandbox.state.limiter.reset()
 
 
@@ -185,11 +188,10 @@ def test_a_refusal_long_after_the_last_is_a_first_one(small: Host, tmp_path: Pat
             time.sleep(0.2)
 
 
-@pytest.mark.parametrize("code", [40133, 40016])
-def test_an_account_too_fast_at_a_path_slows_nobody_else(small: Host, tmp_path: Path, code: int) -> None:
-    """After a 40133 or 40016 only that account at that path waits; others of the app go on."""
+def test_an_account_too_fast_at_a_path_slows_nobody_else(small: Host, tmp_path: Path) -> None:
+    """After a 40133 only that account at that path waits; others of the app go on."""
     policy = replace(PATIENT, throttle_seconds=1.0)
-    small.misbehave("code", code=code, path="campaign/get", advertiser_id=small.advertiser_ids[0])
+    small.misbehave("code", code=40133, path="campaign/get", advertiser_id=small.advertiser_ids[0])
     with client_at(small, tmp_path, policy) as client, ThreadPoolExecutor(1) as thread:
         slowed = thread.submit(ask, client, small)
         while not small.requests:
@@ -197,7 +199,50 @@ def test_an_account_too_fast_at_a_path_slows_nobody_else(small: Host, tmp_path: 
         assert ask(client, small, AD_LIST) < 0.5
         assert ask(client, small, CAMPAIGN_LIST, account=1) < 0.5
         assert slowed.result() >= policy.throttle_seconds
-    assert [one["code"] for one in small.requests] == [code, 0, 0, 0]
+    assert [one["code"] for one in small.requests] == [40133, 0, 0, 0]
+
+
+def test_an_app_too_fast_at_a_path_slows_every_account_there(small: Host, tmp_path: Path) -> None:
+    """After a 40016 every account waits at that path, and nobody at another."""
+    policy = replace(PATIENT, throttle_seconds=1.0)
+    small.misbehave("code", code=40016, path="campaign/get", advertiser_id=small.advertiser_ids[0])
+    with client_at(small, tmp_path, policy) as client, ThreadPoolExecutor(1) as thread:
+        slowed = thread.submit(ask, client, small)
+        while not small.requests:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert ask(client, small, AD_LIST) < 0.5
+        assert ask(client, small, CAMPAIGN_LIST, account=1) > 0.5
+        assert slowed.result() >= policy.throttle_seconds
+    assert [one["code"] for one in small.requests][:2] == [40016, 0]
+    assert {one["code"] for one in small.requests} == {40016, 0}
+
+
+def test_a_limit_a_minute_and_path_is_kept(small: Host, tmp_path: Path) -> None:
+    """With TIKTOK_PATH_QPM a host that allows an endpoint so many a minute refuses nothing, over all processes."""
+    settings = load_settings(
+        base_url=small.sandbox.base_url,
+        access_token=small.sandbox.token,
+        app_id=small.sandbox.app_id,
+        qps=1000,
+        path_qpm=120,
+        data_dir=str(tmp_path / "data"),
+        state_dir=tmp_path / "state",
+    )
+    with limited(small, qps=None, qpm=None, path_qps=2, path_qpm=120):
+        with (
+            closing(Session(settings)) as one,
+            closing(Session(settings)) as other,
+            ThreadPoolExecutor(4) as threads,
+        ):
+            asked = [
+                threads.submit(ask, session.client, small, endpoint)
+                for session in (one, other)
+                for endpoint in (CAMPAIGN_LIST, CAMPAIGN_LIST, AD_LIST)
+            ]
+            for each in asked:
+                each.result()
+        assert [request["code"] for request in small.requests] == [0] * 6
 
 
 def test_an_accounts_own_limit_is_met(small: Host, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tiktok_assets.api.client import Client, Tally
 from tiktok_assets.api.errors import (
     AdvertiserError,
+    BannedError,
     CredentialsError,
     RequestError,
     RetryLaterError,
@@ -40,7 +41,9 @@ MAY_BE_DONE = {
 }
 SURELY_NOT_DONE: dict[str, tuple[dict[str, object], type[TikTokError]]] = {
     "a wrong body": ({"kind": "code", "code": 40002}, RequestError),
+    "a check of TikTok's own": ({"kind": "code", "code": 40700}, RequestError),
     "no right": ({"kind": "code", "code": 40001}, AdvertiserError),
+    "a banned address": ({"kind": "code", "code": 41000}, BannedError),
     "no token": ({"kind": "code", "code": 40105}, CredentialsError),
     "too fast, the app": ({"kind": "code", "code": 40100}, ThrottledError),
     "too fast, the account": ({"kind": "code", "code": 40133}, ThrottledError),

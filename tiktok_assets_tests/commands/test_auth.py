@@ -18,6 +18,7 @@ from tiktok_assets.commands.auth import code_of
 from tiktok_assets.commands.env_file import merged
 from tiktok_assets.commands.oauth_state import MOST_PENDING, check_state, new_state
 from tiktok_assets.commands.problems import Problem
+from tiktok_assets.sandbox.faults import Fault
 from tiktok_assets.sandbox.limits import Limits
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.running import RunningSandbox
@@ -299,6 +300,44 @@ def test_a_file_that_is_no_text_is_left_alone(host: RunningSandbox, tmp_path: Pa
     assert "UTF-8" in sentence_of(ran)
     assert (tmp_path / ".env").read_bytes() == b"\xff\xfe odd\n"
     assert not host.state.requests
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (40110, ("a code works once",)),
+        (40115, ("a code works once",)),
+        (40101, ("TIKTOK_APP_SECRET", "or the code is wrong or used")),
+    ],
+)
+def test_a_bad_code_is_said_to_be_one(
+    host: RunningSandbox, tmp_path: Path, code: int, words: tuple[str, ...]
+) -> None:
+    """Whichever code TikTok refuses it with, the sentence says that the code may be bad and how to get another."""
+    host.state.switches.bad_code_code = code
+    try:
+        ran = auth(host, tmp_path, "--without-state", "--", "never-issued")
+    finally:
+        host.state.switches.bad_code_code = 40110
+    said = sentence_of(ran)
+    assert ran.exit_code == 1
+    assert not [word for word in (str(code), *words, "`tiktok-assets auth`") if word not in said], said
+    assert "TIKTOK_BASE_URL" not in said
+
+
+def test_a_banned_country_is_said_to_be_one(host: RunningSandbox, tmp_path: Path) -> None:
+    """Where TikTok answers nobody of the country, neither the app nor the code is blamed."""
+    host.state.faults.declared.append(
+        Fault(kind="code", code=41000, message="The client IP is banned.", times=None)
+    )
+    try:
+        ran = auth(host, tmp_path, "--without-state", "--", "a-code")
+    finally:
+        host.state.faults.clear()
+    said = sentence_of(ran)
+    assert ran.exit_code == 1
+    assert "country" in said
+    assert "TIKTOK_APP_SECRET" not in said
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -313,6 +313,15 @@ def test_a_restricted_app_is_told(host: RunningSandbox, tmp_path: Path, code: in
     assert str(code) in told.faults["unrestricted"]
 
 
+def test_a_banned_country_is_told_once(host: RunningSandbox, tmp_path: Path) -> None:
+    """TikTok answers no address of the country: that is the one fault, and neither token nor app is blamed."""
+    host.state.faults.declared.append(_fault({"kind": "code", "code": 41000, "times": None, "message": "No."}))
+    told = doctor(host, tmp_path)
+
+    assert set(told.faults) == {"unrestricted"}
+    assert "country" in told.faults["unrestricted"]
+
+
 def _fault(values: Mapping[str, object]) -> Fault:
     return msgspec.convert(values, Fault)
 

@@ -15,6 +15,7 @@ import pytest
 from tiktok_assets.api.client import Tally
 from tiktok_assets.api.errors import (
     AdvertiserError,
+    BannedError,
     ContractError,
     CredentialsError,
     RequestError,
@@ -189,7 +190,7 @@ REREAD = (ContractError, 2)
 FAULTS: dict[str, tuple[str, dict[str, Any], Fate]] = {
     **{f"{code}": ("code", {"code": code}, everywhere(ThrottledError, PASSES)) for code in (40100, 40016)},
     **{f"{code}": ("code", {"code": code}, everywhere(ThrottledError, PASSES)) for code in (40132, 40133)},
-    **{f"{code}": ("code", {"code": code}, everywhere(RetryLaterError, PASSES)) for code in (50000, 40700)},
+    **{f"{code}": ("code", {"code": code}, everywhere(RetryLaterError, PASSES)) for code in (50000, 51305)},
     "60001": ("code", {"code": 60001}, everywhere(RetryLaterError, PASSES)),
     "50002": ("code", {"code": 50002}, SHRINKS),
     "51010": ("code", {"code": 51010}, SHRINKS),
@@ -207,6 +208,8 @@ FAULTS: dict[str, tuple[str, dict[str, Any], Fate]] = {
         Fate((AdvertiserError, 1), *[(AdvertiserError, NEVER)] * 3),
     ),
     "40002": ("code", {"code": 40002}, everywhere(RequestError, NEVER)),
+    "40700": ("code", {"code": 40700}, everywhere(RequestError, NEVER)),
+    "41000": ("code", {"code": 41000}, everywhere(BannedError, NEVER)),
     "http 429": ("http_status", {"status": 429}, everywhere(RetryLaterError, PASSES)),
     "http 429 page": ("http_status", {"status": 429, "html": "<p>slow</p>"}, everywhere(ThrottledError, PASSES)),
     "http 500": ("http_status", {"status": 500}, everywhere(RetryLaterError, PASSES)),

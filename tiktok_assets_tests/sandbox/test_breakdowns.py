@@ -226,14 +226,16 @@ def test_penalties_pass() -> None:
 
 
 def test_tiktoks_own_sandbox() -> None:
-    """No account list or details, no secondary_status, order ignored, 40013, one request a second."""
+    """No account list or details, no secondary_status, order ignored, 40013, a request a second an endpoint."""
     with RunningSandbox(switches=Switches(tiktok_sandbox=True)) as running:
         for api in client(running):
-            assert (running.state.limiter.limits.qps, running.state.limiter.limits.qpm) == (1, 30)
+            limits = running.state.limiter.limits
+            assert (limits.qps, limits.qpm, limits.path_qps, limits.path_qpm) == (None, None, 1, 30)
             account = next(iter(running.world.advertisers))
             assert api.get("campaign/get", advertiser_id=account)["code"] == 0
-            assert api.get("campaign/get", advertiser_id=account)["code"] == 40100
-            api.control("POST", "limits", qps=None, qpm=None)
+            assert api.get("campaign/get", advertiser_id=account)["code"] == 40016
+            assert api.get("adgroup/get", advertiser_id=account)["code"] == 0
+            api.control("POST", "limits", path_qps=None, path_qpm=None)
             asked = {"app_id": running.app_id, "secret": running.secret}
             assert api.get("oauth2/advertiser/get", **asked)["code"] == 40009
             assert api.get("advertiser/info", advertiser_ids=[account])["code"] == 40009

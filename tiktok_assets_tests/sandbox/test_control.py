@@ -69,6 +69,32 @@ def test_the_limiter() -> None:
     assert [(now.__setitem__(0, at), admitted())[1] for at in (400.0, 400.5)] == [0, 40133]
 
 
+def test_an_endpoint_may_have_a_limit_of_its_own() -> None:
+    """Five new ads a second and 150 a minute, whatever the app may send elsewhere; over it is 40016."""
+    now = [0.0]
+    limiter = Limiter(Limits(qps=1000, qpm=None), lambda: now[0])
+
+    def admitted(path: str) -> int:
+        try:
+            limiter.admit(path, "1")
+        except ApiError as error:
+            return error.code
+        return 0
+
+    assert [admitted("ad/create") for _ in range(6)] == [0] * 5 + [40016]
+    assert [admitted("ad/get") for _ in range(6)] == [0] * 6
+    codes = [(now.__setitem__(0, second), admitted("ad/create"))[1] for second in range(1, 59) for _ in range(5)]
+    assert (codes.count(0), set(codes)) == (145, {0, 40016})
+    now[0] = 200.0
+    limiter.limits.path_qps, limiter.limits.path_qpm = 1, 2
+    assert [(now.__setitem__(0, at), admitted("ad/get"))[1] for at in (200, 200.5, 201, 202)] == [
+        0,
+        40016,
+        0,
+        40016,
+    ]
+
+
 def test_the_quota_of_the_day_is_refilled_at_midnight_utc() -> None:
     """So many a day; then 40100 with a text that names the quota, until the world's next day."""
     day = [date(2026, 11, 1)]

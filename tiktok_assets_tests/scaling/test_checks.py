@@ -328,6 +328,7 @@ COPYING: dict[str, tuple[str, Change, str]] = {
         ),
         "need the optimization_goal of the first, CLICK",
     ),
+    "a punished account": ("room_for_ad_group", lambda s: changed(s, quota=(0, 0)), "it is punished"),
     "an ended schedule": (
         "schedule_lasts",
         lambda s: changed(
