@@ -17,6 +17,7 @@ TikTokError
 └── ContractError          the API answered something it must not: nothing of it may be kept
     ├── OversizedError     an answer is larger than any of the API
     ├── TruncatedError     the API left rows out and says so; smaller questions may be whole
+    ├── MovingPagesError   rows move between the pages of a listing; smaller questions may fit a page
     ├── RepeatedKeyError   several rows of an answer are of one key; smaller questions may be sound
     └── UnreadableRowError a row cannot be stored: its key or its spend cannot be read
 """
@@ -122,6 +123,16 @@ class OversizedError(ContractError):
 
 class TruncatedError(ContractError):
     """A report was cut to its newest ads; asking about fewer of them may bring all."""
+
+
+class MovingPagesError(ContractError):
+    """Rows move between pages, as those of equal rank may; what fits one page cannot.
+
+    Attributes:
+        announced: how many rows there are, by all pages alike; None where they disagree on it.
+    """
+
+    announced: int | None = None
 
 
 class RepeatedKeyError(ContractError):

@@ -14,7 +14,7 @@ from typing import Any, Generic
 import msgspec
 
 from tiktok_assets.api.client import Answer, Client, Parameter, Tally
-from tiktok_assets.api.errors import ContractError, RepeatedKeyError, TikTokError, TruncatedError
+from tiktok_assets.api.errors import MovingPagesError, RepeatedKeyError, TikTokError, TruncatedError
 from tiktok_assets.api.pages import Listing, Page, Pages, Seen, total_of
 from tiktok_assets.api.plan import pages_for
 from tiktok_assets.api.room import LISTINGS_AHEAD, LISTINGS_IN_FLIGHT, Room
@@ -25,6 +25,8 @@ ROUNDS = 3
 
 PAGES_IN_FLIGHT = 8
 """Further pages of listings under way at once; the budget, not this, sets the pace."""
+
+DISAGREE = "the pages disagree on how many rows there are"
 
 TRUNCATION_HEADER = "X-Tt-Ads-Throttle"
 """Set beside code 0 when a report was cut to the 20,000 newest ads (dossier 6.3)."""
@@ -87,7 +89,8 @@ class Fetcher:
             wait: called with the number of pages after the first one; returns when the others may be read.
 
         Raises:
-            ContractError: if its pages still disagree after three rounds, or a page is not one.
+            MovingPagesError: if its pages still disagree after three rounds.
+            ContractError: if a page is not one.
             TruncatedError: if the API says it left rows out.
             TikTokError: whatever a request raised.
         """
@@ -99,10 +102,12 @@ class Fetcher:
                 rows = sum(len(page.keys) for page in pages)
                 parsed, seconds = [page.parsed for page in pages], time.monotonic() - began
                 return Fetched(parsed, rows, first.read_at, tally, seconds, first.request_id)
-        kind = RepeatedKeyError if len(pages) == 1 and _has_repeats(pages[0]) else ContractError
-        raise kind(
-            f"{complaint}, {ROUNDS} times in a row", endpoint=listing.endpoint.path, request_id=first.request_id
-        )
+        told = f"{complaint}, {ROUNDS} times in a row"
+        if len(pages) == 1 and _has_repeats(pages[0]):
+            raise RepeatedKeyError(told, endpoint=listing.endpoint.path, request_id=first.request_id)
+        error = MovingPagesError(told, endpoint=listing.endpoint.path, request_id=first.request_id)
+        error.announced = None if complaint == DISAGREE else total_of(listing.endpoint, first)
+        raise error
 
     def count(self, listing: Listing[Page]) -> int:
         """How many rows a listing has, from a page of one.
@@ -171,7 +176,7 @@ class Fetcher:
                 future.cancel()
         seen = pages.finish()
         if pages.totals != {total}:
-            return seen, answer, "the pages disagree on how many rows there are"
+            return seen, answer, DISAGREE
         keys = [key for page in seen for key in page.keys]
         if len(keys) != total or len(set(keys)) != total:
             return (

@@ -1,11 +1,11 @@
-"""A report that TikTok cut to its newest ads, read again in parts that are small enough."""
+"""A report that was cut to its newest ads, or whose pages move, read again in parts that are small enough."""
 
 from collections.abc import Callable, Sequence
 
 import polars as pl
 
 from tiktok_assets.api.client import Tally
-from tiktok_assets.api.errors import TikTokError, TruncatedError
+from tiktok_assets.api.errors import MovingPagesError, TikTokError, TruncatedError
 from tiktok_assets.api.fetch import Fetched, Fetcher
 from tiktok_assets.api.pages import Listing
 from tiktok_assets.api.plan import batches_of
@@ -43,7 +43,7 @@ def read_in_parts(
         listing_of: the question about some of them.
 
     Returns:
-        One listing, as if it had been read at once; a TruncatedError if the part of a single id is cut too.
+        One listing, as if it had been read at once; the error of the part of a single id that is cut or moves too.
     """
     waiting: list[Sequence[str]] = list(batches_of(ids))
     done: list[Fetched[pl.DataFrame]] = []
@@ -51,7 +51,7 @@ def read_in_parts(
         halves: list[Sequence[str]] = []
         listings = [listing_of(batch) for batch in waiting]
         for batch, (_, fetched) in zip(waiting, fetcher.fetch_each(listings), strict=True):
-            if isinstance(fetched, TruncatedError) and len(batch) > 1:
+            if isinstance(fetched, TruncatedError | MovingPagesError) and len(batch) > 1:
                 halves += batches_of(batch, (len(batch) + 1) // 2)
             elif isinstance(fetched, TikTokError):
                 return fetched

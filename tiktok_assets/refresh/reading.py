@@ -10,6 +10,7 @@ import polars as pl
 
 from tiktok_assets.api.errors import (
     ContractError,
+    MovingPagesError,
     RepeatedKeyError,
     RequestError,
     TikTokError,
@@ -28,7 +29,7 @@ from tiktok_assets.refresh.questions import report_listing
 from tiktok_assets.refresh.reader import Reader
 from tiktok_assets.refresh.report_answers import ReportAnswer, ReportQuestion, answers_of
 from tiktok_assets.refusals import why_broken
-from tiktok_assets.spec.entities import AD_GROUPS, Entity
+from tiktok_assets.spec.entities import AD_GROUPS, CAMPAIGNS, Entity
 from tiktok_assets.spec.metrics import Metric
 from tiktok_assets.spec.reports import Report, served_metrics
 
@@ -112,9 +113,7 @@ def read_reports(
     while waiting:
         for _, outcome in reader.fetcher.fetch_each(listings()):
             question, asked = under_way.popleft()
-            table, fetched = question.report.table, outcome
-            if isinstance(fetched, TruncatedError):
-                fetched = _by_ad_groups(reader, question, asked, narrowed, fetched)
+            table, fetched = question.report.table, _mended(reader, question, asked, narrowed, outcome)
             if not isinstance(fetched, TikTokError):
                 answers = answers_of(reader, question, fetched, asked)
                 waiting.extend(question.halves() if answers is None else ())
@@ -139,6 +138,21 @@ def _is_served(
     return True
 
 
+def _mended(
+    reader: Reader,
+    question: ReportQuestion,
+    asked: tuple[Metric, ...],
+    filters: Mapping[str, list[str]],
+    outcome: Fetched[pl.DataFrame] | TikTokError,
+) -> Fetched[pl.DataFrame] | TikTokError:
+    """Return what came, or the same read in parts where that can help."""
+    if isinstance(outcome, TruncatedError):
+        return _by_ad_groups(reader, question, asked, filters, outcome)
+    if isinstance(outcome, MovingPagesError):
+        return _in_pages_of_their_own(reader, question, asked, filters, outcome)
+    return outcome
+
+
 def _by_ad_groups(
     reader: Reader,
     question: ReportQuestion,
@@ -156,6 +170,38 @@ def _by_ad_groups(
         ids,
         lambda some: listing_of(reader, question, asked, {**filters, "adgroup_ids": list(some)}),
     )
+
+
+_PARTS = {"campaign": CAMPAIGNS, "ad_group": AD_GROUPS, "ad": AD_GROUPS}
+"""By level of a report: whose ids cut it into parts, each row in one of them."""
+
+
+def _in_pages_of_their_own(
+    reader: Reader,
+    question: ReportQuestion,
+    asked: tuple[Metric, ...],
+    filters: Mapping[str, list[str]],
+    error: MovingPagesError,
+) -> Fetched[pl.DataFrame] | TikTokError:
+    """Return the rows in parts of a page each, where rows of equal rank cannot move; else the error.
+
+    An order helps only between different values: of a lifetime's ads most have spent nothing and rank alike.
+    """
+    entity = _PARTS.get(question.report.level.name)
+    if entity is None or error.announced is None:
+        return error
+    parents = {name: ids for name, ids in filters.items() if name in {"campaign_ids", "adgroup_ids"}}
+    ((_, read),) = read_entities(reader, entity, [question.account.advertiser_id], filters=parents)
+    if isinstance(read, TikTokError):
+        return read
+    key = next(column.name for column in entity.columns if column.api_name == entity.key)
+    whole = read_in_parts(
+        reader.fetcher,
+        read[0].get_column(key).to_list(),
+        lambda some: listing_of(reader, question, asked, {**filters, f"{entity.key}s": list(some)}),
+    )
+    # A row whose parent no list tells would be missing.
+    return error if isinstance(whole, Fetched) and whole.rows != error.announced else whole
 
 
 def ad_groups_of_cut(

@@ -1,13 +1,15 @@
 """Laws of what a run learns: cut reports are read in parts, refused metrics left out, windows made smaller."""
 
 import json
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
 
 import polars as pl
 import pytest
 
 from tiktok_assets.api.client import Client
-from tiktok_assets.api.errors import RequestError, TooLargeError, TruncatedError
+from tiktok_assets.api.errors import ContractError, RequestError, TooLargeError, TruncatedError
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.plan import windows_of
 from tiktok_assets.api.room import LISTINGS_AHEAD
@@ -98,6 +100,39 @@ def test_deleted_ads_of_a_cut_report_are_counted() -> None:
         assert isinstance(parts, ReportAnswer)
         assert parts.frame.drop("fetched_at").equals(whole.frame.drop("fetched_at"))
         assert ad_groups_asked(agency)
+
+
+NEWBORN = WorldPlan(dense=True, advertisers=1, days=2, campaigns=1, ad_groups=30, ads=1200)
+
+
+@pytest.fixture
+def newborn() -> Iterator[Host]:
+    """An account whose 1,200 ads have spent nothing yet, so that all of them rank alike."""
+    with Host.run(NEWBORN) as host:
+        host.control("POST", "clock", now=(NEWBORN.anchor - timedelta(days=3) + timedelta(minutes=30)).isoformat())
+        yield host
+
+
+def test_a_lifetime_is_whole_though_rows_of_one_rank_move(newborn: Host) -> None:
+    """Where ads that rank alike change places with every page, they are read in parts that fit one page each."""
+    newborn.misbehave("ties_shuffled", path="report/integrated/get", times=None)
+    answer = one_answer(newborn, AD_LIFETIME)
+    ads = newborn.truth("ads", advertiser_id=accounts_of(newborn)[0].advertiser_id)
+    assert sorted(answer.frame.get_column("ad_id")) == sorted(one["ad_id"] for one in ads)
+    assert len(ads) == 1200
+    assert set(answer.frame.get_column("spend")) == {Decimal(0)}
+    sizes = [len(ids) for ids in ad_groups_asked(newborn)]
+    assert max(sizes) <= 30
+    assert len(newborn.requests) < 40
+
+
+def test_a_report_that_cannot_be_cut_stays_an_error(newborn: Host) -> None:
+    """Without the list of ad groups there are no parts, and nothing of the moving pages is kept."""
+    newborn.misbehave("ties_shuffled", path="report/integrated/get", times=None)
+    newborn.misbehave("lost_row", path="adgroup/get", times=None)
+    with reading(newborn) as one:
+        ((_, error),) = read_reports(one.reader, report_questions(AD_LIFETIME, accounts_of(newborn)[0], []))
+    assert isinstance(error, ContractError)
 
 
 def test_one_ad_group_that_is_cut_is_an_error_with_a_name(small: Host) -> None:
