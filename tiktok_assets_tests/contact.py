@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,6 +36,7 @@ from tiktok_assets.spec.endpoints import (
     ADVERTISER_LIST,
     IDENTITIES,
     IMAGES,
+    POSTS,
     REPORT,
     SUGGESTED_COVERS,
     Endpoint,
@@ -64,7 +66,12 @@ OTHER_READS: Mapping[Endpoint, tuple[str, ...]] = {
     IDENTITIES: (
         *("data.identity_list", "data.identity_list[].identity_id", "data.identity_list[].available_status"),
         *("data.identity_list[].can_push_video", "data.identity_list[].can_pull_video"),
+        *("data.identity_list[].identity_type", "data.identity_list[].is_gpppa"),
         *("data.page_info", "data.page_info.total_page"),
+    ),
+    POSTS: (
+        *("data.video_detail", "data.video_detail.item_id", "data.video_detail.auth_info"),
+        *("data.video_detail.auth_info.ad_auth_status", "data.video_detail.auth_info.auth_end_time"),
     ),
     IMAGES: ("data.list", "data.list[].image_id"),
     SUGGESTED_COVERS: ("data.list", "data.list[].id"),
@@ -79,6 +86,9 @@ OTHER_SENT: Mapping[Endpoint, tuple[str, ...]] = {
     ACCESS_TOKEN: ("app_id", "secret", "auth_code"),
     AD_GROUP_QUOTA: ("advertiser_id",),
     IDENTITIES: ("advertiser_id", "identity_type", "identity_authorized_bc_id", "page", "page_size"),
+    POSTS: (
+        *("advertiser_id", "identity_type", "identity_id", "identity_authorized_bc_id", "item_id", "item_type"),
+    ),
     IMAGES: ("advertiser_id", "image_ids"),
     SUGGESTED_COVERS: ("advertiser_id", "video_id", "poster_number"),
 }
@@ -209,8 +219,9 @@ def _ad_group_fields() -> set[str]:
 def _ad_fields() -> set[str]:
     source = _all_fields(operation_of(ADS.endpoint), NOT_TAKEN_BY_ADS)
     names: set[str] = set()
-    for method in get_args(Method):
+    for method, ad_format in product(get_args(Method), ("SINGLE_VIDEO", "CAROUSEL_ADS")):
         shown = Shown(method, Identity("BC_AUTH_TT", "1", "1"), ("1",))
+        source["ad_format"] = ad_format
         for absent in ("call_to_action", "call_to_action_id"):  # an ad has one of the two
             some = {name: value for name, value in source.items() if name != absent}
             body = ad_body({**some, "promotional_music_disabled": False}, "1", "[tta]", shown, enable=False)

@@ -1,12 +1,16 @@
-"""What a copy of an ad needs beside the ad: its identity, and images that are in the asset library."""
+"""What a copy of an ad needs beside the ad: its identity, its post, and images that are in the asset library."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tiktok_assets.api.client import Client, Parameter, Tally
 from tiktok_assets.api.errors import AdvertiserError, ContractError, RequestError
-from tiktok_assets.spec.endpoints import IDENTITIES, IMAGES, SUGGESTED_COVERS
+from tiktok_assets.spec.endpoints import IDENTITIES, IMAGES, POSTS, SUGGESTED_COVERS
+
+AUTHORISED_BY_CODE = "AUTH_CODE"
+"""The kind of identity that a creator's authorisation code makes."""
 
 _PAGE = 100
 _MOST_PAGES = 100
@@ -29,11 +33,19 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What TikTok says of an identity now; what it does not say counts as possible."""
+    """What TikTok says of an identity now; what it does not say counts as possible.
+
+    Attributes:
+        status: AVAILABLE, or why it is not; "" where TikTok says nothing.
+        can_push: whether posts can be made with it.
+        can_pull: whether its posts can be shown as ads.
+        is_political: whether it is of a government, a politician or a party: no Spark Ad can be made with it.
+    """
 
     status: str = ""
     can_push: bool = True
     can_pull: bool = True
+    is_political: bool = False
 
     @property
     def is_available(self) -> bool:
@@ -64,17 +76,79 @@ def abilities_of(client: Client, advertiser_id: str, identity: Identity) -> Abil
             if isinstance(row, dict) and str(row.get("identity_id")) == identity.identity_id:
                 return _abilities(row)
         pages = info.get("total_page") if isinstance(info, dict) else None
-        if not isinstance(pages, int) or page >= pages:
+        if len(rows) < _PAGE and not (isinstance(pages, int) and page < pages):  # it is 0 beside some whole pages
             break
     return None
 
 
 def _abilities(row: Mapping[str, Any]) -> Abilities:
+    political = row.get("is_gpppa") is True
+    if row.get("identity_type") == AUTHORISED_BY_CODE:  # nothing else is defined for these
+        return Abilities(is_political=political)
     return Abilities(
         str(row.get("available_status") or ""),
         can_push=row.get("can_push_video") is not False,
         can_pull=row.get("can_pull_video") is not False,
+        is_political=political,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A TikTok post that an identity has.
+
+    Attributes:
+        ends: when its owner's permission ends; None where it does not, or TikTok does not say.
+        status: of that permission; "" where there is none to be had, as for an own post.
+    """
+
+    ends: datetime | None = None
+    status: str = ""
+
+    def refusal(self, now: datetime) -> str:
+        """Return why it cannot be shown as an ad now; "" where it can."""
+        if self.ends and self.ends <= now:
+            return f"its owner's permission ended at {self.ends:%Y-%m-%d %H:%M} UTC"
+        return f"its owner's permission is {self.status}" if self.status not in {"", "AUTHORIZED"} else ""
+
+
+def post_of(
+    client: Client, advertiser_id: str, identity: Identity, post_id: str, *, carousel: bool
+) -> Post | None:
+    """Read what an identity's post is like now; None where TikTok shows the identity no such post.
+
+    Source: mengxingxinqing/tiktok_ads, get_info_about_tiktok_posts.
+
+    Raises:
+        TikTokError: if it cannot be asked now.
+    """
+    parameters: dict[str, Parameter] = {
+        "advertiser_id": advertiser_id,
+        "identity_type": identity.identity_type,
+        "identity_id": identity.identity_id,
+        **({"identity_authorized_bc_id": identity.bc_id} if identity.bc_id else {}),
+        "item_id": post_id,
+        "item_type": "CAROUSEL" if carousel else "VIDEO",
+    }
+    try:
+        answer = client.get(POSTS, parameters, Tally())
+    except RequestError:
+        return None
+    told = answer.data.get("video_detail")
+    if not isinstance(told, dict) or str(told.get("item_id")) != post_id:
+        return None
+    permission = told.get("auth_info")
+    if not isinstance(permission, dict):
+        return Post()
+    return Post(_instant(permission.get("auth_end_time")), str(permission.get("ad_auth_status") or ""))
+
+
+def _instant(told: object) -> datetime | None:
+    """Return an instant that the page writes in two ways, both UTC; None for anything else."""
+    try:
+        return datetime.strptime(str(told).replace("T", " ").rstrip("Z"), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def are_in_library(client: Client, advertiser_id: str, image_ids: Sequence[str]) -> bool:
@@ -97,8 +171,8 @@ def are_in_library(client: Client, advertiser_id: str, image_ids: Sequence[str])
     return set(image_ids) <= known
 
 
-def suggested_cover(client: Client, advertiser_id: str, video_id: str) -> str | None:
-    """Return an image that can be the cover of a video; None where TikTok has none, or not yet.
+def suggested_covers(client: Client, advertiser_id: str, video_id: str) -> tuple[str, ...] | None:
+    """Return images that can be the cover of a video; None where TikTok offers the account no such video now.
 
     Source: mengxingxinqing/tiktok_ads, get_suggested_thumbnails_for_a_video.
 
@@ -111,5 +185,5 @@ def suggested_cover(client: Client, advertiser_id: str, video_id: str) -> str | 
     except (RequestError, AdvertiserError):  # 40001 too is said of a video that is still being processed
         return None
     rows = answer.data.get("list")
-    first = rows[0] if isinstance(rows, list) and rows else None
-    return str(first["id"]) if isinstance(first, dict) and first.get("id") else None
+    listed = rows if isinstance(rows, list) else []
+    return tuple(str(row["id"]) for row in listed if isinstance(row, dict) and row.get("id"))

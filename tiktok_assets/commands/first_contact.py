@@ -34,7 +34,15 @@ from tiktok_assets.refresh.questions import entity_listing, report_listing
 from tiktok_assets.row_checks import dimensions_of
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.endpoints import AD_GROUP_QUOTA, ADVERTISER_INFO, ADVERTISER_LIST, REPORT, Endpoint
+from tiktok_assets.spec.endpoints import (
+    AD_GROUP_QUOTA,
+    ADVERTISER_INFO,
+    ADVERTISER_LIST,
+    IDENTITIES,
+    REPORT,
+    SUGGESTED_COVERS,
+    Endpoint,
+)
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.reports import Report, report_columns, served_metrics
 from tiktok_assets.values import cell_of
@@ -105,16 +113,15 @@ def make_contact(settings: Settings, session: Session, advertiser_id: str | None
         )
     owner = _with_campaigns(asking, session, owners[:MOST_ACCOUNTS])
     details = _details(asking, owner)
+    ads: list[dict[str, Any]] = []
     for entity in LISTED_ENTITIES[1:]:
-        _ask_entity(asking, session, entity, owner)
+        ads = _ask_entity(asking, session, entity, owner)
     zone = _zone_of(details)
     yesterday = session.now().astimezone(zone).date() - timedelta(1)
     for report in settings.chosen_reports:
         _ask_report(asking, settings, report, owner, yesterday)
     if settings.scaling_mode != "alert":
-        data, seen = asking.data_of(AD_GROUP_QUOTA, {"advertiser_id": owner}, "duplicating ads")
-        if data is not None and not any(name.endswith("_quota") for name in data):
-            seen.missing.append("a quota")
+        _ask_what_copies_need(asking, owner, ads)
     for one in asking.observations:
         if one.outcome == "as expected" and (one.missing or one.undocumented or one.misfits or one.new_values):
             one.outcome = "differs"
@@ -147,12 +154,12 @@ def _with_campaigns(asking: "_Asking", session: Session, owners: Sequence[str]) 
     return owners[0]
 
 
-def _ask_entity(asking: "_Asking", session: Session, entity: Entity, owner: str) -> bool:
-    """Ask for objects; returns whether any came."""
+def _ask_entity(asking: "_Asking", session: Session, entity: Entity, owner: str) -> list[dict[str, Any]]:
+    """Ask for objects; returns those that came."""
     listing = entity_listing(entity, owner, {}, session.now)
     rows, seen = asking.list_of(entity.endpoint, listing.parameters, entity.table)
     compare(seen, rows, {"": entity.columns}, entity=entity)
-    return bool(rows)
+    return rows
 
 
 def _details(asking: "_Asking", owner: str) -> Mapping[str, Any]:
@@ -160,6 +167,25 @@ def _details(asking: "_Asking", owner: str) -> Mapping[str, Any]:
     rows, seen = asking.list_of(ADVERTISER_INFO, parameters, ADVERTISERS.table, paged=False)
     compare(seen, rows, {"": ADVERTISERS.columns}, entity=ADVERTISERS)
     return rows[0] if rows else {}
+
+
+def _ask_what_copies_need(asking: "_Asking", owner: str, ads: Sequence[Mapping[str, Any]]) -> None:
+    """Ask what is read before an ad is copied; nothing is written."""
+    account: dict[str, Parameter] = {"advertiser_id": owner}
+    data, seen = asking.data_of(AD_GROUP_QUOTA, account, "room for a copy")
+    wanted = ("used_adgroup_quota", "total_adgroup_quota")
+    seen.missing += [name for name in wanted if data is not None and name not in data]
+    rows, seen = asking.list_of(IDENTITIES, account, "the identity of a copy", key="identity_list")
+    came = {name for row in rows for name in row}
+    seen.missing += [name for name in ("identity_id", "available_status") if rows and name not in came]
+    video = next((ad["video_id"] for ad in ads if isinstance(ad.get("video_id"), str) and ad["video_id"]), None)
+    if video is None:
+        asking.skip(SUGGESTED_COVERS, "the cover of a copy", "no ad that was read shows a video")
+        return
+    rows, seen = asking.list_of(
+        SUGGESTED_COVERS, {**account, "video_id": video}, "the cover of a copy", paged=False
+    )
+    seen.missing += ["id"] if rows and "id" not in rows[0] else []
 
 
 def _ask_report(asking: "_Asking", settings: Settings, report: Report, owner: str, yesterday: date) -> None:
@@ -223,7 +249,13 @@ class _Asking:
         return answer.data, seen
 
     def list_of(
-        self, endpoint: Endpoint, parameters: Mapping[str, Parameter], asked_for: str, *, paged: bool = True
+        self,
+        endpoint: Endpoint,
+        parameters: Mapping[str, Parameter],
+        asked_for: str,
+        *,
+        paged: bool = True,
+        key: str = "list",
     ) -> tuple[list[dict[str, Any]], Observation]:
         """Ask for a list; returns the rows that are objects, and the observation."""
         paging = {"page": "1", "page_size": str(ROWS_ASKED)} if paged else {}
@@ -231,7 +263,7 @@ class _Asking:
         if data is None:
             return [], seen
         try:
-            rows = unread(data.get("list"))
+            rows = unread(data.get(key))
         except ValueError:
             rows = None
         info = data.get("page_info")
@@ -240,11 +272,11 @@ class _Asking:
         if paged and seen.announced is None:
             seen.missing.append("page_info.total_number")
         if not isinstance(rows, list):
-            seen.missing.append("list")
+            seen.missing.append(key)
             return [], seen
         objects = [row for row in rows if isinstance(row, dict)]
         if len(objects) < len(rows):
-            seen.misfits["list"] = dict(Counter(shape_of(row) for row in rows if not isinstance(row, dict)))
+            seen.misfits[key] = dict(Counter(shape_of(row) for row in rows if not isinstance(row, dict)))
         seen.rows = len(objects)
         return objects, seen
 

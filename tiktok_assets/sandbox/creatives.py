@@ -1,4 +1,4 @@
-"""Identities, posts and media of an account, and the rules of a creative (dossier 8.3; of 2026, section 2)."""
+"""Media of an account, and the rules of a creative (dossier 8.3; of 2026, section 2)."""
 
 import re
 from dataclasses import dataclass
@@ -7,17 +7,9 @@ from typing import Any
 from tiktok_assets.sandbox.context import Context
 from tiktok_assets.sandbox.entities import ad_group_item
 from tiktok_assets.sandbox.errors import ApiError, bad_parameter
-from tiktok_assets.sandbox.paging import cut
 from tiktok_assets.sandbox.params import MISSING
-from tiktok_assets.sandbox.presences import (
-    CUSTOM,
-    POSTING,
-    Identity,
-    identities_of,
-    post_of,
-    presence_of,
-    video_of,
-)
+from tiktok_assets.sandbox.posts import is_authorised
+from tiktok_assets.sandbox.presences import CUSTOM, POSTING, Identity, identities_of, presence_of, video_of
 from tiktok_assets.sandbox.world import AdGroup, Advertiser
 
 Answer = dict[str, Any]
@@ -26,6 +18,10 @@ Answer = dict[str, Any]
 # Branded Mission and Smart Creative are not imitated.
 _STILL_CUSTOM = {"PRODUCT_SALES"}
 _NOT_OF_A_PULL = ("video_id", "image_ids", "ad_text", "ad_texts", "music_id")
+# How many images a format takes (OPS `Create_ads`), and on which placements it runs (create_carousel_ads,
+# create_single_image_ads).
+MOST_IMAGES = {"CAROUSEL_ADS": 35}
+_ONLY_ON_TIKTOK, _NEVER_ON_TIKTOK = {"CAROUSEL_ADS"}, {"SINGLE_IMAGE"}
 LIBRARY_IMAGES = 3
 COVERS = 5
 
@@ -81,35 +77,6 @@ def library_image(advertiser_id: str, number: int = 0) -> str:
 def covers_of(video: str) -> list[str]:
     """Return the ids of the covers suggested for a video, which ads may use."""
     return [f"tos-alisg-p-0051c001-sg/cover{video}{number}" for number in range(COVERS)]
-
-
-def identity_list(context: Context) -> Answer:
-    """Answer identity/get (mengxingxinqing/tiktok_ads, get_the_identity_list)."""
-    params = context.params
-    advertiser = context.advertiser(params.identifier("advertiser_id"))
-    kinds = (CUSTOM, "AUTH_CODE", "TT_USER", "BC_AUTH_TT", "TTS_TT")
-    wanted = params.choice("identity_type", kinds) if params.text("identity_type") else None
-    page, page_size = params.page()
-    found = [one for one in identities_of(advertiser) if wanted in {None, one.identity_type}]
-    if wanted == "BC_AUTH_TT" and (owner := params.text("identity_authorized_bc_id")):
-        found = [one for one in found if one.bc_id == owner]
-    rows, info = cut([_identity_item(one, advertiser) for one in found], page, page_size)
-    return {"identity_list": rows, "page_info": info}
-
-
-def _identity_item(one: Identity, advertiser: Advertiser) -> Answer:
-    return {
-        "identity_id": one.identity_id,
-        "identity_type": one.identity_type,
-        "identity_authorized_bc_id": one.bc_id,
-        "display_name": advertiser.account.company,
-        "profile_image": f"{advertiser.account.site}profile.jpeg",
-        "available_status": one.status,
-        "can_push_video": one.can_push,
-        "can_pull_video": one.can_pull,
-        "can_use_live_ads": False,
-        "can_manage_message": False,
-    }
 
 
 def image_info(context: Context) -> Answer:
@@ -170,12 +137,13 @@ def check_texts(fields: dict[str, Any], path: str) -> None:
 def check_creative(context: Context, ad_group: AdGroup, fields: dict[str, Any], path: str) -> None:
     """Check what a full creative needs: as a custom user's, a new post's (Push) or an existing one's (Pull)."""
     check_texts(fields, path)
+    _check_format(context, ad_group, fields, path)
     if fields["identity_type"] == "BC_AUTH_TT" and not fields.get("identity_authorized_bc_id"):
         raise bad_parameter(f"{path}identity_authorized_bc_id", MISSING)
     if fields["identity_type"] == CUSTOM:
         _check_custom(context, ad_group, fields, path)
     elif fields.get("tiktok_item_id"):
-        _check_pull(ad_group.campaign.advertiser, fields, path)
+        _check_pull(context, ad_group.campaign.advertiser, fields, path)
     else:
         _check_push(ad_group.campaign.advertiser, fields, path)
     if not fields.get("call_to_action") and not fields.get("call_to_action_id"):
@@ -188,10 +156,25 @@ def check_creative(context: Context, ad_group: AdGroup, fields: dict[str, Any], 
     check_media(context, ad_group.campaign.advertiser, fields, path)
 
 
-def _check_custom(context: Context, ad_group: AdGroup, fields: dict[str, Any], path: str) -> None:
+def _on_tiktok(context: Context, ad_group: AdGroup) -> bool:
     item = ad_group_item(ad_group, context.now)
-    on_tiktok = item["placement_type"] == "PLACEMENT_TYPE_AUTOMATIC" or "PLACEMENT_TIKTOK" in item["placements"]
-    if on_tiktok and ad_group.campaign.objective_type not in _STILL_CUSTOM:  # migrate_to_spark_ads
+    return item["placement_type"] == "PLACEMENT_TYPE_AUTOMATIC" or "PLACEMENT_TIKTOK" in item["placements"]
+
+
+def _check_format(context: Context, ad_group: AdGroup, fields: dict[str, Any], path: str) -> None:
+    ad_format, images = fields["ad_format"], fields.get("image_ids") or []
+    if ad_format in (_NEVER_ON_TIKTOK if _on_tiktok(context, ad_group) else _ONLY_ON_TIKTOK):
+        raise bad_parameter(f"{path}ad_format", f"{ad_format} is not supported on the placements of the ad group.")
+    if fields.get("video_id") and ad_format in {"SINGLE_IMAGE", "CAROUSEL_ADS"}:
+        raise bad_parameter(f"{path}video_id", f"Not supported when ad_format is {ad_format}.")
+    if len(images) > MOST_IMAGES.get(ad_format, 1):
+        raise bad_parameter(f"{path}image_ids", f"Longer than maximum length {MOST_IMAGES.get(ad_format, 1)}.")
+
+
+def _check_custom(context: Context, ad_group: AdGroup, fields: dict[str, Any], path: str) -> None:
+    if fields.get("tiktok_item_id"):
+        raise bad_parameter(f"{path}tiktok_item_id", "Not supported when identity_type is CUSTOMIZED_USER.")
+    if _on_tiktok(context, ad_group) and ad_group.campaign.objective_type not in _STILL_CUSTOM:
         raise bad_parameter(
             f"{path}identity_type",
             "CUSTOMIZED_USER is no longer supported on automatic placement or where TikTok is included.",
@@ -199,13 +182,13 @@ def _check_custom(context: Context, ad_group: AdGroup, fields: dict[str, Any], p
     _require_media(fields, path)
 
 
-def _check_pull(advertiser: Advertiser, fields: dict[str, Any], path: str) -> None:
+def _check_pull(context: Context, advertiser: Advertiser, fields: dict[str, Any], path: str) -> None:
     for name in _NOT_OF_A_PULL:
         if fields.get(name):
             raise bad_parameter(f"{path}{name}", "Not supported together with tiktok_item_id.")
     identity = _identity(advertiser, fields, path)
-    posts = {post_of(ad) for ad in advertiser.ads}
-    if not identity.can_pull or fields["tiktok_item_id"] not in posts:
+    can_pull = identity.can_pull or identity.identity_type == "AUTH_CODE"
+    if not can_pull or not is_authorised(context, advertiser, fields):
         raise bad_parameter(f"{path}tiktok_item_id", "The post is not authorized for this identity.")
 
 
@@ -215,6 +198,8 @@ def _check_push(advertiser: Advertiser, fields: dict[str, Any], path: str) -> No
         raise bad_parameter(f"{path}identity_id", "This identity cannot push posts; give tiktok_item_id.")
     if fields["ad_format"] not in {"SINGLE_VIDEO", "CAROUSEL_ADS"}:
         raise bad_parameter(f"{path}ad_format", "Only videos and carousels can be pushed as posts.")
+    if not fields.get("ad_text"):  # ad_texts are for ads that are no Spark Ads
+        raise bad_parameter(f"{path}ad_text", MISSING)
     _require_media(fields, path)
 
 
@@ -232,7 +217,9 @@ def _require_media(fields: dict[str, Any], path: str) -> None:
 def _identity(advertiser: Advertiser, fields: dict[str, Any], path: str) -> Identity:
     for one in identities_of(advertiser):
         if (one.identity_type, one.identity_id) == (fields["identity_type"], fields["identity_id"]):
-            if one.status == "AVAILABLE":
+            if one.is_political:  # get_the_identity_list
+                raise bad_parameter(f"{path}identity_id", "The TikTok account cannot be used to create Spark Ads.")
+            if one.status in {"", "AVAILABLE"}:
                 return one
             raise bad_parameter(f"{path}identity_id", f"The identity is not available: {one.status}.")
     raise bad_parameter(f"{path}identity_id", "The identity does not exist in this account.")

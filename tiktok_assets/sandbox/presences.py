@@ -24,17 +24,22 @@ class Identity:
     can_push: bool = False
     can_pull: bool = False
     status: str = "AVAILABLE"
+    is_political: bool = False
 
 
 def identities_of(advertiser: Advertiser) -> list[Identity]:
-    """Return an account's identities: the brand's, a creator's, the business centre's, a custom one, one gone."""
+    """Return an account's identities: the brand's, a creator's, the business centre's, a custom one, two unusable.
+
+    The page defines the abilities of TT_USER and BC_AUTH_TT alone (get_the_identity_list): a creator's are false.
+    """
     first = int(advertiser.id)
     return [
         Identity(str(first + 1), "TT_USER", can_push=True, can_pull=True),
-        Identity(str(first + 2), "AUTH_CODE", can_pull=True),
+        Identity(str(first + 2), "AUTH_CODE", status=""),
         Identity(str(first + 3), "BC_AUTH_TT", OWNER_BC_ID, can_push=True, can_pull=True),
         Identity(str(first + 4), CUSTOM),
         Identity(str(first + 5), "TT_USER", status="NO_VALID_BIND_ACCOUNT"),
+        Identity(str(first + 6), "TT_USER", can_push=True, can_pull=True, is_political=True),
     ]
 
 

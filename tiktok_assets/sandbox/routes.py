@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tiktok_assets.sandbox import ad_writes, campaign_writes, creatives, dialect, oauth, status_writes
+from tiktok_assets.sandbox import ad_writes, campaign_writes, creatives, dialect, oauth, posts, status_writes
 from tiktok_assets.sandbox.context import Context
 from tiktok_assets.sandbox.errors import ApiError
 from tiktok_assets.sandbox.limits import Limiter
@@ -43,7 +43,8 @@ V13 = {
     **{path: Endpoint(answer) for path, answer in LISTS.items()},
     REPORT: Endpoint(report),
     "adgroup/quota": Endpoint(status_writes.ad_group_quota),
-    "identity/get": Endpoint(creatives.identity_list),
+    "identity/get": Endpoint(posts.identity_list),
+    "identity/video/info": Endpoint(posts.post_info),
     "file/image/ad/info": Endpoint(creatives.image_info),
     "file/video/suggestcover": Endpoint(creatives.suggested_covers),
     "oauth2/access_token": Endpoint(oauth.access_token, "POST", open=True),

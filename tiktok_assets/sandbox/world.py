@@ -184,6 +184,7 @@ class World:
     other_secret: str
     ids: Ids = field(default_factory=Ids)
     media: dict[str, Any] = field(default_factory=dict)  # by account, once asked for
+    withdrawn: dict[str, int] = field(default_factory=dict)  # posts no longer authorised, and since when
     request_ids: dict[str, float] = field(default_factory=dict)  # when each was last used, wall seconds
     version: int = 0  # grows with every write, so that nothing kept outlives it
 

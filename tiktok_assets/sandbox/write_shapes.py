@@ -155,6 +155,7 @@ _CREATIVE: Shape = {
     "brand_safety_postbid_partner": Field("choice", values=("DOUBLE_VERIFY", "IAS", "ZEFR")),
     **_many("flag", "promotional_music_disabled creative_authorized"),
     "dark_post_status": Field("choice", values=("ON", "OFF")),
+    "aigc_disclosure_type": Field("choice", values=("SELF_DISCLOSURE", "NOT_DECLARED")),
     **_many("choice", "item_duet_status item_stitch_status", values=SWITCHES),
 }
 # The keys a creative must have (dossier 8.3).

@@ -19,7 +19,15 @@ CUSTOM = "CUSTOMIZED_USER"
 POSTING = frozenset({"TT_USER", "BC_AUTH_TT"})
 """The kinds of identities that posts can be pushed to."""
 
-PUSHED_FORMATS = frozenset({"SINGLE_VIDEO", "CAROUSEL_ADS"})
+VIDEO, IMAGE, CAROUSEL = "SINGLE_VIDEO", "SINGLE_IMAGE", "CAROUSEL_ADS"
+POST_FORMATS = frozenset({VIDEO, CAROUSEL})
+"""What a TikTok post can be: a video or photos (create_spark_ads)."""
+
+MOST_IMAGES = {CAROUSEL: 35}
+"""How many images a format takes; any other takes one (OPS `Create_ads`)."""
+
+AI_LABEL = "SELF_DISCLOSURE"
+"""What `aigc_disclosure_type` says of an ad that is labelled as made by AI."""
 
 _AUTOMATIC, _TIKTOK = "PLACEMENT_TYPE_AUTOMATIC", "PLACEMENT_TIKTOK"
 _IDENTITY = ("identity_type", "identity_id", "identity_authorized_bc_id")
@@ -28,8 +36,9 @@ _OF_SPARK = (
     *("tiktok_item_id", "dark_post_status", "promotional_music_disabled"),
     *("item_duet_status", "item_stitch_status"),
 )
+_OF_A_FORMAT = {"video_id": VIDEO, "music_id": CAROUSEL}
 _OF_THE_MUSIC = ("item_duet_status", "item_stitch_status")
-_OF_CUSTOM = ("display_name", "avatar_icon_web_uri")
+_OF_CUSTOM = ("display_name", "avatar_icon_web_uri", "aigc_disclosure_type")
 
 
 def identity_of(ad: Object) -> Identity:
@@ -82,9 +91,9 @@ def creative_fields(fields: Object, method: Method, identity: Identity, images: 
     """
     left_out = {
         "pull": {*_IDENTITY, *_OF_THE_POST, *_OF_CUSTOM, "dark_post_status"},
-        "push": {*_IDENTITY, *_OF_CUSTOM, "tiktok_item_id", "image_ids", "dark_post_status"},
+        "push": {*_IDENTITY, *_OF_CUSTOM, "tiktok_item_id", "image_ids", "dark_post_status", "ad_texts"},
         "custom": {*_IDENTITY, *_OF_SPARK, "image_ids"},
-    }[method]
+    }[method] | {name for name, ad_format in _OF_A_FORMAT.items() if fields.get("ad_format") != ad_format}
     kept = {name: value for name, value in fields.items() if name not in left_out}
     if kept.get("promotional_music_disabled") is not False:  # only then do these two mean anything
         kept = {name: value for name, value in kept.items() if name not in _OF_THE_MUSIC}
@@ -92,7 +101,7 @@ def creative_fields(fields: Object, method: Method, identity: Identity, images: 
     if identity.bc_id:
         own["identity_authorized_bc_id"] = identity.bc_id
     if method != "pull":
-        own["image_ids"] = list(images)
+        own["image_ids"] = list(images)[: MOST_IMAGES.get(str(fields.get("ad_format")), 1)]
     if method == "push":
         own["dark_post_status"] = "ON"  # the new post must not show on a profile
     return {**kept, **own}

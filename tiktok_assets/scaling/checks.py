@@ -6,10 +6,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from tiktok_assets.escaping import visible
-from tiktok_assets.scaling.ad_formats import POSTING, PUSHED_FORMATS, is_on_tiktok
+from tiktok_assets.scaling.creative_checks import (
+    ai_label_kept,
+    format_fits,
+    identity_usable,
+    media_usable,
+    text_taken,
+)
 from tiktok_assets.scaling.drafts import FROM_NOW, Object
-from tiktok_assets.scaling.emoji_text import emoji_in
-from tiktok_assets.scaling.kinds import is_set, uncopyable_kind
+from tiktok_assets.scaling.kinds import uncopyable_kind
 from tiktok_assets.scaling.sources import Sources, is_deleted
 from tiktok_assets.spec.budgets import (
     AD_GROUP_MINIMUM,
@@ -85,80 +90,6 @@ def source_is_original(found: Sources) -> str:
         return ""
     better = f"duplicate the original, {found.copy_of}," if found.copy_of else "duplicate its original"
     return f"the ad is itself a copy; {better} or say with --again that you mean this one"
-
-
-def identity_usable(found: Sources) -> str:
-    """The copy has an identity that new ads may use, and that can show what the copy shows."""
-    if source_copyable(found):
-        return ""  # one reason is enough
-    shown, owner = found.shown, found.wish.advertiser_id
-    identity = shown.identity
-    if shown.method == "custom":
-        return _CUSTOM_ON_TIKTOK.format(owner=owner) if is_on_tiktok(found.home) else ""
-    named = f"identity {identity.identity_id} ({identity.identity_type})"
-    if not is_set(identity.identity_type) or not is_set(identity.identity_id):
-        return "the ad shows no identity that a copy could use"
-    if identity.identity_type == "BC_AUTH_TT" and not identity.bc_id:
-        return f"{named} belongs to a business centre that the ad does not show, so a copy cannot use it"
-    return _able(found, named)
-
-
-def _able(found: Sources, named: str) -> str:
-    able, shown, owner = found.abilities, found.shown, found.wish.advertiser_id
-    if able is None:
-        return f"{named} is not among those of account {owner}; authorise it for the account again"
-    if not able.is_available:
-        return f"{named} cannot be used now: {able.status}; authorise it for the account again"
-    if shown.method == "pull":
-        return "" if able.can_pull else f"{named} may not show its posts as ads; allow that in its TikTok account"
-    if shown.identity.identity_type not in POSTING or not able.can_push:
-        return f"{named} cannot post the ad's video, and the ad shows no post yet; try again once it is reviewed"
-    ad_format = _object(found.ad).get("ad_format")
-    return "" if ad_format in PUSHED_FORMATS else f"an ad in the format {ad_format} cannot be posted as {named}"
-
-
-_CUSTOM_ON_TIKTOK = (
-    "TikTok takes no custom identity (CUSTOMIZED_USER) any more where an ad group delivers to TikTok itself; set"
-    " TIKTOK_SCALING_IDENTITY={owner}:TT_USER:<identity_id> to post the copy's video as an identity of the account"
-)
-
-
-def media_usable(found: Sources) -> str:
-    """Everything a creative needs is there; media belong to the account, and so does the ad (dossier 8.3)."""
-    ad, method = _object(found.ad), found.shown.method
-    own = method != "pull"
-    video, carousel = ad.get("ad_format") == "SINGLE_VIDEO", ad.get("ad_format") == "CAROUSEL_ADS"
-    wanted = (
-        ("video", not own or not video or ad.get("video_id")),
-        ("music", not own or not carousel or ad.get("music_id")),
-        ("text", not own or ad.get("ad_text") or ad.get("ad_texts")),
-        ("call to action", ad.get("call_to_action") or ad.get("call_to_action_id")),
-        ("format", ad.get("ad_format")),
-    )
-    lacking = [name for name, there in wanted if not there]
-    if lacking:
-        return f"the ad shows no {' and no '.join(lacking)} that a copy could use"
-    if own and not found.images:
-        if video:
-            return "TikTok suggests no cover for the ad's video, and its own is not in its library; try later"
-        return "the ad's images are not in the account's asset library; upload them there"
-    return ""
-
-
-def text_taken(found: Sources) -> str:
-    """The ad's texts hold no emoji, which TikTok refuses; names lose theirs by themselves."""
-    ad = _object(found.ad)
-    listed = ad.get("ad_texts")
-    if found.shown.method == "pull":
-        return ""  # the post has its own words
-    texts = [ad.get("ad_text"), *(listed if isinstance(listed, list) else [])]
-    emoji = [one for text in texts if isinstance(text, str) for one in emoji_in(text)]
-    if not emoji or found.wish.without_emoji:
-        return ""
-    return (
-        f"TikTok takes no emoji in an ad's text, and this one has {' '.join(dict.fromkeys(emoji))}; say"
-        " --without-emoji (in the job `without_emoji: true`) to leave them out"
-    )
 
 
 def target_usable(found: Sources) -> str:
@@ -356,7 +287,9 @@ CHECKS: dict[str, Callable[[Sources], str]] = {
         source_not_deleted,
         source_copyable,
         source_is_original,
+        format_fits,
         identity_usable,
+        ai_label_kept,
         media_usable,
         text_taken,
         target_usable,

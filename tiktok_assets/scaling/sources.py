@@ -7,9 +7,17 @@ from decimal import Decimal
 
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.fetch import Fetcher
-from tiktok_assets.api.media import Abilities, Identity, abilities_of, are_in_library, suggested_cover
+from tiktok_assets.api.media import (
+    Abilities,
+    Identity,
+    Post,
+    abilities_of,
+    are_in_library,
+    post_of,
+    suggested_covers,
+)
 from tiktok_assets.api.writes import ad_group_quota, objects
-from tiktok_assets.scaling.ad_formats import CUSTOM, identity_of, method_of
+from tiktok_assets.scaling.ad_formats import CAROUSEL, CUSTOM, POSTING, VIDEO, identity_of, method_of
 from tiktok_assets.scaling.drafts import Object, Shown, copy_mode, has_marker, spreads_budget
 from tiktok_assets.scaling.duplication import Wish
 from tiktok_assets.scaling.ledger import Ledger
@@ -47,7 +55,9 @@ class Sources:
         now: by the host's clock.
         first_ad_group: of the target campaign, by age; None where none is made or there is none.
         abilities: of the identity the copy needs; None where the account has it not, or none is needed.
+        post: that of the ad, if its identity has it now; None where the copy needs none, too.
         images: those the copy uses, of the asset library.
+        video_there: whether TikTok offers the account the ad's video now.
     """
 
     wish: Wish
@@ -64,18 +74,36 @@ class Sources:
     now: datetime
     first_ad_group: Object | None = None
     abilities: Abilities | None = None
+    post: Post | None = None
     images: tuple[str, ...] = ()
+    video_there: bool = True
 
     @property
     def shown(self) -> Shown:
         """How the copy is shown."""
         ad, group = self.ad or {}, self.home
         method = method_of(ad, group, self.account.identity)
-        able = self.abilities
-        if method == "pull" and able and able.can_push and not able.can_pull and ad.get("video_id"):
-            method = "push"  # its post cannot be shown again, and its video can be posted once more
+        if method == "pull" and self.post_refusal and self._can_post_again:
+            method = "push"
         chosen = self.account.identity if method == "push" and ad.get("identity_type") == CUSTOM else None
         return Shown(method, chosen or identity_of(ad), self.images)
+
+    @property
+    def post_refusal(self) -> str:
+        """Why the ad's post cannot be shown again, in words that follow its name; "" where it can."""
+        if self.abilities and not self.abilities.can_pull:
+            return "may not be shown, as its account does not allow it"
+        if self.post is None:
+            return "is not among the posts TikTok shows this identity; it was deleted, or its owner took it back"
+        refusal = self.post.refusal(self.now)
+        return f"cannot be shown, as {refusal}; ask for a new authorisation code" if refusal else ""
+
+    @property
+    def _can_post_again(self) -> bool:
+        """Whether the ad has media of its own that its identity can post once more."""
+        ad, able = self.ad or {}, self.abilities
+        media = {VIDEO: ad.get("video_id"), CAROUSEL: ad.get("image_ids")}.get(str(ad.get("ad_format")))
+        return bool(able and able.can_push and media and ad.get("identity_type") in POSTING)
 
     @property
     def home(self) -> Object:
@@ -168,23 +196,27 @@ def read_sources(client: Client, fetcher: Fetcher, ledger: Ledger, wish: Wish, a
 
 def _with_creative(client: Client, found: Sources) -> Sources:
     """Read what the copy's creative needs beside the ad."""
-    shown, owner, ad = found.shown, found.wish.advertiser_id, found.ad or {}
+    owner, ad = found.wish.advertiser_id, found.ad or {}
+    identity, method = found.shown.identity, method_of(ad, found.home, found.account.identity)
     abilities: Abilities | None = None
-    if shown.method != "custom" and shown.identity.identity_id:
-        abilities = abilities_of(client, owner, shown.identity)
-    found = replace(found, abilities=abilities)
-    return found if found.shown.method == "pull" else replace(found, images=_images(client, owner, ad))
+    post: Post | None = None
+    if method != "custom" and identity.identity_id:
+        abilities = abilities_of(client, owner, identity)
+    if method == "pull" and abilities and abilities.can_pull:
+        carousel = ad.get("ad_format") == CAROUSEL
+        post = post_of(client, owner, identity, str(ad["tiktok_item_id"]), carousel=carousel)
+    found = replace(found, abilities=abilities, post=post)
+    return found if found.shown.method == "pull" else _with_media(client, found, ad)
 
 
-def _images(client: Client, owner: str, ad: Object) -> tuple[str, ...]:
-    """Return the ad's images if the library has them, else for a video a cover that TikTok suggests."""
-    listed = ad.get("image_ids")
+def _with_media(client: Client, found: Sources, ad: Object) -> Sources:
+    """Read whether the ad's video is there, and its images: its own where the library has them, else a cover."""
+    owner, listed = found.wish.advertiser_id, ad.get("image_ids")
+    video = ad.get("video_id") if ad.get("ad_format") == VIDEO else None
+    covers = suggested_covers(client, owner, str(video)) if video else ()
     ids = tuple(str(one) for one in listed if one) if isinstance(listed, list) else ()
-    if are_in_library(client, owner, ids):
-        return ids
-    video = ad.get("video_id")
-    cover = suggested_cover(client, owner, str(video)) if video else None
-    return (cover,) if cover else ()
+    images = ids if are_in_library(client, owner, ids) else (covers or ())
+    return replace(found, images=images, video_there=covers is not None)
 
 
 def _age(row: Object) -> tuple[str, int, str]:

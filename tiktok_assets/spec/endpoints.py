@@ -58,11 +58,12 @@ AD_GROUP_QUOTA = Endpoint("adgroup/quota/", source="tiktok_api.md section 5.7")
 
 _CREATIVES = "Creative Management"
 IDENTITIES = Endpoint("identity/get/", source="tiktok_api_2026.md section 2", permission=_CREATIVES)
+POSTS = Endpoint("identity/video/info/", source="tiktok_api_2026.md section 2", permission=_CREATIVES)
 IMAGES = Endpoint("file/image/ad/info/", source="tiktok_api_2026.md section 2", permission=_CREATIVES)
 SUGGESTED_COVERS = Endpoint(
     "file/video/suggestcover/", source="tiktok_api_2026.md section 2", permission=_CREATIVES
 )
-"""Asked before an ad is copied: the identity it needs, and its cover. Which permission they need is uncertain."""
+"""Asked before an ad is copied: its identity, its post and its cover. Which permission they need is uncertain."""
 
 AD_GROUP_CREATE = Endpoint("adgroup/create/", source="tiktok_api.md section 8.2")
 AD_CREATE = Endpoint("ad/create/", source="tiktok_api.md section 8.3")

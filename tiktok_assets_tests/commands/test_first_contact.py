@@ -45,7 +45,7 @@ def observations(ran: Ran) -> dict[str, dict[str, object]]:
 
 
 def test_each_thing_is_read_once(host: RunningSandbox, tmp_path: Path) -> None:
-    """Lists, reports and the quota are each asked once, by GET, and everything in the sandbox is as expected."""
+    """Lists, reports and what copies need are each asked once, by GET, and all in the sandbox is as expected."""
     ran = contact(host, tmp_path, TIKTOK_REPORTS=OPTIONAL, TIKTOK_SCALING_MODE="propose")
     assert ran.exit_code == 0, ran.err
     assert "Nothing that was asked is refused." in ran.out
@@ -57,6 +57,7 @@ def test_each_thing_is_read_once(host: RunningSandbox, tmp_path: Path) -> None:
     assert counted.pop("campaign/get") <= SMALL.advertisers
     assert counted.pop("report/integrated/get") == reports
     assert set(counted.values()) == {1}
+    assert {"adgroup/quota", "identity/get", "file/video/suggestcover"} < counted.keys()
     kept = tmp_path / ".tiktok_assets" / FILE_NAME
     assert kept.read_text(encoding="utf-8").strip() == ran.out.strip()
     assert not kept.stat().st_mode & 0o077

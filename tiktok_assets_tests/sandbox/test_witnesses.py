@@ -30,6 +30,15 @@ UNKNOWN_TO_THE_SDK = {
     "oauth2/revoke_token",
     "user/info",
 }
+
+
+def post_of_an_ad(api: Api, account: str) -> tuple[str, str, str]:
+    """An identity's kind and id, and a post of it."""
+    ads = api.get("ad/get", advertiser_id=account, page_size=1000)["data"]["list"]
+    ad = next(one for one in ads if one["tiktok_item_id"])
+    return ad["identity_type"], ad["identity_id"], ad["tiktok_item_id"]
+
+
 OPERATIONS: dict[str, Callable[[Client, Api, str], Any]] = {
     "oauth2/advertiser/get": lambda client, api, _: AuthenticationApi(client).oauth2_advertiser_get(
         api.sandbox.app_id, api.sandbox.secret, api.sandbox.token
@@ -51,6 +60,9 @@ OPERATIONS: dict[str, Callable[[Client, Api, str], Any]] = {
     ),
     "identity/get": lambda client, api, account: IdentityApi(client).identity_get(
         account, api.sandbox.token, identity_type="TT_USER", page_size=100
+    ),
+    "identity/video/info": lambda client, api, account: IdentityApi(client).identity_video_info(
+        api.sandbox.token, account, *post_of_an_ad(api, account)
     ),
     "file/image/ad/info": lambda client, api, account: FileApi(client).file_image_ad_info(
         account, [library_image(account)], api.sandbox.token
@@ -77,7 +89,7 @@ def test_the_official_sdk_reads_it(api: Api, accounts: list[str], operation: str
     configuration.host = api.sandbox.base_url
     client = business_api_client.ApiClient(configuration)
     answer = OPERATIONS[operation](client, api, accounts[0])
-    assert answer["data"].get("list") or answer["data"]["identity_list"]
+    assert any(answer["data"].get(name) for name in ("list", "identity_list", "video_detail"))
     assert f"/{operation}/" in f"/{api.control('GET', 'requests')[-1]['path']}/"
 
 

@@ -90,6 +90,19 @@ CREATIVES: list[tuple[dict[str, Any], int, str]] = [
     ({"tracking_pixel_id": 0}, 40002, "creatives.1.tracking_pixel_id: Invalid value"),
     ({"deeplink": ""}, 40002, "creatives.1.deeplink: Invalid value"),
     ({"viewability_postbid_partner": "UNSET"}, 40002, "creatives.1.viewability_postbid_partner"),
+    ({"identity_id": "4711"}, 40002, "creatives.1.identity_id: The identity does not exist"),
+    ({"image_ids": ["a", "b"]}, 40002, "creatives.1.image_ids: Longer than maximum length 1."),
+    ({"ad_format": "CAROUSEL_ADS"}, 40002, "creatives.1.video_id: Not supported when ad_format is CAROUSEL_ADS."),
+    ({"ad_format": "SINGLE_IMAGE", "video_id": None}, 40002, "creatives.1.ad_format: SINGLE_IMAGE is not"),
+    ({"ad_text": None, "ad_texts": ["Try it"]}, 40002, "creatives.1.ad_text: Missing"),
+    ({"identity_type": "CUSTOMIZED_USER"}, 40002, "creatives.1.identity_type: CUSTOMIZED_USER is no longer"),
+    ({"identity_type": "CUSTOMIZED_USER", "tiktok_item_id": "7"}, 40002, "creatives.1.tiktok_item_id: Not"),
+    ({"tiktok_item_id": "7"}, 40002, "creatives.1.video_id: Not supported together with tiktok_item_id."),
+    (
+        {"tiktok_item_id": "7", "video_id": None, "image_ids": None, "ad_text": None},
+        40002,
+        "creatives.1.tiktok_item_id: The post is not authorized",
+    ),
 ]
 
 

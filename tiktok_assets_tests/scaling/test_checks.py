@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tiktok_assets.api.media import Abilities, Identity
+from tiktok_assets.api.media import Abilities, Identity, Post
 from tiktok_assets.sandbox.budgets import RATIO, WHOLE
 from tiktok_assets.scaling.checks import CHECKS, refusals, verdicts_on
 from tiktok_assets.scaling.duplicate import RefusedError
@@ -59,6 +60,12 @@ def pushed(sources: Sources, **ad: Any) -> Sources:  # noqa: ANN401 - any field 
     video = {"identity_type": "TT_USER", "identity_id": "8", "tiktok_item_id": None, "video_id": "v1"}
     texts = {"ad_text": "Try it", "ad_format": "SINGLE_VIDEO"}
     return changed(sources, ad={**video, **texts, **ad}, abilities=Abilities("AVAILABLE"), images=("i1",))
+
+
+def off_tiktok(sources: Sources, **ad: Any) -> Sources:  # noqa: ANN401 - any field of an ad
+    """The sources of an ad with a custom identity in an ad group without TikTok."""
+    group = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]}
+    return changed(pushed(sources, identity_type="CUSTOMIZED_USER", **ad), ad_group=group)
 
 
 def wishing(sources: Sources, **other: Any) -> Sources:  # noqa: ANN401 - any field of a wish
@@ -127,7 +134,7 @@ COPYING: dict[str, tuple[str, Change, str]] = {
     ),
     "emoji in one of several texts": (
         "text_taken",
-        lambda s: pushed(s, ad_texts=["Try it", "❤️"]),
+        lambda s: off_tiktok(s, ad_text="", ad_texts=["Try it", "❤️"]),
         "--without-emoji",
     ),
     "a deleted ad": (
@@ -215,14 +222,70 @@ COPYING: dict[str, tuple[str, Change, str]] = {
     "posts that may not be shown": (
         "identity_usable",
         lambda s: changed(s, abilities=Abilities("AVAILABLE", can_push=False, can_pull=False)),
-        "may not show its posts",
+        "its account does not allow it",
     ),
     "a creator's post that is not there yet": (
         "identity_usable",
         lambda s: pushed(s, identity_type="AUTH_CODE"),
         "the ad shows no post yet",
     ),
-    "an image as a post": ("identity_usable", lambda s: pushed(s, ad_format="SINGLE_IMAGE"), "cannot be posted"),
+    "an identity of a party": (
+        "identity_usable",
+        lambda s: changed(s, abilities=Abilities("AVAILABLE", is_political=True)),
+        "TikTok takes no ads of their posts",
+    ),
+    "a post that is gone": ("identity_usable", lambda s: changed(s, post=None), "is not among the posts"),
+    "a post whose owner's permission ended": (
+        "identity_usable",
+        lambda s: changed(s, post=Post(s.now)),
+        "ask for a new authorisation code",
+    ),
+    "a post whose owner's permission is none": (
+        "identity_usable",
+        lambda s: changed(s, post=Post(status="REVOKED")),
+        "permission is REVOKED",
+    ),
+    "no format": ("format_fits", lambda s: changed(s, ad={"ad_format": None}), "no format"),
+    "an image on TikTok": (
+        "format_fits",
+        lambda s: pushed(s, ad_format="SINGLE_IMAGE"),
+        "single images on Pangle",
+    ),
+    "an image as a post": (
+        "format_fits",
+        lambda s: changed(off_tiktok(s, ad_format="SINGLE_IMAGE"), ad={"identity_type": "TT_USER"}),
+        "cannot be posted",
+    ),
+    "a carousel off TikTok": (
+        "format_fits",
+        lambda s: off_tiktok(s, ad_format="CAROUSEL_ADS", music_id="7", video_id=None),
+        "carousels on TikTok alone",
+    ),
+    "a label of AI that a post would lose": (
+        "ai_label_kept",
+        lambda s: changed(
+            pushed(s, identity_type="CUSTOMIZED_USER", aigc_disclosure_type="SELF_DISCLOSURE"),
+            account=replace(s.account, identity=Identity("TT_USER", "8")),
+        ),
+        "labelled as made by AI",
+    ),
+    "a video that is not there": (
+        "media_usable",
+        lambda s: replace(pushed(s), video_there=False),
+        "does not offer the ad's video",
+    ),
+    "too many pictures of a carousel": (
+        "media_usable",
+        lambda s: changed(pushed(s, ad_format="CAROUSEL_ADS", music_id="7"), images=tuple(map(str, range(36)))),
+        "a carousel holds 35",
+    ),
+    "no landing page": ("media_usable", lambda s: pushed(s, landing_page_url=None), "no landing page"),
+    "several texts as a post": ("media_usable", lambda s: pushed(s, ad_text="", ad_texts=["Try it"]), "no text"),
+    "a text of emoji alone": (
+        "media_usable",
+        lambda s: wishing(pushed(s, ad_text="🔥"), without_emoji=True),
+        "no text",
+    ),
     "a custom identity on TikTok": (
         "identity_usable",
         lambda s: pushed(s, identity_type="CUSTOMIZED_USER"),
@@ -439,9 +502,13 @@ PASSING: dict[str, Change] = {
     "a video whose post may not be shown again": lambda s: changed(
         pushed(s, tiktok_item_id="7"), abilities=Abilities("AVAILABLE", can_pull=False)
     ),
-    "a custom identity where TikTok is left out": lambda s: changed(
-        pushed(s, identity_type="CUSTOMIZED_USER"),
-        ad_group={"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]},
+    "a custom identity where TikTok is left out": off_tiktok,
+    "a custom identity with several texts": lambda s: off_tiktok(s, ad_text=None, ad_texts=["Try it"]),
+    "a custom image where TikTok is left out": lambda s: off_tiktok(s, ad_format="SINGLE_IMAGE", video_id=None),
+    "a label of AI that stays": lambda s: off_tiktok(s, aigc_disclosure_type="SELF_DISCLOSURE"),
+    "a video whose post is gone": lambda s: changed(pushed(s, tiktok_item_id="7"), post=None),
+    "a post whose owner's permission lasts": lambda s: changed(
+        s, post=Post(s.now + timedelta(seconds=1), "AUTHORIZED")
     ),
     "a custom identity with one of the account to post as": lambda s: changed(
         pushed(s, identity_type="CUSTOMIZED_USER"), account=replace(s.account, identity=Identity("TT_USER", "8"))
