@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from tiktok_assets.api.client import Client, Parameter, Policy, Tally
-from tiktok_assets.api.errors import ThrottledError, TooLargeError
-from tiktok_assets.api.limiter import SharedBudget
+from tiktok_assets.api.errors import RequestError, ThrottledError, TooLargeError
+from tiktok_assets.api.limiter import PathBudgets, SharedBudget
 from tiktok_assets.api.pace import MOST_TIMEOUTS
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.endpoints import AD_LIST, CAMPAIGN_LIST, REPORT
+from tiktok_assets.spec.endpoints import AD_CREATE, AD_LIST, CAMPAIGN_LIST, OWN_LIMITS, REPORT
 from tiktok_assets_tests.api.conftest import FAST, Host
 
 PATIENT = replace(FAST, attempts=6, throttle_seconds=0.3, shared_pause_seconds=0.9, breach_memory_seconds=20.0)
@@ -219,7 +219,7 @@ def test_an_app_too_fast_at_a_path_slows_every_account_there(small: Host, tmp_pa
 
 
 def test_a_limit_a_minute_and_path_is_kept(small: Host, tmp_path: Path) -> None:
-    """With TIKTOK_PATH_QPM a host that allows an endpoint so many a minute refuses nothing, over all processes."""
+    """With TIKTOK_PATH_QPM a host with such a limit refuses nothing, over all sessions of a state folder."""
     settings = load_settings(
         base_url=small.sandbox.base_url,
         access_token=small.sandbox.token,
@@ -229,7 +229,7 @@ def test_a_limit_a_minute_and_path_is_kept(small: Host, tmp_path: Path) -> None:
         data_dir=str(tmp_path / "data"),
         state_dir=tmp_path / "state",
     )
-    with limited(small, qps=None, qpm=None, path_qps=2, path_qpm=120):
+    with limited(small, qps=None, qpm=None, path_qps=3, path_qpm=120):  # two a second, and one that came late
         with (
             closing(Session(settings)) as one,
             closing(Session(settings)) as other,
@@ -243,6 +243,32 @@ def test_a_limit_a_minute_and_path_is_kept(small: Host, tmp_path: Path) -> None:
             for each in asked:
                 each.result()
         assert [request["code"] for request in small.requests] == [0] * 6
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_ads_are_made_no_faster_than_their_endpoint_takes_them(
+    small: Host, tmp_path: Path, *, knows: bool
+) -> None:
+    """`/ad/create/` takes five a second of a basic app, which may send ten: a client that knows is never refused."""
+    budgets = PathBudgets(lambda path: SharedBudget(tmp_path / "ads.sqlite", *OWN_LIMITS[path]["basic"]))
+    with (
+        limited(small, qps=10, qpm=600),
+        Client(
+            small.sandbox.base_url,
+            small.sandbox.token,
+            budget=SharedBudget(tmp_path / "app.sqlite", 10, 600),
+            policy=PATIENT,
+            path_budgets=budgets if knows else None,
+        ) as client,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        body = {"advertiser_id": small.advertiser_ids[0]}
+        sent = [threads.submit(client.post, AD_CREATE, body, Tally()) for _ in range(9)]
+        errors = [type(one.exception()) for one in sent]
+    budgets.close()
+    codes = {one["code"] for one in small.requests}
+    assert codes == ({40002} if knows else {40002, 40016})
+    assert set(errors) == ({RequestError} if knows else {RequestError, ThrottledError})
 
 
 def test_an_accounts_own_limit_is_met(small: Host, tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_a_rule_may_be_the_other_way(
 ) -> None:
     """At each setting of each switch the same is stored, or differs as that setting is documented to."""
     host.control("POST", "switches", **{switch: setting})
-    host.control("POST", "limits", qps=None, qpm=None)
+    host.control("POST", "limits", **dict.fromkeys(("qps", "qpm", "path_qps", "path_qpm")))
     if switch in PROVOKED:
         host.misbehave(**PROVOKED[switch])
     with closing(Session(settings_of(host, tmp_path, told=switch == "tiktok_sandbox"), policy=FAST)) as session:
