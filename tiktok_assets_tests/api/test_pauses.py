@@ -249,8 +249,9 @@ def test_a_limit_a_minute_and_path_is_kept(small: Host, tmp_path: Path) -> None:
 def test_ads_are_made_no_faster_than_their_endpoint_takes_them(
     small: Host, tmp_path: Path, *, knows: bool
 ) -> None:
-    """`/ad/create/` takes five a second of a basic app, which may send ten: a client that knows is never refused."""
-    budgets = PathBudgets(lambda path: SharedBudget(tmp_path / "ads.sqlite", *OWN_LIMITS[path]["basic"]))
+    """`/ad/create/` takes five a second of a basic app, which may send ten: who knows is never refused."""
+    (second, minute), slack = OWN_LIMITS[AD_CREATE.path]["basic"], 1  # a busy machine is late by fits and starts
+    budgets = PathBudgets(lambda _: SharedBudget(tmp_path / "ads.sqlite", second - slack, minute))
     with (
         limited(small, qps=10, qpm=600),
         Client(
