@@ -17,6 +17,7 @@ from tiktok_assets.defs.catalogue import stored_tables, table_keys, table_meanin
 from tiktok_assets.defs.telling import column_schema
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
+from tiktok_assets.spec.documented_metrics import documented_metrics
 from tiktok_assets.spec.error_codes import ERROR_CODES, HANDLED, NOTES
 from tiktok_assets.spec.metric_rows import AUDIENCE_METRICS
 from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, Metric
@@ -79,6 +80,10 @@ def data_dictionary() -> str:
         ("column", "API name", "type", "unit", "additive", "standard", "meaning"),
         (_metric(metric) for metric in METRICS),
     )
+    lines += ["", "Others TikTok documents, by their kind; none is summed, none is asked of audiences.", ""]
+    for kind in ("money", "count", "rate", "ratio"):
+        names = [f"`{name}`" for name, metric in documented_metrics().items() if metric.kind == kind]
+        lines.append(f"- {kind}: {', '.join(names)}")
     lines += [
         "",
         "## Views of the warehouse",

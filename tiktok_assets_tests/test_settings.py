@@ -82,7 +82,7 @@ WRONG = [
     ("TIKTOK_PATH_QPM", "0"),
     ("TIKTOK_PATH_QPM", "1.5"),
     ("TIKTOK_REPORTS", "ad_report_yearly"),
-    ("TIKTOK_METRICS", "+spent"),
+    ("TIKTOK_METRICS", "+Spend"),
 ]
 GOOD = {
     "TIKTOK_ACCESS_TOKEN": SECRET,

@@ -14,7 +14,7 @@ from tiktok_assets.column_types import INSTANT, POLARS_TYPES
 from tiktok_assets.days import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.row_checks import FAULT, malformed_values, without_faulty
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, ENTITIES, Entity
-from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS, Metric
+from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS, Metric, chosen_metrics
 from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE, Report, report_columns
 from tiktok_assets.tables import (
     Row,
@@ -458,6 +458,21 @@ def test_a_page_taken_at_once_is_that_of_its_rows(rows: list[tuple[Any, ...]], d
         return
     assert found[0].equals(expected)
     assert found[1] == ["\0".join(row["dimensions"][name] for name in AD_DAILY.dimensions) for row in sent]
+
+
+@pytest.mark.parametrize("value", ["12.5", "12 %", "about a dozen", ""])
+def test_a_metric_nobody_documents_is_kept_as_it_is_written(value: str) -> None:
+    """Its column is text: whatever TikTok writes there is a value, and none of it is malformed."""
+    metrics = chosen_metrics("mood_of_the_viewer")
+    names = [metric.api_name for metric in metrics]
+    row = report_row(
+        AD_DAILY, **dict.fromkeys(AD_DAILY.level.attributes, "7"), spend="1.5", mood_of_the_viewer=value
+    )
+    found = plain_report_page(AD_DAILY, metrics, names, [json.dumps(row).encode()])
+    assert found
+    assert found[0].get_column("mood_of_the_viewer").to_list() == [value]
+    assert found[0].equals(report_page(AD_DAILY, metrics, [row], unknown_fields=set(), asked=names))
+    assert found[0].get_column("extra").null_count() == 1
 
 
 def test_a_row_without_its_key_is_faulty() -> None:

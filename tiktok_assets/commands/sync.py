@@ -27,6 +27,7 @@ from tiktok_assets.refresh.accounts import known_accounts
 from tiktok_assets.scaling.links import DUPLICATE_JOB
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
+from tiktok_assets.spec.metrics import doubtful_in_words
 from tiktok_assets.storage.state import utc_now
 
 TELLING_EVENTS = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.STEP_FAILURE}
@@ -150,6 +151,9 @@ def sync(
 
 def _conclude(session: Session, synced: Synced, tell: Callable[[str], None]) -> None:
     """Say once what the host does not have, and that the quota of the day is used up, in place of each refusal."""
+    if doubt := doubtful_in_words(session.settings.chosen_metrics):
+        synced.warnings.append(f"{doubt}.")
+        tell(f"warning: {synced.warnings[-1]}")
     if session.not_offered:
         synced.warnings.append(f"{not_offered_in_words(session.not_offered)}.")
         tell(f"warning: {synced.warnings[-1]}")

@@ -13,6 +13,7 @@ from tiktok_assets.refresh.outcome import Failed, Landed
 from tiktok_assets.session import Session
 from tiktok_assets.spec.endpoints import MAX_IDS_PER_CALL
 from tiktok_assets.spec.entities import ADVERTISERS
+from tiktok_assets.spec.metrics import doubtful_in_words
 from tiktok_assets.storage.hive_parquet import Partition
 
 EVERY_SECONDS = 10.0
@@ -32,6 +33,8 @@ def tell_plan(context: dg.AssetExecutionContext, session: Session, partitions: S
     session.planned_runs.add(context.run.run_id)
     tables = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
     context.log.info(plan_of(session, partitions, tables))
+    if doubt := doubtful_in_words(session.settings.chosen_metrics):
+        context.log.warning("%s", doubt)
 
 
 def plan_of(session: Session, partitions: Sequence[Partition], tables: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tiktok_assets.sandbox.columns import POSITION
 from tiktok_assets.sandbox.delivery import Vector
@@ -202,6 +203,11 @@ NEVER = frozenset(
     ]
 )
 NUMERIC = {metric.name: metric for metric in (*COUNTS, *MONEY, *PER_COST, *RATES, *RATIOS, *VALUE_PER)}
+DOCUMENTED = frozenset(
+    line
+    for line in Path(__file__).with_name("documented_metrics.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+)
 # Only at advertiser level, daily (dossier 6.6, 9 #3).
 ACCOUNT_ONLY = frozenset({"cash_spend", "voucher_spend"})
 DEFAULT = ("spend", "impressions")  # dossier 6.1
@@ -209,7 +215,7 @@ DEFAULT = ("spend", "impressions")  # dossier 6.1
 
 def is_numeric(name: str) -> bool:
     """Say whether a name is a numeric metric this sandbox knows."""
-    return name in NUMERIC or name in NEVER or name in ACCOUNT_ONLY
+    return name in NUMERIC or name in NEVER or name in ACCOUNT_ONLY or name in DOCUMENTED
 
 
 def additive(name: str) -> bool:
@@ -227,7 +233,7 @@ def renderer(name: str, decimals: int) -> Renderer:
         name: A numeric metric.
         decimals: The decimals of the account's currency.
     """
-    if name in NEVER:
+    if name in NEVER or name in DOCUMENTED:
         return lambda _: "0"
     if name == "cash_spend":
         spend, voucher = POSITION["spend"], POSITION["voucher_spend"]

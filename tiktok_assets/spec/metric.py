@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-MetricKind = Literal["money", "count", "rate", "ratio"]
+MetricKind = Literal["money", "count", "rate", "ratio", "text"]
 Served = Literal["everywhere", "account_days"]
 
 

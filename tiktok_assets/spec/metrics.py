@@ -1,7 +1,10 @@
 """The metrics by name: which of them a wish chooses, which may be summed, which follow from sums."""
 
+import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 
+from tiktok_assets.spec.documented_metrics import bare_metric, documented_metrics
 from tiktok_assets.spec.endpoints import MAX_METRICS_PER_REPORT
 from tiktok_assets.spec.metric import Metric
 from tiktok_assets.spec.metric_rows import METRICS
@@ -11,11 +14,13 @@ __all__ = [
     "METRICS_BY_API_NAME",
     "METRICS_BY_NAME",
     "MOST_CHOSEN",
+    "RESERVED_NAMES",
     "STANDARD_METRICS",
     "Metric",
     "TooManyMetricsError",
     "UnknownMetricError",
     "chosen_metrics",
+    "doubtful_in_words",
     "recomputable",
     "summable",
 ]
@@ -28,8 +33,22 @@ MOST_CHOSEN = MAX_METRICS_PER_REPORT - 5
 """Metrics one may choose: names and parents of an ad are asked for as metrics too, five of them."""
 
 
+RESERVED_NAMES = frozenset(
+    [
+        *("advertiser_id", "campaign_id", "adgroup_id", "ad_group_id", "ad_id", "ad_id_v2"),
+        *("advertiser_name", "campaign_name", "adgroup_name", "ad_group_name", "ad_name"),
+        *("date", "hour", "stat_time_day", "stat_time_hour", "currency", "timezone"),
+        *("age", "gender", "country_code", "platform", "language", "interest_category", "interest_category_v2"),
+        *("fetched_at", "is_complete", "is_settled", "extra"),
+    ]
+)
+"""Names of other columns of a report, which no metric may have."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,99}")
+
+
 class UnknownMetricError(ValueError):
-    """A metric was named that the catalogue does not have."""
+    """A metric was named that TikTok cannot have."""
 
 
 class TooManyMetricsError(ValueError):
@@ -37,29 +56,36 @@ class TooManyMetricsError(ValueError):
 
 
 def chosen_metrics(wish: str) -> tuple[Metric, ...]:
-    """The metrics `TIKTOK_METRICS` asks for, in catalogue order and each once; `spend` always among them.
+    """Return the metrics `TIKTOK_METRICS` asks for, each once; `spend` always among them.
+
+    Those of the catalogue come first, in its order, then others TikTok documents, then names nobody documents,
+    which are kept as text.
 
     Args:
         wish: "" for the standard set, "+a,+b" to add to it, "a,b" to replace it; API names.
 
     Raises:
-        UnknownMetricError: naming the first metric that is not in the catalogue.
+        UnknownMetricError: naming the first that cannot be a metric.
         TooManyMetricsError: saying how many there may be.
 
     >>> [metric.name for metric in chosen_metrics("impressions")]
     ['spend', 'impressions']
     """
     names = [name.strip() for name in wish.split(",") if name.strip()]
-    plain = {name.removeprefix("+") for name in names}
-    if unknown := sorted(plain - METRICS_BY_API_NAME.keys()):
-        raise UnknownMetricError(
-            f"there is no metric {unknown[0]!r}; the metrics are: {', '.join(METRICS_BY_API_NAME)}"
-        )
+    plain = {name.removeprefix("+"): None for name in names}
+    for name in plain:
+        _check_name(name)
     replaces = bool(names) and not all(name.startswith("+") for name in names)
-    chosen = tuple(
-        metric
-        for metric in METRICS
-        if metric.api_name == "spend" or metric.api_name in plain or (metric.standard and not replaces)
+    further = {name: None for name in plain if name not in METRICS_BY_API_NAME}
+    documented = documented_metrics() if further else {}
+    chosen = (
+        *(
+            metric
+            for metric in METRICS
+            if metric.api_name == "spend" or metric.api_name in plain or (metric.standard and not replaces)
+        ),
+        *(metric for name, metric in documented.items() if name in further),
+        *(bare_metric(name, "text") for name in further if name not in documented),
     )
     if len(chosen) > MOST_CHOSEN:
         raise TooManyMetricsError(
@@ -67,6 +93,31 @@ def chosen_metrics(wish: str) -> tuple[Metric, ...]:
             " (a plain list, without +, replaces the standard set)"
         )
     return chosen
+
+
+def _check_name(name: str) -> None:
+    ours = METRICS_BY_NAME.get(name)
+    if ours and ours.api_name != name:
+        raise UnknownMetricError(f"{name!r} is our name of a metric; TikTok calls it {ours.api_name!r}")
+    if name in RESERVED_NAMES:
+        raise UnknownMetricError(f"{name!r} is no metric, but a column that reports have anyway; leave it out")
+    if not _NAME.fullmatch(name):
+        raise UnknownMetricError(f"{name!r} is no name of a metric: small letters, digits and underscores only")
+
+
+def doubtful_in_words(metrics: Iterable[Metric]) -> str:
+    """Return the sentence that warns of metrics no document names, with what may be meant; "" without any."""
+    doubtful = [metric.api_name for metric in metrics if metric.kind == "text"]
+    if not doubtful:
+        return ""
+    known = [*METRICS_BY_API_NAME, *documented_metrics()]
+    alike = {name: get_close_matches(name, known, 1) for name in doubtful}
+    named = [f"{name} (perhaps {found[0]} is meant)" if found else name for name, found in alike.items()]
+    verb = "is" if len(named) == 1 else "are"
+    return (
+        f"no document of TikTok's that is known here names {', '.join(named)}, which {verb} asked for all the same"
+        " and kept as text; where TikTok refuses it, the column stays empty"
+    )
 
 
 def summable(columns: Iterable[str]) -> tuple[str, ...]:

@@ -22,7 +22,15 @@ from tiktok_assets.sandbox.metrics import renderer
 from tiktok_assets.sandbox.plan import WorldPlan
 from tiktok_assets.sandbox.truth import OWN_ID
 from tiktok_assets.sandbox.world import epoch
-from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, STANDARD_METRICS, Metric, summable
+from tiktok_assets.spec.documented_metrics import documented_metrics
+from tiktok_assets.spec.metrics import (
+    METRICS,
+    METRICS_BY_API_NAME,
+    STANDARD_METRICS,
+    Metric,
+    chosen_metrics,
+    summable,
+)
 from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, Report, served_metrics
 from tiktok_assets.storage.hive_parquet import HiveStore
 from tiktok_assets.tables import report_schema
@@ -207,6 +215,23 @@ def test_every_metric_of_the_catalogue_is_served(agency: Host) -> None:
         assert answer.story.withdrawn_metrics == ()
         values.update({m.name: answer.frame.get_column(m.name).drop_nulls().len() for m in metrics})
     assert {name for name, filled in values.items() if not filled} == set()
+
+
+def test_every_documented_metric_is_served(agency: Host) -> None:
+    """All that TikTok documents may be asked for, each of its kind; a name nobody knows costs its column."""
+    account = accounts_of(agency)[0]
+    names = list(documented_metrics())
+    for start in range(0, len(names), 90):
+        metrics = chosen_metrics(",".join([*names[start : start + 90], "mood_of_the_viewer"]))
+        with reading(agency, metrics=metrics) as one:
+            ((_, answer),) = read_reports(
+                one.reader, report_questions(REPORTS_BY_TABLE["campaign_report_daily"], account, LAST_WEEK)
+            )
+        assert isinstance(answer, ReportAnswer), answer
+        assert answer.story.withdrawn_metrics == ("mood_of_the_viewer",)
+        assert set(answer.frame.get_column("extra")) == {None}
+        for metric in metrics[1:-1]:
+            assert answer.frame.get_column(metric.name).null_count() == 0, metric
 
 
 @named("report", AUDIENCES, ids=lambda report: report.table)

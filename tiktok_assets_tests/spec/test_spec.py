@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.sandbox import breakdowns as sandbox_breakdowns
+from tiktok_assets.sandbox import metrics as sandbox_metrics
 from tiktok_assets.spec.columns import Kind, renamed
+from tiktok_assets.spec.documented_metrics import documented_metrics
 from tiktok_assets.spec.endpoints import ENDPOINTS, MAX_METRICS_PER_REPORT, REPORT
 from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence, error_code
@@ -16,11 +18,14 @@ from tiktok_assets.spec.metric_rows import AUDIENCE_METRICS
 from tiktok_assets.spec.metrics import (
     METRICS,
     METRICS_BY_API_NAME,
+    METRICS_BY_NAME,
     MOST_CHOSEN,
+    RESERVED_NAMES,
     STANDARD_METRICS,
     TooManyMetricsError,
     UnknownMetricError,
     chosen_metrics,
+    doubtful_in_words,
     recomputable,
     summable,
 )
@@ -123,11 +128,65 @@ def test_a_wish_with_plus_adds(names: list[str]) -> None:
     assert {m.api_name for m in chosen_metrics(wish)} == {*PROMISED, *names}
 
 
-@pytest.mark.parametrize("wish", ["spent", "+spent", "spend,spent", "total_complete_payment_value"])
-def test_an_unknown_metric_is_named(wish: str) -> None:
-    """A metric the catalogue lacks is an error that names it and lists those there are."""
-    with pytest.raises(UnknownMetricError, match=r"there is no metric '\w+'; the metrics are: spend, impressions"):
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ("+Spend", "small letters"),
+        ("spend,5", "small letters"),
+        ("spend;clicks", "small letters"),
+        ("+campaign_name", "a column that reports have anyway"),
+        ("total_complete_payment_value", "TikTok calls it 'total_complete_payment_rate'"),
+    ],
+)
+def test_what_cannot_be_a_metric_is_refused(wish: str, words: str) -> None:
+    """A name TikTok cannot have for a metric is an error that names it and says what is wrong."""
+    with pytest.raises(UnknownMetricError, match=words):
         chosen_metrics(wish)
+
+
+def test_no_other_column_can_be_taken_for_a_metric() -> None:
+    """The names that are refused are those of every column of every report that is no metric."""
+    others = {
+        name for report in REPORTS for c in report_columns(report, ()) for name in (c.name, c.api_name) if name
+    }
+    assert others <= RESERVED_NAMES
+    assert not RESERVED_NAMES & {*METRICS_BY_API_NAME, *METRICS_BY_NAME, *documented_metrics()}
+
+
+def test_every_documented_metric_may_be_chosen() -> None:
+    """Over a thousand names, those of 2026 among them; each with a kind, never summed, and in no audience."""
+    documented = documented_metrics()
+    assert len(documented) + len(METRICS) > 1000
+    assert not documented.keys() & METRICS_BY_API_NAME.keys()
+    assert {"cost_per_consideration", "new_consideration_size", "native_growth_purchase_roas"} <= documented.keys()
+    for name, metric in documented.items():
+        assert (metric.name, metric.additive, metric.standard) == (name, False, False)
+        assert chosen_metrics(name)[-1] == metric
+        assert (metric.kind == "money") == is_amount(name), name
+        assert (metric.kind == "ratio") >= ("roas" in name), name
+    for report in REPORTS:
+        assert (served_metrics(report, documented.values()) == ()) == (report.breakdown is not None)
+
+
+def is_amount(name: str) -> bool:
+    """Whether a name is that of an amount: a cost, a value or a revenue, but no return on one."""
+    parts = set(name.split("_"))
+    return bool(parts & {"cost", "value", "revenue"}) and "roas" not in parts and "event_count" not in name
+
+
+def test_the_sandbox_knows_the_same_names() -> None:
+    """Written down apart, both sides name the same metrics."""
+    assert {name for name in documented_metrics() if not sandbox_metrics.is_numeric(name)} == set()
+    assert documented_metrics().keys() >= sandbox_metrics.DOCUMENTED
+
+
+def test_a_name_nobody_documents_is_text_and_warned_of() -> None:
+    """It is asked for and kept as TikTok writes it; the warning names it, with the name that may be meant."""
+    *_, spent, mood = chosen_metrics("+spent,+mood_of_the_viewer")
+    assert (spent.kind, spent.api_name, mood.kind) == ("text", "spent", "text")
+    said = doubtful_in_words(chosen_metrics("+spent,+mood_of_the_viewer"))
+    assert "spent (perhaps spend is meant), mood_of_the_viewer" in said
+    assert doubtful_in_words(chosen_metrics("+purchase,+cost_per_consideration")) == ""
 
 
 def test_there_is_a_report_for_each_level_and_cadence() -> None:
