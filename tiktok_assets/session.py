@@ -22,6 +22,7 @@ from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
 from tiktok_assets.storage.timeouts import StoredTimeouts
 
 if TYPE_CHECKING:
+    from tiktok_assets.api.media import Abilities, Identity
     from tiktok_assets.scaling.approvals import Approval
     from tiktok_assets.scaling.duplicate import Duplicator
     from tiktok_assets.scaling.making import Patience
@@ -64,6 +65,16 @@ class Session:
     def not_offered(self) -> set[str]:
         """The paths the host said it does not have."""
         return self._client.pace.not_offered
+
+    def abilities_of(self, advertiser_id: str, identity: "Identity") -> "Abilities | None":
+        """Read what an identity of an account can do; None where the account has no such identity.
+
+        Raises:
+            TikTokError: if the identities cannot be read.
+        """
+        from tiktok_assets.api.media import abilities_of  # noqa: PLC0415 - `get` copies nothing
+
+        return abilities_of(self._client, advertiser_id, identity)
 
     @property
     def used_up(self) -> RetryTomorrowError | None:

@@ -152,6 +152,21 @@ RULES: tuple[tuple[str, str, str], ...] = (
         "what a request makes is there 90 seconds after its time-out",
         "as above",
     ),
+    (
+        "ad/create",
+        "the post of a pushed ad can be shown again by its identity",
+        "the ad is refused after its ad group was made, which stands empty and switched off; the reason is kept",
+    ),
+    (
+        "identity/video/info",
+        "the post of a pushed ad is among its identity's, and one that is not is refused or empty",
+        "the video is posted once more, shown through ads only; where there is none, the copy is refused",
+    ),
+    (
+        "file/video/suggestcover",
+        "a video is offered to the account whose ad shows it",
+        "the copy is refused before anything is made, and the reason says so",
+    ),
 )
 """Behaviour that no outsider confirms: operation, what is assumed, and what happens should it be wrong."""
 

@@ -12,7 +12,7 @@ PAGE = (TESTS.parent / "docs" / "gotchas.md").read_text(encoding="utf-8")
 GOTCHAS, DUTIES = 22, 16
 """Rows of sections 9 and 10 of the dossier."""
 
-SECTIONS = {"Gotchas": GOTCHAS, "Duties of the sandbox": DUTIES, "Names and refusals": 12}
+SECTIONS = {"Gotchas": GOTCHAS, "Duties of the sandbox": DUTIES, "Names and refusals": 16}
 
 
 def rows_of(section: str) -> dict[int, list[str]]:

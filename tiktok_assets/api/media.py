@@ -12,6 +12,9 @@ from tiktok_assets.spec.endpoints import IDENTITIES, IMAGES, POSTS, SUGGESTED_CO
 AUTHORISED_BY_CODE = "AUTH_CODE"
 """The kind of identity that a creator's authorisation code makes."""
 
+_OF_VIDEOS = "permissions for some videos"
+"""Part of what 40001 says where it is about a video, and not about the endpoint (the same page)."""
+
 _PAGE = 100
 _MOST_PAGES = 100
 
@@ -182,8 +185,12 @@ def suggested_covers(client: Client, advertiser_id: str, video_id: str) -> tuple
     parameters: dict[str, Parameter] = {"advertiser_id": advertiser_id, "video_id": video_id, "poster_number": "1"}
     try:
         answer = client.get(SUGGESTED_COVERS, parameters, Tally())
-    except (RequestError, AdvertiserError):  # 40001 too is said of a video that is still being processed
+    except RequestError:
         return None
+    except AdvertiserError as error:
+        if _OF_VIDEOS in str(error):  # said of a video that is another's, or is still being processed
+            return None
+        raise
     rows = answer.data.get("list")
     listed = rows if isinstance(rows, list) else []
     return tuple(str(row["id"]) for row in listed if isinstance(row, dict) and row.get("id"))

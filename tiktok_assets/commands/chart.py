@@ -26,6 +26,7 @@ CHECKS = {
     "reports": "reports can be read",
     "details": "time zone and currency of each account are known",
     "scaling": "every campaign of TIKTOK_SCALING_CAMPAIGNS is there",
+    "copies": "identities can be looked up for copies, and those of TIKTOK_SCALING_IDENTITY can post",
 }
 """The checks in the order they are told; each as the sentence that is true when it is well."""
 

@@ -24,7 +24,7 @@ from tiktok_assets.api.errors import (
 from tiktok_assets.commands.chart import Chart, cause_of
 from tiktok_assets.commands.doctor_folders import check_folders
 from tiktok_assets.commands.doctor_reading import Question, permission_fault, questions_of, when_to_return
-from tiktok_assets.commands.doctor_scaling import check_receivers, check_scaling
+from tiktok_assets.commands.doctor_scaling import check_copies, check_receivers, check_scaling
 from tiktok_assets.commands.doctor_schedule import check_schedule
 from tiktok_assets.commands.patience import BRIEF
 from tiktok_assets.refresh.account_details import accounts_read
@@ -138,6 +138,7 @@ class _Examination:
         if not self._chart.is_faulty("unrestricted"):
             self._check_details(ids)
             check_scaling(self._chart, self._reader.fetcher, self._settings.scaling_campaigns, ids)
+            check_copies(self._chart, self._session, ids)
 
     def _listed(self) -> tuple[list[str] | None, TikTokError | None]:
         """The accounts granted, or the error that tells why they are not known."""

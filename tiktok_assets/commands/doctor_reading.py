@@ -10,10 +10,10 @@ from tiktok_assets.days import Account
 from tiktok_assets.refresh.counting import count_entities, count_report
 from tiktok_assets.refresh.reading import Reader
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.endpoints import ENDPOINTS, REPORT
+from tiktok_assets.spec.endpoints import COPYING, ENDPOINTS, REPORT
 from tiktok_assets.spec.entities import LISTED_ENTITIES
 
-_PERMISSIONS = {endpoint.path: endpoint.permission for endpoint in ENDPOINTS}
+_PERMISSIONS = {endpoint.path: endpoint.permission for endpoint in (*ENDPOINTS, *COPYING)}
 
 ASK_LATER = "Wait a few minutes; if it stays, ask TikTok's support, or set TIKTOK_API_TIER or TIKTOK_QPS."
 

@@ -1,12 +1,16 @@
-"""What `doctor` says of alerts and scaling: receivers Apprise understands, campaigns that are there."""
+"""What `doctor` says of alerts and scaling: receivers Apprise understands, what copies need."""
 
 from collections.abc import Iterable, Mapping
 
-from tiktok_assets.api.errors import TikTokError, mend_of
+from tiktok_assets.api.errors import AdvertiserError, TikTokError, mend_of
 from tiktok_assets.api.fetch import Fetcher
+from tiktok_assets.api.media import Identity
 from tiktok_assets.api.writes import objects
 from tiktok_assets.commands.chart import Chart
+from tiktok_assets.commands.doctor_reading import permission_fault
+from tiktok_assets.scaling.ad_formats import identities_of
 from tiktok_assets.scaling.sources import is_deleted
+from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.entities import CAMPAIGNS
 
@@ -51,3 +55,27 @@ def check_scaling(chart: Chart, fetcher: Fetcher, campaigns: Mapping[str, str], 
     if wrong:
         chart.fault("scaling", "; ".join(wrong), "Correct TIKTOK_SCALING_CAMPAIGNS.")
     chart.well("scaling")
+
+
+def check_copies(chart: Chart, session: Session, granted: Iterable[str]) -> None:
+    """Check that copies can look up identities, and that those of the settings can post; one list an account."""
+    chosen = identities_of(session.settings.scaling_identities)
+    owners = sorted({*chosen, *session.settings.scaling_campaigns} & set(granted))
+    if not owners:
+        chart.unset("copies")
+    wrong: list[str] = []
+    for owner in owners:
+        identity = chosen.get(owner)
+        try:
+            able = session.abilities_of(owner, identity or Identity("TT_USER", ""))
+        except AdvertiserError as error:  # the account can be read, so it is the permission
+            chart.fault("copies", *permission_fault(error.endpoint))
+            return
+        except TikTokError as error:
+            chart.fault("copies", str(error), mend_of(error))
+            return
+        if identity and not (able and able.is_available and able.can_push and not able.is_political):
+            wrong.append(f"account {owner} has no identity {identity.identity_id} that can post")
+    if wrong:
+        chart.fault("copies", "; ".join(wrong), "Correct TIKTOK_SCALING_IDENTITY, or let that account post.")
+    chart.well("copies")

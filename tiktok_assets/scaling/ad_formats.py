@@ -80,6 +80,12 @@ def method_of(ad: Object, ad_group: Object, chosen: Identity | None) -> Method:
     return "pull" if ad.get("tiktok_item_id") else "push"
 
 
+def kept_off_profiles(creative: Object) -> dict[str, Any]:
+    """Return a creative whose new post, if it makes one, shows on no profile; an earlier version said nothing."""
+    is_new = creative.get("identity_type") != CUSTOM and not creative.get("tiktok_item_id")
+    return {**creative, **({"dark_post_status": "ON"} if is_new else {})}
+
+
 def creative_fields(fields: Object, method: Method, identity: Identity, images: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a creative as its method takes them.
 
@@ -102,6 +108,4 @@ def creative_fields(fields: Object, method: Method, identity: Identity, images: 
         own["identity_authorized_bc_id"] = identity.bc_id
     if method != "pull":
         own["image_ids"] = list(images)[: MOST_IMAGES.get(str(fields.get("ad_format")), 1)]
-    if method == "push":
-        own["dark_post_status"] = "ON"  # the new post must not show on a profile
-    return {**kept, **own}
+    return kept_off_profiles({**kept, **own})

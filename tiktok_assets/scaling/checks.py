@@ -10,6 +10,7 @@ from tiktok_assets.scaling.creative_checks import (
     ai_label_kept,
     format_fits,
     identity_usable,
+    lookups_allowed,
     media_usable,
     text_taken,
 )
@@ -287,6 +288,7 @@ CHECKS: dict[str, Callable[[Sources], str]] = {
         source_not_deleted,
         source_copyable,
         source_is_original,
+        lookups_allowed,
         format_fits,
         identity_usable,
         ai_label_kept,

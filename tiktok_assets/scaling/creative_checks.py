@@ -17,6 +17,7 @@ from tiktok_assets.scaling.ad_formats import (
 from tiktok_assets.scaling.emoji_text import emoji_in, without_emoji
 from tiktok_assets.scaling.kinds import is_set, uncopyable_kind
 from tiktok_assets.scaling.sources import Sources
+from tiktok_assets.spec.endpoints import IDENTITIES
 
 _CUSTOM_ON_TIKTOK = (
     "TikTok takes no custom identity (CUSTOMIZED_USER) any more where an ad group delivers to TikTok itself; set"
@@ -30,8 +31,20 @@ def _ad(found: Sources) -> Mapping[str, Any]:
 
 
 def _is_settled(found: Sources) -> bool:
-    """Return whether the ad is of a kind that nothing is copied of, which another check tells."""
-    return any(uncopyable_kind(row or {}) for row in (found.ad, found.ad_group, found.campaign))
+    """Return whether another check tells why: the kind of ad, or a permission the token lacks."""
+    return bool(found.forbidden) or any(
+        uncopyable_kind(row or {}) for row in (found.ad, found.ad_group, found.campaign)
+    )
+
+
+def lookups_allowed(found: Sources) -> str:
+    """The token may look up identities, posts and covers."""
+    if not found.forbidden:
+        return ""
+    return (
+        f"the token lacks the permission for {found.forbidden}, so what a copy needs cannot be looked up; tick"
+        f" {IDENTITIES.permission} on the app's page, and once it is approved run `tiktok-assets auth` again"
+    )
 
 
 def format_fits(found: Sources) -> str:
@@ -85,7 +98,7 @@ def _able(found: Sources, named: str) -> str:
 def ai_label_kept(found: Sources) -> str:
     """A label that says made by AI stays on the copy; only a custom identity takes it (OPS `Create_ads`)."""
     ad = _ad(found)
-    lost = found.shown.method != "custom" and ad.get("identity_type") == CUSTOM
+    lost = not found.forbidden and found.shown.method != "custom" and ad.get("identity_type") == CUSTOM
     if not lost or ad.get("aigc_disclosure_type") != AI_LABEL:
         return ""
     return (
@@ -142,8 +155,8 @@ def text_taken(found: Sources) -> str:
     """The ad's texts hold no emoji, which TikTok refuses; names lose theirs by themselves."""
     ad, method = _ad(found), found.shown.method
     listed = ad.get("ad_texts")
-    if method == "pull":
-        return ""  # the post has its own words
+    if method == "pull" or found.forbidden:
+        return ""  # a post has its own words
     texts = [ad.get("ad_text"), *(listed if isinstance(listed, list) and method == "custom" else [])]
     emoji = [one for text in texts if isinstance(text, str) for one in emoji_in(text)]
     if not emoji or found.wish.without_emoji:

@@ -10,6 +10,7 @@ from tiktok_assets.api.errors import RetryLaterError, TikTokError, UnknownOutcom
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.outcomes import encoded
 from tiktok_assets.api.writes import made, marked, objects
+from tiktok_assets.scaling.ad_formats import kept_off_profiles
 from tiktok_assets.scaling.drafts import decoded, starting
 from tiktok_assets.scaling.duplication import AD_GROUP_STEP, AD_STEP, Step
 from tiktok_assets.scaling.leases import Lease
@@ -133,6 +134,8 @@ class Maker:
         body = decoded(step.request) | {kind.parent: target}
         if "schedule_start_time" in body:  # it may have passed since
             body["schedule_start_time"] = starting(body["schedule_start_time"], self.client.now())
+        if "creatives" in body:
+            body["creatives"] = [kept_off_profiles(creative) for creative in body["creatives"]]
         text = encoded(body).decode()
 
         def note() -> None:

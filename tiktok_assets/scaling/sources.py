@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tiktok_assets.api.client import Client
+from tiktok_assets.api.errors import AdvertiserError
 from tiktok_assets.api.fetch import Fetcher
 from tiktok_assets.api.media import (
     Abilities,
@@ -58,6 +59,7 @@ class Sources:
         post: that of the ad, if its identity has it now; None where the copy needs none, too.
         images: those the copy uses, of the asset library.
         video_there: whether TikTok offers the account the ad's video now.
+        forbidden: the endpoint that was refused when this was read; "" for none.
     """
 
     wish: Wish
@@ -77,6 +79,7 @@ class Sources:
     post: Post | None = None
     images: tuple[str, ...] = ()
     video_there: bool = True
+    forbidden: str = ""
 
     @property
     def shown(self) -> Shown:
@@ -191,7 +194,12 @@ def read_sources(client: Client, fetcher: Fetcher, ledger: Ledger, wish: Wish, a
         now=client.now(),
         first_ad_group=min((row for row in siblings if not is_deleted(row)), key=_age, default=None),
     )
-    return _with_creative(client, found_so_far) if ad and target and found_so_far.home else found_so_far
+    if not ad or not target or not found_so_far.home:
+        return found_so_far
+    try:
+        return _with_creative(client, found_so_far)
+    except AdvertiserError as error:  # the account was read just now, so it is the endpoint that is refused
+        return replace(found_so_far, forbidden=error.endpoint)
 
 
 def _with_creative(client: Client, found: Sources) -> Sources:
@@ -213,9 +221,10 @@ def _with_media(client: Client, found: Sources, ad: Object) -> Sources:
     """Read whether the ad's video is there, and its images: its own where the library has them, else a cover."""
     owner, listed = found.wish.advertiser_id, ad.get("image_ids")
     video = ad.get("video_id") if ad.get("ad_format") == VIDEO else None
-    covers = suggested_covers(client, owner, str(video)) if video else ()
     ids = tuple(str(one) for one in listed if one) if isinstance(listed, list) else ()
-    images = ids if are_in_library(client, owner, ids) else (covers or ())
+    known = are_in_library(client, owner, ids)  # first, as its refusal means the permission alone
+    covers = suggested_covers(client, owner, str(video)) if video else ()
+    images = ids if known else (covers or ())
     return replace(found, images=images, video_there=covers is not None)
 
 

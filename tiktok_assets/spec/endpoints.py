@@ -63,6 +63,7 @@ IMAGES = Endpoint("file/image/ad/info/", source="tiktok_api_2026.md section 2", 
 SUGGESTED_COVERS = Endpoint(
     "file/video/suggestcover/", source="tiktok_api_2026.md section 2", permission=_CREATIVES
 )
+COPYING = (IDENTITIES, POSTS, IMAGES, SUGGESTED_COVERS)
 """Asked before an ad is copied: its identity, its post and its cover. Which permission they need is uncertain."""
 
 AD_GROUP_CREATE = Endpoint("adgroup/create/", source="tiktok_api.md section 8.2")

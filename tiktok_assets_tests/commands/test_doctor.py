@@ -18,7 +18,7 @@ from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.commands.conftest import Ran, run_command, variables_of
 
-UNSET = {"alerts", "pinned", "scaling"}
+UNSET = {"alerts", "pinned", "scaling", "copies"}
 """What the variables of a host name nothing for."""
 
 UNKNOWN = {"schedule"}
@@ -407,3 +407,26 @@ def test_a_scaling_campaign_that_is_not_there_is_named(host: RunningSandbox, tmp
     assert set(told.faults) == {"scaling"}
     for part in (f"{first} has no campaign 12345", f"campaign {deleted.id} is deleted", "account 77 is not among"):
         assert part in told.faults["scaling"]
+
+
+def test_what_copies_look_up_is_tried(host: RunningSandbox, tmp_path: Path) -> None:
+    """The permission for identities, and an identity of the settings that is gone, cannot post or is political."""
+    owner = next(one for one in host.world.advertisers.values() if one.granted and one.campaigns)
+    campaign = {"TIKTOK_SCALING_CAMPAIGNS": f"{owner.id}:{owner.campaigns[0].id}"}
+
+    def identity(number: int, kind: str = "TT_USER") -> dict[str, str]:
+        return {"TIKTOK_SCALING_IDENTITY": f"{owner.id}:{kind}:{int(owner.id) + number}"}
+
+    assert doctor(host, tmp_path, **campaign).states["copies"] == "ok"
+    assert doctor(host, tmp_path, **identity(1)).states["copies"] == "ok"
+    assert "copies" not in doctor(host, tmp_path, TIKTOK_SCALING_IDENTITY="77:TT_USER:1").faults
+    for number in (99, 5, 6):
+        told = doctor(host, tmp_path, **campaign, **identity(number))
+        assert set(told.faults) == {"copies"}
+        assert f"identity {int(owner.id) + number} " in told.faults["copies"]
+        assert "TIKTOK_SCALING_IDENTITY" in told.faults["copies"]
+    host.state.switches.no_scope_for = ["identity/get"]
+    told = doctor(host, tmp_path, **campaign)
+    assert set(told.faults) == {"copies"}
+    for part in ("identity/get", "Creative Management", "tiktok-assets auth"):
+        assert part in told.faults["copies"]

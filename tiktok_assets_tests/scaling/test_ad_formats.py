@@ -15,19 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.api.media import Abilities, Identity, Post
-from tiktok_assets.sandbox.creatives import library_image, library_video
+from tiktok_assets.sandbox.creatives import covers_of, library_image, library_video
 from tiktok_assets.sandbox.presences import CUSTOM, identities_of, presence_of
 from tiktok_assets.sandbox.world import Ad
 from tiktok_assets.scaling.ad_formats import Method, is_on_tiktok
 from tiktok_assets.scaling.checks import CHECKS
 from tiktok_assets.scaling.drafts import Placed, ad_body, ad_group_body
 from tiktok_assets.scaling.duplicate import RefusedError
-from tiktok_assets.scaling.duplication import DONE, Wish
+from tiktok_assets.scaling.duplication import AD_STEP, DONE, PlannedStep, Wish, marker_of
 from tiktok_assets.scaling.sources import Account, Sources
 from tiktok_assets.spec.budgets import DYNAMIC
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.contracts.contract import load, violations_of_request
-from tiktok_assets_tests.scaling.bench import PLAN, Bench, bench_at
+from tiktok_assets_tests.scaling.bench import ANSWERED, PLAN, Bench, bench_at
 
 FORMATS = ("SINGLE_IMAGE", "SINGLE_VIDEO", "LIVE_CONTENT", "CAROUSEL_ADS", "CATALOG_CAROUSEL")
 KINDS = ("CUSTOMIZED_USER", "AUTH_CODE", "TT_USER", "BC_AUTH_TT")
@@ -228,6 +228,40 @@ def test_what_reads_show_and_creation_refuses_is_left_out(bench: Bench) -> None:
     assert body["gender"] == "GENDER_FEMALE"
     assert body["skip_learning_phase"] is True
     assert not shown.keys() - {"gender", "skip_learning_phase"} & body.keys()
+
+
+def test_what_an_earlier_version_planned_shows_nowhere_either(bench: Bench) -> None:
+    """A plan kept in the ledger from before posts were kept off profiles is sent with that said."""
+    brand = {name: value for name, value in own(bench, "TT_USER").items() if value}
+    video = library_video(bench.owner.id)
+    media = {
+        "ad_format": "SINGLE_VIDEO",
+        "video_id": video,
+        "image_ids": [covers_of(video)[0]],
+        "ad_text": "Try it",
+    }
+    wish = bench.wish(again=151, ad_group_id=bench.scaling_group.id)
+    words = {
+        "ad_name": f"Hook {marker_of(wish.key)}",
+        "call_to_action": "LEARN_MORE",
+        "operation_status": "DISABLE",
+    }
+    page = {"landing_page_url": "https://shop.example/", "dark_post_status": "OFF"}
+    body = {
+        "advertiser_id": bench.owner.id,
+        "adgroup_id": None,
+        "creatives": [{**brand, **media, **words, **page}],
+    }
+    with bench.connection.open() as duplicator:
+        ledger = duplicator.ledger
+        with ledger.lease(bench.owner.id, seconds=30, wait_seconds=0) as lease:
+            ledger.begin(lease, wish, ANSWERED)
+            step = PlannedStep(AD_STEP, bench.scaling_group.id, json.dumps(body))
+            ledger.plan(lease, wish.key, [step], currency="USD", added_budget=Decimal(0))
+            ledger.sending(lease, wish.key, AD_STEP, target=bench.scaling_group.id, request=step.request)
+        assert duplicator.carry_out(wish).status == DONE
+    (sent,) = bench.writes
+    assert sent["body"]["creatives"][0]["dark_post_status"] == "ON"
 
 
 MAYBE = st.none() | st.sampled_from(["", "UNSET", "700"])

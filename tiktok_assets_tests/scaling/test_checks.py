@@ -245,6 +245,11 @@ COPYING: dict[str, tuple[str, Change, str]] = {
         lambda s: changed(s, post=Post(status="REVOKED")),
         "permission is REVOKED",
     ),
+    "a permission that is missing": (
+        "lookups_allowed",
+        lambda s: replace(pushed(s), forbidden="identity/get/"),
+        "tick Creative Management",
+    ),
     "no format": ("format_fits", lambda s: changed(s, ad={"ad_format": None}), "no format"),
     "an image on TikTok": (
         "format_fits",

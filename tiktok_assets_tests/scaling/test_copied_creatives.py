@@ -303,3 +303,25 @@ def test_a_copy_is_made_whole_or_refused_before_anything_is_made_and_never_publi
     """Whatever an ad shows: the dry run says what a live run does, and no post it makes shows on a profile."""
     _, creative = try_out(bench, {**SOUND_ADS[kind], **dict(changes)})
     event("made" if creative else "refused")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("identity/get", "a video pushed by the brand"),
+        ("identity/video/info", "a creator's post"),
+        ("file/image/ad/info", "a pushed video with a cover made in Ads Manager"),
+        ("file/video/suggestcover", "a pushed video with a cover made in Ads Manager"),
+    ],
+)
+def test_a_permission_that_is_missing_is_a_refusal(bench: Bench, path: str, kind: str) -> None:
+    """What cannot be looked up stops the copy before anything is made, with what to do about it."""
+    bench.host.control("POST", "switches", no_scope_for=[path])
+    try:
+        rehearsal, creative = try_out(bench, SOUND_ADS[kind])
+    finally:
+        bench.host.control("POST", "switches", no_scope_for=[])
+    assert creative is None
+    (told,) = rehearsal.refusals
+    for part in (path, "Creative Management", "tiktok-assets auth"):
+        assert part in told

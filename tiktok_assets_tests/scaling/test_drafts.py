@@ -103,7 +103,13 @@ def test_a_copy_is_switched_off_and_starts_now() -> None:
 
 def test_the_id_of_a_call_to_action_wins() -> None:
     """An ad with both sends the id; one without a deep link sends no kind of one."""
-    source = {"advertiser_id": "1", "ad_name": "A", "call_to_action": "X", "call_to_action_id": "9"}
+    source = {
+        "advertiser_id": "1",
+        "ad_name": "A",
+        "call_to_action": "X",
+        "call_to_action_id": "9",
+        "tiktok_item_id": "5",
+    }
     shown = Shown("pull", Identity("TT_USER", "7"))
     (creative,) = ad_body({**source, "deeplink_type": "NORMAL"}, "5", MARKER, shown, enable=True)["creatives"]
     assert creative == {
@@ -112,6 +118,7 @@ def test_the_id_of_a_call_to_action_wins() -> None:
         "call_to_action_id": "9",
         "identity_type": "TT_USER",
         "identity_id": "7",
+        "tiktok_item_id": "5",
     }
 
 
