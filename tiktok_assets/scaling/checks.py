@@ -226,14 +226,15 @@ def _amount_fits(found: Sources, budget: Decimal) -> str:
         return f"a budget of {budget:f} {currency} is not more than 0; give one with --budget"
     if rules is None:  # TikTok's list of currencies does not have it: its own answer decides
         return ""
-    if budget != round(budget, rules.decimals):
-        digits = f"at most {rules.decimals}" if rules.decimals else "no"
-        return f"a budget in {currency} has {digits} digits after the point, not as in {budget:f}"
+    digits = f"at most {rules.decimals}" if rules.decimals else "no"
     least, limit = _least(found) * rules.ratio, BUDGET_LIMIT * rules.ratio
+    allowed = f"begins at {least:f} {currency} and ends below {limit:f} {currency}"
+    if budget != round(budget, rules.decimals):
+        return f"a budget in {currency} has {digits} digits after the point, not as in {budget:f}, and {allowed}"
     if not least <= budget < limit:
         return (
-            f"a budget of {budget:f} {currency} is outside what TikTok allows, which begins at {least:f}"
-            f" {currency} and ends below {limit:f} {currency}"
+            f"a budget of {budget:f} {currency} is outside what TikTok allows, which {allowed}, with {digits}"
+            " digits after the point"
         )
     bid = _object(found.ad_group).get("conversion_bid_price")
     if bid and Decimal(str(bid)) >= budget:

@@ -184,11 +184,23 @@ def test_ad_group_budgets_are_by_the_official_ratios(
 ) -> None:
     """The minimum is twenty times the currency's ratio, and dollars of Taiwan take no decimals."""
     drafts.api.control("POST", "accounts", advertiser_id=drafts.account, currency=currency)
-    campaign = drafts.campaign(budget_mode="BUDGET_MODE_INFINITE", budget=None)
-    body = drafts.ad_group_body(campaign, budget=budget)
-    answer = drafts.api.post("adgroup/create", advertiser_id=drafts.account, **body)
+    try:
+        campaign = drafts.campaign(budget_mode="BUDGET_MODE_INFINITE", budget=None)
+        body = drafts.ad_group_body(campaign, budget=budget)
+        answer = drafts.api.post("adgroup/create", advertiser_id=drafts.account, **body)
+    finally:
+        drafts.api.control("POST", "accounts", advertiser_id=drafts.account, currency="USD")
     assert (answer["code"] == 0) is (named is None), answer
     assert (named or "OK") in answer["message"]
+
+
+def test_a_punished_account_has_no_quota(drafts: Drafts) -> None:
+    """Neither a used nor a free active ad group: 0 of 0, which is how TikTok tells a punished account."""
+    drafts.api.control("POST", "switches", punished=[drafts.account])
+    quota = drafts.api.get("adgroup/quota", advertiser_id=drafts.account)["data"]
+    assert quota == {"total_adgroup_quota": 0, "used_adgroup_quota": 0}
+    drafts.api.control("POST", "switches", punished=[])
+    assert drafts.api.get("adgroup/quota", advertiser_id=drafts.account)["data"]["total_adgroup_quota"] > 0
 
 
 def test_daily_budgets_change_at_the_next_midnight(drafts: Drafts) -> None:

@@ -89,10 +89,10 @@ def test_the_storys_winner_passes_every_check(copying: Sources, joining: Sources
 @pytest.mark.parametrize(
     ("currency", "budget", "reason"),
     [
-        ("TWD", "10.50", "a budget in TWD has no digits after the point"),
+        ("TWD", "10.50", "a budget in TWD has no digits after the point, not as in 10.50, and begins at 200 TWD"),
         ("TWD", "199", "which begins at 200 TWD and ends below 100000000 TWD"),
         ("TWD", "200", ""),
-        ("KRW", "20", "which begins at 20000 KRW"),
+        ("KRW", "20", "which begins at 20000 KRW and ends below 10000000000 KRW, with no digits after the point"),
         ("KRW", "20000", ""),
         ("HUF", "20.5", "no digits"),
         ("IDR", "199999", "begins at 200000 IDR"),
