@@ -14,7 +14,7 @@ from typing import Any, Generic
 import msgspec
 
 from tiktok_assets.api.client import Answer, Client, Parameter, Tally
-from tiktok_assets.api.errors import MovingPagesError, RepeatedKeyError, TikTokError, TruncatedError
+from tiktok_assets.api.errors import ContractError, MovingPagesError, RepeatedKeyError, TikTokError, TruncatedError
 from tiktok_assets.api.pages import Listing, Page, Pages, Seen, total_of
 from tiktok_assets.api.plan import pages_for
 from tiktok_assets.api.room import LISTINGS_AHEAD, LISTINGS_IN_FLIGHT, Room
@@ -89,8 +89,8 @@ class Fetcher:
             wait: called with the number of pages after the first one; returns when the others may be read.
 
         Raises:
-            MovingPagesError: if its pages still disagree after three rounds.
-            ContractError: if a page is not one.
+            MovingPagesError: if its pages, of which there are several, still disagree after three rounds.
+            ContractError: if a page is not one, or the only page does not hold what it announces.
             TruncatedError: if the API says it left rows out.
             TikTokError: whatever a request raised.
         """
@@ -105,6 +105,8 @@ class Fetcher:
         told = f"{complaint}, {ROUNDS} times in a row"
         if len(pages) == 1 and _has_repeats(pages[0]):
             raise RepeatedKeyError(told, endpoint=listing.endpoint.path, request_id=first.request_id)
+        if total_of(listing.endpoint, first) <= listing.page_size:
+            raise ContractError(told, endpoint=listing.endpoint.path, request_id=first.request_id)
         error = MovingPagesError(told, endpoint=listing.endpoint.path, request_id=first.request_id)
         error.announced = None if complaint == DISAGREE else total_of(listing.endpoint, first)
         raise error
