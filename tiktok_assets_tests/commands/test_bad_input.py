@@ -54,7 +54,7 @@ CALLS = (
     Bad("two formats", ("get", "advertisers", "--json", "--csv"), 2, ("--json", "--csv")),
     Bad("nothing stored", ("top",), 1, ("sync",), {"TIKTOK_DATA_DIR": "empty"}),
     Bad("wrong number", ("plan",), 2, ("TIKTOK_LOOKBACK_DAYS",), {"TIKTOK_LOOKBACK_DAYS": "week"}),
-    Bad("wrong metric", ("plan",), 2, ("TIKTOK_METRICS", "'spent'"), {"TIKTOK_METRICS": "+spent"}),
+    Bad("wrong metric", ("plan",), 2, ("TIKTOK_METRICS", "'Spent'"), {"TIKTOK_METRICS": "+Spent"}),
     Bad("wrong host", ("get", "advertisers"), 2, ("TIKTOK_BASE_URL",), {"TIKTOK_BASE_URL": "tiktok"}),
 )
 

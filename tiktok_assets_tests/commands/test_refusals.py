@@ -219,3 +219,14 @@ def test_a_refused_metric_is_named_by_sync_and_its_alert(
     assert "warning: ad_report_lifetime, all_metrics_served: TikTok refuses likes" in ran.err
     (alert,) = [path.read_text(encoding="utf-8") for path in alerts_in(tmp_path) if path.suffix == ".json"]
     assert "TikTok refuses likes" in alert
+
+
+def test_a_metric_no_document_names_is_asked_for_and_warned_of(host: RunningSandbox, tmp_path: Path) -> None:
+    """A sync says that the name is doubtful, which may be meant, and that TikTok refused it; the rest is stored."""
+    variables = {**variables_of(host), "TIKTOK_METRICS": "+likez"}
+    ran = run_command("sync", "--json", "--select", "ad_report_lifetime", variables=variables, folder=tmp_path)
+    assert ran.exit_code == 0, ran.err
+    warned = json.loads(ran.out)["warnings"]
+    assert any("likez (perhaps likes is meant)" in one for one in warned)
+    assert any("TikTok refuses likez" in one for one in warned)
+    assert json.loads(ran.out)["rows"]["ad_report_lifetime"] > 0
