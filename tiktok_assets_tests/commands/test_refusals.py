@@ -222,7 +222,7 @@ def test_a_refused_metric_is_named_by_sync_and_its_alert(
 
 
 def test_a_metric_no_document_names_is_asked_for_and_warned_of(host: RunningSandbox, tmp_path: Path) -> None:
-    """A sync says that the name is doubtful, which may be meant, and that TikTok refused it; the rest is stored."""
+    """A sync says that the name is doubtful, which may be meant, and that TikTok refused it."""
     variables = {**variables_of(host), "TIKTOK_METRICS": "+likez"}
     ran = run_command("sync", "--json", "--select", "ad_report_lifetime", variables=variables, folder=tmp_path)
     assert ran.exit_code == 0, ran.err
