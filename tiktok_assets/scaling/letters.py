@@ -10,6 +10,7 @@ from tiktok_assets.escaping import WORD_JOINER, unlinked, visible
 BAR_CELLS = 20
 LONGEST_NAME = 80
 _NO_BACKTICK = "\N{MODIFIER LETTER GRAVE ACCENT}"
+_BACKSLASH = "\\"
 _FULL = 100  # percent
 _BLUE, _GREY, _PALE, _RULE = "#2f6fed", "#9aa3b2", "#eef1f6", "#e3e7ee"
 _LINE = f"border-top:1px solid {_RULE}"
@@ -141,7 +142,9 @@ def _each(words: Words) -> Iterable["str | Name"]:
 
 
 def _code(name: Name) -> str:
-    return f"`{_in_code(name.plain) or ' '}`"
+    shown = _in_code(name.plain) or " "
+    # Apprise takes a backslash before the closing mark for an escape, and what stands before it for markup.
+    return f"`{shown}{WORD_JOINER if shown.endswith(_BACKSLASH) else ''}`"
 
 
 def _in_code(text: str) -> str:

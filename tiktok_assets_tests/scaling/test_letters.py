@@ -125,6 +125,7 @@ def _letter(name: str) -> Letter:
 
 
 @example(ONE_OF_EACH)
+@example("<\\")
 @given(NAMES)
 def test_no_channel_makes_more_of_a_name_than_words(name: str) -> None:
     """Chat, Slack, cards of Teams, mail and plain text show the name; the only link is ours, the mentions none."""
