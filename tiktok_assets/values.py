@@ -162,6 +162,17 @@ def _instant(value: Any) -> datetime:  # noqa: ANN401
     return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
 
 
+def instant_of(told: object) -> datetime | None:
+    """Return an instant of a field that no column holds, as `Y-m-d H:M:S` or with T and Z; None for anything else.
+
+    Both are UTC (mengxingxinqing/tiktok_ads, get_info_about_tiktok_posts, writes one field in both ways).
+    """
+    try:
+        return _instant(str(told).replace("T", " ").rstrip("Z"))
+    except ValueError:
+        return None
+
+
 def _flag(value: Any) -> bool:  # noqa: ANN401
     if value not in {True, False}:
         raise ValueError("neither true nor false")

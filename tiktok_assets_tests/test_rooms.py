@@ -46,6 +46,7 @@ FLOORS = {
 NEIGHBOURS = {
     ("settings", "spec"): "settings name reports and metrics, and refuse one that is not in the catalogue",
     ("settings", "setting_values"): "what a value may be stands beside the table of the settings",
+    ("api", "values"): "an instant outside of a row is written as one in a row is, and read in the one place",
     ("tables", "column_types"): "a table's columns have their types, and text becomes them",
     ("column_types", "days"): "a value that does not fit is refused in the calendar's words",
     ("column_types", "values"): "what the API writes for nothing is said once",

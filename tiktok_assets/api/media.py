@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tiktok_assets.api.client import Client, Parameter, Tally
 from tiktok_assets.api.errors import AdvertiserError, ContractError, RequestError
 from tiktok_assets.spec.endpoints import IDENTITIES, IMAGES, POSTS, SUGGESTED_COVERS
+from tiktok_assets.values import instant_of
 
 AUTHORISED_BY_CODE = "AUTH_CODE"
 """The kind of identity that a creator's authorisation code makes."""
@@ -32,6 +33,14 @@ class Identity:
     identity_type: str
     identity_id: str
     bc_id: str | None = None
+
+    def of(self, advertiser_id: str) -> dict[str, Parameter]:
+        """Return the parameters that name its kind and business centre in a request about an account."""
+        return {
+            "advertiser_id": advertiser_id,
+            "identity_type": self.identity_type,
+            **({"identity_authorized_bc_id": self.bc_id} if self.bc_id else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +73,7 @@ def abilities_of(client: Client, advertiser_id: str, identity: Identity) -> Abil
     Raises:
         TikTokError: if the identities cannot be read.
     """
-    parameters: dict[str, Parameter] = {
-        "advertiser_id": advertiser_id,
-        "identity_type": identity.identity_type,
-        "page_size": str(_PAGE),
-        **({"identity_authorized_bc_id": identity.bc_id} if identity.bc_id else {}),
-    }
+    parameters = {**identity.of(advertiser_id), "page_size": str(_PAGE)}
     for page in range(1, _MOST_PAGES + 1):
         answer = client.get(IDENTITIES, {**parameters, "page": str(page)}, Tally())
         rows, info = answer.data.get("identity_list"), answer.data.get("page_info")
@@ -125,11 +129,9 @@ def post_of(
     Raises:
         TikTokError: if it cannot be asked now.
     """
-    parameters: dict[str, Parameter] = {
-        "advertiser_id": advertiser_id,
-        "identity_type": identity.identity_type,
+    parameters = {
+        **identity.of(advertiser_id),
         "identity_id": identity.identity_id,
-        **({"identity_authorized_bc_id": identity.bc_id} if identity.bc_id else {}),
         "item_id": post_id,
         "item_type": "CAROUSEL" if carousel else "VIDEO",
     }
@@ -143,15 +145,7 @@ def post_of(
     permission = told.get("auth_info")
     if not isinstance(permission, dict):
         return Post()
-    return Post(_instant(permission.get("auth_end_time")), str(permission.get("ad_auth_status") or ""))
-
-
-def _instant(told: object) -> datetime | None:
-    """Return an instant that the page writes in two ways, both UTC; None for anything else."""
-    try:
-        return datetime.strptime(str(told).replace("T", " ").rstrip("Z"), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    return Post(instant_of(permission.get("auth_end_time")), str(permission.get("ad_auth_status") or ""))
 
 
 def are_in_library(client: Client, advertiser_id: str, image_ids: Sequence[str]) -> bool:

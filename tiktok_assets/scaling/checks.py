@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from tiktok_assets.escaping import visible
@@ -26,6 +26,7 @@ from tiktok_assets.spec.budgets import (
     TOTAL,
 )
 from tiktok_assets.spec.currencies import BUDGET_RULES
+from tiktok_assets.values import instant_of
 
 SECONDS_A_DAY = 86_400
 
@@ -81,7 +82,8 @@ def source_copyable(found: Sources) -> str:
     """The source is of a kind that can be read and created again."""
     for owner, row in (("ad", found.ad), ("ad group", found.ad_group), ("campaign", found.campaign)):
         if kind := uncopyable_kind(_object(row)):
-            return f"the source's {owner} is {kind}, which cannot be read and created again"
+            told = f"the source's {owner} is {kind}, which cannot be read and created again"
+            return f"{told}; make the copy in Ads Manager"
     return ""
 
 
@@ -247,7 +249,7 @@ def _least(found: Sources) -> Decimal:
     end = _end(found)
     if found.mode != TOTAL or end is None:
         return AD_GROUP_MINIMUM
-    start = max(_instant(_object(found.ad_group).get("schedule_start_time")) or found.now, found.now)
+    start = max(instant_of(_object(found.ad_group).get("schedule_start_time")) or found.now, found.now)
     days = -(-int((end - start).total_seconds()) // SECONDS_A_DAY)
     return AD_GROUP_MINIMUM * max(days, 1)
 
@@ -273,14 +275,7 @@ def within_added_budget(found: Sources) -> str:
 
 def _end(found: Sources) -> datetime | None:
     group = _object(found.ad_group)
-    return None if group.get("schedule_type") == FROM_NOW else _instant(group.get("schedule_end_time"))
-
-
-def _instant(told: object) -> datetime | None:
-    try:
-        return datetime.strptime(str(told), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    return None if group.get("schedule_type") == FROM_NOW else instant_of(group.get("schedule_end_time"))
 
 
 CHECKS: dict[str, Callable[[Sources], str]] = {

@@ -23,6 +23,8 @@ _CUSTOM_ON_TIKTOK = (
     "TikTok takes no custom identity (CUSTOMIZED_USER) any more where an ad group delivers to TikTok itself; set"
     " TIKTOK_SCALING_IDENTITY={owner}:TT_USER:<identity_id> to post the copy's video as an identity of the account"
 )
+_BY_HAND = "; make the copy in Ads Manager"
+_OTHER_GROUP = "; name another with --ad-group (in the job `ad_group_id`)"
 _WEBSITE = ("landing_page_url", "page_id", "deeplink")
 
 
@@ -53,13 +55,16 @@ def format_fits(found: Sources) -> str:
     if _is_settled(found):
         return ""
     if not is_set(ad_format):
-        return "the ad shows no format that a copy could use"
+        return f"the ad shows no format that a copy could use{_BY_HAND}"
     if ad_format == IMAGE and is_on_tiktok(found.home):
-        return "TikTok takes single images on Pangle and the Global App Bundle alone, and the ad group has TikTok"
+        return (
+            "TikTok takes single images on Pangle and the Global App Bundle alone, and the ad group has"
+            f" TikTok{_OTHER_GROUP}"
+        )
     if ad_format == CAROUSEL and not is_on_tiktok(found.home):
-        return "TikTok takes carousels on TikTok alone, and the ad group leaves it out"
+        return f"TikTok takes carousels on TikTok alone, and the ad group leaves it out{_OTHER_GROUP}"
     if ad_format not in POST_FORMATS and found.shown.method != "custom":
-        return f"an ad in the format {ad_format} cannot be posted, and has no custom identity"
+        return f"an ad in the format {ad_format} cannot be posted, and has no custom identity{_BY_HAND}"
     return ""
 
 
@@ -73,9 +78,9 @@ def identity_usable(found: Sources) -> str:
         return _CUSTOM_ON_TIKTOK.format(owner=owner)
     named = f"identity {identity.identity_id} ({identity.identity_type})"
     if not is_set(identity.identity_type) or not is_set(identity.identity_id):
-        return "the ad shows no identity that a copy could use"
+        return f"the ad shows no identity that a copy could use{_BY_HAND}"
     if identity.identity_type == "BC_AUTH_TT" and not identity.bc_id:
-        return f"{named} belongs to a business centre that the ad does not show, so a copy cannot use it"
+        return f"{named} belongs to a business centre that the ad does not show, so a copy cannot use it{_BY_HAND}"
     return "" if shown.method == "custom" else _able(found, named)
 
 
@@ -84,7 +89,10 @@ def _able(found: Sources, named: str) -> str:
     if able is None:
         return f"{named} is not among those of account {owner}; authorise it for the account again"
     if able.is_political:
-        return f"{named} is of a government, a politician or a party, and TikTok takes no ads of their posts"
+        return (
+            f"{named} is of a government, a politician or a party, and TikTok takes no ads of their posts; choose"
+            " another ad"
+        )
     if not able.is_available:
         return f"{named} cannot be used now: {able.status}; authorise it for the account again"
     if shown.method == "pull":
@@ -101,9 +109,7 @@ def ai_label_kept(found: Sources) -> str:
     lost = not found.forbidden and found.shown.method != "custom" and ad.get("identity_type") == CUSTOM
     if not lost or ad.get("aigc_disclosure_type") != AI_LABEL:
         return ""
-    return (
-        "the ad is labelled as made by AI, and TikTok takes no such label for a post; make the copy in Ads Manager"
-    )
+    return f"the ad is labelled as made by AI, and TikTok takes no such label for a post{_BY_HAND}"
 
 
 def media_usable(found: Sources) -> str:
@@ -123,7 +129,7 @@ def media_usable(found: Sources) -> str:
     )
     lacking = [name for name, there in wanted if not there]
     if lacking:
-        return f"the ad shows no {' and no '.join(lacking)} that a copy could use"
+        return f"the ad shows no {' and no '.join(lacking)} that a copy could use{_BY_HAND}"
     return _in_library(found) if own else ""
 
 
@@ -147,7 +153,7 @@ def _in_library(found: Sources) -> str:
         return "the ad's images are not in the account's asset library; upload them there"
     most = MOST_IMAGES.get(ad_format, 1)
     if ad_format == CAROUSEL and len(found.images) > most:
-        return f"the ad shows {len(found.images)} images, and a carousel holds {most}"
+        return f"the ad shows {len(found.images)} images, and a carousel holds {most}{_BY_HAND}"
     return ""
 
 

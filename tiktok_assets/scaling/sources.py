@@ -95,9 +95,10 @@ class Sources:
     def post_refusal(self) -> str:
         """Why the ad's post cannot be shown again, in words that follow its name; "" where it can."""
         if self.abilities and not self.abilities.can_pull:
-            return "may not be shown, as its account does not allow it"
+            return "may not be shown, as its account does not allow it; ask its owner, or choose another ad"
         if self.post is None:
-            return "is not among the posts TikTok shows this identity; it was deleted, or its owner took it back"
+            told = "is not among the posts TikTok shows this identity; it was deleted, or its owner took it back"
+            return f"{told}, so choose another ad"
         refusal = self.post.refusal(self.now)
         return f"cannot be shown, as {refusal}; ask for a new authorisation code" if refusal else ""
 

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,24 +20,9 @@ from tiktok_assets.scaling.approvals import issue
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.storage.state import State
-from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.commands.conftest import Ran
 from tiktok_assets_tests.environment import clean_environment
-from tiktok_assets_tests.scaling.bench import PLAN, Bench, bench_at
-
-
-@pytest.fixture(scope="module")
-def story_host() -> Iterator[Host]:
-    """The world with the story."""
-    with Host.run(PLAN) as running:
-        yield running
-
-
-@pytest.fixture
-def bench(story_host: Host, tmp_path: Path) -> Iterator[Bench]:
-    """The story's objects."""
-    with bench_at(story_host, tmp_path) as one:
-        yield one
+from tiktok_assets_tests.scaling.bench import Bench
 
 
 def variables_of(bench: Bench, folder: Path) -> dict[str, str]:

@@ -30,26 +30,11 @@ from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.links import duplication_config
 from tiktok_assets.settings import load_settings
 from tiktok_assets.storage.state import flags
-from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.commands.conftest import run_command
 from tiktok_assets_tests.defs.conftest import Desk, desk_at
-from tiktok_assets_tests.scaling.bench import ANSWERED, PLAN, Bench, bench_at
+from tiktok_assets_tests.scaling.bench import ANSWERED, Bench
 
 JOB = "duplicate_ad"
-
-
-@pytest.fixture(scope="module")
-def story_host() -> Iterator[Host]:
-    """The world with the story: a winner and a scaling campaign."""
-    with Host.run(PLAN) as running:
-        yield running
-
-
-@pytest.fixture
-def bench(story_host: Host, tmp_path: Path) -> Iterator[Bench]:
-    """The story's objects, and the truth of what is made."""
-    with bench_at(story_host, tmp_path) as one:
-        yield one
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, get_args
 
 import business_api_client
@@ -25,27 +24,12 @@ from tiktok_assets.scaling.duplicate import RefusedError
 from tiktok_assets.scaling.duplication import AD_STEP, DONE, PlannedStep, Wish, marker_of
 from tiktok_assets.scaling.sources import Account, Sources
 from tiktok_assets.spec.budgets import DYNAMIC
-from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.contracts.contract import load, violations_of_request
-from tiktok_assets_tests.scaling.bench import ANSWERED, PLAN, Bench, bench_at
+from tiktok_assets_tests.scaling.bench import ANSWERED, Bench
 
 FORMATS = ("SINGLE_IMAGE", "SINGLE_VIDEO", "LIVE_CONTENT", "CAROUSEL_ADS", "CATALOG_CAROUSEL")
 KINDS = ("CUSTOMIZED_USER", "AUTH_CODE", "TT_USER", "BC_AUTH_TT")
 PANGLE = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]}
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The story's world; each test asks for a copy of another number."""
-    with Host.run(PLAN) as running:
-        yield running
-
-
-@pytest.fixture
-def bench(host: Host, tmp_path: Path) -> Iterator[Bench]:
-    """A bench with a ledger of its own."""
-    with bench_at(host, tmp_path) as one:
-        yield one
 
 
 def built(bench: Bench, presence: str) -> Ad:

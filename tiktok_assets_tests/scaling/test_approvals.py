@@ -35,8 +35,7 @@ from tiktok_assets.scaling.approvals import (
 from tiktok_assets.scaling.duplicate import RefusedError
 from tiktok_assets.scaling.duplication import DONE, REFUSED, Wish
 from tiktok_assets.storage.state import State, approvals, duplications, wrong_codes
-from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.scaling.bench import ANSWERED, PLAN, Bench, Connection, bench_at
+from tiktok_assets_tests.scaling.bench import ANSWERED, Bench, Connection
 from tiktok_assets_tests.scaling.test_taking_over import ended_at
 
 NOW = datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
@@ -73,20 +72,6 @@ def opened(folder: Path) -> Iterator[State]:
 def state(tmp_path: Path) -> Iterator[State]:
     """A state nobody used yet."""
     with opened(tmp_path) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The story's world; each test asks for a copy of another number."""
-    with Host.run(PLAN) as running:
-        yield running
-
-
-@pytest.fixture
-def bench(host: Host, tmp_path: Path) -> Iterator[Bench]:
-    """A bench with a ledger of its own."""
-    with bench_at(host, tmp_path) as one:
         yield one
 
 

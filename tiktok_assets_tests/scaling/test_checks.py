@@ -464,6 +464,7 @@ def test_a_copy_is_refused(copying: Sources, check: str, change: Change, reason:
     found = refused(change(copying))
     assert found.keys() - {"objective_fits"} == {check} - {"objective_fits"}
     assert reason in found[check]
+    assert ";" in found[check] or "begins at" in found[check]  # what to do next, or which budget is taken
 
 
 @pytest.mark.parametrize(("check", "change", "reason"), JOINING.values(), ids=JOINING.keys())

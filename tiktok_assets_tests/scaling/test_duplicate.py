@@ -2,12 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,25 +19,10 @@ from tiktok_assets.scaling.ledger import Ledger
 from tiktok_assets.scaling.making import Patience, UnfinishedError
 from tiktok_assets.scaling.words import rehearsal_in_words, status_in_words
 from tiktok_assets.storage.state import State, leases
-from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.contracts.contract import load, violations_of_request
-from tiktok_assets_tests.scaling.bench import PATIENCE, PLAN, Bench, bench_at
+from tiktok_assets_tests.scaling.bench import PATIENCE, Bench
 
 CREATES = ("adgroup/create", "ad/create")
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The story's world; each test asks for a copy of another number."""
-    with Host.run(PLAN) as running:
-        yield running
-
-
-@pytest.fixture
-def bench(host: Host, tmp_path: Path) -> Iterator[Bench]:
-    """A bench with a ledger of its own."""
-    with bench_at(host, tmp_path) as one:
-        yield one
 
 
 def test_a_dry_run_writes_nothing_and_a_live_run_sends_just_that(bench: Bench) -> None:

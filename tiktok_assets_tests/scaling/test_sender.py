@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from tiktok_assets.scaling.receivers import Outcome
-from tiktok_assets.scaling.sender import LOST, MEMORY_BYTES, Sender
+from tiktok_assets.scaling.sender import LOST, Sender
 from tiktok_assets_tests.scaling.letter_facts import an_alert
 from tiktok_assets_tests.scaling.receiving import Behaviour, answer, webhook
 
@@ -52,14 +52,15 @@ def drip(request: BaseHTTPRequestHandler) -> None:
 
 
 def peak() -> int:
-    """Return the most memory this process ever had, in bytes."""
+    """Return the most memory this process had since `small` began, in bytes."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 @pytest.fixture
 def small() -> Iterator[None]:
-    """See that this process does not grow."""
+    """See that this process does not grow; what other tests once needed says nothing of this one."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is now what is held
     before = peak()
     yield
     assert peak() - before < MOST_GROWTH
@@ -79,7 +80,6 @@ def test_an_answer_without_end_costs_the_sender_only(behaviour: Behaviour) -> No
     assert first in {LOST, Outcome("unknown", "its answer is too large")}
     assert second == Outcome("delivered")
     assert time.monotonic() - began < 30
-    assert MEMORY_BYTES <= 100_000_000
 
 
 def test_an_answer_that_drips_ends_with_its_time() -> None:

@@ -1,11 +1,10 @@
 """Laws of taking over: who was held up until another took its account over makes and forgets nothing."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,26 +16,11 @@ from tiktok_assets.scaling.ledger import Checkpoint
 from tiktok_assets.scaling.making import UnfinishedError
 from tiktok_assets.scaling.words import rehearsal_in_words
 from tiktok_assets.storage.state import State, leases
-from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.scaling.bench import PATIENCE, PLAN, Bench, bench_at
+from tiktok_assets_tests.scaling.bench import PATIENCE, Bench
 
 
 class Ended(BaseException):
     """A process ends here; nobody catches it."""
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The story's world; each test asks for a copy of another number."""
-    with Host.run(PLAN) as running:
-        yield running
-
-
-@pytest.fixture
-def bench(host: Host, tmp_path: Path) -> Iterator[Bench]:
-    """A bench with a ledger of its own."""
-    with bench_at(host, tmp_path) as one:
-        yield one
 
 
 def once_at(point: str, act: Callable[[], None]) -> Checkpoint:
