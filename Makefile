@@ -38,11 +38,11 @@ soak: $(VENV)/installed-dev ## two thousand random steps against one store; SOAK
 	SOAK_STEPS=$${SOAK_STEPS:-2000} $(BIN)/pytest -q tiktok_assets_tests/end_to_end/test_soak.py
 
 spoil: $(VENV)/installed-dev ## twenty thousand answers with one place spoiled; SPOILED_ANSWERS changes it
-	SPOILED_ANSWERS=$${SPOILED_ANSWERS:-20000} $(BIN)/pytest -q -s --timeout=0 tiktok_assets_tests/refresh/test_spoiled_answers.py
+	SPOILED_ANSWERS=$${SPOILED_ANSWERS:-20000} $(BIN)/pytest -q -s --timeout=0 tiktok_assets_tests/ingest/test_corrupted_responses.py
 
 browser: $(VENV)/installed-dev ## the pages looked at in Chromium, which must be installed (Debian: apt-get install chromium)
 	$(PIP) install --constraint constraints.txt --editable '.[dev,browser]'
-	$(BIN)/pytest -q tiktok_assets_tests/browser/look_at_overview.py tiktok_assets_tests/browser/look_at_dagster.py tiktok_assets_tests/browser/look_at_story.py
+	$(BIN)/pytest -q tiktok_assets_tests/browser/check_overview.py tiktok_assets_tests/browser/check_dagster.py tiktok_assets_tests/browser/check_scenario.py
 
 witness: $(VENV)/installed-dev ## another project's connector reads the sandbox; downloads it
 	$(BIN)/python -m tiktok_assets_tests.witnesses.tap_tiktok_ads

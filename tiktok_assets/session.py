@@ -8,24 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktok_assets.api.client import Client, Policy, Tally
-from tiktok_assets.api.errors import RetryTomorrowError
-from tiktok_assets.api.fetch import Fetcher
-from tiktok_assets.api.limiter import Budget, PathBudgets, SharedBudget
-from tiktok_assets.owner_only import create_folder
-from tiktok_assets.refresh.accounts import advertisers_to_read, required_accounts
-from tiktok_assets.refresh.reading import Reader
+from tiktok_assets.api.client import Client, RequestStats, RetryPolicy
+from tiktok_assets.api.errors import DailyQuotaError
+from tiktok_assets.api.pagination import Fetcher
+from tiktok_assets.api.rate_limit.budget import PathBudgets, RequestBudget, SqliteBudget
+from tiktok_assets.file_permissions import create_private_folder
+from tiktok_assets.ingest.accounts import require_accounts, resolve_advertiser_ids
+from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.dialect import metrics_of
-from tiktok_assets.spec.entities import HIDDEN_KINDS
-from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
-from tiktok_assets.storage.timeouts import StoredTimeouts
+from tiktok_assets.spec.api_versions import metrics_for_version
+from tiktok_assets.spec.entities import TOPVIEW_AND_PROMOTE
+from tiktok_assets.storage.hive_store import HiveStore, StoreError
+from tiktok_assets.storage.report_timeouts import StoredTimeouts
 
 if TYPE_CHECKING:
-    from tiktok_assets.api.media import Abilities, Identity
-    from tiktok_assets.scaling.approvals import Approval
-    from tiktok_assets.scaling.duplicate import Duplicator
-    from tiktok_assets.scaling.making import Patience
+    from tiktok_assets.api.creatives import Identity, IdentityStatus
+    from tiktok_assets.duplication.approvals import Approval
+    from tiktok_assets.duplication.duplicator import Duplicator
+    from tiktok_assets.duplication.executor import ExecutionPolicy
     from tiktok_assets.storage.state import State
 
 BUDGET_FILE = "request_budget.sqlite"
@@ -40,11 +40,11 @@ class Session:
         planned_runs: the runs that have said what they will take.
     """
 
-    def __init__(self, settings: Settings, *, policy: Policy | None = None) -> None:
+    def __init__(self, settings: Settings, *, policy: RetryPolicy | None = None) -> None:
         self.settings = settings
         self.planned_runs: set[str] = set()
         self.store = HiveStore(settings.data_dir)
-        self._policy = policy or Policy()
+        self._policy = policy or RetryPolicy()
 
     @property
     def client(self) -> Client:
@@ -52,7 +52,7 @@ class Session:
         return self._client
 
     @property
-    def total(self) -> Tally:
+    def total(self) -> RequestStats:
         """What everything asked so far cost."""
         return self._client.total
 
@@ -66,23 +66,23 @@ class Session:
         """The paths the host said it does not have."""
         return self._client.pace.not_offered
 
-    def abilities_of(self, advertiser_id: str, identity: "Identity") -> "Abilities | None":
+    def abilities_of(self, advertiser_id: str, identity: "Identity") -> "IdentityStatus | None":
         """Read what an identity of an account can do; None where the account has no such identity.
 
         Raises:
             TikTokError: if the identities cannot be read.
         """
-        from tiktok_assets.api.media import abilities_of  # noqa: PLC0415 - `get` copies nothing
+        from tiktok_assets.api.creatives import read_identity_status  # noqa: PLC0415 - `get` copies nothing
 
-        return abilities_of(self._client, advertiser_id, identity)
+        return read_identity_status(self._client, advertiser_id, identity)
 
     @property
-    def used_up(self) -> RetryTomorrowError | None:
+    def used_up(self) -> DailyQuotaError | None:
         """Tell that the quota of the day is used up, once that was met."""
         return self._client.pace.used_up
 
     @cached_property
-    def _budget(self) -> Budget:
+    def _budget(self) -> RequestBudget:
         settings = self.settings
         return self._budget_of("", settings.requests_per_second, settings.requests_per_minute)
 
@@ -90,15 +90,15 @@ class Session:
     def _path_budgets(self) -> PathBudgets:
         return PathBudgets(self._budget_of_path)
 
-    def _budget_of_path(self, path: str) -> Budget | None:
+    def _budget_of_path(self, path: str) -> RequestBudget | None:
         limits = self.settings.limits_of_path(path)
         return self._budget_of(path.strip("/").replace("/", "_"), *limits) if limits else None
 
-    def _budget_of(self, path: str, per_second: float, per_minute: int) -> Budget:
+    def _budget_of(self, path: str, per_second: float, per_minute: int) -> RequestBudget:
         """Open the budget of the app, or of one path of it, which all its processes share."""
         settings = self.settings
         if settings.limiter_url:
-            from tiktok_assets.api.redis_budget import RedisBudget  # noqa: PLC0415 - an optional extra
+            from tiktok_assets.api.rate_limit.redis_budget import RedisBudget  # noqa: PLC0415 - an optional extra
 
             return RedisBudget(
                 settings.limiter_url.get_secret_value(),
@@ -108,7 +108,7 @@ class Session:
                 patience_seconds=self._policy.patience_seconds,
             )
         file = Path(BUDGET_FILE)
-        return SharedBudget(
+        return SqliteBudget(
             self._state_dir() / (f"{file.stem}_{path}{file.suffix}" if path else file),
             per_second,
             per_minute,
@@ -147,7 +147,7 @@ class Session:
             StoreError: if it cannot be made so.
         """
         try:
-            return create_folder(self.settings.state_dir)
+            return create_private_folder(self.settings.state_dir)
         except OSError as error:
             raise StoreError(
                 f"cannot use {self.settings.state_dir}: {error.strerror or error};"
@@ -157,8 +157,8 @@ class Session:
     @cached_property
     def reader(self) -> Reader:
         """What reads; its clock is the host's."""
-        metrics = metrics_of(self.settings.api_version, self.settings.chosen_metrics)
-        kinds = HIDDEN_KINDS if self.settings.api_version == "v1.3" else ()
+        metrics = metrics_for_version(self.settings.api_version, self.settings.chosen_metrics)
+        kinds = TOPVIEW_AND_PROMOTE if self.settings.api_version == "v1.3" else ()
         return Reader(Fetcher(self._client), self._client.now, metrics, hidden_kinds=kinds)
 
     @cached_property
@@ -168,20 +168,22 @@ class Session:
         Raises:
             TikTokError: if they must be listed and cannot be.
         """
-        return advertisers_to_read(self.reader, self.settings)
+        return resolve_advertiser_ids(self.reader, self.settings)
 
-    def duplicator(self, patience: "Patience | None" = None, approval: "Approval | None" = None) -> "Duplicator":
+    def duplicator(
+        self, patience: "ExecutionPolicy | None" = None, approval: "Approval | None" = None
+    ) -> "Duplicator":
         """What duplicates ads, with the ledger of the state.
 
         Args:
             patience: how long it waits and how often it tries; None for its defaults.
             approval: what allows it to begin; without one it shows, and finishes what was begun.
         """
-        from tiktok_assets.scaling.ad_formats import identities_of  # noqa: PLC0415
-        from tiktok_assets.scaling.approvals import NO_APPROVAL  # noqa: PLC0415 - `get` duplicates nothing
-        from tiktok_assets.scaling.duplicate import Duplicator  # noqa: PLC0415
-        from tiktok_assets.scaling.ledger import Ledger  # noqa: PLC0415
-        from tiktok_assets.scaling.making import Patience  # noqa: PLC0415
+        from tiktok_assets.duplication.ad_formats import parse_identities  # noqa: PLC0415
+        from tiktok_assets.duplication.approvals import NO_APPROVAL  # noqa: PLC0415 - `get` duplicates nothing
+        from tiktok_assets.duplication.duplicator import Duplicator  # noqa: PLC0415
+        from tiktok_assets.duplication.executor import ExecutionPolicy  # noqa: PLC0415
+        from tiktok_assets.duplication.ledger import Ledger  # noqa: PLC0415
 
         return Duplicator(
             self.client,
@@ -189,17 +191,17 @@ class Session:
             Ledger(self.state),
             self._currency_of,
             self.settings.max_added_budget,
-            patience or Patience(),
+            patience or ExecutionPolicy(),
             replace(
                 approval or NO_APPROVAL,
                 may_enable=self.settings.scaling_enable == "allow",
                 may_execute=self.settings.scaling_mode == "execute",
             ),
-            identities_of(self.settings.scaling_identities),
+            parse_identities(self.settings.scaling_identities),
         )
 
     def _currency_of(self, advertiser_id: str) -> str:
-        (account,) = required_accounts(self.reader, self.store, self.settings, [advertiser_id])
+        (account,) = require_accounts(self.reader, self.store, self.settings, [advertiser_id])
         return account.currency
 
     def now(self) -> datetime:
@@ -221,7 +223,7 @@ class Session:
 
 
 @contextmanager
-def open_session(settings: Settings, *, policy: Policy | None = None) -> Iterator[Session]:
+def open_session(settings: Settings, *, policy: RetryPolicy | None = None) -> Iterator[Session]:
     """A session that is closed afterwards."""
     session = Session(settings, policy=policy)
     try:

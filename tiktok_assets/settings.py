@@ -8,26 +8,27 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tiktok_assets.setting_values import (
+from tiktok_assets.setting_types import (
     AdvertiserIds,
     Amount,
     Campaigns,
     Cron,
     Currencies,
-    Folder,
+    DataFolder,
     HostNames,
     Identities,
     LocalFolder,
     Origin,
-    Page,
+    PageUrl,
     Password,
     PastDay,
-    Pattern,
+    RegexPattern,
     SecretUrls,
-    Zones,
+    TimeZones,
 )
-from tiktok_assets.spec.endpoints import OWN_LIMITS
-from tiktok_assets.spec.metrics import Metric, chosen_metrics
+from tiktok_assets.spec.endpoints import PATH_RATE_LIMITS
+from tiktok_assets.spec.metric_catalogue import Metric
+from tiktok_assets.spec.metrics import select_metrics
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 
 Tier = Literal["basic", "advanced", "premium", "ultimate"]
@@ -46,17 +47,17 @@ class SettingsError(Exception):
     """A setting has a value that cannot be used; the message names it and says how to mend it."""
 
 
-def _metrics(wish: str) -> str:
-    chosen_metrics(wish)
+def _validate_metrics(wish: str) -> str:
+    select_metrics(wish)
     return wish
 
 
-def _reports(wish: str) -> str:
-    _chosen_reports(wish)
+def _validate_reports(wish: str) -> str:
+    _select_reports(wish)
     return wish
 
 
-def _chosen_reports(wish: str) -> tuple[Report, ...]:
+def _select_reports(wish: str) -> tuple[Report, ...]:
     names = [name.strip() for name in wish.split(",") if name.strip()]
     plain = {name.removeprefix("+") for name in names}
     if unknown := sorted(plain - REPORTS_BY_TABLE.keys()):
@@ -92,7 +93,7 @@ class Settings(BaseSettings):
     advertiser_ids: AdvertiserIds = Field(
         [], alias="TIKTOK_ADVERTISER_IDS", description="comma-separated; empty means all that are granted"
     )
-    account_timezone: Zones = Field(
+    account_timezone: TimeZones = Field(
         {},
         alias="TIKTOK_ACCOUNT_TIMEZONE",
         description="`advertiser_id:zone`, for hosts without `advertiser/info`",
@@ -139,15 +140,15 @@ class Settings(BaseSettings):
         alias="TIKTOK_PATH_QPM",
         description="requests a minute to one and the same endpoint; 30 on TikTok's own sandbox",
     )
-    reports: Annotated[str, AfterValidator(_reports)] = Field(
+    reports: Annotated[str, AfterValidator(_validate_reports)] = Field(
         "",
         alias="TIKTOK_REPORTS",
         description="`+name,+name` adds to the standard set, a plain list replaces it",
     )
-    metrics: Annotated[str, AfterValidator(_metrics)] = Field(
+    metrics: Annotated[str, AfterValidator(_validate_metrics)] = Field(
         "", alias="TIKTOK_METRICS", description="the same for metrics, by the API's names"
     )
-    data_dir: Folder = Field("data", alias="TIKTOK_DATA_DIR", description="the tables: a folder or `s3://...`")
+    data_dir: DataFolder = Field("data", alias="TIKTOK_DATA_DIR", description="the tables: a folder or `s3://...`")
     state_dir: LocalFolder = Field(
         Path(".tiktok_assets"),
         alias="TIKTOK_STATE_DIR",
@@ -205,7 +206,7 @@ class Settings(BaseSettings):
     flags_per_day: int = Field(
         5, ge=0, alias="TIKTOK_FLAGS_PER_DAY", description="flags of one advertiser within 24 hours"
     )
-    exclude_names: Pattern = Field(
+    exclude_names: RegexPattern = Field(
         None,
         alias="TIKTOK_EXCLUDE_NAMES",
         description="regular expression; ads whose name it finds are not flagged",
@@ -220,7 +221,7 @@ class Settings(BaseSettings):
         alias="TIKTOK_RECONCILIATION_TOLERANCE",
         description="share by which the totals of two levels may differ before their check warns",
     )
-    ui_url: Page = Field(
+    ui_url: PageUrl = Field(
         "http://localhost:3000", alias="DAGSTER_UI_URL", description="where Dagster is served; for links in alerts"
     )
     allowed_hosts: HostNames = Field(
@@ -234,7 +235,7 @@ class Settings(BaseSettings):
         alias="TIKTOK_UI_PASSWORD",
         description="a login in front of `dev`, with any user name; needed to listen on anything but loopback",
     )
-    overview_url: Page | None = Field(
+    overview_url: PageUrl | None = Field(
         None,
         alias="TIKTOK_OVERVIEW_URL",
         description="where `account_overview.html` is served, if anywhere; Dagster then links to it",
@@ -246,12 +247,12 @@ class Settings(BaseSettings):
     @property
     def chosen_metrics(self) -> tuple[Metric, ...]:
         """The metrics every report asks for."""
-        return chosen_metrics(self.metrics)
+        return select_metrics(self.metrics)
 
     @property
     def chosen_reports(self) -> tuple[Report, ...]:
         """The report tables that exist."""
-        return _chosen_reports(self.reports)
+        return _select_reports(self.reports)
 
     @property
     def requests_per_second(self) -> float:
@@ -265,7 +266,7 @@ class Settings(BaseSettings):
 
     def limits_of_path(self, path: str) -> tuple[float, int] | None:
         """Return what the app may send to one path in a second and in a minute; None where nothing limits it."""
-        own = OWN_LIMITS.get(path, {}).get(self.api_tier)
+        own = PATH_RATE_LIMITS.get(path, {}).get(self.api_tier)
         of_setting = (self.path_qpm / 60, self.path_qpm) if self.path_qpm else None
         limits = [one for one in (own, of_setting) if one]
         return (min(one[0] for one in limits), min(one[1] for one in limits)) if limits else None
@@ -293,12 +294,12 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - any field, ch
     try:
         return Settings(**{Settings.model_fields[name].alias or name: value for name, value in overrides.items()})
     except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None  # the cause could show a secret
+        raise SettingsError(_format_error(error)) from None  # the cause could show a secret
     except UnicodeDecodeError:
         raise SettingsError(".env cannot be read: it is not UTF-8 text. Save it as that.") from None
 
 
-def require_storable(settings: Settings) -> None:
+def require_storable_version(settings: Settings) -> None:
     """Refuse settings that can only look at an account, before anything is asked or stored.
 
     Raises:
@@ -311,7 +312,7 @@ def require_storable(settings: Settings) -> None:
         )
 
 
-def _sentence(error: ValidationError) -> str:
+def _format_error(error: ValidationError) -> str:
     """One sentence for the first wrong setting; `hide_input_in_errors` keeps secrets out of it."""
     first = error.errors(include_input=False, include_url=False)[0]
     where = str(first["loc"][0])

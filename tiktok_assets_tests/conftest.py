@@ -8,7 +8,7 @@ from dagster._core.storage.defs_state.base import set_defs_state_storage
 from hypothesis import settings
 
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.scaling.bench import PLAN, Bench, bench_at
+from tiktok_assets_tests.duplication.harness import PLAN, DuplicationHarness, open_harness
 
 settings.register_profile("calm", deadline=None)  # a law is no matter of time, and other programs run beside
 settings.load_profile("calm")
@@ -29,7 +29,7 @@ def story_host() -> Iterator[Host]:
 
 
 @pytest.fixture
-def bench(story_host: Host, tmp_path: Path) -> Iterator[Bench]:
+def bench(story_host: Host, tmp_path: Path) -> Iterator[DuplicationHarness]:
     """The story's objects and the truth of what is made, with a ledger of the test's own."""
-    with bench_at(story_host, tmp_path) as one:
+    with open_harness(story_host, tmp_path) as one:
         yield one

@@ -2,30 +2,29 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tiktok_assets.api.answers import MOST_BYTES
-from tiktok_assets.api.client import Policy
+from tiktok_assets.api.client import RetryPolicy
 from tiktok_assets.api.errors import (
-    BY_CONSEQUENCE,
-    MENDS,
+    ERROR_BY_CONSEQUENCE,
+    FIXES,
     ContractError,
     OversizedError,
-    SlowAnswerError,
+    SlowResponseError,
     UnreadableRowError,
 )
-from tiktok_assets.api.pages import MOST_ROWS
-from tiktok_assets.defs.catalogue import stored_tables, table_keys, table_meanings
-from tiktok_assets.defs.telling import column_schema
+from tiktok_assets.api.paged_query import MAX_ROWS
+from tiktok_assets.api.transport import MAX_RESPONSE_BYTES
+from tiktok_assets.defs.metadata import build_column_schema
+from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descriptions, get_table_keys
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.documented_metrics import documented_metrics
-from tiktok_assets.spec.error_codes import ERROR_CODES, HANDLED, NOTES
-from tiktok_assets.spec.metric_rows import AUDIENCE_METRICS
-from tiktok_assets.spec.metrics import METRICS, METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, Metric
+from tiktok_assets.spec.error_codes import CONSEQUENCE_HANDLING, ERROR_CODE_NOTES, ERROR_CODES
+from tiktok_assets.spec.metric_catalogue import AUDIENCE_METRICS, METRICS, Metric
+from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, documented_metrics
 from tiktok_assets.spec.reports import BREAKDOWNS, OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
-from tiktok_assets.storage.warehouse import views_of
-from tiktok_assets.values import MALFORMED, UNKNOWN
+from tiktok_assets.storage.warehouse import build_views
+from tiktok_assets.tables.cells import MALFORMED, UNKNOWN_SEGMENT
+from tiktok_assets_tests.api_sources import render_sources_page
 from tiktok_assets_tests.benchmarks import page
-from tiktok_assets_tests.contact import contact_page
 from tiktok_assets_tests.generated_reference import automation_page, commands_page, settings_page
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
 
@@ -70,7 +69,11 @@ def data_dictionary() -> str:
     """Every table and view under all options, and every metric."""
     optional = ",".join(f"+{report.table}" for report in OPTIONAL_REPORTS)
     settings = load_settings(reports=optional, metrics="", scaling_mode="execute")
-    tables, meanings, keys = stored_tables(settings), table_meanings(settings), table_keys(settings)
+    tables, meanings, keys = (
+        get_stored_tables(settings),
+        get_table_descriptions(settings),
+        get_table_keys(settings),
+    )
     lines = [WRITTEN_BY, "# Data dictionary", "", INTRODUCTION, "", "## Tables", ""]
     lines += [f"- [`{name}`](#{name}): {meanings[name]}" for name in tables]
     for name, columns in tables.items():
@@ -90,7 +93,7 @@ def data_dictionary() -> str:
         "",
         "Schemas `marts`, `dbt_tiktok_ads` and `ad_reporting`; `built_from.files` names the Parquet files.",
     ]
-    for view in views_of(tables):
+    for view in build_views(tables):
         lines += ["", f"### {view.full_name}", "", view.meaning, ""]
         own = [one for one in view.columns if one.name not in METRICS_BY_NAME]
         lines += table(("column", "meaning"), ((f"`{one.name}`", one.meaning) for one in own))
@@ -120,7 +123,7 @@ def _table(
         )
     yield ""
     shown = [column for column in columns if not (report and column.api_name in METRICS_BY_API_NAME)]
-    types = {column.name: column.type for column in column_schema(shown).columns}
+    types = {column.name: column.type for column in build_column_schema(shown).columns}
     yield from table(
         ("column", "API name", "type", "unit", "additive", "meaning"),
         (
@@ -150,7 +153,7 @@ def _in_audiences(name: str) -> str:
 
 
 def _metric(metric: Metric) -> tuple[str, ...]:
-    (column,) = column_schema([Column(metric.name, metric.api_name, metric.kind, metric.meaning)]).columns
+    (column,) = build_column_schema([Column(metric.name, metric.api_name, metric.kind, metric.meaning)]).columns
     quotient = metric.quotient
     recomputed = ""
     if quotient:
@@ -183,22 +186,25 @@ def error_codes() -> str:
         "",
         *table(
             ("consequence", "what the program does", "what you can do"),
-            ((f"`{name}`", does, MENDS[BY_CONSEQUENCE[name]]) for name, does in HANDLED.items()),
+            (
+                (f"`{name}`", does, FIXES[ERROR_BY_CONSEQUENCE[name]])
+                for name, does in CONSEQUENCE_HANDLING.items()
+            ),
         ),
         "",
         "## Answers without a bound",
         "",
         (
-            f"An answer may be {MOST_BYTES // 1024 // 1024} MB, unpacked, and take {Policy().answer_seconds:.0f}"
-            f" seconds from the request to its last byte; a listing may announce {MOST_ROWS:,} rows."
+            f"An answer may be {MAX_RESPONSE_BYTES // 1024 // 1024} MB, unpacked, and take {RetryPolicy().answer_seconds:.0f}"
+            f" seconds from the request to its last byte; a listing may announce {MAX_ROWS:,} rows."
             " Neither error is followed by another request at once."
         ),
         "",
         *table(
             ("error", "what happened", "what you can do"),
             (
-                ("`OversizedError`", "the answer is larger; it was not read to its end", MENDS[OversizedError]),
-                ("`SlowAnswerError`", "the answer began, and was not whole in time", MENDS[SlowAnswerError]),
+                ("`OversizedError`", "the answer is larger; it was not read to its end", FIXES[OversizedError]),
+                ("`SlowAnswerError`", "the answer began, and was not whole in time", FIXES[SlowResponseError]),
             ),
         ),
         "",
@@ -219,7 +225,10 @@ def error_codes() -> str:
                 ("an amount with a real fifth digit", "rounded half to even, and what came in `extra`"),
                 ("`1.5E+2`", "150"),
                 ("a count below zero or with a fraction, NaN, a number too large, another type", "null"),
-                ("a part of an audience that is null, empty, `-1`, `None` or `NONE`", f"`{UNKNOWN}`, added up"),
+                (
+                    "a part of an audience that is null, empty, `-1`, `None` or `NONE`",
+                    f"`{UNKNOWN_SEGMENT}`, added up",
+                ),
                 ("a day that cannot be read", "the day asked for; windows are halved until it is one day"),
                 ("a row that came twice, word for word", "once"),
             ),
@@ -233,12 +242,12 @@ def error_codes() -> str:
                 (
                     "`UnreadableRowError`",
                     "a row has no key, is of another account or day, or has no spend that can be read",
-                    MENDS[UnreadableRowError],
+                    FIXES[UnreadableRowError],
                 ),
                 (
                     "`RepeatedKeyError`",
                     "two rows of one day have one key and say different things",
-                    MENDS[ContractError],
+                    FIXES[ContractError],
                 ),
             ),
         ),
@@ -252,7 +261,7 @@ def error_codes() -> str:
                     str(code),
                     f"`{row.name}`",
                     f"`{row.consequence}`",
-                    NOTES.get(code, MENDS[BY_CONSEQUENCE[row.consequence]]),
+                    ERROR_CODE_NOTES.get(code, FIXES[ERROR_BY_CONSEQUENCE[row.consequence]]),
                 )
                 for code, row in sorted(ERROR_CODES.items())
             ),
@@ -268,6 +277,6 @@ DOCUMENTS = {
     "docs/commands.md": commands_page,
     "docs/automation.md": automation_page,
     "docs/benchmarks.md": page.rendered,
-    "docs/contact.md": contact_page,
+    "docs/contact.md": render_sources_page,
 }
 """What writes each, by its path in the repository."""

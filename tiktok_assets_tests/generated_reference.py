@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
-from tiktok_assets.cli import app
+from tiktok_assets.cli.commands import app
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets_tests.markdown import WRITTEN_BY, table

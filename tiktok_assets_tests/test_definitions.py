@@ -12,9 +12,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
 
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.settings import Settings, SettingsError, load_settings
-from tiktok_assets.tables import schema_of
+from tiktok_assets.tables.frames import build_schema
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.environment import clean_environment
 
@@ -97,9 +97,9 @@ def test_every_asset_explains_itself(specs: Mapping[str, dg.AssetSpec]) -> None:
 
 def test_the_columns_shown_are_the_columns_stored(settings: Settings, specs: Mapping[str, dg.AssetSpec]) -> None:
     """The catalogue names the columns of the tables on disk, in their order."""
-    for table, columns in stored_tables(settings).items():
+    for table, columns in get_stored_tables(settings).items():
         shown = [column.name for column in specs[table].metadata["dagster/column_schema"].columns]
-        assert shown == list(schema_of(columns))
+        assert shown == list(build_schema(columns))
 
 
 def test_every_dependency_is_an_asset_of_ours(specs: Mapping[str, dg.AssetSpec]) -> None:

@@ -9,8 +9,20 @@ from hypothesis import example, given
 from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
 
-from tiktok_assets.escaping import json_text, markdown_text, spreadsheet_text, unlinked, visible
-from tiktok_assets_tests.names import FRAGMENTS, NAMES, ONE_OF_EACH, hidden_in, read
+from tiktok_assets.escaping import (
+    disable_links,
+    escape_control_characters,
+    escape_json,
+    escape_markdown,
+    escape_spreadsheet_cell,
+)
+from tiktok_assets_tests.hostile_names import (
+    ALL_FRAGMENTS,
+    FRAGMENTS,
+    HOSTILE_NAMES,
+    control_characters_in,
+    visible_text,
+)
 
 GFM = MarkdownIt("gfm-like", {"linkify": True})
 
@@ -30,59 +42,59 @@ def text_of(markdown: str) -> str:
     )
 
 
-@example(ONE_OF_EACH)
-@given(NAMES)
+@example(ALL_FRAGMENTS)
+@given(HOSTILE_NAMES)
 def test_control_characters_are_shown_as_their_escape(name: str) -> None:
     """No control character is left, the escapes say which there were, and a second time changes nothing."""
-    shown = visible(name)
-    assert hidden_in(shown) == set()
-    assert visible(shown) == shown
-    if hidden_in(name) == set():
+    shown = escape_control_characters(name)
+    assert control_characters_in(shown) == set()
+    assert escape_control_characters(shown) == shown
+    if control_characters_in(name) == set():
         assert shown == name
 
 
 def test_the_escapes_are_those_programmers_know() -> None:
     """An escape sequence, a bell, a bidi override, a tab and a line end are named as Python writes them."""
-    assert visible("\x1b[2J\a\u202e\t\n\x9b\ud83d") == r"\x1b[2J\x07\u202e\t\n\x9b\ud83d"
-    assert visible("👩‍👧 می‌خواهم") == "👩‍👧 می‌خواهم"
+    assert escape_control_characters("\x1b[2J\a\u202e\t\n\x9b\ud83d") == r"\x1b[2J\x07\u202e\t\n\x9b\ud83d"
+    assert escape_control_characters("👩‍👧 می‌خواهم") == "👩‍👧 می‌خواهم"
 
 
-@example(ONE_OF_EACH)
-@given(NAMES)
+@example(ALL_FRAGMENTS)
+@given(HOSTILE_NAMES)
 def test_nothing_finds_a_link_in_an_unlinked_name(name: str) -> None:
     """A program that makes links of addresses, host names and mail addresses by itself finds none."""
-    shown = unlinked(name)
+    shown = disable_links(name)
     assert LinkifyIt().match(shown) is None
     assert [one.pattern for one in LINKS_OF_DAGSTERS_PAGE if one.search(shown)] == []
-    assert read(shown) == read(visible(name))
+    assert visible_text(shown) == visible_text(escape_control_characters(name))
     for call in ("@everyone", "@here", "<!", "<@", "<#", "<at>", "<http", "<script", "](", "://"):
         assert call not in shown
 
 
-@example(ONE_OF_EACH)
-@given(NAMES)
+@example(ALL_FRAGMENTS)
+@given(HOSTILE_NAMES)
 def test_a_name_in_markdown_is_text(name: str) -> None:
     """A renderer with autolinks on shows the name, and makes no link, picture, emphasis or HTML of it."""
-    shown = markdown_text(f"a{name}")
-    assert read(text_of(shown)) == read(visible(f"a{name}"))
+    shown = escape_markdown(f"a{name}")
+    assert visible_text(text_of(shown)) == visible_text(escape_control_characters(f"a{name}"))
     assert [one.pattern for one in LINKS_OF_DAGSTERS_PAGE if one.search(text_of(shown))] == []
 
 
-@example(ONE_OF_EACH)
-@given(NAMES)
+@example(ALL_FRAGMENTS)
+@given(HOSTILE_NAMES)
 def test_json_stays_exact_and_shows_no_control_character(name: str) -> None:
     """A document says the same with its control characters escaped."""
-    document = json_text(json.dumps({"name": name}, ensure_ascii=False, indent=2))
+    document = escape_json(json.dumps({"name": name}, ensure_ascii=False, indent=2))
     assert json.loads(document) == {"name": name}
-    assert hidden_in(document, allowed="\n") == set()
+    assert control_characters_in(document, allowed="\n") == set()
 
 
 @example("=1+1")
-@given(NAMES)
+@given(HOSTILE_NAMES)
 def test_a_spreadsheet_runs_no_name(name: str) -> None:
     """A cell never begins as a formula does, and comes back from CSV as it was, but for the quote before it."""
     written = io.StringIO()
-    csv.writer(written).writerow([spreadsheet_text(name), "after"])
+    csv.writer(written).writerow([escape_spreadsheet_cell(name), "after"])
     ((cell, after),) = csv.reader(io.StringIO(written.getvalue(), newline=""))
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
     assert (cell.removeprefix("'"), after) == (name.removeprefix("'"), "after")
@@ -91,5 +103,5 @@ def test_a_spreadsheet_runs_no_name(name: str) -> None:
 def test_numbers_and_versions_keep_their_dots() -> None:
     """What is no host name is left alone to the last character."""
     for plain in ("v1.2", "1,234.50 EUR", "Spring (EU)", "50% off!", "a . b"):
-        assert unlinked(plain) == plain
-    assert set(FRAGMENTS) - {visible(one) for one in FRAGMENTS}
+        assert disable_links(plain) == plain
+    assert set(FRAGMENTS) - {escape_control_characters(one) for one in FRAGMENTS}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tiktok_assets.api.errors import CredentialsError, TikTokError
-from tiktok_assets.refresh.reading import read_accounts
+from tiktok_assets.ingest.account_reader import read_accounts
 from tiktok_assets.session import BUDGET_FILE, Session, open_session
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets_tests.api.conftest import FAST, SMALL, Host

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tiktok_assets.settings import TIER_LIMITS, Settings, SettingsError, Tier, load_settings
-from tiktok_assets.spec.endpoints import AD_CREATE, OWN_LIMITS, REPORT
-from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS
+from tiktok_assets.spec.endpoints import AD_CREATE, PATH_RATE_LIMITS, REPORT
+from tiktok_assets.spec.metric_catalogue import METRICS
+from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import STANDARD_REPORTS
 
 SECRET = "act.7f3c0ffee5ecret"
@@ -274,7 +275,7 @@ def test_each_tier_has_its_budget(tier: Tier) -> None:
 @pytest.mark.parametrize("tier", TIER_LIMITS)
 def test_a_path_may_have_a_limit_of_its_own(tier: Tier) -> None:
     """Ads are made as slowly as the tier wants it; TIKTOK_PATH_QPM holds for every path, and binds."""
-    own = OWN_LIMITS[AD_CREATE.path][tier]
+    own = PATH_RATE_LIMITS[AD_CREATE.path][tier]
     plain, slow = load_settings(api_tier=tier), load_settings(api_tier=tier, path_qpm=30)
     assert (plain.limits_of_path(AD_CREATE.path), plain.limits_of_path(REPORT.path)) == (own, None)
     assert slow.limits_of_path(AD_CREATE.path) == slow.limits_of_path(REPORT.path) == (0.5, 30)

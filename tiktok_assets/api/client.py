@@ -14,20 +14,19 @@ from typing import Any, Self
 import httpx
 import stamina
 
-from tiktok_assets.api.answers import Received, exchange, open_http
-from tiktok_assets.api.dialect import spoken, understood
-from tiktok_assets.api.envelope import judged
+from tiktok_assets.api.envelope import parse_response
 from tiktok_assets.api.errors import (
     ContractError,
     CredentialsError,
     RetryLaterError,
-    SlowAnswerError,
+    SlowResponseError,
     ThrottledError,
 )
-from tiktok_assets.api.limiter import Budget, PathBudgets, Unlimited
-from tiktok_assets.api.outcomes import encoded, told_apart
-from tiktok_assets.api.pace import Pace, Rhythm
-from tiktok_assets.api.timeouts import Timeouts, identity_of
+from tiktok_assets.api.rate_limit.backoff import Backoff, BackoffPolicy, TimeoutStore, hash_request
+from tiktok_assets.api.rate_limit.budget import PathBudgets, RequestBudget, UnlimitedBudget
+from tiktok_assets.api.retry import detect_unknown_outcome, encode_body
+from tiktok_assets.api.transport import HttpResponse, open_http_client, send_request
+from tiktok_assets.api.versions import translate_request, translate_response
 from tiktok_assets.spec.endpoints import Endpoint
 
 # Both log URLs, httpcore those of redirects, and `oauth2/advertiser/get` carries the app's secret in its query.
@@ -39,11 +38,11 @@ stamina.instrumentation.set_on_retry_hooks([])
 Parameter = str | int | list[str] | Mapping[str, Any] | list[dict[str, str]]
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-REPEATABLE_REDIRECTS = frozenset({307, 308})
+METHOD_PRESERVING_REDIRECTS = frozenset({307, 308})
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetryPolicy:
     """How long we wait and how often we ask.
 
     Attributes:
@@ -76,7 +75,7 @@ class Policy:
 
 
 @dataclass(slots=True)
-class Tally:
+class RequestStats:
     """What an undertaking cost: requests sent (retries among them), pages, retries, bytes of JSON."""
 
     requests: int = 0
@@ -96,7 +95,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """The `data` of a good answer, the headers beside it, and when it came by the host's clock."""
 
     data: dict[str, Any]
@@ -119,22 +118,22 @@ class Client:
         token: str | None,
         *,
         version: str = "v1.3",
-        budget: Budget | None = None,
-        policy: Policy | None = None,
-        timeouts: Timeouts | None = None,
+        budget: RequestBudget | None = None,
+        policy: RetryPolicy | None = None,
+        timeouts: TimeoutStore | None = None,
         path_budgets: PathBudgets | None = None,
     ) -> None:
-        self.policy = policy or Policy()
+        self.policy = policy or RetryPolicy()
         self.base_url = base_url.rstrip("/")
         self._token = token
         self._version = version
-        self._budget = budget or Unlimited()
+        self._budget = budget or UnlimitedBudget()
         self._path_budgets = path_budgets or PathBudgets()
-        rhythm = Rhythm(**{one.name: getattr(self.policy, one.name) for one in fields(Rhythm)})
-        self.pace = Pace(self._budget, rhythm, timeouts, self.now)
+        rhythm = BackoffPolicy(**{one.name: getattr(self.policy, one.name) for one in fields(BackoffPolicy)})
+        self.pace = Backoff(self._budget, rhythm, timeouts, self.now)
         self._ahead = timedelta()
-        self.total = Tally()
-        self._http = open_http(self.policy.connect_seconds, self.policy.read_seconds)
+        self.total = RequestStats()
+        self._http = open_http_client(self.policy.connect_seconds, self.policy.read_seconds)
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"
@@ -151,7 +150,7 @@ class Client:
         """Close every connection."""
         self._http.close()
 
-    def get(self, endpoint: Endpoint, parameters: Mapping[str, Parameter], tally: Tally) -> Answer:
+    def get(self, endpoint: Endpoint, parameters: Mapping[str, Parameter], tally: RequestStats) -> ApiResponse:
         """Ask one endpoint, again where that can help, and judge its answer.
 
         Args:
@@ -162,10 +161,10 @@ class Client:
         Raises:
             TikTokError: the member of its tree that says what to do next.
         """
-        asked, said = spoken(self._version, endpoint, parameters)
-        query = {name: _text(value) for name, value in said.items()}
+        asked, said = translate_request(self._version, endpoint, parameters)
+        query = {name: _encode_parameter(value) for name, value in said.items()}
         url = self.address(asked)
-        identity = identity_of(url, query) if asked.punishes_repeats else ""
+        identity = hash_request(url, query) if asked.punishes_repeats else ""
         attempts = stamina.retry_context(
             on=self._pause_after,
             attempts=self.policy.attempts,
@@ -181,17 +180,17 @@ class Client:
                     self.total.add(retries=1)
                 with self.pace.turn(asked, query.get("advertiser_id", ""), identity):
                     answer = self._judged(asked, query, self._sent(asked, url, query, tally))
-                return replace(answer, data=understood(self._version, endpoint, answer.data))
+                return replace(answer, data=translate_response(self._version, endpoint, answer.data))
         raise AssertionError("stamina either returns or raises")  # pragma: no cover
 
     def post(
         self,
         endpoint: Endpoint,
         body: Mapping[str, Any],
-        tally: Tally,
+        tally: RequestStats,
         *,
         just_before: Callable[[], None] = lambda: None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Ask for one write, once: what became of it is the caller's to find out before it is asked for again.
 
         Args:
@@ -204,8 +203,8 @@ class Client:
             UnknownOutcomeError: if it may have been done.
             TikTokError: any other member of the tree: it was not done.
         """
-        with self.pace.turn(endpoint, str(body.get("advertiser_id", ""))), told_apart(endpoint):
-            request = self._signed("POST", self.address(endpoint), content=encoded(body))
+        with self.pace.turn(endpoint, str(body.get("advertiser_id", ""))), detect_unknown_outcome(endpoint):
+            request = self._signed("POST", self.address(endpoint), content=encode_body(body))
             response = self._answered(endpoint, request, tally, just_before)
             if response.status_code in REDIRECTS:
                 raise ContractError("the host redirects; a write is carried nowhere else", endpoint=endpoint.path)
@@ -217,7 +216,7 @@ class Client:
 
     def _pause_after(self, error: Exception) -> bool | float:
         """Whether to ask again after an error, and after how many seconds at least."""
-        if isinstance(error, SlowAnswerError):
+        if isinstance(error, SlowResponseError):
             return False  # it has held a thread long enough
         if isinstance(error, ThrottledError):
             return error.retry_after_seconds is None  # the pause itself is kept before the next request
@@ -225,7 +224,7 @@ class Client:
             return error.retry_after_seconds or True
         return False
 
-    def _sent(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> Received:
+    def _sent(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: RequestStats) -> HttpResponse:
         """One request on the wire; a redirect within the host is followed once, any other refused."""
         response = self._once(endpoint, url, query, tally)
         if response.status_code not in REDIRECTS:
@@ -236,13 +235,13 @@ class Client:
                 f"the host redirects to {target.host}; the token is not carried to another host",
                 endpoint=endpoint.path,
             )
-        if response.status_code in REPEATABLE_REDIRECTS:
+        if response.status_code in METHOD_PRESERVING_REDIRECTS:
             response = self._once(endpoint, str(target.copy_with(query=None)), query, tally)
         if response.status_code in REDIRECTS:
             raise ContractError("the host redirects without end", endpoint=endpoint.path)
         return response
 
-    def _once(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: Tally) -> Received:
+    def _once(self, endpoint: Endpoint, url: str, query: dict[str, str], tally: RequestStats) -> HttpResponse:
         return self._answered(endpoint, self._signed("GET", url, params=query), tally)
 
     def _signed(self, method: str, url: str, **what: Any) -> httpx.Request:  # noqa: ANN401 - as httpx takes them
@@ -259,15 +258,15 @@ class Client:
         self,
         endpoint: Endpoint,
         request: httpx.Request,
-        tally: Tally,
+        tally: RequestStats,
         just_before: Callable[[], None] = lambda: None,
-    ) -> Received:
+    ) -> HttpResponse:
         self._path_budgets.acquire(endpoint.path)
         self._budget.acquire()
         just_before()
         tally.add(requests=1)
         self.total.add(requests=1)
-        response = exchange(self._http, request, endpoint, self.policy.answer_seconds)
+        response = send_request(self._http, request, endpoint, self.policy.answer_seconds)
         tally.add(size=len(response.content))
         self.total.add(size=len(response.content))
         self._set_clock(response.headers.get("date"))
@@ -288,11 +287,11 @@ class Client:
             return
         self._ahead = instant.astimezone(UTC) - datetime.now(UTC)
 
-    def _judged(self, endpoint: Endpoint, query: Mapping[str, str], response: Received) -> Answer:
+    def _judged(self, endpoint: Endpoint, query: Mapping[str, str], response: HttpResponse) -> ApiResponse:
         secrets = (self._token, query.get("secret"), query.get("auth_code"))
-        envelope = judged(endpoint, response, [secret for secret in secrets if secret])
-        return Answer(envelope.data, envelope.request_id, response.headers, self.now())
+        envelope = parse_response(endpoint, response, [secret for secret in secrets if secret])
+        return ApiResponse(envelope.data, envelope.request_id, response.headers, self.now())
 
 
-def _text(value: Parameter) -> str:
+def _encode_parameter(value: Parameter) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -24,10 +24,10 @@ TikTokError
 
 from math import ceil
 
-from tiktok_assets.escaping import visible
+from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.spec.error_codes import Consequence
 
-QUOTA_USED_UP = "the app's quota of requests for today is used up"
+QUOTA_USED_UP_MESSAGE = "the app's quota of requests for today is used up"
 
 
 class TikTokError(Exception):
@@ -46,7 +46,7 @@ class TikTokError(Exception):
         facts = [f"code {code}" if code is not None else "", f"request {request_id}" if request_id else ""]
         told = ", ".join(fact for fact in facts if fact)
         where = f"{endpoint}: " if endpoint else ""
-        super().__init__(visible(f"{where}{message}{f' ({told})' if told else ''}"))
+        super().__init__(escape_control_characters(f"{where}{message}{f' ({told})' if told else ''}"))
 
 
 class RetryLaterError(TikTokError):
@@ -63,11 +63,11 @@ class ThrottledError(RetryLaterError):
     """The app sent more than its tier allows."""
 
 
-class RetryTomorrowError(ThrottledError):
+class DailyQuotaError(ThrottledError):
     """The app's quota of the day is used up; it is refilled at 00:00 UTC (tiktok_api.md section 4.1)."""
 
 
-class SlowAnswerError(RetryLaterError):
+class SlowResponseError(RetryLaterError):
     """The answer began, and was not whole in time; it is not asked for again at once."""
 
 
@@ -75,7 +75,7 @@ class CredentialsError(TikTokError):
     """The token is missing, wrong, revoked or lacks a permission."""
 
 
-class GrantAccountError(CredentialsError):
+class NoAccountGrantedError(CredentialsError):
     """No ad account is granted to the app."""
 
 
@@ -143,9 +143,9 @@ class UnreadableRowError(ContractError):
     """A row has no key that can be read, is of another account or day, or has a spend that cannot be trusted."""
 
 
-def quota_used_up(
+def build_daily_quota_error(
     refilled_in_seconds: float, *, endpoint: str = "", said: TikTokError | None = None
-) -> "RetryTomorrowError":
+) -> "DailyQuotaError":
     """Make the error of a quota of the day that is used up, with the hour it is refilled.
 
     Args:
@@ -154,8 +154,8 @@ def quota_used_up(
         said: TikTok's refusal; None where nothing was sent because the quota is known to be used up.
     """
     minutes = ceil(refilled_in_seconds / 60)
-    error = RetryTomorrowError(
-        f"{QUOTA_USED_UP}; TikTok refills it at 00:00 UTC, in {minutes // 60} h {minutes % 60} min",
+    error = DailyQuotaError(
+        f"{QUOTA_USED_UP_MESSAGE}; TikTok refills it at 00:00 UTC, in {minutes // 60} h {minutes % 60} min",
         endpoint=said.endpoint if said else endpoint,
         code=said.code if said else None,
         request_id=said.request_id if said else "",
@@ -164,7 +164,7 @@ def quota_used_up(
     return error
 
 
-BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
+ERROR_BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "retry": RetryLaterError,
     "throttled": ThrottledError,
     "credentials": CredentialsError,
@@ -176,17 +176,17 @@ BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "timeout": RetryLaterError,  # `client` makes it TimedOutError for reports
 }
 
-MENDS: dict[type[TikTokError], str] = {
+FIXES: dict[type[TikTokError], str] = {
     CredentialsError: "Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.",
     AdvertiserError: "Grant the account to the app again, or take it out of TIKTOK_ADVERTISER_IDS.",
-    GrantAccountError: "Open the address `tiktok-assets auth` prints, tick the accounts, and give it the answer.",
+    NoAccountGrantedError: "Open the address `tiktok-assets auth` prints, tick the accounts, and give it the answer.",
     BannedError: "TikTok bans the country of this machine's internet address: run it from a country where TikTok's"
     " API is open, or switch off the proxy or VPN that makes it look elsewhere.",
-    RetryTomorrowError: "What is stored stays; the next refresh after that reads what is missing.",
+    DailyQuotaError: "What is stored stays; the next refresh after that reads what is missing.",
     NotOfferedError: "On TikTok's own sandbox set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
     " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",
     ThrottledError: "Wait a few minutes; if it returns, set TIKTOK_API_TIER or TIKTOK_QPS to what the app has.",
-    SlowAnswerError: "Check the connection to the host, and any proxy between; then try again later.",
+    SlowResponseError: "Check the connection to the host, and any proxy between; then try again later.",
     RetryLaterError: "Try again later.",
     TooLargeError: "Ask for fewer days or metrics at a time.",
     RequestError: "Check the settings against the message.",
@@ -202,15 +202,15 @@ MENDS: dict[type[TikTokError], str] = {
 }
 
 
-def mend_of(error: TikTokError) -> str:
+def suggest_fix(error: TikTokError) -> str:
     """One sentence on what a person can do about an error, and when, where that is known."""
-    mend = next(MENDS[kind] for kind in type(error).__mro__ if kind in MENDS)
-    return f"{mend} {return_of(error)}".rstrip()
+    mend = next(FIXES[kind] for kind in type(error).__mro__ if kind in FIXES)
+    return f"{mend} {describe_retry_delay(error)}".rstrip()
 
 
-def return_of(error: TikTokError) -> str:
+def describe_retry_delay(error: TikTokError) -> str:
     """One sentence on when the same may work again; "" where nobody knows."""
-    if isinstance(error, RetryTomorrowError):
+    if isinstance(error, DailyQuotaError):
         return ""  # its message has the hour
     if isinstance(error, RetryLaterError | TimedOutError) and error.retry_after_seconds:
         return f"It may work again in {ceil(error.retry_after_seconds)} seconds."

@@ -1,4 +1,4 @@
-"""The two dimensions of every table, and how keys and stored partitions name each other."""
+"""Define the partitions of all tables and convert between partition keys and stored partitions."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,13 +6,13 @@ from datetime import date
 
 import dagster as dg
 
-from tiktok_assets.storage.hive_parquet import Partition
+from tiktok_assets.storage.hive_store import Partition
 
-ADVERTISER = "advertiser_id"
-DATE = "date"
+ADVERTISER_DIMENSION = "advertiser_id"
+DATE_DIMENSION = "date"
 
 # Named so that the advertiser sorts first: a range is then contiguous per advertiser, and one run reads it.
-ADVERTISERS = dg.DynamicPartitionsDefinition(name=ADVERTISER)
+ADVERTISERS = dg.DynamicPartitionsDefinition(name=ADVERTISER_DIMENSION)
 
 # Beta since 2023 and what range runs are made of; a warning at every load would only train people to ignore it.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
@@ -22,58 +22,60 @@ warnings.filterwarnings(
     "ignore", message="Parameter `owners` of initializer `SensorDefinition", category=dg.BetaWarning
 )
 
-ONE_RUN = dg.BackfillPolicy.single_run()
+SINGLE_RUN = dg.BackfillPolicy.single_run()
 """A range of partitions is one run: one request reads thirty days of an account."""
 
-INTENDED_TAG = "tiktok_assets/intended_partitions"
+INTENDED_PARTITIONS_TAG = "tiktok_assets/intended_partitions"
 """What a range run was asked to hold, written out, because a range follows the order keys were added in."""
 
 
-def days_since(start: date) -> dg.DailyPartitionsDefinition:
+def build_daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
     """Each calendar day from `start` to today, UTC: accounts ahead of UTC end their day before UTC does."""
     return dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=1)
 
 
 def advertiser_days(start: date) -> dg.MultiPartitionsDefinition:
     """One key an advertiser and calendar day, such as `7001|2026-11-14`."""
-    return dg.MultiPartitionsDefinition({ADVERTISER: ADVERTISERS, DATE: days_since(start)})
+    return dg.MultiPartitionsDefinition(
+        {ADVERTISER_DIMENSION: ADVERTISERS, DATE_DIMENSION: build_daily_partitions(start)}
+    )
 
 
-def partition_of(key: str) -> Partition:
+def parse_partition_key(key: str) -> Partition:
     """The stored partition a key names."""
     advertiser_id, _, day = key.partition("|")
     return Partition(advertiser_id, date.fromisoformat(day) if day else None)
 
 
-def key_of(partition: Partition) -> str:
+def format_partition_key(partition: Partition) -> str:
     """The key that names a stored partition."""
     return f"{partition.advertiser_id}|{partition.day}" if partition.day else str(partition.advertiser_id)
 
 
-def tags_of(partition: Partition) -> Mapping[str, str]:
+def build_partition_tags(partition: Partition) -> Mapping[str, str]:
     """The tags Dagster itself gives the event of a key with two dimensions."""
     if not partition.day:
         return {}
     return {
-        f"dagster/partition/{ADVERTISER}": str(partition.advertiser_id),
-        f"dagster/partition/{DATE}": str(partition.day),
+        f"dagster/partition/{ADVERTISER_DIMENSION}": str(partition.advertiser_id),
+        f"dagster/partition/{DATE_DIMENSION}": str(partition.day),
     }
 
 
-def intended(advertiser_ids: Iterable[str], days: Iterable[date] = ()) -> str:
+def format_intended_partitions(advertiser_ids: Iterable[str], days: Iterable[date] = ()) -> str:
     """The text of `INTENDED_TAG` for each of these advertisers on each of these days."""
     stretch = sorted(days)
     suffix = f"|{stretch[0]}..{stretch[-1]}" if stretch else ""
     return ",".join(sorted(advertiser_ids)) + suffix
 
 
-def partitions_beside(context: dg.AssetExecutionContext) -> Sequence[Partition]:
+def get_intended_advertisers(context: dg.AssetExecutionContext) -> Sequence[Partition]:
     """The advertisers a run was asked to hold, seen from an asset without partitions; none where nobody said."""
-    told = context.run.tags.get(INTENDED_TAG, "").partition("|")[0]
+    told = context.run.tags.get(INTENDED_PARTITIONS_TAG, "").partition("|")[0]
     return [Partition(one) for one in told.split(",") if one]
 
 
-def keys_of_run(context: dg.AssetExecutionContext) -> Sequence[Partition]:
+def get_run_partitions(context: dg.AssetExecutionContext) -> Sequence[Partition]:
     """The partitions a run shall fill, in order.
 
     Raises:
@@ -81,9 +83,11 @@ def keys_of_run(context: dg.AssetExecutionContext) -> Sequence[Partition]:
             advertisers in the order their keys were added: one that runs against it holds no keys, and Dagster
             would call it a success.
     """
-    partitions = sorted(partition_of(key) for key in context.partition_keys)
-    asked_for = context.run.tags.get(INTENDED_TAG)
-    held = intended({str(p.advertiser_id) for p in partitions}, {p.day for p in partitions if p.day})
+    partitions = sorted(parse_partition_key(key) for key in context.partition_keys)
+    asked_for = context.run.tags.get(INTENDED_PARTITIONS_TAG)
+    held = format_intended_partitions(
+        {str(p.advertiser_id) for p in partitions}, {p.day for p in partitions if p.day}
+    )
     if not partitions or (asked_for and asked_for != held):
         raise dg.Failure(
             f"this run holds {held or 'no partitions'}, not {asked_for or 'any'};"

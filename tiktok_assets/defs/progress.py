@@ -1,4 +1,4 @@
-"""What a run says while it reads: its plan before the first request, then how far it is."""
+"""Log the plan of a run before its first request, and its progress while it reads."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,20 +7,20 @@ from math import ceil
 
 import dagster as dg
 
-from tiktok_assets.api.plan import minutes_for
-from tiktok_assets.refresh.expected import Expected, expected
-from tiktok_assets.refresh.outcome import Failed, Landed
+from tiktok_assets.api.request_plan import estimate_minutes
+from tiktok_assets.ingest.estimates import Estimate, estimate_refresh
+from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.session import Session
 from tiktok_assets.spec.endpoints import MAX_IDS_PER_CALL
 from tiktok_assets.spec.entities import ADVERTISERS
-from tiktok_assets.spec.metrics import doubtful_in_words
-from tiktok_assets.storage.hive_parquet import Partition
+from tiktok_assets.spec.metrics import describe_undocumented_metrics
+from tiktok_assets.storage.hive_store import Partition
 
-EVERY_SECONDS = 10.0
+LOG_INTERVAL_SECONDS = 10.0
 """A line costs an event, so they come at a calm rhythm."""
 
 
-def tell_plan(context: dg.AssetExecutionContext, session: Session, partitions: Sequence[Partition]) -> None:
+def log_plan(context: dg.AssetExecutionContext, session: Session, partitions: Sequence[Partition]) -> None:
     """Say once a run what it will take, before its first request and without one.
 
     Args:
@@ -32,26 +32,26 @@ def tell_plan(context: dg.AssetExecutionContext, session: Session, partitions: S
         return
     session.planned_runs.add(context.run.run_id)
     tables = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
-    context.log.info(plan_of(session, partitions, tables))
-    if doubt := doubtful_in_words(session.settings.chosen_metrics):
+    context.log.info(describe_plan(session, partitions, tables))
+    if doubt := describe_undocumented_metrics(session.settings.chosen_metrics):
         context.log.warning("%s", doubt)
 
 
-def plan_of(session: Session, partitions: Sequence[Partition], tables: Iterable[str]) -> str:
+def describe_plan(session: Session, partitions: Sequence[Partition], tables: Iterable[str]) -> str:
     """The sentence that says what reading these partitions of these tables will take."""
     settings, wanted = session.settings, set(tables)
-    alike = _alike(partitions)
+    alike = _group_accounts_by_days(partitions)
     accounts = sum(map(len, alike.values()))
     found = [
-        expected(session.store, settings.chosen_reports, ids, days, wanted - {ADVERTISERS.table})
+        estimate_refresh(session.store, settings.chosen_reports, ids, days, wanted - {ADVERTISERS.table})
         for days, ids in alike.items()
     ]
-    requests, rows, unknown = (sum(getattr(one, name) for one in found) for name in Expected.__slots__)
+    requests, rows, unknown = (sum(getattr(one, name) for one in found) for name in Estimate.__slots__)
     if ADVERTISERS.table in wanted:
         named = len(settings.advertiser_ids)
         requests += ceil((named or accounts) / MAX_IDS_PER_CALL) + (0 if named else 1)
         rows, unknown = rows + (named or accounts), unknown + (not named)
-    minutes = max(0.1, minutes_for(requests, settings.requests_per_second, settings.requests_per_minute))
+    minutes = max(0.1, estimate_minutes(requests, settings.requests_per_second, settings.requests_per_minute))
     tier = "TIKTOK_QPS" if settings.qps else settings.api_tier
     days = sum(1 for one in partitions if one.day)
     return (
@@ -63,7 +63,7 @@ def plan_of(session: Session, partitions: Sequence[Partition], tables: Iterable[
     )
 
 
-def _alike(partitions: Iterable[Partition]) -> dict[tuple[date, ...], list[str]]:
+def _group_accounts_by_days(partitions: Iterable[Partition]) -> dict[tuple[date, ...], list[str]]:
     """The accounts, by the days that are read of them."""
     days: dict[str, list[date]] = {}
     for one in partitions:
@@ -74,17 +74,17 @@ def _alike(partitions: Iterable[Partition]) -> dict[tuple[date, ...], list[str]]
     return alike
 
 
-def _spent(session: Session) -> tuple[int, int, int]:
+def _count_requests(session: Session) -> tuple[int, int, int]:
     return session.total.requests, session.total.retries, session.refusals
 
 
-def watched(
+def log_progress(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     session: Session,
     table: str,
-    outcomes: Iterable[Landed | Failed],
+    outcomes: Iterable[WrittenPartition | FailedPartitions],
     partitions: int,
-) -> Iterator[Landed | Failed]:
+) -> Iterator[WrittenPartition | FailedPartitions]:
     """The outcomes as they come, with a line of progress every ten seconds and one at the end.
 
     Args:
@@ -94,11 +94,13 @@ def watched(
         outcomes: taken one by one.
         partitions: how many there will be.
     """
-    before, began, done = _spent(session), time.monotonic(), 0
+    before, began, done = _count_requests(session), time.monotonic(), 0
     told = began
 
     def line() -> str:
-        requests, retries, refusals = (now - then for now, then in zip(_spent(session), before, strict=True))
+        requests, retries, refusals = (
+            now - then for now, then in zip(_count_requests(session), before, strict=True)
+        )
         rate = requests / max(time.monotonic() - began, 0.001)
         return (
             f"{table}: {done:,} of {partitions:,} partitions done, {partitions - done:,} left;"
@@ -106,11 +108,11 @@ def watched(
         )
 
     for outcome in outcomes:
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, FailedPartitions):
             done += len(outcome.partitions)
         elif outcome.table == table:
             done += 1
-        if time.monotonic() - told >= EVERY_SECONDS:
+        if time.monotonic() - told >= LOG_INTERVAL_SECONDS:
             told = time.monotonic()
             context.log.info(line())
         yield outcome

@@ -1,14 +1,72 @@
-"""The one resource: a session, built from the settings."""
+"""Define the resources: the session with TikTok's API, and the IO manager that reads and writes partitions.
 
-from collections.abc import Iterator
+Your own assets can load any table by naming it as an argument annotated `pl.LazyFrame`, with
+`ins={"ad_report_daily": dg.AssetIn(input_manager_key="hive_parquet")}`.
+"""
+
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
+import polars as pl
 
+from tiktok_assets.defs.partitions import parse_partition_key
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
+from tiktok_assets.storage.hive_store import HiveStore, Partition
+
+IO_MANAGER = "hive_parquet"
 
 
-def session_resource(settings: Settings, shared: Session | None = None) -> dg.ResourceDefinition:
+class HiveParquetIOManager(dg.IOManager):
+    """Reads and writes the partitions a step concerns, however many.
+
+    Args:
+        store: the tables.
+        schemas: of each table, by name.
+    """
+
+    def __init__(self, store: HiveStore, schemas: Mapping[str, pl.Schema]) -> None:
+        self._store = store
+        self._schemas = schemas
+
+    def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
+        """Replace every partition of the output; one without rows becomes a file without rows.
+
+        Raises:
+            ForeignRowsError: if a row belongs to no partition of the output.
+        """
+        table = context.asset_key.path[-1]
+        keys = context.asset_partition_keys if context.has_asset_partitions else []
+        partitions = [parse_partition_key(key) for key in keys] or [Partition()]
+        frames = {partition: obj.filter(_filter_partition(partition)) for partition in partitions}
+        if sum(frame.height for frame in frames.values()) != obj.height:
+            # Let the store say which rows are strangers, before anything is written.
+            frames = {partitions[0]: obj}
+        for partition, frame in frames.items():
+            written = self._store.write(table, partition, frame)
+            if not keys:
+                context.add_output_metadata({"dagster/row_count": written.rows, "rows": written.rows})
+        if keys:
+            context.add_output_metadata({"rows_of_run": obj.height, "partitions_of_run": len(keys)})
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+        """The partitions the input maps to, or the whole table for an input without partitions."""
+        table = context.asset_key.path[-1]
+        schema = self._schemas[table]
+        if not context.has_asset_partitions:
+            return self._store.scan(table, schema)
+        partitions = [parse_partition_key(key) for key in context.asset_partition_keys]
+        days = {partition.day for partition in partitions if partition.day}
+        return self._store.scan(
+            table, schema, advertiser_ids={str(p.advertiser_id) for p in partitions}, days=days or None
+        )
+
+
+def _filter_partition(partition: Partition) -> pl.Expr:
+    return pl.all_horizontal([pl.lit(value=True), *(pl.col(k) == v for k, v in partition.columns.items())])
+
+
+def build_session_resource(settings: Settings, shared: Session | None = None) -> dg.ResourceDefinition:
     """The `tiktok` resource: a session of its own for each run, or the one a caller shares and closes.
 
     It has no Dagster configuration, so no run and no page of the user interface can show the token.

@@ -1,12 +1,17 @@
-"""The one Dagster instance and its workspace: where they live and how they are made."""
+"""Create and open the Dagster instance and its workspace."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from tiktok_assets.owner_only import create_folder
+import dagster as dg
+from filelock import FileLock
+
+from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.hive_parquet import StoreError
+from tiktok_assets.storage.hive_store import StoreError
 
 
 def prepare_instance(settings: Settings) -> Path:
@@ -18,11 +23,11 @@ def prepare_instance(settings: Settings) -> Path:
     home = settings.instance_dir
     try:
         if home.is_relative_to(settings.state_dir):  # a DAGSTER_HOME of the user's own keeps its permissions
-            create_folder(settings.state_dir)
-            create_folder(home)
+            create_private_folder(settings.state_dir)
+            create_private_folder(home)
         home.mkdir(parents=True, exist_ok=True)
-        _place("dagster.yaml", home)
-        _place("workspace.yaml", home)
+        _copy_if_missing("dagster.yaml", home)
+        _copy_if_missing("workspace.yaml", home)
     except OSError as error:
         raise StoreError(
             f"cannot write {home}: {error.strerror or error}; make it writable or point TIKTOK_STATE_DIR elsewhere"
@@ -31,7 +36,22 @@ def prepare_instance(settings: Settings) -> Path:
     return home
 
 
-def _place(name: str, folder: Path) -> None:
+def _copy_if_missing(name: str, folder: Path) -> None:
     target = folder / name
     if not target.exists():
         target.write_bytes(files(__package__).joinpath(name).read_bytes())
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The instance of these settings, made if it is new.
+
+    Raises:
+        StoreError: if its folder cannot be made.
+    """
+    home = prepare_instance(settings)
+    # Two processes that create the same SQLite instance at once leave it with two schema versions.
+    with FileLock(home / "creation.lock"):
+        instance = dg.DagsterInstance.get()
+    with instance:
+        yield instance

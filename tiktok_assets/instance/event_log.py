@@ -16,13 +16,13 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.pool import StaticPool
 
-MOST_OPEN = 16
+MAX_OPEN_FILES = 16
 """Files kept open, those used last: the index, and one for each run under way or looked at."""
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 """What Dagster reads: how many events of a batch it collects. Unset, it hands over each as it comes."""
 
-EVENTS_A_BATCH = 1000
+EVENTS_PER_BATCH = 1000
 
 
 class EventLog(SqliteEventLogStorage):
@@ -49,7 +49,7 @@ class EventLog(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
     ) -> "EventLog":
         """The event log `dagster.yaml` asks for, in every process that opens the instance."""
-        os.environ.setdefault(BATCH_SIZE_VARIABLE, str(EVENTS_A_BATCH))
+        os.environ.setdefault(BATCH_SIZE_VARIABLE, str(EVENTS_PER_BATCH))
         usual = Path(os.environ["DAGSTER_HOME"], "history", "runs")
         return cls(config_value.get("base_dir") or str(usual), inst_data)
 
@@ -112,10 +112,10 @@ class EventLog(SqliteEventLogStorage):
                 poolclass=StaticPool,
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
             )
-            sa.event.listen(engine, "connect", _without_a_sync_each)
+            sa.event.listen(engine, "connect", _set_synchronous_normal)
             self._engines[shard] = engine
         self._engines.move_to_end(shard)
-        while len(self._engines) > MOST_OPEN:
+        while len(self._engines) > MAX_OPEN_FILES:
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[shard]
 
@@ -134,7 +134,7 @@ BatchingEventLog = EventLog
 """What the `dagster.yaml` of instances made before calls it."""
 
 
-def _without_a_sync_each(connection: Any, _: object) -> None:  # noqa: ANN401 - of the driver
+def _set_synchronous_normal(connection: Any, _: object) -> None:  # noqa: ANN401 - of the driver
     """A killed process loses nothing by it; a power cut may take the last events, and breaks no file.
 
     What must not be done twice is not decided by this log, and which days are there is told by the tables.

@@ -1,29 +1,78 @@
-"""The routes under /sandbox/: what the world is, and how it should behave; loopback only."""
+"""The control routes under /sandbox/, which show and change the world and its behavior; loopback only."""
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tiktok_assets.sandbox.account_changes import change_account
-from tiktok_assets.sandbox.clock import ClockError
-from tiktok_assets.sandbox.faults import Fault
-from tiktok_assets.sandbox.guard import control_refusal
-from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.http.access import control_refusal_of
+from tiktok_assets.sandbox.http.faults import Fault
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.state import State, tiktok_sandbox_limits
-from tiktok_assets.sandbox.truth import OWN_ID
+from tiktok_assets.sandbox.world.clock import ClockError
+from tiktok_assets.sandbox.world.facts import Facts
+from tiktok_assets.sandbox.world.ground_truth import ID_AT_LEVEL
+from tiktok_assets.sandbox.world.model import Advertiser, World
+from tiktok_assets.sandbox.world.seed_data import CURRENCIES
+
+
+def change_account(
+    world: World, facts: Facts, advertiser: Advertiser, *, timezone: str | None, currency: str | None
+) -> None:
+    """Give an account another time zone or currency, for its past days too.
+
+    Days are cut anew in the new zone; budgets, bids and what was spent are converted at the rates of `names`. That
+    the past is converted is our guess: nobody has told what TikTok does.
+
+    Raises:
+        ValueError: for a zone or a currency this world does not know; nothing is changed then.
+    """
+    new = advertiser.account
+    if timezone is not None:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, OSError) as error:
+            raise ValueError(f"There is no time zone {timezone!r}.") from error
+        new = replace(new, timezone=timezone, display_timezone=timezone)
+    if currency is not None:
+        if currency not in CURRENCIES:
+            raise ValueError(f"currency must be one of {', '.join(CURRENCIES)}.")
+        new = replace(new, currency=currency)
+    old, advertiser.account = advertiser.currency, new
+    now = advertiser.currency
+    _convert_amounts(advertiser, now.per_dollar * now.minor / (old.per_dollar * old.minor))
+    facts.forget()
+    world.version += 1
+
+
+def _convert_amounts(advertiser: Advertiser, rate: float) -> None:
+    def converted(minor: int) -> int:
+        return round(minor * rate)
+
+    for campaign in advertiser.campaigns:
+        campaign.budget = converted(campaign.budget)
+    for ad_group in advertiser.ad_groups:
+        ad_group.budget, ad_group.bid = converted(ad_group.budget), converted(ad_group.bid)
+        if ad_group.scheduled:
+            instant, budget = ad_group.scheduled
+            ad_group.scheduled = instant, converted(budget)
+    for ad in advertiser.ads:
+        ad.daily, ad.cap = converted(ad.daily), converted(ad.cap)
+        ad.script = tuple((since, until, converted(minor)) for since, until, minor in ad.script)
+
 
 Values = dict[str, Any]
 Handler = Callable[[State, Values], Any]
 
 
-def info(state: State, _: Values) -> Values:
+def show_info(state: State, _: Values) -> Values:
     """Tell what this sandbox is."""
     world = state.world
     return {
@@ -77,7 +126,7 @@ def add_fault(state: State, values: Values) -> list[Values]:
     return show_faults(state, values)
 
 
-def drop_faults(state: State, _: Values) -> list[Values]:
+def clear_faults(state: State, _: Values) -> list[Values]:
     """Forget every fault."""
     state.faults.clear()
     return []
@@ -139,7 +188,7 @@ def issue_auth_code(state: State, values: Values) -> Values:
     return {"auth_code": code, "redirected_url": f"{redirect}?{query}"}
 
 
-def drop_penalties(state: State, _: Values) -> Values:
+def clear_penalties(state: State, _: Values) -> Values:
     """Forget the time-outs of report queries."""
     state.penalties.reset()
     return {}
@@ -150,22 +199,22 @@ def show_requests(state: State, _: Values) -> list[Values]:
     return list(state.requests)
 
 
-def drop_requests(state: State, _: Values) -> list[Values]:
+def clear_requests(state: State, _: Values) -> list[Values]:
     """Forget the API requests so far."""
     state.requests.clear()
     return []
 
 
-def tell_entities(state: State, values: Values) -> list[Values]:
+def show_true_entities(state: State, values: Values) -> list[Values]:
     """Tell the true entities of a kind, the deleted ones too."""
     return state.truth.entities(values["kind"], state.now, values.get("advertiser_id"))
 
 
-def tell_report(state: State, values: Values) -> list[Values]:
+def show_true_report(state: State, values: Values) -> list[Values]:
     """Tell the true facts of a level: by day from start_date to end_date, or with lifetime=true in sum."""
     level = values.get("level", "ad")
-    if level not in OWN_ID:
-        raise ValueError(f"level must be one of {', '.join(OWN_ID)}.")
+    if level not in ID_AT_LEVEL:
+        raise ValueError(f"level must be one of {', '.join(ID_AT_LEVEL)}.")
     window = None
     if values.get("lifetime") != "true":
         window = date.fromisoformat(values["start_date"]), date.fromisoformat(values["end_date"])
@@ -173,21 +222,21 @@ def tell_report(state: State, values: Values) -> list[Values]:
 
 
 ROUTES: dict[str, dict[str, Handler]] = {
-    "info": {"GET": info},
+    "info": {"GET": show_info},
     "clock": {"GET": lambda state, _: set_clock(state, {}), "POST": set_clock},
-    "faults": {"GET": show_faults, "POST": add_fault, "DELETE": drop_faults},
+    "faults": {"GET": show_faults, "POST": add_fault, "DELETE": clear_faults},
     "latency": {"POST": set_latency},
     "limits": {"POST": set_limits},
     "switches": {"POST": set_switches},
     "grants": {"POST": set_grant},
     "accounts": {"POST": set_account},
     "auth_codes": {"POST": issue_auth_code},
-    "penalties": {"DELETE": drop_penalties},
-    "requests": {"GET": show_requests, "DELETE": drop_requests},
-    "truth/report": {"GET": tell_report},
-    "truth/{kind:str}": {"GET": tell_entities},
+    "penalties": {"DELETE": clear_penalties},
+    "requests": {"GET": show_requests, "DELETE": clear_requests},
+    "truth/report": {"GET": show_true_report},
+    "truth/{kind:str}": {"GET": show_true_entities},
 }
-MISTAKES = (ClockError, ValueError, LookupError, TypeError, msgspec.ValidationError, RecursionError)
+BAD_REQUEST_ERRORS = (ClockError, ValueError, LookupError, TypeError, msgspec.ValidationError, RecursionError)
 
 
 def control_routes(state: State) -> list[Route]:
@@ -201,20 +250,20 @@ def control_routes(state: State) -> list[Route]:
 def _endpoint(state: State, handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         body = await request.body()
-        if refused := control_refusal(request, body):
-            return _json({"error": refused[0]}, refused[1])
+        if refused := control_refusal_of(request, body):
+            return _json_response({"error": refused[0]}, refused[1])
         try:
             given = json.loads(body) if body else {}
             if not isinstance(given, dict):
                 raise TypeError("The body must be a JSON object.")
             values = {**request.path_params, **request.query_params, **given}
-            return _json(handlers[request.method](state, values), 200)
-        except MISTAKES as mistake:
+            return _json_response(handlers[request.method](state, values), 200)
+        except BAD_REQUEST_ERRORS as mistake:
             said = f"{mistake} is missing or unknown." if isinstance(mistake, KeyError) else str(mistake)
-            return _json({"error": said}, 400)
+            return _json_response({"error": said}, 400)
 
     return endpoint
 
 
-def _json(value: object, status: int) -> Response:
+def _json_response(value: object, status: int) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,16 +1,17 @@
-"""Which paths there are, by version and verb, and what must hold before one is answered (dossier 1.3, 10 #3)."""
+"""Map paths to endpoints by version and method, and check each request before its endpoint runs (API notes 1.3)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tiktok_assets.sandbox import ad_writes, campaign_writes, creatives, dialect, oauth, posts, status_writes
-from tiktok_assets.sandbox.context import Context
-from tiktok_assets.sandbox.errors import ApiError
-from tiktok_assets.sandbox.limits import Limiter
-from tiktok_assets.sandbox.listing import ENDPOINTS as LISTS
-from tiktok_assets.sandbox.penalties import Penalties
-from tiktok_assets.sandbox.reports import report
+from tiktok_assets.sandbox.http import oauth
+from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.errors import ApiError
+from tiktok_assets.sandbox.http.rate_limits import Limiter, Penalties
+from tiktok_assets.sandbox.reads import media, posts, v12
+from tiktok_assets.sandbox.reads.entity_lists import ENDPOINTS as LISTS
+from tiktok_assets.sandbox.reads.reports import report
+from tiktok_assets.sandbox.writes import ads, campaigns, status_updates
 
 REPORT = "report/integrated/get"
 Answer = dict[str, Any]
@@ -35,49 +36,49 @@ class Endpoint:
     flat: bool = False
 
 
-def _write(answer: Callable[[Context], Answer]) -> Endpoint:
+def _write_endpoint(answer: Callable[[Context], Answer]) -> Endpoint:
     return Endpoint(answer, "POST", writes=True)
 
 
 V13 = {
     **{path: Endpoint(answer) for path, answer in LISTS.items()},
     REPORT: Endpoint(report),
-    "adgroup/quota": Endpoint(status_writes.ad_group_quota),
+    "adgroup/quota": Endpoint(status_updates.ad_group_quota),
     "identity/get": Endpoint(posts.identity_list),
     "identity/video/info": Endpoint(posts.post_info),
-    "file/image/ad/info": Endpoint(creatives.image_info),
-    "file/video/suggestcover": Endpoint(creatives.suggested_covers),
+    "file/image/ad/info": Endpoint(media.image_info),
+    "file/video/suggestcover": Endpoint(media.suggested_covers),
     "oauth2/access_token": Endpoint(oauth.access_token, "POST", open=True),
     "oauth/token": Endpoint(oauth.token, "POST", open=True, flat=True),
     "user/info": Endpoint(oauth.user_info),
     "oauth2/revoke_token": Endpoint(oauth.revoke_token, "POST"),
-    "campaign/create": _write(campaign_writes.create_campaign),
-    "campaign/update": _write(campaign_writes.update_campaign),
-    "campaign/status/update": _write(status_writes.campaign_status),
-    "adgroup/create": _write(campaign_writes.create_ad_group),
-    "adgroup/update": _write(campaign_writes.update_ad_group),
-    "adgroup/status/update": _write(status_writes.ad_group_status),
-    "adgroup/budget/update": _write(status_writes.ad_group_budgets),
-    "ad/create": _write(ad_writes.create_ads),
-    "ad/update": _write(ad_writes.update_ads),
-    "ad/status/update": _write(status_writes.ad_status),
+    "campaign/create": _write_endpoint(campaigns.create_campaign),
+    "campaign/update": _write_endpoint(campaigns.update_campaign),
+    "campaign/status/update": _write_endpoint(status_updates.campaign_status),
+    "adgroup/create": _write_endpoint(campaigns.create_ad_group),
+    "adgroup/update": _write_endpoint(campaigns.update_ad_group),
+    "adgroup/status/update": _write_endpoint(status_updates.ad_group_status),
+    "adgroup/budget/update": _write_endpoint(status_updates.ad_group_budgets),
+    "ad/create": _write_endpoint(ads.create_ads),
+    "ad/update": _write_endpoint(ads.update_ads),
+    "ad/status/update": _write_endpoint(status_updates.ad_status),
 }
-_ADS = Endpoint(dialect.lists("ad", dialect.AD, LISTS["ad/get"]))
+_ADS = Endpoint(v12.translate_list("ad", v12.AD_NAMES, LISTS["ad/get"]))
 V12 = {
     "oauth2/access_token": V13["oauth2/access_token"],
-    "oauth2/advertiser/get": Endpoint(dialect.lists("advertiser", {}, LISTS["oauth2/advertiser/get"])),
-    "advertiser/info": Endpoint(dialect.lists("advertiser", dialect.ADVERTISER, LISTS["advertiser/info"])),
-    "campaign/get": Endpoint(dialect.lists("campaign", dialect.CAMPAIGN, LISTS["campaign/get"])),
-    "adgroup/get": Endpoint(dialect.lists("ad_group", dialect.AD_GROUP, LISTS["adgroup/get"])),
+    "oauth2/advertiser/get": Endpoint(v12.translate_list("advertiser", {}, LISTS["oauth2/advertiser/get"])),
+    "advertiser/info": Endpoint(v12.translate_list("advertiser", v12.ADVERTISER_NAMES, LISTS["advertiser/info"])),
+    "campaign/get": Endpoint(v12.translate_list("campaign", v12.CAMPAIGN_NAMES, LISTS["campaign/get"])),
+    "adgroup/get": Endpoint(v12.translate_list("ad_group", v12.AD_GROUP_NAMES, LISTS["adgroup/get"])),
     "ad/get": _ADS,
     "ads/get": _ADS,  # as SEED writes it (dossier 0.1 #1)
-    "reports/integrated/get": Endpoint(dialect.reports(report)),
+    "reports/integrated/get": Endpoint(v12.translate_report(report)),
 }
 VERSIONS = {"v1.3": V13, "v1.2": V12}
 NOT_IN_TIKTOK_SANDBOX = frozenset(("advertiser/info", "oauth2/advertiser/get"))  # dossier 2
 
 
-def endpoint_of(version: str, path: str, method: str) -> Endpoint:
+def find_endpoint(version: str, path: str, method: str) -> Endpoint:
     """Return the endpoint, or raise 40006 for a version and 40400 for a route that is not there."""
     if version not in VERSIONS:  # dossier 1.2, 3.1
         raise ApiError.of(40006, http_status=403)
@@ -87,7 +88,7 @@ def endpoint_of(version: str, path: str, method: str) -> Endpoint:
     return found
 
 
-def run(context: Context, endpoint: Endpoint, limiter: Limiter, penalties: Penalties) -> Answer:
+def run_endpoint(context: Context, endpoint: Endpoint, limiter: Limiter, penalties: Penalties) -> Answer:
     """Answer one request, or raise: token first, then (ours) limits, then shape, grants and data."""
     switches = context.switches
     if not endpoint.open:
@@ -104,5 +105,5 @@ def run(context: Context, endpoint: Endpoint, limiter: Limiter, penalties: Penal
     if context.path.endswith("integrated/get") and switches.timeout_penalties:
         penalties.admit(context.params.values(), switches.blocked_query_code)
     if context.version == "v1.2":
-        context.headers[dialect.DEPRECATION_HEADER] = dialect.DEPRECATION_TEXT
+        context.headers[v12.DEPRECATION_HEADER] = v12.DEPRECATION_TEXT
     return endpoint.answer(context)

@@ -1,4 +1,4 @@
-"""Runs a sandbox: in a thread of this process, or in the foreground until a signal."""
+"""Run a sandbox in a thread of this process, or in the foreground until a signal."""
 
 import socket
 import threading
@@ -9,13 +9,13 @@ from typing import Any, Self
 
 import uvicorn
 
-from tiktok_assets.sandbox.building import build_world
-from tiktok_assets.sandbox.clock import Clock
-from tiktok_assets.sandbox.context import Switches
-from tiktok_assets.sandbox.limits import Limits
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.http.context import Switches
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.server import make_app
 from tiktok_assets.sandbox.state import State, new_state
+from tiktok_assets.sandbox.world.builder import build_world
+from tiktok_assets.sandbox.world.clock import Clock
+from tiktok_assets.sandbox.world.model import WorldPlan
 
 HOST = "127.0.0.1"
 START_SECONDS, STOP_SECONDS = 10.0, 10.0
@@ -72,7 +72,7 @@ class RunningSandbox:
     def __enter__(self) -> Self:
         listener = _listen(self._port)
         self.base_url = f"http://{HOST}:{listener.getsockname()[1]}"
-        self._server = _Server(_config(self.state))
+        self._server = _Server(_uvicorn_config(self.state))
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="tiktok-sandbox", daemon=True
         )
@@ -127,7 +127,7 @@ def serve(
             "seed": plan.seed,
             "now": clock.now().isoformat(),
         }
-        _Server(_config(state), started=lambda: announce(told)).run([listener])
+        _Server(_uvicorn_config(state), started=lambda: announce(told)).run([listener])
 
 
 class _Server(uvicorn.Server):
@@ -146,7 +146,7 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
-def _config(state: State) -> uvicorn.Config:
+def _uvicorn_config(state: State) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(state),
         http=state.connections.protocol(),  # type: ignore[arg-type]  # a class, which uvicorn takes

@@ -1,4 +1,4 @@
-"""The HTTP face: reads a request, lets the faults have their way, answers, and writes the log."""
+"""The HTTP application: read a request, apply faults, run its endpoint and log it."""
 
 import asyncio
 import json
@@ -15,23 +15,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from tiktok_assets.sandbox.context import Context
 from tiktok_assets.sandbox.control import control_routes
-from tiktok_assets.sandbox.envelope import encode, failed, ok
-from tiktok_assets.sandbox.errors import ApiError, bad_parameter
-from tiktok_assets.sandbox.faults import Fault, spoil, with_raw
-from tiktok_assets.sandbox.guard import Guard
-from tiktok_assets.sandbox.locks import objects_of
-from tiktok_assets.sandbox.params import Params
-from tiktok_assets.sandbox.penalties import TIMEOUT_CODES
-from tiktok_assets.sandbox.routes import Endpoint, endpoint_of, run
+from tiktok_assets.sandbox.http.access import LoopbackGuard
+from tiktok_assets.sandbox.http.broken_responses import UNBOUNDED_KINDS, unbounded_response
+from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter, encode, error_envelope, success_envelope
+from tiktok_assets.sandbox.http.faults import Fault, corrupt_data, insert_raw_value
+from tiktok_assets.sandbox.http.params import Params
+from tiktok_assets.sandbox.http.rate_limits import TIMEOUT_CODES
+from tiktok_assets.sandbox.routes import Endpoint, find_endpoint, run_endpoint
 from tiktok_assets.sandbox.state import State
-from tiktok_assets.sandbox.unbounded import UNBOUNDED, unbounded
+from tiktok_assets.sandbox.writes.common import objects_to_lock
 
-UNLOGGED = frozenset({"secret", "access_token", "auth_code", "client_secret", "code"})
+SECRET_FIELDS = frozenset({"secret", "access_token", "auth_code", "client_secret", "code"})
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-Fired = dict[str, Fault]
-Answered = tuple[Response, int | None]
+FiredFaults = dict[str, Fault]
+Outcome = tuple[Response, int | None]
 
 
 class CutResponse(Response):
@@ -56,22 +55,22 @@ def make_app(state: State) -> Starlette:
     """Return the ASGI application over a state."""
 
     async def api(request: Request) -> Response:
-        return await answer(state, request)
+        return await handle_request(state, request)
 
     methods = ["GET", "POST"]
     return Starlette(
         routes=[Route("/open_api/{version}/{path:path}", api, methods=methods), *control_routes(state)],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(LoopbackGuard)],
     )
 
 
-async def answer(state: State, request: Request) -> Response:
+async def handle_request(state: State, request: Request) -> Response:
     """Answer one API request, with or without the trailing slash (dossier 1.1)."""
     context = await _context(state, request)
     account = context.body.get("advertiser_id") or context.params.text("advertiser_id")
     fired = state.faults.pick(context.path, str(account) if account else None)
     context.trick = state.faults.page_trick(fired)
-    response, code = await _answered(state, request, context, fired)
+    response, code = await _respond(state, request, context, fired)
     # Every HTTP server tells its clock (RFC 9110 section 6.6.1); the sandbox's clock is its world's.
     response.headers["date"] = format_datetime(state.clock.now().astimezone(UTC), usegmt=True)
     _log(state, request, context, fired, response=response, code=code)
@@ -80,7 +79,7 @@ async def answer(state: State, request: Request) -> Response:
 
 async def _context(state: State, request: Request) -> Context:
     values = dict(request.query_params)
-    body = await _object(request)
+    body = await _read_body(request)
     if request.method == "GET" and not values:  # a GET's JSON body (dossier 1.1)
         values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in body.items()}
     return Context(
@@ -101,7 +100,7 @@ async def _context(state: State, request: Request) -> Context:
     )
 
 
-async def _object(request: Request) -> dict[str, Any]:
+async def _read_body(request: Request) -> dict[str, Any]:
     body = await request.body()
     if request.headers.get("content-type", "").startswith(FORM):  # oauth/token takes either (dossier 2)
         return dict(parse_qsl(body.decode(errors="replace")))
@@ -112,14 +111,14 @@ async def _object(request: Request) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-async def _answered(state: State, request: Request, context: Context, fired: Fired) -> Answered:
+async def _respond(state: State, request: Request, context: Context, fired: FiredFaults) -> Outcome:
     try:
-        endpoint = endpoint_of(context.version, context.path, context.method)
+        endpoint = find_endpoint(context.version, context.path, context.method)
     except ApiError as error:
-        return _instead(state, request, fired) or _failed(state, error)
+        return _fault_response(state, request, fired) or _error_response(state, error)
     if state.switches.slash_redirect and not request.path_params["path"].endswith("/"):
         return Response(status_code=307, headers={"Location": _with_slash(request)}), None
-    objects = objects_of(state.world, context.body) if endpoint.writes else frozenset[str]()
+    objects = objects_to_lock(state.world, context.body) if endpoint.writes else frozenset[str]()
     free = not state.switches.optimistic_lock or state.locks.take(objects)
     try:
         if state.latency_seconds:
@@ -129,33 +128,35 @@ async def _answered(state: State, request: Request, context: Context, fired: Fir
         # The world may have moved meanwhile.
         context.now, context.hidden = state.now, state.hidden_now()
         if "cut_before" in fired or "drip_headers" in fired:
-            return await _cut(state, request, fired.get("drip_headers"))
+            return await _cut_connection(state, request, fired.get("drip_headers"))
         if not free:
-            return _failed(state, ApiError.of(40202))
+            return _error_response(state, ApiError.of(40202))
         if "commit_late" in fired:
             state.later(_commit_late(state, endpoint, context, fired["commit_late"].seconds))
-            return await _cut(state, request)
-        return await _made(state, request, context, endpoint, fired)
+            return await _cut_connection(state, request)
+        return await _run_or_replace(state, request, context, endpoint, fired)
     finally:
         if free:
             state.locks.release(objects)
 
 
-async def _made(state: State, request: Request, context: Context, endpoint: Endpoint, fired: Fired) -> Answered:
-    instead = _instead(state, request, fired)
+async def _run_or_replace(
+    state: State, request: Request, context: Context, endpoint: Endpoint, fired: FiredFaults
+) -> Outcome:
+    instead = _fault_response(state, request, fired)
     if instead and not any(fault.commit for fault in fired.values()):
         if instead[1] in TIMEOUT_CODES and context.path.endswith("integrated/get"):
-            return _timed_out(state, context, instead)
+            return _count_timeout(state, context, instead)
         return instead
-    answered = _ordinary(state, context, endpoint, fired)
+    answered = _endpoint_response(state, context, endpoint, fired)
     if "invisible" in fired:
         state.hide(context.created, fired["invisible"].seconds, world=fired["invisible"].clock == "world")
     if "commit_then_cut" in fired:
-        return await _cut(state, request)
+        return await _cut_connection(state, request)
     return instead or answered
 
 
-def _timed_out(state: State, context: Context, instead: Answered) -> Answered:
+def _count_timeout(state: State, context: Context, instead: Outcome) -> Outcome:
     """A time-out counts against its query, and a query that is blocked never gets so far."""
     if not state.switches.timeout_penalties:
         return instead
@@ -163,7 +164,7 @@ def _timed_out(state: State, context: Context, instead: Answered) -> Answered:
     try:
         state.penalties.admit(query, state.switches.blocked_query_code)
     except ApiError as error:
-        return _failed(state, error)
+        return _error_response(state, error)
     state.penalties.timed_out(query)
     return instead
 
@@ -172,23 +173,25 @@ async def _commit_late(state: State, endpoint: Endpoint, context: Context, secon
     await asyncio.sleep(seconds)
     late = replace(context, now=state.now)
     try:
-        run(late, endpoint, state.limiter, state.penalties)
+        run_endpoint(late, endpoint, state.limiter, state.penalties)
     except ApiError as error:
         code = error.code
     else:
         code = late.code
-    state.requests.append(_entry(state, late) | {"status": None, "code": code, "fault": "commit_late: committed"})
+    state.requests.append(
+        _log_entry(state, late) | {"status": None, "code": code, "fault": "commit_late: committed"}
+    )
 
 
-async def _cut(state: State, request: Request, slowly: Fault | None = None) -> Answered:
+async def _cut_connection(state: State, request: Request, slowly: Fault | None = None) -> Outcome:
     if slowly:
-        await state.connections.drip_headers(_peer(request), slowly.seconds)
+        await state.connections.drip_headers(_client_address(request), slowly.seconds)
     else:
-        await state.connections.cut(_peer(request))
+        await state.connections.cut(_client_address(request))
     return NoResponse(), None
 
 
-def _peer(request: Request) -> tuple[str, int] | None:
+def _client_address(request: Request) -> tuple[str, int] | None:
     return (request.client.host, request.client.port) if request.client else None
 
 
@@ -196,41 +199,43 @@ def _with_slash(request: Request) -> str:
     return str(request.url.replace(path=f"{request.url.path}/"))
 
 
-def _instead(state: State, request: Request, fired: Fired) -> Answered | None:
+def _fault_response(state: State, request: Request, fired: FiredFaults) -> Outcome | None:
     """Return the answer a fault gives in place of the ordinary one."""
     if "code" in fired:
-        return _failed(state, ApiError(fired["code"].code, fired["code"].message))
+        return _error_response(state, ApiError(fired["code"].code, fired["code"].message))
     if "redirect" in fired:
         fault = fired["redirect"]
         status = fault.status if 300 <= fault.status < 400 else 307
         return Response(status_code=status, headers={"Location": fault.location or str(request.url)}), None
-    if odd := _odd_body(fired):
+    if odd := _bad_body(fired):
         return odd, None
     if "http_status" not in fired:
         return None
     fault = fired["http_status"]
     if fault.html is None:
-        return _failed(state, ApiError(50000, "System error.", http_status=fault.status))
+        return _error_response(state, ApiError(50000, "System error.", http_status=fault.status))
     return Response(fault.html, fault.status, media_type="text/html"), None
 
 
-def _odd_body(fired: Fired) -> Response | None:
+def _bad_body(fired: FiredFaults) -> Response | None:
     if "not_json" in fired:
         return Response(fired["not_json"].html or "<html><body>Bad gateway</body></html>", media_type=JSON)
-    return next((unbounded(fired[kind]) for kind in UNBOUNDED if kind in fired), None)
+    return next((unbounded_response(fired[kind]) for kind in UNBOUNDED_KINDS if kind in fired), None)
 
 
-def _ordinary(state: State, context: Context, endpoint: Endpoint, fired: Fired) -> Answered:
+def _endpoint_response(state: State, context: Context, endpoint: Endpoint, fired: FiredFaults) -> Outcome:
     try:
         if context.method == "POST" and not context.body and not context.params.values():
             raise bad_parameter("body", "Not a valid JSON object.")
-        data = run(context, endpoint, state.limiter, state.penalties)
+        data = run_endpoint(context, endpoint, state.limiter, state.penalties)
     except ApiError as error:
-        return _failed(state, error)
-    envelope = ok(spoil(fired, data), state.request_ids.next(state.clock.now()), code=context.code)
+        return _error_response(state, error)
+    envelope = success_envelope(
+        corrupt_data(fired, data), state.request_ids.next(state.clock.now()), code=context.code
+    )
     if endpoint.flat:
         envelope |= envelope.pop("data")
-    body = with_raw(fired, encode(envelope))
+    body = insert_raw_value(fired, encode(envelope))
     if "cut" in fired:
         return CutResponse(body, media_type=JSON, headers=context.headers), context.code
     if "truncated" in fired:
@@ -238,28 +243,28 @@ def _ordinary(state: State, context: Context, endpoint: Endpoint, fired: Fired) 
     return Response(body, media_type=JSON, headers=context.headers), context.code
 
 
-def _failed(state: State, error: ApiError) -> tuple[Response, int]:
-    body = encode(failed(error, state.request_ids.next(state.clock.now())))
+def _error_response(state: State, error: ApiError) -> tuple[Response, int]:
+    body = encode(error_envelope(error, state.request_ids.next(state.clock.now())))
     return Response(body, error.http_status, media_type=JSON), error.code
 
 
-def _entry(state: State, context: Context) -> dict[str, Any]:
+def _log_entry(state: State, context: Context) -> dict[str, Any]:
     """Return what the log tells of a request: never a token nor a secret."""
     return {
         "time": state.clock.now().isoformat(),
         "method": context.method,
         "version": context.version,
         "path": context.path,
-        "query": {key: value for key, value in context.params.values().items() if key not in UNLOGGED},
-        "body": {key: value for key, value in context.body.items() if key not in UNLOGGED},
+        "query": {key: value for key, value in context.params.values().items() if key not in SECRET_FIELDS},
+        "body": {key: value for key, value in context.body.items() if key not in SECRET_FIELDS},
         "token": bool(context.token),
     }
 
 
 def _log(  # one line of the log
-    state: State, request: Request, context: Context, fired: Fired, *, response: Response, code: int | None
+    state: State, request: Request, context: Context, fired: FiredFaults, *, response: Response, code: int | None
 ) -> None:
     context.params = Params(dict(request.query_params) or context.params.values())
     status = None if isinstance(response, NoResponse) else response.status_code
     fault = "+".join(fired) or None
-    state.requests.append(_entry(state, context) | {"status": status, "code": code, "fault": fault})
+    state.requests.append(_log_entry(state, context) | {"status": status, "code": code, "fault": fault})

@@ -1,4 +1,4 @@
-"""Everything one running sandbox holds: the world, its clock, and how it is told to misbehave."""
+"""The state of one running sandbox: world, clock, rate limits, faults and request log."""
 
 import asyncio
 import time
@@ -8,20 +8,19 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
-from tiktok_assets.sandbox.auth import Auth
-from tiktok_assets.sandbox.clock import Clock
-from tiktok_assets.sandbox.connections import Connections
-from tiktok_assets.sandbox.context import Cache, Switches
-from tiktok_assets.sandbox.envelope import RequestIds
-from tiktok_assets.sandbox.facts import Facts
-from tiktok_assets.sandbox.faults import Faults
-from tiktok_assets.sandbox.limits import Limiter, Limits
-from tiktok_assets.sandbox.locks import Locks
-from tiktok_assets.sandbox.penalties import Penalties
-from tiktok_assets.sandbox.truth import Truth
-from tiktok_assets.sandbox.world import World
+from tiktok_assets.sandbox.http.access import Auth
+from tiktok_assets.sandbox.http.broken_responses import Connections
+from tiktok_assets.sandbox.http.context import Cache, Switches
+from tiktok_assets.sandbox.http.errors import RequestIds
+from tiktok_assets.sandbox.http.faults import Faults
+from tiktok_assets.sandbox.http.rate_limits import Limiter, Limits, Penalties
+from tiktok_assets.sandbox.world.clock import Clock
+from tiktok_assets.sandbox.world.facts import Facts
+from tiktok_assets.sandbox.world.ground_truth import GroundTruth
+from tiktok_assets.sandbox.world.model import World
+from tiktok_assets.sandbox.writes.common import WriteLocks
 
-KEPT_REQUESTS = 50_000
+MAX_LOGGED_REQUESTS = 50_000
 
 
 def tiktok_sandbox_limits() -> Limits:
@@ -39,7 +38,7 @@ class State:
     world: World
     clock: Clock
     facts: Facts
-    truth: Truth
+    truth: GroundTruth
     limiter: Limiter
     faults: Faults
     request_ids: RequestIds
@@ -47,11 +46,11 @@ class State:
     auth: Auth
     penalties: Penalties
     monotonic: Callable[[], float]
-    locks: Locks = field(default_factory=Locks)
+    locks: WriteLocks = field(default_factory=WriteLocks)
     connections: Connections = field(default_factory=Connections)
     cache: Cache = field(default_factory=Cache)
     latency_seconds: float = 0.0
-    requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
+    requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_LOGGED_REQUESTS))
     _hidden: dict[str, tuple[float, bool]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -99,7 +98,7 @@ def new_state(
         world=world,
         clock=clock,
         facts=facts,
-        truth=Truth(world, facts),
+        truth=GroundTruth(world, facts),
         limiter=Limiter(limits, monotonic, lambda: clock.now().astimezone(UTC).date()),
         faults=Faults(world.plan.seed),
         request_ids=RequestIds(world.plan.seed),

@@ -31,7 +31,7 @@ class Column:
     meaning: str
 
 
-def renamed(api_name: str) -> str:
+def to_column_name(api_name: str) -> str:
     """The API's name in our words: `adgroup` is `ad_group`, everything else stays.
 
     >>> renamed("adgroup_id"), renamed("campaign_id")

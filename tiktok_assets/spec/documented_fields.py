@@ -1,7 +1,9 @@
-"""The fields TikTok documents beside those we keep columns for: they go to `extra` without being news.
+"""Fields and enumeration values that TikTok documents.
 
-Transcribed from the field tables of the same documents as the contracts (dossier sections 5.3 and 5.4); a test
-holds both against each other. A field named neither here nor in `entities` is new, and a check says so.
+Fields without a column of their own are kept in `extra`; a check reports fields and values that are not listed
+here. Transcribed from the field tables of TikTok's documents (API notes 5.3, 5.4 and 5.6); tests compare them with
+the API contracts. Sources for Upgraded Smart+: mengxingxinqing/tiktok_ads, pages get_upgraded_smart_ads (statuses
+of an ad, FROZEN) and retrieve_data_for_upgrade_smart_smart_and_manual_campaigns (automation type of a creative).
 """
 
 from collections.abc import Mapping
@@ -67,3 +69,102 @@ _FIELDS = {
 DOCUMENTED_FIELDS: Mapping[str, frozenset[str]] = {
     table: frozenset(text.split()) for table, text in _FIELDS.items()
 }
+
+
+def _values(text: str, prefix: str = "") -> frozenset[str]:
+    return frozenset(prefix + word for word in text.split())
+
+
+_ACCOUNT_LIMITS = _values("ADVERTISER_ACCOUNT_INVALID ADVERTISER_ACCOUNT_PUNISH ADVERTISER_CONTRACT_PENDING")
+"""What an account suffers shows at every level."""
+
+_OPERATION = _values("ENABLE DISABLE FROZEN")
+_BUDGET_MODES = _values("INFINITE TOTAL DAY DYNAMIC_DAILY_BUDGET", "BUDGET_MODE_")
+_AUTOMATION = _values("MANUAL SMART_PLUS UPGRADED_SMART_PLUS")
+
+_CAMPAIGNS_SECONDARY = _values(
+    """
+        ADVERTISER_AUDIT ADVERTISER_AUDIT_DENY AD_UNAVAILABLE AWAITING_RELEASE BUDGET_EXCEED DELETE
+        DISABLE ENABLE IDENTITY_USED_BY_GMV_MAX_AD IDENTITY_USED_BY_LIVE_GMV_MAX
+        LIVE_GMV_MAX_AUTHORIZATION_CANCEL PRODUCT_GMV_MAX_AUTHORIZATION_CANCEL PRODUCT_UNAVAILABLE
+        PRODUCT_USED_BY_PRODUCT_GMV_MAX REVIEW_DISAPPROVED TIKTOK_SHOP_UNAVAILABLE
+        TTS_ACCOUNT_BALANCE_INSUFFICIENT TTS_TT_ASSET_UNAVAILABLE TTS_TT_IDENTITY_UNAVAILABLE
+    """,
+    "CAMPAIGN_STATUS_",
+)
+_AD_GROUPS_SECONDARY = _values(
+    """
+        ADGROUP_PRE_ONLINE ADGROUP_QUOTA_LIMIT ADVERTISER_AUDIT ADVERTISER_AUDIT_DENY
+        ASSET_AUTHORIZATION_LOST AUDIT AUDIT_DENY BALANCE_EXCEED BUDGET_EXCEED CAMPAIGN_DELETE
+        CAMPAIGN_DISABLE CAMPAIGN_EXCEED CREATE DELETE DELIVERY_OK DISABLE FROZEN
+        IDENTITY_USED_BY_GMV_MAX_AD INDUSTRY_QUALIFICATION_DENY INDUSTRY_QUALIFICATION_EXPIRED
+        INDUSTRY_QUALIFICATION_MISSING LIVE_NOT_START NOT_START PARTIAL_AUDIT_DELIVERY_OK
+        PARTIAL_AUDIT_NO_DELIVERY PIXEL_UNBIND PROMOTE_AD_NOT_APPROVED PROMOTE_WITHDRAW_ORDER REAUDIT
+        REVIEW_PARTIALLY_APPROVED RF_ADGROUP_INVALID RF_AD_AUDIT_DENY RF_BOOKING RF_CLOSED_OTHERS
+        RF_DEDUCTION_FAILED RF_NO_DELIVERY_CREATIVE RF_NO_VALID_CREATIVE RF_SCHEDULE RF_SHORT_BALANCE
+        RF_TERMINATE RF_TIME_DONE RF_WITHDRAW_ORDER SEARCH_KEYWORDS_IN_REVIEW
+        SEARCH_KEYWORDS_NOT_AVAILABLE SEARCH_KEYWORDS_PARTIAL_APPROVED SHADOW_ADGROUP_REAUDIT TIME_DONE
+        TRANSCODING_FAIL
+    """,
+    "ADGROUP_STATUS_",
+)
+_ADS_SECONDARY = _values(
+    """
+        ADGROUP_ASSET_AUTHORIZATION_LOST ADGROUP_AUDIT_DENY ADGROUP_DELETE ADGROUP_DISABLE
+        ADGROUP_INDUSTRY_QUALIFICATION_DENY ADGROUP_INDUSTRY_QUALIFICATION_EXPIRED
+        ADGROUP_INDUSTRY_QUALIFICATION_MISSING ADGROUP_PARTIAL_AUDIT_NO_DELIVERY ADVERTISER_AUDIT
+        ADVERTISER_AUDIT_DENY AD_PRE_ONLINE AD_QUOTA_LIMIT ANCHOR_UNAVAILABLE ASSET_AUTHORIZATION_LOST
+        AUDIT AUDIT_DENY BALANCE_EXCEED BUDGET_EXCEED CAMPAIGN_DELETE CAMPAIGN_DISABLE CAMPAIGN_EXCEED
+        COLLECTION_TOGGLED_OFF DELETE DELIVERY_AND_REAUDIT DELIVERY_AND_TRANSCODING_FAIL DELIVERY_OK
+        DISABLE DONE LIVE_OFFLINE MUSIC_AUTHORIZATION_MISSING NOT_START NO_AUTHORIZATION_OF_SHOWCASE
+        PARTIAL_AUDIT_DELIVERY_OK PARTIAL_AUDIT_NO_DELIVERY PIXEL_UNBIND PRIVACY_POLICY_AUDIT
+        PRIVACY_POLICY_REJECTED PROCESS_AUDIO PRODUCT_UNAVAILABLE PROMOTE_ADGROUP_CLOSED
+        PROMOTE_AD_OFFLINE_AUDIT REAUDIT REVIEW_PARTIALLY_APPROVED RF_ADGROUP_CLOSED TRANSCODING_FAIL
+    """,
+    "AD_STATUS_",
+)
+
+ENUMERATIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "advertisers": {
+        "status": _values(
+            """
+            ENABLE DISABLE LIMIT PENDING_CONFIRM PENDING_VERIFIED CONFIRM_FAIL CONFIRM_FAIL_END
+            PENDING_CONFIRM_MODIFY CONFIRM_MODIFY_FAIL WAIT_FOR_BPM_AUDIT WAIT_FOR_PUBLIC_AUTH
+            SELF_SERVICE_UNAUDITED CONTRACT_PENDING
+            """,
+            "STATUS_",
+        ),
+        "advertiser_account_type": _values("AUCTION RESERVATION"),
+    },
+    "campaigns": {
+        "operation_status": _OPERATION,
+        "secondary_status": _CAMPAIGNS_SECONDARY | _ACCOUNT_LIMITS,
+        "objective_type": _values(
+            """
+            REACH TRAFFIC VIDEO_VIEWS ENGAGEMENT APP_PROMOTION LEAD_GENERATION WEB_CONVERSIONS PRODUCT_SALES
+            RF_REACH TOPVIEW_REACH BRAND_CONSIDERATION
+            APP_INSTALL CONVERSIONS CATALOG_SALES SHOP_PURCHASES
+            """
+        ),
+        "campaign_type": _values("REGULAR_CAMPAIGN IOS14_CAMPAIGN"),
+        "campaign_automation_type": _AUTOMATION,
+        "budget_mode": _BUDGET_MODES,
+    },
+    "ad_groups": {
+        "operation_status": _OPERATION,
+        "secondary_status": _AD_GROUPS_SECONDARY | _ACCOUNT_LIMITS,
+        "placement_type": _values("PLACEMENT_TYPE_AUTOMATIC PLACEMENT_TYPE_NORMAL"),
+        "gender": _values("GENDER_FEMALE GENDER_MALE GENDER_UNLIMITED"),
+        "budget_mode": _BUDGET_MODES,
+        "bid_type": _values("BID_TYPE_NO_BID BID_TYPE_CUSTOM"),
+    },
+    "ads": {
+        "operation_status": _OPERATION,
+        # An ad of a frozen ad group shows the ad group's word; one word is misspelt in the document.
+        "secondary_status": _ADS_SECONDARY | _ACCOUNT_LIMITS | {"ADGROUP_STATUS_FROZEN", "AD_STAUS_PIXEL_UNBIND"},
+        "ad_format": _values("SINGLE_IMAGE SINGLE_VIDEO LIVE_CONTENT CAROUSEL_ADS CATALOG_CAROUSEL"),
+        "identity_type": _values("CUSTOMIZED_USER AUTH_CODE TT_USER BC_AUTH_TT UNSET"),
+        "campaign_automation_type": _AUTOMATION | {"UPGRADED_SMART_PLUS_CREATIVE"},
+    },
+}
+"""By table and column."""

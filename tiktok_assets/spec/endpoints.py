@@ -63,7 +63,7 @@ IMAGES = Endpoint("file/image/ad/info/", source="tiktok_api_2026.md section 2", 
 SUGGESTED_COVERS = Endpoint(
     "file/video/suggestcover/", source="tiktok_api_2026.md section 2", permission=_CREATIVES
 )
-COPYING = (IDENTITIES, POSTS, IMAGES, SUGGESTED_COVERS)
+DUPLICATION_READS = (IDENTITIES, POSTS, IMAGES, SUGGESTED_COVERS)
 """Asked before an ad is copied: its identity, its post and its cover. Which permission they need is uncertain."""
 
 AD_GROUP_CREATE = Endpoint("adgroup/create/", source="tiktok_api.md section 8.2")
@@ -71,7 +71,7 @@ AD_CREATE = Endpoint("ad/create/", source="tiktok_api.md section 8.3")
 WRITES = (AD_GROUP_CREATE, AD_CREATE)
 """All this project ever writes; they are posted to."""
 
-OWN_LIMITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+PATH_RATE_LIMITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     AD_CREATE.path: {"basic": (5, 150), "advanced": (10, 200), "premium": (10, 300), "ultimate": (15, 300)},
 }
 """Requests a second and a minute that an app of each tier may send to one path, where it has limits of its own.

@@ -6,7 +6,7 @@ and no row names is kept in the `extra` column and reported, never dropped.
 
 from dataclasses import dataclass
 
-from tiktok_assets.spec.columns import Column, Kind, renamed
+from tiktok_assets.spec.columns import Column, Kind, to_column_name
 from tiktok_assets.spec.endpoints import (
     AD_GROUP_LIST,
     AD_LIST,
@@ -37,7 +37,7 @@ class Entity:
 
 
 def _columns(*rows: tuple[str, Kind, str]) -> tuple[Column, ...]:
-    return tuple(Column(renamed(name), name, kind, meaning) for name, kind, meaning in rows)
+    return tuple(Column(to_column_name(name), name, kind, meaning) for name, kind, meaning in rows)
 
 
 _OWNER: tuple[str, Kind, str] = ("advertiser_id", "id", "the ad account")
@@ -186,7 +186,7 @@ ADS = Entity(
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenKind:
+class SpecialCampaignType:
     """Objects that the lists of campaigns, ad groups and ads leave out unless a filter asks for them.
 
     Attributes:
@@ -202,9 +202,9 @@ class HiddenKind:
     page_size: int = MAX_PAGE_SIZE
 
 
-HIDDEN_KINDS = (
-    HiddenKind("TopView", "buying_types", "RESERVATION_TOP_VIEW", page_size=100),
-    HiddenKind("Promote", "campaign_system_origins", "PROMOTE"),
+TOPVIEW_AND_PROMOTE = (
+    SpecialCampaignType("TopView", "buying_types", "RESERVATION_TOP_VIEW", page_size=100),
+    SpecialCampaignType("Promote", "campaign_system_origins", "PROMOTE"),
 )
 """Source: mengxingxinqing/tiktok_ads, get_campaigns and get_ad_groups: the defaults of both filters, that TopView
 goes with no other value (so a live probe of estuary/connectors of 2026-08-13, too), and its page of a hundred."""

@@ -33,7 +33,7 @@ class ErrorCode:
 
 # Names: constants of TikTok's Python SDK; consequences: tiktok_api.md section 3.2, and for 40016, 40101, 40115,
 # 40700, 41000 TikTok's page of return codes as GitHub api-evangelist/tiktok-ads has it (errors/, 2026-08-13).
-_ROWS: tuple[ErrorCode, ...] = (
+_KNOWN_CODES: tuple[ErrorCode, ...] = (
     ErrorCode(40000, "INVALID_PARAMS", "request"),
     # 40001 means: account not granted, scope missing, account deleted, or app and token differ.
     # Each of them concerns one account or is told apart by `doctor`; the others are read on.
@@ -105,7 +105,7 @@ _ROWS: tuple[ErrorCode, ...] = (
     ErrorCode(70001, "INVALID_BUSINESS_AUTH_TYPE", "credentials"),
 )
 
-HANDLED: Mapping[Consequence, str] = {
+CONSEQUENCE_HANDLING: Mapping[Consequence, str] = {
     "retry": "asks again, a few times, with growing pauses",
     "throttled": "waits, every process of the app with it; gives up with the time to come back",
     "credentials": "stops, and says what is wrong with the token or the app",
@@ -119,7 +119,7 @@ HANDLED: Mapping[Consequence, str] = {
 }
 """What this program does by itself, by consequence."""
 
-NOTES: Mapping[int, str] = {
+ERROR_CODE_NOTES: Mapping[int, str] = {
     40001: "The account is not granted or gone, the token lacks a scope, or app and token differ; `doctor` tells.",
     40002: "The message names the parameter. A metric TikTok no longer serves is left out, with a warning, and its"
     " column is null.",
@@ -149,27 +149,29 @@ NOTES: Mapping[int, str] = {
 }
 """What else there is to know of a code, and to do about it."""
 
-NOT_IN_SANDBOX = 40009
+NOT_SUPPORTED_IN_SANDBOX = 40009
 """TikTok's own sandbox says so of what only its production host has; elsewhere it would be a fault."""
 
-QUOTA_OF_THE_DAY = re.compile(r"\bqpd\b|\bdaily\b|\b(?:per|a|of the|for the|each) day\b|\btoday\b", re.IGNORECASE)
+DAILY_QUOTA_PATTERN = re.compile(
+    r"\bqpd\b|\bdaily\b|\b(?:per|a|of the|for the|each) day\b|\btoday\b", re.IGNORECASE
+)
 """How the text of a throttling code tells the quota of the day, for which there is no code (tiktok_api.md 4.1)."""
 
-OF_ONE_ADVERTISER_AND_PATH = frozenset({40133})
+ADVERTISER_PATH_THROTTLING_CODES = frozenset({40133})
 """Throttling that concerns one account at one path."""
 
-OF_ONE_PATH = frozenset({40016})
+PATH_THROTTLING_CODES = frozenset({40016})
 """Throttling that concerns one path, whichever account it is asked for; all other throttling concerns the app."""
 
-ERROR_CODES = {row.code: row for row in _ROWS}
+ERROR_CODES = {row.code: row for row in _KNOWN_CODES}
 
-_FAMILIES: tuple[tuple[range, Consequence], ...] = (
+_CODE_RANGES: tuple[tuple[range, Consequence], ...] = (
     (range(40900, 40917), "request"),  # signature and media errors that will not mend themselves
     (range(51000, 54000), "retry"),  # named back-end failures: database, object store, (de)serialisation
 )
 
 
-def error_code(code: int) -> ErrorCode:
+def get_error_code(code: int) -> ErrorCode:
     """The row of a code; a code nobody listed is treated as a wrong request, so that it is never repeated.
 
     >>> error_code(40105).consequence, error_code(52003).consequence, error_code(49999).consequence
@@ -177,7 +179,7 @@ def error_code(code: int) -> ErrorCode:
     """
     if row := ERROR_CODES.get(code):
         return row
-    for family, consequence in _FAMILIES:
+    for family, consequence in _CODE_RANGES:
         if code in family:
             return ErrorCode(code, "UNLISTED", consequence)
     return ErrorCode(code, "UNLISTED", "request")

@@ -1,35 +1,76 @@
-"""The metrics by name: which of them a wish chooses, which may be summed, which follow from sums."""
+"""Look up metrics by name, select metrics for reports, and list those that can be summed or recomputed."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import get_args
 
-from tiktok_assets.spec.documented_metrics import bare_metric, documented_metrics
 from tiktok_assets.spec.endpoints import MAX_METRICS_PER_REPORT
-from tiktok_assets.spec.metric import Metric
-from tiktok_assets.spec.metric_rows import METRICS
+from tiktok_assets.spec.metric_catalogue import METRICS, Metric, MetricKind
+
+DOCUMENTED_METRICS_FILE = Path(__file__).with_name("documented_metrics.txt")
+"""A line a metric: the API's name and its kind. The file's head names its sources."""
+
+_KINDS: dict[str, MetricKind] = {kind: kind for kind in get_args(MetricKind)}
+
+_MEANINGS: dict[MetricKind, str] = {
+    "money": "an amount TikTok documents",
+    "count": "a count TikTok documents",
+    "rate": "a percentage TikTok documents",
+    "ratio": "a ratio TikTok documents",
+    "text": "not known from any document; kept as TikTok writes it",
+}
+
+
+@cache
+def documented_metrics() -> dict[str, Metric]:
+    """Return them by the API's name, in the order of the file."""
+    lines = [
+        line.split()
+        for line in DOCUMENTED_METRICS_FILE.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    return {name: minimal_metric(name, _KINDS[kind]) for name, kind in lines}
+
+
+def minimal_metric(api_name: str, kind: MetricKind) -> Metric:
+    """Return a metric of which only name and kind are known: it is never summed, nor asked of audiences."""
+    return Metric(
+        api_name,
+        kind,
+        additive=False,
+        meaning=_MEANINGS[kind],
+        name=api_name,
+        standard=False,
+        counts_people=False,
+        quotient=None,
+        served="everywhere",
+    )
+
 
 __all__ = [
+    "MAX_CHOSEN_METRICS",
     "METRICS",
     "METRICS_BY_API_NAME",
     "METRICS_BY_NAME",
-    "MOST_CHOSEN",
     "RESERVED_NAMES",
     "STANDARD_METRICS",
     "Metric",
     "TooManyMetricsError",
     "UnknownMetricError",
-    "chosen_metrics",
-    "doubtful_in_words",
-    "recomputable",
-    "summable",
+    "describe_undocumented_metrics",
+    "recomputable_metrics",
+    "select_metrics",
+    "summable_columns",
 ]
 
 METRICS_BY_API_NAME = {metric.api_name: metric for metric in METRICS}
 METRICS_BY_NAME = {metric.name: metric for metric in METRICS}
 STANDARD_METRICS = tuple(metric for metric in METRICS if metric.standard)
 
-MOST_CHOSEN = MAX_METRICS_PER_REPORT - 5
+MAX_CHOSEN_METRICS = MAX_METRICS_PER_REPORT - 5
 """Metrics one may choose: names and parents of an ad are asked for as metrics too, five of them."""
 
 
@@ -44,7 +85,7 @@ RESERVED_NAMES = frozenset(
 )
 """Names of other columns of a report, which no metric may have."""
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{1,99}")
+_METRIC_NAME = re.compile(r"[a-z][a-z0-9_]{1,99}")
 
 
 class UnknownMetricError(ValueError):
@@ -55,7 +96,7 @@ class TooManyMetricsError(ValueError):
     """More metrics were chosen than one report should ask for."""
 
 
-def chosen_metrics(wish: str) -> tuple[Metric, ...]:
+def select_metrics(wish: str) -> tuple[Metric, ...]:
     """Return the metrics `TIKTOK_METRICS` asks for, each once; `spend` always among them.
 
     Those of the catalogue come first, in its order, then others TikTok documents, then names nobody documents,
@@ -74,7 +115,7 @@ def chosen_metrics(wish: str) -> tuple[Metric, ...]:
     names = [name.strip() for name in wish.split(",") if name.strip()]
     plain = {name.removeprefix("+"): None for name in names}
     for name in plain:
-        _check_name(name)
+        _validate_metric_name(name)
     replaces = bool(names) and not all(name.startswith("+") for name in names)
     further = {name: None for name in plain if name not in METRICS_BY_API_NAME}
     documented = documented_metrics() if further else {}
@@ -85,27 +126,27 @@ def chosen_metrics(wish: str) -> tuple[Metric, ...]:
             if metric.api_name == "spend" or metric.api_name in plain or (metric.standard and not replaces)
         ),
         *(metric for name, metric in documented.items() if name in further),
-        *(bare_metric(name, "text") for name in further if name not in documented),
+        *(minimal_metric(name, "text") for name in further if name not in documented),
     )
-    if len(chosen) > MOST_CHOSEN:
+    if len(chosen) > MAX_CHOSEN_METRICS:
         raise TooManyMetricsError(
-            f"{len(chosen)} metrics are chosen, and a report takes at most {MOST_CHOSEN}; name fewer"
+            f"{len(chosen)} metrics are chosen, and a report takes at most {MAX_CHOSEN_METRICS}; name fewer"
             " (a plain list, without +, replaces the standard set)"
         )
     return chosen
 
 
-def _check_name(name: str) -> None:
+def _validate_metric_name(name: str) -> None:
     ours = METRICS_BY_NAME.get(name)
     if ours and ours.api_name != name:
         raise UnknownMetricError(f"{name!r} is our name of a metric; TikTok calls it {ours.api_name!r}")
     if name in RESERVED_NAMES:
         raise UnknownMetricError(f"{name!r} is no metric, but a column that reports have anyway; leave it out")
-    if not _NAME.fullmatch(name):
+    if not _METRIC_NAME.fullmatch(name):
         raise UnknownMetricError(f"{name!r} is no name of a metric: small letters, digits and underscores only")
 
 
-def doubtful_in_words(metrics: Iterable[Metric]) -> str:
+def describe_undocumented_metrics(metrics: Iterable[Metric]) -> str:
     """Return the sentence that warns of metrics no document names, with what may be meant; "" without any."""
     doubtful = [metric.api_name for metric in metrics if metric.kind == "text"]
     if not doubtful:
@@ -120,7 +161,7 @@ def doubtful_in_words(metrics: Iterable[Metric]) -> str:
     )
 
 
-def summable(columns: Iterable[str]) -> tuple[str, ...]:
+def summable_columns(columns: Iterable[str]) -> tuple[str, ...]:
     """Those of the columns that may be summed over days, ads and levels, in their order.
 
     Whoever adds up rows of a report takes its columns from here: a sum of reach, of a rate or of a result counts
@@ -132,13 +173,13 @@ def summable(columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in columns if name in METRICS_BY_NAME and METRICS_BY_NAME[name].additive)
 
 
-def recomputable(columns: Iterable[str]) -> tuple[Metric, ...]:
+def recomputable_metrics(columns: Iterable[str]) -> tuple[Metric, ...]:
     """The rates, ratios and cost-pers that can be had from sums of these columns, in catalogue order.
 
     >>> [metric.name for metric in recomputable(["spend", "clicks", "reach", "impressions"])]
     ['ctr', 'cpc', 'cpm']
     """
-    sums = set(summable(columns))
+    sums = set(summable_columns(columns))
     return tuple(
         metric
         for metric in METRICS

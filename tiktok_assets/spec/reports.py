@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from tiktok_assets.spec.columns import Column, renamed
+from tiktok_assets.spec.columns import Column, to_column_name
 from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT
-from tiktok_assets.spec.metric_rows import AUDIENCE_METRICS
-from tiktok_assets.spec.metrics import Metric
+from tiktok_assets.spec.metric_catalogue import AUDIENCE_METRICS, Metric
 
 LevelName = Literal["advertiser", "campaign", "ad_group", "ad"]
 Cadence = Literal["daily", "lifetime"]
@@ -93,7 +92,7 @@ BREAKDOWNS: tuple[Breakdown, ...] = (
     ),
 )
 
-DAYS_BY_HOUR = 1
+MAX_DAYS_PER_HOURLY_REPORT = 1
 """Days one report with `stat_time_hour` may span (6.3)."""
 
 
@@ -128,7 +127,7 @@ class Report:
         """The columns that name a row, in table order."""
         day = ("date",) if self.cadence == "daily" else ()
         hour = ("hour",) if self.time_dimension == "stat_time_hour" else ()
-        own = renamed(self.level.dimension)
+        own = to_column_name(self.level.dimension)
         split = self.breakdown.dimensions if self.breakdown else ()
         return ("advertiser_id", *day, *hour, *(() if own == "advertiser_id" else (own,)), *split)
 
@@ -144,39 +143,39 @@ class Report:
         return self.breakdown is not None or self.time_dimension == "stat_time_hour"
 
 
-def _words(level: Level) -> str:
+def _level_label(level: Level) -> str:
     return level.name.replace("_", " ")
 
 
-def _plain(level: Level, cadence: Cadence, over: str) -> Report:
+def _basic_report(level: Level, cadence: Cadence, over: str) -> Report:
     return Report(
         table=f"{level.name}_report_{cadence}",
         level=level,
         cadence=cadence,
-        meaning=f"What each {_words(level)} cost and brought {over}, deleted ones included.",
+        meaning=f"What each {_level_label(level)} cost and brought {over}, deleted ones included.",
         time_dimension="stat_time_day" if cadence == "daily" else None,
     )
 
 
-def _hourly(level: Level) -> Report:
+def _hourly_report(level: Level) -> Report:
     return Report(
         table=f"{level.name}_report_hourly",
         level=level,
         cadence="daily",
-        meaning=f"What each {_words(level)} cost and brought in each hour of the account's days.",
+        meaning=f"What each {_level_label(level)} cost and brought in each hour of the account's days.",
         time_dimension="stat_time_hour",
-        window_days=DAYS_BY_HOUR,
+        window_days=MAX_DAYS_PER_HOURLY_REPORT,
         standard=False,
     )
 
 
-def _audience(level: Level, breakdown: Breakdown) -> Report:
+def _audience_report(level: Level, breakdown: Breakdown) -> Report:
     by = breakdown.name.replace("_", " and ")
     return Report(
         table=f"{level.name}_audience_{breakdown.name}_daily",
         level=level,
         cadence="daily",
-        meaning=f"What each {_words(level)} cost and brought on each of the account's days, by {by}.",
+        meaning=f"What each {_level_label(level)} cost and brought on each of the account's days, by {by}.",
         report_type="AUDIENCE",
         time_dimension="stat_time_day" if breakdown.by_day else None,
         window_days=MAX_DAYS_PER_REPORT if breakdown.by_day else 1,
@@ -186,12 +185,12 @@ def _audience(level: Level, breakdown: Breakdown) -> Report:
 
 
 STANDARD_REPORTS: tuple[Report, ...] = (
-    *(_plain(level, "daily", "for each of the account's calendar days") for level in LEVELS),
-    *(_plain(level, "lifetime", "over its whole life") for level in LEVELS),
+    *(_basic_report(level, "daily", "for each of the account's calendar days") for level in LEVELS),
+    *(_basic_report(level, "lifetime", "over its whole life") for level in LEVELS),
 )
 OPTIONAL_REPORTS: tuple[Report, ...] = (
-    *(_hourly(level) for level in LEVELS),
-    *(_audience(level, breakdown) for breakdown in BREAKDOWNS for level in LEVELS),
+    *(_hourly_report(level) for level in LEVELS),
+    *(_audience_report(level, breakdown) for breakdown in BREAKDOWNS for level in LEVELS),
 )
 REPORTS: tuple[Report, ...] = (*STANDARD_REPORTS, *OPTIONAL_REPORTS)
 REPORTS_BY_TABLE = {report.table: report for report in REPORTS}
@@ -235,7 +234,7 @@ def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, .
     level = report.level
     own = () if level.name == "advertiser" else (_id_column(level),)
     attributes = tuple(
-        Column(renamed(name), name, "id" if name.endswith("_id") else "text", _ATTRIBUTE_MEANINGS[name])
+        Column(to_column_name(name), name, "id" if name.endswith("_id") else "text", _ATTRIBUTE_MEANINGS[name])
         for name in level.attributes
     )
     measures = tuple(Column(m.name, m.api_name, m.kind, m.meaning) for m in served_metrics(report, metrics))
@@ -248,7 +247,7 @@ def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, .
         Column("currency", "", "text", "ISO 4217; every amount of the row is in it"),
         *measures,
         FETCHED_AT,
-        *_completeness(report.cadence),
+        *_completeness_columns(report.cadence),
         EXTRA,
     )
 
@@ -271,10 +270,10 @@ def _split_columns(report: Report) -> tuple[Column, ...]:
 
 
 def _id_column(level: Level) -> Column:
-    return Column(renamed(level.dimension), level.dimension, "id", f"the {level.name.replace('_', ' ')}")
+    return Column(to_column_name(level.dimension), level.dimension, "id", f"the {level.name.replace('_', ' ')}")
 
 
-def _completeness(cadence: Cadence) -> tuple[Column, ...]:
+def _completeness_columns(cadence: Cadence) -> tuple[Column, ...]:
     if cadence == "lifetime":
         return ()
     return (

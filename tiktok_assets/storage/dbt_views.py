@@ -6,11 +6,11 @@ account's report is not built from its ads, and a metric that was not asked for 
 """
 
 from tiktok_assets.spec.metrics import METRICS_BY_NAME
-from tiktok_assets.storage.marts import LANDING_PAGES
-from tiktok_assets.storage.views import Tables, View, ViewColumn, names_of
+from tiktok_assets.storage.marts import LANDING_PAGES_VIEW
+from tiktok_assets.storage.views import Tables, View, ViewColumn, column_names
 
-SCHEMA = "dbt_tiktok_ads"
-AD_REPORTING = "ad_reporting"
+DBT_SCHEMA = "dbt_tiktok_ads"
+AD_REPORTING_SCHEMA = "ad_reporting"
 
 _MEASURES: tuple[tuple[str, str], ...] = (
     ("impressions", "impressions"),
@@ -38,7 +38,7 @@ _COUNTRY_MEASURES = ("clicks", "impressions", "spend", "conversion", "real_time_
 
 _TYPES = {"money": "DECIMAL(18, 4)", "count": "BIGINT"}
 _VALUES = ("total_purchase_value", "total_sales_lead_value")
-_ASK = "ask for it with TIKTOK_METRICS=+total_purchase_value,+total_sales_lead_value"
+_VALUES_HINT = "ask for it with TIKTOK_METRICS=+total_purchase_value,+total_sales_lead_value"
 
 _RATES: tuple[tuple[str, str, str], ...] = (
     ("daily_cpc", "TRY_CAST(r.spend / nullif(r.clicks, 0) AS DECIMAL(18, 4))", "cost per click"),
@@ -55,7 +55,7 @@ _RATES: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def _in_currency(amount: str) -> str:
+def _in_account_currency(amount: str) -> str:
     """An amount in the account's present currency, where the row is in it too."""
     return f"CASE WHEN coalesce(a.currency, r.currency) = r.currency THEN {amount} END"
 
@@ -79,7 +79,7 @@ _TARGETING = (
     ViewColumn("category", "json_extract_string(g.extra, '$.category_id')", "the ad group's category, where sent"),
     ViewColumn("gender", "g.gender", "the gender the ad group targets"),
     ViewColumn("audience_type", "json_extract_string(g.extra, '$.audience_type')", "where TikTok sends it"),
-    ViewColumn("budget", _in_currency("g.budget"), "the ad group's budget; null in another currency"),
+    ViewColumn("budget", _in_account_currency("g.budget"), "the ad group's budget; null in another currency"),
 )
 _AD = (
     ViewColumn("ad_id", "r.ad_id", "the ad; of an upgraded Smart+ campaign the creative"),
@@ -99,7 +99,7 @@ _JOINS = {
     "ad_group": "LEFT JOIN main.ad_groups AS g"
     " ON g.advertiser_id = r.advertiser_id AND g.ad_group_id = r.ad_group_id",
     "ad": "LEFT JOIN main.ads AS d ON d.advertiser_id = r.advertiser_id AND d.ad_id = r.ad_id",
-    "url": f"JOIN {LANDING_PAGES} AS p ON p.advertiser_id = r.advertiser_id AND p.ad_id = r.ad_id",
+    "url": f"JOIN {LANDING_PAGES_VIEW} AS p ON p.advertiser_id = r.advertiser_id AND p.ad_id = r.ad_id",
 }
 
 _REPORTS: tuple[tuple[str, str, tuple[ViewColumn, ...], tuple[str, ...]], ...] = (
@@ -134,34 +134,34 @@ _COMMON = {
     "total_conversion_value": "conversions_value",
 }
 _COMMON_MEASURES = ("clicks", "impressions", "spend", "conversion", "total_conversion_value")
-_NOT_COMMON = {"currency", *(column.name for column in _TARGETING)}
+_PLATFORM_SPECIFIC = {"currency", *(column.name for column in _TARGETING)}
 
 
-def dbt_views(tables: Tables) -> list[View]:
+def build_dbt_views(tables: Tables) -> list[View]:
     """The models whose report is there, then the columns they have in common with other ad platforms."""
     reports = [
         View(
-            SCHEMA,
+            DBT_SCHEMA,
             f"tiktok_ads__{name}_report",
             f"Each {name.replace('_', ' ')} by day, as tiktok_ads__{name}_report of dbt_tiktok_ads has it.",
-            (_SOURCE, _DAY, *described, *_measures(names_of(tables, f"{level}_report_daily"))),
+            (_SOURCE, _DAY, *described, *_measure_columns(column_names(tables, f"{level}_report_daily"))),
             f"FROM main.{level}_report_daily AS r " + " ".join(_JOINS[one] for one in joins),
         )
         for name, level, described, joins in _REPORTS
         if f"{level}_report_daily" in tables
     ]
-    common = [_common(view) for view in reports]
-    return [*reports, *([_country(tables)] if _COUNTRY_TABLE in tables else []), *common]
+    common = [_common_view(view) for view in reports]
+    return [*reports, *([_country_view(tables)] if _COUNTRY_TABLE in tables else []), *common]
 
 
-def _measure(name: str, ours: str, columns: tuple[str, ...]) -> ViewColumn:
+def _measure_column(name: str, ours: str, columns: tuple[str, ...]) -> ViewColumn:
     metric = METRICS_BY_NAME[ours]
     if ours in columns:
         return ViewColumn(name, f"r.{ours}", metric.meaning)
     return ViewColumn(name, f"CAST(NULL AS {_TYPES[metric.kind]})", f"{metric.meaning}; null: not asked for")
 
 
-def _rates(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
+def _rate_columns(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
     chosen = {"spend", "clicks", "impressions"} <= set(columns)
     return tuple(
         ViewColumn(name, sql if chosen else "CAST(NULL AS DOUBLE)", f"{meaning}, from the day's counts")
@@ -169,22 +169,22 @@ def _rates(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
     )
 
 
-def _measures(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
+def _measure_columns(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
     values = [f"r.{name}" for name in _VALUES if name in columns]
     total = " + ".join(f"coalesce({value}, 0)" for value in values) or "CAST(NULL AS DECIMAL(18, 4))"
     return (
-        *(_measure(name, ours, columns) for name, ours in _MEASURES),
-        ViewColumn("total_conversion_value", total, f"value of purchases and leads in the app; {_ASK}"),
-        *_rates(columns),
+        *(_measure_column(name, ours, columns) for name, ours in _MEASURES),
+        ViewColumn("total_conversion_value", total, f"value of purchases and leads in the app; {_VALUES_HINT}"),
+        *_rate_columns(columns),
     )
 
 
-def _country(tables: Tables) -> View:
-    columns = names_of(tables, _COUNTRY_TABLE)
-    measured = {name: _measure(name, name, columns) for name in _COUNTRY_MEASURES}
+def _country_view(tables: Tables) -> View:
+    columns = column_names(tables, _COUNTRY_TABLE)
+    measured = {name: _measure_column(name, name, columns) for name in _COUNTRY_MEASURES}
     *counts, real_time = measured.values()
     return View(
-        SCHEMA,
+        DBT_SCHEMA,
         "tiktok_ads__campaign_country_report",
         "Campaign by day and country, as tiktok_ads__campaign_country_report of dbt_tiktok_ads has it.",
         (
@@ -201,28 +201,30 @@ def _country(tables: Tables) -> View:
             ViewColumn(
                 "split_test_variable", "json_extract_string(c.extra, '$.split_test_variable')", "where sent"
             ),
-            ViewColumn("budget", _in_currency("c.budget"), "the campaign's budget; null in another currency"),
+            ViewColumn(
+                "budget", _in_account_currency("c.budget"), "the campaign's budget; null in another currency"
+            ),
             ViewColumn("budget_mode", "c.budget_mode", "whether the budget is daily, total or unlimited"),
             *counts,
-            *_rates(columns),
+            *_rate_columns(columns),
             real_time,
         ),
         f"FROM main.{_COUNTRY_TABLE} AS r {_JOINS['advertiser']} {_JOINS['campaign']}",
     )
 
 
-def _common(view: View) -> View:
+def _common_view(view: View) -> View:
     """What every platform of `dbt_ad_reporting` has of a report."""
     name = view.name.removeprefix("tiktok_ads__").replace("advertiser", "account")
-    measures = {column.name for column in _measures(())}
-    described = [c for c in view.columns if c.name not in measures | _NOT_COMMON]
+    measures = {column.name for column in _measure_columns(())}
+    described = [c for c in view.columns if c.name not in measures | _PLATFORM_SPECIFIC]
     counted = [c for wanted in _COMMON_MEASURES for c in view.columns if c.name == wanted]
     renamed = [ViewColumn(_COMMON.get(c.name, c.name), c.name, c.meaning) for c in (*described, *counted)]
     platform = ViewColumn("platform", "'tiktok_ads'", "always tiktok_ads")
     return View(
-        AD_REPORTING,
-        f"{AD_REPORTING}__{name}",
-        f"The columns {AD_REPORTING}__{name} of dbt_ad_reporting has of every platform; amounts in each account's"
+        AD_REPORTING_SCHEMA,
+        f"{AD_REPORTING_SCHEMA}__{name}",
+        f"The columns {AD_REPORTING_SCHEMA}__{name} of dbt_ad_reporting has of every platform; amounts in each account's"
         " currency, which this package does not name.",
         (*renamed[:2], platform, *renamed[2:]),
         f"FROM {view.full_name}",

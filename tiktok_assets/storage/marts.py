@@ -4,24 +4,25 @@ Only additive metrics are summed, and never across currencies; rates, ratios and
 sums; reach, frequency and results are left out, since no sum of them is one.
 """
 
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, METRICS_BY_NAME, Metric, recomputable, summable
-from tiktok_assets.storage.views import Tables, View, ViewColumn, names_of
-from tiktok_assets.storage.web_addresses import TABLE
+from tiktok_assets.spec.metric_catalogue import Metric
+from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, METRICS_BY_NAME, recomputable_metrics, summable_columns
+from tiktok_assets.storage.views import Tables, View, ViewColumn, column_names
+from tiktok_assets.storage.warehouse_loading import LANDING_PAGES_TABLE
 
-SCHEMA = "marts"
-LANDING_PAGES = f"{SCHEMA}.ad_landing_pages"
+MARTS_SCHEMA = "marts"
+LANDING_PAGES_VIEW = f"{MARTS_SCHEMA}.ad_landing_pages"
 
-_SUMMED_TYPES = {"money": "DECIMAL(38, 4)", "count": "BIGINT"}
-_UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
-_SPLIT_MEANINGS = {
+_SUM_TYPES = {"money": "DECIMAL(38, 4)", "count": "BIGINT"}
+_UTM_PARAMETERS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
+_URL_PART_MEANINGS = {
     "base_url": "the landing page without its parameters",
     "url_host": "the host of the landing page, as a browser reads it; without user and port",
     "url_path": "the path of the landing page, / for its root",
-    **{name: f"{name} of the landing page, or else of the parameters TikTok adds" for name in _UTM},
+    **{name: f"{name} of the landing page, or else of the parameters TikTok adds" for name in _UTM_PARAMETERS},
 }
 
 _LEVELS = ("advertiser", "campaign", "ad_group", "ad")
-_NAMES = {
+_NAMED_LEVELS = {
     "advertiser": (),
     "campaign": ("campaign",),
     "ad_group": ("campaign", "ad_group"),
@@ -29,39 +30,39 @@ _NAMES = {
 }
 
 
-def marts(tables: Tables) -> list[View]:
+def build_marts(tables: Tables) -> list[View]:
     """The marts whose sources are there."""
-    found = [_landing_pages()] if "ads" in tables else []
+    found = [_landing_pages_view()] if "ads" in tables else []
     if "advertiser_report_daily" in tables:
-        found += [_by_currency(tables, "daily"), _by_currency(tables, "monthly")]
-    found += [_monthly(tables, level) for level in _LEVELS if f"{level}_report_daily" in tables]
+        found += [_currency_view(tables, "daily"), _currency_view(tables, "monthly")]
+    found += [_monthly_view(tables, level) for level in _LEVELS if f"{level}_report_daily" in tables]
     if {"ads", "ad_report_daily"} <= tables.keys():
-        found.append(_landing_page_daily(tables))
+        found.append(_landing_page_daily_view(tables))
     return found
 
 
-def measures(columns: tuple[str, ...], of: str = "") -> tuple[ViewColumn, ...]:
+def measure_columns(columns: tuple[str, ...], of: str = "") -> tuple[ViewColumn, ...]:
     """The sums of what may be summed, and what can be recomputed from them.
 
     Args:
         columns: of the report that is summed.
         of: the report's alias in the query, with its dot.
     """
-    sums = tuple(METRICS_BY_NAME[name] for name in summable(columns))
+    sums = tuple(METRICS_BY_NAME[name] for name in summable_columns(columns))
     return (
-        *(ViewColumn(one.name, _sum_of(one, of), one.meaning) for one in sums),
+        *(ViewColumn(one.name, _sum_expression(one, of), one.meaning) for one in sums),
         *(
-            ViewColumn(one.name, _recomputed(one, of), f"{one.meaning}; recomputed from the sums")
-            for one in recomputable(columns)
+            ViewColumn(one.name, _quotient_expression(one, of), f"{one.meaning}; recomputed from the sums")
+            for one in recomputable_metrics(columns)
         ),
     )
 
 
-def _sum_of(metric: Metric, of: str) -> str:
-    return f'CAST(sum({of}"{metric.name}") AS {_SUMMED_TYPES[metric.kind]})'
+def _sum_expression(metric: Metric, of: str) -> str:
+    return f'CAST(sum({of}"{metric.name}") AS {_SUM_TYPES[metric.kind]})'
 
 
-def _recomputed(metric: Metric, of: str) -> str:
+def _quotient_expression(metric: Metric, of: str) -> str:
     quotient = metric.quotient
     if not quotient:
         raise ValueError(metric.name)
@@ -70,16 +71,16 @@ def _recomputed(metric: Metric, of: str) -> str:
     return f"TRY_CAST({value} AS DECIMAL(18, 4))" if metric.kind == "money" else value
 
 
-def _by_currency(tables: Tables, period: str) -> View:
+def _currency_view(tables: Tables, period: str) -> View:
     table = "advertiser_report_daily"
     daily = period == "daily"
     when = (
         ViewColumn("date", '"date"', "the calendar day, each account's own")
         if daily
-        else ViewColumn("month", _MONTH, "first day of the month")
+        else ViewColumn("month", _MONTH_EXPRESSION, "first day of the month")
     )
     return View(
-        SCHEMA,
+        MARTS_SCHEMA,
         f"currency_{period}",
         f"What all accounts of one currency cost and brought in a {'day' if daily else 'month'};"
         " there is no total of several currencies.",
@@ -88,65 +89,68 @@ def _by_currency(tables: Tables, period: str) -> View:
             ViewColumn("currency", "currency", "ISO 4217; every amount of the row is in it"),
             ViewColumn("advertisers", "count(DISTINCT advertiser_id)", "accounts with delivery"),
             ViewColumn("is_complete", "bool_and(is_complete)", "whether every day was read when it was whole"),
-            *measures(names_of(tables, table)),
+            *measure_columns(column_names(tables, table)),
         ),
         f"FROM main.{table} GROUP BY ALL",
     )
 
 
-_MONTH = "CAST(date_trunc('month', \"date\") AS DATE)"
+_MONTH_EXPRESSION = "CAST(date_trunc('month', \"date\") AS DATE)"
 
 
-def _monthly(tables: Tables, level: str) -> View:
+def _monthly_view(tables: Tables, level: str) -> View:
     table = f"{level}_report_daily"
     return View(
-        SCHEMA,
+        MARTS_SCHEMA,
         f"{level}_monthly",
         f"What each {level.replace('_', ' ')} cost and brought in a month of the account's days.",
         (
             ViewColumn("advertiser_id", "advertiser_id", "the ad account"),
-            ViewColumn("month", _MONTH, "first day of the month"),
-            *(ViewColumn(f"{one}_id", f"{one}_id", f"the {one.replace('_', ' ')}") for one in _NAMES[level]),
+            ViewColumn("month", _MONTH_EXPRESSION, "first day of the month"),
+            *(
+                ViewColumn(f"{one}_id", f"{one}_id", f"the {one.replace('_', ' ')}")
+                for one in _NAMED_LEVELS[level]
+            ),
             *(
                 ViewColumn(
                     f"{one}_name", f'arg_max({one}_name, "date")', f"the {one.replace('_', ' ')}'s newest name"
                 )
-                for one in _NAMES[level]
+                for one in _NAMED_LEVELS[level]
             ),
             ViewColumn("currency", "currency", "ISO 4217; every amount of the row is in it"),
             ViewColumn("days", 'count(DISTINCT "date")', "days with delivery"),
             ViewColumn("is_complete", "bool_and(is_complete)", "whether every day was read when it was whole"),
-            *measures(names_of(tables, table)),
+            *measure_columns(column_names(tables, table)),
         ),
         f"FROM main.{table} GROUP BY ALL",
     )
 
 
-def _landing_pages() -> View:
+def _landing_pages_view() -> View:
     return View(
-        SCHEMA,
+        MARTS_SCHEMA,
         "ad_landing_pages",
         "The landing page of each ad that has one, in its parts.",
         (
             ViewColumn("advertiser_id", "advertiser_id", "the ad account"),
             ViewColumn("ad_id", "ad_id", "the ad"),
             ViewColumn("landing_page_url", "landing_page_url", "where a click leads"),
-            ViewColumn("base_url", "regexp_extract(landing_page_url, '^[^?#]*')", _SPLIT_MEANINGS["base_url"]),
-            ViewColumn("url_host", "url_host", _SPLIT_MEANINGS["url_host"]),
-            ViewColumn("url_path", "coalesce(url_path, '/')", _SPLIT_MEANINGS["url_path"]),
-            *(ViewColumn(name, _utm(name), _SPLIT_MEANINGS[name]) for name in _UTM),
+            ViewColumn("base_url", "regexp_extract(landing_page_url, '^[^?#]*')", _URL_PART_MEANINGS["base_url"]),
+            ViewColumn("url_host", "url_host", _URL_PART_MEANINGS["url_host"]),
+            ViewColumn("url_path", "coalesce(url_path, '/')", _URL_PART_MEANINGS["url_path"]),
+            *(ViewColumn(name, _utm_expression(name), _URL_PART_MEANINGS[name]) for name in _UTM_PARAMETERS),
         ),
-        f"FROM main.ads LEFT JOIN {TABLE} USING (landing_page_url) WHERE nullif(landing_page_url, '') IS NOT NULL",
+        f"FROM main.ads LEFT JOIN {LANDING_PAGES_TABLE} USING (landing_page_url) WHERE nullif(landing_page_url, '') IS NOT NULL",
     )
 
 
-def _part(pattern: str) -> str:
+def _url_part_expression(pattern: str) -> str:
     return f"regexp_extract(landing_page_url, '{pattern}', 1)"
 
 
-def _utm(name: str) -> str:
+def _utm_expression(name: str) -> str:
     """The parameter of the link, decoded where it is sound, or the one TikTok is told to add."""
-    raw = _part(rf"^[^?#]*\?(?:[^#]*?&)?{name}=([^&#]*)")
+    raw = _url_part_expression(rf"^[^?#]*\?(?:[^#]*?&)?{name}=([^&#]*)")
     added = (
         "list_filter(TRY_CAST(TRY_CAST(utm_params AS JSON) AS STRUCT(key VARCHAR, value VARCHAR)[]),"
         f" lambda one: one.key = '{name}')[1].value"
@@ -154,18 +158,18 @@ def _utm(name: str) -> str:
     return f"coalesce(nullif(coalesce(TRY(url_decode(replace({raw}, '+', ' '))), {raw}), ''), {added})"
 
 
-def _landing_page_daily(tables: Tables) -> View:
+def _landing_page_daily_view(tables: Tables) -> View:
     return View(
-        SCHEMA,
+        MARTS_SCHEMA,
         "landing_page_daily",
         "What the ads of each landing page cost and brought on a day; ads without a landing page are left out.",
         (
             ViewColumn("advertiser_id", "r.advertiser_id", "the ad account"),
             ViewColumn("date", 'r."date"', "the account's calendar day"),
-            *(ViewColumn(name, f"p.{name}", meaning) for name, meaning in _SPLIT_MEANINGS.items()),
+            *(ViewColumn(name, f"p.{name}", meaning) for name, meaning in _URL_PART_MEANINGS.items()),
             ViewColumn("currency", "r.currency", "ISO 4217; every amount of the row is in it"),
             ViewColumn("is_complete", "bool_and(r.is_complete)", "whether the day was read when it was whole"),
-            *measures(names_of(tables, "ad_report_daily"), "r."),
+            *measure_columns(column_names(tables, "ad_report_daily"), "r."),
         ),
-        f"FROM main.ad_report_daily AS r JOIN {LANDING_PAGES} AS p USING (advertiser_id, ad_id) GROUP BY ALL",
+        f"FROM main.ad_report_daily AS r JOIN {LANDING_PAGES_VIEW} AS p USING (advertiser_id, ad_id) GROUP BY ALL",
     )

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from tiktok_assets.owner_only import SharedPlaceError
-from tiktok_assets.storage.engine import add_columns, open_engine
-from tiktok_assets.storage.hive_parquet import StoreError
+from tiktok_assets.file_permissions import UnsafeLocationError
+from tiktok_assets.storage.engine import add_missing_columns, open_engine
+from tiktok_assets.storage.hive_store import StoreError
 
 
 def utc_now() -> datetime:
@@ -53,9 +53,9 @@ class Money(sa.TypeDecorator[Decimal]):
 
 
 TABLES = sa.MetaData()
-_ID, _NAME, _WORD, _HASH = sa.String(32), sa.String(1024), sa.String(32), sa.String(64)
+_ID, _NAME, _CODE, _HASH = sa.String(32), sa.String(1024), sa.String(32), sa.String(64)
 
-timeouts = sa.Table(
+report_timeouts = sa.Table(
     "report_timeouts",
     TABLES,
     sa.Column("query", _HASH, primary_key=True, doc="sha256 of path and parameters"),
@@ -95,10 +95,10 @@ outbox = sa.Table(
     TABLES,
     sa.Column("alert_id", _HASH, primary_key=True),
     sa.Column("destination", _HASH, primary_key=True, doc="hash of the URL, which is a secret; or `folder`"),
-    sa.Column("kind", _WORD, nullable=False, doc="new_top_spender, run_failure, check_failure, ..."),
+    sa.Column("kind", _CODE, nullable=False, doc="new_top_spender, run_failure, check_failure, ..."),
     sa.Column("message", sa.JSON, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
-    sa.Column("status", _WORD, nullable=False, doc="waiting, sending, delivered, delivered_unknown, given_up"),
+    sa.Column("status", _CODE, nullable=False, doc="waiting, sending, delivered, delivered_unknown, given_up"),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("unknown_outcomes", sa.Integer, nullable=False, default=0),
     sa.Column("sending_since", Instant),
@@ -108,7 +108,7 @@ outbox = sa.Table(
 )
 """One row per alert and destination: what is still to be told to whom."""
 
-told_runs = sa.Table(
+reported_runs = sa.Table(
     "told_runs",
     TABLES,
     sa.Column("run_id", _HASH, primary_key=True),
@@ -133,12 +133,12 @@ duplications = sa.Table(
     sa.Column("budget", Money),
     sa.Column("currency", sa.String(3)),
     sa.Column("added_budget", Money, doc="what it adds a day, for the cap"),
-    sa.Column("status", _WORD, nullable=False, doc="started, done, refused"),
+    sa.Column("status", _CODE, nullable=False, doc="started, done, refused"),
     sa.Column("reason", sa.Text),
     sa.Column("flag_id", _HASH),
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("done_at", Instant),
-    sa.Column("approved_how", _WORD, doc="code, terminal, yes, execute; null if begun by an earlier version"),
+    sa.Column("approved_how", _CODE, doc="code, terminal, yes, execute; null if begun by an earlier version"),
     sa.Column("approved_by", sa.Text, doc="the run and its tags, or the user and host of the command line"),
     sa.Column("approved_at", Instant),
     sa.Column("approval_id", _HASH, doc="of the approval used; null where a person answered on a terminal"),
@@ -149,9 +149,9 @@ duplication_steps = sa.Table(
     "duplication_steps",
     TABLES,
     sa.Column("duplication_key", _HASH, sa.ForeignKey("duplications.duplication_key"), primary_key=True),
-    sa.Column("step", _WORD, primary_key=True, doc="ad_group, ad"),
+    sa.Column("step", _CODE, primary_key=True, doc="ad_group, ad"),
     sa.Column("target", _ID, doc="the object above it: a campaign or an ad group; null until that is made"),
-    sa.Column("marker", _WORD, nullable=False, doc="at the end of the object's name, to find it by"),
+    sa.Column("marker", _CODE, nullable=False, doc="at the end of the object's name, to find it by"),
     sa.Column("request", sa.Text, nullable=False, doc="the body, byte for byte as sent; holds no token"),
     sa.Column("sent_at", Instant, doc="set before the request leaves"),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
@@ -189,10 +189,10 @@ wrong_codes = sa.Table(
 )
 """Codes that were presented and never issued, so that guessing is bounded."""
 
-keys = sa.Table(
+secret_keys = sa.Table(
     "keys",
     TABLES,
-    sa.Column("name", _WORD, primary_key=True),
+    sa.Column("name", _CODE, primary_key=True),
     sa.Column("key", _HASH, nullable=False, doc="64 hexadecimal digits, generated once"),
 )
 """Secret keys, shared by every host of this state."""
@@ -228,8 +228,8 @@ class State:
             self._engine = open_engine(parsed)
             with self.transaction() as connection:
                 TABLES.create_all(connection)
-                add_columns(connection, TABLES)
-        except SharedPlaceError as error:
+                add_missing_columns(connection, TABLES)
+        except UnsafeLocationError as error:
             raise StateError(f"the state cannot be opened: {error.strerror}") from None
         except (OSError, ArgumentError, ImportError, SQLAlchemyError) as error:
             raise StateError(

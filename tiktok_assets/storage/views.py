@@ -47,15 +47,15 @@ class View:
         selected = ",\n  ".join(f'{column.expression} AS "{column.name}"' for column in self.columns)
         return (
             f"CREATE VIEW {self.full_name} AS SELECT\n  {selected}\n{self.source}",
-            f"COMMENT ON VIEW {self.full_name} IS {literal(self.meaning)}",
+            f"COMMENT ON VIEW {self.full_name} IS {sql_literal(self.meaning)}",
             *(
-                f'COMMENT ON COLUMN {self.full_name}."{column.name}" IS {literal(column.meaning)}'
+                f'COMMENT ON COLUMN {self.full_name}."{column.name}" IS {sql_literal(column.meaning)}'
                 for column in self.columns
             ),
         )
 
 
-def literal(text: str) -> str:
+def sql_literal(text: str) -> str:
     """A text in SQL.
 
     >>> literal("the ad's name")
@@ -64,6 +64,6 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def names_of(tables: Tables, table: str) -> tuple[str, ...]:
+def column_names(tables: Tables, table: str) -> tuple[str, ...]:
     """The columns of a table; none where the table is not there."""
     return tuple(column.name for column in tables.get(table, ()))

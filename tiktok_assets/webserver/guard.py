@@ -1,34 +1,126 @@
-"""Refuse requests that another web site makes through the user's browser, and requests without the password.
+"""Refuse cross-site requests and requests without the password.
 
-Dagster's webserver executes mutations by GET and checks neither Host nor Origin, so listening on loopback alone
-protects from nothing that runs in the user's own browser. This ASGI middleware stands around that application.
+Dagster's webserver executes mutations sent by GET and checks neither Host nor Origin, so listening on loopback does
+not protect it from pages in the user's own browser. The ASGI middleware of this module wraps that application.
 """
 
+import hmac
 import re
-from collections.abc import Iterable
+import secrets
+import time
+from base64 import b64decode
+from binascii import Error as BadBase64
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tiktok_assets.webserver.login import Login
+FREE_ATTEMPTS = 5
+"""Wrong passwords from one address before it has to wait."""
+MAX_WAIT_SECONDS = 60.0
+FAILURE_LIFETIME_SECONDS = 15 * 60.0
+MAX_TRACKED_ADDRESSES = 10_000
+SESSION_COOKIE = "tiktok_assets_session"
 
-GRAPHQL = "graphql"
+
+@dataclass(slots=True)
+class _Failures:
+    count: int = 0
+    last: float = 0.0
+
+    def pause(self, now: float) -> float:
+        """Return how many seconds the address still has to wait; the pause doubles with each failure."""
+        beyond = self.count - FREE_ATTEMPTS
+        length = min(2.0**beyond, MAX_WAIT_SECONDS) if 0 <= beyond < 10 else MAX_WAIT_SECONDS  # noqa: PLR2004 - 2**10 is past the longest
+        return max(0.0, self.last + length - now) if beyond >= 0 else 0.0
+
+
+class Login:
+    """Check the password of each request; an address that fails often waits, and no other address does.
+
+    Any user name is accepted. The cookie is there because some browsers send no password with a websocket; its
+    value is random, made anew at each start, and no page of another site makes a browser send it.
+    """
+
+    def __init__(self, password: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._digest = sha256(password.encode()).digest()
+        self._session = secrets.token_urlsafe(32)
+        self._now = now
+        self._failures: dict[str, _Failures] = {}
+
+    async def check(self, scope: Scope) -> tuple[Response | None, str | None]:
+        """Return the answer to a request without the password or None, and a cookie to set or None."""
+        connection = HTTPConnection(scope)
+        cookie = connection.cookies.get(SESSION_COOKIE, "")
+        if hmac.compare_digest(cookie.encode(), self._session.encode()):
+            return None, None
+        given = _parse_password(connection.headers.get("authorization", ""))
+        address = connection.client.host if connection.client else ""
+        failures = self._failures.get(address, _Failures())
+        if given is None:
+            return _unauthorized_response(), None
+        if (wait := failures.pause(self._now())) > 0:
+            seconds = str(int(wait) + 1)
+            sentence = f"Too many wrong passwords from this address; try again in {seconds} s.\n"
+            return PlainTextResponse(sentence, 429, {"Retry-After": seconds}), None
+        if hmac.compare_digest(sha256(given).digest(), self._digest):
+            self._failures.pop(address, None)
+            return None, f"{SESSION_COOKIE}={self._session}; HttpOnly; SameSite=Strict; Path=/"
+        self._note_failure(address, failures)
+        return _unauthorized_response(), None
+
+    def _note_failure(self, address: str, failures: _Failures) -> None:
+        now = self._now()
+        if len(self._failures) >= MAX_TRACKED_ADDRESSES:
+            self._failures = {
+                one: kept for one, kept in self._failures.items() if now - kept.last < FAILURE_LIFETIME_SECONDS
+            }
+            while (
+                len(self._failures) >= MAX_TRACKED_ADDRESSES
+            ):  # the oldest; so many addresses at once are one attacker's
+                self._failures.pop(next(iter(self._failures)))
+        count = failures.count + 1 if now - failures.last < FAILURE_LIFETIME_SECONDS else 1
+        self._failures[address] = _Failures(count, now)
+
+
+def _parse_password(authorization: str) -> bytes | None:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, separator, password = b64decode(value.strip(), validate=True).partition(b":")
+    except (BadBase64, ValueError):
+        return None
+    return password if separator else None
+
+
+def _unauthorized_response() -> Response:
+    return PlainTextResponse(
+        "A password is needed: the one in TIKTOK_UI_PASSWORD, with any user name.\n",
+        401,
+        {"WWW-Authenticate": 'Basic realm="tiktok_assets", charset="UTF-8"'},
+    )
+
+
+GRAPHQL_SEGMENT = "graphql"
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-OWN_SITE = frozenset({"same-origin", "none"})
-FORMS = frozenset({"application/x-www-form-urlencoded", "text/plain", "multipart/form-data"})
+OWN_SITE_VALUES = frozenset({"same-origin", "none"})
+FORM_CONTENT_TYPES = frozenset({"application/x-www-form-urlencoded", "text/plain", "multipart/form-data"})
 """What a form of any page can send without being asked by the browser first."""
 
-HEADERS = {
+SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-SAME_ORIGIN = "same-origin"
+DEFAULT_REFERRER_POLICY = "same-origin"
 """The referrer policy where a page has none; an address of the launchpad may hold an approval code."""
 
 
@@ -41,7 +133,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Hosts:
+class AllowedHosts:
     """The names under which a server answers: loopback with its own port, and those that were allowed.
 
     Attributes:
@@ -91,7 +183,7 @@ def is_loopback(name: str) -> bool:
         return False
 
 
-def allowed_hosts(names: Iterable[str], ui_url: str) -> frozenset[Address]:
+def parse_allowed_hosts(names: Iterable[str], ui_url: str) -> frozenset[Address]:
     """Return the addresses of TIKTOK_ALLOWED_HOSTS and DAGSTER_UI_URL.
 
     A loopback name is allowed with its port only: another server of this machine is another site.
@@ -109,7 +201,7 @@ class Guard:
     def __init__(
         self,
         application: ASGIApp,
-        hosts: Hosts,
+        hosts: AllowedHosts,
         login: Login | None = None,
     ) -> None:
         self._application = application
@@ -121,7 +213,7 @@ class Guard:
         if scope["type"] not in {"http", "websocket"}:
             await self._application(scope, receive, send)
             return
-        refused = refusal(scope, self._hosts)
+        refused = check_request(scope, self._hosts)
         cookie: str | None = None
         if refused is None and self._login is not None:
             refused, cookie = await self._login.check(scope)
@@ -129,8 +221,8 @@ class Guard:
         async def _send(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                headers.setdefault("Referrer-Policy", SAME_ORIGIN)
+                headers.update(SECURITY_HEADERS)
+                headers.setdefault("Referrer-Policy", DEFAULT_REFERRER_POLICY)
                 if cookie:
                     headers.append("Set-Cookie", cookie)
             await send(message)
@@ -144,46 +236,48 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
 
 
-def refusal(scope: Scope, hosts: Hosts) -> Response | None:
+def check_request(scope: Scope, hosts: AllowedHosts) -> Response | None:
     """Return the answer to a request that is not this server's to serve; None if it may pass."""
     headers = Headers(scope=scope)
     if len(headers.getlist("host")) != 1 or not hosts.include_host(headers["host"], scope.get("scheme", "http")):
-        return _say(
+        return _text_response(
             421, "This server answers under loopback names only; add the name to TIKTOK_ALLOWED_HOSTS to use it."
         )
-    is_graphql = GRAPHQL in [part.lower() for part in scope["path"].split("/")]
+    is_graphql = GRAPHQL_SEGMENT in [part.lower() for part in scope["path"].split("/")]
     if scope["type"] == "websocket":
-        return _foreign(headers, hosts)
+        return _check_origin(headers, hosts)
     method = scope["method"]
     if method in {"GET", "HEAD"} and not is_graphql:
-        return _foreign_read(headers)
+        return _check_cross_site_read(headers)
     if method != "POST":
         allow = "POST" if is_graphql else "GET, HEAD, POST"
-        return _say(405, f"{method} is not answered here; use {allow}.", {"Allow": allow})
+        return _text_response(405, f"{method} is not answered here; use {allow}.", {"Allow": allow})
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     may_upload = is_graphql and kind == "multipart/form-data"
-    if (is_graphql and kind != "application/json" and not may_upload) or (kind in FORMS and not may_upload):
-        return _say(415, "Send the request as JSON, with Content-Type: application/json.")
-    return _foreign(headers, hosts)
+    if (is_graphql and kind != "application/json" and not may_upload) or (
+        kind in FORM_CONTENT_TYPES and not may_upload
+    ):
+        return _text_response(415, "Send the request as JSON, with Content-Type: application/json.")
+    return _check_origin(headers, hosts)
 
 
-def _foreign(headers: Headers, hosts: Hosts) -> Response | None:
+def _check_origin(headers: Headers, hosts: AllowedHosts) -> Response | None:
     """Refuse what a browser says that another site's page sends; programs say nothing of that kind."""
     origins = headers.getlist("origin")
     sites = headers.getlist("sec-fetch-site")
-    if all(hosts.include_origin(one) for one in origins) and set(sites) <= OWN_SITE:
+    if all(hosts.include_origin(one) for one in origins) and set(sites) <= OWN_SITE_VALUES:
         return None
-    return _say(403, "This server does not answer pages of other sites.")
+    return _text_response(403, "This server does not answer pages of other sites.")
 
 
-def _foreign_read(headers: Headers) -> Response | None:
+def _check_cross_site_read(headers: Headers) -> Response | None:
     """Refuse a read by another site's page, unless a person follows a link to a page in a tab of its own."""
-    if set(headers.getlist("sec-fetch-site")) <= OWN_SITE:
+    if set(headers.getlist("sec-fetch-site")) <= OWN_SITE_VALUES:
         return None
     if headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document":
         return None
-    return _say(403, "This server does not answer pages of other sites.")
+    return _text_response(403, "This server does not answer pages of other sites.")
 
 
-def _say(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+def _text_response(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
     return PlainTextResponse(sentence + "\n", status, headers)

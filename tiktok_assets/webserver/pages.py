@@ -1,4 +1,4 @@
-"""Serve the overview page and the alerts, which are files of ours, on loopback."""
+"""Serve the overview page and the alert pages on loopback."""
 
 import re
 import socket
@@ -17,40 +17,42 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tiktok_assets.overview.building import FILE_NAME
-from tiktok_assets.owner_only import create_folder
-from tiktok_assets.webserver.guard import Guard, Hosts
+from tiktok_assets.file_permissions import create_private_folder
+from tiktok_assets.overview.page import PAGE_FILE_NAME
+from tiktok_assets.webserver.guard import AllowedHosts, Guard
 
 LOOPBACK = "127.0.0.1"
-STATIC_POLICY = (
+STATIC_PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
 """What a page without scripts may do: show itself."""
 
-_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"')
+_POLICY_META_TAG = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"')
 
 
-def pages_application(folder: Path, alerts: Path) -> ASGIApp:
+def create_pages_app(folder: Path, alerts: Path) -> ASGIApp:
     """Return an application with the page of a folder at `/`, and a folder of alerts below `/alerts`.
 
     The page is sent with the policy that stands in it, which names its scripts by their hashes.
     """
 
     async def _page(_: Request) -> Response:
-        path = folder / FILE_NAME
+        path = folder / PAGE_FILE_NAME
         if not path.exists():
             return PlainTextResponse("The page is made at the end of the first refresh.\n", 404)
         text = path.read_text(encoding="utf-8")
-        found = _POLICY.search(text)
-        policy = f"{unescape(found[1])}; frame-ancestors 'none'" if found else STATIC_POLICY
+        found = _POLICY_META_TAG.search(text)
+        policy = f"{unescape(found[1])}; frame-ancestors 'none'" if found else STATIC_PAGE_POLICY
         return HTMLResponse(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
-    create_folder(alerts)
-    return PageHeaders(Starlette(routes=[Route("/", _page), Mount("/alerts", StaticFiles(directory=alerts))]))
+    create_private_folder(alerts)
+    return PageHeadersMiddleware(
+        Starlette(routes=[Route("/", _page), Mount("/alerts", StaticFiles(directory=alerts))])
+    )
 
 
-class PageHeaders:
+class PageHeadersMiddleware:
     """ASGI middleware that sends no referrer, and the policy of a page without scripts where a page has none."""
 
     def __init__(self, application: ASGIApp) -> None:
@@ -63,14 +65,14 @@ class PageHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Referrer-Policy"] = "no-referrer"
-                headers.setdefault("Content-Security-Policy", STATIC_POLICY)
+                headers.setdefault("Content-Security-Policy", STATIC_PAGE_POLICY)
             await send(message)
 
         await self._application(scope, receive, _send)
 
 
 @contextmanager
-def served(folder: Path, alerts: Path) -> Iterator[str]:
+def serve_pages(folder: Path, alerts: Path) -> Iterator[str]:
     """Serve the page of a folder as it stands at each request, and a folder of alerts below it.
 
     Yields:
@@ -78,7 +80,7 @@ def served(folder: Path, alerts: Path) -> Iterator[str]:
     """
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
-        application = Guard(pages_application(folder, alerts), Hosts(port))
+        application = Guard(create_pages_app(folder, alerts), AllowedHosts(port))
         config = uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

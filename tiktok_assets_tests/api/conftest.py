@@ -15,16 +15,16 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from tiktok_assets.api.client import Client, Policy, Tally
+from tiktok_assets.api.client import Client, RequestStats, RetryPolicy
 from tiktok_assets.api.errors import TikTokError
-from tiktok_assets.api.fetch import Fetcher
-from tiktok_assets.sandbox.context import Switches
-from tiktok_assets.sandbox.limits import Limits
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.api.pagination import Fetcher
+from tiktok_assets.sandbox.http.context import Switches
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets.sandbox.world.model import WorldPlan
 
 ATTEMPTS = 4
-FAST = Policy(
+FAST = RetryPolicy(
     attempts=ATTEMPTS,
     total_seconds=30.0,
     wait_initial_seconds=0.001,
@@ -38,7 +38,7 @@ FAST = Policy(
 )
 """Waits of milliseconds; no test but those about time-outs may run into one, however busy the machine."""
 
-IMPATIENT = Policy(
+SHORT_TIMEOUTS = RetryPolicy(
     attempts=2,
     total_seconds=30.0,
     wait_initial_seconds=0.001,
@@ -67,7 +67,7 @@ class Host:
 
     sandbox: RunningSandbox
     http: httpx.Client
-    clients: dict[Policy, Client] = field(default_factory=dict)
+    clients: dict[RetryPolicy, Client] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
@@ -140,16 +140,16 @@ class Host:
         while len(self.requests) < sent and time.monotonic() < patience:
             time.sleep(0.02)
 
-    def client(self, policy: Policy = FAST) -> Client:
+    def client(self, policy: RetryPolicy = FAST) -> Client:
         """A client of this host that has cost nothing yet; connections are kept, since TLS is slow to begin."""
         if policy not in self.clients:
             self.clients[policy] = Client(self.sandbox.base_url, self.sandbox.token, policy=policy)
         client = self.clients[policy]
-        client.total = Tally()
+        client.total = RequestStats()
         return client
 
     @contextmanager
-    def fetcher(self, policy: Policy = FAST) -> Iterator[tuple[Client, Fetcher]]:
+    def fetcher(self, policy: RetryPolicy = FAST) -> Iterator[tuple[Client, Fetcher]]:
         """A client and what reads its pages."""
         client = self.client(policy)
         fetcher = Fetcher(client)
@@ -216,7 +216,9 @@ class Listener:
         self._thread.join()
 
 
-def assert_silent(secrets: tuple[str, ...], caplog: pytest.LogCaptureFixture, error: BaseException) -> None:
+def assert_no_secret_leaks(
+    secrets: tuple[str, ...], caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
     """Nothing that was logged or raised shows a secret: message, repr, traceback and causes included."""
     shown = [repr(error), *traceback.format_exception(error)]
     link: BaseException | None = error
@@ -227,7 +229,7 @@ def assert_silent(secrets: tuple[str, ...], caplog: pytest.LogCaptureFixture, er
     assert [text for text in shown for secret in secrets if secret in text] == []
 
 
-def assert_names_itself(error: TikTokError, path: str, *, code: int | None) -> None:
+def assert_error_details(error: TikTokError, path: str, *, code: int | None) -> None:
     """An error says which endpoint failed, and code and request id where there was an envelope."""
     assert error.endpoint.strip("/") == path
     assert path in str(error)

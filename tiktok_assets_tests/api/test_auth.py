@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tiktok_assets.api.auth import Exchange, authorization_url
+from tiktok_assets.api.auth import AuthClient, build_authorization_url
 from tiktok_assets.api.errors import ContractError, CredentialsError, RetryLaterError
-from tiktok_assets_tests.api.conftest import Host, Listener, assert_silent
-from tiktok_assets_tests.contracts.contract import load, violations_of_request
+from tiktok_assets_tests.api.conftest import Host, Listener, assert_no_secret_leaks
+from tiktok_assets_tests.contracts.contract import find_request_violations, load_contract
 
 
 def code_of(host: Host) -> str:
@@ -18,7 +18,7 @@ def code_of(host: Host) -> str:
 
 def test_a_code_becomes_a_token_of_the_app(small: Host) -> None:
     """The token answers for the app, the accounts are those granted, and one request was sent."""
-    with Exchange(small.sandbox.base_url) as exchange:
+    with AuthClient(small.sandbox.base_url) as exchange:
         granted = exchange.token_for(code_of(small), small.sandbox.app_id, small.sandbox.secret)
 
     assert small.sandbox.state.auth.tokens[granted.token] == small.sandbox.app_id
@@ -32,13 +32,13 @@ def test_a_code_becomes_a_token_of_the_app(small: Host) -> None:
 def test_a_code_works_once_and_for_its_own_app(small: Host, everything_logged: pytest.LogCaptureFixture) -> None:
     """A spent code is an error of the credentials, and neither code nor secret is in it or in any log."""
     code, app_id, secret = code_of(small), small.sandbox.app_id, small.sandbox.secret
-    with Exchange(small.sandbox.base_url) as exchange:
+    with AuthClient(small.sandbox.base_url) as exchange:
         exchange.token_for(code, app_id, secret)
         with pytest.raises(CredentialsError) as caught:
             exchange.token_for(code, app_id, secret)
 
     assert caught.value.code == 40110
-    assert_silent((code, secret), everything_logged, caught.value)
+    assert_no_secret_leaks((code, secret), everything_logged, caught.value)
 
 
 @pytest.mark.parametrize("kind", ["cut", "not_json", "commit_then_cut"])
@@ -46,7 +46,7 @@ def test_an_exchange_whose_answer_was_lost_is_not_repeated(small: Host, kind: st
     """A code may be spent although no answer came, so nobody asks again by himself."""
     small.misbehave(kind, path="oauth2/access_token")
     code = code_of(small)
-    with Exchange(small.sandbox.base_url) as exchange, pytest.raises(RetryLaterError):
+    with AuthClient(small.sandbox.base_url) as exchange, pytest.raises(RetryLaterError):
         exchange.token_for(code, small.sandbox.app_id, small.sandbox.secret)
     small.settle(1)
 
@@ -56,7 +56,7 @@ def test_an_exchange_whose_answer_was_lost_is_not_repeated(small: Host, kind: st
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_the_secret_is_carried_to_no_other_host(small: Host, status: int) -> None:
     """A redirect is refused, and the host it names hears nothing."""
-    with Listener() as other, Exchange(small.sandbox.base_url) as exchange:
+    with Listener() as other, AuthClient(small.sandbox.base_url) as exchange:
         small.misbehave("redirect", status=status, location=f"{other.url}/elsewhere")
         with pytest.raises(ContractError, match="secret"):
             exchange.token_for(code_of(small), small.sandbox.app_id, small.sandbox.secret)
@@ -68,7 +68,7 @@ def test_the_secret_is_carried_to_no_other_host(small: Host, status: int) -> Non
 def test_an_answer_without_a_token_is_a_broken_contract(data: object) -> None:
     """Whatever else a host answers is no token."""
     body = json.dumps({"code": 0, "message": "OK", "request_id": "1", "data": data}).encode()
-    with Listener(body=body) as host, Exchange(host.url) as exchange, pytest.raises(ContractError):
+    with Listener(body=body) as host, AuthClient(host.url) as exchange, pytest.raises(ContractError):
         exchange.token_for("code", "7", "secret")
 
 
@@ -76,21 +76,23 @@ def test_the_request_is_the_documented_one() -> None:
     """What we post passes the transcribed document, at its path, with the secret in the body only."""
     answer = {"access_token": "t", "advertiser_ids": ["7001"], "scope": [4]}
     body = json.dumps({"code": 0, "message": "OK", "request_id": "1", "data": answer}).encode()
-    with Listener(body=body) as host, Exchange(host.url) as exchange:
+    with Listener(body=body) as host, AuthClient(host.url) as exchange:
         granted = exchange.token_for("a-code", "7", "a-secret")
     path, headers = host.heard[0]
     posted = json.loads(host.bodies[0])
 
     assert granted.advertiser_ids == ("7001",)
-    contract = load("oauth2/access_token")
-    assert violations_of_request(contract, "POST", path, query={}, body=posted, headers=headers) == []
+    contract = load_contract("oauth2/access_token")
+    assert find_request_violations(contract, "POST", path, query={}, body=posted, headers=headers) == []
     assert posted == {"app_id": "7", "secret": "a-secret", "auth_code": "a-code"}
     assert "access-token" not in headers
 
 
 def test_the_address_to_open_carries_no_secret() -> None:
     """The address holds the app's id, the state and the redirect address, and nothing else."""
-    plain = authorization_url("7", "s")
+    plain = build_authorization_url("7", "s")
 
     assert plain == "https://business-api.tiktok.com/portal/auth?app_id=7&state=s"
-    assert authorization_url("7", "s", "https://a.example/b/").startswith(f"{plain}&redirect_uri=https%3A%2F%2F")
+    assert build_authorization_url("7", "s", "https://a.example/b/").startswith(
+        f"{plain}&redirect_uri=https%3A%2F%2F"
+    )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tiktok_assets.api.client import Client, Parameter, Tally
+from tiktok_assets.api.client import Client, Parameter, RequestStats
 from tiktok_assets.api.errors import (
     AdvertiserError,
     BannedError,
@@ -19,22 +19,16 @@ from tiktok_assets.api.errors import (
     TimedOutError,
     TooLargeError,
 )
-from tiktok_assets.spec.endpoints import (
-    ADVERTISER_INFO,
-    ADVERTISER_LIST,
-    CAMPAIGN_LIST,
-    REPORT,
-    Endpoint,
-)
+from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST, CAMPAIGN_LIST, REPORT, Endpoint
 from tiktok_assets_tests.api.conftest import (
     ATTEMPTS,
     FAST,
     HANG_SECONDS,
-    IMPATIENT,
+    SHORT_TIMEOUTS,
     Host,
     Listener,
-    assert_names_itself,
-    assert_silent,
+    assert_error_details,
+    assert_no_secret_leaks,
 )
 
 ANSWER = b'{"code": 0, "message": "OK", "request_id": "1", "data": {"list": []}}'
@@ -94,7 +88,9 @@ def asked_of(host: Host, endpoint: Endpoint) -> dict[str, Parameter]:
     return asked.get(endpoint, {"advertiser_id": owner})
 
 
-def outcome(host: Host, endpoint: Endpoint, client: Client, tally: Tally) -> dict[str, object] | TikTokError:
+def outcome(
+    host: Host, endpoint: Endpoint, client: Client, tally: RequestStats
+) -> dict[str, object] | TikTokError:
     """The data of an answer, or the error in its place."""
     try:
         return client.get(endpoint, asked_of(host, endpoint), tally).data
@@ -119,22 +115,22 @@ def test_what_passes_is_asked_again_and_what_never_passes_is_named(
     """A passing failure costs a retry each time and no row; one that stays is the named error after the last."""
     kind, how, error, code = case
     client = small.client()
-    whole = outcome(small, endpoint, client, Tally())
+    whole = outcome(small, endpoint, client, RequestStats())
     assert isinstance(whole, dict)
     for times in (1, 2):
         small.behave()
         small.misbehave(kind, times=times, **how)
-        tally = Tally()
+        tally = RequestStats()
         assert outcome(small, endpoint, client, tally) == whole
         assert (tally.requests, tally.retries) == (times + 1, times) == (len(small.requests), times)
     small.behave()
     small.misbehave(kind, times=None, **how)
-    tally = Tally()
+    tally = RequestStats()
     failed = outcome(small, endpoint, client, tally)
     assert type(failed) is error
-    assert_names_itself(failed, endpoint.path.strip("/"), code=code)
+    assert_error_details(failed, endpoint.path.strip("/"), code=code)
     assert (tally.requests, tally.retries) == (ATTEMPTS, ATTEMPTS - 1) == (len(small.requests), ATTEMPTS - 1)
-    assert_silent(small.secrets, everything_logged, failed)
+    assert_no_secret_leaks(small.secrets, everything_logged, failed)
 
 
 @each_endpoint
@@ -149,13 +145,13 @@ def test_what_stays_wrong_is_named_at_once(
     kind, how, error, code = case
     client = small.client()
     small.misbehave(kind, **how)
-    tally = Tally()
+    tally = RequestStats()
     failed = outcome(small, endpoint, client, tally)
-    assert isinstance(outcome(small, endpoint, client, Tally()), dict)
+    assert isinstance(outcome(small, endpoint, client, RequestStats()), dict)
     assert type(failed) is error
-    assert_names_itself(failed, endpoint.path.strip("/"), code=code)
+    assert_error_details(failed, endpoint.path.strip("/"), code=code)
     assert (tally.requests, tally.retries) == (1, 0)
-    assert_silent(small.secrets, everything_logged, failed)
+    assert_no_secret_leaks(small.secrets, everything_logged, failed)
 
 
 @each_endpoint
@@ -166,7 +162,7 @@ def test_a_timed_out_report_is_not_repeated_and_a_timed_out_list_is(
     """The API punishes a report that times out again and again: it is too large; a list is simply asked again."""
     client = small.client()
     small.misbehave("code", code=code)
-    tally = Tally()
+    tally = RequestStats()
     answered = outcome(small, endpoint, client, tally)
     if endpoint is REPORT:
         assert type(answered) is TimedOutError
@@ -185,19 +181,19 @@ def test_silence_is_a_time_out(
     kind: str,
 ) -> None:
     """A host that is silent, or whose gateway says that it is, gets a list asked again and a report only once."""
-    error, sent = (TimedOutError, 1) if endpoint is REPORT else (RetryLaterError, IMPATIENT.attempts)
+    error, sent = (TimedOutError, 1) if endpoint is REPORT else (RetryLaterError, SHORT_TIMEOUTS.attempts)
     if kind == "hang":
         small.misbehave("hang", times=None, seconds=HANG_SECONDS)
     else:
         small.misbehave("http_status", times=None, status=504, html="<html>gateway time-out</html>")
-    client = small.client(IMPATIENT)
-    tally = Tally()
+    client = small.client(SHORT_TIMEOUTS)
+    tally = RequestStats()
     failed = outcome(small, endpoint, client, tally)
     small.settle(tally.requests)
     assert type(failed) is error
     assert tally.requests == sent
-    assert_names_itself(failed, endpoint.path.strip("/"), code=None)
-    assert_silent(small.secrets, everything_logged, failed)
+    assert_error_details(failed, endpoint.path.strip("/"), code=None)
+    assert_no_secret_leaks(small.secrets, everything_logged, failed)
 
 
 def test_a_host_that_takes_no_connection_is_asked_again(small: Host) -> None:
@@ -211,16 +207,16 @@ def test_a_host_that_takes_no_connection_is_asked_again(small: Host) -> None:
             for one in crowd:
                 one.setblocking(False)
                 one.connect_ex(address)
-            with Client(f"http://127.0.0.1:{address[1]}", "a-token", policy=IMPATIENT) as client:
-                tally = Tally()
+            with Client(f"http://127.0.0.1:{address[1]}", "a-token", policy=SHORT_TIMEOUTS) as client:
+                tally = RequestStats()
                 failed = outcome(small, REPORT, client, tally)
         finally:
             for one in crowd:
                 one.close()
     assert type(failed) is RetryLaterError
-    assert tally.requests == IMPATIENT.attempts
+    assert tally.requests == SHORT_TIMEOUTS.attempts
     with Client(f"http://127.0.0.1:{address[1]}", "a-token", policy=FAST) as client:
-        refused = outcome(small, REPORT, client, Tally())
+        refused = outcome(small, REPORT, client, RequestStats())
     assert type(refused) is RetryLaterError
     assert str(address[1]) in str(refused)
 
@@ -241,12 +237,12 @@ def test_the_token_is_not_carried_to_another_host(
         ]
         for location in elsewhere:
             small.misbehave("redirect", status=status, location=location)
-            tally = Tally()
+            tally = RequestStats()
             failed = outcome(small, endpoint, client, tally)
             assert type(failed) is ContractError
             assert tally.requests == 1
-            assert_names_itself(failed, endpoint.path.strip("/"), code=None)
-            assert_silent(small.secrets, everything_logged, failed)
+            assert_error_details(failed, endpoint.path.strip("/"), code=None)
+            assert_no_secret_leaks(small.secrets, everything_logged, failed)
         assert (other.connections, other.heard) == (0, [])
 
 
@@ -257,18 +253,18 @@ def test_a_redirect_within_the_host_is_followed_once(
 ) -> None:
     """One 307 or 308 to the same host costs one request and no retry; two in a row are a broken contract."""
     client = small.client()
-    whole = outcome(small, endpoint, client, Tally())
+    whole = outcome(small, endpoint, client, RequestStats())
     assert isinstance(whole, dict)
     small.misbehave("redirect", status=status)
-    tally = Tally()
+    tally = RequestStats()
     assert outcome(small, endpoint, client, tally) == whole
     assert (tally.requests, tally.retries) == (2, 0)
     small.misbehave("redirect", status=status, times=2)
-    tally = Tally()
+    tally = RequestStats()
     failed = outcome(small, endpoint, client, tally)
     assert type(failed) is ContractError
     assert tally.requests == 2
-    assert_silent(small.secrets, everything_logged, failed)
+    assert_no_secret_leaks(small.secrets, everything_logged, failed)
 
 
 @pytest.mark.parametrize("secret_in", ["message", "log"])
@@ -283,10 +279,10 @@ def test_what_the_host_repeats_of_our_secrets_is_not_shown(
     else:
         small.misbehave("redirect", status=302)
     client = small.client()
-    failed = outcome(small, ADVERTISER_LIST, client, Tally())
+    failed = outcome(small, ADVERTISER_LIST, client, RequestStats())
     assert isinstance(failed, TikTokError)
     assert token not in repr(client)
-    assert_silent(small.secrets, everything_logged, failed)
+    assert_no_secret_leaks(small.secrets, everything_logged, failed)
 
 
 @pytest.mark.parametrize(
@@ -307,13 +303,13 @@ def test_a_token_that_cannot_work_is_one_sentence(
 ) -> None:
     """A missing, mistyped or wrong token is a CredentialsError of one line, found without asking if it can be."""
     with Client(small.sandbox.base_url, token, policy=FAST) as client:
-        failed = outcome(small, endpoint, client, Tally())
+        failed = outcome(small, endpoint, client, RequestStats())
     assert type(failed) is CredentialsError
     assert "\n" not in str(failed)
     assert "token" in str(failed).lower()
     assert len(small.requests) == requests
     if len(token) > 1:
-        assert_silent((token, small.sandbox.secret), everything_logged, failed)
+        assert_no_secret_leaks((token, small.sandbox.secret), everything_logged, failed)
 
 
 def test_without_any_token_nothing_is_asked(small: Host) -> None:
@@ -322,7 +318,7 @@ def test_without_any_token_nothing_is_asked(small: Host) -> None:
         Client(small.sandbox.base_url, None, policy=FAST) as client,
         pytest.raises(CredentialsError, match="TIKTOK_ACCESS_TOKEN"),
     ):
-        client.get(CAMPAIGN_LIST, {}, Tally())
+        client.get(CAMPAIGN_LIST, {}, RequestStats())
     assert small.requests == []
 
 
@@ -345,7 +341,7 @@ def test_without_any_token_nothing_is_asked(small: Host) -> None:
 def test_an_answer_that_is_none_is_named(small: Host, status: int, body: bytes, error: type[TikTokError]) -> None:
     """Whatever a host sends in place of an envelope with data is a named error; the code outranks the status."""
     with Listener(status=status, body=body) as host, Client(host.url, "a-token", policy=FAST) as client:
-        failed = outcome(small, CAMPAIGN_LIST, client, Tally())
+        failed = outcome(small, CAMPAIGN_LIST, client, RequestStats())
     assert type(failed) is error
 
 
@@ -374,7 +370,7 @@ def test_an_answer_that_is_none_is_named(small: Host, status: int, body: bytes, 
 def test_one_odd_value_costs_no_answer(small: Host, body: bytes, data: dict[str, object]) -> None:
     """Text that no strict parser of JSON takes is read all the same, at the first attempt."""
     with Listener(body=body) as host, Client(host.url, "a-token", policy=FAST) as client:
-        assert outcome(small, CAMPAIGN_LIST, client, Tally()) == data
+        assert outcome(small, CAMPAIGN_LIST, client, RequestStats()) == data
     assert len(host.heard) == 1
 
 
@@ -383,7 +379,7 @@ def test_what_is_nested_without_end_is_a_text(small: Host) -> None:
     deep = b"[" * 5000 + b'"\\ud83d"' + b"]" * 5000
     body = b'{"code": 0, "data": {"a": ' + deep + b', "b": 1}}'
     with Listener(body=body) as host, Client(host.url, "a-token", policy=FAST) as client:
-        found = outcome(small, CAMPAIGN_LIST, client, Tally())
+        found = outcome(small, CAMPAIGN_LIST, client, RequestStats())
     assert isinstance(found, dict)
     assert found["b"] == 1
     assert "[[[[" in str(found["a"])
@@ -394,7 +390,7 @@ def test_retries_end_when_their_time_is_over(small: Host) -> None:
     small.misbehave("code", code=50000, times=None)
     policy = replace(FAST, attempts=10_000, total_seconds=0.3, wait_initial_seconds=0.05, wait_max_seconds=0.05)
     client = small.client(policy)
-    failed = outcome(small, CAMPAIGN_LIST, client, Tally())
+    failed = outcome(small, CAMPAIGN_LIST, client, RequestStats())
     assert type(failed) is RetryLaterError
     assert 1 < len(small.requests) < 20
 
@@ -403,7 +399,7 @@ def test_the_total_counts_everything(small: Host) -> None:
     """A client's total is the sum of what each undertaking was told it cost."""
     small.misbehave("code", code=40100, times=1)
     client = small.client()
-    tallies = [Tally(), Tally()]
+    tallies = [RequestStats(), RequestStats()]
     for tally in tallies:
         outcome(small, CAMPAIGN_LIST, client, tally)
     assert [tally.requests for tally in tallies] == [2, 1]
@@ -418,7 +414,7 @@ def test_the_clock_is_the_hosts(small: Host) -> None:
         assert abs(client.now() - datetime.now(UTC)) < timedelta(seconds=5)
         for instant in (datetime(2021, 2, 28, 23, 59, 58, tzinfo=UTC), small.sandbox.world.plan.anchor):
             small.control("POST", "clock", now=instant.isoformat())
-            outcome(small, CAMPAIGN_LIST, client, Tally())
+            outcome(small, CAMPAIGN_LIST, client, RequestStats())
             assert timedelta() <= client.now() - instant < timedelta(seconds=5)
         assert client.now().tzinfo is UTC
 
@@ -427,5 +423,5 @@ def test_the_clock_is_the_hosts(small: Host) -> None:
 def test_a_host_without_a_clock_leaves_us_ours(small: Host, told: str) -> None:
     """A Date that is none changes nothing and breaks nothing."""
     with Listener(body=ANSWER, headers={"Date": told}) as host, Client(host.url, "a-token", policy=FAST) as client:
-        assert isinstance(outcome(small, CAMPAIGN_LIST, client, Tally()), dict)
+        assert isinstance(outcome(small, CAMPAIGN_LIST, client, RequestStats()), dict)
         assert abs(client.now() - datetime.now(UTC)) < timedelta(seconds=60)

@@ -6,20 +6,20 @@ from typing import get_args
 import pytest
 
 from tiktok_assets.api.errors import (
-    BY_CONSEQUENCE,
+    ERROR_BY_CONSEQUENCE,
     AdvertiserError,
     BannedError,
     ContractError,
     CredentialsError,
-    GrantAccountError,
+    DailyQuotaError,
     MovingPagesError,
+    NoAccountGrantedError,
     NotOfferedError,
     OversizedError,
     RepeatedKeyError,
     RequestError,
     RetryLaterError,
-    RetryTomorrowError,
-    SlowAnswerError,
+    SlowResponseError,
     ThrottledError,
     TikTokError,
     TimedOutError,
@@ -27,8 +27,8 @@ from tiktok_assets.api.errors import (
     TruncatedError,
     UnknownOutcomeError,
     UnreadableRowError,
-    mend_of,
-    quota_used_up,
+    build_daily_quota_error,
+    suggest_fix,
 )
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence
 
@@ -45,8 +45,8 @@ each_kind = pytest.mark.parametrize("kind", [TikTokError, *kinds()], ids=lambda 
 
 def test_each_consequence_has_a_class_and_each_code_a_consequence() -> None:
     """From any code of the table a class follows, and no class stands for a consequence no code has."""
-    assert BY_CONSEQUENCE.keys() == set(get_args(Consequence))
-    assert {row.consequence for row in ERROR_CODES.values()} == BY_CONSEQUENCE.keys()
+    assert ERROR_BY_CONSEQUENCE.keys() == set(get_args(Consequence))
+    assert {row.consequence for row in ERROR_CODES.values()} == ERROR_BY_CONSEQUENCE.keys()
 
 
 def test_the_tree_is_the_drawn_one() -> None:
@@ -54,10 +54,10 @@ def test_the_tree_is_the_drawn_one() -> None:
     assert set(kinds()) == {
         RetryLaterError,
         ThrottledError,
-        RetryTomorrowError,
-        SlowAnswerError,
+        DailyQuotaError,
+        SlowResponseError,
         CredentialsError,
-        GrantAccountError,
+        NoAccountGrantedError,
         BannedError,
         RequestError,
         NotOfferedError,
@@ -73,11 +73,11 @@ def test_the_tree_is_the_drawn_one() -> None:
         UnknownOutcomeError,
     }
     assert issubclass(ThrottledError, RetryLaterError)
-    assert issubclass(RetryTomorrowError, ThrottledError)
-    assert issubclass(GrantAccountError, CredentialsError)
+    assert issubclass(DailyQuotaError, ThrottledError)
+    assert issubclass(NoAccountGrantedError, CredentialsError)
     assert issubclass(BannedError, CredentialsError)
     assert issubclass(NotOfferedError, RequestError)
-    assert issubclass(SlowAnswerError, RetryLaterError)
+    assert issubclass(SlowResponseError, RetryLaterError)
     assert issubclass(OversizedError, ContractError)
     assert issubclass(TooLargeError, RequestError)
     assert issubclass(TimedOutError, TooLargeError)
@@ -89,16 +89,16 @@ def test_the_tree_is_the_drawn_one() -> None:
 @each_kind
 def test_every_error_says_what_a_person_can_do(kind: type[TikTokError]) -> None:
     """Each error has a mend of one line, the narrowest that fits, the base itself included."""
-    mend = mend_of(kind("no"))
+    mend = suggest_fix(kind("no"))
     assert mend.endswith(".")
     assert "\n" not in mend
 
 
 def test_a_narrower_error_has_a_mend_of_its_own() -> None:
     """A throttled caller is told of the tier, not just to come back later."""
-    assert "TIKTOK_API_TIER" in mend_of(ThrottledError("slow down"))
-    assert mend_of(TooLargeError("too much")) != mend_of(RequestError("wrong"))
-    assert "TIKTOK_ACCESS_TOKEN" in mend_of(CredentialsError("who are you"))
+    assert "TIKTOK_API_TIER" in suggest_fix(ThrottledError("slow down"))
+    assert suggest_fix(TooLargeError("too much")) != suggest_fix(RequestError("wrong"))
+    assert "TIKTOK_ACCESS_TOKEN" in suggest_fix(CredentialsError("who are you"))
 
 
 @each_kind
@@ -119,26 +119,26 @@ def test_an_error_without_an_answer_is_only_its_message() -> None:
 def test_only_what_passes_by_itself_has_a_time_to_come_back() -> None:
     """An error that stays has no delay; one that passes, or a report that timed out, may leave it open."""
     patient = {kind for kind in kinds() if hasattr(kind, "retry_after_seconds")}
-    assert patient == {RetryLaterError, ThrottledError, RetryTomorrowError, SlowAnswerError, TimedOutError}
+    assert patient == {RetryLaterError, ThrottledError, DailyQuotaError, SlowResponseError, TimedOutError}
     assert RetryLaterError("later").retry_after_seconds is None
 
 
 def test_a_known_delay_is_part_of_the_mend() -> None:
     """Who is told to come back later is told when, in whole seconds, where that is known."""
     error = ThrottledError("slow down")
-    assert "seconds" not in mend_of(error)
+    assert "seconds" not in suggest_fix(error)
     error.retry_after_seconds = 299.2
-    assert mend_of(error).endswith(" It may work again in 300 seconds.")
+    assert suggest_fix(error).endswith(" It may work again in 300 seconds.")
     timed_out = TimedOutError("too slow")
     timed_out.retry_after_seconds = 12.0
-    assert mend_of(timed_out) == f"{mend_of(TooLargeError('too much'))} It may work again in 12 seconds."
+    assert suggest_fix(timed_out) == f"{suggest_fix(TooLargeError('too much'))} It may work again in 12 seconds."
 
 
 def test_a_quota_of_the_day_names_the_hour() -> None:
     """Its message says when it is refilled, and nothing tells to wait minutes."""
-    error = quota_used_up(3 * 3600 + 61)
+    error = build_daily_quota_error(3 * 3600 + 61)
     assert str(error).endswith("used up; TikTok refills it at 00:00 UTC, in 3 h 2 min")
-    assert "minutes" not in mend_of(error)
+    assert "minutes" not in suggest_fix(error)
     assert error.retry_after_seconds == 3 * 3600 + 61
 
 

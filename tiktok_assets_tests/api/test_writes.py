@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets.api.client import Client, Tally
+from tiktok_assets.api.client import Client, RequestStats
 from tiktok_assets.api.errors import (
     AdvertiserError,
     BannedError,
@@ -16,12 +16,12 @@ from tiktok_assets.api.errors import (
     ThrottledError,
     TikTokError,
     UnknownOutcomeError,
-    mend_of,
+    suggest_fix,
 )
-from tiktok_assets.api.outcomes import encoded
-from tiktok_assets.api.writes import made, marked, shown
+from tiktok_assets.api.retry import encode_body
+from tiktok_assets.api.writes import create_object, find_ids_by_marker, format_request
 from tiktok_assets.spec.endpoints import AD_CREATE, AD_GROUP_CREATE, WRITES
-from tiktok_assets_tests.api.conftest import FAST, IMPATIENT, SMALL, Host, Listener, assert_silent
+from tiktok_assets_tests.api.conftest import FAST, SHORT_TIMEOUTS, SMALL, Host, Listener, assert_no_secret_leaks
 
 BODY: dict[str, Any] = {"advertiser_id": "7001", "adgroup_name": "x", "budget": Decimal("49.90")}
 MAY_BE_DONE = {
@@ -74,7 +74,7 @@ def posted(host: Host) -> int:
 
 def write(client: Client, body: Mapping[str, Any] = BODY) -> object:
     """A write of an ad group."""
-    return client.post(AD_GROUP_CREATE, body, Tally())
+    return client.post(AD_GROUP_CREATE, body, RequestStats())
 
 
 def good_body(host: Host) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_a_doubt_is_told_as_one(small: Host, fault: dict[str, object]) -> None:
 
     small.settle(1)
     assert posted(small) == 1
-    assert "Look" in mend_of(raised.value)
+    assert "Look" in suggest_fix(raised.value)
 
 
 @pytest.mark.parametrize(("fault", "kind"), SURELY_NOT_DONE.values(), ids=SURELY_NOT_DONE.keys())
@@ -129,7 +129,7 @@ def test_no_answer_in_time_is_a_doubt(small: Host) -> None:
     small.misbehave("hang", path="adgroup/create", seconds=0.7)
 
     with pytest.raises(UnknownOutcomeError):
-        write(small.client(IMPATIENT))
+        write(small.client(SHORT_TIMEOUTS))
 
     small.settle(1)
 
@@ -152,7 +152,7 @@ def test_what_keeps_a_request_back_keeps_it_back(small: Host) -> None:
         raise KeyError("held")
 
     with pytest.raises(KeyError):
-        small.client().post(AD_GROUP_CREATE, BODY, Tally(), just_before=refuse)
+        small.client().post(AD_GROUP_CREATE, BODY, RequestStats(), just_before=refuse)
 
     assert small.requests == []
 
@@ -160,17 +160,17 @@ def test_what_keeps_a_request_back_keeps_it_back(small: Host) -> None:
 def test_a_body_leaves_exactly_as_it_is_shown(everything_logged: pytest.LogCaptureFixture) -> None:
     """What a dry run shows is what is sent, byte for byte, with exact amounts; the token is only in its header."""
     with Listener(body=b'{"code":40002,"message":"no"}') as host, Client(host.url, "s3cret") as client:
-        text = shown(client, AD_GROUP_CREATE, BODY)
+        text = format_request(client, AD_GROUP_CREATE, BODY)
         with pytest.raises(RequestError) as raised:
             write(client)
 
     method, body = text.split("\n")
     assert method == f"POST {host.url}/open_api/v1.3/adgroup/create/"
-    assert host.bodies == [body.encode()] == [encoded(BODY)]
+    assert host.bodies == [body.encode()] == [encode_body(BODY)]
     assert b'"budget":49.90' in host.bodies[0]
     headers = host.heard[0][1]
     assert (headers["access-token"], headers["content-type"]) == ("s3cret", "application/json")
-    assert_silent(("s3cret",), everything_logged, raised.value)
+    assert_no_secret_leaks(("s3cret",), everything_logged, raised.value)
 
 
 def test_an_answer_that_names_nothing_is_a_doubt() -> None:
@@ -180,7 +180,7 @@ def test_an_answer_that_names_nothing_is_a_doubt() -> None:
         Client(host.url, "token", policy=FAST) as client,
         pytest.raises(UnknownOutcomeError, match="names no object"),
     ):
-        made(client, AD_CREATE, BODY, lambda data: data["ad_ids"][0], lambda: None)
+        create_object(client, AD_CREATE, BODY, lambda data: data["ad_ids"][0], lambda: None)
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -203,7 +203,7 @@ def test_markers_end_names() -> None:
         {"id": "1", "n": "[m] c"},
         {"id": "2", "n": None},
     ]
-    assert marked(rows, "id", "n", "[m]") == ["9", "20"]
+    assert find_ids_by_marker(rows, "id", "n", "[m]") == ["9", "20"]
 
 
 def test_writes_are_few() -> None:

@@ -14,19 +14,20 @@ import httpx
 import msgspec
 import polars as pl
 
-from tiktok_assets.api.envelope import envelope_of
-from tiktok_assets.api.pages import PAGES_TOGETHER
-from tiktok_assets.api.plan import Window
-from tiktok_assets.days import Account
-from tiktok_assets.plain_rows import plain_rows
-from tiktok_assets.refresh.reading import ReportQuestion, listing_of
-from tiktok_assets.refusals import why_broken
+from tiktok_assets.api.envelope import read_envelope
+from tiktok_assets.api.paged_query import PAGES_PER_BATCH
+from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.ingest.report_reader import build_request
+from tiktok_assets.ingest.report_responses import ReportQuery
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, served_metrics
-from tiktok_assets.storage.hive_parquet import HiveStore, Partition
-from tiktok_assets.tables import digit_types, report_frame
+from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.tables.csv_fast_path import parse_uniform_rows
+from tiktok_assets.tables.frames import build_report_frame, numeric_dtypes
+from tiktok_assets.tables.row_validation import find_key_error
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import ROOT, Served, figure_of, sandbox
 from tiktok_assets_tests.benchmarks.workload_a import WORLD
@@ -59,10 +60,10 @@ def figures() -> Iterator[Figure]:
         yield figure_of(TOPIC, f"… {part}", shares, "%")
 
 
-def _question(advertiser_id: str, first: str) -> ReportQuestion:
+def _question(advertiser_id: str, first: str) -> ReportQuery:
     day = datetime.fromisoformat(first).date()
-    window = Window(day, day + timedelta(days=29))
-    return ReportQuestion(REPORTS_BY_TABLE["ad_report_daily"], Account(advertiser_id, "USD", "UTC"), window)
+    window = DateWindow(day, day + timedelta(days=29))
+    return ReportQuery(REPORTS_BY_TABLE["ad_report_daily"], Account(advertiser_id, "USD", "UTC"), window)
 
 
 def _session(folder: Path, **more: str) -> Session:
@@ -79,7 +80,7 @@ def _download(served: Served, folder: Path) -> tuple[str, str]:
     first = (served.anchor - timedelta(days=30)).date().isoformat()
     session = _session(folder)
     asked = served_metrics(REPORTS_BY_TABLE["ad_report_daily"], session.reader.metrics)
-    listing = listing_of(session.reader, _question(advertiser_id, first), asked, {})
+    listing = build_request(session.reader, _question(advertiser_id, first), asked, {})
     address = f"{served.base_url}/open_api/v1.3/{listing.endpoint.path}"
     with httpx.Client(headers={"Access-Token": served.token}, timeout=60) as client:
         for number in range(1, PAGES + 1):
@@ -107,9 +108,9 @@ class Clock:
 def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
     session, question, clock = _session(folder), _question(advertiser_id, first), Clock()
     asked = served_metrics(question.report, session.reader.metrics)
-    listing = listing_of(session.reader, question, asked, {})
+    listing = build_request(session.reader, question, asked, {})
     parse = listing.parse_text
-    types = digit_types(asked)
+    types = numeric_dtypes(asked)
     names = {
         "dimensions": question.report.dimensions,
         "metrics": (*question.report.level.attributes, *(metric.api_name for metric in asked)),
@@ -117,14 +118,14 @@ def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
     fields = {part: {name: types.get(name, pl.String()) for name in names[part]} for part in names}
     assert parse
     frames, files = [], sorted(folder.glob("*.json"))
-    for first_file in range(0, len(files), PAGES_TOGETHER):
+    for first_file in range(0, len(files), PAGES_PER_BATCH):
         texts: list[msgspec.Raw] = []
-        for file in files[first_file : first_file + PAGES_TOGETHER]:
+        for file in files[first_file : first_file + PAGES_PER_BATCH]:
             response = httpx.Response(200, content=file.read_bytes())
-            envelope = clock("the envelope", lambda: envelope_of(listing.endpoint, response))  # noqa: B023 - at once
+            envelope = clock("the envelope", lambda: read_envelope(listing.endpoint, response))  # noqa: B023 - at once
             assert envelope
             texts += envelope.data["list"]
-        clock(PARSED, lambda: plain_rows(texts, fields))  # noqa: B023 - at once
+        clock(PARSED, lambda: parse_uniform_rows(texts, fields))  # noqa: B023 - at once
         page = clock(TYPED, lambda: parse(texts))  # noqa: B023 - at once
         assert page
         frames.append(page[0])
@@ -132,9 +133,9 @@ def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
     account, report = question.account, question.report
     frame = clock(
         "one sorted table, looked over",
-        lambda: report_frame(report, session.reader.metrics, account, frames, now),
+        lambda: build_report_frame(report, session.reader.metrics, account, frames, now),
     )
-    clock("one sorted table, looked over", lambda: why_broken(frame, report.key, advertiser_id))
+    clock("one sorted table, looked over", lambda: find_key_error(frame, report.key, advertiser_id))
     store = HiveStore(str(folder / "data"))
     assert question.window
     for index, day in enumerate(question.window.days):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from tiktok_assets.defs.partitions import ONE_RUN
+from tiktok_assets.defs.partitions import SINGLE_RUN
 from tiktok_assets.instance import prepare_instance
 from tiktok_assets.settings import load_settings
 from tiktok_assets_tests.benchmarks.figure import Figure
@@ -23,7 +23,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 KEYS = dg.StaticPartitionsDefinition([f"{number:03}" for number in range(PARTITIONS)])
 
 
-@dg.asset(partitions_def=KEYS, backfill_policy=ONE_RUN)
+@dg.asset(partitions_def=KEYS, backfill_policy=SINGLE_RUN)
 def table(context: dg.AssetExecutionContext) -> None:
     """Does nothing, in many partitions."""
 

@@ -15,16 +15,21 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy import func, select
 
-from tiktok_assets.defs.automation import RUNS_TAG
-from tiktok_assets.defs.catalogue import stored_tables
-from tiktok_assets.defs.partitions import ADVERTISER, advertiser_days, key_of, tags_of
-from tiktok_assets.defs.refresh_times import REFRESH_TAG
-from tiktok_assets.instance.opening import open_instance
-from tiktok_assets.refresh.needed import LOOKS_FOR_HOLES_DAYS
-from tiktok_assets.refresh.notes import IS_COMPLETE_NOTE, fetched_at_note
+from tiktok_assets.defs.jobs import STAGE_RUN_COUNT_TAG
+from tiktok_assets.defs.partitions import (
+    ADVERTISER_DIMENSION,
+    advertiser_days,
+    build_partition_tags,
+    format_partition_key,
+)
+from tiktok_assets.defs.schedules import REFRESH_TAG
+from tiktok_assets.defs.table_catalog import get_stored_tables
+from tiktok_assets.ingest.lookback import GAP_SEARCH_DAYS
+from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY, fetched_at_metadata
+from tiktok_assets.instance import open_instance
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.storage.hive_parquet import HiveStore, Partition
-from tiktok_assets.tables import schema_of
+from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.tables.frames import build_schema
 
 OWNERS = tuple(str(7_104_142_337_395_130_000 + number) for number in range(90))
 OWNERS_A_RUN, DAYS_A_RUN = 25, 30
@@ -40,11 +45,11 @@ def seed(settings: Settings, days: int) -> int:
     """
     now = datetime.now(UTC)
     daily = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
-    others = [name for name in stored_tables(settings) if name not in daily and name != "advertisers"]
+    others = [name for name in get_stored_tables(settings) if name not in daily and name != "advertisers"]
     _files(settings, daily, now)
     written = 0
     with open_instance(settings) as instance:
-        instance.add_dynamic_partitions(ADVERTISER, list(OWNERS))
+        instance.add_dynamic_partitions(ADVERTISER_DIMENSION, list(OWNERS))
         for owners in (OWNERS[at : at + OWNERS_A_RUN] for at in range(0, len(OWNERS), OWNERS_A_RUN)):
             for first in range(0, days, DAYS_A_RUN):
                 backs = range(first, min(days, first + DAYS_A_RUN))
@@ -56,7 +61,7 @@ def seed(settings: Settings, days: int) -> int:
             written += sum(
                 _record(instance, table, [Partition(owner) for owner in owners], run) for table in others
             )
-        _run(instance, "refresh_accounts", {REFRESH_TAG: now.isoformat(), RUNS_TAG: "1"})
+        _run(instance, "refresh_accounts", {REFRESH_TAG: now.isoformat(), STAGE_RUN_COUNT_TAG: "1"})
         for table in daily:  # as each run of ours does when it has ended
             instance.get_status_by_partition(dg.AssetKey(table), [], advertiser_days(settings.start_date))
     return written
@@ -64,17 +69,17 @@ def seed(settings: Settings, days: int) -> int:
 
 def _files(settings: Settings, daily: Sequence[str], now: datetime) -> None:
     store = HiveStore(settings.data_dir)
-    tables = stored_tables(settings)
-    notes = {**fetched_at_note(now), IS_COMPLETE_NOTE: "true"}
+    tables = get_stored_tables(settings)
+    notes = {**fetched_at_metadata(now), IS_COMPLETE_KEY: "true"}
     told = {"currency": "USD", "timezone": "America/New_York", "is_granted": True, "fetched_at": now}
-    schema = schema_of(tables["advertisers"])
+    schema = build_schema(tables["advertisers"])
     store.write(
         "advertisers", Partition(), pl.DataFrame([{"advertiser_id": one, **told} for one in OWNERS], schema)
     )
     for table in daily:
-        nothing = pl.DataFrame(schema=schema_of(tables[table]))
+        nothing = pl.DataFrame(schema=build_schema(tables[table]))
         for owner in OWNERS:
-            for back in range(1, LOOKS_FOR_HOLES_DAYS + 2):
+            for back in range(1, GAP_SEARCH_DAYS + 2):
                 day = now.date() - timedelta(back)
                 store.write(table, Partition(owner, day), nothing, notes=notes)
 
@@ -107,7 +112,7 @@ def _record(instance: dg.DagsterInstance, table: str, partitions: Sequence[Parti
                 "event_timestamp": row["timestamp"],
             }
             for row, partition in zip(rows, partitions, strict=True)
-            for key, value in tags_of(partition).items()
+            for key, value in build_partition_tags(partition).items()
         ]
         if tags:
             connection.execute(AssetEventTagsTable.insert(), tags)
@@ -117,7 +122,9 @@ def _record(instance: dg.DagsterInstance, table: str, partitions: Sequence[Parti
 
 def _entries(table: str, partitions: Sequence[Partition], run: str) -> Iterator[EventLogEntry]:
     for partition in partitions:
-        made = dg.AssetMaterialization(table, partition=key_of(partition), metadata=FACTS, tags=tags_of(partition))
+        made = dg.AssetMaterialization(
+            table, partition=format_partition_key(partition), metadata=FACTS, tags=build_partition_tags(partition)
+        )
         yield EventLogEntry(  # type: ignore[no-untyped-call] # Dagster's own constructor
             user_message="",
             level=10,

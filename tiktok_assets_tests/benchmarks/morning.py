@@ -21,14 +21,14 @@ from unittest.mock import patch
 import dagster as dg
 import httpx
 
-from tiktok_assets.days import Account
-from tiktok_assets.instance.opening import open_instance
-from tiktok_assets.refresh.accounts import known_accounts
-from tiktok_assets.refresh.outcome import Failed
-from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.ingest.accounts import load_accounts
+from tiktok_assets.ingest.partitions import FailedPartitions
+from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.instance import open_instance
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import ROOT, Served, sandbox
 
@@ -182,7 +182,7 @@ def _fill(settings: Settings) -> None:
         refresh_advertisers(reader, store, ids)
         for entity in LISTED_ENTITIES:
             _landed(refresh_entity(reader, store, entity, ids))
-        accounts, _ = known_accounts(reader, store, settings, ids)
+        accounts, _ = load_accounts(reader, store, settings, ids)
         for report in settings.chosen_reports:
             _landed(refresh_report(reader, store, report, {one: _month(one, session.now()) for one in accounts}))
 
@@ -192,7 +192,7 @@ def _month(account: Account, now: datetime) -> list[Any]:
 
 
 def _landed(outcomes: Iterator[object]) -> None:
-    if failed := [str(outcome) for outcome in outcomes if isinstance(outcome, Failed)]:
+    if failed := [str(outcome) for outcome in outcomes if isinstance(outcome, FailedPartitions)]:
         raise RuntimeError(failed[0])
 
 

@@ -11,14 +11,14 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from tiktok_assets.checking.checks import CHECKS, look
-from tiktok_assets.checking.finding import Row
-from tiktok_assets.defs.checks import archive_of
-from tiktok_assets.refresh.accounts import known_accounts
-from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, refresh_report
-from tiktok_assets.sandbox.limits import Limits
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.defs.checks import build_table_reader
+from tiktok_assets.ingest.accounts import load_accounts
+from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.quality.checks import CHECKS, evaluate_checks
+from tiktok_assets.quality.outcome import Row
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
+from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.entities import LISTED_ENTITIES
@@ -52,10 +52,10 @@ def figures() -> Iterator[tuple[str, Row]]:
         )
         with closing(Session(settings)) as session:
             _fill(session)
-            archive = archive_of(settings, session, days=0)
+            archive = build_table_reader(settings, session, days=0)
             for table, subject in archive.subjects.items():
                 if subject.upper:
-                    for row in look(archive, table, _AGREE).findings["levels_agree"].figures:
+                    for row in evaluate_checks(archive, table, _AGREE).findings["levels_agree"].figures:
                         yield table, row
 
 
@@ -68,7 +68,7 @@ def _fill(session: Session) -> None:
     refresh_advertisers(reader, store, session.advertiser_ids)
     for entity in LISTED_ENTITIES:
         _landed(refresh_entity(reader, store, entity, session.advertiser_ids))
-    accounts, _ = known_accounts(reader, store, settings, session.advertiser_ids)
+    accounts, _ = load_accounts(reader, store, settings, session.advertiser_ids)
     for report in settings.chosen_reports:
         days = {
             one: [

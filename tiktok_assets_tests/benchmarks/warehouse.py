@@ -9,19 +9,19 @@ from pathlib import Path
 
 import polars as pl
 
-from tiktok_assets.defs.catalogue import stored_tables, table_meanings
+from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descriptions
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.storage.warehouse import build_warehouse
-from tiktok_assets.tables import schema_of
+from tiktok_assets.tables.frames import build_schema
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import Measured, figure_of, measure
 
 TOPIC = "Warehouse"
 TABLE = "ad_report_daily"
 SETTINGS = load_settings()
-COLUMNS = stored_tables(SETTINGS)[TABLE]
+COLUMNS = get_stored_tables(SETTINGS)[TABLE]
 OWNERS = tuple(str(7_104_142_337_395_130_000 + number) for number in range(25))
 FIRST_DAY, DAYS, NEW_DAYS = date(2025, 1, 1), 400, 8
 READ_AT = datetime(2026, 2, 5, tzinfo=UTC)
@@ -87,10 +87,10 @@ def _day(owner: str, day: date, seed: int) -> pl.DataFrame:
         fixed = {"day": day, "instant": READ_AT + timedelta(seconds=seed), "flag": True, "json": None}
         return pl.Series([fixed[column.kind]] * ADS)
 
-    schema = schema_of(COLUMNS)
+    schema = build_schema(COLUMNS)
     return pl.DataFrame({one.name: made(one).cast(schema[one.name]) for one in COLUMNS})
 
 
 if __name__ == "__main__":
     data, state = sys.argv[1:]
-    build_warehouse(HiveStore(data), Path(state), stored_tables(SETTINGS), table_meanings(SETTINGS))
+    build_warehouse(HiveStore(data), Path(state), get_stored_tables(SETTINGS), get_table_descriptions(SETTINGS))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tiktok_assets.instance import prepare_instance
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.metrics import METRICS, STANDARD_METRICS
+from tiktok_assets.spec.metric_catalogue import METRICS
+from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, served_metrics
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import Measured, Served, figure_of, measure, sandbox

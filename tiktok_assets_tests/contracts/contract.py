@@ -1,20 +1,97 @@
-"""The contracts: what outside documents say of each operation, and whether an answer or a request keeps to it.
-
-One JSON file per operation, in a folder per version. A file is two flat tables of dotted paths to facts
-(`data.list[].budget`; `[]` is every element, `*` every key not named), with its sources, and with marks wherever
-a fact is not sure. The client and the sandbox are both held against these files.
-"""
+"""What a contract file is made of: an unknown key or a missing one fails the load."""
 
 import json
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from tiktok_assets_tests.contracts.documents import Contract, Fact, Json
+Json = Any  # whatever JSON can hold
+
+
+class StrictStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A record in which an unknown key is an error."""
+
+
+class FieldRule(StrictStruct, frozen=True):
+    """What is known of one path."""
+
+    types: list[Literal["string", "integer", "number", "boolean", "array", "object", "null"]]
+    required: bool = False  # of a parameter: by itself
+    required_when: dict[str, list[Json]] | None = None  # another parameter has one of these values
+    required_unless: dict[str, list[Json] | None] | None = None  # … has one of these, or (null) is there at all
+    always: bool = False  # of an answer: the key is in every answer
+    conditional: bool = False  # required in cases the source tells in prose; not checked
+    deprecated: bool = False
+    values: list[str] | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    min_items: int | None = None
+    max_items: int | None = None
+    max_length: int | None = None
+    format: Literal["int64", "date"] | None = None
+    default: Json = None
+
+
+class Remark(StrictStruct, frozen=True):
+    """Where a fact is uncertain, where sources disagree, or what was seen on the live API."""
+
+    about: str
+    mark: Literal["uncertain", "disagree", "observed"]
+    note: str
+
+
+class Source(StrictStruct, frozen=True):
+    """A document that somebody else wrote."""
+
+    repository: str
+    path: str
+    commit: str | None
+    date: str
+    kind: str
+
+
+class Request(StrictStruct, frozen=True):
+    """The headers and the parameters: of the query for GET, of the JSON body for POST."""
+
+    headers: dict[str, FieldRule]
+    parameters: dict[str, FieldRule]
+
+
+class Call(StrictStruct, frozen=True):
+    """One request as it goes over the wire."""
+
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    body: Json = None
+
+
+class Example(StrictStruct, frozen=True):
+    """A request and its answer, in our own values."""
+
+    name: str
+    request: Call
+    response: Json
+
+
+class Contract(StrictStruct, frozen=True, eq=False):
+    """Everything one file says."""
+
+    operation: str
+    version: str
+    method: Literal["GET", "POST"]
+    path: str
+    source: list[Source]
+    request: Request
+    response: dict[str, FieldRule]
+    open: list[str]  # objects that may hold more keys than the source shows; `request.` before a parameter
+    marks: list[Remark]
+    examples: list[Example]
+    rules: dict[str, Json] = {}  # facts that span several parameters; read by tests, not checked here
+
 
 HERE = Path(__file__).parent
 ENVELOPE = ("code", "message", "request_id", "data")
@@ -23,19 +100,19 @@ PATTERNS = {"int64": r"^-?\d{1,19}$", "date": r"^\d{4}-\d{2}-\d{2}$"}
 
 
 @cache
-def load(operation: str, version: str = "v1.3") -> Contract:
+def load_contract(operation: str, version: str = "v1.3") -> Contract:
     """The contract of an operation (`campaign/get`); FileNotFoundError when there is none."""
     file = HERE / version / f"{operation.replace('/', '.')}.json"
     return msgspec.json.decode(file.read_bytes(), type=Contract)
 
 
-def names() -> list[tuple[str, str]]:
+def list_contracts() -> list[tuple[str, str]]:
     """Every (operation, version) that has a contract."""
     files = sorted(HERE.glob("v*/*.json"))
     return [(file.stem.replace(".", "/"), file.parent.name) for file in files]
 
 
-def violations_of_response(
+def find_response_violations(
     contract: Contract, document: Json, *, fields: Collection[str] | None = None, without_nulls: bool = False
 ) -> list[str]:
     """What in an answer the contract does not allow, a sentence each; [] when nothing.
@@ -56,7 +133,7 @@ def violations_of_response(
     return _check("the answer", table, contract.open, document)
 
 
-def violations_of_request(
+def find_request_violations(
     contract: Contract,
     method: str,
     path: str,
@@ -103,7 +180,7 @@ def _head(path: str) -> str:
     return path.partition(".")[0].removesuffix("[]")
 
 
-def _decoded(fact: Fact, text: str) -> Json:
+def _decoded(fact: FieldRule, text: str) -> Json:
     """A query parameter as the JSON value its text stands for; the text itself when it stands for none."""
     if "string" in fact.types:
         return text
@@ -113,7 +190,7 @@ def _decoded(fact: Fact, text: str) -> Json:
         return text
 
 
-def _check(whole: str, table: Mapping[str, Fact], open_: Collection[str], value: Json) -> list[str]:
+def _check(whole: str, table: Mapping[str, FieldRule], open_: Collection[str], value: Json) -> list[str]:
     """Validate a value against a table; every disagreement as a sentence."""
     schema = _object("", table, open_)
     try:
@@ -129,7 +206,7 @@ def _sentence(whole: str, kind: str, location: tuple[int | str, ...], message: s
     return f"{path} {ending}." if ending else f"{path}: {message[0].lower()}{message[1:]}."
 
 
-def _object(path: str, table: Mapping[str, Fact], open_: Collection[str]) -> CoreSchema:
+def _object(path: str, table: Mapping[str, FieldRule], open_: Collection[str]) -> CoreSchema:
     """The schema of the object at a path, from the table's rows one step below it."""
     prefix = f"{path}." if path else ""
     below = {p.removeprefix(prefix): fact for p, fact in table.items() if p.startswith(prefix)}
@@ -148,7 +225,7 @@ def _object(path: str, table: Mapping[str, Fact], open_: Collection[str]) -> Cor
     return core_schema.typed_dict_schema(fields, extra_behavior="allow" if free else "forbid", extras_schema=rest)
 
 
-def _value(path: str, fact: Fact, table: Mapping[str, Fact], open_: Collection[str]) -> CoreSchema:
+def _value(path: str, fact: FieldRule, table: Mapping[str, FieldRule], open_: Collection[str]) -> CoreSchema:
     """The schema of one path: one choice per type."""
     item = table.get(f"{path}[]")
     choices: dict[str, Any] = {

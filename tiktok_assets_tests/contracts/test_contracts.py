@@ -8,14 +8,16 @@ import pytest
 
 from tiktok_assets_tests.contracts.contract import (
     HERE,
-    load,
-    names,
-    violations_of_request,
-    violations_of_response,
+    Contract,
+    Example,
+    Json,
+    find_request_violations,
+    find_response_violations,
+    list_contracts,
+    load_contract,
 )
-from tiktok_assets_tests.contracts.documents import Contract, Example, Json
 
-CONTRACTS = [load(*name) for name in names()]
+CONTRACTS = [load_contract(*name) for name in list_contracts()]
 EXAMPLES = [
     pytest.param(contract, example, id=f"{contract.version} {contract.operation}: {example.name}")
     for contract in CONTRACTS
@@ -29,7 +31,7 @@ each_example = pytest.mark.parametrize(("contract", "example"), EXAMPLES)
 
 def _judge(contract: Contract, example: Example, **changed: Json) -> list[str]:
     sent = {"query": example.request.query, "body": example.request.body, "headers": example.request.headers}
-    return violations_of_request(contract, contract.method, contract.path, **{**sent, **changed})
+    return find_request_violations(contract, contract.method, contract.path, **{**sent, **changed})
 
 
 def _places(value: Json, path: str = "") -> Iterator[tuple[str, Json, Json]]:
@@ -45,7 +47,7 @@ def _places(value: Json, path: str = "") -> Iterator[tuple[str, Json, Json]]:
 def test_a_contract_is_named_after_its_operation_and_says_whose_word_it_is(contract: Contract) -> None:
     """A file's name, version and path are one thing, and every file names a dated source."""
     assert f"/open_api/{contract.version}/{contract.operation}/" == contract.path
-    assert (contract.operation, contract.version) in names()
+    assert (contract.operation, contract.version) in list_contracts()
     assert [source for source in contract.source if not source.date] == []
     assert contract.source
 
@@ -71,7 +73,7 @@ def test_every_mark_is_about_something_in_the_contract(contract: Contract) -> No
 @each_example
 def test_an_example_keeps_its_own_contract(contract: Contract, example: Example) -> None:
     """The request and the answer of every example are without violations."""
-    assert violations_of_response(contract, example.response) == []
+    assert find_response_violations(contract, example.response) == []
     assert _judge(contract, example) == []
 
 
@@ -85,7 +87,7 @@ def test_an_answer_without_an_always_key_is_a_violation(contract: Contract, exam
         answer = copy.deepcopy(example.response)
         holder, key = next((h, k) for p, h, k in _places(answer) if p == path)
         del holder[key]
-        found = violations_of_response(contract, answer)
+        found = find_response_violations(contract, answer)
         if path == "code":
             assert found
         else:
@@ -99,7 +101,7 @@ def test_a_value_of_another_type_is_a_violation(contract: Contract, example: Exa
         answer = copy.deepcopy(example.response)
         holder, key = next((h, k) for p, h, k in _places(answer) if p == path)
         holder[key] = "" if isinstance(holder[key], dict) else {"surprise": 1}
-        assert violations_of_response(contract, answer), path
+        assert find_response_violations(contract, answer), path
 
 
 @each_example
@@ -112,15 +114,15 @@ def test_a_key_nobody_documented_is_a_violation(contract: Contract, example: Exa
         if not isinstance(target, dict) or path in contract.open or f"{path}.*" in contract.response:
             continue
         target["surprise"] = 1
-        assert any("surprise is not known" in line for line in violations_of_response(contract, answer)), path
+        assert any("surprise is not known" in line for line in find_response_violations(contract, answer)), path
 
 
 @each_contract
 def test_a_failure_has_empty_data(contract: Contract) -> None:
     """With a code that is not a success the envelope is whole and `data` is an empty object."""
     failure = {"code": 40002, "message": "example reason", "request_id": "1", "data": {}}
-    assert violations_of_response(contract, failure) == []
-    assert violations_of_response(contract, failure | {"data": {"list": []}}) == ["data.list is not known."]
+    assert find_response_violations(contract, failure) == []
+    assert find_response_violations(contract, failure | {"data": {"list": []}}) == ["data.list is not known."]
 
 
 @each_example
@@ -156,7 +158,7 @@ def test_the_wrong_door_is_a_violation(contract: Contract) -> None:
     call = contract.examples[0].request
     assert (
         len(
-            violations_of_request(
+            find_request_violations(
                 contract, "PUT", contract.path[:-1], query=call.query, body=call.body, headers=call.headers
             )
         )
@@ -180,14 +182,14 @@ def test_the_wrong_door_is_a_violation(contract: Contract) -> None:
 )
 def test_a_query_is_text_with_types_and_ranges(changed: dict[str, str], expected: str | None) -> None:
     """A GET parameter is judged as the JSON value its text stands for."""
-    contract = load("report/integrated/get")
+    contract = load_contract("report/integrated/get")
     found = _judge(contract, contract.examples[0], query={**contract.examples[0].request.query, **changed})
     assert ([] if expected is None else [expected]) == found
 
 
 def test_a_condition_between_parameters_is_checked() -> None:
     """Dates are needed unless the report is for the lifetime; an account unless several are named."""
-    contract = load("report/integrated/get")
+    contract = load_contract("report/integrated/get")
     query = dict(contract.examples[0].request.query)
     del query["start_date"], query["advertiser_id"]
     found = _judge(contract, contract.examples[0], query=query)
@@ -203,32 +205,34 @@ def test_every_level_has_a_daily_and_a_lifetime_report() -> None:
     """The report's examples cover four levels, each by day and for the lifetime."""
     levels = {
         (call.query["data_level"], "query_lifetime" in call.query)
-        for call in (example.request for example in load("report/integrated/get").examples)
+        for call in (example.request for example in load_contract("report/integrated/get").examples)
     }
     assert len(levels) == 8
 
 
 def test_fields_narrow_an_answer() -> None:
     """With `fields`, other names are neither demanded nor allowed."""
-    contract = load("campaign/get")
+    contract = load_contract("campaign/get")
     answer = copy.deepcopy(contract.examples[0].response)
     row = answer["data"]["list"][0]
     answer["data"]["list"] = [{"campaign_id": row["campaign_id"]}]
-    assert violations_of_response(contract, answer, fields=["campaign_id"]) == []
+    assert find_response_violations(contract, answer, fields=["campaign_id"]) == []
     answer["data"]["list"] = [row]
-    assert violations_of_response(contract, answer, fields=["campaign_id"])
+    assert find_response_violations(contract, answer, fields=["campaign_id"])
 
 
 def test_nulls_may_be_left_out_when_asked() -> None:
     """Without nulls, a key that may be null is not demanded; one that may not be null still is."""
-    contract = load("adgroup/get")
+    contract = load_contract("adgroup/get")
     answer = copy.deepcopy(contract.examples[0].response)
     row = answer["data"]["list"][0]
     answer["data"]["list"] = [{key: value for key, value in row.items() if value is not None}]
-    assert violations_of_response(contract, answer)
-    assert violations_of_response(contract, answer, without_nulls=True) == []
+    assert find_response_violations(contract, answer)
+    assert find_response_violations(contract, answer, without_nulls=True) == []
     del answer["data"]["list"][0]["adgroup_id"]
-    assert violations_of_response(contract, answer, without_nulls=True) == ["data.list[0].adgroup_id is missing."]
+    assert find_response_violations(contract, answer, without_nulls=True) == [
+        "data.list[0].adgroup_id is missing."
+    ]
 
 
 @each_contract

@@ -13,20 +13,25 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from tiktok_assets.api.plan import Window
+from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs.account import add_advertisers
-from tiktok_assets.defs.automation import requests_of
-from tiktok_assets.defs.catalogue import stored_tables
-from tiktok_assets.defs.checks import only
-from tiktok_assets.defs.chunks import chunks_of
-from tiktok_assets.defs.partitions import partition_of
-from tiktok_assets.defs.stages import Stage, chunks_of_stage, stored_order
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.defs.account_assets import add_advertiser_partitions
+from tiktok_assets.defs.checks import select_job_tables
+from tiktok_assets.defs.jobs import build_run_requests
+from tiktok_assets.defs.partitions import parse_partition_key
+from tiktok_assets.defs.refresh_stages import (
+    RefreshStage,
+    get_advertiser_keys,
+    plan_stage_ranges,
+    split_into_ranges,
+)
+from tiktok_assets.defs.table_catalog import get_stored_tables
+from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.storage.hive_parquet import FILE_NAME, HiveStore
-from tiktok_assets.tables import schema_of
+from tiktok_assets.storage.files import PARTITION_FILE_NAME
+from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.tables.frames import build_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
 
 WEDNESDAY = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
@@ -71,8 +76,8 @@ class Desk:
 
     def know(self, advertiser_ids: Iterable[str] = ()) -> list[str]:
         """Make these accounts partitions, or all that are granted; returns them in stored order."""
-        add_advertisers(self.instance, list(advertiser_ids) or self.advertiser_ids)
-        return list(stored_order(self.instance))
+        add_advertiser_partitions(self.instance, list(advertiser_ids) or self.advertiser_ids)
+        return list(get_advertiser_keys(self.instance))
 
     def revoke(self, advertiser_id: str) -> None:
         """Take an account's grant away."""
@@ -82,15 +87,15 @@ class Desk:
         self, job: str, tags: Mapping[str, str] | None = None, tables: Iterable[str] = ()
     ) -> dg.ExecuteInProcessResult:
         """Run a job, or these tables of it, as a daemon would; a failure is in the result."""
-        return only(self.definitions.resolve_job_def(job), tables).execute_in_process(
+        return select_job_tables(self.definitions.resolve_job_def(job), tables).execute_in_process(
             instance=self.instance, tags=dict(tags or {}), raise_on_error=False
         )
 
     def run_range(
-        self, job: str, advertiser_ids: Sequence[str], window: Window | None = None, tables: Iterable[str] = ()
+        self, job: str, advertiser_ids: Sequence[str], window: DateWindow | None = None, tables: Iterable[str] = ()
     ) -> dg.ExecuteInProcessResult:
         """Run a job over one range of accounts that are neighbours in the stored order."""
-        (chunk,) = chunks_of(stored_order(self.instance), dict.fromkeys(advertiser_ids, window))
+        (chunk,) = split_into_ranges(get_advertiser_keys(self.instance), dict.fromkeys(advertiser_ids, window))
         return self.run(job, chunk.tags, tables)
 
     def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
@@ -100,10 +105,10 @@ class Desk:
         assert not request.run_config
         return self.run(request.job_name, request.tags, tables)
 
-    def refresh(self, stage: Stage) -> list[dg.ExecuteInProcessResult]:
+    def refresh(self, stage: RefreshStage) -> list[dg.ExecuteInProcessResult]:
         """Run one stage of the refresh at the world's present instant."""
-        chunks = chunks_of_stage(stage, self.instance, self.store, self.settings, self.now)
-        return [self.launch(request) for request in requests_of(stage, self.now.isoformat(), chunks)]
+        chunks = plan_stage_ranges(stage, self.instance, self.store, self.settings, self.now)
+        return [self.launch(request) for request in build_run_requests(stage, self.now.isoformat(), chunks)]
 
     def report_requests(self) -> list[dict[str, Any]]:
         """The reports asked of the host since it was last told to behave."""
@@ -111,7 +116,7 @@ class Desk:
 
     def table(self, name: str) -> pl.DataFrame:
         """The stored rows of a table."""
-        return self.store.scan(name, schema_of(stored_tables(self.settings)[name])).collect()
+        return self.store.scan(name, build_schema(get_stored_tables(self.settings)[name])).collect()
 
     def keys(self, table: str) -> list[str]:
         """The partitions that stand, as keys."""
@@ -120,8 +125,8 @@ class Desk:
 
     def bytes_of(self, table: str, key: str = "") -> bytes:
         """The file of one partition."""
-        folder = partition_of(key).folder if key else "."
-        return Path(str(self.store.base), table, folder, FILE_NAME).read_bytes()
+        folder = parse_partition_key(key).folder if key else "."
+        return Path(str(self.store.base), table, folder, PARTITION_FILE_NAME).read_bytes()
 
     def recorded(self, table: str) -> list[Event]:
         """Every materialization the instance holds of a table, newest first."""
@@ -135,7 +140,7 @@ class Desk:
         ]
 
 
-def keys_of(advertiser_ids: Iterable[str], window: Window) -> list[str]:
+def keys_of(advertiser_ids: Iterable[str], window: DateWindow) -> list[str]:
     """The keys of a range, in the order of the store."""
     return [f"{owner}|{day}" for owner in sorted(advertiser_ids) for day in window.days]
 
@@ -210,7 +215,7 @@ def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("instance")
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        assert stored_order(instance) == []
+        assert get_advertiser_keys(instance) == []
         assert instance.get_runs() == []
     return home
 

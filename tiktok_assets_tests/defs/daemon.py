@@ -20,7 +20,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
-from tiktok_assets.defs.automation import UNFINISHED
+from tiktok_assets.defs.jobs import UNFINISHED_STATUSES
 from tiktok_assets.settings import Settings
 
 ENDS = {
@@ -115,7 +115,7 @@ class Daemon:
     @property
     def unfinished(self) -> list[dg.DagsterRun]:
         """The runs that are queued or under way, the oldest first."""
-        return list(self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), ascending=True))
+        return list(self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED_STATUSES), ascending=True))
 
     def submit(self, request: dg.RunRequest) -> None:
         """Make what a sensor asked for a waiting run, unless there is one with its key, as the daemon does."""

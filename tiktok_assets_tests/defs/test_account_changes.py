@@ -11,12 +11,12 @@ import duckdb
 import polars as pl
 import pytest
 
-from tiktok_assets.defs.account import ZONES_KEPT
-from tiktok_assets.defs.alerting import run_failure_alert_sensor
-from tiktok_assets.defs.checks import CHECK_TABLES
-from tiktok_assets.defs.stages import STAGES
-from tiktok_assets.refresh.notes import TIMEZONE_NOTE
-from tiktok_assets.storage.hive_parquet import Partition
+from tiktok_assets.defs.account_assets import ZONE_AND_CURRENCY_CHECK
+from tiktok_assets.defs.alert_sensors import build_run_failure_alert_sensor
+from tiktok_assets.defs.checks import CHECK_TABLES_JOB
+from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
+from tiktok_assets.ingest.partitions import TIMEZONE_KEY
+from tiktok_assets.storage.hive_store import Partition
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import DAILY, PLAN, Desk, desk_at
 
@@ -45,11 +45,11 @@ def settled(own_host: Host, tmp_path: Path) -> Iterator[Desk]:
 
 def refreshed(desk: Desk) -> list[tuple[str, str | None]]:
     """A whole refresh with its checks, all of which succeeds; the checks that did not pass."""
-    results = [result for stage in STAGES for result in desk.refresh(stage)]
+    results = [result for stage in REFRESH_STAGES for result in desk.refresh(stage)]
     ids = desk.settings.advertiser_ids
     ranked = ("top_spenders", "duplication_candidates")
     results += [desk.run_range("refresh_derived", ids, tables=ranked)]
-    results += [desk.run("refresh_derived", tables=("account_overview", "warehouse")), desk.run(CHECK_TABLES)]
+    results += [desk.run("refresh_derived", tables=("account_overview", "warehouse")), desk.run(CHECK_TABLES_JOB)]
     assert [result.success for result in results] == [True] * len(results)
     found = [one for result in results for one in result.get_asset_check_evaluations()]
     return [(one.check_name, one.description) for one in found if not one.passed]
@@ -64,7 +64,7 @@ def by_day(desk: Desk, table: str, column: str) -> dict[date, set[Any]]:
 def zone_of(desk: Desk, table: str, day: date) -> str | None:
     """In which zone a stored day was read."""
     notes = desk.store.notes(table, Partition(desk.settings.advertiser_ids[0], day)) or {}
-    return notes.get(TIMEZONE_NOTE)
+    return notes.get(TIMEZONE_KEY)
 
 
 def asked(desk: Desk, sql: str) -> list[tuple[Any, ...]]:
@@ -81,7 +81,7 @@ def test_another_currency(settled: Desk) -> None:
     settled.host.control("POST", "accounts", advertiser_id=owner, currency="JPY")
     settled.host.advance(days=1)
     ((check, said),) = refreshed(settled)
-    assert check == ZONES_KEPT
+    assert check == ZONE_AND_CURRENCY_CHECK
     assert said == (
         f"advertiser {owner}: the currency was USD until 2026-10-08 and is JPY; days read before keep it"
     )
@@ -93,9 +93,9 @@ def test_another_currency(settled: Desk) -> None:
     assert set(settled.table("ad_report_lifetime").get_column("currency")) == {"JPY"}
     assert_nothing_mixed(settled)
     assert refreshed(settled) == []  # said once
-    look = run_failure_alert_sensor(settled.settings)
+    look = build_run_failure_alert_sensor(settled.settings)
     told = look.evaluate_tick(dg.build_sensor_context(instance=settled.instance)).skip_message
-    assert told == f"Told of: The check {ZONES_KEPT} of advertisers warns."
+    assert told == f"Told of: The check {ZONE_AND_CURRENCY_CHECK} of advertisers warns."
 
 
 def assert_nothing_mixed(desk: Desk) -> None:
@@ -130,7 +130,7 @@ def test_another_time_zone(settled: Desk) -> None:
     settled.host.advance(hours=6)
     settled.host.control("POST", "accounts", advertiser_id=owner, timezone="Asia/Tokyo")
     ((check, said),) = refreshed(settled)
-    assert check == ZONES_KEPT
+    assert check == ZONE_AND_CURRENCY_CHECK
     assert said == (
         f"advertiser {owner}: the time zone was America/Los_Angeles until 2026-10-08 and is Asia/Tokyo;"
         " days read before are days of it"
@@ -152,10 +152,10 @@ def test_back_to_the_west(settled: Desk) -> None:
     owner = settled.settings.advertiser_ids[0]
     settled.host.control("POST", "accounts", advertiser_id=owner, timezone="Asia/Tokyo")
     settled.host.advance(hours=6)
-    assert [check for check, _ in refreshed(settled)] == [ZONES_KEPT]
+    assert [check for check, _ in refreshed(settled)] == [ZONE_AND_CURRENCY_CHECK]
     settled.host.control("POST", "accounts", advertiser_id=owner, timezone="Pacific/Honolulu", currency="EUR")
     ((check, said),) = refreshed(settled)
-    assert check == ZONES_KEPT
+    assert check == ZONE_AND_CURRENCY_CHECK
     assert said
     assert "the time zone was Asia/Tokyo until 2026-10-07 and is Pacific/Honolulu" in said
     assert "the currency was USD until 2026-10-07 and is EUR" in said

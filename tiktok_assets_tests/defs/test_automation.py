@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.storage.runs.schema import RunsTable  # Dagster exports no name for it
 
-from tiktok_assets.defs.automation import SUPERSEDES_TAG, WHOLE, derived_tables
-from tiktok_assets.defs.refresh_times import REFRESH_TAG
-from tiktok_assets.defs.stages import stored_order
+from tiktok_assets.defs.jobs import SUPERSEDES_TAG, UNPARTITIONED_DERIVED_TABLES, get_derived_tables
+from tiktok_assets.defs.refresh_stages import get_advertiser_keys
+from tiktok_assets.defs.schedules import REFRESH_TAG
 from tiktok_assets.storage.state import utc_now
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, WEDNESDAY, Desk, DeskMaker
 
@@ -52,7 +52,7 @@ def assert_executable(desk: Desk, requests: Sequence[dg.RunRequest]) -> None:
         dg.validate_run_config(job, request.run_config)
         assert all(isinstance(value, str) for value in request.tags.values())
         ends = [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
-        assert {end.split("|")[0] for end in ends} <= set(stored_order(desk.instance))
+        assert {end.split("|")[0] for end in ends} <= set(get_advertiser_keys(desk.instance))
     assert len({request.run_key for request in requests}) == len(requests)
 
 
@@ -245,12 +245,12 @@ def test_the_sensor_adds_granted_accounts_once_and_removes_none(desk: Desk) -> N
     desk.revoke(ids[3])
     _, said, _ = sensed(desk, "advertiser_partitions")
     assert said == f"3 advertisers are granted or named. Added {', '.join(ids[:3])}."
-    assert list(stored_order(desk.instance)) == ids[:3]
+    assert list(get_advertiser_keys(desk.instance)) == ids[:3]
     assert sensed(desk, "advertiser_partitions")[1] == "3 advertisers are granted or named. Nothing new."
     desk.revoke(ids[0])
     desk.host.control("POST", "grants", advertiser_id=ids[3], granted=True)
     assert sensed(desk, "advertiser_partitions")[1] == f"3 advertisers are granted or named. Added {ids[3]}."
-    assert sorted(stored_order(desk.instance)) == ids
+    assert sorted(get_advertiser_keys(desk.instance)) == ids
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_sensor_that_cannot_list_says_why(make_desk: DeskMaker, overrides: dic
     assert mend in said
     assert "\n" not in said
     assert not any(secret in said for secret in (*desk.host.secrets, *filter(None, overrides.values())))
-    assert list(stored_order(desk.instance)) == []
+    assert list(get_advertiser_keys(desk.instance)) == []
 
 
 Asked = dict[str, AbstractSet[str | None]]
@@ -294,7 +294,7 @@ class Automation:
             cursor=self._cursor,  # type: ignore[arg-type]  # Dagster exports no name for it
         )
         self._cursor = result.cursor
-        keys = (dg.AssetKey(table) for table in derived_tables(self._desk.settings))
+        keys = (dg.AssetKey(table) for table in get_derived_tables(self._desk.settings))
         found = {
             key.path[-1]: result.get_requested_partitions(key) for key in keys if result.get_num_requested(key)
         }
@@ -309,7 +309,7 @@ class Automation:
             assert len(asked) < 6, asked
             whole = [table for table, keys in found.items() if None in keys]
             for table, keys in found.items():
-                owners = [key for key in stored_order(self._desk.instance) if key in keys]
+                owners = [key for key in get_advertiser_keys(self._desk.instance) if key in keys]
                 if owners:
                     assert self._desk.run_range("refresh_derived", owners, tables=[table]).success
             if whole:
@@ -328,8 +328,8 @@ def test_the_derived_assets_follow_what_was_updated_and_then_rest(desk: Desk) ->
     ranked = ("top_spenders", "duplication_candidates")
     assert automation.tick() == {key: set(ids[1:3]) for key in ranked}
     assert desk.run_range("refresh_derived", ids[1:3], tables=ranked).success
-    assert automation.tick() == {key: {None} for key in WHOLE}
-    assert desk.run("refresh_derived", tables=WHOLE).success
+    assert automation.tick() == {key: {None} for key in UNPARTITIONED_DERIVED_TABLES}
+    assert desk.run("refresh_derived", tables=UNPARTITIONED_DERIVED_TABLES).success
     assert automation.tick() == {}
     assert automation.tick() == {}
 
@@ -343,7 +343,9 @@ def test_daily_reports_rebuild_the_warehouse_alone(desk: Desk) -> None:
     asked = automation.until_quiet()
     assert not any(one.keys() & {"top_spenders", "duplication_candidates"} for one in asked)
     assert asked[-1] == {"warehouse": {None}}
-    assert [table for one in asked for table in one if table in WHOLE] == list(WHOLE)
+    assert [table for one in asked for table in one if table in UNPARTITIONED_DERIVED_TABLES] == list(
+        UNPARTITIONED_DERIVED_TABLES
+    )
 
 
 def test_a_ranking_that_fails_does_not_keep_the_warehouse_from_being_built(desk: Desk) -> None:
@@ -353,13 +355,13 @@ def test_a_ranking_that_fails_does_not_keep_the_warehouse_from_being_built(desk:
     automation.tick()
     assert desk.run_range("refresh_lifetime", ids[:1]).success
     assert automation.tick() == {key: {ids[0]} for key in ("top_spenders", "duplication_candidates")}
-    assert automation.tick() == {key: {None} for key in WHOLE}
+    assert automation.tick() == {key: {None} for key in UNPARTITIONED_DERIVED_TABLES}
 
 
 def test_the_conditions_can_be_evaluated_by_the_daemon(desk: Desk) -> None:
     """Each condition can be written down and sent, as the daemon of a deployment needs it."""
     graph = desk.definitions.resolve_asset_graph()
-    for table in derived_tables(desk.settings):
+    for table in get_derived_tables(desk.settings):
         condition = graph.get(dg.AssetKey(table)).automation_condition
         assert condition
         assert condition.is_serializable

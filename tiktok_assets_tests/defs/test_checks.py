@@ -5,11 +5,16 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from tiktok_assets.commands.sync import Asked, sync
-from tiktok_assets.defs.automation import requests_of
-from tiktok_assets.defs.checks import CHECK_TABLES, all_subjects, only, step_of
-from tiktok_assets.defs.chunks import Chunk
-from tiktok_assets.storage.hive_parquet import Partition
+from tiktok_assets.cli.sync import SyncRequest, run_sync
+from tiktok_assets.defs.checks import (
+    CHECK_TABLES_JOB,
+    build_all_checked_tables,
+    get_check_step_name,
+    select_job_tables,
+)
+from tiktok_assets.defs.jobs import build_run_requests
+from tiktok_assets.defs.refresh_stages import PartitionRange
+from tiktok_assets.storage.hive_store import Partition
 from tiktok_assets_tests.defs.conftest import Desk, DeskMaker
 
 FEW = "ad_report_daily,ad_group_report_daily"
@@ -39,14 +44,14 @@ def spoil(desk: Desk) -> tuple[str, date]:
 def test_every_table_is_checked_and_each_check_has_one_result(make_desk: DeskMaker) -> None:
     """After a refresh the job gives each check of each table one result, however many partitions; all pass."""
     desk = refreshed(make_desk(reports=FEW))
-    result = desk.run(CHECK_TABLES)
+    result = desk.run(CHECK_TABLES_JOB)
     assert result.success
     found = result.get_asset_check_evaluations()
-    held = desk.definitions.resolve_job_def(CHECK_TABLES).asset_layer.asset_graph.asset_check_keys
+    held = desk.definitions.resolve_job_def(CHECK_TABLES_JOB).asset_layer.asset_graph.asset_check_keys
     assert sorted((one.asset_key.path[-1], one.check_name) for one in found) == sorted(
         (key.asset_key.path[-1], key.name) for key in held
     )
-    assert {key.asset_key.path[-1] for key in held} == all_subjects(desk.settings).keys()
+    assert {key.asset_key.path[-1] for key in held} == build_all_checked_tables(desk.settings).keys()
     assert [(one.asset_key, one.check_name, one.description) for one in found if not one.passed] == []
     (agreed,) = [one for one in found if one.check_name == "levels_agree"]
     figures = agreed.metadata["figures"]
@@ -58,7 +63,7 @@ def test_a_fault_is_told_with_its_partition(make_desk: DeskMaker) -> None:
     """A row that stands twice fails two checks of its table, with severity, sentence and the rows concerned."""
     desk = refreshed(make_desk(reports=FEW))
     owner, day = spoil(desk)
-    result = desk.run(CHECK_TABLES)
+    result = desk.run(CHECK_TABLES_JOB)
     assert result.success  # what a check finds is no failure of the run
     failing = {one.check_name: one for one in result.get_asset_check_evaluations() if not one.passed}
     assert {name: one.severity.value for name, one in failing.items()} == {
@@ -78,10 +83,11 @@ def test_one_check_can_be_asked_alone(make_desk: DeskMaker) -> None:
     """A table's checks are one step, of which each can run by itself; every check says what it means."""
     desk = refreshed(make_desk(reports=FEW))
     spoil(desk)
-    job = desk.definitions.resolve_job_def(CHECK_TABLES)
+    job = desk.definitions.resolve_job_def(CHECK_TABLES_JOB)
     key = dg.AssetCheckKey(dg.AssetKey("ad_report_daily"), "keys_name_rows")
     result = job.get_subset(asset_check_selection={key}).execute_in_process(
-        instance=desk.instance, run_config={"ops": {step_of("ad_report_daily"): {"config": {"days": 0}}}}
+        instance=desk.instance,
+        run_config={"ops": {get_check_step_name("ad_report_daily"): {"config": {"days": 0}}}},
     )
     (found,) = result.get_asset_check_evaluations()
     assert (found.asset_check_key, found.passed) == (key, False)
@@ -94,9 +100,11 @@ def test_a_refresh_runs_no_checks_of_its_own(make_desk: DeskMaker) -> None:
     desk = make_desk()
     for job in ("refresh_accounts", "refresh_daily", "refresh_lifetime", "refresh_derived"):
         whole = desk.definitions.resolve_job_def(job)
-        part = only(whole, [key.path[-1] for key in whole.asset_layer.executable_asset_keys])
+        part = select_job_tables(whole, [key.path[-1] for key in whole.asset_layer.executable_asset_keys])
         assert not [node.name for node in (*whole.nodes, *part.nodes) if node.name.startswith("check_")]
-    first, second = requests_of("refresh_accounts", "now", [Chunk(("7001",), None), Chunk(("7002",), None)])
+    first, second = build_run_requests(
+        "refresh_accounts", "now", [PartitionRange(("7001",), None), PartitionRange(("7002",), None)]
+    )
     assert sorted(key.name for key in first.asset_check_keys or ()) == [
         "all_accounts_granted",
         "zone_and_currency_kept",
@@ -111,24 +119,26 @@ def test_sync_checks_what_it_read(make_desk: DeskMaker) -> None:
     """
     desk = make_desk(reports=FEW)
     told: list[str] = []
-    whole = Asked(
+    whole = SyncRequest(
         first="2026-10-01", last="2026-10-02", select="ad_report_daily,ad_group_report_daily,check_tables"
     )
-    assert sync(desk.settings, desk.session, whole, told.append).warnings == []
-    synced = sync(desk.settings, desk.session, Asked(first="2026-10-04", last="2026-10-06"), told.append)
+    assert run_sync(desk.settings, desk.session, whole, told.append).warnings == []
+    synced = run_sync(desk.settings, desk.session, SyncRequest(first="2026-10-04", last="2026-10-06"), told.append)
     assert synced.failures == []
-    line = [one for one in told if one.startswith(CHECK_TABLES)][-1]
-    assert f"checks of {len(all_subjects(desk.settings))} tables" in line
+    line = [one for one in told if one.startswith(CHECK_TABLES_JOB)][-1]
+    assert f"checks of {len(build_all_checked_tables(desk.settings))} tables" in line
     holes = [one for one in synced.warnings if ", no_holes: " in one]
     assert [one.split(",")[0] for one in holes] == ["ad_group_report_daily", "ad_report_daily"]
     assert "missing 2026-10-03..2026-10-03" in holes[0]
     assert [f"warning: {one}" for one in synced.warnings] == [one for one in told if one.startswith("warning: ")]
     before = len(told)
-    sync(desk.settings, desk.session, Asked(first="2026-10-06", last="2026-10-06", select="ads"), told.append)
-    assert not [one for one in told[before:] if one.startswith(CHECK_TABLES)]
+    run_sync(
+        desk.settings, desk.session, SyncRequest(first="2026-10-06", last="2026-10-06", select="ads"), told.append
+    )
+    assert not [one for one in told[before:] if one.startswith(CHECK_TABLES_JOB)]
     owner, _ = spoil(desk)
-    asked = Asked(first="2026-10-06", last="2026-10-06", select="ad_report_daily,ads,check_tables")
-    again = sync(desk.settings, desk.session, asked, told.append)
+    asked = SyncRequest(first="2026-10-06", last="2026-10-06", select="ad_report_daily,ads,check_tables")
+    again = run_sync(desk.settings, desk.session, asked, told.append)
     assert [one.split(",")[0] for one in (*again.warnings, *again.failures)].count("ad_report_daily") == 3
     (failure,) = again.failures
     assert failure.startswith(f"ad_report_daily, keys_name_rows: 1 found; the first: advertiser_id {owner}")

@@ -6,12 +6,12 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from tiktok_assets.api.plan import Window
-from tiktok_assets.defs.io_manager import IO_MANAGER, HiveParquetIOManager
-from tiktok_assets.defs.partitions import ADVERTISERS, ONE_RUN, advertiser_days
+from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN, advertiser_days
+from tiktok_assets.defs.resources import IO_MANAGER, HiveParquetIOManager
 from tiktok_assets_tests.defs.conftest import Desk, keys_of
 
-WINDOW = Window(date(2026, 10, 2), date(2026, 10, 4))
+WINDOW = DateWindow(date(2026, 10, 2), date(2026, 10, 4))
 FROM_STORE = dg.AssetIn(input_manager_key=IO_MANAGER)
 MINE = pl.Schema({"advertiser_id": pl.String, "date": pl.Date, "clicks": pl.Int64})
 
@@ -60,13 +60,13 @@ def test_an_asset_by_account_and_day_gets_its_keys_only(desk: Desk) -> None:
 
     @dg.asset(
         partitions_def=advertiser_days(desk.settings.start_date),
-        backfill_policy=ONE_RUN,
+        backfill_policy=SINGLE_RUN,
         ins={"ad_report_daily": FROM_STORE},
     )
     def mine(ad_report_daily: pl.LazyFrame) -> None:
         seen.append(ad_report_daily.collect())
 
-    window = Window(date(2026, 10, 3), date(2026, 10, 4))
+    window = DateWindow(date(2026, 10, 3), date(2026, 10, 4))
     assert beside(desk, mine).run_range("mine", ids[1:3], window).success
     assert keys_in(seen[0]) == keys_of(ids[1:3], window)
 
@@ -103,7 +103,7 @@ def writing(desk: Desk, make: Callable[[dg.AssetExecutionContext], pl.DataFrame]
 
     @dg.asset(
         partitions_def=advertiser_days(desk.settings.start_date),
-        backfill_policy=ONE_RUN,
+        backfill_policy=SINGLE_RUN,
         io_manager_key="mine_store",
     )
     def mine(context: dg.AssetExecutionContext) -> pl.DataFrame:

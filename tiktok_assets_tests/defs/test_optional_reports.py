@@ -7,25 +7,25 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tiktok_assets.api.plan import Window
-from tiktok_assets.commands.planning import planned
-from tiktok_assets.defs.automation import stage_tables
-from tiktok_assets.defs.catalogue import stored_tables, table_keys, table_meanings
-from tiktok_assets.spec.metrics import summable
+from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.cli.plan import plan_refresh
+from tiktok_assets.defs.jobs import get_stage_tables
+from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descriptions, get_table_keys
+from tiktok_assets.spec.metrics import summable_columns
 from tiktok_assets.spec.reports import OPTIONAL_REPORTS, STANDARD_REPORTS
-from tiktok_assets.storage.warehouse import FILE_NAME
+from tiktok_assets.storage.warehouse import WAREHOUSE_FILE_NAME
 from tiktok_assets_tests.defs.conftest import DeskMaker
 
 CHOSEN = ("campaign_report_hourly", "campaign_audience_interest_daily", "campaign_audience_country_daily")
 WISH = ",".join(f"+{table}" for table in CHOSEN)
-WINDOW = Window(date(2026, 10, 3), date(2026, 10, 5))
+WINDOW = DateWindow(date(2026, 10, 3), date(2026, 10, 5))
 
 
 def test_a_report_asked_for_goes_all_the_way(make_desk: DeskMaker) -> None:
     """It is an asset of the daily refresh, read day by day, stored, and in the warehouse with its views."""
     desk = make_desk(reports=WISH)
     ids = desk.know()
-    assert set(CHOSEN) <= set(stage_tables(desk.settings)["refresh_daily"])
+    assert set(CHOSEN) <= set(get_stage_tables(desk.settings)["refresh_daily"])
     assert desk.run_range("refresh_accounts", ids).success
     desk.host.behave()
     result = desk.run_range("refresh_daily", ids, WINDOW, [*CHOSEN, "campaign_report_daily"])
@@ -46,13 +46,13 @@ def test_a_report_asked_for_goes_all_the_way(make_desk: DeskMaker) -> None:
         assert len(desk.keys(table)) == len(ids) * len(WINDOW.days)
         assert {event["rows"] for _, event in desk.recorded(table)} >= {0}  # the account without campaigns
         frame = desk.table(table)
-        assert not frame.select(table_keys(desk.settings)[table]).is_duplicated().any()
+        assert not frame.select(get_table_keys(desk.settings)[table]).is_duplicated().any()
         if table == "campaign_report_hourly":
-            sums = summable(frame.columns)
+            sums = summable_columns(frame.columns)
             total = frame.group_by(keys).agg(pl.col(sums).sum()).sort(keys)
             assert total.equals(daily.select(*keys, *sums).sort(keys))
     assert desk.run("refresh_derived", tables=["warehouse"]).success
-    with duckdb.connect(f"{desk.store.base}/{FILE_NAME}", read_only=True) as connection:
+    with duckdb.connect(f"{desk.store.base}/{WAREHOUSE_FILE_NAME}", read_only=True) as connection:
         held = connection.execute("SELECT count(*) FROM campaign_report_hourly").fetchone()
         country = connection.execute(
             "SELECT count(*) FROM dbt_tiktok_ads.tiktok_ads__campaign_country_report"
@@ -62,7 +62,7 @@ def test_a_report_asked_for_goes_all_the_way(make_desk: DeskMaker) -> None:
         ).fetchone()
     assert held == (desk.table("campaign_report_hourly").height,)
     assert country == (desk.table("campaign_audience_country_daily").height,)
-    assert comment == (table_meanings(desk.settings)["campaign_report_hourly"],)
+    assert comment == (get_table_descriptions(desk.settings)["campaign_report_hourly"],)
 
 
 def test_a_second_reading_changes_nothing(make_desk: DeskMaker) -> None:
@@ -80,7 +80,7 @@ def test_a_plan_counts_days_asked_one_at_a_time(make_desk: DeskMaker) -> None:
     """What takes a request a day is planned as that, and the plan is kept to the request."""
     desk = make_desk(reports=WISH)
     ids = desk.know()
-    lines = planned(desk.session, ids, WINDOW, CHOSEN).lines
+    lines = plan_refresh(desk.session, ids, WINDOW, CHOSEN).lines
     told = {line.what: line.requests for line in lines if line.what in CHOSEN}
     days = len(ids) * len(WINDOW.days)
     assert told == {CHOSEN[0]: days, CHOSEN[1]: days, CHOSEN[2]: len(ids)}
@@ -97,5 +97,5 @@ def test_a_table_exists_only_where_it_was_asked_for(make_desk: DeskMaker, wish: 
     optional = {report.table for report in OPTIONAL_REPORTS}
     assets = {key.path[-1] for key in desk.definitions.resolve_asset_graph().get_all_asset_keys()}
     assert assets & optional == wanted
-    assert stored_tables(desk.settings).keys() & optional == wanted
+    assert get_stored_tables(desk.settings).keys() & optional == wanted
     assert {report.table for report in STANDARD_REPORTS} <= assets

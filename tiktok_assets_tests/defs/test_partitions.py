@@ -5,24 +5,33 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from tiktok_assets.defs.partitions import ADVERTISERS, DATE, advertiser_days, days_since, intended, tags_of
-from tiktok_assets.storage.hive_parquet import Partition
+from tiktok_assets.defs.partitions import (
+    ADVERTISERS,
+    DATE_DIMENSION,
+    advertiser_days,
+    build_daily_partitions,
+    build_partition_tags,
+    format_intended_partitions,
+)
+from tiktok_assets.storage.hive_store import Partition
 
 START = date(2026, 10, 1)
 
 
 def test_the_days_run_from_the_start_date_to_today() -> None:
     """Each calendar day since the start is a key, today among them: east of UTC it may be over already."""
-    keys = days_since(START).get_partition_keys(current_time=datetime(2026, 10, 4, 0, 0, 1, tzinfo=UTC))
+    keys = build_daily_partitions(START).get_partition_keys(
+        current_time=datetime(2026, 10, 4, 0, 0, 1, tzinfo=UTC)
+    )
     assert keys == ["2026-10-01", "2026-10-02", "2026-10-03", "2026-10-04"]
     just_before = datetime(2026, 10, 3, 23, 59, 59, tzinfo=UTC)
-    assert days_since(START).get_partition_keys(current_time=just_before) == keys[:-1]
+    assert build_daily_partitions(START).get_partition_keys(current_time=just_before) == keys[:-1]
 
 
 def test_the_accounts_are_one_set_of_partitions_for_every_table() -> None:
     """Tables by account and tables by account and day share the accounts."""
     dimensions = {one.name: one.partitions_def for one in advertiser_days(START).partitions_defs}
-    assert dimensions.keys() == {"advertiser_id", DATE}
+    assert dimensions.keys() == {"advertiser_id", DATE_DIMENSION}
     assert dimensions["advertiser_id"] == ADVERTISERS
     assert ADVERTISERS.name == "advertiser_id"
 
@@ -43,11 +52,11 @@ def test_an_event_has_the_tags_of_its_two_dimensions() -> None:
     """Dagster finds an event of two dimensions by these tags; one of an account alone has none."""
     key = dg.MultiPartitionKey({"advertiser_id": "7001", "date": "2026-10-01"})
     theirs = {f"dagster/partition/{name}": value for name, value in key.keys_by_dimension.items()}
-    assert tags_of(Partition("7001", START)) == theirs
-    assert tags_of(Partition("7001")) == {}
+    assert build_partition_tags(Partition("7001", START)) == theirs
+    assert build_partition_tags(Partition("7001")) == {}
 
 
 def test_an_intention_names_accounts_and_the_stretch_of_days() -> None:
     """What a run is meant to hold reads as accounts and, where there are days, first and last."""
-    assert intended(["7002", "7001"]) == "7001,7002"
-    assert intended(["7001"], [START + timedelta(1), START]) == "7001|2026-10-01..2026-10-02"
+    assert format_intended_partitions(["7002", "7001"]) == "7001,7002"
+    assert format_intended_partitions(["7001"], [START + timedelta(1), START]) == "7001|2026-10-01..2026-10-02"

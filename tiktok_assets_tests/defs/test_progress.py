@@ -6,10 +6,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from tiktok_assets.api.plan import Window
-from tiktok_assets.defs.stages import STAGES
+from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
 from tiktok_assets.spec.entities import LISTED_ENTITIES
-from tiktok_assets.storage.hive_parquet import FILE_NAME
+from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Desk, DeskMaker
 
 
@@ -23,9 +23,9 @@ def test_the_plan_of_each_stage_comes_first_and_comes_true(make_desk: DeskMaker)
     """On an ordinary morning the first line of each run names the requests and rows that follow, exactly."""
     desk = make_desk(advertiser_ids=",".join(make_desk().advertiser_ids))
     desk.know()
-    for stage in STAGES:
+    for stage in REFRESH_STAGES:
         assert [run.success for run in desk.refresh(stage)] == [True]
-    for stage in STAGES:
+    for stage in REFRESH_STAGES:
         desk.host.behave()
         (result,) = desk.refresh(stage)
         first, *others = lines_of(desk, result)
@@ -88,7 +88,7 @@ def test_a_stored_file_that_cannot_be_read_stops_no_run(desk: Desk) -> None:
     (owner, *_) = desk.know()
     assert desk.run_range("refresh_lifetime", [owner], tables=["ad_report_lifetime"]).success
     rows = desk.table("ad_report_lifetime").drop("fetched_at")
-    path = Path(str(desk.store.base), "ad_report_lifetime", f"advertiser_id={owner}", FILE_NAME)
+    path = Path(str(desk.store.base), "ad_report_lifetime", f"advertiser_id={owner}", PARTITION_FILE_NAME)
     path.write_bytes(b"damaged")
     result = desk.run_range("refresh_lifetime", [owner], tables=["ad_report_lifetime"])
     assert result.success
@@ -104,7 +104,7 @@ def test_the_history_of_accounts_is_planned_by_the_days_each_lacks(make_desk: De
     (owner,) = desk.know(desk.settings.advertiser_ids)
     yesterday = desk.now.date() - timedelta(1)
     assert desk.run_range(
-        "refresh_daily", [owner], Window(desk.settings.start_date, yesterday - timedelta(1))
+        "refresh_daily", [owner], DateWindow(desk.settings.start_date, yesterday - timedelta(1))
     ).success
     more = make_desk(
         desk.instance,

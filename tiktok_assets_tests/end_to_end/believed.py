@@ -6,16 +6,17 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tiktok_assets.days import Account
-from tiktok_assets.refresh.outcome import Failed, Landed
-from tiktok_assets.spec.columns import renamed
+from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
+from tiktok_assets.spec.columns import to_column_name
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
-from tiktok_assets.storage.hive_parquet import FILE_NAME, HiveStore, Partition
-from tiktok_assets.tables import entity_columns, report_schema, schema_of
+from tiktok_assets.storage.files import PARTITION_FILE_NAME
+from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.tables.frames import build_schema, entity_columns, report_schema
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.refresh.conftest import Cell, shown, true_entity, true_report
+from tiktok_assets_tests.ingest.conftest import Cell, shown, true_entity, true_report
 
 Row = dict[str, Cell]
 Rows = dict[Any, Row]
@@ -49,14 +50,16 @@ class Believed:
     compared: int = 0
     wrong: int = 0
 
-    def learn(self, table: str, asked: Iterable[Partition], outcomes: Iterable[Landed | Failed]) -> int:
+    def learn(
+        self, table: str, asked: Iterable[Partition], outcomes: Iterable[WrittenPartition | FailedPartitions]
+    ) -> int:
         """Take in what became of the partitions asked for, and return how many failed.
 
         Each has one outcome. One that landed is the truth of now; one that failed is what it was.
         """
         made = list(outcomes)
-        landed = [one for one in made if isinstance(one, Landed) and one.table == table]
-        failed = [partition for one in made if isinstance(one, Failed) for partition in one.partitions]
+        landed = [one for one in made if isinstance(one, WrittenPartition) and one.table == table]
+        failed = [partition for one in made if isinstance(one, FailedPartitions) for partition in one.partitions]
         assert sorted([*failed, *(one.partition for one in landed)]) == sorted(asked)
         days: dict[str, list[date]] = {}
         for one in landed:
@@ -70,7 +73,7 @@ class Believed:
             self._landed(one)
         return len(failed)
 
-    def learn_accounts(self, asked: Iterable[str], landed: Landed) -> None:
+    def learn_accounts(self, asked: Iterable[str], landed: WrittenPartition) -> None:
         """Take in the accounts: those granted as they are now, those known from before as they were, marked."""
         items = {one["advertiser_id"]: one for one in self.host.truth("advertisers")}
         known = self.rows.get(("advertisers", Partition()), {})
@@ -81,7 +84,7 @@ class Believed:
         self.rows["advertisers", Partition()] = rows
         self._landed(landed)
 
-    def _landed(self, landed: Landed) -> None:
+    def _landed(self, landed: WrittenPartition) -> None:
         assert abs(self.host.sandbox.clock.now() - landed.fetched_at) < NEARLY_AT_ONCE
         where = self._file(landed.table, landed.partition)
         self.files[str(where)] = _signature(where)
@@ -135,13 +138,17 @@ class Believed:
         days = [partition.day] if partition.day else None
         if table in ENTITIES:
             entity = ENTITIES[table]
-            frame = self.store.scan(table, schema_of(entity_columns(entity)), advertiser_ids=owners).collect()
-            rows = {row[renamed(entity.key)]: _without_intruder(row) for row in shown(frame, entity.columns)}
+            frame = self.store.scan(table, build_schema(entity_columns(entity)), advertiser_ids=owners).collect()
+            rows = {
+                row[to_column_name(entity.key)]: _without_intruder(row) for row in shown(frame, entity.columns)
+            }
         else:
             report = REPORTS_BY_TABLE[table]
             schema = report_schema(report, STANDARD_METRICS)
             frame = self.store.scan(table, schema, advertiser_ids=owners, days=days).collect()
-            rows = {(row[renamed(report.level.dimension)], row.get("date")): row for row in frame.to_dicts()}
+            rows = {
+                (row[to_column_name(report.level.dimension)], row.get("date")): row for row in frame.to_dicts()
+            }
         assert len(rows) == frame.height
         return rows
 
@@ -164,7 +171,7 @@ class Believed:
 
 def _is_kept_beside(path: Path) -> bool:
     """Whether a file belongs to a history: those are for `test_quarter` to judge."""
-    return path.name == FILE_NAME and path.parts[0].endswith("_history")
+    return path.name == PARTITION_FILE_NAME and path.parts[0].endswith("_history")
 
 
 def _signature(path: Path) -> tuple[int, ...]:
@@ -175,7 +182,7 @@ def _signature(path: Path) -> tuple[int, ...]:
 
 def _names(report: Report, item: Mapping[str, Cell] | None) -> Row:
     """The parents and names of a report's row."""
-    return {renamed(name): item[name] for name in report.level.attributes} if item else {}
+    return {to_column_name(name): item[name] for name in report.level.attributes} if item else {}
 
 
 def _without_intruder(row: Row) -> Row:

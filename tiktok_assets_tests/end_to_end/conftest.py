@@ -8,19 +8,19 @@ from typing import Any
 import httpx
 import polars as pl
 
-from tiktok_assets.defs.catalogue import stored_tables
+from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.metrics import METRICS
+from tiktok_assets.spec.metric_catalogue import METRICS
 from tiktok_assets.spec.reports import Report
-from tiktok_assets.storage.hive_parquet import HiveStore
-from tiktok_assets.tables import schema_of
+from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.tables.frames import build_schema
 
 Cell = Decimal | int | float | None
 
 
 def stored(settings: Settings, table: str) -> pl.DataFrame:
     """Every stored row of a table."""
-    return HiveStore(settings.data_dir).scan(table, schema_of(stored_tables(settings)[table])).collect()
+    return HiveStore(settings.data_dir).scan(table, build_schema(get_stored_tables(settings)[table])).collect()
 
 
 def report_truth(

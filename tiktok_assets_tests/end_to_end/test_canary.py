@@ -13,11 +13,11 @@ from typing import Self
 import httpx
 import pytest
 
-from tiktok_assets.sandbox.limits import Limits
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
-from tiktok_assets_tests.commands.conftest import Ran, run_command, variables_of
-from tiktok_assets_tests.scaling.receiving import webhook
+from tiktok_assets.sandbox.world.model import WorldPlan
+from tiktok_assets_tests.alerts.fake_channels import run_webhook
+from tiktok_assets_tests.cli.conftest import Ran, run_command, variables_of
 
 WORLD = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
 PROCESSES = Path("/proc")
@@ -174,7 +174,7 @@ FLAGGING = (
 def test_an_approval_code_is_with_those_told_alone(tmp_path: Path) -> None:
     """A code that was delivered and used is in its alert's files; in no state, table, log, word or argument."""
     plan = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)
-    with RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as host, webhook() as hook:
+    with RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as host, run_webhook() as hook:
         story = host.world.story
         assert story
         variables = {

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from tiktok_assets.alerts.channels import send_message
 from tiktok_assets.api.errors import TikTokError
-from tiktok_assets.sandbox.faults import Fault
-from tiktok_assets.sandbox.limits import Limits
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.http.faults import Fault
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
-from tiktok_assets.scaling.receivers import send
+from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import SettingsError, load_settings
-from tiktok_assets.storage.hive_parquet import StoreError
-from tiktok_assets_tests.commands.conftest import run_command, variables_of
+from tiktok_assets.storage.hive_store import StoreError
+from tiktok_assets_tests.cli.conftest import run_command, variables_of
 from tiktok_assets_tests.end_to_end.test_canary import Watch, files_with
 from tiktok_assets_tests.environment import clean_environment
 
@@ -103,7 +103,7 @@ def test_a_receiver_that_fails_shows_no_address(
     """An alert that cannot be handed over leaves its receiver's address in no log and in no outcome."""
     caplog.set_level(logging.DEBUG)
     message = dict.fromkeys(("title", "text", "markdown", "html", "brief"), "text")
-    outcome = send(SecretStr(url.format(CANARY, CANARY)), None, message)
+    outcome = send_message(SecretStr(url.format(CANARY, CANARY)), None, message)
     printed = capfd.readouterr()
     assert outcome.result != "delivered"
     kept = [f"{record.getMessage()} {vars(record)}" for record in caplog.records]

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tiktok_assets_tests.commands.conftest import run_command
+from tiktok_assets_tests.cli.conftest import run_command
 from tiktok_assets_tests.environment import clean_environment
-from tiktok_assets_tests.webserver.foreign_page import gets_nothing
+from tiktok_assets_tests.webserver.cross_site_requests import gets_nothing
 
 
 @contextmanager

@@ -21,11 +21,11 @@ import polars as pl
 import pytest
 from typer.main import get_command
 
-from tiktok_assets.cli import app
-from tiktok_assets.sandbox.limits import Limits
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.cli.commands import app
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
-from tiktok_assets_tests.commands.conftest import Ran, run_command
+from tiktok_assets.sandbox.world.model import WorldPlan
+from tiktok_assets_tests.cli.conftest import Ran, run_command
 from tiktok_assets_tests.environment import clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -52,10 +52,10 @@ RUN_BY = {
     "tiktok-assets demo --once": (
         "end_to_end/test_demo.py::test_the_demo_tells_its_story_and_speaks_to_no_one_else"
     ),
-    "tiktok-assets duplicate": "commands/test_duplicate.py::test_shown_sent_and_told",
+    "tiktok-assets duplicate": "cli/test_duplicate.py::test_shown_sent_and_told",
     "tiktok-assets sandbox": "end_to_end/test_documents.py::test_the_sandbox_tells_a_program_where_it_is",
-    "tiktok-assets top": "commands/test_reading_commands.py::test_sync_stores_what_plan_foresaw_and_top_ranks_it",
-    "tiktok-assets overview": "commands/test_overview.py::test_the_page_is_made_without_a_host",
+    "tiktok-assets top": "cli/test_commands.py::test_sync_stores_what_plan_foresaw_and_top_ranks_it",
+    "tiktok-assets overview": "cli/test_overview.py::test_the_page_is_made_without_a_host",
     "tiktok-assets --install-completion": "end_to_end/test_documents.py::test_the_shell_completes",
 }
 """What the walk through the five steps does not run itself, and the test that does."""

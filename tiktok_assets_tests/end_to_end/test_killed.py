@@ -10,11 +10,11 @@ import httpx
 import polars as pl
 import pytest
 
-from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
-from tiktok_assets_tests.commands.conftest import run_command, variables_of
+from tiktok_assets_tests.cli.conftest import run_command, variables_of
 from tiktok_assets_tests.end_to_end.conftest import Cell, report_truth, stored, stored_numbers
 
 SELECT = "advertisers,ad_report_daily"

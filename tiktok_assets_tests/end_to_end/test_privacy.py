@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
 
-from tiktok_assets.sandbox.limits import Limits
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
-from tiktok_assets_tests.commands.conftest import run_command, variables_of
-from tiktok_assets_tests.test_owner_only import wide
+from tiktok_assets.sandbox.world.model import WorldPlan
+from tiktok_assets_tests.cli.conftest import run_command, variables_of
+from tiktok_assets_tests.test_file_permissions import wide
 
 WORLD = WorldPlan(dense=True, advertisers=2, days=4, campaigns=1, ad_groups=1, ads=2)
 
@@ -52,11 +52,11 @@ def test_what_commands_leave_is_their_users_alone(tmp_path: Path) -> None:
 
 
 CORE_LIMIT = """
-import resource, sys, tiktok_assets.cli
+import resource, sys, tiktok_assets.cli.commands
 resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
 sys.argv = ["tiktok-assets", "--version"]
 try:
-    tiktok_assets.cli.main()
+    tiktok_assets.cli.commands.main()
 finally:
     print(resource.getrlimit(resource.RLIMIT_CORE)[0])
 """

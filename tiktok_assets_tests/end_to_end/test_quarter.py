@@ -18,28 +18,27 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tiktok_assets.api.plan import Window
-from tiktok_assets.days import Account
-from tiktok_assets.defs.catalogue import stored_tables
-from tiktok_assets.refresh.accounts import known_accounts
-from tiktok_assets.refresh.needed import days_to_refresh
-from tiktok_assets.refresh.outcome import Failed, Landed
-from tiktok_assets.refresh.restatements import RESTATEMENTS_SCHEMA, movement_by_age, refresh_restatements
-from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, refresh_report
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.defs.table_catalog import get_stored_tables
+from tiktok_assets.ingest.accounts import load_accounts
+from tiktok_assets.ingest.lookback import select_refresh_window
+from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
+from tiktok_assets.ingest.restatements import RESTATEMENTS_SCHEMA, compute_restatement_by_age, refresh_restatements
+from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.spec.columns import renamed
+from tiktok_assets.spec.columns import to_column_name
+from tiktok_assets.spec.derived_tables import RESTATEMENTS, history_table_name
 from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
-from tiktok_assets.spec.history import history_table
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS, Report
-from tiktok_assets.spec.restatements import RESTATEMENTS
-from tiktok_assets.storage.hive_parquet import HiveStore
+from tiktok_assets.storage.hive_store import HiveStore
 from tiktok_assets.storage.warehouse import build_warehouse
-from tiktok_assets.tables import schema_of
+from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.tables.frames import build_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
-from tiktok_assets_tests.refresh.conftest import Rows, reported, true_report
+from tiktok_assets_tests.ingest.conftest import Rows, reported, true_report
 
 FIRST, LAST = date(2026, 2, 16), date(2026, 5, 18)
 """Mondays. Clocks change in Los Angeles on 8 March and in Berlin on 29 March."""
@@ -95,7 +94,7 @@ class Quarter:
 
     def table(self, name: str, owner: str) -> pl.DataFrame:
         """The stored rows of an account."""
-        schema = schema_of(stored_tables(self.settings)[name])
+        schema = build_schema(get_stored_tables(self.settings)[name])
         return self.store.scan(name, schema, advertiser_ids=[owner]).collect()
 
     def refresh(self, today: date) -> None:
@@ -109,11 +108,11 @@ class Quarter:
                     items = self.host.truth(entity.table, advertiser_id=owner)
                     objects = {str(item[entity.key]): item for item in items}
                     self.seen.setdefault((entity.table, owner), []).append((landed.fetched_at, objects))
-        self.accounts, refused = known_accounts(reader, store, self.settings, ids)
+        self.accounts, refused = load_accounts(reader, store, self.settings, ids)
         assert refused == {}
         tables = [report.table for report in DAILY_REPORTS]
         windows = {
-            account: days_to_refresh(
+            account: select_refresh_window(
                 store,
                 tables,
                 account,
@@ -127,11 +126,11 @@ class Quarter:
         days = {account: window.days for account, window in windows.items() if window}
         for report in DAILY_REPORTS:
             made = _landed(refresh_report(reader, store, report, days))
-            self._note(report, {one.advertiser_id: Window(of[0], of[-1]) for one, of in days.items()}, made)
+            self._note(report, {one.advertiser_id: DateWindow(of[0], of[-1]) for one, of in days.items()}, made)
             partitions = [one.partition for one in made]
         list(refresh_restatements(store, tables, partitions))
 
-    def _note(self, report: Report, windows: Mapping[str, Window], made: list[Landed]) -> None:
+    def _note(self, report: Report, windows: Mapping[str, DateWindow], made: list[WrittenPartition]) -> None:
         """Take down what the world says now of the days that were read."""
         read_at = {(str(one.partition.advertiser_id), one.partition.day): one.fetched_at for one in made}
         for account in self.accounts:
@@ -177,9 +176,9 @@ class Quarter:
                 self.work("ad/status/update", owner, ad_ids=ids, operation_status="DELETE")
 
 
-def _landed(outcomes: Iterator[Landed | Failed]) -> list[Landed]:
+def _landed(outcomes: Iterator[WrittenPartition | FailedPartitions]) -> list[WrittenPartition]:
     made = list(outcomes)
-    landed = [one for one in made if isinstance(one, Landed)]
+    landed = [one for one in made if isinstance(one, WrittenPartition)]
     assert len(landed) == len(made)
     return landed
 
@@ -224,7 +223,7 @@ def quarter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quarter]:
 def test_it_is_a_quarter(quarter: Quarter) -> None:
     """Three currencies, ninety days, days of 23 hours among them, and every day to the last is stored."""
     assert {account.currency for account in quarter.accounts} == {"USD", "JPY", "EUR"}
-    days = Window(FIRST - timedelta(1), LAST - timedelta(1)).days
+    days = DateWindow(FIRST - timedelta(1), LAST - timedelta(1)).days
     assert len(days) > 90
     lengths = {
         (
@@ -243,7 +242,7 @@ def test_it_is_a_quarter(quarter: Quarter) -> None:
 @pytest.mark.parametrize("report", DAILY_REPORTS, ids=lambda report: report.table)
 def test_what_is_said_to_be_so_is_so(quarter: Quarter, report: Report) -> None:
     """Settled days are the truth in every metric, complete ones in spend, impressions, clicks and reach."""
-    days = list(Window(FIRST - timedelta(1), LAST - timedelta(1)).days)
+    days = list(DateWindow(FIRST - timedelta(1), LAST - timedelta(1)).days)
     for account in quarter.accounts:
         truth = true_report(quarter.host, report, account, STANDARD_METRICS, days)
         rows = quarter.table(report.table, account.advertiser_id)
@@ -297,7 +296,7 @@ def test_the_restatements_tell_the_truth_of_every_reading(quarter: Quarter) -> N
 
 def test_days_keep_moving_until_they_are_settled(quarter: Quarter) -> None:
     """By age, per currency: spend moves in the first two days only, conversions for weeks, and less and less."""
-    moved = movement_by_age(quarter.store.scan(RESTATEMENTS, RESTATEMENTS_SCHEMA).collect())
+    moved = compute_restatement_by_age(quarter.store.scan(RESTATEMENTS, RESTATEMENTS_SCHEMA).collect())
     assert set(moved.get_column("currency")) == {"USD", "JPY", "EUR"}
     for (_,), of_currency in moved.group_by("currency"):
         assert of_currency.get_column("age_days").to_list() == list(range(1, 29))
@@ -314,7 +313,7 @@ def test_days_keep_moving_until_they_are_settled(quarter: Quarter) -> None:
 def test_the_histories_hold_each_version(quarter: Quarter, entity: Entity) -> None:
     """Every name and status an object was read with is a version, from the reading that saw it first."""
     for account in quarter.accounts:
-        history = quarter.table(history_table(entity.table), account.advertiser_id)
+        history = quarter.table(history_table_name(entity.table), account.advertiser_id)
         expected: dict[str, list[tuple[datetime, dict[str, Any]]]] = {}
         for read_at, objects in quarter.seen[entity.table, account.advertiser_id]:
             for own_id, item in objects.items():
@@ -324,8 +323,8 @@ def test_the_histories_hold_each_version(quarter: Quarter, entity: Entity) -> No
                     versions.append((read_at, counted))
         name = entity.key.removesuffix("_id") + "_name"
         for own_id, versions in expected.items():
-            rows = history.filter(pl.col(renamed(entity.key)) == own_id).to_dicts()
-            shown = [(row["valid_from"], row[renamed(name)], row["secondary_status"]) for row in rows]
+            rows = history.filter(pl.col(to_column_name(entity.key)) == own_id).to_dicts()
+            shown = [(row["valid_from"], row[to_column_name(name)], row["secondary_status"]) for row in rows]
             assert shown == [(began, item[name], item["secondary_status"]) for began, item in versions]
             assert [row["valid_to"] for row in rows] == [*(began for began, _ in versions[1:]), None]
             ends = [item["secondary_status"].endswith("_DELETE") for _, item in versions]
@@ -339,7 +338,7 @@ def test_the_histories_hold_each_version(quarter: Quarter, entity: Entity) -> No
 @pytest.fixture(scope="module")
 def warehouse(quarter: Quarter) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse at the end of the quarter."""
-    built = build_warehouse(quarter.store, quarter.settings.state_dir, stored_tables(quarter.settings))
+    built = build_warehouse(quarter.store, quarter.settings.state_dir, get_stored_tables(quarter.settings))
     with duckdb.connect(built.path, read_only=True) as connection:
         yield connection
 
@@ -353,7 +352,7 @@ def test_the_documents_query_finds_what_python_finds(
     quarter: Quarter, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
     """The query of docs/lookback.md runs on the warehouse as it stands and gives the figures of the function."""
-    ours = movement_by_age(quarter.store.scan(RESTATEMENTS, RESTATEMENTS_SCHEMA).collect())
+    ours = compute_restatement_by_age(quarter.store.scan(RESTATEMENTS, RESTATEMENTS_SCHEMA).collect())
     found = pl.DataFrame(warehouse.execute(queries()[0]).fetchall(), schema=ours.schema, orient="row")
     assert ours.height == 3 * 28
     assert_frame_equal(found, ours)
@@ -373,6 +372,6 @@ def test_the_warehouse_holds_all_of_it(quarter: Quarter, warehouse: duckdb.DuckD
     counted = warehouse.execute("SELECT count(*) FROM report_restatements").fetchone()
     assert counted == (sum(map(len, quarter.sums.values())),)
     for entity in LISTED_ENTITIES:
-        table = history_table(entity.table)
+        table = history_table_name(entity.table)
         versions = sum(quarter.table(table, account.advertiser_id).height for account in quarter.accounts)
         assert warehouse.execute(f"SELECT count(*) FROM {table}").fetchone() == (versions,)  # noqa: S608 - ours

@@ -30,16 +30,16 @@ from hypothesis.stateful import (
 )
 
 from tiktok_assets.api.errors import TikTokError
-from tiktok_assets.days import Account
-from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, refresh_report
-from tiktok_assets.sandbox.faults import KINDS
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.sandbox.http.faults import KINDS
+from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
-from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host
 from tiktok_assets_tests.end_to_end.believed import INTRUDER, Believed
-from tiktok_assets_tests.refresh.conftest import reading
+from tiktok_assets_tests.ingest.conftest import reading
 
 STEPS_A_WORLD, WORLDS_AT_ONCE = 40, 4
 STEPS = int(os.environ.get("SOAK_STEPS", "100"))

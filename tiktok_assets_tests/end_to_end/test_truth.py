@@ -8,8 +8,8 @@ import httpx
 import polars as pl
 import pytest
 
-from tiktok_assets.commands.sync import Asked, Synced, sync
-from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.cli.sync import SyncRequest, SyncResult, run_sync
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings, load_settings
@@ -54,14 +54,14 @@ def settings(
 
 
 @pytest.fixture(scope="module")
-def synced(settings: Settings, days: tuple[date, date]) -> Synced:
+def synced(settings: Settings, days: tuple[date, date]) -> SyncResult:
     """Everything materialized once."""
     with open_session(settings) as session:
-        asked = Asked(first=days[0].isoformat(), last=days[1].isoformat())
-        return sync(settings, session, asked, lambda _: None)
+        asked = SyncRequest(first=days[0].isoformat(), last=days[1].isoformat())
+        return run_sync(settings, session, asked, lambda _: None)
 
 
-def test_the_refresh_is_complete(synced: Synced, days: tuple[date, date]) -> None:
+def test_the_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> None:
     """Every partition of every table landed: four accounts, each day, each level."""
     assert synced.failures == []
     assert synced.retries == 0
@@ -70,7 +70,7 @@ def test_the_refresh_is_complete(synced: Synced, days: tuple[date, date]) -> Non
 
 @pytest.mark.parametrize("report", STANDARD_REPORTS, ids=lambda report: report.table)
 def test_every_number_equals_the_truth(
-    synced: Synced, settings: Settings, sandbox: RunningSandbox, days: tuple[date, date], report: Report
+    synced: SyncResult, settings: Settings, sandbox: RunningSandbox, days: tuple[date, date], report: Report
 ) -> None:
     """Every metric of every row of every account is the world's, exactly, and no row is missing or extra."""
     assert synced.runs
@@ -89,7 +89,7 @@ def test_every_number_equals_the_truth(
 
 @pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
 def test_every_entity_is_stored(
-    synced: Synced, settings: Settings, sandbox: RunningSandbox, entity: Mapping[str, str]
+    synced: SyncResult, settings: Settings, sandbox: RunningSandbox, entity: Mapping[str, str]
 ) -> None:
     """Every campaign, ad group and ad stands with its name and status, deleted ones among them."""
     assert synced.runs
@@ -114,7 +114,7 @@ def test_every_entity_is_stored(
         assert row["advertiser_id"] == mine["advertiser_id"]
 
 
-def test_the_warehouse_holds_every_row(synced: Synced, settings: Settings) -> None:
+def test_the_warehouse_holds_every_row(synced: SyncResult, settings: Settings) -> None:
     """Every table of the warehouse has the rows of its Parquet files, and money in it is a decimal."""
     import duckdb  # noqa: PLC0415 - only here
 
@@ -127,13 +127,13 @@ def test_the_warehouse_holds_every_row(synced: Synced, settings: Settings) -> No
     assert kind == ("DECIMAL(18,4)",)
 
 
-def test_a_second_sync_changes_nothing(synced: Synced, settings: Settings, days: tuple[date, date]) -> None:
+def test_a_second_sync_changes_nothing(synced: SyncResult, settings: Settings, days: tuple[date, date]) -> None:
     """Twice equals once: while the world stands still, a second refresh stores the same rows."""
     assert synced.runs
     tables = ("ad_report_daily", "campaign_report_lifetime", "ads", "top_spenders")
     before = {table: stored(settings, table).drop("fetched_at") for table in tables}
     with open_session(settings) as session:
-        asked = Asked(first=(days[1] - timedelta(days=5)).isoformat(), last=days[1].isoformat())
-        sync(settings, session, asked, lambda _: None)
+        asked = SyncRequest(first=(days[1] - timedelta(days=5)).isoformat(), last=days[1].isoformat())
+        run_sync(settings, session, asked, lambda _: None)
     for table, rows in before.items():
         assert rows.equals(stored(settings, table).drop("fetched_at"))

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tiktok_assets.instance import prepare_instance
-from tiktok_assets.instance.opening import open_instance
+from tiktok_assets.instance import open_instance, prepare_instance
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.storage.hive_parquet import StoreError
+from tiktok_assets.storage.hive_store import StoreError
 
 OPEN = """
 import sys
-from tiktok_assets.instance.opening import open_instance
+from tiktok_assets.instance import open_instance
 from tiktok_assets.settings import load_settings
 print("ready", flush=True)
 sys.stdin.readline()

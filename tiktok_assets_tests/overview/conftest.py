@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tiktok_assets.storage.hive_parquet import Partition
-from tiktok_assets_tests.overview.shop import NOW, TODAY, YESTERDAY, Shop
+from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets_tests.overview.sample_store import NOW, TODAY, YESTERDAY, Shop
 
 
 @pytest.fixture

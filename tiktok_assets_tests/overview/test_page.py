@@ -14,15 +14,14 @@ import pytest
 from hypothesis import example, given, settings
 from upath import UPath
 
-from tiktok_assets.escaping import visible
-from tiktok_assets.overview.building import build_overview
-from tiktok_assets.overview.contents import Overview
-from tiktok_assets.overview.page import render
-from tiktok_assets.overview.words import NOTHING, change, money, percent, status
-from tiktok_assets.spec.links import ads_manager
-from tiktok_assets.storage.hive_parquet import HiveStore, StoreError
-from tiktok_assets_tests.names import NAMES, ONE_OF_EACH, hidden_in, read
-from tiktok_assets_tests.overview.shop import NOW, YESTERDAY, Page, Shop
+from tiktok_assets.escaping import escape_control_characters
+from tiktok_assets.overview.formatting import NO_VALUE, format_change, format_money, format_percent, format_status
+from tiktok_assets.overview.models import Overview
+from tiktok_assets.overview.page import build_overview, render_page
+from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
+from tiktok_assets.storage.hive_store import HiveStore, StoreError
+from tiktok_assets_tests.hostile_names import ALL_FRAGMENTS, HOSTILE_NAMES, control_characters_in, visible_text
+from tiktok_assets_tests.overview.sample_store import NOW, YESTERDAY, Page, Shop
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -79,7 +78,7 @@ def test_the_page_asks_nobody_for_anything(agency: Shop) -> None:
                 assert name == "a", (name, attributes)
                 assert address.startswith(("#", "https://ads.tiktok.com/")), address
     links = {one["href"] for one in page.all("a") if not one["href"].startswith("#")}
-    assert links == {ads_manager(f"700{number}") for number in range(1, 5)}
+    assert links == {ads_manager_campaigns_url(f"700{number}") for number in range(1, 5)}
     assert page.styles
     assert not any(re.search(r"@import|url\(", style) for style in page.styles)
 
@@ -110,18 +109,18 @@ def test_hostile_names_are_text(shop: Shop) -> None:
     assert len(page.all("script")) == 3
     assert not any(attribute.startswith("on") for _, attributes in page.elements for attribute in attributes)
     for name in HOSTILE:
-        assert page.text.count(visible(name)) >= 4
+        assert page.text.count(escape_control_characters(name)) >= 4
     ((_, drawings),) = [one for one in page.scripts if one[0] == "application/json"]
     drawn = {row["series"] for chart in json.loads(drawings)["charts"].values() for row in chart["rows"]}
-    assert {name for name in HOSTILE if visible(name) not in drawn} <= {
+    assert {name for name in HOSTILE if escape_control_characters(name) not in drawn} <= {
         HOSTILE[0],
         HOSTILE[1],
     }  # beyond the lines drawn
 
 
 @settings(max_examples=25, deadline=None)
-@example(name=ONE_OF_EACH)
-@given(name=NAMES)
+@example(name=ALL_FRAGMENTS)
+@given(name=HOSTILE_NAMES)
 def test_any_name_is_text(name: str) -> None:
     """Whatever an advertiser calls an ad, the elements are those of a plain name, and the text holds the name."""
     with TemporaryDirectory() as folder:
@@ -132,8 +131,8 @@ def test_any_name_is_text(name: str) -> None:
             shop.lifetime("1", "USD", "ad", [{"ad_name": called, "spend": 1}])
             pages.append(page_of(shop))
     assert [element for element, _ in pages[0].elements] == [element for element, _ in pages[1].elements]
-    assert read(visible(name)) in read(pages[0].text)
-    assert hidden_in(pages[0].text, allowed="\n") == set()
+    assert visible_text(escape_control_characters(name)) in visible_text(pages[0].text)
+    assert control_characters_in(pages[0].text, allowed="\n") == set()
 
 
 def test_currencies_are_never_mixed(agency: Shop) -> None:
@@ -251,20 +250,20 @@ def test_the_page_goes_to_an_object_store(tmp_path: Path) -> None:
 
 def test_an_overview_of_nothing_is_drawn_without_scripts(tmp_path: Path) -> None:
     """A page without charts bundles no Vega."""
-    assert "<script" not in render(Overview(NOW, []), tmp_path)
+    assert "<script" not in render_page(Overview(NOW, []), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_numbers_read_as_a_person_writes_them() -> None:
     """Yen have no cents, a missing number is a dash and not a zero, and TikTok's statuses are words."""
-    assert money(Decimal("1234567.6"), "JPY") == "1,234,568 JPY"
-    assert money(Decimal("0.005"), "USD") == "0.01 USD"
-    assert money(None, "USD") == NOTHING
-    assert change(None) == NOTHING
-    assert change(Decimal("-0.125")) == "\N{MINUS SIGN}12%"
-    assert change(99.0) == "over +999%"
-    assert change(-0.001) == "0%"
-    assert (percent(0.004), percent(0), percent(0.00004, 2)) == ("<1%", "0%", "<0.01%")
-    assert status("ADGROUP_STATUS_CAMPAIGN_DISABLE") == "campaign off"
-    assert status("AD_STATUS_SOMETHING_NEW") == "something new"
-    assert status(None) == NOTHING
+    assert format_money(Decimal("1234567.6"), "JPY") == "1,234,568 JPY"
+    assert format_money(Decimal("0.005"), "USD") == "0.01 USD"
+    assert format_money(None, "USD") == NO_VALUE
+    assert format_change(None) == NO_VALUE
+    assert format_change(Decimal("-0.125")) == "\N{MINUS SIGN}12%"
+    assert format_change(99.0) == "over +999%"
+    assert format_change(-0.001) == "0%"
+    assert (format_percent(0.004), format_percent(0), format_percent(0.00004, 2)) == ("<1%", "0%", "<0.01%")
+    assert format_status("ADGROUP_STATUS_CAMPAIGN_DISABLE") == "campaign off"
+    assert format_status("AD_STATUS_SOMETHING_NEW") == "something new"
+    assert format_status(None) == NO_VALUE

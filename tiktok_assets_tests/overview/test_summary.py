@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiktok_assets.overview.stored import read_stored
-from tiktok_assets.overview.summary import LINES_AT_MOST, summarise
-from tiktok_assets.storage.hive_parquet import Partition
-from tiktok_assets_tests.overview.shop import NOW, TODAY, YESTERDAY, Shop
+from tiktok_assets.overview.loader import load_tables
+from tiktok_assets.overview.summary import MAX_CHART_SERIES, summarize
+from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets_tests.overview.sample_store import NOW, TODAY, YESTERDAY, Shop
 
 DAYS = st.lists(
     st.one_of(
@@ -40,7 +40,7 @@ def test_a_week_is_the_seven_days_up_to_the_latest_complete_one(
             else:
                 rows[day] = one
                 shop.day("1", "USD", day, spend=one[0], conversion=one[1], is_complete=one[2])
-        ((account,),) = [one.accounts for one in summarise(read_stored(shop.store), NOW).currencies]
+        ((account,),) = [one.accounts for one in summarize(load_tables(shop.store), NOW).currencies]
     complete = [TODAY - timedelta(back) for back, one in enumerate(days) if one is None or one[2]]
     last = max(complete, default=None)
     assert account.freshness
@@ -86,12 +86,12 @@ def test_ranks_go_by_spend_and_ties_by_id(shop: Shop) -> None:
 
 def test_accounts_beyond_the_lines_are_drawn_together(shop: Shop) -> None:
     """A currency with many accounts draws the largest and one line for all others, whose days add up."""
-    for number in range(LINES_AT_MOST + 3):
+    for number in range(MAX_CHART_SERIES + 3):
         shop.account(str(number), "USD", "Same name")
         shop.day(str(number), "USD", YESTERDAY, spend=Decimal(number + 1), conversion=1)
     (dollars,) = shop.build()[0].currencies
-    assert len(dollars.lines) == LINES_AT_MOST + 1
-    assert len({line["series"] for line in dollars.lines}) == LINES_AT_MOST + 1
+    assert len(dollars.lines) == MAX_CHART_SERIES + 1
+    assert len({line["series"] for line in dollars.lines}) == MAX_CHART_SERIES + 1
     assert sum(line["spend"] for line in dollars.lines) == dollars.week.spend
 
 

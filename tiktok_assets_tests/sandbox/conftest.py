@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tiktok_assets.sandbox.context import Switches
-from tiktok_assets.sandbox.creatives import library_video
-from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.http.context import Switches
+from tiktok_assets.sandbox.http.rate_limits import Limits
+from tiktok_assets.sandbox.reads.media import library_video
 from tiktok_assets.sandbox.running import RunningSandbox
 
 if TYPE_CHECKING:
-    from tiktok_assets_tests.sandbox.drafts import Drafts
+    from tiktok_assets_tests.sandbox.factory import EntityFactory
 
 REPORT = "report/integrated/get"
 ID_OF = {
@@ -136,16 +136,16 @@ def written_sandbox() -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture
-def drafts(written_sandbox: RunningSandbox) -> Iterator["Drafts"]:
+def drafts(written_sandbox: RunningSandbox) -> Iterator["EntityFactory"]:
     """Return a writer to the first account, with media of that account."""
     yield from (writer(api) for api in client(written_sandbox))
 
 
-def writer(api: Api) -> "Drafts":
+def writer(api: Api) -> "EntityFactory":
     """Return a writer to a sandbox's first account."""
-    from tiktok_assets_tests.sandbox.drafts import Drafts  # noqa: PLC0415  # it builds on this file
+    from tiktok_assets_tests.sandbox.factory import EntityFactory  # noqa: PLC0415  # it builds on this file
 
     account = next(iter(api.sandbox.world.advertisers))
     video = library_video(account)
     covers = api.get("file/video/suggestcover", advertiser_id=account, video_id=video, poster_number=1)
-    return Drafts(api, account, {"video_id": video, "image_ids": [covers["data"]["list"][0]["id"]]})
+    return EntityFactory(api, account, {"video_id": video, "image_ids": [covers["data"]["list"][0]["id"]]})

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets.sandbox.context import Switches
-from tiktok_assets.sandbox.penalties import Penalties
+from tiktok_assets.sandbox.http.context import Switches
+from tiktok_assets.sandbox.http.rate_limits import Penalties
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.sandbox.conftest import ID_OF, Api, client, total
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tiktok_assets.sandbox.routes import VERSIONS
-from tiktok_assets_tests.contracts.contract import load, names, violations_of_response
+from tiktok_assets_tests.contracts.contract import find_response_violations, list_contracts, load_contract
 from tiktok_assets_tests.sandbox.conftest import Api
-from tiktok_assets_tests.sandbox.drafts import Drafts
+from tiktok_assets_tests.sandbox.factory import EntityFactory
 
 LISTS = ("campaign/get", "adgroup/get", "ad/get")
 # Where the sandbox differs on purpose: (operation, the violation's ending) -> why.
@@ -16,19 +16,19 @@ DIFFERENCES = {
 }
 
 
-def surprises(operation: str, answer: dict[str, Any], **how: Any) -> list[str]:  # noqa: ANN401  # passed on
+def violations(operation: str, answer: dict[str, Any], **how: Any) -> list[str]:  # noqa: ANN401  # passed on
     """Return the violations of a contract that are not meant."""
-    found = violations_of_response(load(operation), answer, **how)
+    found = find_response_violations(load_contract(operation), answer, **how)
     return [one for one in found if not any(op == operation and one.endswith(end) for op, end in DIFFERENCES)]
 
 
 def test_accounts_keep_their_contracts(api: Api, accounts: list[str]) -> None:
     """The account list and the account details have every documented key."""
     listed = api.get("oauth2/advertiser/get", app_id=api.sandbox.app_id, secret=api.sandbox.secret)
-    assert surprises("oauth2/advertiser/get", listed) == []
+    assert violations("oauth2/advertiser/get", listed) == []
     details = api.get("advertiser/info", advertiser_ids=accounts[:4])
     assert len(details["data"]["list"]) == 4
-    assert surprises("advertiser/info", details) == []
+    assert violations("advertiser/info", details) == []
     odd = api.get("advertiser/info", advertiser_ids=accounts[:1], fields=["company_name_editable"])
     assert {"advertiser_id", "company_name_editable"} == set(odd["data"]["list"][0])
 
@@ -40,18 +40,18 @@ def test_entities_keep_their_contracts(api: Api, accounts: list[str], operation:
         answer = api.get(
             operation, advertiser_id=account, page_size=1000, filtering={"primary_status": "STATUS_ALL"}
         )
-        assert surprises(operation, answer) == []
+        assert violations(operation, answer) == []
 
 
 @pytest.mark.parametrize("operation", LISTS)
-def test_fresh_entities_keep_their_contracts(drafts: Drafts, operation: str) -> None:
+def test_fresh_entities_keep_their_contracts(drafts: EntityFactory, operation: str) -> None:
     """What has just been written reads as documented too, on, off, switched and deleted."""
     drafts.ad()
     drafts.post("ad/status/update", ad_ids=[drafts.ad()], operation_status="DELETE")
     answer = drafts.api.get(
         operation, advertiser_id=drafts.account, page_size=1000, filtering={"primary_status": "STATUS_ALL"}
     )
-    assert surprises(operation, answer) == []
+    assert violations(operation, answer) == []
 
 
 @pytest.mark.parametrize("operation", LISTS)
@@ -59,9 +59,9 @@ def test_narrowed_answers_keep_their_contracts(api: Api, accounts: list[str], op
     """With `fields`, and without nulls, exactly the rest remains."""
     fields = ["campaign_id", "operation_status", "create_time"]
     answer = api.get(operation, advertiser_id=accounts[0], fields=fields)
-    assert surprises(operation, answer, fields=fields) == []
+    assert violations(operation, answer, fields=fields) == []
     answer = api.get(operation, advertiser_id=accounts[0], exclude_field_types_in_response=["NULL_FIELD"])
-    assert surprises(operation, answer, without_nulls=True) == []
+    assert violations(operation, answer, without_nulls=True) == []
 
 
 @pytest.mark.parametrize("level", ["AUCTION_AD", "AUCTION_ADGROUP", "AUCTION_CAMPAIGN", "AUCTION_ADVERTISER"])
@@ -71,7 +71,7 @@ def test_reports_keep_their_contract(api: Api, accounts: list[str], level: str) 
     for more in ({"query_lifetime": True}, days, days | {"enable_total_metrics": True}):
         answer = api.report(accounts[0], level, **more)
         assert answer["code"] == 0
-        assert surprises("report/integrated/get", answer) == []
+        assert violations("report/integrated/get", answer) == []
 
 
 @pytest.mark.parametrize("operation", [*LISTS, "advertiser/info", "report/integrated/get", "adgroup/quota"])
@@ -79,12 +79,12 @@ def test_failures_keep_their_contracts(api: Api, accounts: list[str], operation:
     """A failure of any read is the whole envelope with empty data."""
     for answer in (api.get(operation, token="stale"), api.get(operation), api.get(operation, token="")):
         assert answer["code"] != 0
-        assert surprises(operation, answer) == []
+        assert violations(operation, answer) == []
     lost = api.get(operation, advertiser_id=accounts[4], advertiser_ids=[accounts[4]])
-    assert surprises(operation, lost) == []
+    assert violations(operation, lost) == []
 
 
-def test_writes_keep_their_contracts(drafts: Drafts) -> None:
+def test_writes_keep_their_contracts(drafts: EntityFactory) -> None:
     """Every write answers what its page says, on success and on failure."""
     said: list[tuple[str, dict[str, Any]]] = []
 
@@ -111,9 +111,9 @@ def test_writes_keep_their_contracts(drafts: Drafts) -> None:
     post("campaign/status/update", campaign_ids=[campaign], operation_status="DELETE")
     assert {answer["code"] for _, answer in said} == {0, 20001}
     said += [(path, drafts.api.post(path, advertiser_id=drafts.account, surprise=1)) for path in dict(said)]
-    assert [surprises(path, answer) for path, answer in said] == [[]] * len(said)
+    assert [violations(path, answer) for path, answer in said] == [[]] * len(said)
     quota = drafts.api.get("adgroup/quota", advertiser_id=drafts.account)
-    assert surprises("adgroup/quota", quota) == []
+    assert violations("adgroup/quota", quota) == []
 
 
 def test_tokens_keep_their_contracts(api: Api) -> None:
@@ -131,12 +131,12 @@ def test_tokens_keep_their_contracts(api: Api) -> None:
     said["user/info"] = api.get("user/info", token=token)
     said["oauth2/revoke_token"] = api.post("oauth2/revoke_token", token=token, **app, access_token=token)
     assert {answer["code"] for answer in said.values()} == {0}
-    assert [surprises(path, answer) for path, answer in said.items()] == [[]] * len(said)
+    assert [violations(path, answer) for path, answer in said.items()] == [[]] * len(said)
     gone = api.get("user/info", token=token)
     assert gone["code"] == 40105
-    assert surprises("user/info", gone) == []
+    assert violations("user/info", gone) == []
 
 
 def test_every_operation_has_a_contract() -> None:
     """No path of v1.3 is answered that no document describes, and none is described that is not answered."""
-    assert {operation for operation, version in names() if version == "v1.3"} == set(VERSIONS["v1.3"])
+    assert {operation for operation, version in list_contracts() if version == "v1.3"} == set(VERSIONS["v1.3"])

@@ -1,4 +1,4 @@
-"""Laws of limits, faults, the control routes and the runner."""
+"""Laws of an account that changes its time zone or its currency."""
 
 import json
 import socket
@@ -6,17 +6,84 @@ import subprocess
 import sys
 import time
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
-from tiktok_assets.sandbox.clock import Clock, ClockError
-from tiktok_assets.sandbox.errors import ApiError
-from tiktok_assets.sandbox.limits import Limiter, Limits
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.sandbox.http.errors import ApiError
+from tiktok_assets.sandbox.http.rate_limits import Limiter, Limits
 from tiktok_assets.sandbox.running import RunningSandbox, SandboxError
+from tiktok_assets.sandbox.world.clock import Clock, ClockError
+from tiktok_assets.sandbox.world.model import WorldPlan
+from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.sandbox.conftest import REPORT, Api
+
+ACCOUNT_PLAN = WorldPlan(dense=True, days=10, advertisers=3, campaigns=1, ad_groups=1, ads=2)
+
+
+def spends(host: Host, owner: str) -> dict[str, Decimal]:
+    """The account's spend by day, as the world has it."""
+    day = {"start_date": "2026-10-30", "end_date": "2026-11-08"}
+    rows = host.truth("report", level="advertiser", advertiser_id=owner, **day)
+    return {row["date"]: Decimal(row["metrics"]["spend"]) for row in rows}
+
+
+def account(host: Host, owner: str) -> dict[str, Any]:
+    """What `info` tells of an account."""
+    (found,) = [one for one in host.control("GET", "info")["advertisers"] if one["advertiser_id"] == owner]
+    return dict(found)
+
+
+def test_a_new_currency_converts_and_leaves_the_others() -> None:
+    """From dollars to yen every amount is about a hundred and fifty times as large, and has no decimals."""
+    with Host.run(ACCOUNT_PLAN) as host:
+        first, other, _ = host.advertiser_ids
+        before, others = spends(host, first), spends(host, other)
+        host.control("POST", "accounts", advertiser_id=first, currency="JPY")
+        assert account(host, first)["currency"] == "JPY"
+        after = spends(host, first)
+        assert after.keys() == before.keys()
+        assert all(Decimal(145) < after[day] / before[day] < Decimal(155) for day in before)
+        assert all(amount == amount.to_integral_value() for amount in after.values())
+        assert spends(host, other) == others
+
+
+def test_a_new_zone_cuts_the_days_anew() -> None:
+    """In Tokyo the world's evening is the next day already, and has delivery of its own."""
+    with Host.run(ACCOUNT_PLAN) as host:
+        owner = host.advertiser_ids[0]
+        before = host.truth(
+            "report", level="advertiser", advertiser_id=owner, start_date="2026-11-10", end_date="2026-11-10"
+        )
+        assert before == []
+        host.control("POST", "accounts", advertiser_id=owner, timezone="Asia/Tokyo")
+        told = account(host, owner)
+        assert (told["timezone"], told["display_timezone"], told["currency"]) == (
+            "Asia/Tokyo",
+            "Asia/Tokyo",
+            "USD",
+        )
+        after = host.truth(
+            "report", level="advertiser", advertiser_id=owner, start_date="2026-11-10", end_date="2026-11-10"
+        )
+        assert len(after) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timezone": "Mars/Base"}, {"currency": "XXX"}, {"timezone": "../etc"}], ids=str
+)
+def test_an_unknown_zone_or_currency_changes_nothing(wrong: dict[str, str]) -> None:
+    """It is a 400 with a sentence."""
+    with Host.run(ACCOUNT_PLAN) as host:
+        owner = host.advertiser_ids[0]
+        before = account(host, owner)
+        answer = host.http.post("accounts", json={"advertiser_id": owner, **wrong})
+        assert answer.status_code == 400
+        assert answer.json()["error"]
+        assert account(host, owner) == before
+
 
 WALL = datetime(2026, 11, 20, tzinfo=UTC)
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tiktok_assets.sandbox import context, control, faults
+from tiktok_assets import sandbox
+from tiktok_assets.sandbox import control
+from tiktok_assets.sandbox.http import context, faults
 
 HERE = Path(__file__).parent
-PAGE = (Path(context.__file__).parent / "README.md").read_text()
+PAGE = (Path(str(sandbox.__file__)).parent / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", [*(one.name for one in fields(context.Switches)), *faults.KINDS])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets.sandbox.metrics import NUMERIC, additive
+from tiktok_assets.sandbox.world.metrics import NUMERIC, is_additive
 from tiktok_assets_tests.sandbox.conftest import ID_OF, Api, total
 
 DAILY: dict[str, Any] = {"start_date": "2026-10-11", "end_date": "2026-11-09"}
@@ -74,7 +74,7 @@ def test_additive_metrics_agree_between_levels(
     api: Api, accounts: list[str], account: int, window: dict[str, Any]
 ) -> None:
     """Spend, counts and the like are the same exact sum at every level; reach is not addable."""
-    names = [name for name in NUMERIC if additive(name) and name != "voucher_spend"]
+    names = [name for name in NUMERIC if is_additive(name) and name != "voucher_spend"]
     by_day = window.get("by_day")
     sums, reach = [], []
     for level in LEVELS:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tiktok_assets_tests.contracts.contract import load, violations_of_response
+from tiktok_assets_tests.contracts.contract import find_response_violations, load_contract
 from tiktok_assets_tests.sandbox.conftest import Api
 
 HOST = "https://business-api.tiktok.com"
@@ -41,7 +41,7 @@ class Tutorial:
         """Return the rows of a URL, which must keep the tutorial's contract."""
         body = self.raw(url, **ids).json()
         assert (body["code"], body["message"]) == (0, "OK")
-        assert violations_of_response(load(operation, "v1.2"), body) == []
+        assert find_response_violations(load_contract(operation, "v1.2"), body) == []
         rows: list[dict[str, Any]] = body["data"]["list"]
         return rows
 
@@ -145,4 +145,4 @@ def test_the_first_exchange(api: Api, accounts: list[str]) -> None:
     }
     answer = api.http.post("/open_api/v1.2/oauth2/access_token/", json=body).json()
     assert answer["data"]["advertiser_ids"] == [int(one) for one in accounts[:4]]
-    assert violations_of_response(load("oauth2/access_token", "v1.2"), answer) == []
+    assert find_response_violations(load_contract("oauth2/access_token", "v1.2"), answer) == []

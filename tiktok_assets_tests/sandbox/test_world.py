@@ -7,23 +7,22 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tiktok_assets.sandbox.building import build_world
-from tiktok_assets.sandbox.days import local_day
-from tiktok_assets.sandbox.facts import Facts
-from tiktok_assets.sandbox.plan import DEFAULT_ANCHOR, WorldPlan
-from tiktok_assets.sandbox.truth import Truth
-from tiktok_assets.sandbox.world import epoch
+from tiktok_assets.sandbox.world.builder import build_world
+from tiktok_assets.sandbox.world.facts import Facts
+from tiktok_assets.sandbox.world.ground_truth import GroundTruth
+from tiktok_assets.sandbox.world.local_days import local_day
+from tiktok_assets.sandbox.world.model import DEFAULT_ANCHOR, WorldPlan, epoch_seconds
 from tiktok_assets_tests.sandbox.conftest import Api
 
 Leaders = dict[str, list[tuple[Decimal, str]]]
 
 
-def leaders(truth: Truth, now: datetime) -> Leaders:
+def leaders(truth: GroundTruth, now: datetime) -> Leaders:
     """Return each campaign's ads by lifetime spend, the largest first."""
     ranked: Leaders = {}
     for advertiser in truth.world.advertisers.values():
         campaign_of = {ad.id: ad.campaign.id for ad in advertiser.ads}
-        for row in truth.report("ad", epoch(now), advertiser.id, None):
+        for row in truth.report("ad", epoch_seconds(now), advertiser.id, None):
             ranked.setdefault(campaign_of[row["id"]], []).append((Decimal(row["metrics"]["spend"]), row["id"]))
     return {campaign: sorted(ads, reverse=True) for campaign, ads in ranked.items()}
 
@@ -39,7 +38,7 @@ def leaders(truth: Truth, now: datetime) -> Leaders:
 def test_exactly_one_leader_changes(seed: int, anchor: datetime) -> None:
     """Between T1 and T2 the story's campaign changes its leader, by at least 15 %, and no other does."""
     world = build_world(WorldPlan(seed=seed, anchor=anchor, advertisers=7))
-    story, truth = world.story, Truth(world, Facts(world))
+    story, truth = world.story, GroundTruth(world, Facts(world))
     assert story
     before, after = leaders(truth, story.t1), leaders(truth, story.t2)
     changed = [campaign for campaign in after if before[campaign][0][1] != after[campaign][0][1]]
@@ -84,7 +83,12 @@ def test_equal_plans_are_equal_worlds() -> None:
     for seed in (3, 3, 4):
         world = build_world(WorldPlan(seed=seed))
         account = next(iter(world.advertisers))
-        told.append((world.token, Truth(world, Facts(world)).report("ad", epoch(DEFAULT_ANCHOR), account, None)))
+        told.append(
+            (
+                world.token,
+                GroundTruth(world, Facts(world)).report("ad", epoch_seconds(DEFAULT_ANCHOR), account, None),
+            )
+        )
     assert told[0] == told[1]
     assert told[0] != told[2]
 
@@ -196,7 +200,7 @@ def test_dense_worlds_deliver_everywhere() -> None:
     account = next(iter(world.advertisers))
     last = DEFAULT_ANCHOR.date() - timedelta(days=1)
     window = (last - timedelta(days=59), last)
-    rows = Truth(world, Facts(world)).report("ad", epoch(DEFAULT_ANCHOR), account, window)
+    rows = GroundTruth(world, Facts(world)).report("ad", epoch_seconds(DEFAULT_ANCHOR), account, window)
     assert len(rows) == 40 * 60
     assert world.story is None
 

@@ -8,16 +8,16 @@ import httpx
 import pytest
 
 from tiktok_assets_tests.sandbox.conftest import REPORT, Api
-from tiktok_assets_tests.sandbox.drafts import Drafts
+from tiktok_assets_tests.sandbox.factory import EntityFactory
 
 
-def named(drafts: Drafts, name: str) -> list[str]:
+def named(drafts: EntityFactory, name: str) -> list[str]:
     """Return the true campaigns of a name."""
     told = drafts.api.control("GET", f"truth/campaigns?advertiser_id={drafts.account}")
     return [one["campaign_id"] for one in told if one["campaign_name"] == name]
 
 
-def cut_off(drafts: Drafts, kind: str, **fault: object) -> str:
+def cut_off(drafts: EntityFactory, kind: str, **fault: object) -> str:
     """Send a creation whose connection the fault cuts, and return the name it had."""
     drafts.api.control("POST", "faults", kind=kind, path="campaign/create", **fault)
     body = drafts.campaign_body()
@@ -26,19 +26,19 @@ def cut_off(drafts: Drafts, kind: str, **fault: object) -> str:
     return str(body["campaign_name"])
 
 
-def test_cut_before_is_never_committed(drafts: Drafts) -> None:
+def test_cut_before_is_never_committed(drafts: EntityFactory) -> None:
     """The connection breaks and nothing was made, then or later."""
     name = cut_off(drafts, "cut_before")
     time.sleep(0.1)
     assert named(drafts, name) == []
 
 
-def test_commit_then_cut_is_committed_at_once(drafts: Drafts) -> None:
+def test_commit_then_cut_is_committed_at_once(drafts: EntityFactory) -> None:
     """The connection breaks and the object is there."""
     assert len(named(drafts, cut_off(drafts, "commit_then_cut"))) == 1
 
 
-def test_commit_late_is_committed_after_a_while(drafts: Drafts) -> None:
+def test_commit_late_is_committed_after_a_while(drafts: EntityFactory) -> None:
     """The connection breaks at once; the object appears so many real seconds later."""
     started = time.monotonic()
     name = cut_off(drafts, "commit_late", seconds=0.4)
@@ -51,7 +51,7 @@ def test_commit_late_is_committed_after_a_while(drafts: Drafts) -> None:
     assert (second["code"], second["fault"]) == (0, "commit_late: committed")
 
 
-def test_a_late_commit_meets_the_request_id(drafts: Drafts) -> None:
+def test_a_late_commit_meets_the_request_id(drafts: EntityFactory) -> None:
     """When the same request_id has succeeded meanwhile, the late write comes to nothing."""
     drafts.api.control("POST", "faults", kind="commit_late", path="campaign/create", seconds=0.3)
     body = drafts.campaign_body(request_id="77")
@@ -62,7 +62,7 @@ def test_a_late_commit_meets_the_request_id(drafts: Drafts) -> None:
     assert len(named(drafts, body["campaign_name"])) == 1
 
 
-def test_an_answer_may_lie_about_a_write(drafts: Drafts) -> None:
+def test_an_answer_may_lie_about_a_write(drafts: EntityFactory) -> None:
     """With `commit` an error is answered although the write was done."""
     drafts.api.control("POST", "faults", kind="code", code=50002, path="campaign/create", commit=True)
     body = drafts.campaign_body()
@@ -71,7 +71,7 @@ def test_an_answer_may_lie_about_a_write(drafts: Drafts) -> None:
 
 
 @pytest.mark.parametrize("clock", ["wall", "world"])
-def test_invisible_hides_what_was_created(drafts: Drafts, clock: str) -> None:
+def test_invisible_hides_what_was_created(drafts: EntityFactory, clock: str) -> None:
     """Reads and reports do not show the object for so many seconds of the named clock; the truth does."""
     seconds = 0.4 if clock == "wall" else 60
     drafts.api.control("POST", "faults", kind="invisible", path="campaign/create", seconds=seconds, clock=clock)
@@ -88,7 +88,7 @@ def test_invisible_hides_what_was_created(drafts: Drafts, clock: str) -> None:
     assert len(drafts.api.get("campaign/get", **chosen)["data"]["list"]) == 1
 
 
-def test_faults_stack(drafts: Drafts) -> None:
+def test_faults_stack(drafts: EntityFactory) -> None:
     """Faults marked to stack fire beside another one; others wait for their turn."""
     drafts.api.control("POST", "faults", kind="commit_then_cut", path="campaign/create")
     drafts.api.control("POST", "faults", kind="invisible", path="campaign/create", seconds=30, stack=True)
@@ -103,7 +103,7 @@ def test_faults_stack(drafts: Drafts) -> None:
     assert drafts.api.post("campaign/create", advertiser_id=drafts.account, **body)["code"] == 40100
 
 
-def test_write_faults_are_replayable(drafts: Drafts) -> None:
+def test_write_faults_are_replayable(drafts: EntityFactory) -> None:
     """A fault with a probability falls on the same writes each time."""
     runs = []
     for _ in range(2):
@@ -114,14 +114,14 @@ def test_write_faults_are_replayable(drafts: Drafts) -> None:
     assert {True, False} == set(runs[0])
 
 
-def _survives(drafts: Drafts) -> bool:
+def _survives(drafts: EntityFactory) -> bool:
     try:
         return bool(drafts.api.get("adgroup/quota", advertiser_id=drafts.account)["code"] == 0)
     except httpx.TransportError:
         return False
 
 
-def _together(drafts: Drafts, *writes: tuple[str, dict[str, Any]]) -> list[int]:
+def _together(drafts: EntityFactory, *writes: tuple[str, dict[str, Any]]) -> list[int]:
     with ThreadPoolExecutor(len(writes)) as pool:
         sent = [
             pool.submit(drafts.api.post, path, **{"advertiser_id": drafts.account, **body})
@@ -130,7 +130,7 @@ def _together(drafts: Drafts, *writes: tuple[str, dict[str, Any]]) -> list[int]:
     return sorted(one.result()["code"] for one in sent)
 
 
-def test_overlapping_writes_on_one_object_conflict(drafts: Drafts) -> None:
+def test_overlapping_writes_on_one_object_conflict(drafts: EntityFactory) -> None:
     """Of two writes that overlap on one campaign or ad group one is 40202; apart, or after one another, none."""
     groups = [drafts.ad_group(), drafts.ad_group()]
     drafts.api.control("POST", "latency", seconds=0.2)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets_tests.sandbox.drafts import Drafts
+from tiktok_assets_tests.sandbox.factory import EntityFactory
 
 CAMPAIGNS: list[tuple[dict[str, Any], str]] = [
     ({"campaign_name": None}, "campaign_name: Missing data for required field."),
@@ -25,7 +25,7 @@ CAMPAIGNS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "named"), CAMPAIGNS, ids=str)
-def test_campaigns_refused(drafts: Drafts, wrong: dict[str, Any], named: str) -> None:
+def test_campaigns_refused(drafts: EntityFactory, wrong: dict[str, Any], named: str) -> None:
     """A campaign that breaks a rule is a 40002 that names it, and nothing is made."""
     before = drafts.api.control("GET", f"truth/campaigns?advertiser_id={drafts.account}")
     code, message = drafts.refused("campaign/create", **drafts.campaign_body(**wrong))
@@ -66,7 +66,7 @@ AD_GROUPS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "named"), AD_GROUPS, ids=str)
-def test_ad_groups_refused(drafts: Drafts, wrong: dict[str, Any], named: str) -> None:
+def test_ad_groups_refused(drafts: EntityFactory, wrong: dict[str, Any], named: str) -> None:
     """An ad group that breaks a rule is a 40002 that names it."""
     body = drafts.ad_group_body(drafts.scaling(), **wrong)
     code, message = drafts.refused("adgroup/create", **body)
@@ -107,7 +107,7 @@ CREATIVES: list[tuple[dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "code", "named"), CREATIVES, ids=str)
-def test_creatives_refused(drafts: Drafts, wrong: dict[str, Any], code: int, named: str) -> None:
+def test_creatives_refused(drafts: EntityFactory, wrong: dict[str, Any], code: int, named: str) -> None:
     """One bad creative refuses the call with its dotted path, and none of its ads is made."""
     group = drafts.old_ad_group()
     before = len(drafts.api.control("GET", f"truth/ads?advertiser_id={drafts.account}"))

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets_tests.sandbox.drafts import Drafts
+from tiktok_assets_tests.sandbox.factory import EntityFactory
 
 DAY = 86_400
 
 
-def test_a_written_object_is_read_at_once(drafts: Drafts) -> None:
+def test_a_written_object_is_read_at_once(drafts: EntityFactory) -> None:
     """Campaign, ad group and ad are in the reads and in the truth, as asked for; the switch is on by default."""
     campaign = drafts.campaign(campaign_name="Fresh", budget_mode="BUDGET_MODE_DAY", budget=80.5)
     group = drafts.ad_group(campaign, age_groups=["AGE_25_34"], dayparting="1" * 336)
@@ -27,13 +27,13 @@ def test_a_written_object_is_read_at_once(drafts: Drafts) -> None:
     assert told == true[ad]
 
 
-def test_an_empty_ad_name_becomes_the_ads_id(drafts: Drafts) -> None:
+def test_an_empty_ad_name_becomes_the_ads_id(drafts: EntityFactory) -> None:
     """`ad_name` "" is replaced by the id (dossier 8.3)."""
     ad = drafts.ad(drafts.old_ad_group(), ad_name="", operation_status="DISABLE")
     assert ad == drafts.read("ad/get", ad_ids=[ad])["ad_name"]
 
 
-def test_every_read_object_can_be_written_again(drafts: Drafts) -> None:
+def test_every_read_object_can_be_written_again(drafts: EntityFactory) -> None:
     """What the reads give, less what creation does not take (dossier 8.4), is accepted back."""
     campaign = drafts.scaling()
     group = drafts.read("adgroup/get", adgroup_ids=[drafts.old_ad_group()])
@@ -50,7 +50,7 @@ def test_every_read_object_can_be_written_again(drafts: Drafts) -> None:
     drafts.post("ad/create", adgroup_id=copied["adgroup_id"], creatives=[stripped])
 
 
-def test_an_ad_delivers_after_its_review_and_only_while_on(drafts: Drafts) -> None:
+def test_an_ad_delivers_after_its_review_and_only_while_on(drafts: EntityFactory) -> None:
     """In review and off an ad spends nothing; on the air it ramps up slowly; off again it stops."""
     group = drafts.ad_group()
     on = drafts.ad(group)
@@ -75,13 +75,13 @@ def test_an_ad_delivers_after_its_review_and_only_while_on(drafts: Drafts) -> No
     assert stopped == next(float(row["metrics"]["spend"]) for row in true if row["id"] == on)
 
 
-def _spend(drafts: Drafts, ad: str) -> float:
+def _spend(drafts: EntityFactory, ad: str) -> float:
     chosen = [{"field_name": "ad_ids", "filter_type": "IN", "filter_value": f'["{ad}"]'}]
     rows = drafts.api.report(drafts.account, query_lifetime=True, filtering=chosen)["data"]["list"]
     return float(rows[0]["metrics"]["spend"]) if rows else 0.0
 
 
-def test_parents_speak_for_their_children(drafts: Drafts) -> None:
+def test_parents_speak_for_their_children(drafts: EntityFactory) -> None:
     """A parent switched off shows in its children, which keep their own switch; deleted parents refuse edits."""
     campaign = drafts.campaign()
     group = drafts.ad_group(campaign)
@@ -104,7 +104,7 @@ def test_parents_speak_for_their_children(drafts: Drafts) -> None:
         assert drafts.refused(path, **body) == (40002, gone)
 
 
-def test_updates_change_what_they_name(drafts: Drafts) -> None:
+def test_updates_change_what_they_name(drafts: EntityFactory) -> None:
     """An update changes only what it names; one that names nothing is 40012."""
     campaign = drafts.campaign(budget_mode="BUDGET_MODE_DAY", budget=100)
     group = drafts.ad_group(campaign)
@@ -130,7 +130,7 @@ def test_updates_change_what_they_name(drafts: Drafts) -> None:
     assert "creatives.0.landing_page_url" in told[1]
 
 
-def test_the_matrix_of_budget_modes(drafts: Drafts) -> None:
+def test_the_matrix_of_budget_modes(drafts: EntityFactory) -> None:
     """A daily campaign refuses total ad groups; under CBO an ad group's budget reads 0.0."""
     total: dict[str, Any] = {
         "budget_mode": "BUDGET_MODE_TOTAL",
@@ -157,7 +157,7 @@ def test_the_matrix_of_budget_modes(drafts: Drafts) -> None:
     assert "bid_type: Missing" in drafts.refused("adgroup/create", **drafts.ad_group_body(cbo, bid_type=None))[1]
 
 
-def test_minima_follow_the_currency(drafts: Drafts, accounts: list[str]) -> None:
+def test_minima_follow_the_currency(drafts: EntityFactory, accounts: list[str]) -> None:
     """In yen the minima are a hundred times those in dollars, and there are no decimals."""
     for budget, named in ((4999, "at least 5000 "), (5000.5, "0 decimals"), (5000, None)):
         body = drafts.campaign_body(budget_mode="BUDGET_MODE_DAY", budget=budget)
@@ -180,7 +180,7 @@ def test_minima_follow_the_currency(drafts: Drafts, accounts: list[str]) -> None
     ],
 )
 def test_ad_group_budgets_are_by_the_official_ratios(
-    drafts: Drafts, currency: str, budget: float, named: str | None
+    drafts: EntityFactory, currency: str, budget: float, named: str | None
 ) -> None:
     """The minimum is twenty times the currency's ratio, and dollars of Taiwan take no decimals."""
     drafts.api.control("POST", "accounts", advertiser_id=drafts.account, currency=currency)
@@ -194,7 +194,7 @@ def test_ad_group_budgets_are_by_the_official_ratios(
     assert (named or "OK") in answer["message"]
 
 
-def test_a_punished_account_has_no_quota(drafts: Drafts) -> None:
+def test_a_punished_account_has_no_quota(drafts: EntityFactory) -> None:
     """Neither a used nor a free active ad group: 0 of 0, which is how TikTok tells a punished account."""
     drafts.api.control("POST", "switches", punished=[drafts.account])
     quota = drafts.api.get("adgroup/quota", advertiser_id=drafts.account)["data"]
@@ -203,7 +203,7 @@ def test_a_punished_account_has_no_quota(drafts: Drafts) -> None:
     assert drafts.api.get("adgroup/quota", advertiser_id=drafts.account)["data"]["total_adgroup_quota"] > 0
 
 
-def test_daily_budgets_change_at_the_next_midnight(drafts: Drafts) -> None:
+def test_daily_budgets_change_at_the_next_midnight(drafts: EntityFactory) -> None:
     """A scheduled budget takes effect at 00:00 of the account's next day."""
     group = drafts.ad_group()
     rows = [{"adgroup_id": group, "scheduled_budget": 60}]
@@ -217,7 +217,7 @@ def test_daily_budgets_change_at_the_next_midnight(drafts: Drafts) -> None:
     assert drafts.refused("adgroup/budget/update", budget=wrong)[0] == 40002
 
 
-def test_a_budget_stays_above_what_is_spent(drafts: Drafts) -> None:
+def test_a_budget_stays_above_what_is_spent(drafts: EntityFactory) -> None:
     """A new budget below 105 % of today's spend is refused."""
     group = drafts.api.get("adgroup/get", advertiser_id=drafts.account, filtering={"adgroup_name": "Lookalike"})
     spending = group["data"]["list"][-1]["adgroup_id"]
@@ -225,7 +225,7 @@ def test_a_budget_stays_above_what_is_spent(drafts: Drafts) -> None:
     assert (code, "105%" in message) == (40002, True)
 
 
-def test_a_request_id_makes_one(drafts: Drafts) -> None:
+def test_a_request_id_makes_one(drafts: EntityFactory) -> None:
     """The same request_id twice is 40050; after its time it is a new request; another one may share the name."""
     drafts.api.control("POST", "switches", idempotency_seconds=0.3)
     body = drafts.campaign_body(request_id="900001")
@@ -246,7 +246,7 @@ def test_a_request_id_makes_one(drafts: Drafts) -> None:
     assert (len(ids), first["campaign_id"] in ids) == (4, True)
 
 
-def test_switches_of_the_body_rules(drafts: Drafts) -> None:
+def test_switches_of_the_body_rules(drafts: EntityFactory) -> None:
     """Unknown keys are ignored; read-only ones are refused, and placeholders taken, by switch."""
     drafts.campaign(nonsense=1, secondary_status="CAMPAIGN_STATUS_ENABLE")
     drafts.api.control("POST", "switches", read_only_refused=True)
@@ -259,7 +259,7 @@ def test_switches_of_the_body_rules(drafts: Drafts) -> None:
     drafts.ad_group(roas_bid=0.0)
 
 
-def test_status_updates(drafts: Drafts) -> None:
+def test_status_updates(drafts: EntityFactory) -> None:
     """At most twenty ids, all or none; ad groups may succeed in part; ids are numbers by switch."""
     first, second = drafts.ad_group(), drafts.ad_group()
     update: dict[str, Any] = {"operation_status": "DISABLE"}
@@ -281,7 +281,7 @@ def test_status_updates(drafts: Drafts) -> None:
     assert told["adgroup_ids"] == [int(first)]
 
 
-def test_limits_of_the_structure(drafts: Drafts) -> None:
+def test_limits_of_the_structure(drafts: EntityFactory) -> None:
     """An ad group holds fifty ads, deleted ones not counted; the quota counts active ad groups."""
     before = drafts.api.get("adgroup/quota", advertiser_id=drafts.account)["data"]["used_adgroup_quota"]
     group = drafts.ad_group()
@@ -296,7 +296,7 @@ def test_limits_of_the_structure(drafts: Drafts) -> None:
     drafts.ad(group)
 
 
-def test_who_may_write(drafts: Drafts, accounts: list[str]) -> None:
+def test_who_may_write(drafts: EntityFactory, accounts: list[str]) -> None:
     """Without token, grant or scope nothing is written, and the message names the endpoint."""
     body = drafts.campaign_body()
     assert drafts.api.post("campaign/create", token="", **body)["code"] == 40104
@@ -309,7 +309,7 @@ def test_who_may_write(drafts: Drafts, accounts: list[str]) -> None:
     assert drafts.api.get("campaign/get", advertiser_id=drafts.account)["code"] == 0
 
 
-def test_shapes_of_the_whole_body(drafts: Drafts) -> None:
+def test_shapes_of_the_whole_body(drafts: EntityFactory) -> None:
     """A body that is no JSON object is refused, as is the wrong verb."""
     headers = {"Access-Token": drafts.api.sandbox.token}
     url = "/open_api/v1.3/campaign/create/"

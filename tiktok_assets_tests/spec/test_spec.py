@@ -7,27 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiktok_assets.sandbox import breakdowns as sandbox_breakdowns
-from tiktok_assets.sandbox import metrics as sandbox_metrics
-from tiktok_assets.spec.columns import Kind, renamed
-from tiktok_assets.spec.documented_metrics import documented_metrics
+from tiktok_assets.sandbox.reads import breakdowns as sandbox_breakdowns
+from tiktok_assets.sandbox.world import metrics as sandbox_metrics
+from tiktok_assets.spec.columns import Kind, to_column_name
 from tiktok_assets.spec.endpoints import ENDPOINTS, MAX_METRICS_PER_REPORT, REPORT
 from tiktok_assets.spec.entities import ENTITIES
-from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence, error_code
-from tiktok_assets.spec.metric_rows import AUDIENCE_METRICS
+from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence, get_error_code
+from tiktok_assets.spec.metric_catalogue import AUDIENCE_METRICS, METRICS
 from tiktok_assets.spec.metrics import (
-    METRICS,
+    MAX_CHOSEN_METRICS,
     METRICS_BY_API_NAME,
     METRICS_BY_NAME,
-    MOST_CHOSEN,
     RESERVED_NAMES,
     STANDARD_METRICS,
     TooManyMetricsError,
     UnknownMetricError,
-    chosen_metrics,
-    doubtful_in_words,
-    recomputable,
-    summable,
+    describe_undocumented_metrics,
+    documented_metrics,
+    recomputable_metrics,
+    select_metrics,
+    summable_columns,
 )
 from tiktok_assets.spec.reports import (
     DAILY_REPORTS,
@@ -39,7 +38,7 @@ from tiktok_assets.spec.reports import (
     report_columns,
     served_metrics,
 )
-from tiktok_assets_tests.contracts.contract import load
+from tiktok_assets_tests.contracts.contract import load_contract
 
 # The standard set as DESIGN section 4 promises it, by the API's names.
 PROMISED = [
@@ -100,7 +99,7 @@ def test_rows_cannot_be_changed() -> None:
 def test_the_standard_set_is_the_promised_one() -> None:
     """Without a wish a report has exactly the metrics the documentation promises, in that order."""
     assert [metric.api_name for metric in STANDARD_METRICS] == PROMISED
-    assert chosen_metrics("") == STANDARD_METRICS
+    assert select_metrics("") == STANDARD_METRICS
 
 
 def test_money_is_what_costs() -> None:
@@ -117,15 +116,15 @@ def test_money_is_what_costs() -> None:
 @given(api_names)
 def test_a_plain_wish_gives_what_it_names_and_spend(names: list[str]) -> None:
     """A plain list replaces the standard set, once each, in catalogue order, with spend."""
-    assert {m.api_name for m in chosen_metrics(",".join(names))} == {"spend", *names}
-    assert list(chosen_metrics(" , ".join(names))) == [m for m in METRICS if m.api_name in {"spend", *names}]
+    assert {m.api_name for m in select_metrics(",".join(names))} == {"spend", *names}
+    assert list(select_metrics(" , ".join(names))) == [m for m in METRICS if m.api_name in {"spend", *names}]
 
 
 @given(api_names)
 def test_a_wish_with_plus_adds(names: list[str]) -> None:
     """A list of +names keeps the standard set and adds to it."""
     wish = ",".join(f"+{name}" for name in names)
-    assert {m.api_name for m in chosen_metrics(wish)} == {*PROMISED, *names}
+    assert {m.api_name for m in select_metrics(wish)} == {*PROMISED, *names}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_a_wish_with_plus_adds(names: list[str]) -> None:
 def test_what_cannot_be_a_metric_is_refused(wish: str, words: str) -> None:
     """A name TikTok cannot have for a metric is an error that names it and says what is wrong."""
     with pytest.raises(UnknownMetricError, match=words):
-        chosen_metrics(wish)
+        select_metrics(wish)
 
 
 def test_no_other_column_can_be_taken_for_a_metric() -> None:
@@ -161,7 +160,7 @@ def test_every_documented_metric_may_be_chosen() -> None:
     assert {"cost_per_consideration", "new_consideration_size", "native_growth_purchase_roas"} <= documented.keys()
     for name, metric in documented.items():
         assert (metric.name, metric.additive, metric.standard) == (name, False, False)
-        assert chosen_metrics(name)[-1] == metric
+        assert select_metrics(name)[-1] == metric
         assert (metric.kind == "money") == is_amount(name), name
         assert (metric.kind == "ratio") >= ("roas" in name), name
     for report in REPORTS:
@@ -182,11 +181,11 @@ def test_the_sandbox_knows_the_same_names() -> None:
 
 def test_a_name_nobody_documents_is_text_and_warned_of() -> None:
     """It is asked for and kept as TikTok writes it; the warning names it, with the name that may be meant."""
-    *_, spent, mood = chosen_metrics("+spent,+mood_of_the_viewer")
+    *_, spent, mood = select_metrics("+spent,+mood_of_the_viewer")
     assert (spent.kind, spent.api_name, mood.kind) == ("text", "spent", "text")
-    said = doubtful_in_words(chosen_metrics("+spent,+mood_of_the_viewer"))
+    said = describe_undocumented_metrics(select_metrics("+spent,+mood_of_the_viewer"))
     assert "spent (perhaps spend is meant), mood_of_the_viewer" in said
-    assert doubtful_in_words(chosen_metrics("+purchase,+cost_per_consideration")) == ""
+    assert describe_undocumented_metrics(select_metrics("+purchase,+cost_per_consideration")) == ""
 
 
 def test_there_is_a_report_for_each_level_and_cadence() -> None:
@@ -229,10 +228,10 @@ def test_a_report_keeps_the_rules_of_dimensions_and_windows() -> None:
 
 def test_a_metric_is_asked_for_only_where_it_is_served() -> None:
     """Cash and vouchers in the account's daily report only, audiences by their own list; columns follow suit."""
-    rules = load("report/integrated/get").rules
+    rules = load_contract("report/integrated/get").rules
     assert set(rules["audience_metrics"]) == AUDIENCE_METRICS == sandbox_breakdowns.METRICS
     by_dimension = {name: set(names) for name, names in rules["audience_metrics_by_dimension"].items()}
-    assert by_dimension == sandbox_breakdowns.METRICS_WITH
+    assert by_dimension == sandbox_breakdowns.EXTRA_METRICS
     for report in REPORTS:
         names = {column.api_name for column in report_columns(report, METRICS)}
         assert ({"cash_spend", "voucher_spend"} <= names) == (report.table == "advertiser_report_daily")
@@ -255,17 +254,17 @@ def test_what_is_recomputed_follows_from_sums() -> None:
             assert not metric.additive
             parts = [METRICS_BY_API_NAME[name] for name in (metric.quotient.top, metric.quotient.bottom)]
             assert all(part.additive for part in parts), metric
-    assert summable(metric.name for metric in METRICS) == tuple(m.name for m in METRICS if m.additive)
-    assert {m.name for m in recomputable(["spend", "reach", "impressions"])} == {"cpm"}
+    assert summable_columns(metric.name for metric in METRICS) == tuple(m.name for m in METRICS if m.additive)
+    assert {m.name for m in recomputable_metrics(["spend", "reach", "impressions"])} == {"cpm"}
 
 
 def test_more_metrics_than_a_report_takes_are_refused() -> None:
     """A hundred with the ad's own attributes is the most; the sentence says how many may be chosen."""
-    assert MOST_CHOSEN + max(len(level.attributes) for level in LEVELS) == MAX_METRICS_PER_REPORT
-    most = ",".join(list(METRICS_BY_API_NAME)[:MOST_CHOSEN])
-    assert len(chosen_metrics(most)) == MOST_CHOSEN
+    assert MAX_CHOSEN_METRICS + max(len(level.attributes) for level in LEVELS) == MAX_METRICS_PER_REPORT
+    most = ",".join(list(METRICS_BY_API_NAME)[:MAX_CHOSEN_METRICS])
+    assert len(select_metrics(most)) == MAX_CHOSEN_METRICS
     with pytest.raises(TooManyMetricsError, match=r"^170 metrics are chosen, and a report takes at most 95;"):
-        chosen_metrics(",".join(METRICS_BY_API_NAME))
+        select_metrics(",".join(METRICS_BY_API_NAME))
 
 
 FAMILIES_OF_THE_DOSSIER = """
@@ -317,7 +316,7 @@ def test_tables_begin_with_the_account_and_have_no_column_twice() -> None:
         names = [column.name for column in entity.columns]
         assert names[0] == "advertiser_id"
         assert len(set(names)) == len(names)
-        assert renamed(entity.key) in names
+        assert to_column_name(entity.key) in names
 
 
 def test_a_level_names_its_parents_as_metrics_never_as_dimensions() -> None:
@@ -339,7 +338,7 @@ def test_paths_end_with_a_slash_and_say_where_they_were_read() -> None:
 def test_every_code_has_a_consequence() -> None:
     """A listed code is filed under its own number, with one of the declared consequences."""
     for code, row in ERROR_CODES.items():
-        assert error_code(code) is row
+        assert get_error_code(code) is row
         assert row.code == code
         assert row.consequence in get_args(Consequence)
 
@@ -365,12 +364,12 @@ def test_every_code_has_a_consequence() -> None:
 )
 def test_the_codes_that_matter_most_mean_what_the_dossier_says(code: int, consequence: Consequence) -> None:
     """What the caller does next follows the dossier, code by code."""
-    assert error_code(code).consequence == consequence
+    assert get_error_code(code).consequence == consequence
 
 
 @given(st.integers().filter(lambda code: code not in ERROR_CODES))
 def test_a_code_nobody_listed_is_not_repeated_unless_its_family_is(code: int) -> None:
     """An unlisted code is a wrong request, except among the named failures of TikTok's back end."""
-    row = error_code(code)
+    row = get_error_code(code)
     assert (row.code, row.name) == (code, "UNLISTED")
     assert row.consequence == ("retry" if 51000 <= code < 54000 else "request")

@@ -10,17 +10,17 @@ import duckdb
 import polars as pl
 import pytest
 
-from tiktok_assets.refresh.writing import refresh_advertisers, refresh_entity, refresh_report
-from tiktok_assets.sandbox.plan import WorldPlan
+from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES
-from tiktok_assets.spec.metrics import METRICS_BY_NAME, STANDARD_METRICS, chosen_metrics, summable
+from tiktok_assets.spec.metrics import METRICS_BY_NAME, STANDARD_METRICS, select_metrics, summable_columns
 from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, report_columns
-from tiktok_assets.storage.hive_parquet import HiveStore, Partition
+from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.storage.views import Tables
-from tiktok_assets.storage.warehouse import SCHEMAS, build_warehouse, views_of
-from tiktok_assets.tables import entity_columns, schema_of
+from tiktok_assets.storage.warehouse import SCHEMAS, build_views, build_warehouse
+from tiktok_assets.tables.frames import build_schema, entity_columns
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.refresh.conftest import accounts_of, reading
+from tiktok_assets_tests.ingest.conftest import accounts_of, reading
 
 COUNTRY = REPORTS_BY_TABLE["campaign_audience_country_daily"]
 DAYS = [date(2026, 10, day) for day in (30, 31)] + [date(2026, 11, day) for day in (1, 2, 3)]
@@ -142,7 +142,7 @@ def columns_of(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
 
 def stored(store: HiveStore, table: str) -> pl.DataFrame:
     """Every stored row of a table."""
-    return store.scan(table, schema_of(TABLES[table])).collect()
+    return store.scan(table, build_schema(TABLES[table])).collect()
 
 
 @pytest.mark.parametrize("name", FIVETRAN)
@@ -202,7 +202,7 @@ def test_the_models_rates_are_of_the_days_counts(warehouse: duckdb.DuckDBPyConne
 
 def test_only_what_adds_up_is_summed(warehouse: duckdb.DuckDBPyConnection) -> None:
     """No mart has reach, frequency or a result; whatever is summed is additive, whatever else is recomputed."""
-    marts = [view for view in views_of(TABLES) if view.schema == "marts" and view.name != "ad_landing_pages"]
+    marts = [view for view in build_views(TABLES) if view.schema == "marts" and view.name != "ad_landing_pages"]
     assert {view.name for view in marts} == {
         *(f"{level}_monthly" for level in LEVELS),
         *("currency_daily", "currency_monthly", "landing_page_daily"),
@@ -225,7 +225,7 @@ def test_the_months_are_the_sums_of_their_days(
     """A month of an object has the sums of its stored days to the cent, and rates that follow from them."""
     own, table = LEVELS[level], f"{level}_report_daily"
     frame = stored(agency_store, table).with_columns(month=pl.col("date").dt.truncate("1mo"))
-    sums = summable(frame.columns)
+    sums = summable_columns(frame.columns)
     keys = list(dict.fromkeys(["advertiser_id", "month", own]))
     wanted = frame.group_by(keys).agg(pl.col(sums).sum()).sort(keys)
     mart = f"marts.{level}_monthly"
@@ -308,7 +308,7 @@ LINKS: list[tuple[str, str | None, dict[str, str | None]]] = [
 def test_a_link_is_split_into_its_parts(tmp_path: Path) -> None:
     """Host, path and utm parameters of every link are told, or null; a broken link breaks nothing."""
     store = HiveStore(str(tmp_path / "data"))
-    schema = schema_of(ENTITY_TABLES["ads"])
+    schema = build_schema(ENTITY_TABLES["ads"])
     rows: list[dict[str, Any]] = [
         {"advertiser_id": "1", "ad_id": str(n), "landing_page_url": url, "utm_params": params}
         for n, (url, params, _) in enumerate(LINKS)
@@ -328,16 +328,16 @@ def test_a_link_is_split_into_its_parts(tmp_path: Path) -> None:
 
 def test_a_view_is_there_only_where_its_tables_are() -> None:
     """Without a report its models and marts are missing; the country model comes with the country audience."""
-    assert {view.name for view in views_of(ENTITY_TABLES)} == {"ad_landing_pages"}
+    assert {view.name for view in build_views(ENTITY_TABLES)} == {"ad_landing_pages"}
     plain = {name: columns for name, columns in TABLES.items() if name != COUNTRY.table}
-    names = {view.full_name for view in views_of(TABLES)} - {view.full_name for view in views_of(plain)}
+    names = {view.full_name for view in build_views(TABLES)} - {view.full_name for view in build_views(plain)}
     assert names == {"dbt_tiktok_ads.tiktok_ads__campaign_country_report"}
 
 
 @pytest.mark.parametrize("wish", ["spend", "clicks,impressions", "+total_purchase_value,+total_sales_lead_value"])
 def test_any_choice_of_metrics_makes_a_warehouse(tmp_path: Path, wish: str) -> None:
     """A model keeps its columns whatever was asked for; what was not is null, and its values have their types."""
-    metrics = chosen_metrics(wish)
+    metrics = select_metrics(wish)
     tables = {
         **ENTITY_TABLES,
         **{report.table: report_columns(report, metrics) for report in (*DAILY_REPORTS, COUNTRY)},
@@ -375,5 +375,5 @@ def test_the_views_work_under_another_name(agency_store: HiveStore, tmp_path: Pa
     path = build_warehouse(agency_store, tmp_path / "state", TABLES).path
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{path}' AS tiktok (READ_ONLY)")
-        for view in views_of(TABLES):
+        for view in build_views(TABLES):
             assert select(connection, "count(*)", f"tiktok.{view.full_name}") != [(0,)]

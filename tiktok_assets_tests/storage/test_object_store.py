@@ -9,11 +9,11 @@ import duckdb
 import polars as pl
 import pytest
 
-from tiktok_assets.column_types import MONEY
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.storage.hive_parquet import ForeignRowsError, HiveStore, Partition
-from tiktok_assets.storage.warehouse import FILE_NAME, SEAL_NAME, build_warehouse
-from tiktok_assets.tables import schema_of
+from tiktok_assets.storage.hive_store import ForeignRowsError, HiveStore, Partition
+from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
+from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.text_columns import MONEY
 from tiktok_assets_tests.storage.object_store import ObjectStore
 
 COLUMNS = (
@@ -21,7 +21,7 @@ COLUMNS = (
     Column("date", "stat_time_day", "day", "when"),
     Column("spend", "spend", "money", "how much"),
 )
-SCHEMA = schema_of(COLUMNS)
+SCHEMA = build_schema(COLUMNS)
 DAY = date(2026, 3, 1)
 OWNERS = ("7104142337395130369", "7104142337395130370")
 
@@ -105,13 +105,13 @@ def test_the_warehouse_is_put_beside_the_tables(bucket: ObjectStore, store: Hive
     """Built on this machine and put in one piece, it holds the rows of the object store, money as decimals."""
     store.write("t", Partition(OWNERS[0], DAY), rows(OWNERS[0], DAY, "1.5", "2.25"))
     built = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
-    (path,) = [path for path in bucket.objects if path.endswith(FILE_NAME)]
+    (path,) = [path for path in bucket.objects if path.endswith(WAREHOUSE_FILE_NAME)]
     assert (built.rows["t"], built.bytes) == (2, len(bucket.objects[path]))
-    copy = tmp_path / FILE_NAME
+    copy = tmp_path / WAREHOUSE_FILE_NAME
     copy.write_bytes(bucket.objects[path])
     with duckdb.connect(str(copy), read_only=True) as connection:
         assert connection.execute("SELECT sum(spend), count(*) FROM t").fetchone() == (Decimal("3.7500"), 2)
-    assert [path.name for path in (tmp_path / "state").iterdir()] == [SEAL_NAME]
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [BUILD_RECORD_FILE_NAME]
 
 
 def test_the_warehouse_reads_again_only_what_was_written_again(
@@ -128,7 +128,7 @@ def test_the_warehouse_reads_again_only_what_was_written_again(
     store.write("t", Partition(OWNERS[0], DAY), rows(OWNERS[0], DAY, "2", "3"))
     second = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
     again = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
-    (path,) = [path for path in bucket.objects if path.endswith(FILE_NAME)]
+    (path,) = [path for path in bucket.objects if path.endswith(WAREHOUSE_FILE_NAME)]
     del bucket.objects[path]
     whole = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
     assert [built.loaded for built in (first, second, again, whole)] == [3, 1, 0, 3]

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from tiktok_assets.storage.state import State, StateError, duplications, leases, timeouts
+from tiktok_assets.storage.state import State, StateError, duplications, leases, report_timeouts
 
 AT = datetime(2026, 11, 6, 12, 0, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def test_values_come_back_as_they_went_in(tmp_path: Path) -> None:
     tokyo = AT.astimezone(timezone(timedelta(hours=9)))
     with state.transaction() as connection:
         connection.execute(
-            sa.insert(timeouts), [{"query": "q", "at": tokyo}, {"query": "q", "at": AT - timedelta(1)}]
+            sa.insert(report_timeouts), [{"query": "q", "at": tokyo}, {"query": "q", "at": AT - timedelta(1)}]
         )
         row = {"duplication_key": "k", "advertiser_id": "1", "ad_id": "2", "campaign_id": "3", "status": "started"}
         money = {"budget": Decimal("20.10"), "started_at": AT}
@@ -28,7 +28,7 @@ def test_values_come_back_as_they_went_in(tmp_path: Path) -> None:
     state.close()
 
     with State(f"sqlite:///{tmp_path}/below/state.sqlite").transaction() as connection:
-        assert connection.scalars(sa.select(timeouts.c.at).order_by(timeouts.c.at)).all() == [
+        assert connection.scalars(sa.select(report_timeouts.c.at).order_by(report_timeouts.c.at)).all() == [
             AT - timedelta(1),
             AT,
         ]
@@ -41,7 +41,7 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
         _insert_twice(state)
     with state.transaction() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(timeouts)) == 0
+        assert connection.scalar(sa.select(sa.func.count()).select_from(report_timeouts)) == 0
 
 
 def test_what_a_transaction_read_stays_true_until_it_ends(tmp_path: Path) -> None:
@@ -78,4 +78,4 @@ def test_a_state_that_cannot_be_opened_is_named_without_its_secret(url: str) -> 
 def _insert_twice(state: State) -> None:
     with state.transaction() as connection:
         for _ in range(2):
-            connection.execute(sa.insert(timeouts).values(query="q", at=AT))
+            connection.execute(sa.insert(report_timeouts).values(query="q", at=AT))

@@ -13,9 +13,9 @@ from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, report_columns
-from tiktok_assets.storage.hive_parquet import HiveStore, Partition, StoreError
-from tiktok_assets.storage.warehouse import FILE_NAME, SEAL_NAME, build_warehouse
-from tiktok_assets.tables import entity_columns, schema_of
+from tiktok_assets.storage.hive_store import HiveStore, Partition, StoreError
+from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
+from tiktok_assets.tables.frames import build_schema, entity_columns
 
 TABLES: dict[str, Sequence[Column]] = {
     **{entity.table: entity_columns(entity) for entity in ENTITIES},
@@ -44,7 +44,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def write_spend(store: HiveStore, spend: str, *, day: date = date(2026, 3, 1)) -> None:
     """One row of the daily ad report."""
-    schema = schema_of(TABLES["ad_report_daily"])
+    schema = build_schema(TABLES["ad_report_daily"])
     row = {"advertiser_id": OWNER, "date": day, "ad_id": "1", "spend": Decimal(spend), "fetched_at": NOW}
     store.write("ad_report_daily", Partition(OWNER, day), pl.DataFrame([row], schema))
 
@@ -108,8 +108,8 @@ def test_the_file_is_replaced_while_a_reader_holds_the_old_one(store: HiveStore,
 def test_only_the_finished_file_remains(store: HiveStore, tmp_path: Path) -> None:
     """A build leaves one file beside the tables and its seal in the state folder."""
     build_warehouse(store, tmp_path / "state", TABLES)
-    assert [path.name for path in (tmp_path / "data").iterdir()] == [FILE_NAME]
-    assert [path.name for path in (tmp_path / "state").iterdir()] == [SEAL_NAME]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [WAREHOUSE_FILE_NAME]
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [BUILD_RECORD_FILE_NAME]
 
 
 def test_a_build_that_fails_leaves_the_old_file(store: HiveStore, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_build_that_fails_leaves_the_old_file(store: HiveStore, tmp_path: Path
     ):
         build_warehouse(store, tmp_path / "state", TABLES)
     assert answer(path, "SELECT spend FROM ad_report_daily") == [(Decimal(1),)]
-    assert [path.name for path in (tmp_path / "state").iterdir()] == [SEAL_NAME]
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [BUILD_RECORD_FILE_NAME]
 
 
 def test_a_state_folder_that_cannot_be_made_is_named(store: HiveStore, tmp_path: Path) -> None:

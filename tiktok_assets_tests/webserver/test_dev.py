@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from dagster_graphql import DagsterGraphQLClient
 
-from tiktok_assets_tests.commands.conftest import run_command
+from tiktok_assets_tests.cli.conftest import run_command
 from tiktok_assets_tests.environment import clean_environment
-from tiktok_assets_tests.webserver.foreign_page import gets_nothing, query, send
+from tiktok_assets_tests.webserver.cross_site_requests import gets_nothing, query, send
 
 STARTS_WITHIN_SECONDS = 90
 CODE_SERVER_ENDS_WITHIN_SECONDS = 60  # by itself, once its heartbeat stays away

@@ -16,9 +16,18 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tiktok_assets.webserver.guard import Address, Guard, Hosts, allowed_hosts, parse_host, refusal
-from tiktok_assets.webserver.login import FREE_TRIES, LONGEST_PAUSE_SECONDS, Login
-from tiktok_assets_tests.webserver.foreign_page import gets_nothing, query, send
+from tiktok_assets.webserver.guard import (
+    FREE_ATTEMPTS,
+    MAX_WAIT_SECONDS,
+    Address,
+    AllowedHosts,
+    Guard,
+    Login,
+    check_request,
+    parse_allowed_hosts,
+    parse_host,
+)
+from tiktok_assets_tests.webserver.cross_site_requests import gets_nothing, query, send
 
 PASSWORD = "a long pass:word"
 PORT = 3000
@@ -50,7 +59,9 @@ def serving(wrap: Callable[[ASGIApp, int], ASGIApp]) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[int]:
     """The port of a guarded application that answers under one more name."""
-    with serving(lambda inner, port: Guard(inner, Hosts(port, frozenset({Address("dagster.example")})))) as port:
+    with serving(
+        lambda inner, port: Guard(inner, AllowedHosts(port, frozenset({Address("dagster.example")})))
+    ) as port:
         yield port
 
 
@@ -91,7 +102,7 @@ def scope_of(method: str, path: str, headers: list[tuple[str, str]]) -> dict[str
     return {"type": "http", "method": method, "path": path, "scheme": "http", "headers": raw}
 
 
-HOSTS = Hosts(PORT, allowed_hosts(["dash.example:8443"], "https://dagster.example"))
+HOSTS = AllowedHosts(PORT, parse_allowed_hosts(["dash.example:8443"], "https://dagster.example"))
 OURS = {f"{name}:{PORT}" for name in ("localhost", "127.0.0.1", "[::1]", "dagster.example")} | {
     "dash.example:8443"
 }
@@ -111,7 +122,7 @@ def test_only_our_own_names_are_answered(host: str) -> None:
     """A request is answered only if its Host parses to loopback with our port, or to an allowed name."""
     address = parse_host(host.encode("latin-1", "replace").decode("latin-1"))
     is_ours = address is not None and HOSTS.include(address.name, address.port or 80)
-    assert (refusal(scope_of("GET", "/", [("host", host)]), HOSTS) is None) == is_ours
+    assert (check_request(scope_of("GET", "/", [("host", host)]), HOSTS) is None) == is_ours
     if is_ours:
         name, port = address.name, address.port or 80  # type: ignore[union-attr] # it is ours, so it parsed
         assert name == "dagster.example" or f"{name}:{port}" == "dash.example:8443" or port == PORT
@@ -127,7 +138,7 @@ def test_no_foreign_origin_changes_anything(origin: str, path: str) -> None:
             ("content-type", "application/json"),
             ("origin", given_origin),
         ]
-        if refusal(scope_of("POST", path, headers), HOSTS) is None:
+        if check_request(scope_of("POST", path, headers), HOSTS) is None:
             assert HOSTS.include_origin(given_origin)
             assert scheme in {"http://", "https://"}
             assert parse_host(origin) is not None
@@ -136,14 +147,14 @@ def test_no_foreign_origin_changes_anything(origin: str, path: str) -> None:
 def test_two_hosts_are_no_host() -> None:
     """A request that names two hosts, or none, is refused."""
     host = ("host", f"localhost:{PORT}")
-    assert refusal(scope_of("GET", "/", [host]), HOSTS) is None
-    assert refusal(scope_of("GET", "/", [host, host]), HOSTS) is not None
-    assert refusal(scope_of("GET", "/", []), HOSTS) is not None
+    assert check_request(scope_of("GET", "/", [host]), HOSTS) is None
+    assert check_request(scope_of("GET", "/", [host, host]), HOSTS) is not None
+    assert check_request(scope_of("GET", "/", []), HOSTS) is not None
 
 
 def test_another_server_of_this_machine_is_another_site() -> None:
     """A loopback address in DAGSTER_UI_URL is allowed with its own port only, as a tunnel needs it."""
-    hosts = Hosts(PORT, allowed_hosts([], "http://localhost:13000"))
+    hosts = AllowedHosts(PORT, parse_allowed_hosts([], "http://localhost:13000"))
     assert hosts.include("localhost", 13000)
     assert not hosts.include("localhost", 13001)
     assert not hosts.include("127.0.0.1", 13000)
@@ -151,8 +162,8 @@ def test_another_server_of_this_machine_is_another_site() -> None:
 
 def test_a_wildcard_address_is_no_name() -> None:
     """A server that listens on one address answers under it; listening on all addresses allows none of them."""
-    one = Hosts(PORT, allowed_hosts([f"192.168.1.5:{PORT}"], "http://localhost:3000"))
-    every = Hosts(PORT, allowed_hosts([f"0.0.0.0:{PORT}"], "http://localhost:3000"))
+    one = AllowedHosts(PORT, parse_allowed_hosts([f"192.168.1.5:{PORT}"], "http://localhost:3000"))
+    every = AllowedHosts(PORT, parse_allowed_hosts([f"0.0.0.0:{PORT}"], "http://localhost:3000"))
     assert one.include_host(f"192.168.1.5:{PORT}", "http")
     assert not one.include_host("192.168.1.5", "http")
     assert not every.include_host(f"192.168.1.5:{PORT}", "http")
@@ -169,7 +180,7 @@ def locked(clock: list[float]) -> Iterator[int]:
     """The port of an application behind a password."""
 
     def _wrap(inner: ASGIApp, port: int) -> ASGIApp:
-        return Guard(inner, Hosts(port), Login(PASSWORD, lambda: clock[0]))
+        return Guard(inner, AllowedHosts(port), Login(PASSWORD, lambda: clock[0]))
 
     with serving(_wrap) as port:
         yield port
@@ -211,7 +222,7 @@ def test_a_session_is_remembered_in_a_cookie_no_other_site_sends(locked: int) ->
 
 def test_who_guesses_has_to_wait(locked: int, clock: list[float]) -> None:
     """After a few wrong passwords an address waits longer each time, even with the right one, and then gets in."""
-    for _ in range(FREE_TRIES):
+    for _ in range(FREE_ATTEMPTS):
         assert send(locked, "GET", "/", basic("guess")).status == 401
     waits = []
     for _ in range(8):
@@ -221,6 +232,6 @@ def test_who_guesses_has_to_wait(locked: int, clock: list[float]) -> None:
         clock[0] += waits[-1]
         assert send(locked, "GET", "/", basic("guess")).status == 401
     assert waits == sorted(waits)
-    assert waits[-1] == LONGEST_PAUSE_SECONDS + 1
-    clock[0] += LONGEST_PAUSE_SECONDS + 1
+    assert waits[-1] == MAX_WAIT_SECONDS + 1
+    clock[0] += MAX_WAIT_SECONDS + 1
     assert send(locked, "GET", "/", basic(PASSWORD)).status == 200

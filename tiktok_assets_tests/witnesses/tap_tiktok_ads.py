@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from tiktok_assets.sandbox.limits import Limits
+from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 
 PACKAGE = "tap-tiktok-ads==1.2.1"

@@ -1,0 +1,1 @@
+"""Keep the app below TikTok's rate limits, across threads, processes and hosts."""

@@ -1,0 +1,31 @@
+"""Run the `overview` command: build the overview page from stored tables and open it in a browser."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tiktok_assets.cli.errors import CommandError
+from tiktok_assets.overview.page import BuiltPage, build_overview
+from tiktok_assets.session import Session
+
+
+def build_page(session: Session) -> BuiltPage:
+    """Make the page from what is stored; asks TikTok nothing.
+
+    Raises:
+        StoreError: if the store cannot be read or written.
+    """
+    return build_overview(session.store, session.settings.state_dir, datetime.now(UTC))
+
+
+def browser_url(page: BuiltPage) -> str:
+    """Where a browser finds the page.
+
+    Raises:
+        Problem: if it lies in an object store, which a browser does not open.
+    """
+    if urlsplit(page.path).scheme in {"", "file"}:
+        return Path(page.path.removeprefix("file://")).absolute().as_uri()
+    raise CommandError(
+        f"a browser cannot open {page.path}; serve it, and name the address in TIKTOK_OVERVIEW_URL."
+    )

@@ -1,1 +1,0 @@
-"""The work behind each command of the command line, a module each."""

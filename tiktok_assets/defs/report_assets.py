@@ -1,0 +1,119 @@
+"""Define the `reports` group: daily and lifetime reports at four levels, and their restatements."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import dagster as dg
+
+from tiktok_assets.defs.account_assets import TABLE_KINDS
+from tiktok_assets.defs.metadata import (
+    ALL_METRICS_SERVED_CHECK,
+    build_table_metadata,
+    record_materializations,
+    record_partitions,
+)
+from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN, advertiser_days, get_run_partitions
+from tiktok_assets.defs.progress import log_plan, log_progress
+from tiktok_assets.ingest.accounts import load_accounts
+from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
+from tiktok_assets.ingest.restatements import refresh_restatements
+from tiktok_assets.ingest.writer import refresh_report
+from tiktok_assets.session import Session
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec.derived_tables import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_MEANING
+from tiktok_assets.spec.reports import Report, report_columns
+from tiktok_assets.storage.hive_store import Partition
+
+RESTATEMENTS_GROUP = "reports"
+
+
+def get_daily_reports(settings: Settings) -> list[str]:
+    """The chosen reports that have days."""
+    return [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+
+
+def get_daily_tables(settings: Settings) -> list[str]:
+    """The tables with days: the chosen reports, and what moved in them; none where none were chosen."""
+    reports = get_daily_reports(settings)
+    return [*reports, RESTATEMENTS] if reports else []
+
+
+def build_restatements_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset `report_restatements`, gathered once after the daily reports from what their days note."""
+
+    @dg.asset(
+        name=RESTATEMENTS,
+        group_name=RESTATEMENTS_GROUP,
+        kinds={"polars", "parquet"},
+        description=RESTATEMENTS_MEANING,
+        metadata=build_table_metadata(RESTATEMENT_COLUMNS),
+        partitions_def=advertiser_days(settings.start_date),
+        backfill_policy=SINGLE_RUN,
+        deps=get_daily_reports(settings),
+    )
+    def _restatements(
+        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
+    ) -> dg.MaterializeResult:
+        partitions = get_run_partitions(context)
+        return record_materializations(
+            context, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
+        )
+
+    return _restatements
+
+
+REPORTS_GROUP = "reports"
+
+
+def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinition:
+    """The asset of one report: a partition an advertiser and day, or an advertiser."""
+    daily = report.cadence == "daily"
+
+    @dg.asset(
+        name=report.table,
+        group_name=REPORTS_GROUP,
+        kinds=TABLE_KINDS,
+        description=report.meaning,
+        metadata=build_table_metadata(report_columns(report, settings.chosen_metrics)),
+        partitions_def=advertiser_days(settings.start_date) if daily else ADVERTISERS,
+        backfill_policy=SINGLE_RUN,
+        check_specs=[
+            dg.AssetCheckSpec(
+                ALL_METRICS_SERVED_CHECK,
+                asset=report.table,
+                description="TikTok served every metric asked for; a column of one it refused is null.",
+            )
+        ],
+        deps=["ads" if report.level.name == "ad" else "advertisers"],
+    )
+    def _report(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+        partitions = get_run_partitions(context)
+        log_plan(context, tiktok, partitions)
+        outcomes = read_report_partitions(tiktok, report, partitions)
+        try:
+            told = log_progress(context, tiktok, report.table, outcomes, len(partitions))
+            return record_materializations(context, told, has_metrics=True)
+        except dg.Failure:
+            if daily:  # Dagster will skip the step that gathers them, and most of the days have landed
+                record_partitions(
+                    context, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
+                )
+            raise
+
+    return _report
+
+
+def read_report_partitions(
+    session: Session, report: Report, partitions: Sequence[Partition]
+) -> Iterator[WrittenPartition | FailedPartitions]:
+    """Read and replace these partitions of a report; those of an account nobody can tell of fail first."""
+    days: dict[str, list[date]] = {}
+    for partition in partitions:
+        days.setdefault(str(partition.advertiser_id), []).extend([partition.day] if partition.day else [])
+    accounts, refused = load_accounts(session.reader, session.store, session.settings, list(days))
+    for advertiser_id, error in refused.items():
+        theirs = tuple(partition for partition in partitions if partition.advertiser_id == advertiser_id)
+        yield FailedPartitions(report.table, theirs, error)
+    yield from refresh_report(
+        session.reader, session.store, report, {account: days[account.advertiser_id] for account in accounts}
+    )

@@ -1,0 +1,101 @@
+"""List the tables that exist under the settings, with their columns, keys and descriptions."""
+
+from collections.abc import Mapping, Sequence
+
+from tiktok_assets.duplication.results import DUPLICATIONS_COLUMNS, RESULTS_COLUMNS
+from tiktok_assets.ingest.history import history_columns
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec.columns import Column, to_column_name
+from tiktok_assets.spec.derived_tables import (
+    RESTATEMENT_COLUMNS,
+    RESTATEMENTS,
+    RESTATEMENTS_KEY,
+    RESTATEMENTS_MEANING,
+    history_table_meaning,
+    history_table_name,
+)
+from tiktok_assets.spec.entities import ADVERTISERS, ENTITIES, LISTED_ENTITIES
+from tiktok_assets.spec.reports import report_columns
+from tiktok_assets.tables.frames import entity_columns
+from tiktok_assets.top_spenders.candidates import CANDIDATES_COLUMNS
+from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS
+
+TOP_SPENDERS = "top_spenders"
+TOP_SPENDERS_SOURCES = ("ad_report_lifetime", "campaign_report_lifetime")
+AD_REPORT_DAILY = "ad_report_daily"
+DUPLICATION_CANDIDATES = "duplication_candidates"
+AD_DUPLICATIONS = "ad_duplications"
+DUPLICATION_RESULTS = "duplication_results"
+ACCOUNT_OVERVIEW = "account_overview"
+
+TRIGGERING_SOURCES: Mapping[str, Sequence[str]] = {
+    TOP_SPENDERS: TOP_SPENDERS_SOURCES,
+    DUPLICATION_CANDIDATES: (TOP_SPENDERS,),
+    AD_DUPLICATIONS: ("ads",),
+    DUPLICATION_RESULTS: (AD_REPORT_DAILY, AD_DUPLICATIONS),
+}
+"""The sources whose update has a derived table made again; what else it reads is no reason to."""
+
+_TOP_SPENDER_TABLES: Mapping[str, Sequence[Column]] = {
+    TOP_SPENDERS: TOP_SPENDERS_COLUMNS,
+    DUPLICATION_CANDIDATES: CANDIDATES_COLUMNS,
+}
+
+
+def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
+    """The columns of every table on disk, by the table's name; no ranking where its sources were not chosen."""
+    reports = {report.table: report_columns(report, settings.chosen_metrics) for report in settings.chosen_reports}
+    has_days = any(report.cadence == "daily" for report in settings.chosen_reports)
+    return {
+        **{entity.table: entity_columns(entity) for entity in ENTITIES},
+        **{history_table_name(entity.table): history_columns(entity) for entity in LISTED_ENTITIES},
+        **reports,
+        **({RESTATEMENTS: RESTATEMENT_COLUMNS} if has_days else {}),
+        **(_TOP_SPENDER_TABLES if reports.keys() >= set(TOP_SPENDERS_SOURCES) else {}),
+        AD_DUPLICATIONS: DUPLICATIONS_COLUMNS,
+        **({DUPLICATION_RESULTS: RESULTS_COLUMNS} if AD_REPORT_DAILY in reports else {}),
+    }
+
+
+TABLE_DESCRIPTIONS: Mapping[str, str] = {
+    TOP_SPENDERS: "The leading ad of each campaign by lifetime spend, its runner-up, its lead and since when.",
+    DUPLICATION_CANDIDATES: "The ads that overtook the leader of their campaign, and why each is held back or told of.",
+    AD_DUPLICATIONS: "Every duplication asked for live: what was sent, what was made, or why not.",
+    DUPLICATION_RESULTS: "Original against copy over 3, 7 and 14 complete days from the copy's first day with spend.",
+    RESTATEMENTS: RESTATEMENTS_MEANING,
+}
+
+
+def get_table_descriptions(settings: Settings) -> Mapping[str, str]:
+    """One sentence on each stored table."""
+    meanings = {
+        **{entity.table: entity.meaning for entity in ENTITIES},
+        **{history_table_name(entity.table): history_table_meaning(entity.table) for entity in LISTED_ENTITIES},
+        **{report.table: report.meaning for report in settings.chosen_reports},
+        **TABLE_DESCRIPTIONS,
+    }
+    return {table: meanings[table] for table in get_stored_tables(settings)}
+
+
+_DERIVED_TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
+    TOP_SPENDERS: ("advertiser_id", "campaign_id"),
+    DUPLICATION_CANDIDATES: ("advertiser_id", "campaign_id", "ad_id"),
+    AD_DUPLICATIONS: ("advertiser_id", "duplication_key"),
+    DUPLICATION_RESULTS: ("advertiser_id", "duplication_key", "days"),
+    RESTATEMENTS: RESTATEMENTS_KEY,
+}
+
+
+def get_table_keys(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """The columns that name a row of each stored table."""
+    owner = ("advertiser_id",)
+    return {
+        ADVERTISERS.table: owner,
+        **{entity.table: (*owner, to_column_name(entity.key)) for entity in LISTED_ENTITIES},
+        **{
+            history_table_name(one.table): (*owner, to_column_name(one.key), "valid_from")
+            for one in LISTED_ENTITIES
+        },
+        **{report.table: report.key for report in settings.chosen_reports},
+        **_DERIVED_TABLE_KEYS,
+    }

@@ -1,0 +1,1 @@
+"""Duplicate ads into scaling campaigns: approval, validation, request payloads, ledger, execution and results."""

@@ -1,0 +1,62 @@
+"""Select the days that daily reports have to read: yesterday, the lookback and missing days."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.ingest.partitions import is_partition_complete
+from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.tables.account_calendar import Account
+
+GAP_SEARCH_DAYS = 30
+"""How far back a missing or incomplete day is noticed; also what one request can cover."""
+
+SUNDAY = 6
+
+
+def select_refresh_window(
+    store: HiveStore,
+    tables: Iterable[str],
+    account: Account,
+    now: datetime,
+    *,
+    start: date,
+    lookback_days: int,
+    sweep_days: int,
+) -> DateWindow | None:
+    """Yesterday and the lookback, stretched back to the oldest missing or incomplete day of the last thirty.
+
+    Args:
+        store: where the days stand.
+        tables: the daily reports.
+        account: whose yesterday.
+        now: aware.
+        start: no day before it is asked for.
+        lookback_days: days before yesterday that are always read again.
+        sweep_days: the same, on the morning after a Sunday; 0 is off.
+
+    Returns:
+        One window, since one request reads thirty days as easily as one; None before the start date.
+    """
+    yesterday = account.today(now) - timedelta(1)
+    back = max(lookback_days, sweep_days if yesterday.weekday() == SUNDAY else 0)
+    first = yesterday - timedelta(back)
+    oldest = yesterday - timedelta(GAP_SEARCH_DAYS - 1)
+    for day in DateWindow(max(oldest, start), yesterday).days:
+        if day >= first:
+            break
+        if not all(
+            is_partition_complete(store.notes(table, Partition(account.advertiser_id, day))) for table in tables
+        ):
+            first = day
+    first = max(first, start)
+    return DateWindow(first, yesterday) if first <= yesterday else None
+
+
+def find_missing_days(store: HiveStore, table: str, account: Account, now: datetime, *, start: date) -> list[date]:
+    """The days from the start date to yesterday that a daily report was never read for, in order."""
+    yesterday = account.today(now) - timedelta(1)
+    if start > yesterday:
+        return []
+    stored = {partition.day for partition in store.partitions(table, [account.advertiser_id])}
+    return [day for day in DateWindow(start, yesterday).days if day not in stored]

@@ -1,0 +1,175 @@
+"""Load the stored columns the overview page shows, and measure how fresh each account is."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from tiktok_assets.ingest.partitions import is_partition_complete, parse_fetched_at
+from tiktok_assets.spec.metrics import METRICS_BY_NAME
+from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.tables.text_columns import INSTANT, MONEY
+from tiktok_assets.tables.totals import sum_expressions_or_null
+
+DAYS_SHOWN = 60
+FRESHNESS_LOOKBACK_DAYS = 30
+"""How many stored days are looked at for the latest complete one, and for holes."""
+
+_ID, _TEXT, _COUNT = pl.String(), pl.String(), pl.Int64()
+_ADDITIVE = {"spend": MONEY, "impressions": _COUNT, "clicks": _COUNT, "conversion": _COUNT}
+_ACCOUNT_COLUMNS = {"advertiser_id": _ID, "currency": _TEXT}
+
+SCHEMAS: Mapping[str, pl.Schema] = {
+    "advertisers": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            **dict.fromkeys(("name", "company", "status", "display_timezone", "timezone"), _TEXT),
+            "balance": MONEY,
+            "is_granted": pl.Boolean(),
+        }
+    ),
+    "campaigns": pl.Schema(
+        {
+            "advertiser_id": _ID,
+            "campaign_id": _ID,
+            **dict.fromkeys(("campaign_name", "operation_status", "secondary_status", "budget_mode"), _TEXT),
+            "budget": MONEY,
+        }
+    ),
+    "ad_groups": pl.Schema(
+        {
+            "advertiser_id": _ID,
+            "campaign_id": _ID,
+            **dict.fromkeys(("operation_status", "secondary_status", "budget_mode"), _TEXT),
+            "budget": MONEY,
+        }
+    ),
+    "ads": pl.Schema({"advertiser_id": _ID, "ad_id": _ID, "secondary_status": _TEXT}),
+    "daily": pl.Schema({**_ACCOUNT_COLUMNS, "date": pl.Date(), **_ADDITIVE, "is_complete": pl.Boolean()}),
+    "campaign_report_daily": pl.Schema(
+        {**_ACCOUNT_COLUMNS, "campaign_id": _ID, "date": pl.Date(), "spend": MONEY}
+    ),
+    "campaign_report_lifetime": pl.Schema(
+        {**_ACCOUNT_COLUMNS, "campaign_id": _ID, "campaign_name": _TEXT, **_ADDITIVE, "fetched_at": INSTANT}
+    ),
+    "ad_report_lifetime": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            "ad_id": _ID,
+            "ad_name": _TEXT,
+            "campaign_name": _TEXT,
+            **_ADDITIVE,
+            "fetched_at": INSTANT,
+        }
+    ),
+    "top_spenders": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            **dict.fromkeys(("campaign_id", "campaign_name", "ad_id", "ad_name", "runner_up_ad_name"), _TEXT),
+            "spend": MONEY,
+            "share": pl.Float64(),
+            "lead": pl.Float64(),
+        }
+    ),
+    "duplication_candidates": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            **dict.fromkeys(("campaign_id", "campaign_name", "ad_id", "ad_name", "status", "reason"), _TEXT),
+            **dict.fromkeys(("flagged_at", "leads_since"), INSTANT),
+            "spend": MONEY,
+            "lead": pl.Float64(),
+        }
+    ),
+    "report_restatements": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            "date": pl.Date(),
+            "report": _TEXT,
+            "fetched_at": INSTANT,
+            "previous_fetched_at": INSTANT,
+            "spend_change": MONEY,
+            "conversion_change": _COUNT,
+        }
+    ),
+}
+"""The columns read of each table; one an older file lacks, or a metric not asked for, is null."""
+
+_DAILY_REPORTS = tuple(f"{level}_report_daily" for level in ("advertiser", "campaign", "ad_group", "ad"))
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far an account's daily report reaches.
+
+    Attributes:
+        complete_day: the newest day that was read after everything that makes it whole.
+        missing_days: days among the thirty before the newest that were never read.
+        fetched_at: when the newest day was read, UTC.
+    """
+
+    complete_day: date | None
+    missing_days: int
+    fetched_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewTables:
+    """The frames of `SCHEMAS` by name, and the freshness of each account."""
+
+    frames: Mapping[str, pl.DataFrame]
+    freshness: Mapping[str, Freshness]
+
+    def of(self, table: str) -> pl.DataFrame:
+        """The rows of a table; none where it was never read."""
+        return self.frames[table]
+
+
+def load_tables(store: HiveStore) -> OverviewTables:
+    """Read what the page shows."""
+    source, days = _find_daily_source(store)
+    freshness = {owner: _measure_freshness(store, source, owner, stored) for owner, stored in days.items()}
+    newest = {day for stored in days.values() for day in sorted(stored)[-DAYS_SHOWN:]}
+    complete = {fresh.complete_day for fresh in freshness.values() if fresh.complete_day}
+    wanted = {"campaign_report_daily": complete, "report_restatements": newest}
+    frames = {
+        table: store.scan(table, schema, days=wanted.get(table)).collect()
+        for table, schema in SCHEMAS.items()
+        if table != "daily"
+    }
+    frames["daily"] = _sum_by_day(store, source, days, newest)
+    return OverviewTables(frames, freshness)
+
+
+def _find_daily_source(store: HiveStore) -> tuple[str, Mapping[str, Sequence[date]]]:
+    """The daily report to sum by day, the smallest that stands, and which days of whom it holds."""
+    for table in _DAILY_REPORTS:
+        days: dict[str, list[date]] = {}
+        for partition in store.partitions(table):
+            if partition.advertiser_id and partition.day:
+                days.setdefault(partition.advertiser_id, []).append(partition.day)
+        if days:
+            return table, days
+    return _DAILY_REPORTS[0], {}
+
+
+def _sum_by_day(store: HiveStore, table: str, owners: Collection[str], days: Collection[date]) -> pl.DataFrame:
+    rows = store.scan(table, SCHEMAS["daily"], advertiser_ids=owners, days=days)
+    return (
+        rows.group_by("advertiser_id", "currency", "date")
+        .agg(*sum_expressions_or_null(METRICS_BY_NAME[name] for name in _ADDITIVE), pl.col("is_complete").all())
+        .sort("advertiser_id", "date")
+        .collect()
+    )
+
+
+def _measure_freshness(store: HiveStore, table: str, owner: str, stored: Sequence[date]) -> Freshness:
+    days = sorted(stored)[-FRESHNESS_LOOKBACK_DAYS:]
+    newest = store.notes(table, Partition(owner, days[-1]))
+    complete = next(
+        (day for day in reversed(days) if is_partition_complete(store.notes(table, Partition(owner, day)))), None
+    )
+    since = max(min(stored), days[-1] - timedelta(FRESHNESS_LOOKBACK_DAYS - 1))
+    expected = (days[-1] - since).days + 1
+    read = sum(day >= since for day in days)
+    return Freshness(complete, expected - read, parse_fetched_at(newest))

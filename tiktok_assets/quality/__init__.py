@@ -1,0 +1,1 @@
+"""Check the quality of stored tables: frames in, check outcomes out."""

@@ -1,1 +1,0 @@
-"""What a refresh reads and writes, without Dagster."""

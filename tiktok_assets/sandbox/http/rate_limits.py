@@ -1,0 +1,177 @@
+"""Rate limits by app, endpoint and account, and penalties for report queries that time out (API notes 4.1, 4.3)."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from tiktok_assets.sandbox.http.errors import ApiError
+
+
+@dataclass(kw_only=True)
+class Limits:
+    """The limits in force; None switches one off. The default is the basic tier (dossier 4.1)."""
+
+    qps: int | None = 10
+    qpm: int | None = 600
+    qpd: int | None = 864_000
+    advertiser_qps: int | None = None  # not published (dossier 4.1)
+    path_qps: int | None = None  # of any one endpoint, as TikTok's own sandbox has them
+    path_qpm: int | None = None
+    minute_pause_seconds: float = 300.0  # after a breach by the minute (dossier 4.1)
+
+
+# Endpoints with limits of their own, by the second and the minute at the basic tier: TikTok's page of rate limits,
+# as api-evangelist/tiktok-ads has it (rate-limits/, 2026-08-13).
+ENDPOINT_LIMITS = {"ad/create": (5, 150)}
+
+
+class Limiter:
+    """Counts admitted requests in sliding windows.
+
+    Args:
+        limits: May be changed at any time.
+        monotonic: Real seconds; the world's clock plays a part in the quota of the day only.
+        today: The world's day in UTC, at whose beginning that quota is refilled.
+    """
+
+    def __init__(
+        self, limits: Limits, monotonic: Callable[[], float], today: Callable[[], date] = lambda: date.min
+    ) -> None:
+        self.limits = limits
+        self._monotonic = monotonic
+        self._admitted: deque[float] = deque()
+        self._by_path: dict[tuple[str, str], deque[float]] = {}
+        self._of_path: dict[str, deque[float]] = {}
+        self._paused_until = 0.0
+        self._today = today
+        self._day = date.min
+        self._of_the_day = 0
+
+    def reset(self) -> None:
+        """Forget everything counted so far."""
+        self._admitted.clear()
+        self._by_path.clear()
+        self._of_path.clear()
+        self._paused_until = 0.0
+        self._of_the_day = 0
+
+    def admit(self, path: str, advertiser_id: str | None) -> None:
+        """Count a request, or raise 40016, 40100 or 40133."""
+        now = self._monotonic()
+        self._admit_day()
+        if now < self._paused_until:
+            raise ApiError.of(40100)
+        while self._admitted and now - self._admitted[0] >= 60:
+            self._admitted.popleft()
+        if self.limits.qpm is not None and len(self._admitted) >= self.limits.qpm:
+            self._paused_until = now + self.limits.minute_pause_seconds
+            raise ApiError.of(40100)
+        if self.limits.qps is not None and _count_last_second(self._admitted, now) >= self.limits.qps:
+            raise ApiError.of(40100)
+        self._admit_endpoint(path, now)
+        self._admit_path(path, advertiser_id, now)
+        self._admitted.append(now)
+        self._of_the_day += 1
+
+    def _admit_day(self) -> None:
+        if self._day != self._today():
+            self._day, self._of_the_day = self._today(), 0
+        if self.limits.qpd is not None and self._of_the_day >= self.limits.qpd:
+            # The text is not published; the code is that of every limit of the app (dossier 4.1).
+            raise ApiError(40100, f"Too many requests. The app reaches its QPD limit {self.limits.qpd}.")
+
+    def _admit_endpoint(self, path: str, now: float) -> None:
+        """Refuse what is over the app's limit for one endpoint with 40016 (AE errors/)."""
+        own = (None, None) if self.limits.qps is None else ENDPOINT_LIMITS.get(path, (None, None))
+        seconds = [one for one in (own[0], self.limits.path_qps) if one is not None]
+        minutes = [one for one in (own[1], self.limits.path_qpm) if one is not None]
+        if not seconds and not minutes:
+            return
+        seen = self._of_path.setdefault(path, deque())
+        while seen and now - seen[0] >= 60:
+            seen.popleft()
+        if len(seen) >= min(minutes, default=len(seen) + 1):
+            raise ApiError.of(40016)
+        if seconds and _count_last_second(seen, now) >= min(seconds):
+            raise ApiError.of(40016)
+        seen.append(now)
+
+    def _admit_path(self, path: str, advertiser_id: str | None, now: float) -> None:
+        limit = self.limits.advertiser_qps
+        if limit is None or advertiser_id is None:
+            return
+        seen = self._by_path.setdefault((advertiser_id, path), deque())
+        while seen and now - seen[0] >= 1:
+            seen.popleft()
+        if len(seen) >= limit:
+            raise ApiError.of(40133, advertiser_id=advertiser_id, seen=len(seen) + 1, limit=limit)
+        seen.append(now)
+
+
+def _count_last_second(admitted: deque[float], now: float) -> int:
+    count = 0
+    for instant in reversed(admitted):
+        if now - instant >= 1:
+            break
+        count += 1
+    return count
+
+
+TIMEOUT_CODES = frozenset((50002, 51010))  # dossier 3.2
+WINDOW_SECONDS, BLOCKED_SECONDS, MAX_QUERY_TIMEOUTS = 600, 600, 3  # three times in ten minutes: ten minutes out
+BURST_SECONDS, SLOW_SECONDS = 10, 300
+# so many time-outs within ten seconds -> so many queries a second for five minutes.
+SLOWDOWN_STEPS = ((30, 0), (20, 1), (10, 5))
+
+
+class Penalties:
+    """Counts time-outs of report queries in real seconds."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._by_query: dict[str, deque[float]] = {}
+        self._blocked: dict[str, float] = {}
+        self._burst: deque[float] = deque()
+        self._slow_until = 0.0
+        self._qps = 0
+        self._asked: deque[float] = deque()
+
+    def reset(self) -> None:
+        """Forget every time-out."""
+        self._by_query.clear()
+        self._blocked.clear()
+        self._burst.clear()
+        self._slow_until = 0.0
+
+    def admit(self, query: Mapping[str, str], code: int) -> None:
+        """Let a query pass, or refuse it."""
+        now = self._monotonic()
+        if now < self._blocked.get(_query_key(query), 0.0):
+            raise ApiError(code, "This query has timed out repeatedly and is temporarily blocked.")
+        if now >= self._slow_until:
+            return
+        while self._asked and now - self._asked[0] >= 1:
+            self._asked.popleft()
+        if len(self._asked) >= self._qps:
+            raise ApiError.of(40100)
+        self._asked.append(now)
+
+    def timed_out(self, query: Mapping[str, str]) -> None:
+        """Note that a query has timed out."""
+        now, key = self._monotonic(), _query_key(query)
+        same = self._by_query.setdefault(key, deque())
+        for times, seconds in ((same, WINDOW_SECONDS), (self._burst, BURST_SECONDS)):
+            times.append(now)
+            while now - times[0] >= seconds:
+                times.popleft()
+        if len(same) >= MAX_QUERY_TIMEOUTS:
+            self._blocked[key] = now + BLOCKED_SECONDS
+        for count, qps in SLOWDOWN_STEPS:
+            if len(self._burst) >= count:
+                self._slow_until, self._qps = now + SLOW_SECONDS, qps
+                break
+
+
+def _query_key(query: Mapping[str, str]) -> str:
+    return repr(sorted(query.items()))

@@ -1,0 +1,1 @@
+"""The read endpoints: entity lists, reports, posts and media."""

@@ -1,0 +1,147 @@
+"""Answer identity/get and identity/video/info: identities and authorized posts."""
+
+from typing import Any
+
+from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.errors import bad_parameter
+from tiktok_assets.sandbox.http.params import MISSING, cut_page
+from tiktok_assets.sandbox.world.api_objects import CUSTOM_IDENTITY, Identity, ad_item, identities_of
+from tiktok_assets.sandbox.world.model import Ad, Advertiser, format_utc
+
+Answer = dict[str, Any]
+
+IDENTITY_TYPES = (CUSTOM_IDENTITY, "AUTH_CODE", "TT_USER", "BC_AUTH_TT", "TTS_TT")
+MAX_POSTS = 20
+AUTHORIZATION_SECONDS = 365 * 86_400  # a creator's code; ours
+_ZERO_PAGE_INFO = {"page": 0, "page_size": 0, "total_number": 0, "total_page": 0}
+
+
+def identity_list(context: Context) -> Answer:
+    """Answer identity/get (get_the_identity_list)."""
+    params = context.params
+    advertiser = context.advertiser(params.identifier("advertiser_id"))
+    wanted = params.choice("identity_type", IDENTITY_TYPES) if params.text("identity_type") else None
+    page, page_size = params.integer("page", 1, 1), params.integer("page_size", 20, 1, 100)
+    found = [one for one in identities_of(advertiser) if wanted in {None, one.identity_type}]
+    if wanted == "BC_AUTH_TT" and (owner := params.text("identity_authorized_bc_id")):
+        found = [one for one in found if one.bc_id == owner]
+    rows, info = cut_page([_identity_item(one, advertiser) for one in found], page, page_size)
+    if wanted == "BC_AUTH_TT":  # the example of create_spark_ads has zeros beside the rows
+        info = _ZERO_PAGE_INFO
+    return {"identity_list": rows, "page_info": info}
+
+
+def _identity_item(one: Identity, advertiser: Advertiser) -> Answer:
+    return {
+        "identity_id": one.identity_id,
+        "identity_type": one.identity_type,
+        "identity_authorized_bc_id": one.bc_id,
+        "display_name": advertiser.account.company,
+        "username": None,
+        "profile_image": f"{advertiser.account.site}profile.jpeg",
+        "available_status": one.status or None,
+        "ads_only_mode": False if one.identity_type == "BC_AUTH_TT" else None,
+        "is_gpppa": one.is_political,
+        "can_push_video": one.can_push,
+        "can_pull_video": one.can_pull,
+        "can_use_live_ads": False,
+        "can_manage_message": False,
+    }
+
+
+def post_info(context: Context) -> Answer:
+    """Answer identity/video/info (get_info_about_tiktok_posts).
+
+    One post that the identity does not have is refused, several are left out; the page says neither.
+    """
+    params = context.params
+    advertiser = context.advertiser(params.identifier("advertiser_id"))
+    kind = params.choice("identity_type", ("AUTH_CODE", "TT_USER", "BC_AUTH_TT"))
+    identity_id = params.required("identity_id")
+    if kind == "BC_AUTH_TT":
+        params.required("identity_authorized_bc_id")
+    carousel = params.choice("item_type", ("VIDEO", "CAROUSEL"), "VIDEO") == "CAROUSEL"
+    known = {
+        item["tiktok_item_id"]: _post_item(context, ad, item)
+        for ad, item in _ads_with_posts(context, advertiser)
+        if (item["identity_type"], item["identity_id"]) == (kind, identity_id)
+        and (item["ad_format"] == "CAROUSEL_ADS") == carousel
+    }
+    if several := params.texts("item_ids"):
+        if len(several) > MAX_POSTS:
+            raise bad_parameter("item_ids", f"The number of ids exceeds the limit of {MAX_POSTS}.")
+        return {"video_details": [known[post] for post in several if post in known]}
+    wanted = params.text("item_id")
+    if wanted is None:
+        raise bad_parameter("item_id", MISSING)
+    if wanted not in known:
+        raise bad_parameter("item_id", f"The post {wanted} is not associated with this identity.")
+    return {"video_detail": known[wanted]}
+
+
+def is_post_authorized(context: Context, advertiser: Advertiser, fields: dict[str, Any]) -> bool:
+    """Return whether the post a creative names is its identity's, and may be shown as an ad now."""
+    post = fields["tiktok_item_id"]
+    owner = (fields["identity_type"], fields["identity_id"])
+    return any(
+        (item["tiktok_item_id"], item["identity_type"], item["identity_id"]) == (post, *owner)
+        and context.now < _authorization_end(context, ad, item)
+        for ad, item in _ads_with_posts(context, advertiser)
+    )
+
+
+def _ads_with_posts(context: Context, advertiser: Advertiser) -> list[tuple[Ad, Answer]]:
+    """Return the ads that show a post; a post of an own account that was withdrawn is not there any more."""
+    items = ((ad, ad_item(ad, context.now)) for ad in advertiser.ads)
+    return [
+        (ad, item)
+        for ad, item in items
+        if item.get("tiktok_item_id")
+        and (item["identity_type"] == "AUTH_CODE" or context.now < _authorization_end(context, ad, item))
+    ]
+
+
+def _authorization_end(context: Context, ad: Ad, item: Answer) -> float:
+    post = item["tiktok_item_id"]
+    for_ever = float("inf") if item["identity_type"] != "AUTH_CODE" else ad.created + AUTHORIZATION_SECONDS
+    return context.world.withdrawn.get(post, for_ever)
+
+
+def _post_item(context: Context, ad: Ad, item: Answer) -> Answer:
+    carousel = item["ad_format"] == "CAROUSEL_ADS"
+    return {
+        "item_id": item["tiktok_item_id"],
+        "item_type": "CAROUSEL" if carousel else "VIDEO",
+        "status": "ITEM_STATUS_HESITATE_RECOMMEND",
+        "text": ad.text,
+        "anchor_list": None,
+        "auth_info": _authorization(context, ad, item),
+        "video_info": None if carousel else _video(ad),
+        "carousel_info": {"image_info": [], "music_info": None} if carousel else None,
+    }
+
+
+def _authorization(context: Context, ad: Ad, item: Answer) -> Answer | None:
+    if item["identity_type"] != "AUTH_CODE":
+        return None
+    ends = int(_authorization_end(context, ad, item))
+    return {
+        "ad_auth_status": "AUTHORIZED",  # the one value the documents show
+        "auth_start_time": format_utc(ad.created),
+        "auth_end_time": format_utc(ends),
+        "invite_start_time": format_utc(ad.created),
+    }
+
+
+def _video(ad: Ad) -> Answer:
+    return {
+        "url": f"https://videos.example/{ad.id}",
+        "poster_url": f"https://images.example/{ad.id}",
+        "bit_rate": 1_223_985,
+        "duration": 9.8,
+        "format": "mp4",
+        "size": 244_797,
+        "width": 720,
+        "height": 1280,
+        "signature": "0" * 32,
+    }

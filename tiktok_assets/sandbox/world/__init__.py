@@ -1,0 +1,1 @@
+"""The generated world: accounts, campaigns, ad groups and ads, and what they deliver over time."""

@@ -1,0 +1,221 @@
+"""Convert entities to the API's v1.3 objects, with their identities and posts (API notes 5.3-5.5)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tiktok_assets.sandbox.world.default_fields import AD, AD_GROUP, ADVERTISER, CAMPAIGN
+from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, Entity, format_utc
+from tiktok_assets.sandbox.world.status import operation_status, secondary_status, without_hidden_fields
+
+CUSTOM_IDENTITY = "CUSTOMIZED_USER"
+PUSH_IDENTITY_TYPES = ("TT_USER", "BC_AUTH_TT")
+OWNER_BC_ID = "7000000000000000009"
+
+# By the hook in an ad's name: creators' posts are pulled, the oldest concepts have a custom identity, the rest was
+# pushed from the account of the brand.
+_PULLED_HOOKS = ("Unboxing UGC", "Street interview", "Customer review")
+_CUSTOM_IDENTITY_HOOKS = ("Founder story", "Before and after")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An identity of an account, as identity/get tells it."""
+
+    identity_id: str
+    identity_type: str
+    bc_id: str | None = None
+    can_push: bool = False
+    can_pull: bool = False
+    status: str = "AVAILABLE"
+    is_political: bool = False
+
+
+def identities_of(advertiser: Advertiser) -> list[Identity]:
+    """Return an account's identities: the brand's, a creator's, the business centre's, a custom one, two unusable.
+
+    The page defines the abilities of TT_USER and BC_AUTH_TT alone (get_the_identity_list): a creator's are false.
+    """
+    first = int(advertiser.id)
+    return [
+        Identity(str(first + 1), "TT_USER", can_push=True, can_pull=True),
+        Identity(str(first + 2), "AUTH_CODE", status=""),
+        Identity(str(first + 3), "BC_AUTH_TT", OWNER_BC_ID, can_push=True, can_pull=True),
+        Identity(str(first + 4), CUSTOM_IDENTITY),
+        Identity(str(first + 5), "TT_USER", status="NO_VALID_BIND_ACCOUNT"),
+        Identity(str(first + 6), "TT_USER", can_push=True, can_pull=True, is_political=True),
+    ]
+
+
+def ad_source(ad: Ad) -> str:
+    """Return how an ad that was built is shown: `pull`, `push` or `custom`."""
+    if ad.name.startswith(_PULLED_HOOKS):
+        return "pull"
+    return "custom" if ad.name.startswith(_CUSTOM_IDENTITY_HOOKS) else "push"
+
+
+def video_of(ad: Ad) -> str:
+    """Return the video an ad was built with."""
+    return f"v10044g50000c{int(ad.id):020d}"
+
+
+def post_of(ad: Ad) -> str:
+    """Return the id of the post an ad shows: the one it pulls, else the one that was made of it."""
+    given = ad.fields.get("tiktok_item_id")
+    return str(given) if given else f"7{int(ad.id) % 10**18:018d}"
+
+
+Item = dict[str, Any]
+DEFAULT_SCHEDULE_SECONDS = 3650 * 86_400  # SCHEDULE_FROM_NOW ends that much later (dossier 8.2)
+
+
+def to_api_amount(advertiser: Advertiser, minor: int) -> float:
+    """Return an amount as the JSON number the API gives (dossier 5.4: budget is a float)."""
+    return minor / advertiser.currency.minor
+
+
+def _status_and_times(entity: Entity, now: int) -> Item:
+    return {
+        "operation_status": operation_status(entity, now),
+        "secondary_status": secondary_status(entity, now),
+        "create_time": format_utc(entity.created),
+        "modify_time": format_utc(entity.modified(now)),
+    }
+
+
+def advertiser_item(advertiser: Advertiser, _: int) -> Item:
+    """Return the object of advertiser/info (dossier 5.3): create_time is epoch seconds here."""
+    account = advertiser.account
+    return {
+        **ADVERTISER,
+        "advertiser_id": advertiser.id,
+        "name": account.name,
+        "company": account.company,
+        "timezone": account.timezone,
+        "display_timezone": account.display_timezone,
+        "currency": account.currency,
+        "country": account.country,
+        "language": account.language,
+        "balance": to_api_amount(advertiser, 532_543),
+        "create_time": advertiser.created,
+    }
+
+
+def campaign_item(campaign: Campaign, now: int) -> Item:
+    """Return the object of campaign/get (dossier 5.4)."""
+    item = {
+        **CAMPAIGN,
+        "advertiser_id": campaign.advertiser.id,
+        "campaign_id": campaign.id,
+        "campaign_name": campaign.name,
+        "objective_type": campaign.objective_type,
+        "budget_mode": campaign.budget_mode,
+        "budget": to_api_amount(campaign.advertiser, campaign.budget),
+        **campaign.fields,
+        **_status_and_times(campaign, now),
+    }
+    if campaign.budget_optimize_on:  # present only with CBO (dossier 5.4)
+        item["budget_optimize_on"] = True
+    return without_hidden_fields("campaign", campaign, item)
+
+
+def ad_group_item(ad_group: AdGroup, now: int) -> Item:
+    """Return the object of adgroup/get (dossier 5.4); under CBO its budget reads 0.0 (8.6)."""
+    campaign = ad_group.campaign
+    advertiser, objective = campaign.advertiser, campaign.objective
+    clicks = objective.billing_event == "CPC"
+    item = {
+        **AD_GROUP,
+        "advertiser_id": advertiser.id,
+        "campaign_id": campaign.id,
+        "adgroup_id": ad_group.id,
+        "campaign_name": campaign.name,
+        "adgroup_name": ad_group.name,
+        "campaign_automation_type": campaign.automation,
+        "promotion_type": objective.promotion_type,
+        "location_ids": [advertiser.account.location_id],
+        "age_groups": ad_group.age_groups,
+        "budget_mode": "BUDGET_MODE_DYNAMIC_DAILY_BUDGET" if campaign.budget_optimize_on else "BUDGET_MODE_DAY",
+        "budget": to_api_amount(advertiser, ad_group.budget),
+        "scheduled_budget": 0.0,
+        "schedule_start_time": format_utc(ad_group.created),
+        "schedule_end_time": format_utc(ad_group.created + DEFAULT_SCHEDULE_SECONDS),
+        "optimization_goal": objective.goal,
+        "optimization_event": objective.optimization_event,
+        "billing_event": objective.billing_event,
+        "bid_type": "BID_TYPE_CUSTOM" if clicks else "BID_TYPE_NO_BID",
+        "bid_price": to_api_amount(advertiser, ad_group.bid) if clicks else 0.0,
+        "pixel_id": str(int(advertiser.id) + 7) if objective.optimization_event else None,
+        **ad_group.fields,
+        **_scheduled_budget(ad_group, now),
+        **_status_and_times(ad_group, now),
+    }
+    return without_hidden_fields("ad_group", ad_group, item)
+
+
+def _scheduled_budget(ad_group: AdGroup, now: int) -> Item:
+    if ad_group.scheduled is None:
+        return {}
+    instant, minor = ad_group.scheduled
+    amount = to_api_amount(ad_group.campaign.advertiser, minor)
+    return {"scheduled_budget": amount} if now < instant else {"budget": amount}
+
+
+def _creative(ad: Ad, now: int) -> Item:
+    """Return identity, post and media of an ad; `fields` has those of one that was created by a request.
+
+    A pulled ad shows neither video nor images; a pushed one shows the post made of it once it is reviewed
+    (OPS `Get_ads`).
+    """
+    first = int(ad.campaign.advertiser.id)
+    made = "identity_type" in ad.fields
+    identity = ad.fields.get("identity_type")
+    pulled = bool(ad.fields.get("tiktok_item_id")) if made else ad_source(ad) == "pull"
+    custom = identity == CUSTOM_IDENTITY if made else ad_source(ad) == "custom"
+    own = {
+        "pull": ("AUTH_CODE", first + 2),
+        "push": ("TT_USER", first + 1),
+        "custom": (CUSTOM_IDENTITY, first + 4),
+    }
+    kind, identity_id = own[ad_source(ad)]
+    return {
+        "identity_type": kind,
+        "identity_id": str(identity_id),
+        "video_id": None if pulled else video_of(ad),
+        "image_ids": [] if pulled else [f"tos-alisg-p-0051c001-sg/{int(ad.id):032x}"],
+        "tiktok_item_id": None if custom or (not pulled and ad.is_in_review(now)) else post_of(ad),
+    }
+
+
+def ad_item(ad: Ad, now: int) -> Item:
+    """Return the object of ad/get (dossier 5.4)."""
+    campaign = ad.campaign
+    account = campaign.advertiser.account
+    low = int(ad.id) & 0xFFFFF
+    item = {
+        **AD,
+        "advertiser_id": campaign.advertiser.id,
+        "campaign_id": campaign.id,
+        "adgroup_id": ad.ad_group.id,
+        "ad_id": ad.id,
+        "ad_id_v2": ad.ad_id_v2,
+        "smart_plus_ad_id": ad.asset_group,
+        "campaign_automation_type": campaign.automation,
+        "campaign_name": campaign.name,
+        "adgroup_name": ad.ad_group.name,
+        "ad_name": ad.name,
+        **_creative(ad, now),
+        "ad_text": ad.text,
+        "call_to_action": ad.call_to_action,
+        "landing_page_url": f"{account.site}?ref={low}",
+        "display_name": account.company,
+        "profile_image_url": f"{account.site}profile.jpeg",
+        "optimization_event": campaign.objective.optimization_event,
+        **ad.fields,
+        **_status_and_times(ad, now),
+    }
+    if ad.asset_group:  # dossier 5.4, 9 #2; MX retrieve_data_for_upgrade_smart_smart_and_manual_campaigns
+        del item["modify_time"]
+        item["campaign_automation_type"] = f"{campaign.automation}_CREATIVE"
+    if ad.fields.get("call_to_action_id"):  # then call_to_action is absent, not null (seen live)
+        del item["call_to_action"]
+    return without_hidden_fields("ad", ad, item)

@@ -1,0 +1,85 @@
+"""Return every entity and fact of the world without the API's filters, rules and pages."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tiktok_assets.sandbox.world.api_objects import ad_group_item, ad_item, advertiser_item, campaign_item
+from tiktok_assets.sandbox.world.delivery import REACH, Vector
+from tiktok_assets.sandbox.world.facts import Facts, sum_over_ads, sum_over_days
+from tiktok_assets.sandbox.world.metrics import ALWAYS_ZERO, NO_VALUE, NUMERIC, formatter_for
+from tiktok_assets.sandbox.world.model import Ad, Advertiser, World
+
+ID_AT_LEVEL = {
+    "advertiser": lambda ad: ad.campaign.advertiser.id,
+    "campaign": lambda ad: ad.campaign.id,
+    "ad_group": lambda ad: ad.ad_group.id,
+    "ad": lambda ad: ad.id,
+}
+
+
+@dataclass
+class GroundTruth:
+    """Tells what is true at an instant (epoch seconds)."""
+
+    world: World
+    facts: Facts
+
+    def entities(self, kind: str, now: int, advertiser_id: str | None) -> list[dict[str, Any]]:
+        """Return all entities of a kind (campaigns, ad_groups, ads, advertisers), the deleted ones too."""
+        advertisers = self._advertisers(advertiser_id)
+        if kind == "advertisers":
+            return [advertiser_item(one, now) | {"granted": one.granted} for one in advertisers]
+        tellers: dict[str, Any] = {
+            "campaigns": lambda one: [campaign_item(c, now) for c in one.campaigns if c.exists(now)],
+            "ad_groups": lambda one: [ad_group_item(g, now) for g in one.ad_groups if g.exists(now)],
+            "ads": lambda one: [ad_item(ad, now) for ad in one.ads if ad.exists(now)],
+        }
+        return [item for one in advertisers for item in tellers[kind](one)]
+
+    def report(
+        self, level: str, now: int, advertiser_id: str, window: tuple[date, date] | None
+    ) -> list[dict[str, Any]]:
+        """Return the facts of a level as {id, date, metrics}, by day; without a window the lifetime, date None."""
+        (advertiser,) = self._advertisers(advertiser_id)
+        cells: dict[tuple[str, int], list[Vector]] = {}
+        for ad in advertiser.ads:
+            for ordinal, vector in self._days(ad, now, window):
+                cells.setdefault((ID_AT_LEVEL[level](ad), ordinal), []).append(vector)
+        daily = {key: sum_over_ads(vectors) for key, vectors in cells.items()}
+        if window is not None:
+            return [
+                _row(own_id, date.fromordinal(ordinal).isoformat(), vector, advertiser)
+                for (own_id, ordinal), vector in sorted(daily.items())
+            ]
+        lifetimes: dict[str, list[Vector]] = {}
+        for (own_id, _), vector in sorted(daily.items()):
+            lifetimes.setdefault(own_id, []).append(vector)
+        return [_row(own_id, None, sum_over_days(days), advertiser) for own_id, days in sorted(lifetimes.items())]
+
+    def _days(self, ad: Ad, now: int, window: tuple[date, date] | None) -> Iterator[tuple[int, Vector]]:
+        for ordinal in self.facts.days_of(ad, now):
+            if window and not window[0].toordinal() <= ordinal <= window[1].toordinal():
+                continue
+            vector = self.facts.day(ad, ordinal, now)
+            if vector is not None:
+                yield ordinal, vector
+
+    def _advertisers(self, advertiser_id: str | None) -> list[Advertiser]:
+        if advertiser_id is None:
+            return list(self.world.advertisers.values())
+        if advertiser_id not in self.world.advertisers:
+            raise LookupError(f"No advertiser {advertiser_id} in this world.")
+        return [self.world.advertisers[advertiser_id]]
+
+
+def _row(own_id: str, day: str | None, vector: Vector, advertiser: Advertiser) -> dict[str, Any]:
+    decimals = advertiser.currency.decimals
+    metrics: Mapping[str, str] = {
+        name: NO_VALUE
+        if name in NUMERIC and NUMERIC[name].unique_users and vector[REACH] == 0
+        else formatter_for(name, decimals)(vector)
+        for name in (*NUMERIC, *sorted(ALWAYS_ZERO))
+    }
+    return {"id": own_id, "date": day, "metrics": metrics}

@@ -1,0 +1,200 @@
+"""Compute the status of entities, and which campaigns lists show by default (API notes 5.6).
+
+TopView and Promote campaigns are listed only on request. Sources: mengxingxinqing/tiktok_ads, pages get_campaigns
+and get_ad_groups (`buying_types`, `campaign_system_origins`, at most 100 TopView campaigns a page, the fields of
+Promote), promote_campaign, run_a_synchronous_report.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from tiktok_assets.sandbox.http.errors import bad_parameter
+from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, Entity
+
+if TYPE_CHECKING:
+    from tiktok_assets.sandbox.world.builder import Builder
+
+TOP_VIEW, PROMOTE = "RESERVATION_TOP_VIEW", "PROMOTE"
+ADS_PLATFORM = "TT_ADS_PLATFORM"
+DEFAULT_BUYING_TYPES = ("AUCTION", "RESERVATION_RF")  # the default of `buying_types`
+DEFAULT_ORIGINS = (ADS_PLATFORM,)  # the default of `campaign_system_origins`
+MAX_TOP_VIEW_PAGE_SIZE = 100
+
+_PROMOTE_FIELDS = {
+    "campaign": "advertiser_id campaign_id campaign_name create_time operation_status secondary_status",
+    "ad_group": (
+        "advertiser_id campaign_id campaign_name adgroup_id adgroup_name create_time budget schedule_type"
+        " schedule_start_time schedule_end_time operation_status secondary_status"
+    ),
+    # The page on ads is not mirrored: taken to be told as its parents are.
+    "ad": (
+        "advertiser_id campaign_id campaign_name adgroup_id adgroup_name ad_id ad_id_v2 ad_name create_time"
+        " operation_status secondary_status"
+    ),
+}
+
+
+def visibility_of(entity: Entity) -> dict[str, str]:
+    """Return how an entity's campaign was bought and where it was made, which filters ask for."""
+    campaign = entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
+    return {
+        "buying_type": str(campaign.fields.get("buying_type", "AUCTION")),
+        "campaign_system_origin": str(campaign.fields.get("campaign_system_origin") or ADS_PLATFORM),
+    }
+
+
+def is_listed_by_default(campaign: Campaign) -> bool:
+    """Say whether lists and reports show a campaign without being asked for its kind."""
+    facets = visibility_of(campaign)
+    return facets["buying_type"] in DEFAULT_BUYING_TYPES and facets["campaign_system_origin"] in DEFAULT_ORIGINS
+
+
+def without_hidden_fields(level: str, entity: Entity, item: dict[str, Any]) -> dict[str, Any]:
+    """Return what lists tell of an entity: of one of Promote a few fields, and its origin."""
+    if visibility_of(entity)["campaign_system_origin"] != PROMOTE:
+        return {name: value for name, value in item.items() if name != "buying_type"}
+    kept = {name: value for name, value in item.items() if name in _PROMOTE_FIELDS[level].split()}
+    return kept | {"campaign_system_origin": PROMOTE}
+
+
+def check_page_size(filtering: dict[str, Any] | None, page_size: int) -> None:
+    """Refuse a page of TopView that is too large."""
+    wanted = (filtering or {}).get("buying_types") or ()
+    if TOP_VIEW in wanted and page_size > MAX_TOP_VIEW_PAGE_SIZE:
+        raise bad_parameter("page_size", f"Must not exceed {MAX_TOP_VIEW_PAGE_SIZE} with buying_types {TOP_VIEW}.")
+
+
+def add_hidden_campaigns(builder: "Builder", advertiser: Advertiser) -> None:
+    """Add a TopView campaign with two ads and a Promote campaign with one."""
+    top_view = {"buying_type": TOP_VIEW, "objective_type": "TOPVIEW_REACH", "rf_campaign_type": "TOPVIEW"}
+    for name, days, ads, fields in (
+        ("TopView | Launch day", 40.2, 2, top_view),
+        ("Promote | Spring post", 33.7, 1, {"campaign_system_origin": PROMOTE}),
+    ):
+        campaign = builder.campaign(advertiser, name, "REACH", days)
+        campaign.fields = dict(fields)
+        group: AdGroup = builder.ad_group(campaign, f"{name} | group", campaign.created + 60)
+        for number in range(ads):
+            ad = builder.ad(group, f"{name} | ad {number + 1}", group.created + 60 + number, 25)
+            builder.lead(ad)
+        builder.set_budget(group)
+
+
+PRIMARY_STATUSES = (
+    "STATUS_ALL",
+    "STATUS_NOT_DELETE",
+    "STATUS_DELETE",
+    "STATUS_DELIVERY_OK",
+    "STATUS_NOT_DELIVERY",
+    "STATUS_DISABLE",
+    "STATUS_TIME_DONE",
+    "STATUS_RF_CLOSED",
+    "STATUS_FROZEN",
+)
+
+
+def _with_prefix(prefix: str, names: str) -> tuple[str, ...]:
+    return tuple(prefix + name for name in names.split())
+
+
+SECONDARY_STATUSES = {
+    "campaign": (
+        *_with_prefix(
+            "CAMPAIGN_STATUS_",
+            "ENABLE DISABLE DELETE BUDGET_EXCEED ADVERTISER_AUDIT ADVERTISER_AUDIT_DENY AWAITING_RELEASE "
+            "ALL NOT_DELETE",
+        ),
+        "ADVERTISER_CONTRACT_PENDING",
+        "ADVERTISER_ACCOUNT_PUNISH",
+    ),
+    "ad_group": _with_prefix(
+        "ADGROUP_STATUS_",
+        "DELIVERY_OK PARTIAL_AUDIT_DELIVERY_OK CREATE DISABLE DELETE CAMPAIGN_DISABLE CAMPAIGN_DELETE "
+        "CAMPAIGN_EXCEED BUDGET_EXCEED BALANCE_EXCEED NOT_START TIME_DONE AUDIT AUDIT_DENY REAUDIT FROZEN "
+        "PIXEL_UNBIND ADGROUP_QUOTA_LIMIT TRANSCODING_FAIL ALL NOT_DELETE",
+    ),
+    "ad": _with_prefix(
+        "AD_STATUS_",
+        "DELIVERY_OK PARTIAL_AUDIT_DELIVERY_OK DISABLE DELETE ADGROUP_DISABLE ADGROUP_DELETE CAMPAIGN_DISABLE "
+        "CAMPAIGN_DELETE CAMPAIGN_EXCEED BUDGET_EXCEED BALANCE_EXCEED AUDIT AUDIT_DENY REAUDIT NOT_START DONE "
+        "TRANSCODING_FAIL AD_QUOTA_LIMIT ALL NOT_DELETE",
+    ),
+}
+
+
+def secondary_status(entity: Entity, now: int) -> str:
+    """Return the secondary status: what a parent suffers shows in its children (dossier 5.6, SEED)."""
+    if isinstance(entity, Ad):
+        return "AD_STATUS_" + _ad_status(entity, now)
+    if isinstance(entity, AdGroup):
+        return "ADGROUP_STATUS_" + _ad_group_status(entity, now)
+    own = _own_status(entity, now)
+    return "CAMPAIGN_STATUS_" + (own or "ENABLE")
+
+
+def _own_status(entity: Entity, now: int) -> str:
+    if entity.is_deleted(now):
+        return "DELETE"
+    return "DISABLE" if entity.is_paused(now) else ""
+
+
+def _campaign_status(campaign: Campaign, now: int) -> str:
+    own = _own_status(campaign, now)
+    return f"CAMPAIGN_{own}" if own else ""
+
+
+def _ad_group_status(ad_group: AdGroup, now: int) -> str:
+    if ad_group.is_deleted(now):
+        return "DELETE"
+    return (
+        _campaign_status(ad_group.campaign, now)
+        or _own_status(ad_group, now)
+        or _schedule_status(ad_group, now)
+        or "DELIVERY_OK"
+    )
+
+
+def _schedule_status(ad_group: AdGroup, now: int) -> str:
+    if ad_group.starts is not None and now < ad_group.starts:
+        return "NOT_START"
+    return "TIME_DONE" if ad_group.ends is not None and ad_group.ends <= now else ""
+
+
+def _ad_status(ad: Ad, now: int) -> str:
+    if ad.is_deleted(now):
+        return "DELETE"
+    of_group = _own_status(ad.ad_group, now)
+    when = _schedule_status(ad.ad_group, now).removeprefix("TIME_")  # AD_STATUS_NOT_START, AD_STATUS_DONE
+    own = _own_status(ad, now) or ("AUDIT" if ad.is_in_review(now) else when or "DELIVERY_OK")
+    return _campaign_status(ad.campaign, now) or (f"ADGROUP_{of_group}" if of_group else "") or own
+
+
+def operation_status(entity: Entity, now: int) -> str:
+    """Return the entity's own switch: ENABLE or DISABLE, whatever its parents are."""
+    return "DISABLE" if entity.is_paused(now) or entity.is_deleted(now) else "ENABLE"
+
+
+def matches_status(shown: str, wanted: str) -> bool:
+    """Say whether a secondary status falls under a primary one, or is the wanted secondary one.
+
+    A child of something deleted counts as deleted itself (our reading of dossier 5.1, 5.6).
+    """
+    deleted = shown.endswith("_DELETE")
+    delivering = shown.endswith(("DELIVERY_OK", "CAMPAIGN_STATUS_ENABLE"))
+    answers = {
+        "STATUS_ALL": True,
+        "STATUS_NOT_DELETE": not deleted,
+        "STATUS_DELETE": deleted,
+        "STATUS_DELIVERY_OK": delivering,
+        "STATUS_NOT_DELIVERY": not delivering and not deleted,
+        "STATUS_DISABLE": shown.endswith("_DISABLE"),
+        "STATUS_TIME_DONE": shown.endswith(("TIME_DONE", "STATUS_DONE")),
+        "STATUS_RF_CLOSED": False,
+        "STATUS_FROZEN": shown.endswith("_FROZEN"),
+    }
+    if wanted in answers:
+        return answers[wanted]
+    if wanted.endswith("_STATUS_ALL"):
+        return True
+    if wanted.endswith("_STATUS_NOT_DELETE"):
+        return not deleted
+    return shown == wanted

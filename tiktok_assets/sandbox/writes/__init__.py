@@ -1,0 +1,1 @@
+"""The write endpoints: request schemas, business rules, creates and updates."""

@@ -1,0 +1,132 @@
+"""Create and update ads, which are reviewed before they deliver (API notes 8.3, 8.5)."""
+
+from typing import Any
+
+from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
+from tiktok_assets.sandbox.reads.media import check_creative, check_media
+from tiktok_assets.sandbox.world.api_objects import ad_item, post_of
+from tiktok_assets.sandbox.world.model import Ad, AdGroup
+from tiktok_assets.sandbox.world.seed_data import Currency
+from tiktok_assets.sandbox.writes.campaigns import initial_switches
+from tiktok_assets.sandbox.writes.common import (
+    Answer,
+    mark_written,
+    read_body,
+    refuse_empty_update,
+    write_response,
+)
+from tiktok_assets.sandbox.writes.request_schemas import AD_CREATE, AD_PATCH, AD_UPDATE, PATCHABLE_FIELDS
+from tiktok_assets.sandbox.writes.rules import find_entity
+
+MAX_ADS = 50  # of an ad group (dossier 5.7; RF_REACH and stores, which have 20, are not imitated)
+MAX_NEW_AD_DOLLARS, MIN_NEW_AD_DOLLARS = 9, 2  # what a new ad spends a day, at most and at least; ours
+_MODEL_FIELDS = frozenset(("ad_id", "ad_name", "operation_status"))
+_FIELDS_WITHOUT_REVIEW = _MODEL_FIELDS | {"tracking_pixel_id", "utm_params"}
+
+
+def create_ads(context: Context) -> Answer:
+    """Answer ad/create: all creatives or none."""
+    given = read_body(context, AD_CREATE)
+    advertiser = context.advertiser(given["advertiser_id"])
+    ad_group = find_entity(advertiser.ad_groups, given["adgroup_id"], "adgroup_id", context.now)
+    creatives = given["creatives"]
+    for index, creative in enumerate(creatives):
+        check_creative(context, ad_group, creative, f"creatives.{index}.")
+    live = [one for one in ad_group.ads if not one.is_deleted(context.now)]
+    if len(live) + len(creatives) > MAX_ADS:
+        raise ApiError(40502, f"An ad group may hold at most {MAX_ADS} ads.")
+    made = [_create_ad(context, ad_group, creative) for creative in creatives]
+    mark_written(context)
+    return _response(context, made)
+
+
+def _create_ad(context: Context, ad_group: AdGroup, given: dict[str, Any]) -> Ad:
+    ad_id = context.world.ids.entity(context.now)
+    daily = _new_ad_budget(ad_group, context.now)
+    ad = Ad(
+        id=ad_id,
+        name=given["ad_name"] or ad_id,  # "" takes the ad's id (dossier 8.3)
+        created=context.now,
+        ad_group=ad_group,
+        daily=daily,
+        cap=daily * 13 // 10,
+        fatigue=8,
+        fatigue_floor=100,
+        always=True,
+        switched=initial_switches(given, context.now),
+        reviews=[(context.now, context.now + context.switches.review_seconds)],
+    )
+    _set_fields(ad, given)
+    ad_group.ads.append(ad)
+    context.created.append(ad.id)
+    return ad
+
+
+def _set_fields(ad: Ad, given: dict[str, Any]) -> None:
+    ad.fields.update({name: value for name, value in given.items() if name not in _MODEL_FIELDS})
+    ad.text = given.get("ad_text", ad.text)
+    if post := given.get("tiktok_item_id"):  # a post keeps its own words
+        ad.text = next((one.text for one in ad.campaign.advertiser.ads if post_of(one) == post), ad.text)
+    ad.call_to_action = given.get("call_to_action", ad.call_to_action)
+    ad.fields.setdefault("image_ids", [])
+    ad.fields.setdefault("video_id", None)
+    if ad.fields.get("call_to_action_id"):  # the id wins (dossier 8.3)
+        ad.fields.pop("call_to_action", None)
+
+
+def _new_ad_budget(ad_group: AdGroup, now: int) -> int:
+    """Return the minor units a day a new ad aims at: half of what its ad group has left."""
+    currency: Currency = ad_group.campaign.advertiser.currency
+    dollar = currency.per_dollar * currency.minor
+    taken = sum(ad.cap for ad in ad_group.ads if not ad.is_deleted(now))
+    left = max(ad_group.budget - taken, 0) // 2
+    return max(int(MIN_NEW_AD_DOLLARS * dollar), min(int(MAX_NEW_AD_DOLLARS * dollar), left))
+
+
+def update_ads(context: Context) -> Answer:
+    """Answer ad/update: the full set of fields, or with patch_update only a few (dossier 8.3)."""
+    patch = context.body.get("patch_update") is True
+    given = read_body(context, AD_PATCH if patch else AD_UPDATE)
+    advertiser = context.advertiser(given["advertiser_id"])
+    ad_group = find_entity(advertiser.ad_groups, given["adgroup_id"], "adgroup_id", context.now)
+    ads = [
+        find_entity(ad_group.ads, creative["ad_id"], f"creatives.{index}.ad_id", context.now)
+        for index, creative in enumerate(given["creatives"])
+    ]
+    creatives = [
+        _patchable_fields(context, creative, f"creatives.{index}.") if patch else creative
+        for index, creative in enumerate(given["creatives"])
+    ]
+    for index, creative in enumerate(creatives):
+        path = f"creatives.{index}."
+        if patch:
+            check_media(context, advertiser, creative, path)
+        else:
+            check_creative(context, ad_group, creative, path)
+    for ad, creative in zip(ads, creatives, strict=True):
+        ad.name = creative.get("ad_name") or ad.name
+        if set(creative) - _FIELDS_WITHOUT_REVIEW:
+            ad.reviews.append((context.now, context.now + context.switches.review_seconds))
+        before = ad_item(ad, context.now)
+        _set_fields(ad, {"video_id": before["video_id"], "image_ids": before["image_ids"], **creative})
+    mark_written(context, *ads)
+    return _response(context, ads)
+
+
+def _patchable_fields(context: Context, creative: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return what a patch may touch of a creative."""
+    others = [name for name in creative if name not in PATCHABLE_FIELDS]
+    if others and context.switches.patch_refuses_others:
+        raise bad_parameter(f"{path}{others[0]}", "Not supported when patch_update is true.")
+    allowed = {name: value for name, value in creative.items() if name in PATCHABLE_FIELDS}
+    refuse_empty_update(allowed, "ad_id")
+    return allowed
+
+
+def _response(context: Context, ads: list[Ad]) -> Answer:
+    return {
+        "ad_ids": [ad.id for ad in ads],
+        "need_audit": any(ad.is_in_review(context.now) for ad in ads),
+        "creatives": [write_response(ad_item(ad, context.now), smart=False) for ad in ads],
+    }

@@ -1,0 +1,136 @@
+"""Update status and budgets of campaigns, ad groups and ads, and return the ad group quota (API notes 8.1, 5.7)."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
+from tiktok_assets.sandbox.http.params import MISSING
+from tiktok_assets.sandbox.world.api_objects import ad_group_item
+from tiktok_assets.sandbox.world.local_days import local_ordinal
+from tiktok_assets.sandbox.world.model import AdGroup, Entity
+from tiktok_assets.sandbox.writes.budgets import TOTAL
+from tiktok_assets.sandbox.writes.campaigns import parse_ad_group_budget
+from tiktok_assets.sandbox.writes.common import Answer, mark_written, read_body
+from tiktok_assets.sandbox.writes.request_schemas import (
+    AD_GROUP_BUDGET,
+    AD_GROUP_STATUS,
+    AD_STATUS,
+    CAMPAIGN_STATUS,
+)
+from tiktok_assets.sandbox.writes.rules import find_entity
+
+AD_GROUP_QUOTA = 4980  # the example's (dossier 5.7)
+PARTIAL_SUCCESS = 20001  # dossier 3.2
+
+
+def campaign_status(context: Context) -> Answer:
+    """Answer campaign/status/update: all or none."""
+    given = read_body(context, CAMPAIGN_STATUS)
+    advertiser = context.advertiser(given["advertiser_id"])
+    status, ids = given["operation_status"], given["campaign_ids"]
+    _set_status(context, advertiser.campaigns, ids, status, "campaign_ids")
+    listed = [{"campaign_id": campaign_id, "status": status} for campaign_id in ids]
+    return {"campaign_ids": _ids(context, ids), "status": status, "campaign_list": listed}
+
+
+def ad_group_status(context: Context) -> Answer:
+    """Answer adgroup/status/update: all or none, or with allow_partial_success as many as can be."""
+    given = read_body(context, AD_GROUP_STATUS)
+    advertiser = context.advertiser(given["advertiser_id"])
+    status, ids = given["operation_status"], given["adgroup_ids"]
+    if not given.get("allow_partial_success"):
+        _set_status(context, advertiser.ad_groups, ids, status, "adgroup_ids")
+        return {"adgroup_ids": _ids(context, ids), "status": status}
+    done, errors = [], []
+    for index, ad_group_id in enumerate(ids):
+        try:
+            _set_status(context, advertiser.ad_groups, [ad_group_id], status, f"adgroup_ids.{index}")
+        except ApiError as error:
+            errors.append({"adgroup_id": ad_group_id, "error_message": error.message})
+        else:
+            done.append(ad_group_id)
+    if errors:
+        context.code = PARTIAL_SUCCESS
+    return {"adgroup_ids": _ids(context, done), "status": status, "error_list": errors}
+
+
+def ad_status(context: Context) -> Answer:
+    """Answer ad/status/update: all or none; automated-creative ads are not imitated."""
+    given = read_body(context, AD_STATUS)
+    advertiser = context.advertiser(given["advertiser_id"])
+    if not given.get("ad_ids"):
+        raise bad_parameter("ad_ids", MISSING)
+    _set_status(context, advertiser.ads, given["ad_ids"], given["operation_status"], "ad_ids")
+    return {"ad_ids": _ids(context, given["ad_ids"]), "aco_ad_ids": [], "status": given["operation_status"]}
+
+
+def _ids(context: Context, ids: list[str]) -> list[Any]:
+    # Typed string[], shown as bare integers in the page's example (dossier 0.1 #12).
+    return [int(one) for one in ids] if context.switches.status_ids_as_numbers else list(ids)
+
+
+def _set_status(context: Context, members: Sequence[Entity], ids: list[str], status: str, path: str) -> None:
+    entities = [find_entity(members, one, path, context.now) for one in ids]
+    for entity in entities:
+        if status == "DELETE":
+            entity.deleted = context.now
+        else:
+            entity.switched.append((context.now, status == "ENABLE"))
+    mark_written(context, *entities)
+
+
+def ad_group_budgets(context: Context) -> Answer:
+    """Answer adgroup/budget/update: totals at once, daily budgets from the next midnight (dossier 8.1)."""
+    given = read_body(context, AD_GROUP_BUDGET)
+    advertiser = context.advertiser(given["advertiser_id"])
+    name = "budget" if given.get("budget") else "scheduled_budget"
+    if not given.get(name):
+        raise ApiError.of(40012)
+    changes: list[tuple[AdGroup, int]] = []
+    for index, row in enumerate(given[name]):
+        path = f"{name}.{index}"
+        ad_group = find_entity(advertiser.ad_groups, row["adgroup_id"], f"{path}.adgroup_id", context.now)
+        mode = ad_group_item(ad_group, context.now)["budget_mode"]
+        if ad_group.campaign.budget_optimize_on:
+            raise bad_parameter(path, "The budget of this ad group belongs to its campaign.")
+        if (mode == TOTAL) != (name == "budget"):
+            raise bad_parameter(path, f"{name} does not go with {mode}.")
+        changes.append((ad_group, parse_ad_group_budget(context, ad_group, row[name], f"{path}.{name}")))
+    for ad_group, minor in changes:
+        if name == "budget":
+            ad_group.budget = minor
+        else:
+            _apply_scheduled_budget(ad_group, context.now)
+            ad_group.scheduled = (_next_midnight(context, ad_group), minor)
+    mark_written(context, *(ad_group for ad_group, _ in changes))
+    return {}
+
+
+def _apply_scheduled_budget(ad_group: AdGroup, now: int) -> None:
+    if ad_group.scheduled and ad_group.scheduled[0] <= now:
+        ad_group.budget = ad_group.scheduled[1]
+
+
+def _next_midnight(context: Context, ad_group: AdGroup) -> int:
+    zone = ad_group.campaign.advertiser.zone
+    today = date.fromordinal(local_ordinal(zone, context.now))
+    return int(datetime.combine(today + timedelta(days=1), time(), tzinfo=zone).timestamp())
+
+
+def ad_group_quota(context: Context) -> Answer:
+    """Answer adgroup/quota: the active ad groups of the account (dossier 5.7).
+
+    Both are 0 for an account that is punished (MX get_the_dynamic_quota_on_active_ad_groups).
+    """
+    advertiser = context.advertiser(context.params.identifier("advertiser_id"))
+    if advertiser.id in context.switches.punished:
+        return {"total_adgroup_quota": 0, "used_adgroup_quota": 0}
+    used = [
+        one
+        for one in advertiser.ad_groups
+        if one.exists(context.now)
+        and not (one.is_deleted(context.now) or one.is_paused(context.now) or one.campaign.is_deleted(context.now))
+    ]
+    return {"total_adgroup_quota": AD_GROUP_QUOTA, "used_adgroup_quota": len(used)}

@@ -1,1 +1,0 @@
-"""What makes an ad worth scaling, decided without Dagster."""

@@ -1,0 +1,182 @@
+"""Validate and convert the text of each setting; every error says what is wrong and how to fix it."""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+MIN_PASSWORD_LENGTH = 12
+
+_CRON_FIELDS = (
+    ("minute", 0, 59, ""),
+    ("hour", 0, 23, ""),
+    ("day", 1, 31, ""),
+    ("month", 1, 12, "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"),
+    ("weekday", 0, 7, "sun|mon|tue|wed|thu|fri|sat"),
+)
+
+_IdsT = TypeVar("_IdsT", list[str], dict[str, str])
+
+
+def _split_list(value: object) -> object:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _split_mapping(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [item.strip().split(":", 1) for item in value.split(",") if item.strip()]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):  # noqa: PLR2004 - a pair has two halves
+        raise ValueError("it must be advertiser_id:value, comma-separated")
+    return dict(pairs)
+
+
+def _validate_ids(ids: _IdsT) -> _IdsT:
+    for item in ids:
+        if not re.fullmatch("[0-9]+", item):
+            raise ValueError(f"{item!r} is not an id; an advertiser id is all digits")
+    return ids
+
+
+def _validate_time_zones(told: dict[str, str]) -> dict[str, str]:
+    for zone in told.values():
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{zone!r} is no time zone; give one such as Europe/Berlin") from None
+    return told
+
+
+def _validate_currencies(told: dict[str, str]) -> dict[str, str]:
+    for currency in told.values():
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValueError(f"{currency!r} is no currency; give its three letters, such as USD")
+    return told
+
+
+def _validate_identities(told: dict[str, str]) -> dict[str, str]:
+    for text in told.values():
+        kind, _, rest = text.partition(":")
+        parts = rest.split(":") if rest else []
+        if (
+            kind not in {"TT_USER", "BC_AUTH_TT"}
+            or len(parts) != (2 if kind == "BC_AUTH_TT" else 1)
+            or not all(parts)
+        ):
+            raise ValueError(
+                f"{text!r} is no identity that can post; give TT_USER:identity_id or"
+                " BC_AUTH_TT:identity_id:business_center_id"
+            )
+    return told
+
+
+def _validate_origin(url: str) -> str:
+    parts = urlsplit(url)
+    beside = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
+    # Reading the port is what checks it.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or beside or parts.port == 0:
+        raise ValueError("it must be scheme, host and port only, such as https://business-api.tiktok.com")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _validate_page_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.password:
+        raise ValueError(
+            "it must be the address of a page, without password or query, such as http://localhost:3000"
+        )
+    return url.rstrip("/")
+
+
+def _validate_cron(text: str) -> str:
+    fields = text.split()
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError("it must be five fields: minute, hour, day, month, weekday")
+    for field, (name, lowest, highest, words) in zip(fields, _CRON_FIELDS, strict=True):
+        value = rf"(\d{{1,2}}|{words})" if words else r"\d{1,2}"
+        for part in field.split(","):
+            fits = re.fullmatch(rf"(\*|{value}(-{value})?)(/[1-9]\d?)?", part, re.ASCII | re.IGNORECASE)
+            numbers = re.findall(r"\d+", part.partition("/")[0])
+            if not fits or any(not lowest <= int(number) <= highest for number in numbers):
+                raise ValueError(f"{part!r} is no {name}")
+    return text
+
+
+def _validate_not_in_future(day: date) -> date:
+    if day > datetime.now(UTC).date():
+        raise ValueError("it lies in the future; give a day that has begun")
+    return day
+
+
+def _make_absolute(folder: str) -> str:
+    """A folder as it lies when the settings are read: a process that changes its directory keeps its data."""
+    return folder if "://" in folder else str(Path(folder).absolute())
+
+
+def _reject_float(value: object) -> object:
+    """Money is exact: a float that came from code would not be."""
+    if isinstance(value, float):
+        raise TypeError("give an amount of money as text, such as '50'")
+    return value
+
+
+def _validate_campaigns(told: dict[str, str]) -> dict[str, str]:
+    _validate_ids(list(told.values()))
+    return told
+
+
+def _validate_regex(text: str | None) -> str | None:
+    try:
+        re.compile(text or "")
+    except re.error as error:
+        raise ValueError(f"it is no regular expression ({error})") from None
+    return text or None
+
+
+def _split_apprise_urls(value: object) -> object:
+    """Apprise URLs hold commas themselves; only one before the next scheme parts two of them."""
+    if not isinstance(value, str):
+        return value
+    urls = [url for url in re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", value.strip()) if url]
+    if any("://" not in url for url in urls):
+        raise ValueError("it must be Apprise URLs such as slack://... or mailto://..., comma-separated")
+    return urls
+
+
+def _validate_host_names(names: list[str]) -> list[str]:
+    for name in names:
+        if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", name, re.ASCII):
+            raise ValueError(f"{name!r} is no host name; give one such as dagster.example or dagster.example:3000")
+    return names
+
+
+def _validate_password(password: SecretStr) -> SecretStr:
+    if len(password.get_secret_value()) < MIN_PASSWORD_LENGTH:
+        raise ValueError(f"it must have at least {MIN_PASSWORD_LENGTH} characters")
+    return password
+
+
+NameList = Annotated[list[str], NoDecode, BeforeValidator(_split_list)]
+AdvertiserIds = Annotated[NameList, AfterValidator(_validate_ids)]
+ByAdvertiser = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_mapping), AfterValidator(_validate_ids)]
+HostNames = Annotated[NameList, AfterValidator(_validate_host_names)]
+Password = Annotated[SecretStr, AfterValidator(_validate_password)]
+TimeZones = Annotated[ByAdvertiser, AfterValidator(_validate_time_zones)]
+Currencies = Annotated[ByAdvertiser, AfterValidator(_validate_currencies)]
+Identities = Annotated[ByAdvertiser, AfterValidator(_validate_identities)]
+Campaigns = Annotated[ByAdvertiser, AfterValidator(_validate_campaigns)]
+Origin = Annotated[str, AfterValidator(_validate_origin)]
+PageUrl = Annotated[str, AfterValidator(_validate_page_url)]
+Cron = Annotated[str, AfterValidator(_validate_cron)]
+PastDay = Annotated[date, AfterValidator(_validate_not_in_future)]
+DataFolder = Annotated[str, AfterValidator(_make_absolute)]
+LocalFolder = Annotated[Path, AfterValidator(Path.absolute)]
+Amount = Annotated[Decimal, BeforeValidator(_reject_float), Field(ge=0, allow_inf_nan=False)]
+RegexPattern = Annotated[str | None, AfterValidator(_validate_regex)]
+SecretUrls = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_apprise_urls)]

@@ -1,0 +1,1 @@
+"""Parse API objects and report rows into typed Polars frames."""

@@ -1,0 +1,196 @@
+"""Laws of what events show: names are text, pictures are shown at once, currencies stand apart."""
+
+from base64 import b64decode
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import dagster as dg
+import polars as pl
+from hypothesis import example, given, settings
+from linkify_it import LinkifyIt
+from markdown_it import MarkdownIt
+
+from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.defs.checks import build_all_checked_tables, build_check_result, summarize_outcome
+from tiktok_assets.defs.plots import (
+    MAX_INLINE_MARKDOWN,
+    build_preview,
+    build_ranking_metadata,
+    render_markdown_table,
+)
+from tiktok_assets.escaping import escape_control_characters
+from tiktok_assets.ingest.writer import PREVIEW_ROWS
+from tiktok_assets.overview.formatting import NO_VALUE
+from tiktok_assets.quality.checks import select_checks
+from tiktok_assets.quality.outcome import CheckOutcome
+from tiktok_assets.settings import load_settings
+from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_SCHEMA
+from tiktok_assets_tests.defs.conftest import Desk
+from tiktok_assets_tests.hostile_names import ALL_FRAGMENTS, HOSTILE_NAMES, control_characters_in, visible_text
+
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": True})
+
+
+def cells_of(markdown: str) -> list[str]:
+    """The text of each cell of the table a renderer makes; anything but text in it is named by its kind."""
+    cells = []
+    for before, token in pairwise(MARKDOWN.parse(markdown)):
+        if before.type == "td_open":
+            cells.append(
+                "".join(c.content if c.type in {"text", "text_special"} else c.type for c in token.children or [])
+            )
+    return cells
+
+
+@settings(max_examples=200)
+@example(ALL_FRAGMENTS)
+@given(name=HOSTILE_NAMES)
+def test_a_name_in_a_markdown_table_is_text(name: str) -> None:
+    """Pipes, pictures, links, headings, HTML and bare addresses in a name are shown, never obeyed."""
+    assert [visible_text(cell) for cell in cells_of(render_markdown_table(["name"], [[name]]))] == [
+        visible_text(escape_control_characters(name))
+    ]
+
+
+@settings(max_examples=25)
+@example(ALL_FRAGMENTS)
+@given(name=HOSTILE_NAMES)
+def test_a_name_in_metadata_is_text(name: str) -> None:
+    """In the preview of a table and in the picture of a ranking a name is text."""
+    frame = pl.DataFrame([{"ad_name": name}], {"ad_name": pl.String()})
+    (table,) = build_preview(frame).values()
+    facts = build_ranking_metadata("1", pl.DataFrame([leader("1", 1, "USD", name)], TOP_SPENDERS_SCHEMA))
+    for shown in (table, facts["table_USD"]):
+        cells = [visible_text(cell).removesuffix("…") for cell in cells_of(shown.value)]
+        blank = not visible_text(escape_control_characters(name)).strip()
+        assert blank or any(
+            visible_text(escape_control_characters(name)).startswith(cell) for cell in cells if cell
+        ), cells
+        assert control_characters_in(shown.value, allowed="\n") == set()
+    picture = b64decode(str(facts["leaders_USD"].value).partition("base64,")[2].rstrip(")")).decode()
+    assert control_characters_in(picture) == set()
+    assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_what_a_check_says_is_text() -> None:
+    """A finding's sentence, rows and notes hold an ad's name without a link, a mention or a control character."""
+    finding = CheckOutcome(1, ({"ad_name": ALL_FRAGMENTS},), notes=(ALL_FRAGMENTS,))
+    told = summarize_outcome(finding) or ""
+    assert visible_text(told) == visible_text(
+        f"1 found; the first: ad_name {escape_control_characters(ALL_FRAGMENTS)}"
+    )
+    assert LinkifyIt().match(told) is None
+    result = build_check_result(
+        "ads", next(iter(select_checks(build_all_checked_tables(load_settings())["ads"]))), finding
+    )
+    table, notes = result.metadata["first_faults"], result.metadata["notes"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert isinstance(notes, dg.MarkdownMetadataValue)
+    assert table.records[0].data["ad_name"] == escape_control_characters(ALL_FRAGMENTS)
+    kinds = {child.type for token in MARKDOWN.parse(notes.value) for child in token.children or []}
+    assert kinds == {"text"}
+
+
+def test_a_picture_in_a_name_is_not_fetched() -> None:
+    """A name that is a Markdown picture of a foreign host makes no picture."""
+    hostile = "![x](http://192.0.2.1/x.png) <img src=x> www.example.com"
+    assert [visible_text(cell) for cell in cells_of(render_markdown_table(["a"], [[hostile]]))] == [hostile]
+
+
+def leader(advertiser_id: str, number: int, currency: str, name: str) -> dict[str, Any]:
+    """A row of `top_spenders`."""
+    return {
+        "advertiser_id": advertiser_id,
+        "campaign_id": str(number),
+        "campaign_name": name,
+        "currency": currency,
+        "ad_id": f"ad {number}",
+        "ad_name": name,
+        "spend": Decimal(1_000_000 - number),
+        "share": 0.5,
+        "lead": None,
+        "fetched_at": datetime(2026, 11, 22, tzinfo=UTC),
+    }
+
+
+def test_a_ranking_is_shown_at_once_and_by_currency() -> None:
+    """However many campaigns and however long their names, Dagster shows both; currencies stand apart."""
+    rows = [leader("1", number, "USD", "A rather long name & <more>" * 9) for number in range(40)]
+    rows += [leader("1", number, "JPY", "Short") for number in range(40, 42)]
+    facts = build_ranking_metadata("1", pl.DataFrame(rows, TOP_SPENDERS_SCHEMA))
+    assert facts["campaigns"] == 42
+    for currency in ("USD", "JPY"):
+        table, picture = (facts[f"{what}_{currency}"] for what in ("table", "leaders"))
+        assert isinstance(picture, dg.MarkdownMetadataValue)
+        assert picture.value.startswith("![Lifetime spend of each campaign's leader, ")
+        assert max(len(picture.value), len(table.value)) <= MAX_INLINE_MARKDOWN
+        assert len(cells_of(table.value)) >= 5 * 2
+    assert facts["ads_manager"].value.endswith("aadvid=1")
+
+
+def test_an_account_without_campaigns_has_a_link_and_no_picture() -> None:
+    """Nothing to rank is no empty picture."""
+    facts = build_ranking_metadata("1", pl.DataFrame([], TOP_SPENDERS_SCHEMA))
+    assert set(facts) == {"campaigns", "ads_manager"}
+
+
+def test_each_partition_tells_of_itself(desk: Desk) -> None:
+    """After a refresh each account's ranking has its own facts, and each reading of days one line of its spend."""
+    ids = desk.know()
+    first, last = (desk.now.date().replace(day=day) for day in (2, 5))
+    assert desk.run_range("refresh_accounts", ids).success
+    assert desk.run_range("refresh_daily", ids, DateWindow(first, last)).success
+    assert desk.run_range("refresh_lifetime", ids).success
+    assert desk.run_range("refresh_derived", ids).success
+    days = dict(desk.recorded("campaign_report_daily"))
+    drawn = {key for key, facts in days.items() if "spend_by_day" in facts}
+    assert drawn == {f"{owner}|{last}" for owner in ids}
+    assert all(str(facts["ads_manager"]).endswith(f"aadvid={key.split('|')[0]}") for key, facts in days.items())
+    rankings = dict(desk.recorded("top_spenders"))
+    leaders = desk.table("top_spenders")
+    assert {key: facts["campaigns"] for key, facts in rankings.items()} == {
+        owner: leaders.filter(pl.col("advertiser_id") == owner).height for owner in ids
+    }
+    ((_, page),) = desk.recorded("account_overview")
+    assert page["accounts"] == len(ids)
+    assert len(cells_of(str(page["preview"]))) == 5 * len(ids)
+
+
+def test_a_reading_shows_its_first_rows_once(desk: Desk) -> None:
+    """Each account's snapshot and lifetime report has a preview; of the days of a reading only the last has."""
+    ids = desk.know()
+    first, last = (desk.now.date().replace(day=day) for day in (2, 5))
+    assert desk.run_range("refresh_accounts", ids).success
+    assert desk.run_range("refresh_daily", ids, DateWindow(first, last)).success
+    assert desk.run_range("refresh_lifetime", ids).success
+    delivering = set(desk.table("ads").get_column("advertiser_id"))
+    for table in ("campaigns", "ad_groups", "ads", "campaign_report_lifetime", "ad_report_lifetime"):
+        shown = {key: str(facts["preview"]) for key, facts in desk.recorded(table) if "preview" in facts}
+        assert shown.keys() == delivering
+        assert all(len(one) <= MAX_INLINE_MARKDOWN and cells_of(one) for one in shown.values())
+    days = {key for key, facts in desk.recorded("ad_report_daily") if "preview" in facts}
+    assert days == {f"{owner}|{last}" for owner in delivering}
+    ((_, accounts),) = desk.recorded("advertisers")
+    names = desk.table("advertisers").get_column("name").to_list()
+    assert [cell for cell in cells_of(str(accounts["preview"])) if cell in names] == names[:PREVIEW_ROWS]
+
+
+def test_a_preview_tells_amounts_by_their_currency_and_statuses_in_words() -> None:
+    """Yen have no cents, a missing number is a dash, and no more rows are shown than fit."""
+    row = {
+        "ad_name": "One | two",
+        "status": "AD_STATUS_DELIVERY_OK",
+        "currency": "JPY",
+        "spend": Decimal("1234.5"),
+    }
+    kinds = dict.fromkeys(("ad_name", "status", "currency"), pl.String())
+    schema = {**kinds, "spend": pl.Decimal(18, 4), "clicks": pl.Int64()}
+    frame = pl.DataFrame([row] * 400, schema)
+    (shown,) = build_preview(frame).values()
+    assert cells_of(shown.value)[:5] == ["One | two", "delivering", "1,235", NO_VALUE, "One | two"]
+    assert "spend, JPY" in shown.value
+    assert len(shown.value) <= MAX_INLINE_MARKDOWN
+    assert build_preview(frame.clear()) == {}

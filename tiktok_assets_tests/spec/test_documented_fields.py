@@ -1,0 +1,38 @@
+"""Laws of what counts as documented: fields and values are those of the contracts, transcribed beside them."""
+
+import pytest
+
+from tiktok_assets.spec.documented_fields import DOCUMENTED_FIELDS, ENUMERATIONS
+from tiktok_assets.spec.entities import ENTITIES, Entity
+from tiktok_assets_tests.contracts.contract import load_contract
+
+OPERATIONS = {
+    "advertisers": "advertiser.info",
+    "campaigns": "campaign.get",
+    "ad_groups": "adgroup.get",
+    "ads": "ad.get",
+}
+
+each_entity = pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)
+
+
+@each_entity
+def test_every_documented_field_is_a_column_or_known_beside_them(entity: Entity) -> None:
+    """A field of the documents is no news: it has a column, or it is listed for `extra`, and never both."""
+    paths = [
+        path.split("list[].")[1] for path in load_contract(OPERATIONS[entity.table]).response if "list[]." in path
+    ]
+    documented = {path.split(".")[0].split("[")[0] for path in paths}
+    columns = {column.api_name for column in entity.columns}
+    assert documented - columns == DOCUMENTED_FIELDS[entity.table]
+
+
+@each_entity
+def test_every_documented_value_is_known(entity: Entity) -> None:
+    """A closed list of ours holds every value the documents name for its column, and is of a column there is."""
+    response = load_contract(OPERATIONS[entity.table]).response
+    api_names = {column.name: column.api_name for column in entity.columns}
+    for column, values in ENUMERATIONS[entity.table].items():
+        (fact,) = [fact for path, fact in response.items() if path.endswith(f"list[].{api_names[column]}")]
+        assert set(fact.values or ()) <= values, column
+        assert all(value == value.upper() and " " not in value for value in values)

@@ -1,0 +1,1 @@
+"""Tests of tiktok_assets.top_spenders."""
