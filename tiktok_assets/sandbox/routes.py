@@ -1,4 +1,4 @@
-"""Map paths to endpoints by version and method, and check each request before its endpoint runs (API notes 1.3)."""
+"""Map paths to endpoints by version and method, and check each request before it runs (API notes 1.3)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -13,8 +13,8 @@ from tiktok_assets.sandbox.http.context import Switches
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.server import make_app
 from tiktok_assets.sandbox.state import State, new_state
-from tiktok_assets.sandbox.world.builder import build_world
 from tiktok_assets.sandbox.world.clock import Clock
+from tiktok_assets.sandbox.world.generator import build_world
 from tiktok_assets.sandbox.world.model import WorldPlan
 
 HOST = "127.0.0.1"

@@ -13,11 +13,15 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from tiktok_assets.sandbox.control import control_routes
 from tiktok_assets.sandbox.http.access import LoopbackGuard
-from tiktok_assets.sandbox.http.broken_responses import UNBOUNDED_KINDS, unbounded_response
+from tiktok_assets.sandbox.http.broken_responses import (
+    UNBOUNDED_KINDS,
+    CutResponse,
+    NoResponse,
+    unbounded_response,
+)
 from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter, encode, error_envelope, success_envelope
 from tiktok_assets.sandbox.http.faults import Fault, corrupt_data, insert_raw_value
@@ -31,24 +35,6 @@ SECRET_FIELDS = frozenset({"secret", "access_token", "auth_code", "client_secret
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 FiredFaults = dict[str, Fault]
 Outcome = tuple[Response, int | None]
-
-
-class CutResponse(Response):
-    """Sends half of its body and leaves the rest out, so that the connection breaks."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's shape
-        """Send the headers of the whole and the first half of the body."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        half = bytes(self.body[: len(self.body) // 2])
-        await send({"type": "http.response.body", "body": half, "more_body": True})
-        await asyncio.sleep(0.05)  # let the half arrive before the connection goes
-
-
-class NoResponse(Response):
-    """Says nothing, for its connection has been cut."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send nothing."""
 
 
 def make_app(state: State) -> Starlette:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.duplication.emoji_text import find_emoji, remove_emoji
-from tiktok_assets.sandbox.reads.media import EMOJI
+from tiktok_assets.sandbox.writes.creative_rules import EMOJI
 
 LISTED = [text for text, facts in emoji.EMOJI_DATA.items() if facts["status"] == emoji.STATUS["fully_qualified"]]
 ORDINARY = f"{string.ascii_letters}{string.digits}{string.punctuation} äß你好©®™€→★"

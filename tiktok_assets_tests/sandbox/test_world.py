@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tiktok_assets.sandbox.world.builder import build_world
 from tiktok_assets.sandbox.world.facts import Facts
+from tiktok_assets.sandbox.world.generator import build_world
 from tiktok_assets.sandbox.world.ground_truth import GroundTruth
 from tiktok_assets.sandbox.world.local_days import local_day
 from tiktok_assets.sandbox.world.model import DEFAULT_ANCHOR, WorldPlan, epoch_seconds

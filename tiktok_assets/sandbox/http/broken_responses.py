@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from tiktok_assets.sandbox.http.faults import Fault
@@ -98,3 +99,21 @@ class Connections:
                 transport.write(b"a")
                 await asyncio.sleep(seconds)
             transport.abort()
+
+
+class CutResponse(Response):
+    """Sends half of its body and leaves the rest out, so that the connection breaks."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's shape
+        """Send the headers of the whole and the first half of the body."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body[: len(self.body) // 2])
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        await asyncio.sleep(0.05)  # let the half arrive before the connection goes
+
+
+class NoResponse(Response):
+    """Says nothing, for its connection has been cut."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send nothing."""

@@ -1,4 +1,4 @@
-"""Rate limits by app, endpoint and account, and penalties for report queries that time out (API notes 4.1, 4.3)."""
+"""Rate limits by app, endpoint and account, and penalties for timed-out report queries (API notes 4.1, 4.3)."""
 
 from collections import deque
 from collections.abc import Callable, Mapping

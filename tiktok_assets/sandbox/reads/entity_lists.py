@@ -11,9 +11,10 @@ from tiktok_assets.sandbox.http.params import MISSING, Params, cut_page, parse_c
 from tiktok_assets.sandbox.reads.entity_filters import parse_filtering, parse_ids
 from tiktok_assets.sandbox.world.api_objects import Item, ad_group_item, ad_item, advertiser_item, campaign_item
 from tiktok_assets.sandbox.world.model import AdGroup, Advertiser, Campaign, Entity
-from tiktok_assets.sandbox.world.status import check_page_size, visibility_of
+from tiktok_assets.sandbox.world.status import TOP_VIEW, visibility_of
 
 NULL_FIELD = "NULL_FIELD"
+MAX_TOP_VIEW_PAGE_SIZE = 100
 NAME_EDITABLE = "company_name_editable"
 
 
@@ -66,7 +67,7 @@ def entity_list(level: EntityKind, context: Context) -> dict[str, Any]:
     filtering = params.decoded("filtering", dict)
     tests = parse_filtering(filtering, level.name)
     page, page_size = params.page()
-    check_page_size(filtering, page_size)
+    _check_page_size(filtering, page_size)
     shown = _requested_fields(context, _known_fields(context, level))
     no_nulls = _excludes_nulls(params)
     advertiser = context.advertiser(advertiser_id)
@@ -79,6 +80,13 @@ def entity_list(level: EntityKind, context: Context) -> dict[str, Any]:
     if context.switches.tiktok_sandbox:  # dossier 5.1, 6.8
         items = [{name: value for name, value in item.items() if name != "secondary_status"} for item in items]
     return {"list": items, "page_info": info}
+
+
+def _check_page_size(filtering: dict[str, Any] | None, page_size: int) -> None:
+    """Refuse a page of TopView that is too large."""
+    wanted = (filtering or {}).get("buying_types") or ()
+    if TOP_VIEW in wanted and page_size > MAX_TOP_VIEW_PAGE_SIZE:
+        raise bad_parameter("page_size", f"Must not exceed {MAX_TOP_VIEW_PAGE_SIZE} with buying_types {TOP_VIEW}.")
 
 
 def _all_items(context: Context, level: EntityKind, advertiser: Advertiser) -> list[tuple[Item, Item]]:

@@ -1,8 +1,6 @@
-"""Build campaigns, ad groups and ads of one account."""
+"""Build the campaigns, ad groups and ads of one account."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from random import Random
 
 from tiktok_assets.sandbox.world.model import (
@@ -11,14 +9,10 @@ from tiktok_assets.sandbox.world.model import (
     Advertiser,
     Campaign,
     IdGenerator,
-    Scenario,
-    World,
     WorldPlan,
     epoch_seconds,
 )
-from tiktok_assets.sandbox.world.scenario import add_scenario
-from tiktok_assets.sandbox.world.seed_data import ACCOUNTS, AGE_GROUPS, AUDIENCES, CALLS_TO_ACTION, HOOKS, THEMES
-from tiktok_assets.sandbox.world.status import add_hidden_campaigns
+from tiktok_assets.sandbox.world.seed_data import AGE_GROUPS, AUDIENCES, CALLS_TO_ACTION, HOOKS
 
 DAY_SECONDS = 86_400
 LEADER_WEIGHT = 2.2  # a campaign's fixed leader outspends each sibling on every single day
@@ -141,122 +135,3 @@ class Builder:
         review = self.ad(first.ad_groups[-1], "New edit | in review", self.ago(1.9), 0)
         review.in_review = True
         first.edited = self.ago(5.5)
-
-
-def split_evenly(total: int, parts: int) -> list[int]:
-    """Split a total into parts that differ by at most one, none below one."""
-    return [max(total // parts + (index < total % parts), 1) for index in range(parts)]
-
-
-def _add_campaigns(builder: Builder, advertiser: Advertiser, *, story: bool) -> Scenario | None:
-    plan, random = builder.plan, builder.random
-    count = plan.campaigns or random.randint(4, 6)
-    groups = (
-        split_evenly(plan.ad_groups, count) if plan.ad_groups else [random.randint(2, 3) for _ in range(count)]
-    )
-    total = sum(groups)
-    ads = split_evenly(plan.ads, total) if plan.ads else [random.randint(3, 5) for _ in range(total)]
-    told = None
-    made = 0
-    if story and not plan.dense:
-        told = add_scenario(builder, advertiser, ads=ads[0])
-        made = 1
-    for index in range(made, count):
-        name, objective_type = THEMES[(index - made) % len(THEMES)]
-        if index >= len(THEMES):
-            name = f"{name} {index // len(THEMES) + 1}"
-        days = plan.days + 1 if plan.dense else random.uniform(60, plan.days - 2)
-        if told and index == 1:  # the scaling campaign exists already
-            continue
-        campaign = builder.campaign(advertiser, name, objective_type, days)
-        start = sum(groups[:index])
-        if plan.dense:
-            _add_dense_ad_groups(builder, campaign, ads[start : start + groups[index]])
-        else:
-            campaign.budget_optimize_on = index % 4 == 3
-            builder.ordinary(campaign, groups[index], ads[start : start + groups[index]])
-            if campaign.budget_optimize_on:
-                campaign.budget_mode = "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
-                campaign.budget = sum(ad.cap for group in campaign.ad_groups for ad in group.ads)
-    if not plan.dense and len(advertiser.campaigns) > 3:
-        builder.scars(advertiser)
-    return told
-
-
-def _add_dense_ad_groups(builder: Builder, campaign: Campaign, ads: list[int]) -> None:
-    for index, count in enumerate(ads):
-        ad_group = builder.ad_group(campaign, f"{AUDIENCES[index % len(AUDIENCES)]} #{index}", campaign.created)
-        for number in range(count):
-            ad = builder.ad(
-                ad_group,
-                f"{HOOKS[number % len(HOOKS)]} | v{number + 1}",
-                campaign.created,
-                builder.random.uniform(8, 60),
-            )
-            ad.always, ad.fatigue = True, 1
-        builder.set_budget(ad_group)
-
-
-SMART_PLUS_ACCOUNT = 2
-SMART_PLUS_CREATIVES = (3, 2)  # of each Upgraded Smart+ ad
-
-
-def _add_smart_plus_campaign(builder: Builder, advertiser: Advertiser) -> None:
-    """Add an Upgraded Smart+ campaign, where what reports call `ad_id` is a creative (dossier 5.7)."""
-    upgraded = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
-    campaign = builder.campaign(advertiser, "Smart+ | Catalogue", "WEB_CONVERSIONS", 50.3)
-    campaign.fields = dict(upgraded)
-    ad_group = builder.ad_group(campaign, "Smart+ | Automatic audience", campaign.created + 60)
-    for number, creatives in enumerate(SMART_PLUS_CREATIVES):
-        asset_group = builder.ids.entity(ad_group.created + 60)
-        for index in range(creatives):
-            leads = (number, index) == (0, 0)
-            name = f"Smart+ ad {number + 1} | creative {index + 1}"
-            dollars = 30 * (LEADER_WEIGHT if leads else builder.random.uniform(0.15, 0.9))
-            ad = builder.ad(ad_group, name, ad_group.created + 60 + index, dollars)
-            ad.asset_group = asset_group
-            if leads:
-                builder.lead(ad)
-    builder.set_budget(ad_group)
-
-
-def build_world(plan: WorldPlan) -> World:
-    """Build the world of a plan; the same plan always gives the same world."""
-    ids = IdGenerator()
-    anchor = epoch_seconds(plan.anchor)
-    advertisers: dict[str, Advertiser] = {}
-    story: Scenario | None = None
-    for index in range(plan.advertisers):
-        account = ACCOUNTS[index] if index < len(ACCOUNTS) else ACCOUNTS[(index - 5) % 3 + 5]
-        random = Random(f"{plan.seed}:{index}")  # text seeds do not depend on the hash seed
-        created = anchor - random.randint(500 * DAY_SECONDS, 1500 * DAY_SECONDS) - plan.days * DAY_SECONDS
-        advertiser = Advertiser(
-            id=IdGenerator.account(created, random.getrandbits(31) | 1),
-            account=account,
-            created=created,
-            granted=account.granted,
-        )
-        advertisers[advertiser.id] = advertiser
-        if account.live:
-            told = _add_campaigns(Builder(plan, ids, random), advertiser, story=index == 0)
-            story = story or told
-    if plan.smart_plus and not plan.dense and len(advertisers) > SMART_PLUS_ACCOUNT:
-        chance = Random(f"{plan.seed}:smart+")
-        _add_smart_plus_campaign(Builder(plan, ids, chance), list(advertisers.values())[SMART_PLUS_ACCOUNT])
-    if plan.hidden_campaigns:
-        builder = Builder(plan, ids, Random(f"{plan.seed}:hidden"))
-        add_hidden_campaigns(builder, next(iter(advertisers.values())))
-    random = Random(f"{plan.seed}:app")
-    secret: Callable[[str], str] = lambda name: sha256(f"{plan.seed}:{name}".encode()).hexdigest()  # noqa: E731
-    return World(
-        plan=plan,
-        advertisers=advertisers,
-        story=story,
-        token=f"sandbox-token-{secret('token')[:26]}",
-        app_id=IdGenerator.account(anchor - 900 * DAY_SECONDS, random.getrandbits(31) | 1),
-        secret=secret("secret")[:40],
-        other_token=f"sandbox-token-{secret('other token')[:26]}",
-        other_app_id=IdGenerator.account(anchor - 800 * DAY_SECONDS, random.getrandbits(31) | 1),
-        other_secret=secret("other secret")[:40],
-        ids=ids,
-    )

@@ -5,19 +5,14 @@ and get_ad_groups (`buying_types`, `campaign_system_origins`, at most 100 TopVie
 Promote), promote_campaign, run_a_synchronous_report.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tiktok_assets.sandbox.http.errors import bad_parameter
-from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, Entity
-
-if TYPE_CHECKING:
-    from tiktok_assets.sandbox.world.builder import Builder
+from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, Entity
 
 TOP_VIEW, PROMOTE = "RESERVATION_TOP_VIEW", "PROMOTE"
 ADS_PLATFORM = "TT_ADS_PLATFORM"
 DEFAULT_BUYING_TYPES = ("AUCTION", "RESERVATION_RF")  # the default of `buying_types`
 DEFAULT_ORIGINS = (ADS_PLATFORM,)  # the default of `campaign_system_origins`
-MAX_TOP_VIEW_PAGE_SIZE = 100
 
 _PROMOTE_FIELDS = {
     "campaign": "advertiser_id campaign_id campaign_name create_time operation_status secondary_status",
@@ -54,29 +49,6 @@ def without_hidden_fields(level: str, entity: Entity, item: dict[str, Any]) -> d
         return {name: value for name, value in item.items() if name != "buying_type"}
     kept = {name: value for name, value in item.items() if name in _PROMOTE_FIELDS[level].split()}
     return kept | {"campaign_system_origin": PROMOTE}
-
-
-def check_page_size(filtering: dict[str, Any] | None, page_size: int) -> None:
-    """Refuse a page of TopView that is too large."""
-    wanted = (filtering or {}).get("buying_types") or ()
-    if TOP_VIEW in wanted and page_size > MAX_TOP_VIEW_PAGE_SIZE:
-        raise bad_parameter("page_size", f"Must not exceed {MAX_TOP_VIEW_PAGE_SIZE} with buying_types {TOP_VIEW}.")
-
-
-def add_hidden_campaigns(builder: "Builder", advertiser: Advertiser) -> None:
-    """Add a TopView campaign with two ads and a Promote campaign with one."""
-    top_view = {"buying_type": TOP_VIEW, "objective_type": "TOPVIEW_REACH", "rf_campaign_type": "TOPVIEW"}
-    for name, days, ads, fields in (
-        ("TopView | Launch day", 40.2, 2, top_view),
-        ("Promote | Spring post", 33.7, 1, {"campaign_system_origin": PROMOTE}),
-    ):
-        campaign = builder.campaign(advertiser, name, "REACH", days)
-        campaign.fields = dict(fields)
-        group: AdGroup = builder.ad_group(campaign, f"{name} | group", campaign.created + 60)
-        for number in range(ads):
-            ad = builder.ad(group, f"{name} | ad {number + 1}", group.created + 60 + number, 25)
-            builder.lead(ad)
-        builder.set_budget(group)
 
 
 PRIMARY_STATUSES = (

@@ -4,7 +4,6 @@ from typing import Any
 
 from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
-from tiktok_assets.sandbox.reads.media import check_creative, check_media
 from tiktok_assets.sandbox.world.api_objects import ad_item, post_of
 from tiktok_assets.sandbox.world.model import Ad, AdGroup
 from tiktok_assets.sandbox.world.seed_data import Currency
@@ -16,6 +15,7 @@ from tiktok_assets.sandbox.writes.common import (
     refuse_empty_update,
     write_response,
 )
+from tiktok_assets.sandbox.writes.creative_rules import check_creative, check_media
 from tiktok_assets.sandbox.writes.request_schemas import AD_CREATE, AD_PATCH, AD_UPDATE, PATCHABLE_FIELDS
 from tiktok_assets.sandbox.writes.rules import find_entity
 

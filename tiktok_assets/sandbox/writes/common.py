@@ -1,4 +1,4 @@
-"""Steps of every write: validate the body, check the request id, lock the objects, mark them edited (API notes 8.5)."""
+"""Steps of every write: validate the body, check the request id, lock and mark objects (API notes 8.5)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any

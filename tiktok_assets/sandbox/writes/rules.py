@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
-from tiktok_assets.sandbox.reads.media import EMOJI
 from tiktok_assets.sandbox.world.api_objects import DEFAULT_SCHEDULE_SECONDS
 from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, Entity
+from tiktok_assets.sandbox.writes.creative_rules import EMOJI
 from tiktok_assets.sandbox.writes.request_schemas import BILLING_EVENT_OF_GOAL
 
 E = TypeVar("E", bound=Entity)

@@ -1,4 +1,4 @@
-"""Update status and budgets of campaigns, ad groups and ads, and return the ad group quota (API notes 8.1, 5.7)."""
+"""Update status and budgets of existing entities, and return the ad group quota (API notes 8.1, 5.7)."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta

@@ -1,0 +1,209 @@
+"""Generate the world of a plan: accounts, ordinary campaigns, the scenario, Smart+ and hidden campaigns."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
+from random import Random
+
+from tiktok_assets.sandbox.world.builder import DAY_SECONDS, LEADER_WEIGHT, Builder
+from tiktok_assets.sandbox.world.model import (
+    Ad,
+    AdGroup,
+    Advertiser,
+    Campaign,
+    IdGenerator,
+    Scenario,
+    World,
+    WorldPlan,
+    epoch_seconds,
+)
+from tiktok_assets.sandbox.world.seed_data import ACCOUNTS, AUDIENCES, HOOKS, THEMES
+from tiktok_assets.sandbox.world.status import PROMOTE, TOP_VIEW
+
+SMART_PLUS_ACCOUNT = 2
+SMART_PLUS_CREATIVES = (3, 2)  # of each Upgraded Smart+ ad
+LEADER_CHANGE_WINDOW = timedelta(days=3)  # T1 lies this long before the anchor
+
+# (from that many days before the anchor, down to, cents a day). Lifetime at T1: the old leader 912-916 USD
+# against 644-794; at T2 at most 930 against 1144-1324, whatever the hour of the anchor: a lead over 20 %.
+OLD_LEADER = ((70, 40, 1800), (39, 10, 1100), (9, -10_000, 400))
+NEW_LEADER = (
+    (12, 12, 4000),
+    (11, 11, 4800),
+    (10, 10, 5600),
+    (9, 9, 6400),
+    (8, 8, 7200),
+    (7, 7, 8000),
+    (6, 6, 8800),
+    (5, 5, 9600),
+    (4, 4, 10_000),
+    (3, 3, 15_000),
+    (2, 2, 17_000),
+    (1, -10_000, 18_000),
+)
+OTHERS_DOLLARS_A_DAY = 2.0  # 70 days of it stay far below both
+
+
+def build_world(plan: WorldPlan) -> World:
+    """Build the world of a plan; the same plan always gives the same world."""
+    ids = IdGenerator()
+    anchor = epoch_seconds(plan.anchor)
+    advertisers: dict[str, Advertiser] = {}
+    story: Scenario | None = None
+    for index in range(plan.advertisers):
+        account = ACCOUNTS[index] if index < len(ACCOUNTS) else ACCOUNTS[(index - 5) % 3 + 5]
+        random = Random(f"{plan.seed}:{index}")  # text seeds do not depend on the hash seed
+        created = anchor - random.randint(500 * DAY_SECONDS, 1500 * DAY_SECONDS) - plan.days * DAY_SECONDS
+        advertiser = Advertiser(
+            id=IdGenerator.account(created, random.getrandbits(31) | 1),
+            account=account,
+            created=created,
+            granted=account.granted,
+        )
+        advertisers[advertiser.id] = advertiser
+        if account.live:
+            told = _add_campaigns(Builder(plan, ids, random), advertiser, story=index == 0)
+            story = story or told
+    if plan.smart_plus and not plan.dense and len(advertisers) > SMART_PLUS_ACCOUNT:
+        chance = Random(f"{plan.seed}:smart+")
+        _add_smart_plus_campaign(Builder(plan, ids, chance), list(advertisers.values())[SMART_PLUS_ACCOUNT])
+    if plan.hidden_campaigns:
+        builder = Builder(plan, ids, Random(f"{plan.seed}:hidden"))
+        add_hidden_campaigns(builder, next(iter(advertisers.values())))
+    random = Random(f"{plan.seed}:app")
+    secret: Callable[[str], str] = lambda name: sha256(f"{plan.seed}:{name}".encode()).hexdigest()  # noqa: E731
+    return World(
+        plan=plan,
+        advertisers=advertisers,
+        story=story,
+        token=f"sandbox-token-{secret('token')[:26]}",
+        app_id=IdGenerator.account(anchor - 900 * DAY_SECONDS, random.getrandbits(31) | 1),
+        secret=secret("secret")[:40],
+        other_token=f"sandbox-token-{secret('other token')[:26]}",
+        other_app_id=IdGenerator.account(anchor - 800 * DAY_SECONDS, random.getrandbits(31) | 1),
+        other_secret=secret("other secret")[:40],
+        ids=ids,
+    )
+
+
+def split_evenly(total: int, parts: int) -> list[int]:
+    """Split a total into parts that differ by at most one, none below one."""
+    return [max(total // parts + (index < total % parts), 1) for index in range(parts)]
+
+
+def _add_campaigns(builder: Builder, advertiser: Advertiser, *, story: bool) -> Scenario | None:
+    plan, random = builder.plan, builder.random
+    count = plan.campaigns or random.randint(4, 6)
+    groups = (
+        split_evenly(plan.ad_groups, count) if plan.ad_groups else [random.randint(2, 3) for _ in range(count)]
+    )
+    total = sum(groups)
+    ads = split_evenly(plan.ads, total) if plan.ads else [random.randint(3, 5) for _ in range(total)]
+    told = None
+    made = 0
+    if story and not plan.dense:
+        told = add_scenario(builder, advertiser, ads=ads[0])
+        made = 1
+    for index in range(made, count):
+        name, objective_type = THEMES[(index - made) % len(THEMES)]
+        if index >= len(THEMES):
+            name = f"{name} {index // len(THEMES) + 1}"
+        days = plan.days + 1 if plan.dense else random.uniform(60, plan.days - 2)
+        if told and index == 1:  # the scaling campaign exists already
+            continue
+        campaign = builder.campaign(advertiser, name, objective_type, days)
+        start = sum(groups[:index])
+        if plan.dense:
+            _add_dense_ad_groups(builder, campaign, ads[start : start + groups[index]])
+        else:
+            campaign.budget_optimize_on = index % 4 == 3
+            builder.ordinary(campaign, groups[index], ads[start : start + groups[index]])
+            if campaign.budget_optimize_on:
+                campaign.budget_mode = "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
+                campaign.budget = sum(ad.cap for group in campaign.ad_groups for ad in group.ads)
+    if not plan.dense and len(advertiser.campaigns) > 3:
+        builder.scars(advertiser)
+    return told
+
+
+def _add_dense_ad_groups(builder: Builder, campaign: Campaign, ads: list[int]) -> None:
+    for index, count in enumerate(ads):
+        ad_group = builder.ad_group(campaign, f"{AUDIENCES[index % len(AUDIENCES)]} #{index}", campaign.created)
+        for number in range(count):
+            ad = builder.ad(
+                ad_group,
+                f"{HOOKS[number % len(HOOKS)]} | v{number + 1}",
+                campaign.created,
+                builder.random.uniform(8, 60),
+            )
+            ad.always, ad.fatigue = True, 1
+        builder.set_budget(ad_group)
+
+
+def _add_smart_plus_campaign(builder: Builder, advertiser: Advertiser) -> None:
+    """Add an Upgraded Smart+ campaign, where what reports call `ad_id` is a creative (dossier 5.7)."""
+    upgraded = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
+    campaign = builder.campaign(advertiser, "Smart+ | Catalogue", "WEB_CONVERSIONS", 50.3)
+    campaign.fields = dict(upgraded)
+    ad_group = builder.ad_group(campaign, "Smart+ | Automatic audience", campaign.created + 60)
+    for number, creatives in enumerate(SMART_PLUS_CREATIVES):
+        asset_group = builder.ids.entity(ad_group.created + 60)
+        for index in range(creatives):
+            leads = (number, index) == (0, 0)
+            name = f"Smart+ ad {number + 1} | creative {index + 1}"
+            dollars = 30 * (LEADER_WEIGHT if leads else builder.random.uniform(0.15, 0.9))
+            ad = builder.ad(ad_group, name, ad_group.created + 60 + index, dollars)
+            ad.asset_group = asset_group
+            if leads:
+                builder.lead(ad)
+    builder.set_budget(ad_group)
+
+
+def add_scenario(builder: Builder, advertiser: Advertiser, *, ads: int) -> Scenario:
+    """Add the testing and the scaling campaign, and return who overtakes whom."""
+    anchor = builder.plan.anchor
+    testing = builder.campaign(advertiser, "Testing | New hooks", "WEB_CONVERSIONS", 71.4)
+    scaling = builder.campaign(advertiser, "Scaling | Proven winners", "WEB_CONVERSIONS", 73.2)
+    first = builder.ad_group(testing, "Test | Broad 18-34", testing.created + 300)
+    second = builder.ad_group(testing, "Test | Lookalike buyers", testing.created + 420)
+    old = builder.ad(first, "Founder story | v1", first.created + 120, 18)
+    new = builder.ad(second, "Unboxing UGC | v4", builder.anchor - int(13.1 * DAY_SECONDS), 180)
+    for number in range(max(ads - 1, 2)):
+        group = (first, second)[number % 2]
+        name = f"{HOOKS[2 + number % 8]} | v{number + 1}"
+        builder.ad(group, name, group.created + 240 + number, OTHERS_DOLLARS_A_DAY)
+    for ad, script in ((old, OLD_LEADER), (new, NEW_LEADER)):
+        _set_script(ad, script)
+    for group in testing.ad_groups:
+        builder.set_budget(group)
+    builder.ordinary(scaling, 1, [3])
+    return Scenario(
+        advertiser_id=advertiser.id,
+        campaign_id=testing.id,
+        old_leader_ad_id=old.id,
+        new_leader_ad_id=new.id,
+        scaling_campaign_id=scaling.id,
+        t1=anchor - LEADER_CHANGE_WINDOW,
+        t2=anchor,
+    )
+
+
+def _set_script(ad: Ad, script: tuple[tuple[int, int, int], ...]) -> None:
+    ad.script, ad.always, ad.call_to_action = script, True, "SHOP_NOW"
+    ad.cap = max(cents for *_, cents in script)
+
+
+def add_hidden_campaigns(builder: Builder, advertiser: Advertiser) -> None:
+    """Add a TopView campaign with two ads and a Promote campaign with one."""
+    top_view = {"buying_type": TOP_VIEW, "objective_type": "TOPVIEW_REACH", "rf_campaign_type": "TOPVIEW"}
+    for name, days, ads, fields in (
+        ("TopView | Launch day", 40.2, 2, top_view),
+        ("Promote | Spring post", 33.7, 1, {"campaign_system_origin": PROMOTE}),
+    ):
+        campaign = builder.campaign(advertiser, name, "REACH", days)
+        campaign.fields = dict(fields)
+        group: AdGroup = builder.ad_group(campaign, f"{name} | group", campaign.created + 60)
+        for number in range(ads):
+            ad = builder.ad(group, f"{name} | ad {number + 1}", group.created + 60 + number, 25)
+            builder.lead(ad)
+        builder.set_budget(group)
