@@ -10,11 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
+from tiktok_assets.tables.schema import build_schema
 
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.settings import Settings, SettingsError, load_settings
-from tiktok_assets.tables.frames import build_schema
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.environment import clean_environment
 

@@ -17,7 +17,7 @@ from tiktok_assets.ingest.writer import describe_missing_endpoints, refresh_adve
 from tiktok_assets.session import Session
 from tiktok_assets.spec.derived_tables import history_table_meaning, history_table_name
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
-from tiktok_assets.tables.frames import entity_columns
+from tiktok_assets.tables.schema import entity_columns
 
 MAX_NAMED_CHANGES, MAX_LISTED_CHANGES = 5, 20
 ACCOUNT_GROUP = "account"
@@ -55,8 +55,8 @@ def advertisers(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Sess
     except TikTokError as error:
         raise dg.Failure(f"{error} {suggest_fix(error)}", allow_retries=False) from error
     add_advertiser_partitions(context.instance, tiktok.advertiser_ids)
-    if tiktok.not_offered:
-        context.log.warning("%s", describe_missing_endpoints(tiktok.not_offered))
+    if tiktok.missing_paths:
+        context.log.warning("%s", describe_missing_endpoints(tiktok.missing_paths))
     for advertiser_id, refusal in read.refused.items():
         context.log.error("advertiser %s: %s %s", advertiser_id, refusal, suggest_fix(refusal))
     lost = read.lost | {advertiser_id: str(refusal) for advertiser_id, refusal in read.refused.items()}
@@ -132,7 +132,7 @@ def build_entity_assets(entity: Entity) -> dg.AssetsDefinition:
         ids = [str(partition.advertiser_id) for partition in partitions]
         outcomes = refresh_entity(tiktok.reader, tiktok.store, entity, ids)
         result = record_materializations(context, log_progress(context, tiktok, entity.table, outcomes, len(ids)))
-        for kind, refusal in tiktok.reader.refused_kinds.items():
+        for kind, refusal in tiktok.reader.refused_types.items():
             context.log.warning(
                 "%s objects are left out of %s, as TikTok refused: %s", kind, entity.table, refusal
             )

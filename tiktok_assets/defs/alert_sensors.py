@@ -105,7 +105,7 @@ def queue_and_deliver_failures(
     """
     queue_failure_alerts(settings, state, instance, since, gathering=timedelta(0))
     told = deliver_due_alerts(settings, state)
-    return str(told) if told.happened else None
+    return str(told) if told.had_work else None
 
 
 def queue_failure_alerts(

@@ -67,7 +67,7 @@ def _build_table_check(settings: Settings, subject: CheckedTable) -> dg.AssetChe
     @dg.multi_asset_check(
         name=get_check_step_name(subject.table),
         specs=[
-            dg.AssetCheckSpec(check.name, asset=subject.table, description=check.meaning)
+            dg.AssetCheckSpec(check.name, asset=subject.table, description=check.description)
             for check in checks.values()
         ],
         can_subset=True,
@@ -84,7 +84,7 @@ def _build_table_check(settings: Settings, subject: CheckedTable) -> dg.AssetChe
     ) -> Iterator[dg.AssetCheckResult]:
         began = time.monotonic()
         asked = {key.name for key in context.selected_asset_check_keys}
-        archive = build_table_reader(settings, tiktok, int(context.op_execution_context.op_config["days"]))
+        archive = build_check_context(settings, tiktok, int(context.op_execution_context.op_config["days"]))
         chosen = {name: check for name, check in checks.items() if name in asked}
         looked = evaluate_checks(archive, subject.table, chosen)
         context.log.info(
@@ -95,7 +95,7 @@ def _build_table_check(settings: Settings, subject: CheckedTable) -> dg.AssetChe
             looked.partitions,
             time.monotonic() - began,
         )
-        for name, finding in looked.findings.items():
+        for name, finding in looked.outcomes.items():
             yield build_check_result(subject.table, checks[name], finding)
 
     return _check
@@ -113,7 +113,7 @@ def select_job_tables(job: dg.JobDefinition, tables: Iterable[str]) -> dg.JobDef
     return job.get_subset(asset_selection=keys, asset_check_selection=own)
 
 
-def build_table_reader(settings: Settings, session: Session, days: int) -> CheckContext:
+def build_check_context(settings: Settings, session: Session, days: int) -> CheckContext:
     """What the checks read: the store, as of the host's clock."""
     return CheckContext(
         session.store,

@@ -65,7 +65,7 @@ def build_partition_metadata(landed: WrittenPartition) -> Mapping[str, Any]:
     Requests, pages, retries, seconds and megabytes are those of the reading, which may fill several partitions;
     `window` says which.
     """
-    story = landed.story
+    story = landed.stats
     facts: dict[str, Any] = {
         # Dagster sums the rows of partitions only under this name.
         ("dagster/row_count" if landed.partition == Partition() else "dagster/partition_row_count"): landed.rows,
@@ -76,8 +76,8 @@ def build_partition_metadata(landed: WrittenPartition) -> Mapping[str, Any]:
         # plot of all accounts, so that yen and dollars must have names of their own.
         facts[f"spend_{currency}"] = dg.MetadataValue.float(float(spend))
         facts["currency"] = currency
-    if landed.head is not None:
-        facts.update(build_preview(landed.head))
+    if landed.preview is not None:
+        facts.update(build_preview(landed.preview))
     if story.window:
         facts["window"] = str(story.window)
     facts["fetched_at"] = dg.MetadataValue.timestamp(landed.fetched_at)
@@ -97,8 +97,8 @@ def build_partition_metadata(landed: WrittenPartition) -> Mapping[str, Any]:
         facts["malformed_values"] = landed.malformed_values
     if story.unknown_fields:
         facts["unknown_fields"] = escape_control_characters(", ".join(story.unknown_fields))
-    if story.withdrawn_metrics:
-        facts["withdrawn_metrics"] = ", ".join(story.withdrawn_metrics)
+    if story.refused_metrics:
+        facts["withdrawn_metrics"] = ", ".join(story.refused_metrics)
     return facts
 
 
@@ -162,11 +162,11 @@ def record_partitions(
             context.log.warning("%s, and is left out.", outcome)
             continue
         if isinstance(outcome, FailedPartitions):
-            context.log.error("%s %s", outcome, outcome.mend)
+            context.log.error("%s %s", outcome, outcome.fix)
             failures.append(outcome)
             continue
         landed[outcome.table] += 1
-        withdrawn.update(outcome.story.withdrawn_metrics)
+        withdrawn.update(outcome.stats.refused_metrics)
         facts = dict(build_partition_metadata(outcome))
         whose = (outcome.table, outcome.partition.advertiser_id)
         facts.update(_build_spend_plot(outcome, spend_by_day.setdefault(whose, {})))
@@ -197,7 +197,7 @@ def _build_spend_plot(landed: WrittenPartition, spend_by_day: dict[date, float])
 
     One picture a reading and not one a day: every byte of it stays in the event log.
     """
-    day, window = landed.partition.day, landed.story.window
+    day, window = landed.partition.day, landed.stats.window
     if day is None or window is None or not landed.spend:
         return {}
     spend_by_day[day] = float(sum(landed.spend.values()))
@@ -214,7 +214,7 @@ def build_failure(failures: list[FailedPartitions], landed: int) -> dg.Failure:
     """
     used_up = [failure for failure in failures if isinstance(failure.error, DailyQuotaError)]
     others = [failure for failure in failures if failure not in used_up]
-    told = "; ".join(f"{failure} {failure.mend}".rstrip() for failure in [*others, *used_up[:1]])
+    told = "; ".join(f"{failure} {failure.fix}".rstrip() for failure in [*others, *used_up[:1]])
     lost = len({(failure.table, partition) for failure in failures for partition in failure.partitions})
     return dg.Failure(
         f"{lost} of {lost + landed} partitions failed: {told}",

@@ -6,9 +6,11 @@ from datetime import date
 
 import dagster as dg
 
+from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
 from tiktok_assets.storage.hive_store import Partition
 
 ADVERTISER_DIMENSION = "advertiser_id"
+
 DATE_DIMENSION = "date"
 
 # Named so that the advertiser sorts first: a range is then contiguous per advertiser, and one run reads it.
@@ -24,9 +26,6 @@ warnings.filterwarnings(
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 """A range of partitions is one run: one request reads thirty days of an account."""
-
-INTENDED_PARTITIONS_TAG = "tiktok_assets/intended_partitions"
-"""What a range run was asked to hold, written out, because a range follows the order keys were added in."""
 
 
 def build_daily_partitions(start: date) -> dg.DailyPartitionsDefinition:

@@ -75,7 +75,7 @@ def _group_accounts_by_days(partitions: Iterable[Partition]) -> dict[tuple[date,
 
 
 def _count_requests(session: Session) -> tuple[int, int, int]:
-    return session.total.requests, session.total.retries, session.refusals
+    return session.total.requests, session.total.retries, session.throttled_count
 
 
 def log_progress(

@@ -8,12 +8,8 @@ from typing import Any, Literal
 import dagster as dg
 
 from tiktok_assets.api.request_plan import DateWindow
-from tiktok_assets.defs.partitions import (
-    ADVERTISERS,
-    INTENDED_PARTITIONS_TAG,
-    format_intended_partitions,
-    format_partition_key,
-)
+from tiktok_assets.defs.partitions import ADVERTISERS, format_intended_partitions, format_partition_key
+from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
 from tiktok_assets.ingest.lookback import select_refresh_window
 from tiktok_assets.ingest.writer import ADVERTISERS_SCHEMA
 from tiktok_assets.settings import Settings
@@ -122,7 +118,7 @@ def _find_window_to_refresh(
     store: HiveStore, settings: Settings, advertiser_id: str, mine: Mapping[str, Any], now: datetime
 ) -> DateWindow | None:
     """The days of one account; an account whose zone nobody stored yet is taken to live in UTC."""
-    account = Account.told(advertiser_id, mine, settings.account_timezone, settings.account_currency)
+    account = Account.from_row(advertiser_id, mine, settings.account_timezone, settings.account_currency)
     return select_refresh_window(
         store,
         [report.table for report in settings.chosen_reports if report.cadence == "daily"],

@@ -1,52 +1,30 @@
-"""Define the job `duplicate_ad` and the tables `ad_duplications` and `duplication_results`."""
+"""Define the jobs `flag_top_spender` and `duplicate_ad`."""
 
-from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 import dagster as dg
-import polars as pl
 from pydantic import Field
 
 from tiktok_assets.alerts.dagster_urls import DUPLICATE_JOB
 from tiktok_assets.api.errors import TikTokError, suggest_fix
-from tiktok_assets.defs.insight_assets import sources_updated_and_idle
-from tiktok_assets.defs.metadata import build_table_metadata, write_export
-from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
-from tiktok_assets.defs.plots import add_rows_metadata
-from tiktok_assets.defs.resources import IO_MANAGER
-from tiktok_assets.defs.scaling_sensors import SCALING_GROUP
-from tiktok_assets.defs.table_catalog import (
-    AD_DUPLICATIONS,
-    AD_REPORT_DAILY,
-    DUPLICATION_RESULTS,
-    TABLE_DESCRIPTIONS,
-    TRIGGERING_SOURCES,
-)
+from tiktok_assets.defs.metadata import write_export
+from tiktok_assets.defs.runs import SOURCE_FLAG_TAG
+from tiktok_assets.defs.table_catalog import AD_DUPLICATIONS, DUPLICATION_CANDIDATES
 from tiktok_assets.duplication.approvals import BY_CODE, Approval, NotApprovedError
 from tiktok_assets.duplication.duplicator import RefusedError
 from tiktok_assets.duplication.executor import UnfinishedError
 from tiktok_assets.duplication.formatting import format_done, format_dry_run, format_request
 from tiktok_assets.duplication.lease import LeaseError
 from tiktok_assets.duplication.ledger import Ledger
-from tiktok_assets.duplication.models import AD_STEP, DONE, DuplicationRequest, LedgerEntry
+from tiktok_assets.duplication.models import DONE, DuplicationRequest
 from tiktok_assets.duplication.results import (
-    DUPLICATIONS_COLUMNS,
-    RESULTS_COLUMNS,
     build_duplications_table,
-    build_results_table,
-    find_compared_days,
 )
 from tiktok_assets.escaping import escape_control_characters, escape_markdown
-from tiktok_assets.ingest.partitions import is_partition_complete
 from tiktok_assets.session import Session
-from tiktok_assets.settings import Settings
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
-from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.storage.state import utc_now
-from tiktok_assets.tables.frames import build_schema
-
-SOURCE_FLAG_TAG = "tiktok_assets/from_flag"
-"""On each run `execute_duplications` asked for: the flag."""
+from tiktok_assets.top_spenders.candidates import build_candidates_table
+from tiktok_assets.top_spenders.flags import record_flag
 
 LAUNCHER_TAGS = (
     "user",
@@ -109,20 +87,20 @@ def duplicate_ad_op(
 ) -> None:
     """A dry run, or the duplication itself; either way what is known of it stands in the metadata."""
     wish = config.wish(context.run.tags.get(SOURCE_FLAG_TAG))
-    duplicator = tiktok.duplicator(approval=_build_approval(context.run, config))
+    duplicator = tiktok.create_duplicator(approval=_build_approval(context.run, config))
     approved = True
     try:
         if not config.live:
             if config.approval:
                 context.log.warning("A dry run needs no approval code, and whoever sees this run can read it.")
-            rehearsal = duplicator.rehearse(wish)
+            rehearsal = duplicator.dry_run(wish)
             context.log.info(format_dry_run(rehearsal))
             shown = dg.MetadataValue.md(format_dry_run(rehearsal, escape_markdown))
             context.add_output_metadata({"dry_run": shown})
             return
         context.log.info("Duplicating %s.", format_request(wish))
         before = duplicator.ledger.find(wish.key)
-        entry = duplicator.carry_out(wish)
+        entry = duplicator.duplicate(wish)
     except NotApprovedError as error:
         approved = False
         raise dg.Failure(f"not approved, nothing was sent: {error}.", allow_retries=False) from error
@@ -170,62 +148,39 @@ def duplicate_ad() -> None:
     duplicate_ad_op.alias(DUPLICATE_JOB)()
 
 
-def build_ad_duplications_asset() -> dg.AssetsDefinition:
-    """The `ad_duplications` asset, an export of the ledger."""
+FLAG_JOB = "flag_top_spender"
 
-    @dg.asset(
-        name=AD_DUPLICATIONS,
-        group_name=SCALING_GROUP,
-        kinds={"polars", "parquet"},
-        description=TABLE_DESCRIPTIONS[AD_DUPLICATIONS],
-        metadata=build_table_metadata(DUPLICATIONS_COLUMNS),
-        partitions_def=ADVERTISERS,
-        backfill_policy=SINGLE_RUN,
-        automation_condition=sources_updated_and_idle(*TRIGGERING_SOURCES[AD_DUPLICATIONS]),
-        deps=["ads"],
-        io_manager_key=IO_MANAGER,
+
+class FlagConfig(dg.Config):
+    """The ad to flag; the sensor fills it in."""
+
+    advertiser_id: str
+    campaign_id: str
+    ad_id: str
+
+
+@dg.op(
+    description="Writes the flag and its alert in one transaction, unless a guardrail holds the ad back by now."
+)
+def flag_ad(context: dg.OpExecutionContext, config: FlagConfig, tiktok: dg.ResourceParam[Session]) -> None:
+    """Flag, say what was found, and bring the account's candidates up to date."""
+    ad_key = (config.advertiser_id, config.campaign_id, config.ad_id)
+    try:
+        found = record_flag(tiktok.state, tiktok.store, tiktok.settings, ad_key, tiktok.now())
+    except LookupError as error:
+        raise dg.Failure(f"{error}; check the three ids", allow_retries=False) from error
+    context.log.info(
+        f"Held back: {escape_control_characters(str(found.reason))}."
+        if found.holds
+        else f"Flagged as {found.flag_id}."
     )
-    def _ad_duplications(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> pl.DataFrame:
-        entries = Ledger(tiktok.state).entries(list(context.partition_keys))
-        return add_rows_metadata(context, build_duplications_table(entries, utc_now()))
-
-    return _ad_duplications
-
-
-def build_duplication_results_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The `duplication_results` asset; it needs the daily reports of ads."""
-    schema = build_schema(report_columns(REPORTS_BY_TABLE[AD_REPORT_DAILY], settings.chosen_metrics))
-
-    @dg.asset(
-        name=DUPLICATION_RESULTS,
-        group_name=SCALING_GROUP,
-        kinds={"polars", "parquet"},
-        description=TABLE_DESCRIPTIONS[DUPLICATION_RESULTS],
-        metadata=build_table_metadata(RESULTS_COLUMNS),
-        partitions_def=ADVERTISERS,
-        backfill_policy=SINGLE_RUN,
-        automation_condition=sources_updated_and_idle(*TRIGGERING_SOURCES[DUPLICATION_RESULTS]),
-        deps=[AD_REPORT_DAILY, AD_DUPLICATIONS],
-        io_manager_key=IO_MANAGER,
+    rows = build_candidates_table(
+        tiktok.state, tiktok.store, tiktok.settings, tiktok.now(), [config.advertiser_id]
     )
-    def _duplication_results(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> pl.DataFrame:
-        entries = Ledger(tiktok.state).entries(list(context.partition_keys))
-        done = [entry for entry in entries if entry.status == DONE]
-        return add_rows_metadata(context, build_results(tiktok.store, schema, done))
-
-    return _duplication_results
+    write_export(context, tiktok.store, DUPLICATION_CANDIDATES, config.advertiser_id, rows)
 
 
-def build_results(store: HiveStore, schema: pl.Schema, entries: Sequence[LedgerEntry]) -> pl.DataFrame:
-    """The results of finished duplications, from the stored days of both ads."""
-    ads = sorted({ad for entry in entries for ad in (entry.ad_id, entry.made(AD_STEP)) if ad})
-    owners = sorted({entry.advertiser_id for entry in entries})
-    rows = store.scan(AD_REPORT_DAILY, schema, advertiser_ids=owners).filter(pl.col("ad_id").is_in(ads)).collect()
-    days = find_compared_days(entries, rows)
-    complete = {
-        owner: {
-            day for day in theirs if is_partition_complete(store.notes(AD_REPORT_DAILY, Partition(owner, day)))
-        }
-        for owner, theirs in days.items()
-    }
-    return build_results_table(entries, rows, complete)
+@dg.job(name=FLAG_JOB, description="Flags one new top spender and tells of it; `new_top_spender` asks for it.")
+def flag_top_spender() -> None:
+    """One op."""
+    flag_ad()

@@ -1,102 +1,44 @@
-"""Define the sensor `new_top_spender`, the job that flags an ad, and the table `duplication_candidates`."""
+"""Define the sensors that flag new top spenders and launch live duplications."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
-import polars as pl
+import sqlalchemy as sa
 
-from tiktok_assets.defs.insight_assets import sources_updated_and_idle
-from tiktok_assets.defs.metadata import build_table_metadata, write_export
-from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
-from tiktok_assets.defs.plots import add_rows_metadata
-from tiktok_assets.defs.resources import IO_MANAGER
-from tiktok_assets.defs.table_catalog import DUPLICATION_CANDIDATES, TOP_SPENDERS, TRIGGERING_SOURCES
+from tiktok_assets.alerts.dagster_urls import DUPLICATE_JOB
+from tiktok_assets.defs.runs import (
+    DUPLICATION_ATTEMPT_TAG,
+    DUPLICATION_KEY_TAG,
+    FLAG_ATTEMPT_TAG,
+    FLAG_TAG,
+    SOURCE_FLAG_TAG,
+    UNFINISHED_STATUSES,
+)
+from tiktok_assets.defs.scaling_jobs import FLAG_JOB, duplicate_ad, flag_ad, flag_top_spender
+from tiktok_assets.defs.table_catalog import DUPLICATION_CANDIDATES, TOP_SPENDERS
+from tiktok_assets.duplication.approvals import issue_run_code
+from tiktok_assets.duplication.ledger import Ledger
+from tiktok_assets.duplication.models import STARTED, DuplicationRequest
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
-from tiktok_assets.top_spenders.candidates import CANDIDATES_COLUMNS, build_candidates_table
-from tiktok_assets.top_spenders.flags import Assessment, assess_ads, record_flag
-
-SCALING_GROUP = "scaling"
-FLAG_JOB = "flag_top_spender"
-FLAG_TAG = "tiktok_assets/flag"
-"""On each run that shall flag: the flag's id."""
-
-FLAG_ATTEMPT_TAG = "tiktok_assets/flag_attempt"
-AD_TAG = "tiktok_assets/ad_id"
+from tiktok_assets.storage.state import State, flags, utc_now
+from tiktok_assets.top_spenders.flags import Assessment, assess_ads
 
 RANKINGS_PER_PAGE = 200
+
 MAX_PAGES_PER_TICK = 10
 """A tick has sixty seconds; what a lost cursor leaves to read is read over several."""
 
 MAX_REPORTED_ADS = 20
 
 INITIAL_RETRY_DELAY = timedelta(minutes=10)
+
 MAX_RETRY_DELAY = timedelta(hours=4)
-
-
-class FlagConfig(dg.Config):
-    """The ad to flag; the sensor fills it in."""
-
-    advertiser_id: str
-    campaign_id: str
-    ad_id: str
-
-
-@dg.op(
-    description="Writes the flag and its alert in one transaction, unless a guardrail holds the ad back by now."
-)
-def flag_ad(context: dg.OpExecutionContext, config: FlagConfig, tiktok: dg.ResourceParam[Session]) -> None:
-    """Flag, say what was found, and bring the account's candidates up to date."""
-    pair = (config.advertiser_id, config.campaign_id, config.ad_id)
-    try:
-        found = record_flag(tiktok.state, tiktok.store, tiktok.settings, pair, tiktok.now())
-    except LookupError as error:
-        raise dg.Failure(f"{error}; check the three ids", allow_retries=False) from error
-    context.log.info(
-        f"Held back: {escape_control_characters(str(found.reason))}."
-        if found.holds
-        else f"Flagged as {found.flag_id}."
-    )
-    rows = build_candidates_table(
-        tiktok.state, tiktok.store, tiktok.settings, tiktok.now(), [config.advertiser_id]
-    )
-    write_export(context, tiktok.store, DUPLICATION_CANDIDATES, config.advertiser_id, rows)
-
-
-@dg.job(name=FLAG_JOB, description="Flags one new top spender and tells of it; `new_top_spender` asks for it.")
-def flag_top_spender() -> None:
-    """One op."""
-    flag_ad()
-
-
-def build_duplication_candidates_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The `duplication_candidates` asset, an export of the state."""
-
-    @dg.asset(
-        name=DUPLICATION_CANDIDATES,
-        group_name=SCALING_GROUP,
-        kinds={"polars", "parquet"},
-        description="Ads that began to lead their campaign: flagged, or held back and why.",
-        metadata=build_table_metadata(CANDIDATES_COLUMNS),
-        partitions_def=ADVERTISERS,
-        backfill_policy=SINGLE_RUN,
-        automation_condition=sources_updated_and_idle(*TRIGGERING_SOURCES[DUPLICATION_CANDIDATES]),
-        deps=[TOP_SPENDERS, "campaigns", "ad_groups", "ads"],
-        io_manager_key=IO_MANAGER,
-    )
-    def _duplication_candidates(
-        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
-    ) -> pl.DataFrame:
-        keys = list(context.partition_keys)
-        return add_rows_metadata(
-            context, build_candidates_table(tiktok.state, tiktok.store, settings, tiktok.now(), keys)
-        )
-
-    return _duplication_candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +67,7 @@ def evaluate_rankings(instance: dg.DagsterInstance, session: Session, cursor: st
     news: list[str] = []
     held: list[str] = []
     for one in assess_ads(session.state, session.store, session.settings, session.now()):
-        name = f"{escape_control_characters(str(one.facts.get('ad_name') or 'ad'))} ({one.pair[2]}) in campaign {one.pair[1]}"
+        name = f"{escape_control_characters(str(one.facts.get('ad_name') or 'ad'))} ({one.ad_key[2]}) in campaign {one.ad_key[1]}"
         if one.holds:
             held.append(f"Held back: {name}: {escape_control_characters(str(one.reason))}.")
             continue
@@ -188,7 +130,7 @@ def _parse_attempt(run: dg.DagsterRun) -> int:
 
 
 def _build_flag_run(found: Assessment, attempt: int) -> dg.RunRequest:
-    advertiser_id, campaign_id, ad_id = found.pair
+    advertiser_id, campaign_id, ad_id = found.ad_key
     ids: Mapping[str, str] = {"advertiser_id": advertiser_id, "campaign_id": campaign_id, "ad_id": ad_id}
     return dg.RunRequest(
         run_key=f"{found.flag_id}:{attempt}",
@@ -221,3 +163,136 @@ def build_new_top_spender_sensor(settings: Settings, shared: Session | None = No
         return dg.SensorResult(run_requests=list(seen.requests), cursor=seen.cursor)
 
     return _new_top_spender
+
+
+MAX_FLAG_AGE = timedelta(days=2)
+"""Only a younger flag is acted on by itself: who switches to `execute` means what comes, not what was."""
+
+
+def find_flagged_requests(state: State, settings: Settings, now: datetime) -> Iterator[DuplicationRequest]:
+    """What `execute` asks for: a fresh flag's ad into its account's scaling campaign, never switched on.
+
+    An ad that was duplicated into that campaign in any way, or refused, is a person's matter from then on.
+    """
+    wanted = sa.select(flags).where(flags.c.flagged_at >= now - MAX_FLAG_AGE).order_by(flags.c.flagged_at)
+    with state.transaction() as connection:
+        rows = connection.execute(wanted).mappings().all()
+    known = {(one.advertiser_id, one.ad_id, one.campaign_id) for one in Ledger(state).entries()}
+    for row in rows:
+        owner, ad_id = row["advertiser_id"], row["ad_id"]
+        target = settings.scaling_campaigns.get(owner)
+        if target and target != row["campaign_id"] and (owner, ad_id, target) not in known:
+            yield DuplicationRequest(owner, ad_id, target, flag_id=row["flag_id"])
+
+
+def find_unfinished_requests(state: State) -> Iterator[DuplicationRequest]:
+    """What was begun live, and nobody is at work on now."""
+    ledger = Ledger(state)
+    for entry in ledger.entries(status=STARTED):
+        if not ledger.is_leased(entry.advertiser_id):
+            yield entry.request
+
+
+def build_duplication_runs(
+    instance: dg.DagsterInstance,
+    wishes: Iterable[DuplicationRequest],
+    code_of: Callable[[DuplicationRequest], str] | None = None,
+) -> Iterator[dg.RunRequest]:
+    """Yield a live run for each wish, unless one is under way or the last one was a short while ago.
+
+    Args:
+        instance: to look for earlier runs.
+        wishes: what to duplicate.
+        code_of: issues the code that lets a run begin its wish; None for runs that only finish what was begun.
+    """
+    for wish in wishes:
+        earlier = instance.get_run_records(dg.RunsFilter(tags={DUPLICATION_KEY_TAG: wish.key}), limit=1)
+        # A run whose process was killed says for ever that it is under way.
+        young = bool(earlier) and datetime.now(UTC) - earlier[0].create_timestamp < MAX_RETRY_DELAY
+        if young and earlier[0].dagster_run.status in UNFINISHED_STATUSES:
+            continue
+        told = earlier[0].dagster_run.tags.get(DUPLICATION_ATTEMPT_TAG, "0") if earlier else "0"
+        attempt = get_next_attempt(
+            (int(told), earlier[0].create_timestamp) if earlier else None, datetime.now(UTC)
+        )
+        if attempt is None:
+            continue
+        config = {
+            "advertiser_id": wish.advertiser_id,
+            "ad_id": wish.ad_id,
+            "campaign_id": wish.campaign_id,
+            "again": wish.again,
+            "live": True,
+            "enable": wish.enable,
+            **({"ad_group_id": wish.ad_group_id} if wish.ad_group_id else {}),
+            **({"budget": str(wish.budget)} if wish.budget is not None else {}),
+            **({"approval": code_of(wish)} if code_of else {}),
+        }
+        yield dg.RunRequest(
+            run_key=f"{wish.key}:{attempt}",
+            job_name=DUPLICATE_JOB,
+            run_config={"ops": {DUPLICATE_JOB: {"config": config}}},
+            tags={
+                DUPLICATION_KEY_TAG: wish.key,
+                DUPLICATION_ATTEMPT_TAG: str(attempt),
+                **({SOURCE_FLAG_TAG: wish.flag_id} if wish.flag_id else {}),
+            },
+        )
+
+
+def _issue_code(state: State, wish: DuplicationRequest) -> str:
+    with state.transaction() as connection:
+        return issue_run_code(connection, wish, utc_now()).text
+
+
+def _build_duplication_sensor(
+    name: str, description: str, status: dg.DefaultSensorStatus, settings: Settings, shared: Session | None
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=name,
+        job=duplicate_ad,
+        minimum_interval_seconds=60,
+        default_status=status,
+        description=description,
+    )
+    def _asks(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        with nullcontext(shared) if shared else open_session(settings) as session:
+            state = session.state
+            begun = name == FINISH_SENSOR
+            wishes = list(
+                find_unfinished_requests(state) if begun else find_flagged_requests(state, settings, session.now())
+            )
+            requests = list(
+                build_duplication_runs(context.instance, wishes, None if begun else partial(_issue_code, state))
+            )
+        yield from requests
+        if not requests:
+            yield dg.SkipReason("Nothing is half made." if begun else "No fresh flag waits for its duplication.")
+
+    return _asks
+
+
+FINISH_SENSOR, EXECUTE_SENSOR = "finish_duplications", "execute_duplications"
+
+
+def build_duplication_sensors(settings: Settings, shared: Session | None = None) -> list[dg.SensorDefinition]:
+    """The sensors of the mode: none in `alert`; what a live launch began is finished; `execute` begins by itself.
+
+    The second writes what no person asked for, so it runs only once a person has switched it on.
+    """
+    running, stopped = dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
+    finish = _build_duplication_sensor(
+        FINISH_SENSOR,
+        "Asks again for live duplications that were interrupted half way.",
+        running,
+        settings,
+        shared,
+    )
+    execute = _build_duplication_sensor(
+        EXECUTE_SENSOR,
+        "Duplicates each newly flagged ad into the scaling campaign, switched off.",
+        stopped,
+        settings,
+        shared,
+    )
+    return {"alert": [], "propose": [finish], "execute": [finish, execute]}[settings.scaling_mode]

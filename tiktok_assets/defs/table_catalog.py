@@ -16,7 +16,7 @@ from tiktok_assets.spec.derived_tables import (
 )
 from tiktok_assets.spec.entities import ADVERTISERS, ENTITIES, LISTED_ENTITIES
 from tiktok_assets.spec.reports import report_columns
-from tiktok_assets.tables.frames import entity_columns
+from tiktok_assets.tables.schema import entity_columns
 from tiktok_assets.top_spenders.candidates import CANDIDATES_COLUMNS
 from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS
 

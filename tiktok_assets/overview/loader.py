@@ -9,7 +9,7 @@ import polars as pl
 from tiktok_assets.ingest.partitions import is_partition_complete, parse_fetched_at
 from tiktok_assets.spec.metrics import METRICS_BY_NAME
 from tiktok_assets.storage.hive_store import HiveStore, Partition
-from tiktok_assets.tables.text_columns import INSTANT, MONEY
+from tiktok_assets.tables.schema import INSTANT, MONEY
 from tiktok_assets.tables.totals import sum_expressions_or_null
 
 DAYS_SHOWN = 60
@@ -165,9 +165,14 @@ def _sum_by_day(store: HiveStore, table: str, owners: Collection[str], days: Col
 
 def _measure_freshness(store: HiveStore, table: str, owner: str, stored: Sequence[date]) -> Freshness:
     days = sorted(stored)[-FRESHNESS_LOOKBACK_DAYS:]
-    newest = store.notes(table, Partition(owner, days[-1]))
+    newest = store.read_metadata(table, Partition(owner, days[-1]))
     complete = next(
-        (day for day in reversed(days) if is_partition_complete(store.notes(table, Partition(owner, day)))), None
+        (
+            day
+            for day in reversed(days)
+            if is_partition_complete(store.read_metadata(table, Partition(owner, day)))
+        ),
+        None,
     )
     since = max(min(stored), days[-1] - timedelta(FRESHNESS_LOOKBACK_DAYS - 1))
     expected = (days[-1] - since).days + 1

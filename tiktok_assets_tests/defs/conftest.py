@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from tiktok_assets.tables.schema import build_schema
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.definitions import build_definitions
@@ -31,7 +32,6 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.hive_store import HiveStore
-from tiktok_assets.tables.frames import build_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
 
 WEDNESDAY = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)

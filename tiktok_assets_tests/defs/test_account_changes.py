@@ -63,7 +63,7 @@ def by_day(desk: Desk, table: str, column: str) -> dict[date, set[Any]]:
 
 def zone_of(desk: Desk, table: str, day: date) -> str | None:
     """In which zone a stored day was read."""
-    notes = desk.store.notes(table, Partition(desk.settings.advertiser_ids[0], day)) or {}
+    notes = desk.store.read_metadata(table, Partition(desk.settings.advertiser_ids[0], day)) or {}
     return notes.get(TIMEZONE_KEY)
 
 

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.storage.runs.schema import RunsTable  # Dagster exports no name for it
 
-from tiktok_assets.defs.jobs import SUPERSEDES_TAG, UNPARTITIONED_DERIVED_TABLES, get_derived_tables
+from tiktok_assets.defs.jobs import UNPARTITIONED_DERIVED_TABLES, get_derived_tables
 from tiktok_assets.defs.refresh_stages import get_advertiser_keys
-from tiktok_assets.defs.schedules import REFRESH_TAG
+from tiktok_assets.defs.runs import REFRESH_TAG, SUPERSEDES_TAG
 from tiktok_assets.storage.state import utc_now
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, WEDNESDAY, Desk, DeskMaker
 

@@ -34,10 +34,10 @@ def spoil(desk: Desk) -> tuple[str, date]:
         desk.table("ad_report_daily").filter(pl.col("is_complete")).select("advertiser_id", "date").rows()
     )
     partition = Partition(owner, day)
-    rows = desk.store.open("ad_report_daily", partition)
+    rows = desk.store.scan_partition("ad_report_daily", partition)
     assert rows is not None
-    frame, notes = rows.collect(), desk.store.notes("ad_report_daily", partition)
-    desk.store.write("ad_report_daily", partition, pl.concat([frame, frame[:1]]), notes=notes)
+    frame, notes = rows.collect(), desk.store.read_metadata("ad_report_daily", partition)
+    desk.store.write("ad_report_daily", partition, pl.concat([frame, frame[:1]]), metadata=notes)
     return owner, day
 
 

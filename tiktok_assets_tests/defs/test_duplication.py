@@ -17,9 +17,8 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 
 from tiktok_assets.alerts.dagster_urls import build_launchpad_config
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs.duplication_sensors import (
-    DUPLICATION_ATTEMPT_TAG,
-    DUPLICATION_KEY_TAG,
+from tiktok_assets.defs.runs import DUPLICATION_ATTEMPT_TAG, DUPLICATION_KEY_TAG
+from tiktok_assets.defs.scaling_sensors import (
     MAX_FLAG_AGE,
     build_duplication_runs,
     find_flagged_requests,
@@ -110,7 +109,7 @@ def test_what_writes_is_there_only_where_the_mode_allows_it(
 
 def test_the_alerts_link_is_a_dry_run_that_shows_every_request(bench: DuplicationHarness, approving: Desk) -> None:
     """The configuration an alert links to runs as it is, writes nothing, and shows what would be sent."""
-    wish = bench.wish()
+    request = bench.request()
     config = yaml.safe_load(build_launchpad_config(wish.advertiser_id, wish.ad_id, wish.campaign_id))
     result = launch(approving, config)
     assert result.success
@@ -125,12 +124,12 @@ def test_the_alerts_link_is_a_dry_run_that_shows_every_request(bench: Duplicatio
 
 def test_a_live_launch_with_the_code_is_the_approval(bench: DuplicationHarness, approving: Desk) -> None:
     """Launched live it is made, switched off, and exported; launched again it says so and sends nothing."""
-    wish = bench.wish(again=1, budget=Decimal(45))
+    request = bench.request(again=1, budget=Decimal(45))
     config = approved(approving, wish)
     first = launch(approving, config, {"dagster/from_ui": "true", "user": "ann\x1b[2J"})
     assert first.success, failure_of(first)
     assert metadata_of(first)["sent"] is True
-    (group,), (ad,) = bench.made(wish)
+    (group,), (ad,) = bench.created_objects(wish)
     assert (group["operation_status"], ad["operation_status"], group["budget"]) == ("DISABLE", "DISABLE", 45)
     sent = len(bench.writes)
     again = launch(approving, config)
@@ -163,7 +162,7 @@ def test_a_refused_run_fails_with_its_reason(
     bench: DuplicationHarness, approving: Desk, change: dict[str, object], reason: str
 ) -> None:
     """What cannot be is a failed run that says why, so that it is told of like any failure; nothing is written."""
-    wish = bench.wish(again=2)
+    request = bench.request(again=2)
     told = Decimal(5) if change.get("budget") == "5" else None
     meant = replace(wish, ad_id=str(change.get("ad_id", wish.ad_id)), budget=told)
     result = launch(approving, config_of(wish, live=True, **{"approval": coded(approving, meant), **change}))
@@ -178,7 +177,7 @@ def test_a_launch_without_the_code_sends_nothing(
     bench: DuplicationHarness, tmp_path: Path, mode: str, *, enable: bool
 ) -> None:
     """Whoever can launch the job and was not told the code gets one sentence; nothing is asked, made or stored."""
-    wish = bench.wish(again=7)
+    request = bench.request(again=7)
     campaigns = {bench.owner.id: bench.scaling.id}
     with desk_at(bench.host, tmp_path, scaling_mode=mode, scaling_campaigns=campaigns) as desk:
         code = coded(desk, wish)
@@ -202,7 +201,7 @@ def test_a_launch_without_the_code_sends_nothing(
 
 def test_a_code_in_a_dry_run_is_warned_of(bench: DuplicationHarness, approving: Desk) -> None:
     """A dry run does without; it says that a code in its configuration can be read, and does not use it."""
-    wish = bench.wish(again=8)
+    request = bench.request(again=8)
     config = approved(approving, wish)
     config["ops"][JOB]["config"]["live"] = False
     result = launch(approving, config)
@@ -217,7 +216,7 @@ def test_the_job_and_the_command_at_once_make_one(
     bench: DuplicationHarness, approving: Desk, tmp_path: Path
 ) -> None:
     """The launchpad and the command line, at the same time and in two processes, make one copy between them."""
-    wish = bench.wish(again=3)
+    request = bench.request(again=3)
     sandbox = bench.host.sandbox
     variables = {
         "TIKTOK_BASE_URL": sandbox.base_url,
@@ -237,8 +236,8 @@ def test_the_job_and_the_command_at_once_make_one(
     bench.host.control("POST", "latency", seconds=0)
     assert [result.success for result in results] == [True, True]
     assert ran.exit_code == 0, ran.err
-    assert [len(rows) for rows in bench.made(wish)] == [1, 1]
-    assert json.loads(ran.out)["copy_ad_id"] == bench.made(wish)[1][0]["ad_id"]
+    assert [len(rows) for rows in bench.created_objects(wish)] == [1, 1]
+    assert json.loads(ran.out)["copy_ad_id"] == bench.created_objects(wish)[1][0]["ad_id"]
 
 
 def put_flag(desk: Desk, wish: DuplicationRequest, flagged_at: datetime, campaign_id: str = "1") -> None:
@@ -250,14 +249,14 @@ def put_flag(desk: Desk, wish: DuplicationRequest, flagged_at: datetime, campaig
 
 def test_execute_duplicates_a_fresh_flag_once_and_switched_off(bench: DuplicationHarness, approving: Desk) -> None:
     """A fresh flag is asked for until the ledger has it; an old one, or one in the scaling campaign, never."""
-    wish = bench.wish()
+    request = bench.request()
     assert launch(approving, config_of(wish)).success  # from here on the session knows the host's clock
     state, settings, now = approving.session.state, approving.settings, approving.now
     put_flag(approving, wish, now - timedelta(hours=1))
-    put_flag(approving, bench.wish(ad_id="71"), now - MAX_FLAG_AGE - timedelta(minutes=1))
-    put_flag(approving, bench.wish(ad_id="72"), now, campaign_id=bench.scaling.id)
+    put_flag(approving, bench.request(ad_id="71"), now - MAX_FLAG_AGE - timedelta(minutes=1))
+    put_flag(approving, bench.request(ad_id="72"), now, campaign_id=bench.scaling.id)
     (asked,) = find_flagged_requests(state, settings, now)
-    assert asked == bench.wish(flag_id=f"flag{wish.ad_id}")
+    assert asked == bench.request(flag_id=f"flag{wish.ad_id}")
     foreign = launch(approving, config_of(wish, live=True))
     assert "needs the approval code" in failure_of(foreign)
     (request,) = _evaluated(approving, "execute_duplications")
@@ -272,7 +271,7 @@ def test_execute_duplicates_a_fresh_flag_once_and_switched_off(bench: Duplicatio
     assert bench.writes == []
     result = launch(approving, request.run_config, request.tags)
     assert result.success, failure_of(result)
-    (group,), (ad,) = bench.made(wish)
+    (group,), (ad,) = bench.created_objects(wish)
     assert (group["operation_status"], ad["operation_status"]) == ("DISABLE", "DISABLE")
     assert list(find_flagged_requests(state, settings, now)) == []
     (entry,) = Ledger(state).entries()
@@ -293,7 +292,7 @@ def _evaluated(desk: Desk, name: str) -> list[object]:
 
 def test_what_was_interrupted_is_asked_for_again(bench: DuplicationHarness, approving: Desk) -> None:
     """A live duplication that was begun and not finished is launched again as it was wanted, unless held."""
-    wish = bench.wish(again=4)
+    request = bench.request(again=4)
     ledger = Ledger(approving.session.state)
     with ledger.lease(wish.advertiser_id, seconds=30, wait_seconds=0) as lease:
         ledger.begin(lease, wish, APPROVED_ON_TERMINAL)
@@ -304,7 +303,7 @@ def test_what_was_interrupted_is_asked_for_again(bench: DuplicationHarness, appr
     assert (config["again"], config["live"], config["enable"]) == (4, True, False)
     result = launch(approving, request.run_config, request.tags)
     assert result.success, failure_of(result)
-    assert [len(rows) for rows in bench.made(wish)] == [1, 1]
+    assert [len(rows) for rows in bench.created_objects(wish)] == [1, 1]
     assert list(find_unfinished_requests(approving.session.state)) == []
     # A run a short while ago is not followed by another at once, whatever became of it.
     assert list(build_duplication_runs(approving.instance, [wish])) == []
@@ -312,7 +311,7 @@ def test_what_was_interrupted_is_asked_for_again(bench: DuplicationHarness, appr
 
 def test_a_run_that_was_killed_does_not_block_the_next(bench: DuplicationHarness, approving: Desk) -> None:
     """A run that says for ever that it is under way is waited for a few hours; then another is asked for."""
-    wish = bench.wish(again=6)
+    request = bench.request(again=6)
     for hours, attempts in ((1, []), (5, ["1"])):
         lost = dg.DagsterRun(
             job_name=JOB,
@@ -328,7 +327,7 @@ def test_a_run_that_was_killed_does_not_block_the_next(bench: DuplicationHarness
 
 def test_results_are_those_of_the_stored_days(bench: DuplicationHarness, approving: Desk, tmp_path: Path) -> None:
     """Ten days later the copy has its first complete days, with the spend the world knows."""
-    wish = bench.wish(again=5, enable=True)
+    request = bench.request(again=5, enable=True)
     (approval,) = [approved(approving, wish, enable=True)]
     assert "TIKTOK_SCALING_ENABLE=allow" in failure_of(launch(approving, approval))
     assert bench.writes == []

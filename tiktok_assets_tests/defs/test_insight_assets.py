@@ -4,11 +4,11 @@ from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 
-from tiktok_assets.defs.insight_assets import read_recent_days
+from tiktok_assets.defs.derived_assets import read_recent_days
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY
 from tiktok_assets.storage.hive_store import Partition
-from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.schema import build_schema
 from tiktok_assets.top_spenders.ranking import rank_top_spenders
 from tiktok_assets_tests.defs.conftest import Desk, DeskMaker
 
@@ -64,9 +64,9 @@ def test_a_hole_in_the_days_ends_the_windows(desk: Desk) -> None:
     today = desk.now.date()
     for ago in (1, 2, 4, 5):
         partition = Partition(ids[0], today - timedelta(ago))
-        desk.store.write("ad_report_daily", partition, schema.to_frame(), notes={IS_COMPLETE_KEY: "true"})
+        desk.store.write("ad_report_daily", partition, schema.to_frame(), metadata={IS_COMPLETE_KEY: "true"})
     desk.store.write(
-        "ad_report_daily", Partition(ids[0], today), schema.to_frame(), notes={IS_COMPLETE_KEY: "false"}
+        "ad_report_daily", Partition(ids[0], today), schema.to_frame(), metadata={IS_COMPLETE_KEY: "false"}
     )
     near = read_recent_days(desk.store, columns, ids[:2], desk.now).days.rows()
     assert near == [(ids[0], today - timedelta(1), 2), (ids[1], None, 0)]

@@ -9,7 +9,7 @@ from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.cli.errors import UsageError
 from tiktok_assets.cli.plan import plan_refresh
 from tiktok_assets.cli.sync import SyncRequest, run_sync
-from tiktok_assets.defs.checks import CHECK_TABLES_JOB, build_table_reader
+from tiktok_assets.defs.checks import CHECK_TABLES_JOB, build_check_context
 from tiktok_assets.ingest.accounts import require_accounts
 from tiktok_assets_tests.defs.conftest import WEDNESDAY, Desk
 
@@ -55,8 +55,8 @@ def test_an_unfinished_day_is_read_when_it_is_named(desk: Desk) -> None:
     frame = desk.table(TABLE)
     assert not frame.filter(frame["date"] == desk.now.date())["is_complete"].any()
     assert desk.now.date() in days_of(desk, desk.advertiser_ids[0])
-    archive = build_table_reader(desk.settings, desk.session, days=30)
-    for evidence in archive.of(TABLE):
+    archive = build_check_context(desk.settings, desk.session, days=30)
+    for evidence in archive.read_table(TABLE):
         assert desk.now.date() in evidence.stored_days
         assert desk.now.date() not in evidence.rows_by_ended_day
     assert not [one for one in [*synced.failures, *synced.warnings] if "no_row_drop" in one]

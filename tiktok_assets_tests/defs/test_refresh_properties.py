@@ -17,9 +17,9 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from tiktok_assets.defs.jobs import HUNG_AFTER, STAGE_RUN_COUNT_TAG, SUPERSEDES_TAG
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
-from tiktok_assets.defs.schedules import REFRESH_TAG
+from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG, SUPERSEDES_TAG
+from tiktok_assets.defs.schedules import HUNG_AFTER
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import PLAN, WEDNESDAY, Desk, desk_at
 from tiktok_assets_tests.defs.daemon import ENDS, Daemon, let_pass, settings_told

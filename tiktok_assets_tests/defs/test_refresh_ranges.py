@@ -7,7 +7,6 @@ import pytest
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.jobs import build_run_requests
-from tiktok_assets.defs.partitions import INTENDED_PARTITIONS_TAG
 from tiktok_assets.defs.refresh_stages import (
     RANGE_END_TAG,
     RANGE_START_TAG,
@@ -16,6 +15,7 @@ from tiktok_assets.defs.refresh_stages import (
     plan_stage_ranges,
     split_into_ranges,
 )
+from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Desk, DeskMaker, failure_in, keys_of
 
 WINDOW = DateWindow(date(2026, 10, 3), date(2026, 10, 4))

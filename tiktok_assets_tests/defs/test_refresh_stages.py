@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.partitions import (
-    INTENDED_PARTITIONS_TAG,
     build_partition_tags,
     format_intended_partitions,
     format_partition_key,
@@ -22,6 +21,7 @@ from tiktok_assets.defs.refresh_stages import (
     PartitionRange,
     split_into_ranges,
 )
+from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
 from tiktok_assets.storage.hive_store import Partition
 
 FIRST = date(2026, 3, 1)

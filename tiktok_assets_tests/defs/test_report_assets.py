@@ -127,7 +127,7 @@ def test_the_morning_after_a_sunday_sweeps(make_desk: DeskMaker, days_on: int, b
     no_rows = desk.table("ad_report_daily")
     for owner in desk.advertiser_ids:
         for day in DateWindow(SINCE, yesterday).days:  # read when it was over
-            desk.store.write("ad_report_daily", Partition(owner, day), no_rows, notes={"is_complete": "true"})
+            desk.store.write("ad_report_daily", Partition(owner, day), no_rows, metadata={"is_complete": "true"})
     assert windows(desk) == dict.fromkeys(desk.advertiser_ids, DateWindow(yesterday - back * DAY, yesterday))
 
 

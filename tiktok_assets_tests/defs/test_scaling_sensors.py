@@ -13,10 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from tiktok_assets.defs.jobs import UNPARTITIONED_DERIVED_TABLES
+from tiktok_assets.defs.runs import FLAG_ATTEMPT_TAG, FLAG_TAG
+from tiktok_assets.defs.scaling_jobs import FLAG_JOB
 from tiktok_assets.defs.scaling_sensors import (
-    FLAG_ATTEMPT_TAG,
-    FLAG_JOB,
-    FLAG_TAG,
     INITIAL_RETRY_DELAY,
     MAX_REPORTED_ADS,
     MAX_RETRY_DELAY,

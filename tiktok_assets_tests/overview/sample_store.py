@@ -62,7 +62,7 @@ class Shop:
         notes = {FETCHED_AT_KEY: NOW.isoformat(), IS_COMPLETE_KEY: str(is_complete).lower()}
         rows = [row | metrics] if metrics else []
         frame = pl.DataFrame(rows, SCHEMAS["daily"])
-        self.store.write("advertiser_report_daily", Partition(advertiser_id, day), frame, notes=notes)
+        self.store.write("advertiser_report_daily", Partition(advertiser_id, day), frame, metadata=notes)
 
     def write(self, table: str, partition: Partition, rows: Iterable[dict[str, Any]]) -> None:
         """Rows of any table."""

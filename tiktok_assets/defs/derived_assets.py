@@ -1,4 +1,4 @@
-"""Define the `top_spenders` asset and the automation conditions of the derived assets."""
+"""Define `top_spenders`, `account_overview` and `warehouse`, which are built from the stored tables."""
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
@@ -6,23 +6,32 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import polars as pl
 
+from tiktok_assets.defs.automation_conditions import (
+    AFTER_SOURCES_AND_RANKING,
+    sources_updated_and_idle,
+)
 from tiktok_assets.defs.metadata import build_table_metadata
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
-from tiktok_assets.defs.plots import add_ranking_metadata
+from tiktok_assets.defs.plots import add_ranking_metadata, render_markdown_table
 from tiktok_assets.defs.resources import IO_MANAGER
 from tiktok_assets.defs.table_catalog import (
+    ACCOUNT_OVERVIEW,
     AD_REPORT_DAILY,
     TOP_SPENDERS,
     TOP_SPENDERS_SOURCES,
     TRIGGERING_SOURCES,
+    get_stored_tables,
+    get_table_descriptions,
 )
 from tiktok_assets.ingest.partitions import is_partition_complete
+from tiktok_assets.overview.formatting import format_change, format_count, format_day, format_money
+from tiktok_assets.overview.models import Overview
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
 from tiktok_assets.storage.hive_store import HiveStore, Partition
-from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.schema import build_schema
 from tiktok_assets.top_spenders.leader_changes import record_leader_changes
 from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS, WINDOW_DAYS, CompleteDays
 from tiktok_assets.top_spenders.ranking import rank_top_spenders as rank
@@ -31,20 +40,6 @@ INSIGHTS_GROUP = "insights"
 
 MAX_COMPLETE_DAY_AGE = 3
 """A day is complete a day and a half after it began somewhere on earth; older, nobody refreshed the days."""
-
-
-def sources_updated(*tables: str) -> dg.AutomationCondition:
-    """One of these sources was updated since the asset was last made or asked for."""
-    return dg.AutomationCondition.any_deps_updated().allow(dg.AssetSelection.assets(*tables)).since_last_handled()
-
-
-def sources_updated_and_idle(*tables: str) -> dg.AutomationCondition:
-    """Due and quiet, for an asset that also reads tables whose update alone is no reason to run."""
-    return (
-        sources_updated(*tables)
-        & ~dg.AutomationCondition.any_deps_in_progress().allow(dg.AssetSelection.assets(*tables))
-        & ~dg.AutomationCondition.in_progress()
-    ).with_label(f"after {' and '.join(tables)}, once quiet")
 
 
 def build_top_spenders_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -129,9 +124,109 @@ def _find_complete_days(store: HiveStore, advertiser_id: str, today: date) -> li
     found: list[date] = []
     day = today + timedelta(1)  # accounts ahead of UTC
     while len(found) < max(WINDOW_DAYS):
-        if is_partition_complete(store.notes(AD_REPORT_DAILY, Partition(advertiser_id, day))):
+        if is_partition_complete(store.read_metadata(AD_REPORT_DAILY, Partition(advertiser_id, day))):
             found.append(day)
         elif found or day <= today - timedelta(MAX_COMPLETE_DAY_AGE):
             break
         day -= timedelta(1)
     return found
+
+
+SERVING_GROUP = "serving"
+
+
+def build_warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The `warehouse` asset, which depends on every table."""
+    tables = get_stored_tables(settings)
+
+    @dg.asset(
+        name="warehouse",
+        group_name=SERVING_GROUP,
+        kinds={"duckdb"},
+        description="`warehouse.duckdb`: every table in one file, replaced whole, for SQL and BI tools;"
+        " monthly marts, and the columns of dbt_tiktok_ads.",
+        deps=list(tables),
+        automation_condition=AFTER_SOURCES_AND_RANKING,
+    )
+    def _warehouse(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+        from tiktok_assets.storage.warehouse import build_warehouse  # noqa: PLC0415 - DuckDB loads slowly
+
+        built = build_warehouse(tiktok.store, settings.state_dir, tables, get_table_descriptions(settings))
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(built.path),
+                "megabytes": round(built.bytes / 1e6, 2),
+                "rows": sum(built.rows.values()),
+                "partitions": built.files,
+                "partitions_loaded": built.loaded,
+                "seconds": round(built.seconds, 2),
+                "rows_by_table": dg.MetadataValue.json(dict(built.rows)),
+            }
+        )
+
+    return _warehouse
+
+
+SHOWN_TABLES = (
+    "advertisers",
+    "campaigns",
+    "ad_groups",
+    "ads",
+    "advertiser_report_daily",
+    "campaign_report_daily",
+    "campaign_report_lifetime",
+    "ad_report_lifetime",
+    "report_restatements",
+    "top_spenders",
+    "duplication_candidates",
+)
+"""The tables whose rows are on the page."""
+
+
+def build_overview_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The `account_overview` asset, which depends on the tables it shows."""
+
+    @dg.asset(
+        name=ACCOUNT_OVERVIEW,
+        group_name=INSIGHTS_GROUP,
+        kinds={"polars", "html"},
+        description="`account_overview.html`: spend, results, rankings, budgets and freshness of every account on"
+        " one page that opens without a server.",
+        deps=[table for table in get_stored_tables(settings) if table in SHOWN_TABLES],
+        automation_condition=AFTER_SOURCES_AND_RANKING,
+    )
+    def _account_overview(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+        from tiktok_assets.overview.page import build_overview  # noqa: PLC0415 - Altair loads slowly
+
+        built = build_overview(tiktok.store, settings.state_dir, tiktok.now())
+        link = {"page": dg.MetadataValue.url(settings.overview_url)} if settings.overview_url else {}
+        return dg.MaterializeResult(
+            metadata={
+                **link,
+                "path": dg.MetadataValue.path(built.path),
+                "megabytes": round(built.bytes / 1e6, 2),
+                "accounts": len(built.contents.accounts),
+                "preview": dg.MetadataValue.md(render_accounts_preview(built.contents)),
+            }
+        )
+
+    return _account_overview
+
+
+MAX_PREVIEW_ROWS = 20
+
+
+def render_accounts_preview(contents: Overview) -> str:
+    """The accounts as a Markdown table."""
+    rows = [
+        (
+            account.name,
+            format_money(account.week.spend, account.currency),
+            format_change(account.growth),
+            format_count(account.week.conversion),
+            format_day(account.freshness.complete_day if account.freshness else None),
+        )
+        for account in contents.accounts
+    ]
+    heads = ("account", "spend, 7 days", "change", "conversions", "complete to")
+    return render_markdown_table(heads, rows[:MAX_PREVIEW_ROWS], numbers=(1, 2, 3))

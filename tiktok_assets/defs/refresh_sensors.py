@@ -1,0 +1,101 @@
+"""Define the sensors that start the next refresh stage, add advertiser partitions and rebuild derived assets."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,  # what define_asset_job returns; Dagster exports no name for it
+)
+
+from tiktok_assets.api.errors import TikTokError, suggest_fix
+from tiktok_assets.defs.account_assets import add_advertiser_partitions
+from tiktok_assets.defs.checks import CHECK_TABLES_JOB
+from tiktok_assets.defs.jobs import build_run_requests, get_derived_tables
+from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, plan_stage_ranges
+from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG, UNFINISHED_STATUSES
+from tiktok_assets.defs.schedules import find_latest_refresh
+from tiktok_assets.session import open_session
+from tiktok_assets.settings import Settings
+
+HOUR_SECONDS = 3600
+
+SEQUENCE_INTERVAL_SECONDS = 4
+"""At each turn of the daemon, which comes every five seconds: between two stages nothing is asked of the API."""
+
+
+def build_refresh_sequence_sensor(
+    settings: Settings, jobs: dict[str, UnresolvedAssetJobDefinition]
+) -> dg.SensorDefinition:
+    """`refresh_sequence`: when all runs of a stage have ended, well or badly, asks for the next."""
+
+    @dg.sensor(
+        name="refresh_sequence",
+        jobs=[job for stage, job in jobs.items() if stage != REFRESH_STAGES[0]],
+        minimum_interval_seconds=SEQUENCE_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for the daily, then the lifetime reports of the refresh under way, then for the checks.",
+    )
+    def _refresh_sequence(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        refresh = find_latest_refresh(context.instance)
+        if not refresh or refresh == context.cursor:
+            return dg.SkipReason("No refresh is under way.")
+        for stage in [stage for stage in REFRESH_STAGES[1:] if stage in jobs]:
+            mine = context.instance.get_runs(dg.RunsFilter(tags={REFRESH_TAG: refresh}))
+            if any(run.status in UNFINISHED_STATUSES for run in mine) or _has_unsubmitted_runs(mine):
+                return dg.SkipReason(f"The runs of refresh {refresh} have not all ended.")
+            if any(run.job_name == stage for run in mine):
+                continue
+            with open_session(settings) as session:
+                now = datetime.fromisoformat(refresh)
+                chunks = plan_stage_ranges(stage, context.instance, session.store, settings, now)
+            if chunks:
+                return dg.SensorResult(run_requests=list(build_run_requests(stage, refresh, chunks)))
+        checks = dg.RunRequest(
+            run_key=f"{refresh}:{CHECK_TABLES_JOB}", job_name=CHECK_TABLES_JOB, tags={REFRESH_TAG: refresh}
+        )
+        return dg.SensorResult(run_requests=[checks], cursor=refresh)
+
+    return _refresh_sequence
+
+
+def _has_unsubmitted_runs(runs: Sequence[dg.DagsterRun]) -> bool:
+    """Whether a stage has fewer runs yet than it was asked for; a run launched again counts once."""
+    keys: dict[str, set[str]] = {}
+    for run in runs:
+        keys.setdefault(run.job_name, set()).add(run.tags.get("dagster/run_key", run.run_id))
+    return any(len(keys[run.job_name]) < int(run.tags.get(STAGE_RUN_COUNT_TAG, 0)) for run in runs)
+
+
+def build_advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinition:
+    """`advertiser_partitions`: makes every granted account a partition; removes none."""
+
+    @dg.sensor(
+        name="advertiser_partitions",
+        target="advertisers",
+        minimum_interval_seconds=HOUR_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Looks for newly granted ad accounts every hour and adds them as partitions.",
+    )
+    def _advertiser_partitions(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        try:
+            with open_session(settings) as session:
+                ids = session.advertiser_ids
+        except TikTokError as error:
+            return dg.SkipReason(f"The accounts cannot be listed. {str(error).rstrip('.')}. {suggest_fix(error)}")
+        new = add_advertiser_partitions(context.instance, ids)
+        told = f"Added {', '.join(new)}." if new else "Nothing new."
+        return dg.SkipReason(f"{len(ids)} advertisers are granted or named. {told}")
+
+    return _advertiser_partitions
+
+
+def build_derived_assets_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
+    """`derived_assets`: rebuilds what depends on the reports once they are quiet."""
+    return dg.AutomationConditionSensorDefinition(
+        "derived_assets",
+        target=dg.AssetSelection.assets(*get_derived_tables(settings)),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
+        description="Ranks the top spenders and rebuilds overview and warehouse after their sources changed.",
+    )
