@@ -16,26 +16,10 @@ from tiktok_assets.spec.error_codes import ERROR_CODES
 from tiktok_assets.spec.metric_catalogue import METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets_tests.generated_documents import DOCUMENTS
-from tiktok_assets_tests.generated_reference import commands_table
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PARTS = re.compile(r"(<!-- commands: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
-
-
-def generated(text: str) -> str:
-    """The document with its generated parts made anew."""
-    rows = "".join(f"{row}\n" for row in commands_table())
-    return PARTS.sub(lambda match: match.group(1) + rows + match.group(2), text)
-
-
-def test_the_generated_parts_are_fresh() -> None:
-    """The README's table of commands is the program's own."""
-    text = README.read_text(encoding="utf-8")
-
-    assert PARTS.search(text)
-    assert generated(text) == text
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
@@ -57,9 +41,10 @@ def test_the_dictionary_leaves_nothing_out() -> None:
     assert [code for code in ERROR_CODES if f"\n| {code} |" not in errors] == []
 
 
-def test_every_table_is_in_the_readme() -> None:
-    """The README names every asset of the standard set, each in its group, and no other."""
-    rows = re.findall(r"^\| (\w+) \| (`[^|]*) \| [^|]+ \| ", README.read_text(encoding="utf-8"), re.MULTILINE)
+def test_every_table_is_on_its_page() -> None:
+    """docs/tables.md names every asset of the standard set with its group, and no other."""
+    text = (ROOT / "docs/tables.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| (`[^|]*) \| [^|]+ \| ", text, re.MULTILINE)
     named = {(group, name) for group, cells in rows for name in re.findall(r"`(\w+)`", cells)}
     specs = build_definitions(load_settings(reports="", metrics="")).resolve_all_asset_specs()
 
@@ -91,6 +76,19 @@ def test_the_index_leaves_no_page_out() -> None:
     assert [page.name for page in (ROOT / "docs").glob("[!R]*.md") if f"]({page.name})" not in index] == []
 
 
+def test_the_readme_is_short() -> None:
+    """The README has fewer than a hundred lines."""
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 100
+
+
+@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", ROOT / "docs" / "decisions.md"], ids=lambda page: page.name)
+def test_every_file_named_for_developers_exists(page: Path) -> None:
+    """Each path in the pages for developers is a file or folder of the repository, or of the product."""
+    for name in re.findall(r"`([\w./-]*(?:/|\.(?:py|md|toml|yaml|txt)))`", page.read_text(encoding="utf-8")):
+        places = (ROOT / name, ROOT / "tiktok_assets" / name, ROOT / "tiktok_assets_tests" / name)
+        assert any(place.exists() for place in places), f"{page.name}: {name}"
+
+
 def test_the_changelog_is_of_this_version() -> None:
     """The changelog opens with what is not yet released, or with the package's own version."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -107,6 +105,5 @@ def test_the_pins_name_no_place() -> None:
 
 
 if __name__ == "__main__":
-    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
     for place, write in DOCUMENTS.items():
         (ROOT / place).write_text(write(), encoding="utf-8")
