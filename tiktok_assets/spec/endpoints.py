@@ -24,15 +24,15 @@ class Endpoint:
         path: below `/open_api/{version}/`; documented paths end with a slash.
         source: where the rules were read.
         permission: what is ticked on the app's page for it (tiktok_api.md section 2.1).
-        punishes_repeats: whether a query that timed out must shrink before it is sent again (dossier 4.3).
-        rows_apart: whether its rows are so many that they are parsed apart from the answer around them.
+        penalizes_repeats: whether a query that timed out must shrink before it is sent again (dossier 4.3).
+        parses_rows_separately: whether its rows are so many that they are parsed apart from the answer around them.
     """
 
     path: str
     source: str
     permission: str = ""
-    punishes_repeats: bool = False
-    rows_apart: bool = False
+    penalizes_repeats: bool = False
+    parses_rows_separately: bool = False
 
 
 _ACCOUNTS, _ADS, _REPORTING = "Ad Account Management", "Ads Management", "Reporting"
@@ -46,8 +46,8 @@ REPORT = Endpoint(
     "report/integrated/get/",
     source="tiktok_api.md section 6",
     permission=_REPORTING,
-    punishes_repeats=True,
-    rows_apart=True,
+    penalizes_repeats=True,
+    parses_rows_separately=True,
 )
 
 ACCESS_TOKEN = Endpoint("oauth2/access_token/", source="tiktok_api.md section 2")

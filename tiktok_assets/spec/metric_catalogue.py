@@ -16,9 +16,9 @@ Served = Literal["everywhere", "account_days"]
 class Quotient:
     """How a rate, ratio or cost-per follows from counts: `top` x `times` / `bottom`, by the API's names."""
 
-    top: str
-    bottom: str
-    times: int = 1
+    numerator: str
+    denominator: str
+    factor: int = 1
 
 
 @dataclass(frozen=True, slots=True)

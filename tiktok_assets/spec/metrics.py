@@ -184,6 +184,6 @@ def recomputable_metrics(columns: Iterable[str]) -> tuple[Metric, ...]:
         metric
         for metric in METRICS
         if metric.quotient
-        and METRICS_BY_API_NAME[metric.quotient.top].name in sums
-        and METRICS_BY_API_NAME[metric.quotient.bottom].name in sums
+        and METRICS_BY_API_NAME[metric.quotient.numerator].name in sums
+        and METRICS_BY_API_NAME[metric.quotient.denominator].name in sums
     )

@@ -1,4 +1,4 @@
-"""The reports: a row each, and the columns of its table. Rules: tiktok_api.md sections 6.1 to 6.3."""
+"""The catalogue of reports, one entry per table, with the columns of each table (API notes 6.1 to 6.3)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,14 +14,15 @@ Cadence = Literal["daily", "lifetime"]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level of the hierarchy as the report endpoint sees it.
+    """One level of the account hierarchy, with its parameters of the report endpoint.
 
     Attributes:
-        name: in our words.
-        data_level: the API's word.
-        dimension: the one id dimension of the level; the table's key beside `advertiser_id` and `date`.
-        attributes: parents and names, which the API serves as metrics, never as dimensions (6.2).
-        status_field: the filter that lets deleted ones in; another level's field is an error (6.4).
+        name: the level's name in this project.
+        data_level: the value of the API's parameter `data_level`.
+        dimension: the id dimension of the level; part of the table's key beside `advertiser_id` and `date`.
+        attributes: parent ids and names, which the API serves as metrics, never as dimensions (API notes 6.2).
+        status_field: the filter that includes deleted objects; the API rejects the field of another level (API
+            notes 6.4).
     """
 
     name: LevelName
@@ -53,32 +54,35 @@ LEVELS: tuple[Level, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """One way to split an AUDIENCE report.
+    """One breakdown of an AUDIENCE report.
 
     Attributes:
-        name: in the table's name.
-        dimensions: the API's; only age and gender may stand together (6.2). They join the key.
-        meanings: of their columns, in order.
-        by_day: whether they go with `stat_time_day`; interests do not (6.2).
-        echoes: what the API adds to the dimensions unasked, with its meaning.
-        metrics: what it serves beside `AUDIENCE_METRICS`, by the API's names.
+        name: the part of the table's name.
+        dimensions: the API's dimensions, which become part of the key; only age and gender can be combined (API
+            notes 6.2).
+        meanings: the meanings of their columns, in the same order.
+        by_day: whether they can be combined with `stat_time_day`; interests cannot (API notes 6.2).
+        extra_dimensions: dimensions the API adds without a request, each with its meaning.
+        metrics: the metrics it serves in addition to `AUDIENCE_METRICS`, by the API's names.
     """
 
     name: str
     dimensions: tuple[str, ...]
     meanings: tuple[str, ...]
     by_day: bool = True
-    echoes: tuple[tuple[str, str], ...] = ()
+    extra_dimensions: tuple[tuple[str, str], ...] = ()
     metrics: frozenset[str] = frozenset()
 
 
 BREAKDOWNS: tuple[Breakdown, ...] = (
-    Breakdown("age_gender", ("age", "gender"), ("AGE_18_24 and its kin, or unknown", "FEMALE, MALE or unknown")),
+    Breakdown(
+        "age_gender", ("age", "gender"), ("age range such as AGE_18_24, or unknown", "FEMALE, MALE or unknown")
+    ),
     Breakdown(
         "country",
         ("country_code",),
-        ("ISO country code, or unknown; small ones are left out by TikTok",),
-        # The last two were answered with code 0 when estuary/connectors asked, 2026-08-13.
+        ("ISO country code, or unknown; TikTok leaves out small ones",),
+        # estuary/connectors received code 0 for the last two on 2026-08-13.
         metrics=frozenset({"gross_impressions", "reach", "frequency"}),
     ),
     Breakdown("platform", ("platform",), ("ANDROID, IPHONE, IPAD, PC",)),
@@ -86,14 +90,14 @@ BREAKDOWNS: tuple[Breakdown, ...] = (
     Breakdown(
         "interest",
         ("interest_category",),
-        ("first tier of the interest; one person has several, so they do not sum to the total",),
+        ("first tier of the interest; a person has several, so the rows do not sum to the total",),
         by_day=False,
-        echoes=(("interest_category_v2", "the same in the second version of the categories"),),
+        extra_dimensions=(("interest_category_v2", "the interest in the second version of the categories"),),
     ),
 )
 
 MAX_DAYS_PER_HOURLY_REPORT = 1
-"""Days one report with `stat_time_hour` may span (6.3)."""
+"""How many days a report with `stat_time_hour` can cover (API notes 6.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +105,15 @@ class Report:
     """One report table.
 
     Attributes:
-        table: the asset and the table it fills.
-        level: whose rows.
-        cadence: one partition a day, or one over the whole life.
-        meaning: one sentence for the catalogue.
-        report_type: the API's.
-        time_dimension: the API's; None for a lifetime, and where a day is asked for by itself.
-        window_days: days one question may span; 1 where the day cannot be told from the rows.
-        breakdown: what an AUDIENCE report is split by.
-        standard: whether the table exists unless `TIKTOK_REPORTS` says otherwise.
+        table: the name of the table and its asset.
+        level: the level of its rows.
+        cadence: "daily" for one partition per day, "lifetime" for one partition over the whole lifetime.
+        meaning: one sentence for the data dictionary.
+        report_type: the API's report type.
+        time_dimension: the API's time dimension; None for a lifetime, and where each day is requested separately.
+        window_days: how many days one query can cover; 1 where the rows do not contain their day.
+        breakdown: the breakdown of an AUDIENCE report.
+        standard: whether the table exists unless `TIKTOK_REPORTS` selects others.
     """
 
     table: str
@@ -124,7 +128,7 @@ class Report:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The columns that name a row, in table order."""
+        """The key columns, in table order."""
         day = ("date",) if self.cadence == "daily" else ()
         hour = ("hour",) if self.time_dimension == "stat_time_hour" else ()
         own = to_column_name(self.level.dimension)
@@ -133,13 +137,13 @@ class Report:
 
     @property
     def dimensions(self) -> tuple[str, ...]:
-        """What is asked for as dimensions: the level's own id, the time, what splits it."""
+        """The requested dimensions: the level's id, the time dimension, and those of the breakdown."""
         time = (self.time_dimension,) if self.time_dimension else ()
         return (self.level.dimension, *time, *(self.breakdown.dimensions if self.breakdown else ()))
 
     @property
-    def splits(self) -> bool:
-        """Whether its rows are parts of those of the level's daily report: hours, or parts of an audience."""
+    def is_split(self) -> bool:
+        """Whether its rows split those of the level's daily report, into hours or audience segments."""
         return self.breakdown is not None or self.time_dimension == "stat_time_hour"
 
 
@@ -152,7 +156,7 @@ def _basic_report(level: Level, cadence: Cadence, over: str) -> Report:
         table=f"{level.name}_report_{cadence}",
         level=level,
         cadence=cadence,
-        meaning=f"What each {_level_label(level)} cost and brought {over}, deleted ones included.",
+        meaning=f"Cost and results of each {_level_label(level)} {over}, deleted ones included.",
         time_dimension="stat_time_day" if cadence == "daily" else None,
     )
 
@@ -162,7 +166,7 @@ def _hourly_report(level: Level) -> Report:
         table=f"{level.name}_report_hourly",
         level=level,
         cadence="daily",
-        meaning=f"What each {_level_label(level)} cost and brought in each hour of the account's days.",
+        meaning=f"Cost and results of each {_level_label(level)} in each hour of the account's days.",
         time_dimension="stat_time_hour",
         window_days=MAX_DAYS_PER_HOURLY_REPORT,
         standard=False,
@@ -175,7 +179,7 @@ def _audience_report(level: Level, breakdown: Breakdown) -> Report:
         table=f"{level.name}_audience_{breakdown.name}_daily",
         level=level,
         cadence="daily",
-        meaning=f"What each {_level_label(level)} cost and brought on each of the account's days, by {by}.",
+        meaning=f"Cost and results of each {_level_label(level)} on each of the account's days, by {by}.",
         report_type="AUDIENCE",
         time_dimension="stat_time_day" if breakdown.by_day else None,
         window_days=MAX_DAYS_PER_REPORT if breakdown.by_day else 1,
@@ -186,7 +190,7 @@ def _audience_report(level: Level, breakdown: Breakdown) -> Report:
 
 STANDARD_REPORTS: tuple[Report, ...] = (
     *(_basic_report(level, "daily", "for each of the account's calendar days") for level in LEVELS),
-    *(_basic_report(level, "lifetime", "over its whole life") for level in LEVELS),
+    *(_basic_report(level, "lifetime", "over its whole lifetime") for level in LEVELS),
 )
 OPTIONAL_REPORTS: tuple[Report, ...] = (
     *(_hourly_report(level) for level in LEVELS),
@@ -199,15 +203,15 @@ LIFETIME_REPORTS = tuple(report for report in STANDARD_REPORTS if report.cadence
 
 
 def served_metrics(report: Report, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-    """Return the metrics the API serves in a report; the others are not asked for and have no column there.
+    """Return the metrics the API serves in a report; the others are not requested and have no column there.
 
-    An audience report serves a short list of its own. Cash and voucher spend are refused everywhere but in the
-    account's own daily report (6.6).
+    Audience reports serve a shorter list. Cash and voucher spend are rejected everywhere except in the daily
+    report of the account (API notes 6.6).
     """
     if report.breakdown:
         names = AUDIENCE_METRICS | report.breakdown.metrics
         return tuple(metric for metric in metrics if metric.api_name in names)
-    account_days = report.level.name == "advertiser" and report.cadence == "daily" and not report.splits
+    account_days = report.level.name == "advertiser" and report.cadence == "daily" and not report.is_split
     return tuple(metric for metric in metrics if account_days or metric.served == "everywhere")
 
 
@@ -219,18 +223,18 @@ _ATTRIBUTE_MEANINGS = {
     "ad_name": "the ad's name",
 }
 
-FETCHED_AT = Column("fetched_at", "", "instant", "when we read it")
+FETCHED_AT = Column("fetched_at", "", "instant", "when the row was read from the API")
 EXTRA = Column(
     "extra",
     "",
     "json",
-    "fields the API sent that no column is declared for; under `malformed_values`, by the API's names, what came"
-    " where a value did not fit its column",
+    "fields of the API without a column of their own; under `malformed_values`, by the API's names, the original"
+    " values that did not fit their column",
 )
 
 
 def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, ...]:
-    """The columns of a report's table, in order; `api_name` is "" for what we add ourselves."""
+    """Return the columns of a report's table, in order; `api_name` is "" for those this project adds."""
     level = report.level
     own = () if level.name == "advertiser" else (_id_column(level),)
     attributes = tuple(
@@ -244,7 +248,7 @@ def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, .
         *own,
         *_split_columns(report),
         *attributes,
-        Column("currency", "", "text", "ISO 4217; every amount of the row is in it"),
+        Column("currency", "", "text", "ISO 4217 code; the currency of every amount of the row"),
         *measures,
         FETCHED_AT,
         *_completeness_columns(report.cadence),
@@ -258,7 +262,7 @@ def _time_columns(report: Report) -> tuple[Column, ...]:
     day = Column("date", report.time_dimension or "", "day", "the account's calendar day")
     if report.time_dimension != "stat_time_hour":
         return (day,)
-    return (day, Column("hour", "stat_time_hour", "hour", "the hour of that day, by the account's clock"))
+    return (day, Column("hour", "stat_time_hour", "hour", "the hour of that day, in the account's time zone"))
 
 
 def _split_columns(report: Report) -> tuple[Column, ...]:
@@ -266,7 +270,7 @@ def _split_columns(report: Report) -> tuple[Column, ...]:
     if not split:
         return ()
     own = zip(split.dimensions, split.meanings, strict=True)
-    return tuple(Column(name, name, "text", meaning) for name, meaning in (*own, *split.echoes))
+    return tuple(Column(name, name, "text", meaning) for name, meaning in (*own, *split.extra_dimensions))
 
 
 def _id_column(level: Level) -> Column:
@@ -277,6 +281,11 @@ def _completeness_columns(cadence: Cadence) -> tuple[Column, ...]:
     if cadence == "lifetime":
         return ()
     return (
-        Column("is_complete", "", "flag", "read after the day's end, the 16 hours reach needs and the correction"),
-        Column("is_settled", "", "flag", "read over 28 days after the day, past every attribution window"),
+        Column(
+            "is_complete",
+            "",
+            "flag",
+            "read after the day's end, the 16 hours of delay of reach, and TikTok's correction",
+        ),
+        Column("is_settled", "", "flag", "read more than 28 days after the day, past every attribution window"),
     )

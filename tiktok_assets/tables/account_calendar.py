@@ -12,70 +12,74 @@ _SETTLED_AFTER = timedelta(days=28)
 
 
 class ValueFormatError(ValueError):
-    """A value is not of the kind its column is declared to hold."""
+    """A value does not have the kind that its column declares."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a report needs to know of its account: the currency of its amounts and the zone of its days."""
+    """An ad account with the currency of its amounts and the IANA time zone of its days."""
 
     advertiser_id: str
     currency: str
     timezone: str
 
     @classmethod
-    def told(
-        cls, advertiser_id: str, row: Mapping[str, Any], zones: Mapping[str, str], currencies: Mapping[str, str]
+    def from_row(
+        cls,
+        advertiser_id: str,
+        row: Mapping[str, Any],
+        timezones: Mapping[str, str],
+        currencies: Mapping[str, str],
     ) -> "Account":
-        """What is known of an account, "" for what nobody tells.
+        """Create an account from its row of the table `advertisers` and the settings; "" for unknown values.
 
         Args:
-            advertiser_id: which.
-            row: of the table of accounts; empty where it has none.
-            zones: what the settings say, by account, which wins.
-            currencies: the same.
+            advertiser_id: the id of the account.
+            row: its row of the table `advertisers`; empty if it has none.
+            timezones: the time zones of the settings by account, which override the row.
+            currencies: the currencies of the settings by account, which override the row.
         """
-        zone = zones.get(advertiser_id) or row.get("display_timezone") or row.get("timezone") or ""
-        return cls(advertiser_id, currencies.get(advertiser_id) or row.get("currency") or "", zone)
+        timezone = timezones.get(advertiser_id) or row.get("display_timezone") or row.get("timezone") or ""
+        return cls(advertiser_id, currencies.get(advertiser_id) or row.get("currency") or "", timezone)
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of the account's days.
+        """The time zone of the account's days.
 
         Raises:
-            ValueFormatError: if the account names a zone nobody knows.
+            ValueFormatError: if the time zone is unknown.
         """
         try:
             return ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "America" is a folder
             raise ValueFormatError(
                 f"advertiser {self.advertiser_id} has the unknown time zone {self.timezone!r};"
-                " name one in TIKTOK_ACCOUNT_TIMEZONE"
+                " set one in TIKTOK_ACCOUNT_TIMEZONE"
             ) from error
 
     @property
     def has_known_zone(self) -> bool:
-        """Whether `zone` would not raise."""
+        """Whether the account's time zone is known, so that `zone` does not raise."""
         try:
             return bool(self.zone)
         except ValueFormatError:
             return False
 
     def today(self, now: datetime) -> date:
-        """The account's calendar day at an instant."""
+        """Return the account's calendar day at an aware instant."""
         return now.astimezone(self.zone).date()
 
 
 def day_end(day: date, account: Account) -> datetime:
-    """The instant the account's calendar day ends, in UTC; days with a clock change are 23 or 25 hours long."""
+    """Return when the account's calendar day ends, in UTC; a day with a clock change has 23 or 25 hours."""
     return datetime.combine(day + timedelta(1), time(), account.zone).astimezone(UTC)
 
 
 def is_complete(day: date, account: Account, fetched_at: datetime) -> bool:
-    """Whether a reading came after everything that makes a day whole.
+    """Return whether data of a day was read after everything that completes it.
 
-    That is the local day's end, the 16 hours reach takes, and the correction TikTok makes at 12:00 UTC the
-    day after (dossier section 7).
+    This is the end of the account's day, the 16 hours after which TikTok reports reach, and TikTok's correction at
+    12:00 UTC of the following day (API notes 7).
     """
     ended = day_end(day, account)
     corrected = datetime.combine(ended.date(), _DAILY_CORRECTION_UTC, UTC)
@@ -85,5 +89,5 @@ def is_complete(day: date, account: Account, fetched_at: datetime) -> bool:
 
 
 def is_settled(day: date, account: Account, fetched_at: datetime) -> bool:
-    """Whether a reading came after the longest attribution window, so that no conversion can still be added."""
+    """Return whether data of a day was read after the longest attribution window, when conversions are final."""
     return fetched_at > day_end(day, account) + _SETTLED_AFTER

@@ -16,16 +16,16 @@ import msgspec
 from tiktok_assets.spec.columns import Column, Kind
 
 NULL_MARKERS = ("-", "")
-"""What the API writes for nothing (dossier 6.5)."""
+"""The texts the API sends for a missing value (API notes 6.5)."""
 
 MALFORMED = "malformed_values"
-"""The field of `extra` that keeps, by the API's names, what came where a value did not fit its column."""
+"""The key inside `extra` of the values that did not fit their column, by the API's names."""
 
 UNKNOWN_SEGMENT = "unknown"
-"""The part of an audience of which TikTok does not say which it is."""
+"""The stored value of an audience segment that TikTok does not identify."""
 
 UNKNOWN_SEGMENT_VALUES = ("", "-", "-1", "None", "NONE")
-"""What the API writes instead of the part of an audience it does not know."""
+"""The texts the API sends for an audience segment it does not identify."""
 
 _MONEY_LIMIT = Decimal(10**14)
 _FOUR_PLACES = Decimal("0.0001")
@@ -41,46 +41,52 @@ _JSON_ENCODER = msgspec.json.Encoder(decimal_format="number", order="determinist
 
 
 Cell = tuple[Any, bool]
-"""What a column holds, and whether that is all there is to keep; if not, what came belongs beside it."""
+"""The value of a cell, and whether it represents the original value; if not, the original is kept in `extra`."""
 
 
-def parse_cell(column: Column, value: Any, *, is_rounded: bool = False) -> Cell:  # noqa: ANN401 - JSON in, a cell out
-    """A value of a field as its column holds it; null where it cannot be what the column is.
+def parse_cell(column: Column, value: Any, *, is_rounded: bool = False) -> Cell:  # noqa: ANN401 - any JSON value
+    """Parse a value into the type of its column; null if it does not have the column's kind.
 
     Args:
-        column: which.
-        value: as the API sent it, numbers with a fraction as Decimal.
-        is_rounded: whether it is a rounded quotient, and may be rounded again.
+        column: the column of the cell.
+        value: the decoded JSON value, numbers with a fraction as Decimal.
+        is_rounded: whether it is a rounded quotient, and may be rounded again without keeping the original.
     """
     if value is None or (column.kind != "text" and value in NULL_MARKERS):
         return None, True
     try:
         if column.kind == "money":
-            kept, is_exact = _parse_money(value)
-            return kept, is_exact or is_rounded
+            amount, is_exact = _parse_money(value)
+            return amount, is_exact or is_rounded
         return _PARSERS[column.kind](value), True
     except (TypeError, ValueError, ArithmeticError, OSError, RecursionError):  # OSError: an instant out of range
         return None, False
 
 
 def parse_id(value: Any) -> str:  # noqa: ANN401
-    """An id as text: a few fields still send bare integers (dossier 1.5); a float has lost digits, a TypeError."""
+    """Parse an id into text.
+
+    A few fields still contain integers (API notes 1.5). A float is rejected because it may have lost digits.
+
+    Raises:
+        TypeError: if the value is neither text nor an integer.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(type(value).__name__)
     return str(value)
 
 
 def parse_advertiser_id(value: Any) -> str:  # noqa: ANN401
-    """An account's id, which names folders and partitions: digits and nothing else, as in the settings.
+    """Parse the id of an account, which becomes part of paths and partition keys: digits only, as in the settings.
 
     Raises:
-        TypeError: if it is no id at all.
-        ValueError: if it is another text.
+        TypeError: if the value is neither text nor an integer.
+        ValueError: if it contains anything but digits.
     """
-    told = parse_id(value)
-    if not _ID_PATTERN.fullmatch(told):
-        raise ValueError(f"{told[:60]!r} is no advertiser id")
-    return told
+    text = parse_id(value)
+    if not _ID_PATTERN.fullmatch(text):
+        raise ValueError(f"{text[:60]!r} is not an advertiser id")
+    return text
 
 
 def _parse_text(value: Any) -> str:  # noqa: ANN401
@@ -103,18 +109,18 @@ def _parse_decimal(value: Any) -> Decimal:  # noqa: ANN401
 
 
 def _parse_money(value: Any) -> tuple[Decimal, bool]:  # noqa: ANN401
-    """The amount in four places, and whether it is what came but for the noise of binary floats."""
-    amount = _parse_decimal(value)
+    """Return an amount with four decimals, and whether it equals the original except for binary float noise."""
+    original = _parse_decimal(value)
+    if abs(original) >= _MONEY_LIMIT:
+        raise ValueError("more digits than the column stores")
+    amount = original.quantize(_FOUR_PLACES, ROUND_HALF_EVEN)
     if abs(amount) >= _MONEY_LIMIT:
-        raise ValueError("more digits than the column keeps")
-    kept = amount.quantize(_FOUR_PLACES, ROUND_HALF_EVEN)
-    if abs(kept) >= _MONEY_LIMIT:
-        raise ValueError("more digits than the column keeps")
-    return kept, abs(amount - kept) <= _FLOAT_NOISE
+        raise ValueError("more digits than the column stores")
+    return amount, abs(original - amount) <= _FLOAT_NOISE
 
 
 def _parse_count(value: Any) -> int:  # noqa: ANN401
-    """A whole number that may be counted: things do not happen fewer than zero times."""
+    """Parse a whole number that is not negative."""
     number = _parse_decimal(value)
     if not 0 <= number < _COUNT_LIMIT or number != int(number):
         raise ValueError("not a count")
@@ -129,26 +135,26 @@ def _parse_float(value: Any) -> float:  # noqa: ANN401
 
 
 def _parse_day(value: Any) -> date:  # noqa: ANN401
-    found = _DAY_PATTERN.fullmatch(value)
-    if not found:
+    match = _DAY_PATTERN.fullmatch(value)
+    if not match:
         raise ValueError("not a day")
-    return date.fromisoformat(found[1])
+    return date.fromisoformat(match[1])
 
 
 def parse_day_of_hour(value: Any) -> date | None:  # noqa: ANN401
-    """The day of a value that says a whole hour; None where it does not."""
-    found = _HOUR_PATTERN.fullmatch(value) if isinstance(value, str) else None
+    """Return the day of an hour such as "2026-03-01 13:00:00"; None for any other value."""
+    match = _HOUR_PATTERN.fullmatch(value) if isinstance(value, str) else None
     try:
-        return date.fromisoformat(found[1]) if found else None
+        return date.fromisoformat(match[1]) if match else None
     except ValueError:
         return None
 
 
 def _parse_hour(value: Any) -> int:  # noqa: ANN401
-    found = _HOUR_PATTERN.fullmatch(value)
-    if not found:
+    match = _HOUR_PATTERN.fullmatch(value)
+    if not match:
         raise ValueError("not a whole hour")
-    return int(found[2])
+    return int(match[2])
 
 
 def _parse_epoch(value: Any) -> datetime:  # noqa: ANN401
@@ -162,13 +168,14 @@ def _parse_api_instant(value: Any) -> datetime:  # noqa: ANN401
     return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
 
 
-def parse_instant(told: object) -> datetime | None:
-    """Return an instant of a field that no column holds, as `Y-m-d H:M:S` or with T and Z; None for anything else.
+def parse_instant(value: object) -> datetime | None:
+    """Parse an instant of a field that has no column; None if it has neither of two forms.
 
-    Both are UTC (mengxingxinqing/tiktok_ads, get_info_about_tiktok_posts, writes one field in both ways).
+    The forms are "2026-03-01 13:00:00" and "2026-03-01T13:00:00Z"; both are UTC. Source:
+    mengxingxinqing/tiktok_ads, get_info_about_tiktok_posts, where one field has both.
     """
     try:
-        return _parse_api_instant(str(told).replace("T", " ").rstrip("Z"))
+        return _parse_api_instant(str(value).replace("T", " ").rstrip("Z"))
     except ValueError:
         return None
 
@@ -180,7 +187,7 @@ def _parse_flag(value: Any) -> bool:  # noqa: ANN401
 
 
 def parse_segment(value: Any) -> Cell:  # noqa: ANN401
-    """The part of an audience a row is of: `UNKNOWN` where the API does not know it, or says none that can be."""
+    """Parse the audience segment of a row; `UNKNOWN_SEGMENT` if the API does not identify it or it is invalid."""
     if value is None or value in UNKNOWN_SEGMENT_VALUES or value == -1:
         return UNKNOWN_SEGMENT, True
     try:
@@ -190,10 +197,10 @@ def parse_segment(value: Any) -> Cell:  # noqa: ANN401
 
 
 def encode_json(value: Any) -> str:  # noqa: ANN401
-    """JSON of ours: keys in order, amounts exact; what is nested too deeply for every reader of it is a text."""
+    """Encode a value as JSON with sorted keys and exact amounts; anything nested too deeply becomes a text."""
     try:
         text = _JSON_ENCODER.encode(value).decode()
-    except (OverflowError, RecursionError):  # a whole number of more than 64 bits
+    except (OverflowError, RecursionError):  # OverflowError: an integer of more than 64 bits
         return _JSON_ENCODER.encode(_limit_depth(value, 0)).decode()
     if text.count("[") + text.count("{") > _MAX_DEPTH:
         return _JSON_ENCODER.encode(_limit_depth(value, 0)).decode()
@@ -201,12 +208,13 @@ def encode_json(value: Any) -> str:  # noqa: ANN401
 
 
 def _limit_depth(value: Any, depth: int) -> Any:  # noqa: ANN401
+    """Replace what is nested too deeply by a text, and integers by decimals, which have no limit of 64 bits."""
     if isinstance(value, dict | list) and depth >= _MAX_DEPTH:
         return _TRUNCATED
     if isinstance(value, dict):
-        return {name: _limit_depth(one, depth + 1) for name, one in value.items()}
+        return {name: _limit_depth(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_limit_depth(one, depth + 1) for one in value]
+        return [_limit_depth(item, depth + 1) for item in value]
     return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -226,9 +234,12 @@ _PARSERS: dict[Kind, Callable[[Any], Any]] = {
 
 
 def encode_extra(unknown: dict[str, Any], malformed: dict[str, Any]) -> str | None:
-    """What a row has beside its columns: fields nobody declared, and what did not fit; None for neither.
+    """Encode the cell of `extra`: fields without a declared column, and values that did not fit their column.
 
-    What did not fit stands apart, under `MALFORMED`, so that it is never taken for a field nobody declared.
+    The latter are nested under the key `MALFORMED`, so that they cannot be confused with undeclared fields.
+
+    Returns:
+        JSON text; None if there are neither.
     """
     if MALFORMED in unknown:
         malformed = {**malformed, MALFORMED: unknown[MALFORMED]}
@@ -239,9 +250,9 @@ def encode_extra(unknown: dict[str, Any], malformed: dict[str, Any]) -> str | No
 
 
 def decode_malformed_values(extra: str) -> dict[str, Any]:
-    """What did not fit, by the API's name of its column, from a row's `extra`."""
-    kept = _EXTRA_DECODER.decode(extra).get(MALFORMED)
-    return kept if isinstance(kept, dict) else {}
+    """Decode the values that did not fit their column from a cell of `extra`, by the API's names."""
+    malformed = _EXTRA_DECODER.decode(extra).get(MALFORMED)
+    return malformed if isinstance(malformed, dict) else {}
 
 
 _EXTRA_DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=str)

@@ -1,9 +1,11 @@
 """Parse uniform report rows with Polars' CSV reader instead of a JSON parser.
 
-Report pages hold thousands of rows that are spelled alike: the same fields in the same order, every value a
-string. Such rows can be read as a CSV table whose separator is the quotation mark. This is what makes 150,000
-rows a second of 30 metrics possible (docs/benchmarks.md); rows of any other form return None and take the
-slower path of `tables.frames`.
+A report page holds thousands of rows with the same fields in the same order and a string as every value. The text
+of such rows is also a CSV table whose separator is the quotation mark, and Polars' CSV reader parses it in a
+fraction of the time of a JSON parser: it converts numbers directly from their digits, without holding Python's
+global lock and without creating a Python object per value. This made it possible to decode and store 152,267 rows
+per second of 30 metrics on one core (median in docs/benchmarks.md, "Decoding and storing, on one core"); before,
+JSON parsing took most of that time. Rows of any other form take the slower path, `frames.parse_report_page`.
 """
 
 import re
@@ -18,34 +20,33 @@ _ROW_END = re.compile(r"\s*\}\s*\}\s*")
 
 
 def parse_uniform_rows(
-    rows: Sequence[bytes | msgspec.Raw], parts: Mapping[str, Mapping[str, pl.DataType]]
+    rows: Sequence[bytes | msgspec.Raw], schemas: Mapping[str, Mapping[str, pl.DataType]]
 ) -> pl.DataFrame | None:
-    """The cells of many rows, or None where they have to be looked at one by one.
+    """Parse rows that have the same fields in the same order and a string as every value.
 
-    Objects of texts that name their fields in one order are lines of a table whose separator is the quote: each
-    name and each value is a cell. Polars reads such a table in a fraction of the time JSON takes, numbers straight
-    from their digits, without Python's lock and without an object a cell. It is taken only if the first row is as
-    expected, every name of the others stands where it does there, nothing follows their last value, and there is
-    no list: a number, a null, a field too few or too many would move what comes behind it.
+    The text between two quotation marks is one CSV cell: a name, a value, or the punctuation between them. The
+    result is used only if the first row has the expected fields, every other row has each name in the same
+    position, nothing follows the last value of a row, and there is no list. A number, a null, a missing or an
+    additional field would shift the cells after it, and therefore fails one of these checks.
 
     Args:
-        rows: JSON, each an object of objects.
-        parts: the objects inside each row and their fields, each `pl.String` or the type its digits are read as:
-            nothing, "-" and blanks are then null, a blank or a plus before the digits is let pass, an exponent
-            behind those of all but whole numbers. No name comes twice.
+        rows: the JSON text of each row, an object of objects.
+        schemas: the objects inside each row with their fields, each with `pl.String` or the numeric type of its
+            values. For a numeric type an empty value, "-" and blanks become null; leading blanks, a leading plus
+            sign and, except for integers, an exponent are accepted. Field names are unique over all objects.
 
     Returns:
-        A frame with a column for each field and a row for each object; None for anything unexpected, for a text
-        that is not of the type wanted, and where there are no rows.
+        A frame with one column per field and one row per object; None if the rows are not uniform, if a value does
+        not have the requested type, or if there are no rows.
     """
-    cells = _csv_schema(rows[0], parts) if rows else None
+    cells = _csv_schema(rows[0], schemas) if rows else None
     if not cells:
         return None
     lines = b"\n".join(rows)
     is_escaped = b"\\" in lines
-    if is_escaped:  # what a quote or a backslash hides behind is spelled as other escapes are
+    if is_escaped:  # an escaped quotation mark would end the cell; as a \u escape it stays inside
         lines = _QUOTE_OR_BACKSLASH.sub(lambda found: b"\\u%04x" % found[1][0], lines)
-    fields = {name: kind for part in parts.values() for name, kind in part.items()}
+    fields = {name: dtype for schema in schemas.values() for name, dtype in schema.items()}
     try:
         table = pl.read_csv(
             lines,
@@ -54,62 +55,66 @@ def parse_uniform_rows(
             quote_char=None,
             schema=cells,
             columns=[index for index, name in enumerate(cells) if not name.startswith("before ")],
-            null_values={name: "-" for name, kind in fields.items() if kind != pl.String},
+            null_values={name: "-" for name, dtype in fields.items() if dtype != pl.String},
             empty_string_is_null=False,
         )
     except PolarsError:
         return None
     ends = table.get_column("end").unique()
-    flat = table.select(fields.keys())
+    values = table.select(fields.keys())
     if table.height != len(rows) or not all(end and _ROW_END.fullmatch(end) for end in ends):
         return None
-    if _has_list(lines, flat) or _has_non_finite_number(flat):
+    if _has_list(lines, values) or _has_non_finite_number(values):
         return None
-    return _unescape_texts(flat) if is_escaped else flat
+    return _unescape_texts(values) if is_escaped else values
 
 
 def _csv_schema(
-    first: bytes | msgspec.Raw, parts: Mapping[str, Mapping[str, pl.DataType]]
+    first: bytes | msgspec.Raw, schemas: Mapping[str, Mapping[str, pl.DataType]]
 ) -> dict[str, pl.DataType] | None:
-    """What stands between the quotes of a row like the first: commas and colons, names, values; in that order."""
+    """Return the CSV cells of a row like the first, in order: punctuation, names and values.
+
+    Returns None if the first row does not have exactly the expected fields, or a value that is not a string.
+    """
     try:
         row = msgspec.json.decode(first, type=dict[str, dict[str, str]])
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if {part: fields.keys() for part, fields in row.items()} != {part: parts[part].keys() for part in parts}:
+    expected = {name: schemas[name].keys() for name in schemas}
+    if {name: fields.keys() for name, fields in row.items()} != expected:
         return None
     cells: dict[str, pl.DataType] = {}
-    for part in row:
-        for name, kind in [(part, None), *((name, parts[part][name]) for name in row[part])]:
+    for section in row:
+        for name, dtype in [(section, None), *((name, schemas[section][name]) for name in row[section])]:
             cells[f"before {name}"] = pl.String()
-            cells[f"name {name}"] = pl.Enum([name])  # of one, so that any other name is an error
-            if kind:
+            cells[f"name {name}"] = pl.Enum([name])  # an enum of one value, so that any other name is an error
+            if dtype:
                 cells[f"before value {name}"] = pl.String()
-                cells[name] = kind
+                cells[name] = dtype
     return cells | {"end": pl.String()}
 
 
-def _has_list(lines: bytes, flat: pl.DataFrame) -> bool:
-    """Whether a list begins in these lines, and not only in what a text says."""
+def _has_list(lines: bytes, values: pl.DataFrame) -> bool:
+    """Return whether the lines contain a bracket outside of text values."""
     if b"[" not in lines:
         return False
-    texts: tuple[str, ...] = flat.select(pl.col(pl.String).str.join()).row(0)
+    texts: tuple[str, ...] = values.select(pl.col(pl.String).str.join()).row(0)
     return lines.count(b"[") != sum(text.count("[") for text in texts)
 
 
-def _has_non_finite_number(flat: pl.DataFrame) -> bool:
-    """Whether "inf" or "nan" was taken for one."""
-    finite = flat.select(pl.col(pl.Float64).is_finite().all())
+def _has_non_finite_number(values: pl.DataFrame) -> bool:
+    """Return whether "inf" or "nan" was parsed as a number."""
+    finite = values.select(pl.col(pl.Float64).is_finite().all())
     return not all(is_finite for row in finite.rows() for is_finite in row)
 
 
-def _unescape_texts(flat: pl.DataFrame) -> pl.DataFrame | None:
-    """The same with its texts as they are meant; names repeat, so each is read once."""
-    for column in flat.select(pl.col(pl.String)):
-        spelled = column.filter(column.str.contains("\\", literal=True)).unique()
+def _unescape_texts(values: pl.DataFrame) -> pl.DataFrame | None:
+    """Decode the JSON escapes of all text columns, each distinct text once; None if one is invalid."""
+    for column in values.select(pl.col(pl.String)):
+        escaped = column.filter(column.str.contains("\\", literal=True)).unique()
         try:
-            meant = [msgspec.json.decode(f'"{text}"') for text in spelled]
-            flat = flat.with_columns(column.replace(spelled, pl.Series(meant, dtype=pl.String)))
+            decoded = [msgspec.json.decode(f'"{text}"') for text in escaped]
+            values = values.with_columns(column.replace(escaped, pl.Series(decoded, dtype=pl.String)))
         except (msgspec.DecodeError, UnicodeEncodeError):
             return None
-    return flat
+    return values

@@ -15,8 +15,8 @@ import polars as pl
 
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import Entity
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns, served_metrics
+from tiktok_assets.spec.metrics import Metric
+from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, served_metrics
 from tiktok_assets.tables.account_calendar import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.tables.cells import MALFORMED, UNKNOWN_SEGMENT, UNKNOWN_SEGMENT_VALUES, encode_extra, parse_cell
 from tiktok_assets.tables.csv_fast_path import parse_uniform_rows
@@ -28,27 +28,21 @@ from tiktok_assets.tables.row_validation import (
     parse_page_row_by_row,
     undeclared_fields,
 )
-from tiktok_assets.tables.text_columns import INSTANT, POLARS_TYPES, cast_text_columns, text_series
+from tiktok_assets.tables.schema import (
+    INSTANT,
+    average_names,
+    build_schema,
+    entity_columns,
+    numeric_dtypes,
+    report_schema,
+    response_columns,
+)
+from tiktok_assets.tables.text_columns import cast_text_columns, text_series
 
 Row = dict[str, Any]
 
 KEY_SEPARATOR = "\0"
-"""Between the dimensions that are a row's key, as one text: pages have thousands, and a tuple each is large."""
-
-
-def entity_columns(entity: Entity) -> tuple[Column, ...]:
-    """The columns of an entity's table: the declared ones, then ours."""
-    granted = (
-        (Column("is_granted", "", "flag", "whether the account may still be read"),)
-        if entity.table == "advertisers"
-        else ()
-    )
-    return (*entity.columns, *granted, FETCHED_AT, EXTRA)
-
-
-def build_schema(columns: Iterable[Column]) -> pl.Schema:
-    """The schema of a table on disk."""
-    return pl.Schema({column.name: POLARS_TYPES[column.kind] for column in columns})
+"""Joins the dimensions of a row into one key; a page has thousands of rows, and tuples would take more memory."""
 
 
 def build_entity_frame(
@@ -57,16 +51,19 @@ def build_entity_frame(
     fetched_at: datetime,
     *,
     unknown_fields: set[str],
-    owners: Sequence[str] = (),
+    advertiser_ids: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """API objects of one entity as a frame; a value that does not fit is null, and what came is in `extra`.
+    """Build the frame of one entity's table from the objects of the API.
 
     Args:
-        entity: whose objects.
-        rows: as the API sent them, numbers with a fraction as Decimal.
-        fetched_at: aware UTC.
-        unknown_fields: the names of fields no column is declared for are added to it.
-        owners: the account of each row by the question it answers, for rows that do not say theirs.
+        entity: the entity of the objects.
+        rows: the decoded JSON objects, numbers with a fraction as Decimal.
+        fetched_at: when they were read, as aware UTC.
+        unknown_fields: receives the names of fields without a declared column.
+        advertiser_ids: the account each row was requested for; used for rows without an `advertiser_id`.
+
+    Returns:
+        One row per object. A value that does not fit its column is null, and the original value is in `extra`.
     """
     malformed: list[Row] = [{} for _ in rows]
     data: dict[str, list[Any]] = {}
@@ -77,10 +74,10 @@ def build_entity_frame(
             cells.append(value)
             if not fits:
                 kept[column.api_name] = row[column.api_name]
-    owned = data["advertiser_id"]
-    for index, owner in enumerate(owners):
-        if owned[index] is None and owner:
-            owned[index] = owner
+    row_advertiser_ids = data["advertiser_id"]
+    for index, advertiser_id in enumerate(advertiser_ids):
+        if row_advertiser_ids[index] is None and advertiser_id:
+            row_advertiser_ids[index] = advertiser_id
             malformed[index]["advertiser_id"] = rows[index].get("advertiser_id")
     if entity.table == "advertisers":
         data["is_granted"] = [True] * len(rows)
@@ -98,52 +95,56 @@ def _encode_extra(fields: Row, malformed: Row, unknown_fields: set[str]) -> str 
     return encode_extra(fields, malformed)
 
 
-def report_schema(report: Report, metrics: tuple[Metric, ...]) -> pl.Schema:
-    """The schema of a report's table on disk."""
-    return build_schema(report_columns(report, metrics))
-
-
 def parse_report_page(
     report: Report,
     metrics: tuple[Metric, ...],
     rows: list[Any],
     *,
     unknown_fields: set[str],
-    asked: Iterable[str] = (),
-    owner: str = "",
+    requested_metrics: Iterable[str] = (),
+    advertiser_id: str = "",
     day: date | None = None,
 ) -> pl.DataFrame:
-    """One page of report rows as a frame of keys, attributes, metrics and `extra`.
+    """Parse one page of report rows into keys, attributes, metrics and `extra`.
 
-    A value that does not fit is null, and what came is in `extra`. Rows that cannot be told apart, belong
-    elsewhere or have no spend to be trusted say so in a further column, `row_checks.FAULT`, which other pages
-    lack.
+    All rows are parsed at once where they are as expected, and otherwise row by row.
 
     Args:
-        report: which.
-        metrics: those chosen; the columns are of those the report is served.
-        rows: as the API sent them.
-        unknown_fields: the names of fields no column is declared for are added to it.
-        asked: the API's names of the metrics asked for, which each row must have.
-        owner: the account asked about.
-        day: the day of rows that cannot tell it, where the question is of one day.
+        report: the report the rows belong to.
+        metrics: the chosen metrics; the frame has a column for each that the report serves.
+        rows: the decoded JSON rows.
+        unknown_fields: receives the names of fields without a declared column.
+        requested_metrics: the API's names of the requested metrics, which every row must have.
+        advertiser_id: the requested account.
+        day: the requested day, for reports whose rows do not contain it.
+
+    Returns:
+        One row per report row. A value that does not fit its column is null, and the original value is in `extra`.
+        If some rows have no key, belong to another account or have no readable spend, the frame also has the
+        column `row_validation.FAULT_COLUMN` with the reason.
     """
-    columns, expected = response_columns(report, metrics), frozenset(asked)
-    if all(is_expected_row(report, row, expected, owner) for row in rows):
+    columns, requested = response_columns(report, metrics), frozenset(requested_metrics)
+    if all(is_expected_row(report, row, requested, advertiser_id) for row in rows):
         try:
             page = _parse_page_vectorized(report, metrics, columns, rows, unknown_fields, day)
         except ValueFormatError:
             page = None
-        if page is not None and _is_valid_page(report, metrics, page, owner):
+        if page is not None and _is_valid_page(report, metrics, page, advertiser_id):
             return page
     page, unknown = parse_page_row_by_row(
-        report, columns, rows, averages=average_names(metrics), asked=expected, owner=owner, day=day
+        report,
+        columns,
+        rows,
+        averages=average_names(metrics),
+        requested_metrics=requested,
+        advertiser_id=advertiser_id,
+        day=day,
     )
     unknown_fields.update(unknown)
     return page
 
 
-def _parse_page_vectorized(  # noqa: PLR0917 - as `report_page` has them
+def _parse_page_vectorized(  # noqa: PLR0917 - the parameters of `parse_report_page`
     report: Report,
     metrics: tuple[Metric, ...],
     columns: tuple[Column, ...],
@@ -151,11 +152,11 @@ def _parse_page_vectorized(  # noqa: PLR0917 - as `report_page` has them
     unknown_fields: set[str],
     day: date | None,
 ) -> pl.DataFrame:
-    parts = {part: [row[part] for row in rows] for part in ROW_SECTIONS}
+    sections = {section: [row[section] for row in rows] for section in ROW_SECTIONS}
     dimensions = dimension_names(report)
     known = {column.api_name for column in columns} | {"advertiser_id"}
     texts = {
-        column.name: text_series(column, parts["dimensions" if column.api_name in dimensions else "metrics"])
+        column.name: text_series(column, sections["dimensions" if column.api_name in dimensions else "metrics"])
         for column in columns
     }
     extra = [_encode_extra(undeclared_fields(row, known), {}, unknown_fields) for row in rows]
@@ -163,94 +164,84 @@ def _parse_page_vectorized(  # noqa: PLR0917 - as `report_page` has them
     return _cast_report_page(report, metrics, pl.DataFrame(texts), day)
 
 
-def _is_valid_page(report: Report, metrics: tuple[Metric, ...], page: pl.DataFrame, owner: str) -> bool:
-    """Whether rows read at once have their keys, are the account's, and count nothing below zero."""
+def _is_valid_page(report: Report, metrics: tuple[Metric, ...], page: pl.DataFrame, advertiser_id: str) -> bool:
+    """Return whether all rows have their keys, belong to the account, and contain no negative count."""
     key, counts = _columns_to_check(report, metrics)
     if any(page.get_column(name).null_count() for name in key):
         return False
-    if owner and report.level.name == "advertiser" and (page.get_column("advertiser_id") != owner).any():
+    if (
+        advertiser_id
+        and report.level.name == "advertiser"
+        and (page.get_column("advertiser_id") != advertiser_id).any()
+    ):
         return False
     return not any((page.get_column(name).min() or 0) < 0 for name in counts)  # type: ignore[operator]
 
 
 @cache
 def _columns_to_check(report: Report, metrics: tuple[Metric, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns that name a row and are the API's, and those that count."""
-    told = {column.name for column in response_columns(report, metrics)}
+    """Return the key columns that a response contains, and the columns of counts."""
+    in_response = {column.name for column in response_columns(report, metrics)}
     counts = tuple(metric.name for metric in served_metrics(report, metrics) if metric.kind == "count")
-    return tuple(name for name in report.key if name in told), counts
+    return tuple(name for name in report.key if name in in_response), counts
 
 
 def parse_report_page_fast(
     report: Report,
     metrics: tuple[Metric, ...],
-    asked: Iterable[str],
+    requested_metrics: Iterable[str],
     rows: Sequence[bytes | msgspec.Raw],
     *,
-    owner: str = "",
+    advertiser_id: str = "",
     day: date | None = None,
 ) -> tuple[pl.DataFrame, list[Hashable]] | None:
-    """The same from the JSON of each row, with the key of each; None where they must be looked at singly.
+    """Parse one page of report rows from their JSON text, without decoding the JSON.
 
     Args:
-        report: which.
-        metrics: those chosen.
-        asked: the API's names of those asked for; each row has all of them.
-        rows: objects.
-        owner: the account asked about.
-        day: as for `report_page`.
+        report: the report the rows belong to.
+        metrics: the chosen metrics.
+        requested_metrics: the API's names of the requested metrics; every row has all of them.
+        rows: the JSON text of each row.
+        advertiser_id: the requested account.
+        day: the requested day, for reports whose rows do not contain it.
+
+    Returns:
+        The frame, as `parse_report_page` returns it, and the key of each row; None if the rows are not uniform,
+        and have to be decoded and parsed by `parse_report_page`.
 
     Raises:
-        ValueFormatError: naming the metric whose value does not fit.
+        ValueFormatError: with the first metric that has an invalid value.
     """
-    if report.breakdown and report.breakdown.echoes:
+    if report.breakdown and report.breakdown.extra_dimensions:
         return None
     columns = response_columns(report, metrics)
-    fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *asked)}
-    for types in (
-        numeric_dtypes(metrics),
-        dict[str, pl.DataType](),
-    ):  # a count "12.0" has to be looked at as a text
-        kinds = {part: {name: types.get(name, pl.String()) for name in names} for part, names in fields.items()}
-        if (cells := parse_uniform_rows(rows, kinds)) is not None:
+    fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *requested_metrics)}
+    # The second attempt reads all values as text, because a count such as "12.0" is no integer for Polars.
+    for dtypes in (numeric_dtypes(metrics), dict[str, pl.DataType]()):
+        schemas = {
+            section: {name: dtypes.get(name, pl.String()) for name in names} for section, names in fields.items()
+        }
+        if (cells := parse_uniform_rows(rows, schemas)) is not None:
             break
     else:
         return None
-    given = set(cells.columns)
+    present = set(cells.columns)
     missing = pl.lit(None, pl.String)
-    told = cells.select(
-        *((pl.col(c.api_name) if c.api_name in given else missing).alias(c.name) for c in columns),
+    texts = cells.select(
+        *((pl.col(c.api_name) if c.api_name in present else missing).alias(c.name) for c in columns),
         missing.alias(EXTRA.name),
     )
-    page = _cast_report_page(report, metrics, told, day)
-    if not _is_valid_page(report, metrics, page, owner):
+    page = _cast_report_page(report, metrics, texts, day)
+    if not _is_valid_page(report, metrics, page, advertiser_id):
         return None
     keys = cells.select(pl.concat_str(report.dimensions, separator=KEY_SEPARATOR)).to_series()
     return page, keys.to_list()
 
 
-@cache
-def response_columns(report: Report, metrics: tuple[Metric, ...]) -> tuple[Column, ...]:
-    """The columns the rows tell. The account is not echoed unless it is the dimension (dossier 6.5)."""
-    columns = [column for column in report_columns(report, metrics) if column.api_name]
-    return tuple(c for c in columns if c.api_name != "advertiser_id" or report.level.name == "advertiser")
-
-
-def numeric_dtypes(metrics: Iterable[Metric]) -> dict[str, pl.DataType]:
-    """The types of those read straight from their digits; money that is no average may have too many of them."""
-    return {m.api_name: POLARS_TYPES[m.kind] for m in metrics if m.kind != "money" or not m.additive}
-
-
-@cache
-def average_names(metrics: tuple[Metric, ...]) -> frozenset[str]:
-    """Those that are rounded quotients, and may be rounded again."""
-    return frozenset(metric.name for metric in metrics if not metric.additive)
-
-
 def _cast_report_page(
     report: Report, metrics: tuple[Metric, ...], texts: pl.DataFrame, day: date | None
 ) -> pl.DataFrame:
-    if "hour" in texts.columns:  # told with the day in one text, which `hour` proves to be a whole hour
+    if "hour" in texts.columns:  # `date` and `hour` come from one text; the cast of `hour` validates all of it
         texts = texts.with_columns(pl.col("date").str.slice(0, 10))
     if report.breakdown:
         texts = texts.with_columns(
@@ -274,18 +265,20 @@ def build_report_frame(
     pages: list[pl.DataFrame],
     fetched_at: datetime,
 ) -> pl.DataFrame:
-    """Pages of a report as rows of its table: account, currency, completeness and instant added, sorted by key.
+    """Concatenate the pages of a report into the rows of its table, sorted by key.
+
+    Adds the account, its currency, `fetched_at`, and for daily reports `is_complete` and `is_settled`.
 
     Raises:
-        ValueFormatError: if a row has no key, or names another account.
+        ValueFormatError: if a row has no key, or belongs to another account.
     """
     schema = report_schema(report, metrics)
     rows = pl.concat(pages) if pages else parse_report_page(report, metrics, [], unknown_fields=set())
     if report.breakdown:
         rows = merge_unknown_segments(report, metrics, rows)
     if report.level.name == "advertiser" and rows.filter(pl.col("advertiser_id") != account.advertiser_id).height:
-        raise ValueFormatError(f"a row of another account came with those of {account.advertiser_id}")
-    # By what tells its rows apart, and before it has the columns that are the same in all of them.
+        raise ValueFormatError(f"the response for account {account.advertiser_id} has a row of another account")
+    # Sort before adding the columns that have the same value in every row: fewer columns have to be moved.
     if order := [name for name in report.key if name != "advertiser_id"]:
         rows = rows.sort(order)
     rows = rows.with_columns(

@@ -13,8 +13,7 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME
+from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, Metric
 from tiktok_assets.spec.reports import EXTRA, Report, served_metrics
 from tiktok_assets.tables.cells import (
     MALFORMED,
@@ -26,39 +25,48 @@ from tiktok_assets.tables.cells import (
     parse_day_of_hour,
     parse_segment,
 )
-from tiktok_assets.tables.text_columns import POLARS_TYPES
+from tiktok_assets.tables.schema import POLARS_TYPES
 
 ROW_SECTIONS = ("dimensions", "metrics")
+"""The two objects of a report row."""
 
 FAULT_COLUMN = "row_fault"
-"""The column that says why a row cannot be stored; null where it can."""
+"""The column with the reason why a row cannot be stored; null where it can."""
 
 _ID_DIMENSIONS = frozenset({"advertiser_id", "campaign_id", "adgroup_id", "ad_id", "ad_id_v2"})
 _MAX_SHOWN_CHARACTERS = 60
 
 
 def dimension_names(report: Report) -> frozenset[str]:
-    """The API's names of what stands among a row's dimensions: those asked for, and those that come unasked."""
-    echoed = (name for name, _ in report.breakdown.echoes) if report.breakdown else ()
-    return frozenset((*report.dimensions, *echoed))
+    """Return the API's names of the dimensions of a row: the requested ones, and those the API adds."""
+    added = (name for name, _ in report.breakdown.extra_dimensions) if report.breakdown else ()
+    return frozenset((*report.dimensions, *added))
 
 
-def is_expected_row(report: Report, row: object, asked: AbstractSet[str], owner: str) -> bool:
-    """Whether a row has all it should, and nothing that says it belongs elsewhere."""
+def is_expected_row(report: Report, row: object, requested_metrics: AbstractSet[str], advertiser_id: str) -> bool:
+    """Return whether a row has all requested metrics, and belongs to the requested account and level."""
     if not isinstance(row, dict):
         return False
     dimensions, metrics = row.get("dimensions"), row.get("metrics")
     if not isinstance(dimensions, dict) or not isinstance(metrics, dict):
         return False
-    return asked <= metrics.keys() and _find_foreign_row_error(report, dimensions, metrics, owner) is None
+    return (
+        requested_metrics <= metrics.keys()
+        and _find_foreign_row_error(report, dimensions, metrics, advertiser_id) is None
+    )
 
 
 def undeclared_fields(row: dict[str, Any], known: AbstractSet[str]) -> dict[str, Any]:
-    """The fields of a row that no column is declared for."""
-    parts = {part: row[part] for part in ROW_SECTIONS if isinstance(row.get(part), dict)}
-    if len(row) == len(parts) and all(part.keys() <= known for part in parts.values()):
-        return {}  # as good as always: a thousand rows a page come through here
-    inside = {k: v for part in parts.values() for k, v in part.items() if k not in known}
+    """Return the fields of a row that have no declared column.
+
+    Args:
+        row: the decoded JSON row.
+        known: the API's names of the declared columns.
+    """
+    sections = {section: row[section] for section in ROW_SECTIONS if isinstance(row.get(section), dict)}
+    if len(row) == len(sections) and all(section.keys() <= known for section in sections.values()):
+        return {}  # the usual case, made fast because a page has a thousand rows
+    inside = {k: v for section in sections.values() for k, v in section.items() if k not in known}
     return inside | {k: v for k, v in row.items() if k not in ROW_SECTIONS}
 
 
@@ -68,20 +76,23 @@ def parse_page_row_by_row(
     rows: list[Any],
     *,
     averages: Collection[str],
-    asked: AbstractSet[str],
-    owner: str,
+    requested_metrics: AbstractSet[str],
+    advertiser_id: str,
     day: date | None,
 ) -> tuple[pl.DataFrame, set[str]]:
-    """A page of a report value by value, and the names of the fields no column is declared for.
+    """Parse a page of a report value by value.
 
     Args:
-        report: which.
-        columns: those the rows tell.
-        rows: as the API sent them, whatever they are.
+        report: the report the rows belong to.
+        columns: the columns the rows contain.
+        rows: the decoded JSON rows, of any form.
         averages: the names of money columns that are rounded quotients.
-        asked: the API's names of the metrics asked for.
-        owner: the account asked about; "" where nobody said.
-        day: the day asked about, if it is one; rows without a readable one are of it.
+        requested_metrics: the API's names of the requested metrics.
+        advertiser_id: the requested account; "" if none was given.
+        day: the requested day, if it was a single one; used for rows without a readable day.
+
+    Returns:
+        The frame, and the names of the fields without a declared column.
     """
     known = {column.api_name for column in columns} | {"advertiser_id"}
     unknown: set[str] = set()
@@ -89,12 +100,12 @@ def parse_page_row_by_row(
     extras: list[str | None] = []
     faults: list[str | None] = []
     for row in rows:
-        cells, kept, fault = _parse_row(report, columns, row, averages, asked, owner, day)
+        cells, malformed, fault = _parse_row(report, columns, row, averages, requested_metrics, advertiser_id, day)
         for name, cell in cells.items():
             data[name].append(cell)
         fields = undeclared_fields(row, known) if isinstance(row, dict) else {}
         unknown.update(name for name in fields if name != MALFORMED)
-        extras.append(encode_extra(fields, kept))
+        extras.append(encode_extra(fields, malformed))
         faults.append(fault)
     schema = {column.name: POLARS_TYPES[column.kind] for column in columns} | {EXTRA.name: pl.String()}
     page = pl.DataFrame({**data, EXTRA.name: extras}, schema=schema)
@@ -105,65 +116,76 @@ def parse_page_row_by_row(
     return page, unknown
 
 
-def _parse_row(  # noqa: PLR0917 - as `checked_page` got them
+def _parse_row(  # noqa: PLR0917 - the parameters of `parse_page_row_by_row`
     report: Report,
     columns: tuple[Column, ...],
     row: object,
     averages: Collection[str],
-    asked: AbstractSet[str],
-    owner: str,
+    requested_metrics: AbstractSet[str],
+    advertiser_id: str,
     day: date | None,
 ) -> tuple[dict[str, Any], dict[str, Any], str | None]:
-    """The cells of a row, what of it did not fit, and why it cannot be stored."""
+    """Return the cells of a row, its malformed values by the API's names, and why it cannot be stored."""
     whole = row if isinstance(row, dict) else {}
-    parts = {part: whole[part] if isinstance(whole.get(part), dict) else {} for part in ROW_SECTIONS}
-    kept = {part: whole[part] for part in ROW_SECTIONS if part in whole and not isinstance(whole[part], dict)}
-    dimensions, split = dimension_names(report), report.breakdown.dimensions if report.breakdown else ()
+    sections = {name: whole[name] if isinstance(whole.get(name), dict) else {} for name in ROW_SECTIONS}
+    malformed = {name: whole[name] for name in ROW_SECTIONS if name in whole and not isinstance(whole[name], dict)}
+    dimensions = dimension_names(report)
+    segment_columns = report.breakdown.dimensions if report.breakdown else ()
     cells: dict[str, Any] = {}
     for column in columns:
         name = column.api_name
-        part = parts["dimensions" if name in dimensions else "metrics"]
-        sent = part.get(name)
-        value, fits = _parse_report_cell(column, sent, split, column.name in averages)
+        section = sections["dimensions" if name in dimensions else "metrics"]
+        original = section.get(name)
+        value, fits = _parse_report_cell(column, original, segment_columns, column.name in averages)
         if column.name == "date" and value is None and day:
             value, fits = day, False
-        elif name == "advertiser_id" and value is None and owner:
-            value, fits = owner, False
+        elif name == "advertiser_id" and value is None and advertiser_id:
+            value, fits = advertiser_id, False
         cells[column.name] = value
-        if not fits or (name in asked and name not in part and part):
-            kept[name] = sent
-    fault = _find_foreign_row_error(report, parts["dimensions"], parts["metrics"], owner)
-    fault = fault or _find_missing_key_error(report, columns, cells, kept, parts["dimensions"])
-    if fault is None and "spend" in asked and ("spend" not in parts["metrics"] or "spend" in kept):
-        fault = _find_spend_error(cells.get("spend"), kept, parts["metrics"])
-    return cells, kept, fault
+        if not fits or (name in requested_metrics and name not in section and section):
+            malformed[name] = original
+    fault = _find_foreign_row_error(report, sections["dimensions"], sections["metrics"], advertiser_id)
+    fault = fault or _find_missing_key_error(report, columns, cells, malformed, sections["dimensions"])
+    if (
+        fault is None
+        and "spend" in requested_metrics
+        and ("spend" not in sections["metrics"] or "spend" in malformed)
+    ):
+        fault = _find_spend_error(cells.get("spend"), malformed, sections["metrics"])
+    return cells, malformed, fault
 
 
-def _parse_report_cell(column: Column, sent: object, split: Collection[str], is_rounded: bool) -> Cell:
-    if column.name in split:
-        return parse_segment(sent)
+def _parse_report_cell(column: Column, value: object, segment_columns: Collection[str], is_rounded: bool) -> Cell:
+    if column.name in segment_columns:
+        return parse_segment(value)
     if column.kind == "day" and column.api_name == "stat_time_hour":
-        found = parse_day_of_hour(sent)
-        return found, found is not None
-    return parse_cell(column, sent, is_rounded=is_rounded)
+        day = parse_day_of_hour(value)
+        return day, day is not None
+    return parse_cell(column, value, is_rounded=is_rounded)
 
 
 def _find_foreign_row_error(
-    report: Report, dimensions: dict[str, Any], metrics: dict[str, Any], owner: str
+    report: Report, dimensions: dict[str, Any], metrics: dict[str, Any], advertiser_id: str
 ) -> str | None:
-    """Why a row is not one of those asked for: another account's, or cut by an id nobody asked for.
+    """Return why a row is not one of the requested rows: another account's, or grouped by another id.
 
-    A parent's id among the dimensions means rows cut otherwise than the table says (dossier 6.2), and sums that
-    count twice; an account that is not echoed (dossier 6.5) is ours.
+    An id of another level among the dimensions means that rows are grouped differently than the table's key
+    (API notes 6.2), so that their sum would count spend twice. A row without an account (API notes 6.5) belongs to
+    the requested one.
     """
     others = _ID_DIMENSIONS - {report.level.dimension}
     if not others.isdisjoint(dimensions):
-        return f"{min(others & dimensions.keys())} came as a dimension, and was not asked for as one"
-    said = metrics.get("advertiser_id")
+        return f"a row has the dimension {min(others & dimensions.keys())}, which was not requested"
+    row_advertiser_id = metrics.get("advertiser_id")
     if report.level.name == "advertiser":
-        said = dimensions.get("advertiser_id", said)
-    if owner and isinstance(said, str | int) and said != "" and str(said) != owner:
-        return f"a row of account {format_value(said)} came with those of {owner}"
+        row_advertiser_id = dimensions.get("advertiser_id", row_advertiser_id)
+    if (
+        advertiser_id
+        and isinstance(row_advertiser_id, str | int)
+        and row_advertiser_id != ""
+        and str(row_advertiser_id) != advertiser_id
+    ):
+        return f"the response for account {advertiser_id} has a row of account {format_value(row_advertiser_id)}"
     return None
 
 
@@ -171,55 +193,59 @@ def _find_missing_key_error(
     report: Report,
     columns: tuple[Column, ...],
     cells: dict[str, Any],
-    kept: dict[str, Any],
+    malformed: dict[str, Any],
     dimensions: dict[str, Any],
 ) -> str | None:
     for column in columns:
         if column.name in report.key and cells[column.name] is None:
             name = column.api_name
-            came = kept.get(name, dimensions.get(name))
+            original = malformed.get(name, dimensions.get(name))
             return (
                 f"a row has no {name}"
-                if came is None
-                else f"{name} is {format_value(came)}, which is no {column.kind}"
+                if original is None
+                else f"{name} is {format_value(original)}, which is not a valid {column.kind}"
             )
     return None
 
 
-def _find_spend_error(spend: object, kept: dict[str, Any], metrics: dict[str, Any]) -> str | None:
+def _find_spend_error(spend: object, malformed: dict[str, Any], metrics: dict[str, Any]) -> str | None:
     if spend is not None:
-        return None  # a fifth digit was rounded
+        return None  # only its fifth decimal was rounded
     if "spend" not in metrics:
         return (
-            f"metrics is {format_value(kept['metrics'])}"
-            if "metrics" in kept
-            else "spend was asked for and did not come"
+            f"metrics is {format_value(malformed['metrics'])}, which is not an object"
+            if "metrics" in malformed
+            else "a row has no spend, although it was requested"
         )
-    return f"spend is {format_value(metrics['spend'])}, which is no money"
+    return f"spend is {format_value(metrics['spend'])}, which is not a valid amount"
 
 
 def format_value(value: object) -> str:
-    """What came, as it may stand in a message: short, and nothing of it a control character."""
+    """Format an original value for a message: at most 60 characters, control characters escaped."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}…"
 
 
 def split_faulty_rows(pages: list[pl.DataFrame]) -> tuple[list[pl.DataFrame], list[tuple[date | None, str]]]:
-    """Pages without their faulty rows, and of each of those its day, where it says one, and what is wrong."""
-    sound, faults = list[pl.DataFrame](), list[tuple[date | None, str]]()
+    """Remove the faulty rows of pages.
+
+    Returns:
+        The pages without their faulty rows, and for each of those rows its day, if readable, and its fault.
+    """
+    valid, faults = list[pl.DataFrame](), list[tuple[date | None, str]]()
     for page in pages:
         if FAULT_COLUMN not in page.columns:
-            sound.append(page)
+            valid.append(page)
             continue
         faulty = page.filter(pl.col(FAULT_COLUMN).is_not_null())
         days = faulty.get_column("date") if "date" in page.columns else [None] * faulty.height
         faults += zip(days, faulty.get_column(FAULT_COLUMN), strict=True)
-        sound.append(page.filter(pl.col(FAULT_COLUMN).is_null()).drop(FAULT_COLUMN))
-    return sound, faults
+        valid.append(page.filter(pl.col(FAULT_COLUMN).is_null()).drop(FAULT_COLUMN))
+    return valid, faults
 
 
 def count_malformed_values(frame: pl.DataFrame) -> int:
-    """How many values of a table did not fit their column."""
+    """Count the values of a table that did not fit their column, from its column `extra`."""
     extra = frame.get_column(EXTRA.name).drop_nulls()
     return sum(
         len(decode_malformed_values(text)) for text in extra.filter(extra.str.contains(MALFORMED, literal=True))
@@ -227,18 +253,18 @@ def count_malformed_values(frame: pl.DataFrame) -> int:
 
 
 def merge_unknown_segments(report: Report, metrics: tuple[Metric, ...], rows: pl.DataFrame) -> pl.DataFrame:
-    """The parts of an audience that TikTok does not know, one row for each key, so that the parts still add up.
+    """Merge the rows of unknown audience segments that have the same key, so that the segments still add up.
 
-    Additive metrics are added up; rates and averages follow from the sums where that is known, and are null
-    where it is not.
+    Additive metrics are summed. Rates and averages are recomputed from the sums where their quotient is known, and
+    are null elsewhere.
     """
-    split = report.breakdown.dimensions if report.breakdown else ()
+    segment_columns = report.breakdown.dimensions if report.breakdown else ()
     key = [name for name in report.key if name in rows.columns]
-    shared = (
+    is_merged = (
         rows.select(key).is_duplicated()
-        & rows.select(pl.any_horizontal(pl.col(split) == UNKNOWN_SEGMENT)).to_series()
+        & rows.select(pl.any_horizontal(pl.col(segment_columns) == UNKNOWN_SEGMENT)).to_series()
     )
-    if not shared.any():
+    if not is_merged.any():
         return rows
     served = served_metrics(report, metrics)
     sums = [
@@ -248,40 +274,42 @@ def merge_unknown_segments(report: Report, metrics: tuple[Metric, ...], rows: pl
     ]
     others = [name for name in rows.columns if name not in key and name not in {m.name for m in served}]
     firsts = [pl.col(name).drop_nulls().first() for name in others]
-    added = rows.filter(shared).group_by(key, maintain_order=True).agg(*firsts, *sums)
-    added = added.with_columns(_recompute_average(m, added).alias(m.name) for m in served if not m.additive)
-    return pl.concat([rows.filter(~shared), added.select(rows.columns)])
+    merged = rows.filter(is_merged).group_by(key, maintain_order=True).agg(*firsts, *sums)
+    merged = merged.with_columns(_recompute_average(m, merged).alias(m.name) for m in served if not m.additive)
+    return pl.concat([rows.filter(~is_merged), merged.select(rows.columns)])
 
 
 def _recompute_average(metric: Metric, sums: pl.DataFrame) -> pl.Expr:
-    kind, quotient = POLARS_TYPES[metric.kind], metric.quotient
-    names = [METRICS_BY_API_NAME[name].name for name in (quotient.top, quotient.bottom)] if quotient else []
+    dtype, quotient = POLARS_TYPES[metric.kind], metric.quotient
+    names = (
+        [METRICS_BY_API_NAME[name].name for name in (quotient.numerator, quotient.denominator)] if quotient else []
+    )
     if not quotient or any(name not in sums.columns for name in names):
-        return pl.lit(None, kind)
-    top, bottom = (pl.col(name).cast(pl.Float64) for name in names)
-    return pl.when(bottom > 0).then(top * quotient.times / bottom).cast(kind)
+        return pl.lit(None, dtype)
+    numerator, denominator = (pl.col(name).cast(pl.Float64) for name in names)
+    return pl.when(denominator > 0).then(numerator * quotient.factor / denominator).cast(dtype)
 
 
 def find_key_error(frame: pl.DataFrame, key: Sequence[str], advertiser_id: str | None = None) -> str | None:
-    """One clause saying why these rows must not be written, or None.
+    """Return why rows must not be written, as one clause, or None if they can be.
 
-    Refused are rows without a key, two rows of one key and rows of another account. Negative spend is written as
-    TikTok says it, since a credit is thinkable and a refusal would hide the day; a check tells of it.
+    Rejected are rows without a key, two rows with the same key, and rows of another account. Negative spend is
+    accepted as TikTok returns it, since it could be a credit and rejecting it would lose the day; a check reports
+    it.
 
     Args:
         frame: the rows.
-        key: the columns that name a row.
-        advertiser_id: the account that was asked for; None where several were.
+        key: the key columns.
+        advertiser_id: the requested account; None if several were requested.
     """
-    if advertiser_id and (strangers := frame.filter(pl.col("advertiser_id").ne_missing(advertiser_id)).height):
-        return f"{strangers} rows are of another account"
-    names = frame.select(key)
+    if advertiser_id and (foreign := frame.filter(pl.col("advertiser_id").ne_missing(advertiser_id)).height):
+        return f"{foreign} rows belong to another account"
+    keys = frame.select(key)
     for column in key:
-        if nameless := names.get_column(column).null_count():
-            return f"{nameless} rows have no {column}"
-    if (twice := names.is_duplicated()).any():
-        shared = names.filter(twice)
-        return (
-            f"{shared.height} rows share their key, the first {', '.join(str(value) for value in shared.row(0))}"
-        )
+        if missing := keys.get_column(column).null_count():
+            return f"{missing} rows have no {column}"
+    if (is_duplicate := keys.is_duplicated()).any():
+        duplicates = keys.filter(is_duplicate)
+        first = ", ".join(str(value) for value in duplicates.row(0))
+        return f"{duplicates.height} rows have duplicate keys, the first is {first}"
     return None

@@ -4,49 +4,54 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from tiktok_assets.spec.metric_catalogue import Metric
+from tiktok_assets.spec.metrics import Metric
 
 
 class NotAdditiveError(ValueError):
-    """A metric that may not be summed was to be: reach, a rate, an average."""
+    """A sum was requested of a metric that is not additive, such as reach, a rate or an average."""
 
 
 class MixedCurrencyError(ValueError):
-    """Amounts of several currencies were to become one total."""
+    """One total was requested of amounts in several currencies."""
 
 
 def sum_expressions(metrics: Iterable[Metric]) -> list[pl.Expr]:
-    """The sums of these metrics, each under its own name.
+    """Return an expression per metric that sums it under its own name.
 
     Raises:
-        NotAdditiveError: naming the first that may not be summed.
+        NotAdditiveError: with the first metric that is not additive.
     """
-    wanted = list(metrics)
-    if wrong := [metric.name for metric in wanted if not metric.additive]:
-        raise NotAdditiveError(f"{wrong[0]} may not be summed; leave it out, or ask TikTok at the level you want")
-    return [pl.col(metric.name).sum() for metric in wanted]
+    summed = list(metrics)
+    if not_additive := [metric.name for metric in summed if not metric.additive]:
+        raise NotAdditiveError(
+            f"{not_additive[0]} cannot be summed; leave it out, or request it from TikTok at the level you need"
+        )
+    return [pl.col(metric.name).sum() for metric in summed]
 
 
 def sum_expressions_or_null(metrics: Iterable[Metric]) -> list[pl.Expr]:
-    """The same, but null where no row says anything: zero would be a claim.
+    """Return an expression per metric that sums it, and is null where every value is null.
 
     Raises:
-        NotAdditiveError: naming the first that may not be summed.
+        NotAdditiveError: with the first metric that is not additive.
     """
-    wanted = list(metrics)
+    summed = list(metrics)
     return [
         pl.when(pl.col(metric.name).count() > 0).then(total).alias(metric.name)
-        for metric, total in zip(wanted, sum_expressions(wanted), strict=True)
+        for metric, total in zip(summed, sum_expressions(summed), strict=True)
     ]
 
 
 def total_by_currency(frame: pl.DataFrame, metrics: Iterable[Metric], by: Sequence[str] = ()) -> pl.DataFrame:
-    """The totals of a report by currency and these columns; without `by`, one row a currency.
+    """Sum the additive metrics of a report by currency and further columns.
 
     Args:
         frame: rows of a report, with `currency` and the metrics.
-        metrics: those of them that are not additive are left out.
-        by: what else to keep apart.
+        metrics: the metrics to sum; those that are not additive are left out.
+        by: further columns to group by.
+
+    Returns:
+        One row per group, sorted; without `by`, one row per currency.
     """
     groups = [*by, *([] if "currency" in by else ["currency"])]
     return (
@@ -55,14 +60,14 @@ def total_by_currency(frame: pl.DataFrame, metrics: Iterable[Metric], by: Sequen
 
 
 def single_currency(frame: pl.DataFrame) -> str | None:
-    """The currency every amount of a frame is in; None for a frame without rows.
+    """Return the currency of all amounts of a frame; None if it has no rows.
 
     Raises:
-        MixedCurrencyError: naming them, if there are several.
+        MixedCurrencyError: with the currencies, if there are several.
     """
     currencies = sorted(frame.get_column("currency").drop_nulls().unique())
     if len(currencies) > 1:
         raise MixedCurrencyError(
-            f"there is no total of {', '.join(currencies)}: show one for each currency, or convert them yourself"
+            f"amounts in {', '.join(currencies)} cannot be added up; show one total per currency, or convert"
         )
     return currencies[0] if currencies else None

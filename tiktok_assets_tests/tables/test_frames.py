@@ -20,14 +20,11 @@ from tiktok_assets.tables.frames import (
     Row,
     build_entity_frame,
     build_report_frame,
-    build_schema,
-    entity_columns,
     parse_report_page,
     parse_report_page_fast,
-    report_schema,
 )
 from tiktok_assets.tables.row_validation import FAULT_COLUMN, count_malformed_values, split_faulty_rows
-from tiktok_assets.tables.text_columns import INSTANT, POLARS_TYPES
+from tiktok_assets.tables.schema import INSTANT, POLARS_TYPES, build_schema, entity_columns, report_schema
 
 AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
 ADVERTISER_DAILY = REPORTS_BY_TABLE["advertiser_report_daily"]
@@ -376,7 +373,7 @@ def test_what_is_no_hour_makes_its_row_faulty(text: str) -> None:
     page = parse_report_page(AD_HOURLY, (), rows, unknown_fields=set(), day=date(2026, 3, 1))
     (sound,), faults = split_faulty_rows([page])
     assert sound.select("date", "hour").rows() == [(date(2026, 3, 1), 9)]
-    assert [why for _, why in faults] == [f"stat_time_hour is '{text}', which is no hour"]
+    assert [why for _, why in faults] == [f"stat_time_hour is '{text}', which is not a valid hour"]
 
 
 def test_every_kind_of_column_has_a_type() -> None:
@@ -423,13 +420,13 @@ def test_a_spend_that_cannot_be_read_makes_its_row_faulty() -> None:
     """A spend nobody can read, or that did not come, is not stored as null: its row says what is wrong."""
     rows = [report_row(AD_DAILY, key=str(n), spend=value) for n, value in enumerate(("-", None, "1", "much"))]
     rows.append(report_row(AD_DAILY, key="9"))
-    page = parse_report_page(AD_DAILY, (SPEND,), rows, unknown_fields=set(), asked=["spend"])
+    page = parse_report_page(AD_DAILY, (SPEND,), rows, unknown_fields=set(), requested_metrics=["spend"])
     (sound,), faults = split_faulty_rows([page])
     assert sound.get_column("spend").to_list() == [None, None, Decimal(1)]
     day = date(2026, 3, 1)
     assert faults == [
-        (day, "spend is 'much', which is no money"),
-        (day, "spend was asked for and did not come"),
+        (day, "spend is 'much', which is not a valid amount"),
+        (day, "a row has no spend, although it was requested"),
     ]
 
 
@@ -450,7 +447,7 @@ def test_a_page_taken_at_once_is_that_of_its_rows(rows: list[tuple[Any, ...]], d
         for key, name, *texts in rows
         if (values := dict(zip(names, texts, strict=True)))
     ]
-    expected = parse_report_page(AD_DAILY, metrics, sent, unknown_fields=set(), asked=names)
+    expected = parse_report_page(AD_DAILY, metrics, sent, unknown_fields=set(), requested_metrics=names)
     try:
         found = parse_report_page_fast(AD_DAILY, metrics, names, [json.dumps(row).encode() for row in sent])
     except ValueFormatError:
@@ -474,7 +471,9 @@ def test_a_metric_nobody_documents_is_kept_as_it_is_written(value: str) -> None:
     found = parse_report_page_fast(AD_DAILY, metrics, names, [json.dumps(row).encode()])
     assert found
     assert found[0].get_column("mood_of_the_viewer").to_list() == [value]
-    assert found[0].equals(parse_report_page(AD_DAILY, metrics, [row], unknown_fields=set(), asked=names))
+    assert found[0].equals(
+        parse_report_page(AD_DAILY, metrics, [row], unknown_fields=set(), requested_metrics=names)
+    )
     assert found[0].get_column("extra").null_count() == 1
 
 
@@ -494,7 +493,7 @@ def test_a_row_of_another_account_is_refused() -> None:
     row["dimensions"]["advertiser_id"] = "7"
     page = parse_report_page(ADVERTISER_DAILY, (), [row], unknown_fields=set())
     with pytest.raises(
-        ValueFormatError, match=f"^a row of another account came with those of {BERLIN.advertiser_id}$"
+        ValueFormatError, match=f"^the response for account {BERLIN.advertiser_id} has a row of another account$"
     ):
         build_report_frame(ADVERTISER_DAILY, (), BERLIN, [page], NOW)
 

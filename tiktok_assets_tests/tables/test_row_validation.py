@@ -16,10 +16,10 @@ SOUND = {"ad_id": "111", "spend": "2.5", "clicks": 0}
     [
         ({"ad_id": "112"}, None),
         ({"ad_id": "112", "spend": "-1"}, None),  # kept as TikTok says it; a check tells
-        ({"ad_id": "112", "advertiser_id": "7002"}, "1 rows are of another account"),
-        ({"ad_id": "112", "advertiser_id": None}, "1 rows are of another account"),
+        ({"ad_id": "112", "advertiser_id": "7002"}, "1 rows belong to another account"),
+        ({"ad_id": "112", "advertiser_id": None}, "1 rows belong to another account"),
         ({"ad_id": None}, "1 rows have no ad_id"),
-        ({}, "2 rows share their key, the first 7001, 2026-03-02, 111"),
+        ({}, "2 rows have duplicate keys, the first is 7001, 2026-03-02, 111"),
     ],
 )
 def test_rows_no_contract_allows_are_named(row: dict[str, Any], why: str | None) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tiktok_assets.spec.columns import Column, Kind
 from tiktok_assets.tables.account_calendar import ValueFormatError
-from tiktok_assets.tables.text_columns import POLARS_TYPES, cast_text_columns
+from tiktok_assets.tables.schema import POLARS_TYPES
+from tiktok_assets.tables.text_columns import cast_text_columns
 
 KINDS: tuple[Kind, ...] = ("count", "money", "rate", "ratio")
 COLUMNS = tuple(Column(f"{kind}_{name}", f"{kind}_{name}", kind, "a number") for kind in KINDS for name in "ab")
@@ -84,7 +85,7 @@ def test_a_count_is_a_whole_number(text: str, found: int | None, beside: str) ->
 def test_what_is_no_count_is_refused_by_its_name(text: str) -> None:
     """The error names field and value; a cast alone would take some of these."""
     row = dict.fromkeys(SCHEMA, "1") | {"count_b": text}
-    with pytest.raises(ValueFormatError, match=r"count_b is .* which is no count"):
+    with pytest.raises(ValueFormatError, match=r"count_b is .* which is not a valid count"):
         cast_text_columns(pl.DataFrame([row], SCHEMA), COLUMNS, AVERAGES)
 
 
