@@ -1,4 +1,4 @@
-"""Read ad accounts from the API, and detect changes of their time zones and currencies.
+"""Read ad accounts from the API or the settings, and detect changes of their time zones and currencies.
 
 Stored days keep the time zone and currency they were read with; later days use the new ones. The metadata of the
 `advertisers` file holds the last known values and every change, so each change is reported once.
@@ -14,9 +14,9 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.api.client import RequestStats
-from tiktok_assets.api.errors import AdvertiserError, ContractError, CredentialsError
+from tiktok_assets.api.errors import AdvertiserError, ContractError, CredentialsError, NotOfferedError
 from tiktok_assets.api.request_plan import split_into_batches
-from tiktok_assets.ingest.partitions import ReadStats
+from tiktok_assets.ingest.partitions import NO_REQUESTS, ReadStats
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST
 from tiktok_assets.spec.entities import ADVERTISERS
@@ -24,12 +24,15 @@ from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.cells import parse_advertiser_id
 from tiktok_assets.tables.frames import build_entity_frame
 from tiktok_assets.tables.row_validation import find_key_error, format_value
+from tiktok_assets.tables.schema import build_schema, entity_columns
+
+ADVERTISERS_SCHEMA = build_schema(entity_columns(ADVERTISERS))
 
 KNOWN_ACCOUNTS_KEY = "accounts_known"
-"""By account, time zone and currency as last told."""
+"""Metadata key: the last known time zone and currency of each account."""
 
 ACCOUNT_CHANGES_KEY = "account_changes"
-"""Every change, the oldest first."""
+"""Metadata key: every change, oldest first."""
 
 MAX_CHANGES = 1000
 
@@ -38,11 +41,11 @@ _TRACKED_FIELDS = ("time zone", "currency")
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """One change of one account.
+    """One change of the time zone or the currency of an account. The attribute names are stored in the metadata.
 
     Attributes:
         what: `time zone` or `currency`.
-        day: the account's calendar day on which it was noticed.
+        day: the calendar day of the account on which the change was detected (ISO 8601).
     """
 
     advertiser_id: str
@@ -52,62 +55,63 @@ class AccountChange:
     day: str
 
     def __str__(self) -> str:
-        """Return it as a sentence."""
-        kept = "keep it" if self.what == "currency" else "are days of it"
+        """Return the change as a sentence."""
+        effect = "keep that currency" if self.what == "currency" else "are days of that time zone"
         return (
             f"advertiser {self.advertiser_id}: the {self.what} was {self.before} until {self.day} and is"
-            f" {self.after}; days read before {kept}"
+            f" {self.after}; days stored before {effect}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedAccounts:
-    """What the readings of the accounts so far told of their time zones and currencies.
+    """The last known time zones and currencies of all accounts, and their changes.
 
     Attributes:
-        known: by account, time zone and currency; "" for what was never told.
-        changes: every change, the oldest first.
+        known: time zone and currency by account; "" if TikTok never returned it.
+        changes: every change, oldest first.
     """
 
     known: Mapping[str, tuple[str, str]]
     changes: Sequence[AccountChange]
 
     @classmethod
-    def of(cls, notes: Mapping[str, str] | None, rows: Iterable[Mapping[str, Any]]) -> "TrackedAccounts":
-        """Return what a stored file of accounts knows.
+    def from_metadata(
+        cls, metadata: Mapping[str, str] | None, rows: Iterable[Mapping[str, Any]]
+    ) -> "TrackedAccounts":
+        """Create the state from the stored file of `advertisers`.
 
         Args:
-            notes: of the file; None where there is none.
-            rows: of the file, which speak where an earlier release left no notes.
+            metadata: the metadata of the file; None if there is no file.
+            rows: the rows of the file, used if an earlier release wrote it without this metadata.
         """
-        told = (notes or {}).get(KNOWN_ACCOUNTS_KEY)
-        if told is None:
-            accounts = [Account.told(str(row["advertiser_id"]), row, {}, {}) for row in rows]
+        known = (metadata or {}).get(KNOWN_ACCOUNTS_KEY)
+        if known is None:
+            accounts = [Account.from_row(str(row["advertiser_id"]), row, {}, {}) for row in rows]
             return cls({one.advertiser_id: (one.timezone, one.currency) for one in accounts}, ())
-        changes = json.loads((notes or {}).get(ACCOUNT_CHANGES_KEY, "[]"))
+        changes = json.loads((metadata or {}).get(ACCOUNT_CHANGES_KEY, "[]"))
         return cls(
-            {owner: (zone, currency) for owner, (zone, currency) in json.loads(told).items()},
+            {owner: (zone, currency) for owner, (zone, currency) in json.loads(known).items()},
             tuple(AccountChange(**one) for one in changes),
         )
 
-    def read(self, accounts: Iterable[Account], now: datetime) -> tuple["TrackedAccounts", list[AccountChange]]:
-        """Return what is known after a reading, and what it found changed; what is not told is no change."""
-        known, new = dict(self.known), list[AccountChange]()
+    def update(self, accounts: Iterable[Account], now: datetime) -> tuple["TrackedAccounts", list[AccountChange]]:
+        """Return the new state and the changes found; an unknown value is no change."""
+        known, found = dict(self.known), list[AccountChange]()
         for account in accounts:
             before = known.get(account.advertiser_id, ("", ""))
             after = (account.timezone, account.currency)
             day = account.today(now) if account.has_known_zone else now.astimezone(UTC).date()
-            new += [
-                AccountChange(account.advertiser_id, what, was, has, day.isoformat())
-                for what, was, has in zip(_TRACKED_FIELDS, before, after, strict=True)
-                if was and has and was != has
+            found += [
+                AccountChange(account.advertiser_id, what, old, new, day.isoformat())
+                for what, old, new in zip(_TRACKED_FIELDS, before, after, strict=True)
+                if old and new and old != new
             ]
             known[account.advertiser_id] = (after[0] or before[0], after[1] or before[1])
-        return TrackedAccounts(known, (*self.changes, *new)[-MAX_CHANGES:]), new
+        return TrackedAccounts(known, (*self.changes, *found)[-MAX_CHANGES:]), found
 
-    @property
-    def notes(self) -> dict[str, str]:
-        """What the file of the accounts notes."""
+    def to_metadata(self) -> dict[str, str]:
+        """Return the metadata entries for the file of `advertisers`."""
         changes = [asdict(one) for one in self.changes]
         return {
             KNOWN_ACCOUNTS_KEY: json.dumps(dict(self.known), separators=(",", ":")),
@@ -117,29 +121,35 @@ class TrackedAccounts:
 
 @dataclass(frozen=True, slots=True)
 class AccountsResult:
-    """The accounts that answered, as rows of `advertisers`, and the errors of those that did not.
+    """The accounts that were read, and the errors of those that could not be.
 
-    `lost` are accounts known from before that nobody asked for, because they are granted no longer. `changes` are
-    the time zones and currencies that were others at the reading before, and `earlier_changes` those of before it.
+    Attributes:
+        frame: rows of `advertisers`.
+        refused: the error of each account that could not be read.
+        lost: stored accounts that were not requested because they are no longer granted, with the reason.
+        stats: the cost of the read.
+        fetched_at: when the accounts were read.
+        changes: changes of time zones and currencies since the previous read.
+        earlier_changes: the changes before those.
     """
 
     frame: pl.DataFrame
     refused: dict[str, AdvertiserError]
     lost: dict[str, str]
-    story: ReadStats
+    stats: ReadStats
     fetched_at: datetime
     changes: list[AccountChange] = field(default_factory=list)
     earlier_changes: list[AccountChange] = field(default_factory=list)
 
 
 def list_advertiser_ids(reader: Reader, app_id: str | None, app_secret: str | None) -> list[str]:
-    """The ids of all accounts granted to the app, as of now.
+    """Return the ids of all accounts that are granted to the app now.
 
-    The list handed out with the token is a snapshot; only this endpoint knows accounts shared later.
+    The list that came with the token is a snapshot; only this endpoint includes accounts that were shared later.
 
     Raises:
-        CredentialsError: if app id or secret are missing.
-        TikTokError: whatever the request raised.
+        CredentialsError: if the app id or the secret is missing, or does not belong to the token.
+        TikTokError: any other error of the request.
     """
     if not app_id or not app_secret:
         raise CredentialsError(
@@ -147,26 +157,27 @@ def list_advertiser_ids(reader: Reader, app_id: str | None, app_secret: str | No
             " or name the accounts in TIKTOK_ADVERTISER_IDS"
         )
     try:
-        answer = reader.fetcher.ask(ADVERTISER_LIST, {"app_id": app_id, "secret": app_secret}, RequestStats())
+        response = reader.fetcher.get(ADVERTISER_LIST, {"app_id": app_id, "secret": app_secret}, RequestStats())
     except AdvertiserError as error:
-        # No account is asked for here: 40001 then means that app, secret and token do not belong together.
+        # The request names no account, so 40001 means that app, secret and token do not belong together.
         raise CredentialsError(
-            f"app and token do not fit: check TIKTOK_APP_ID and TIKTOK_APP_SECRET. {error}"
+            "the app and the access token do not belong together: check TIKTOK_APP_ID and TIKTOK_APP_SECRET."
+            f" {error}"
         ) from error
-    rows = answer.data.get("list")
+    rows = response.data.get("list")
     ids = [_parse_advertiser_id(row) for row in rows] if isinstance(rows, list) else []
     if not isinstance(rows, list) or (rows and not any(ids)):
         first = rows[0].get("advertiser_id") if isinstance(rows, list) and isinstance(rows[0], dict) else rows
         raise ContractError(
-            f"the list of accounts has no ids: {format_value(first)} is no advertiser id",
+            f"the list of accounts has no ids: {format_value(first)} is not an advertiser id",
             endpoint=ADVERTISER_LIST.path,
-            request_id=answer.request_id,
+            request_id=response.request_id,
         )
-    return [one for one in ids if one]  # one that cannot be read is missing, and the check of the accounts says so
+    return [one for one in ids if one]  # an id that cannot be read is missing, which the account check reports
 
 
 def _parse_advertiser_id(row: object) -> str:
-    """The account a row is of; "" where it does not say so."""
+    """Return the advertiser id of a row; "" if it has none."""
     try:
         return parse_advertiser_id(row["advertiser_id"]) if isinstance(row, dict) else ""
     except (KeyError, TypeError, ValueError):
@@ -174,70 +185,113 @@ def _parse_advertiser_id(row: object) -> str:
 
 
 def read_accounts(reader: Reader, advertiser_ids: Sequence[str]) -> AccountsResult:
-    """The accounts' details, a hundred a request; one that may not be read does not hide the others.
+    """Read the details of accounts, a hundred per request; an account without grant does not affect the others.
 
     Raises:
-        TikTokError: if the request fails for another reason than one account.
+        TikTokError: if a request fails for a reason other than a single account.
     """
-    tally, refused = RequestStats(), dict[str, AdvertiserError]()
-    began = time.monotonic()
+    stats, refused = RequestStats(), dict[str, AdvertiserError]()
+    started = time.monotonic()
     rows = [
         row
         for batch in split_into_batches(advertiser_ids)
-        for row in _fetch_details(reader, batch, tally, refused)
+        for row in _fetch_details(reader, batch, stats, refused)
     ]
     fetched_at = reader.now()
     frame = build_entity_frame(
         ADVERTISERS,
         [row for row, _ in rows],
         fetched_at,
-        unknown_fields=tally.unknown_fields,
-        owners=[owner for _, owner in rows],
+        unknown_fields=stats.unknown_fields,
+        advertiser_ids=[owner for _, owner in rows],
     )
-    if broken := find_key_error(frame, ["advertiser_id"]):
-        raise ContractError(broken, endpoint=ADVERTISER_INFO.path)
-    answered = set(frame.get_column("advertiser_id"))
-    for missing in [one for one in advertiser_ids if one not in answered and one not in refused]:
-        refused[missing] = AdvertiserError("not among the answers", endpoint=ADVERTISER_INFO.path)
+    if fault := find_key_error(frame, ["advertiser_id"]):
+        raise ContractError(fault, endpoint=ADVERTISER_INFO.path)
+    received = set(frame.get_column("advertiser_id"))
+    for missing in [one for one in advertiser_ids if one not in received and one not in refused]:
+        refused[missing] = AdvertiserError("the response lacks this account", endpoint=ADVERTISER_INFO.path)
     return AccountsResult(
         frame.sort("advertiser_id"),
         refused,
         {},
-        ReadStats.of(tally, time.monotonic() - began),
+        ReadStats.from_request_stats(stats, time.monotonic() - started),
         fetched_at,
     )
 
 
 def _fetch_details(
-    reader: Reader, batch: Sequence[str], tally: RequestStats, refused: dict[str, AdvertiserError]
+    reader: Reader, batch: Sequence[str], stats: RequestStats, refused: dict[str, AdvertiserError]
 ) -> list[tuple[dict[str, Any], str]]:
-    """The rows of a batch, each with the account it must be of where it does not say so itself.
+    """Return the rows of a batch, each with its advertiser id, which is inferred if one row lacks it.
 
-    One account without grant fails the whole call, so the batch is halved to find it.
+    A single account without grant fails the whole request, so the batch is halved to find it.
     """
     try:
-        answer = reader.fetcher.ask(ADVERTISER_INFO, {"advertiser_ids": list(batch)}, tally)
+        response = reader.fetcher.get(ADVERTISER_INFO, {"advertiser_ids": list(batch)}, stats)
     except AdvertiserError as error:
         if len(batch) == 1:
             refused[batch[0]] = error
             return []
         middle = len(batch) // 2
-        return _fetch_details(reader, batch[:middle], tally, refused) + _fetch_details(
-            reader, batch[middle:], tally, refused
+        return _fetch_details(reader, batch[:middle], stats, refused) + _fetch_details(
+            reader, batch[middle:], stats, refused
         )
-    rows = answer.data.get("list")
+    rows = response.data.get("list")
     if not isinstance(rows, list):
         raise ContractError(
-            "list is not one of objects", endpoint=ADVERTISER_INFO.path, request_id=answer.request_id
+            "list is not a list of objects", endpoint=ADVERTISER_INFO.path, request_id=response.request_id
         )
-    told = {repr(row): row for row in rows if isinstance(row, dict)}.values()  # a row may come twice
-    named = [(row, owner) for row in told if (owner := _parse_advertiser_id(row))]
-    nameless = [row for row in told if not _parse_advertiser_id(row)]
-    if nameless and not named:
+    unique_rows = {repr(row): row for row in rows if isinstance(row, dict)}.values()  # a row may be repeated
+    identified = [(row, owner) for row in unique_rows if (owner := _parse_advertiser_id(row))]
+    unidentified = [row for row in unique_rows if not _parse_advertiser_id(row)]
+    if unidentified and not identified:
         raise ContractError(
-            "no row has an advertiser_id", endpoint=ADVERTISER_INFO.path, request_id=answer.request_id
+            "no row has an advertiser_id", endpoint=ADVERTISER_INFO.path, request_id=response.request_id
         )
-    silent = sorted(set(batch) - {owner for _, owner in named})
-    if len(nameless) == len(silent) == 1:  # whose it is can be told from the question
-        named.append((nameless[0], silent[0]))
-    return named
+    missing = sorted(set(batch) - {owner for _, owner in identified})
+    if len(unidentified) == len(missing) == 1:  # the one row without id can only be of the one missing account
+        identified.append((unidentified[0], missing[0]))
+    return identified
+
+
+def read_accounts_or_settings(
+    reader: Reader,
+    advertiser_ids: Sequence[str],
+    timezones: Mapping[str, str],
+    currencies: Mapping[str, str],
+) -> AccountsResult:
+    """Read the details of accounts; take them from the settings if the host has no such endpoint.
+
+    Args:
+        reader: the connection and its state.
+        advertiser_ids: the accounts.
+        timezones: the time zones of the settings, by account.
+        currencies: the currencies of the settings, by account.
+
+    Raises:
+        NotOfferedError: if the host has no such endpoint, and the settings lack a time zone or currency.
+        TikTokError: if a request fails for a reason other than a single account.
+    """
+    try:
+        return read_accounts(reader, advertiser_ids)
+    except NotOfferedError:
+        if not set(advertiser_ids) <= timezones.keys() & currencies.keys():
+            raise
+    rows = [
+        {"advertiser_id": one, "display_timezone": timezones[one], "currency": currencies[one]}
+        for one in advertiser_ids
+    ]
+    now = reader.now()
+    frame = build_entity_frame(ADVERTISERS, rows, now, unknown_fields=set())
+    return AccountsResult(frame.sort("advertiser_id"), {}, {}, NO_REQUESTS, now)
+
+
+def describe_missing_endpoints(paths: Iterable[str]) -> str:
+    """Describe in one sentence the endpoints a host does not offer, and the effect."""
+    names = sorted(path.strip("/") for path in paths)
+    others = [name for name in names if name != ADVERTISERS.endpoint.path.strip("/")]
+    rest = f", and the data of {' and '.join(others)} is not stored" if others else ""
+    return (
+        f"this host does not offer {', '.join(names)}, like TikTok's own sandbox: the time zones and currencies of"
+        f" its accounts are taken from the settings{rest}"
+    )

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from tiktok_assets.api.errors import AdvertiserError, NoAccountGrantedError
-from tiktok_assets.ingest.account_reader import list_advertiser_ids, read_accounts
+from tiktok_assets.ingest.account_reader import ADVERTISERS_SCHEMA, list_advertiser_ids, read_accounts
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.ingest.writer import ADVERTISERS_SCHEMA
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.hive_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
@@ -16,70 +15,70 @@ NO_ACCOUNT_MESSAGE = "no ad account is granted to the app"
 
 
 def resolve_advertiser_ids(reader: Reader, settings: Settings) -> list[str]:
-    """The ids the settings name, or else all that are granted; in order, each once.
+    """Return the ids named in the settings, or else all that are granted; sorted and unique.
 
     Raises:
-        GrantAccountError: if none is granted.
-        TikTokError: if they must be listed and cannot be.
+        NoAccountGrantedError: if no account is granted.
+        TikTokError: if the accounts must be listed and cannot be.
     """
     if settings.advertiser_ids:
         return sorted(set(settings.advertiser_ids))
     secret = settings.app_secret.get_secret_value() if settings.app_secret else None
-    listed = sorted(set(list_advertiser_ids(reader, settings.app_id, secret)))
-    if not listed:
+    granted = sorted(set(list_advertiser_ids(reader, settings.app_id, secret)))
+    if not granted:
         raise NoAccountGrantedError(NO_ACCOUNT_MESSAGE)
-    return listed
+    return granted
 
 
 def load_accounts(
     reader: Reader, store: HiveStore, settings: Settings, advertiser_ids: Sequence[str]
 ) -> tuple[list[Account], dict[str, AdvertiserError]]:
-    """Currency and zone of each account, and the errors of those nobody can tell of.
+    """Load the currency and time zone of accounts; return also the errors of those for which they are unknown.
 
-    An account the `advertisers` table does not hold yet is asked for; a setting wins over both.
+    An account missing from the table `advertisers` is read from the API; the settings override both.
 
     Raises:
-        TikTokError: if the API cannot be asked at all.
+        TikTokError: if the API cannot be read at all.
     """
     rows = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
     refused: dict[str, AdvertiserError] = {}
     if missing := _select_unknown(rows, settings, advertiser_ids):
-        read = read_accounts(reader, missing)
-        rows, refused = rows.vstack(read.frame), read.refused
+        result = read_accounts(reader, missing)
+        rows, refused = rows.vstack(result.frame), result.refused
     return resolve_accounts(rows, settings, advertiser_ids, refused)
 
 
 def resolve_accounts(
     rows: pl.DataFrame, settings: Settings, advertiser_ids: Sequence[str], refused: Mapping[str, AdvertiserError]
 ) -> tuple[list[Account], dict[str, AdvertiserError]]:
-    """Take currency and zone of each account from rows of `advertisers` and the settings, which win.
+    """Resolve the currency and time zone of accounts from rows of `advertisers` and the settings, which override.
 
     Args:
-        rows: what is known of them.
-        settings: where zone and currency may be set.
-        advertiser_ids: the accounts wanted.
-        refused: those that cannot be read, with their errors.
+        rows: rows of `advertisers`.
+        settings: the settings, which may set time zones and currencies.
+        advertiser_ids: the accounts to resolve.
+        refused: the errors of accounts that could not be read.
 
     Returns:
-        The accounts, and the errors of those that are refused or lack a zone or a currency.
+        The accounts, and the errors of those that could not be read or lack a time zone or a currency.
     """
-    facts = {row["advertiser_id"]: row for row in rows.to_dicts()}
+    row_by_id = {row["advertiser_id"]: row for row in rows.to_dicts()}
     accounts, refused = [], dict(refused)
     for advertiser_id in advertiser_ids:
         if advertiser_id in refused:
             continue
-        row = facts.get(advertiser_id, {})
-        account = Account.told(advertiser_id, row, settings.account_timezone, settings.account_currency)
+        row = row_by_id.get(advertiser_id, {})
+        account = Account.from_row(advertiser_id, row, settings.account_timezone, settings.account_currency)
         if not account.timezone or not account.currency:
             refused[advertiser_id] = AdvertiserError(
-                f"advertiser {advertiser_id} tells no {'currency' if account.timezone else 'time zone'};"
-                " name it in TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY"
+                f"advertiser {advertiser_id} has no {'currency' if account.timezone else 'time zone'};"
+                " set both in TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY"
             )
             continue
         if not account.has_known_zone:
             refused[advertiser_id] = AdvertiserError(
                 f"advertiser {advertiser_id} has the unknown time zone {account.timezone!r};"
-                " name one in TIKTOK_ACCOUNT_TIMEZONE"
+                " set one in TIKTOK_ACCOUNT_TIMEZONE"
             )
             continue
         accounts.append(account)
@@ -87,24 +86,24 @@ def resolve_accounts(
 
 
 def find_unknown_accounts(store: HiveStore, settings: Settings, advertiser_ids: Sequence[str]) -> list[str]:
-    """The accounts `known_accounts` would ask the API about."""
+    """Return the accounts that `load_accounts` would read from the API."""
     return _select_unknown(store.scan("advertisers", ADVERTISERS_SCHEMA).collect(), settings, advertiser_ids)
 
 
 def _select_unknown(rows: pl.DataFrame, settings: Settings, advertiser_ids: Sequence[str]) -> list[str]:
-    told = settings.account_timezone.keys() & settings.account_currency.keys()
-    known = told | set(rows.get_column("advertiser_id"))
+    in_settings = settings.account_timezone.keys() & settings.account_currency.keys()
+    known = in_settings | set(rows.get_column("advertiser_id"))
     return [one for one in advertiser_ids if one not in known]
 
 
 def require_accounts(
     reader: Reader, store: HiveStore, settings: Settings, advertiser_ids: Sequence[str]
 ) -> list[Account]:
-    """Currency and zone of accounts that must all be known.
+    """Load the currency and time zone of accounts, and raise if one is unknown.
 
     Raises:
-        AdvertiserError: of the first nobody can tell of.
-        TikTokError: if the API cannot be asked at all.
+        AdvertiserError: the error of the first account that is unknown.
+        TikTokError: if the API cannot be read at all.
     """
     accounts, refused = load_accounts(reader, store, settings, advertiser_ids)
     for error in refused.values():

@@ -1,112 +1,151 @@
 """Read campaigns, ad groups and ads, with the TopView and Promote objects that lists omit by default.
 
-TikTok returns TopView and Promote objects only to a request with a filter for them. The first list that a reader
-reads of an account therefore sends one extra request per kind for its campaigns. Ad groups and ads of a kind are
-requested only where the account has campaigns of that kind.
+TikTok lists TopView and Promote objects only if a filter selects them. The first list that a reader reads of an
+account therefore sends one extra query per type for its campaigns. Ad groups and ads of a type are queried only
+where the account has campaigns of that type.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
-from tiktok_assets.api.errors import RequestError, TikTokError
+from tiktok_assets.api.errors import ContractError, RequestError, TikTokError
 from tiktok_assets.api.paged_query import PagedQuery
 from tiktok_assets.api.pagination import FetchResult
-from tiktok_assets.ingest.queries import build_entity_request, merge_fetched
+from tiktok_assets.ingest.partitions import ReadStats
+from tiktok_assets.ingest.queries import build_entity_query, merge_results
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.spec.entities import CAMPAIGNS, Entity, SpecialCampaignType
+from tiktok_assets.tables.row_validation import find_key_error
 
 Filters = Mapping[str, list[str]]
-EntityResponse = FetchResult[pl.DataFrame] | TikTokError
+EntityResult = FetchResult[pl.DataFrame] | TikTokError
 
 
-def fetch_entities(
-    reader: Reader, entity: Entity, advertiser_ids: Sequence[str], filters: Filters
-) -> Iterator[tuple[str, EntityResponse]]:
-    """Yield each account's objects, those of hidden kinds among them, or the error that kept them away.
-
-    A question narrowed by filters asks for hidden kinds only where it finds nothing else.
+def read_entities(
+    reader: Reader,
+    entity: Entity,
+    advertiser_ids: Iterable[str],
+    *,
+    filters: Filters | None = None,
+) -> Iterator[tuple[str, tuple[pl.DataFrame, ReadStats, datetime] | TikTokError]]:
+    """Yield all objects of an entity per account, deleted, TopView and Promote ones included, or the error.
 
     Args:
-        reader: what reads, and remembers which kinds an account has.
-        entity: whose objects.
-        advertiser_ids: the accounts, in the order they come out.
-        filters: narrows by the API's filter names.
+        reader: the connection and its state.
+        entity: the entity to read.
+        advertiser_ids: the accounts, in the order in which they are yielded.
+        filters: values by the API's filter names, such as `campaign_ids`.
     """
-    lost = {} if filters or entity is CAMPAIGNS else _find_held_kinds(reader, advertiser_ids)
-    kinds = {owner: () if filters else _kinds_to_query(reader, entity, owner) for owner in advertiser_ids}
-    asked = ((owner, kind) for owner in advertiser_ids for kind in (None, *kinds[owner]))
-    listings = (build_entity_request(entity, owner, filters, reader.now, kind) for owner, kind in asked)
-    answers = reader.fetcher.fetch_each(listings)
+    for advertiser_id, result in _fetch_entities(reader, entity, list(advertiser_ids), filters or {}):
+        if isinstance(result, TikTokError):
+            yield advertiser_id, result
+            continue
+        rows = pl.concat(result.pages) if result.rows else result.pages[0].clear()
+        key = [column.name for column in entity.columns if column.api_name == entity.key]
+        if fault := find_key_error(rows, key, advertiser_id):
+            yield advertiser_id, ContractError(fault, endpoint=entity.endpoint.path)
+            continue
+        fetched_at = rows.get_column("fetched_at").max() if result.rows else reader.now()
+        assert isinstance(fetched_at, datetime)  # noqa: S101 - narrows polars' untyped maximum
+        yield (
+            advertiser_id,
+            (
+                rows.sort(key),
+                ReadStats.from_request_stats(result.stats, result.seconds),
+                fetched_at,
+            ),
+        )
+
+
+def _fetch_entities(
+    reader: Reader, entity: Entity, advertiser_ids: Sequence[str], filters: Filters
+) -> Iterator[tuple[str, EntityResult]]:
+    """Yield the objects of each account, special types included, or the error.
+
+    A query with filters lists special types only where it finds nothing else.
+
+    Args:
+        reader: the connection, and the special types found so far by account.
+        entity: the entity to read.
+        advertiser_ids: the accounts, in the order in which they are yielded.
+        filters: values by the API's filter names.
+    """
+    errors = {} if filters or entity is CAMPAIGNS else _find_account_types(reader, advertiser_ids)
+    types = {owner: () if filters else _types_to_query(reader, entity, owner) for owner in advertiser_ids}
+    planned = ((owner, one) for owner in advertiser_ids for one in (None, *types[owner]))
+    queries = (build_entity_query(entity, owner, filters, reader.now, one) for owner, one in planned)
+    results = reader.fetcher.fetch_each(queries)
     for owner in advertiser_ids:
-        _, shown = next(answers)
-        hidden = {kind: next(answers)[1] for kind in kinds[owner]}
-        if filters and not isinstance(shown, TikTokError) and not shown.rows:
-            more = [build_entity_request(entity, owner, filters, reader.now, kind) for kind in reader.hidden_kinds]
+        _, default = next(results)
+        special = {one: next(results)[1] for one in types[owner]}
+        if filters and not isinstance(default, TikTokError) and not default.rows:
+            more = [build_entity_query(entity, owner, filters, reader.now, one) for one in reader.special_types]
             found = reader.fetcher.fetch_each(more)
-            hidden = {kind: answer for kind, (_, answer) in zip(reader.hidden_kinds, found, strict=True)}
+            special = {one: result for one, (_, result) in zip(reader.special_types, found, strict=True)}
         if entity is CAMPAIGNS and not filters:
-            _store_held_kinds(reader, owner, hidden)
-        yield owner, lost.get(owner) or _merge_responses(entity, shown, hidden)
+            _record_account_types(reader, owner, special)
+        yield owner, errors.get(owner) or _merge_special_types(entity, default, special)
 
 
-def _kinds_to_query(reader: Reader, entity: Entity, owner: str) -> tuple[SpecialCampaignType, ...]:
+def _types_to_query(reader: Reader, entity: Entity, owner: str) -> tuple[SpecialCampaignType, ...]:
     if entity is not CAMPAIGNS:
-        return reader.held_kinds.get(owner, ())
-    if owner in reader.kinds_listed:  # read again: the account may have got some since
-        return reader.hidden_kinds
-    reader.kinds_listed.add(owner)
-    return reader.held_kinds.get(owner, reader.hidden_kinds)
+        return reader.account_types.get(owner, ())
+    if owner in reader.listed_accounts:  # listed again: campaigns of a type may have been created since
+        return reader.special_types
+    reader.listed_accounts.add(owner)
+    return reader.account_types.get(owner, reader.special_types)
 
 
-def _find_held_kinds(reader: Reader, advertiser_ids: Sequence[str]) -> dict[str, TikTokError]:
-    """Find which kinds the accounts have that were not looked at; return the errors of those that cannot be."""
-    unknown = [owner for owner in advertiser_ids if owner not in reader.held_kinds]
-    listings: list[PagedQuery[pl.DataFrame]] = [
-        build_entity_request(CAMPAIGNS, owner, {}, reader.now, kind)
+def _find_account_types(reader: Reader, advertiser_ids: Sequence[str]) -> dict[str, TikTokError]:
+    """Find the special types of accounts not queried before; return the errors of the accounts that failed."""
+    unknown = [owner for owner in advertiser_ids if owner not in reader.account_types]
+    queries: list[PagedQuery[pl.DataFrame]] = [
+        build_entity_query(CAMPAIGNS, owner, {}, reader.now, one)
         for owner in unknown
-        for kind in reader.hidden_kinds
+        for one in reader.special_types
     ]
-    answers = reader.fetcher.fetch_each(listings)
-    lost = {}
+    results = reader.fetcher.fetch_each(queries)
+    errors = {}
     for owner in unknown:
-        hidden = {kind: next(answers)[1] for kind in reader.hidden_kinds}
-        if error := _store_held_kinds(reader, owner, hidden):
-            lost[owner] = error
-    return lost
+        special = {one: next(results)[1] for one in reader.special_types}
+        if error := _record_account_types(reader, owner, special):
+            errors[owner] = error
+    return errors
 
 
-def _store_held_kinds(
-    reader: Reader, owner: str, hidden: Mapping[SpecialCampaignType, EntityResponse]
+def _record_account_types(
+    reader: Reader, owner: str, special: Mapping[SpecialCampaignType, EntityResult]
 ) -> TikTokError | None:
-    """Note which kinds of campaigns an account has; return the error that leaves it open, if there is one."""
-    for kind, answer in hidden.items():
-        if isinstance(answer, RequestError):
-            reader.refused_kinds[kind.name] = str(answer)
-        elif isinstance(answer, TikTokError):
-            return answer
-    reader.held_kinds[owner] = tuple(
-        kind for kind, answer in hidden.items() if not isinstance(answer, TikTokError) and answer.rows
+    """Record the special types an account has campaigns of; return the error that leaves it unknown, if any."""
+    for one, result in special.items():
+        if isinstance(result, RequestError):
+            reader.refused_types[one.name] = str(result)
+        elif isinstance(result, TikTokError):
+            return result
+    reader.account_types[owner] = tuple(
+        one for one, result in special.items() if not isinstance(result, TikTokError) and result.rows
     )
     return None
 
 
-def _merge_responses(
-    entity: Entity, shown: EntityResponse, hidden: Mapping[SpecialCampaignType, EntityResponse]
-) -> EntityResponse:
-    """Return what is shown with what is hidden; a kind TikTok refuses to tell of is left out (`refused_kinds`)."""
+def _merge_special_types(
+    entity: Entity, default: EntityResult, special: Mapping[SpecialCampaignType, EntityResult]
+) -> EntityResult:
+    """Merge the default list with those of special types; a type that TikTok refuses to list is skipped."""
     found = []
-    for answer in (shown, *hidden.values()):
-        if isinstance(answer, RequestError) and answer is not shown:
+    for result in (default, *special.values()):
+        if isinstance(result, RequestError) and result is not default:
             continue
-        if isinstance(answer, TikTokError):
-            return answer
-        found.append(answer)
+        if isinstance(result, TikTokError):
+            return result
+        found.append(result)
     if len(found) == 1:
         return found[0]
-    whole = merge_fetched(found)
-    rows = [one for one in whole.pages if one.height] or whole.pages[:1]
+    merged = merge_results(found)
+    pages = [one for one in merged.pages if one.height] or merged.pages[:1]
     key = next(column.name for column in entity.columns if column.api_name == entity.key)
-    # A host whose lists show a kind unasked tells the same objects twice.
-    frame = pl.concat(rows).unique([key], keep="first", maintain_order=True) if len(found) > 1 else rows[0]
-    return FetchResult([frame], frame.height, whole.read_at, whole.tally, whole.seconds, whole.request_id)
+    # A host whose default list includes the objects of a special type returns them twice.
+    frame = pl.concat(pages).unique([key], keep="first", maintain_order=True) if len(found) > 1 else pages[0]
+    return FetchResult([frame], frame.height, merged.read_at, merged.stats, merged.seconds, merged.request_id)

@@ -13,10 +13,10 @@ from polars.exceptions import PolarsError
 
 from tiktok_assets.api.errors import RequestError, TruncatedError
 from tiktok_assets.api.request_plan import AccountRowCounts, DateWindow, plan_requests
-from tiktok_assets.ingest.queries import build_entity_request, count_in_batches
+from tiktok_assets.ingest.queries import build_entity_query, count_in_batches
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.ingest.report_reader import build_request, list_ad_groups_of_truncated_report
-from tiktok_assets.ingest.report_responses import ReportQuery
+from tiktok_assets.ingest.report_reader import build_paged_query, list_ad_groups_of_truncated_report
+from tiktok_assets.ingest.report_responses import ReportRequest
 from tiktok_assets.spec.entities import LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
 from tiktok_assets.spec.reports import Report, served_metrics
 from tiktok_assets.storage.hive_store import HiveStore, Partition
@@ -24,49 +24,51 @@ from tiktok_assets.tables.account_calendar import Account
 
 
 def count_entities(reader: Reader, entity: Entity, advertiser_id: str) -> int:
-    """How many objects an entity has, deleted ones included.
+    """Count the objects of an entity, deleted ones included.
 
     Raises:
-        TikTokError: whatever the request raised.
+        TikTokError: any error of the request.
     """
-    return reader.fetcher.count(build_entity_request(entity, advertiser_id, {}, reader.now))
+    return reader.fetcher.count(build_entity_query(entity, advertiser_id, {}, reader.now))
 
 
 def count_report(reader: Reader, report: Report, account: Account, day: date | None) -> int:
-    """How many rows a report has on one day, or over the whole life.
+    """Count the rows of a report on one day, or of a lifetime report.
+
+    Refused metrics and truncated responses are handled as in `read_reports`.
 
     Raises:
-        TikTokError: whatever a request raised, but for what `read_reports` finds a way around as well.
+        TikTokError: any other error of a request.
     """
-    question = ReportQuery(report, account, DateWindow(day, day) if day else None)
+    request = ReportRequest(report, account, DateWindow(day, day) if day else None)
     served = served_metrics(report, reader.metrics)
     while True:
-        asked = reader.lessons.asked(report.table, served)
+        metrics = reader.limits.select_metrics(report.table, served)
         try:
-            return reader.fetcher.count(build_request(reader, question, asked, {}))
+            return reader.fetcher.count(build_paged_query(reader, request, metrics, {}))
         except TruncatedError as error:
             return count_in_batches(
                 reader.fetcher,
-                list_ad_groups_of_truncated_report(reader, question, {}, error),
-                lambda ids: build_request(reader, question, asked, {"adgroup_ids": list(ids)}),  # noqa: B023 - called at once
+                list_ad_groups_of_truncated_report(reader, request, {}, error),
+                lambda ids: build_paged_query(reader, request, metrics, {"adgroup_ids": list(ids)}),  # noqa: B023 - called at once
             )
         except RequestError as error:
-            if not reader.lessons.learned(report.table, question.window, asked, error):
+            if not reader.limits.record_refusal(report.table, request.window, metrics, error):
                 raise
 
 
 MAX_OPEN_FILES = 16
-"""An object store takes its time to answer, and the first request waits for the plan."""
+"""Files read at once: an object store is slow to respond, and the first request waits for the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What tables will take.
+    """The estimated size of a refresh.
 
     Attributes:
-        requests: as many as the rows need that are known of; at least one for each question.
-        rows: of all readings together.
-        unknown: listings nobody has read before, which count as empty.
+        requests: number of requests for the known rows; at least one per query.
+        rows: rows of all queries together.
+        unknown: number of queries whose size is unknown because they were never read; they count as empty.
     """
 
     requests: int
@@ -81,17 +83,17 @@ def estimate_refresh(
     days: Sequence[date],
     tables: Iterable[str],
 ) -> Estimate:
-    """What reading these tables of these accounts over these days will take.
+    """Estimate the size of a refresh from the rows stored before, without a request.
 
-    A list or lifetime report is taken to be as long as the stored one; a day of a report as long as the newest of
-    these days that is stored, so that one file a table and account is looked into.
+    A list or a lifetime report is assumed to be as long as the stored one; each day of a daily report as long as
+    the newest stored day of the window. So one file per table and account is read.
 
     Args:
-        store: the tables.
-        reports: those that exist.
+        store: the stored tables.
+        reports: all known reports.
         advertiser_ids: the accounts.
-        days: of the daily reports; unused where none is among the tables.
-        tables: names; those that are neither lists nor reports take nothing.
+        days: the days of daily reports; unused if the tables include none.
+        tables: names of the tables to refresh; those that are neither lists nor reports need no request.
     """
     wanted, newest = set(tables), sorted(days, reverse=True)
     chosen = [report for report in reports if report.table in wanted]
@@ -99,39 +101,41 @@ def estimate_refresh(
     daily = [report.table for report in chosen if report.cadence == "daily"]
     lifetime = [report.table for report in chosen if report.cadence == "lifetime"]
 
-    def stored(one: tuple[str, str]) -> int | None:
-        table, owner = one
+    def count_stored(table_and_owner: tuple[str, str]) -> int | None:
+        table, owner = table_and_owner
         candidates = (Partition(owner, day) for day in newest) if table in daily else [Partition(owner)]
         return next(
             (rows for each in candidates if (rows := _count_stored_rows(store, table, each)) is not None), None
         )
 
-    asked = [(table, owner) for owner in advertiser_ids for table in (*lists, *daily, *lifetime)]
+    pairs = [(table, owner) for owner in advertiser_ids for table in (*lists, *daily, *lifetime)]
     with ThreadPoolExecutor(MAX_OPEN_FILES, thread_name_prefix="size") as threads:
-        sizes = dict(zip(asked, threads.map(stored, asked), strict=True))
+        sizes = dict(zip(pairs, threads.map(count_stored, pairs), strict=True))
 
-    def sized(tables: Iterable[str], owner: str) -> dict[str, int]:
+    def rows_by_table(tables: Iterable[str], owner: str) -> dict[str, int]:
         return {table: sizes[table, owner] or 0 for table in tables}
 
     lines = plan_requests(
         {
-            one: AccountRowCounts(sized(lists, one), sized(daily, one), sized(lifetime, one))
+            one: AccountRowCounts(
+                rows_by_table(lists, one), rows_by_table(daily, one), rows_by_table(lifetime, one)
+            )
             for one in advertiser_ids
         },
         days,
         wanted,
-        lists_accounts=False,
+        include_account_list=False,
         window_days={report.table: report.window_days for report in chosen},
-        looks=len(TOPVIEW_AND_PROMOTE),
+        extra_requests_per_account=len(TOPVIEW_AND_PROMOTE),
     )
     unknown = sum(size is None for size in sizes.values())
     return Estimate(sum(line.requests for line in lines), sum(line.rows for line in lines), unknown)
 
 
 def _count_stored_rows(store: HiveStore, table: str, partition: Partition) -> int | None:
-    """How many rows a partition holds, from the foot of its file; None where it was never read, or cannot be."""
+    """Return the row count in a file's Parquet footer; None if the file is missing or cannot be read."""
     try:
-        file = store.open(table, partition)
+        file = store.scan_partition(table, partition)
         return None if file is None else int(file.select(pl.len()).collect().item())
     except (OSError, PolarsError):
-        return None  # a plan stops no run, and this one will replace the file
+        return None  # an estimate must not stop the run, and the refresh replaces the file

@@ -9,7 +9,7 @@ from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 
 GAP_SEARCH_DAYS = 30
-"""How far back a missing or incomplete day is noticed; also what one request can cover."""
+"""Number of past days in which a missing or incomplete day is found; one request covers the same number."""
 
 SUNDAY = 6
 
@@ -24,37 +24,36 @@ def select_refresh_window(
     lookback_days: int,
     sweep_days: int,
 ) -> DateWindow | None:
-    """Yesterday and the lookback, stretched back to the oldest missing or incomplete day of the last thirty.
+    """Return yesterday and the lookback, extended to the oldest missing or incomplete day of the last thirty.
 
     Args:
-        store: where the days stand.
+        store: the stored tables.
         tables: the daily reports.
-        account: whose yesterday.
-        now: aware.
-        start: no day before it is asked for.
-        lookback_days: days before yesterday that are always read again.
-        sweep_days: the same, on the morning after a Sunday; 0 is off.
+        account: the account, whose time zone decides which day is yesterday.
+        now: the current time, aware.
+        start: the first day to read.
+        lookback_days: number of days before yesterday that are always read again.
+        sweep_days: the same on the morning after a Sunday; 0 disables the weekly sweep.
 
     Returns:
-        One window, since one request reads thirty days as easily as one; None before the start date.
+        A single window, because one request reads thirty days; None before the start date.
     """
     yesterday = account.today(now) - timedelta(1)
-    back = max(lookback_days, sweep_days if yesterday.weekday() == SUNDAY else 0)
-    first = yesterday - timedelta(back)
+    lookback = max(lookback_days, sweep_days if yesterday.weekday() == SUNDAY else 0)
+    first = yesterday - timedelta(lookback)
     oldest = yesterday - timedelta(GAP_SEARCH_DAYS - 1)
     for day in DateWindow(max(oldest, start), yesterday).days:
         if day >= first:
             break
-        if not all(
-            is_partition_complete(store.notes(table, Partition(account.advertiser_id, day))) for table in tables
-        ):
+        partition = Partition(account.advertiser_id, day)
+        if not all(is_partition_complete(store.read_metadata(table, partition)) for table in tables):
             first = day
     first = max(first, start)
     return DateWindow(first, yesterday) if first <= yesterday else None
 
 
 def find_missing_days(store: HiveStore, table: str, account: Account, now: datetime, *, start: date) -> list[date]:
-    """The days from the start date to yesterday that a daily report was never read for, in order."""
+    """Return the days from the start date to yesterday that a daily report was never read for, in order."""
     yesterday = account.today(now) - timedelta(1)
     if start > yesterday:
         return []

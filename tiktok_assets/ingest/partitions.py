@@ -1,4 +1,4 @@
-"""Partition metadata keys, and the results of reading and writing partitions.
+"""Define the metadata keys of partitions, and the results of reading and writing partitions.
 
 The metadata is stored in the Parquet file of each partition.
 """
@@ -17,49 +17,49 @@ from tiktok_assets.spec.error_codes import NOT_SUPPORTED_IN_SANDBOX
 from tiktok_assets.storage.hive_store import Partition, StoreError
 
 FETCHED_AT_KEY = "fetched_at"
-"""When it was read, as aware UTC text."""
+"""When the partition was read, as aware UTC text (ISO 8601)."""
 
 IS_COMPLETE_KEY = "is_complete"
-"""Of a day: "true" if it was read after everything that makes a day whole."""
+"""Of a day: "true" if it was read after its figures had become complete."""
 
 TIMEZONE_KEY = "timezone"
-"""Of a day: in which zone it was one, which an account may change later."""
+"""Of a day: the time zone of the account when the day was read; an account may change it later."""
 
 HISTORY_KEY = "history_begun"
-"""Of a snapshot: "true" if its versions are kept, so that a history that is missing was lost."""
+"""Of a snapshot: "true" if its versions are kept; a history file that is missing then was lost."""
 
 READINGS_KEY = "readings"
 """Of a day: every reading of it so far, as JSON; see `restatements`."""
 
 
 def fetched_at_metadata(fetched_at: datetime) -> dict[str, str]:
-    """The note of when a partition was read."""
+    """Return the metadata entry for when a partition was read."""
     return {FETCHED_AT_KEY: fetched_at.astimezone(UTC).isoformat()}
 
 
-def is_partition_complete(notes: Mapping[str, str] | None) -> bool:
-    """Whether a day was read when it was whole; not if it never was."""
-    return notes is not None and notes.get(IS_COMPLETE_KEY) == "true"
+def is_partition_complete(metadata: Mapping[str, str] | None) -> bool:
+    """Return whether a day was complete when it was read; False if it was never read."""
+    return metadata is not None and metadata.get(IS_COMPLETE_KEY) == "true"
 
 
-def parse_fetched_at(notes: Mapping[str, str] | None) -> datetime | None:
-    """When a partition was read, or None if it never was."""
-    return datetime.fromisoformat(notes[FETCHED_AT_KEY]) if notes and FETCHED_AT_KEY in notes else None
+def parse_fetched_at(metadata: Mapping[str, str] | None) -> datetime | None:
+    """Return when a partition was read, or None if it was never read."""
+    return datetime.fromisoformat(metadata[FETCHED_AT_KEY]) if metadata and FETCHED_AT_KEY in metadata else None
 
 
 @dataclass(frozen=True, slots=True)
 class ReadStats:
-    """What a reading cost. One reading may fill several partitions: then the figures are the reading's.
+    """The cost and findings of one read; if it fills several partitions, each carries the same figures.
 
     Attributes:
-        requests: sent, retries among them.
-        pages: good pages read.
+        requests: requests sent, including retries.
+        pages: pages read successfully.
         retries: requests sent again.
-        seconds: from the first request to the last page.
-        megabytes: of JSON.
-        window: the days asked for; None where there are none.
-        unknown_fields: fields the API sent that no column is declared for.
-        withdrawn_metrics: columns that are null because TikTok refused their metric.
+        seconds: time from the first request to the last page.
+        megabytes: size of the JSON received.
+        window: the days requested; None for reads without days.
+        unknown_fields: fields sent by the API for which no column is declared.
+        refused_metrics: columns that are null because TikTok refused their metric.
     """
 
     requests: int
@@ -69,42 +69,42 @@ class ReadStats:
     megabytes: float
     window: DateWindow | None
     unknown_fields: tuple[str, ...]
-    withdrawn_metrics: tuple[str, ...] = ()
+    refused_metrics: tuple[str, ...] = ()
 
     @classmethod
-    def of(
+    def from_request_stats(
         cls,
-        tally: RequestStats,
+        request_stats: RequestStats,
         seconds: float,
         window: DateWindow | None = None,
-        withdrawn_metrics: tuple[str, ...] = (),
+        refused_metrics: tuple[str, ...] = (),
     ) -> "ReadStats":
-        """The story a tally tells."""
+        """Build the figures of a read from the counters of its requests."""
         return cls(
-            tally.requests,
-            tally.pages,
-            tally.retries,
+            request_stats.requests,
+            request_stats.pages,
+            request_stats.retries,
             round(seconds, 3),
-            round(tally.bytes / 1e6, 3),
+            round(request_stats.bytes / 1e6, 3),
             window,
-            tuple(sorted(tally.unknown_fields)),
-            withdrawn_metrics,
+            tuple(sorted(request_stats.unknown_fields)),
+            refused_metrics,
         )
 
 
 NO_REQUESTS = ReadStats(0, 0, 0, 0.0, 0.0, None, ())
-"""The story of what was made from stored tables."""
+"""The figures of a partition that was derived from stored tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenPartition:
-    """A partition that now stands.
+    """A partition that was written.
 
     Attributes:
-        spend: its spend by currency; empty for tables without money.
-        new_versions: of a history, how many came to it; None for other tables.
-        malformed_values: how many values did not fit their column; what came is in `extra`.
-        head: a few of its rows to show, on the last partition of a reading; None where nobody looks.
+        spend: spend by currency; empty for tables without money.
+        new_versions: for a history table, the number of versions added; None for other tables.
+        malformed_values: number of values that did not fit their column; the raw values are in `extra`.
+        preview: a few rows to display, on the last partition of a read; None on the others.
     """
 
     table: str
@@ -112,29 +112,29 @@ class WrittenPartition:
     rows: int
     bytes: int
     fetched_at: datetime
-    story: ReadStats
+    stats: ReadStats
     spend: Mapping[str, Decimal] = field(default_factory=dict)
     new_versions: int | None = None
     malformed_values: int = 0
-    head: pl.DataFrame | None = None
+    preview: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FailedPartitions:
-    """Partitions that were not written, and why; what stood before still stands."""
+    """Partitions that were not written, with the error; files stored before are unchanged."""
 
     table: str
     partitions: tuple[Partition, ...]
     error: TikTokError | StoreError
 
     @property
-    def mend(self) -> str:
-        """What a person can do about it; an error of the store says so itself."""
+    def fix(self) -> str:
+        """What the user can do about the error; "" for store errors, whose message already says it."""
         return suggest_fix(self.error) if isinstance(self.error, TikTokError) else ""
 
     @property
     def is_not_offered(self) -> bool:
-        """Whether TikTok's own sandbox lacks the endpoint: there is nothing to read then, and nothing is wrong."""
+        """Whether TikTok's own sandbox lacks the endpoint: there is nothing to read, and this is not a failure."""
         return isinstance(self.error, NotOfferedError) and self.error.code == NOT_SUPPORTED_IN_SANDBOX
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""Build the paginated API requests of entities and reports, and read a report in batches of ids.
+"""Build the paged queries of entities and reports, and read a report in batches of ids.
 
-A report is read in batches where one response is truncated or its pages are unstable.
+A report is read in batches if one response is truncated or its pages are unstable.
 """
 
 import json
@@ -29,31 +29,31 @@ from tiktok_assets.tables.frames import (
 )
 
 
-def build_entity_request(
+def build_entity_query(
     entity: Entity,
     advertiser_id: str,
     filters: Mapping[str, list[str]],
     now: Callable[[], datetime],
-    kind: SpecialCampaignType | None = None,
+    special_type: SpecialCampaignType | None = None,
 ) -> PagedQuery[pl.DataFrame]:
-    """Return the paged question of an entity: every object, deleted ones included, narrowed by the filters.
+    """Build the paged query of an entity: all its objects, deleted ones included, narrowed by the filters.
 
     Args:
-        entity: whose objects.
-        advertiser_id: of which account.
-        filters: narrows by the API's filter names.
-        now: the host's clock.
-        kind: the hidden kind that is asked for; None for all that TikTok shows unasked.
+        entity: the entity to list.
+        advertiser_id: the account.
+        filters: values by the API's filter names.
+        now: returns the current instant by the clock of the API host.
+        special_type: list only TopView or only Promote objects; None for all that TikTok lists by default.
     """
-    asked_for = {kind.filter_name: [kind.filter_value]} if kind else {}
+    type_filter = {special_type.filter_name: [special_type.filter_value]} if special_type else {}
 
-    def parse(rows: list[Any], tally: RequestStats) -> pl.DataFrame:
+    def parse(rows: list[Any], stats: RequestStats) -> pl.DataFrame:
         owners = [advertiser_id] * len(rows)
-        return build_entity_frame(entity, rows, now(), unknown_fields=tally.unknown_fields, owners=owners)
+        return build_entity_frame(entity, rows, now(), unknown_fields=stats.unknown_fields, advertiser_ids=owners)
 
     (key,) = (column for column in entity.columns if column.api_name == entity.key)
 
-    def identify(row: Any) -> Hashable:  # noqa: ANN401 - whatever a list held
+    def row_key(row: Any) -> Hashable:  # noqa: ANN401 - any JSON value
         found, _ = parse_cell(key, row.get(key.api_name)) if isinstance(row, dict) else (None, False)
         if found is None:
             raise ValueFormatError(f"a row has no {key.api_name}")
@@ -61,44 +61,44 @@ def build_entity_request(
 
     return PagedQuery(
         entity.endpoint,
-        # Deleted ones are hidden unless asked for, and TikTok deletes old ads by itself.
-        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters, **asked_for}},
-        identify=identify,
+        # TikTok omits deleted objects by default, and deletes old ads by itself.
+        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters, **type_filter}},
+        row_key=row_key,
         parse=parse,
-        page_size=kind.page_size if kind else MAX_PAGE_SIZE,
+        page_size=special_type.page_size if special_type else MAX_PAGE_SIZE,
     )
 
 
-def build_report_request(
+def build_report_query(
     report: Report,
     advertiser_id: str,
     window: DateWindow | None,
     *,
     metrics: tuple[Metric, ...],
-    asked: Sequence[Metric],
+    requested: Sequence[Metric],
     filters: Mapping[str, list[str]],
 ) -> PagedQuery[pl.DataFrame]:
-    """The paged question of a report.
+    """Build the paged query of a report.
 
     Args:
-        report: which.
-        advertiser_id: whose.
-        window: its days; None for a lifetime report.
-        metrics: those chosen; its frames have columns for those it is served.
-        asked: those of them that are asked for; the columns of the others are null.
-        filters: narrows by the API's filter names, such as `adgroup_ids`.
+        report: the report.
+        advertiser_id: the account.
+        window: the days; None for a lifetime report.
+        metrics: the chosen metrics; the frames have a column for each that the report serves.
+        requested: the metrics to request, a part of `metrics`; the columns of the others are null.
+        filters: values by the API's filter names, such as `adgroup_ids`.
     """
     level = report.level
     dimensions = list(report.dimensions)
-    names = [metric.api_name for metric in asked]
+    names = [metric.api_name for metric in requested]
     parameters: dict[str, Parameter] = {
         "advertiser_id": advertiser_id,
         "report_type": report.report_type,
         "data_level": level.data_level,
         "dimensions": dimensions,
-        # Parents and names are metrics here; as dimensions they fail (dossier 6.2).
+        # The ids of parents and the names are requested as metrics; as dimensions they fail (API notes 6.2).
         "metrics": [*level.attributes, *names],
-        # Pages of an unsorted report may repeat and miss rows; spend is never an attribute, so it may order.
+        # Pages of an unsorted report may repeat and omit rows. Spend is no attribute, so it can be sorted by.
         "order_field": "spend" if "spend" in names else names[0],
         "order_type": "DESC",
     }
@@ -107,61 +107,61 @@ def build_report_request(
         parameters["end_date"] = window.last.isoformat()
     else:
         parameters["query_lifetime"] = "true"
-    # Without the status filter the deleted are left out, and their spend with them (dossier 6.4).
+    # Without the status filter TikTok omits deleted objects and their spend (API notes 6.4).
     status = {level.status_field: ["STATUS_ALL"]} if level.status_field else {}
-    if wanted := {**status, **filters}:
+    if all_filters := {**status, **filters}:
         parameters["filtering"] = [
-            # A filter's value is always text, a list among them: JSON inside JSON.
+            # The value of a filter is always text: a list is JSON inside JSON.
             {"field_name": name, "filter_type": "IN", "filter_value": json.dumps(values)}
-            for name, values in wanted.items()
+            for name, values in all_filters.items()
         ]
 
-    # Interests know no days, and a row of another report may not say its own: a question of one day says it.
+    # Rows of interest reports have no day, and rows of other reports may lack it; a query of one day implies it.
     only_day = window.first if window and window.first == window.last else None
 
-    def identify(row: Any) -> Hashable:  # noqa: ANN401 - whatever a list held
-        said = row.get("dimensions") if isinstance(row, dict) else None
-        values = [said.get(name) for name in dimensions] if isinstance(said, dict) else []
+    def row_key(row: Any) -> Hashable:  # noqa: ANN401 - any JSON value
+        row_dimensions = row.get("dimensions") if isinstance(row, dict) else None
+        values = [row_dimensions.get(name) for name in dimensions] if isinstance(row_dimensions, dict) else []
         texts = [value for value in values if isinstance(value, str)]
-        # As `plain_report_page` has it; a row whose key is no text is itself what tells it apart.
+        # The same key as in `parse_report_page_fast`; a row without text dimensions is identified by its JSON.
         return KEY_SEPARATOR.join(texts) if len(texts) == len(dimensions) else encode_json(row)
 
-    def parse(rows: list[Any], tally: RequestStats) -> pl.DataFrame:
+    def parse(rows: list[Any], stats: RequestStats) -> pl.DataFrame:
         return parse_report_page(
             report,
             metrics,
             rows,
-            unknown_fields=tally.unknown_fields,
-            asked=names,
-            owner=advertiser_id,
+            unknown_fields=stats.unknown_fields,
+            requested_metrics=names,
+            advertiser_id=advertiser_id,
             day=only_day,
         )
 
     return PagedQuery(
         REPORT,
         parameters,
-        identify=identify,
+        row_key=row_key,
         parse=parse,
-        parse_text=lambda rows: parse_report_page_fast(
-            report, metrics, names, rows, owner=advertiser_id, day=only_day
+        parse_raw=lambda rows: parse_report_page_fast(
+            report, metrics, names, rows, advertiser_id=advertiser_id, day=only_day
         ),
     )
 
 
 def count_in_batches(
-    fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], PagedQuery[pl.DataFrame]]
+    fetcher: Fetcher, ids: Sequence[str], build_query: Callable[[Sequence[str]], PagedQuery[pl.DataFrame]]
 ) -> int:
-    """How many rows all parts have together; arguments as in `read_in_parts`.
+    """Count the rows of all batches together; arguments as in `read_in_batches`.
 
     Raises:
-        TruncatedError: if the part of a single id is cut too.
-        TikTokError: whatever a request raised.
+        TruncatedError: if the response for a single id is truncated too.
+        TikTokError: any error of a request.
     """
     total, waiting = 0, list(split_into_batches(ids))
     while waiting:
         batch = waiting.pop()
         try:
-            total += fetcher.count(listing_of(batch))
+            total += fetcher.count(build_query(batch))
         except TruncatedError:
             if len(batch) == 1:
                 raise
@@ -170,46 +170,47 @@ def count_in_batches(
 
 
 def read_in_batches(
-    fetcher: Fetcher, ids: Sequence[str], listing_of: Callable[[Sequence[str]], PagedQuery[pl.DataFrame]]
+    fetcher: Fetcher, ids: Sequence[str], build_query: Callable[[Sequence[str]], PagedQuery[pl.DataFrame]]
 ) -> FetchResult[pl.DataFrame] | TikTokError:
-    """All parts together, or the first error.
+    """Read all batches of ids, and return their rows together or the first error.
 
     Args:
-        fetcher: what reads.
-        ids: what the parts are cut by; each row belongs to one of them. A hundred go into one filter.
-        listing_of: the question about some of them.
+        fetcher: sends the queries.
+        ids: the ids to filter by, a hundred per query; each row belongs to exactly one of them.
+        build_query: builds the query for some of the ids.
 
     Returns:
-        One listing, as if it had been read at once; the error of the part of a single id that is cut or moves too.
+        One result, as of a single query; or an error, such as that of a single id whose response is truncated or
+        whose pages are unstable.
     """
     waiting: list[Sequence[str]] = list(split_into_batches(ids))
     done: list[FetchResult[pl.DataFrame]] = []
     while waiting:
         halves: list[Sequence[str]] = []
-        listings = [listing_of(batch) for batch in waiting]
-        for batch, (_, fetched) in zip(waiting, fetcher.fetch_each(listings), strict=True):
-            if isinstance(fetched, TruncatedError | MovingPagesError) and len(batch) > 1:
+        queries = [build_query(batch) for batch in waiting]
+        for batch, (_, result) in zip(waiting, fetcher.fetch_each(queries), strict=True):
+            if isinstance(result, TruncatedError | MovingPagesError) and len(batch) > 1:
                 halves += split_into_batches(batch, (len(batch) + 1) // 2)
-            elif isinstance(fetched, TikTokError):
-                return fetched
+            elif isinstance(result, TikTokError):
+                return result
             else:
-                done.append(fetched)
+                done.append(result)
         waiting = halves
-    return merge_fetched(done)
+    return merge_results(done)
 
 
-def merge_fetched(done: Sequence[FetchResult[pl.DataFrame]]) -> FetchResult[pl.DataFrame]:
-    """Return several listings as if they had been one."""
-    tally = RequestStats()
-    for one in done:
-        cost = one.tally
-        tally.add(requests=cost.requests, pages=cost.pages, retries=cost.retries, size=cost.bytes)
-        tally.unknown_fields.update(cost.unknown_fields)
+def merge_results(results: Sequence[FetchResult[pl.DataFrame]]) -> FetchResult[pl.DataFrame]:
+    """Merge the results of several queries into one result."""
+    merged = RequestStats()
+    for one in results:
+        stats = one.stats
+        merged.add(requests=stats.requests, pages=stats.pages, retries=stats.retries, size=stats.bytes)
+        merged.unknown_fields.update(stats.unknown_fields)
     return FetchResult(
-        [page for one in done for page in one.pages],
-        sum(one.rows for one in done),
-        min(one.read_at for one in done),
-        tally,
-        sum(one.seconds for one in done),
-        done[0].request_id,
+        [page for one in results for page in one.pages],
+        sum(one.rows for one in results),
+        min(one.read_at for one in results),
+        merged,
+        sum(one.seconds for one in results),
+        results[0].request_id,
     )

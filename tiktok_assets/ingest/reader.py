@@ -1,4 +1,4 @@
-"""The connection, clock, metrics and remembered limits that every read needs."""
+"""Define the reader: the connection, clock, metrics and per-run state that every read needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,24 +12,25 @@ from tiktok_assets.spec.metric_catalogue import Metric
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What it takes to read: the connection, the clock and the metrics.
+    """The connection, the clock, the metrics and what this run has found out so far.
 
     Attributes:
-        fetcher: an open one.
-        now: the aware instant by the host's clock.
-        metrics: those every report asks for.
-        lessons: what its reports were refused so far.
-        hidden_kinds: the kinds its lists ask for beside what TikTok shows; none in v1.2, which has no such filter.
-        held_kinds: those each account was found to have, while this reader lives.
-        kinds_listed: the accounts whose campaigns were listed.
-        refused_kinds: why TikTok refused to tell of a kind, by its name; such a kind is left out.
+        fetcher: an open fetcher.
+        now: returns the current aware instant by the clock of the API host.
+        metrics: the metrics every report requests.
+        limits: the limits of reports found so far in this run.
+        special_types: TopView and Promote, if each must be requested by a filter of its own; empty in v1.2, which
+            has no such filter.
+        account_types: by account, the special types of which it has campaigns; filled during the run.
+        listed_accounts: the accounts whose campaigns were listed during the run.
+        refused_types: by name of a special type, why TikTok refused to list it; such a type is skipped.
     """
 
     fetcher: Fetcher
     now: Callable[[], datetime]
     metrics: tuple[Metric, ...]
-    lessons: ReportLimits = field(default_factory=ReportLimits)
-    hidden_kinds: tuple[SpecialCampaignType, ...] = ()
-    held_kinds: dict[str, tuple[SpecialCampaignType, ...]] = field(default_factory=dict)
-    kinds_listed: set[str] = field(default_factory=set)
-    refused_kinds: dict[str, str] = field(default_factory=dict)
+    limits: ReportLimits = field(default_factory=ReportLimits)
+    special_types: tuple[SpecialCampaignType, ...] = ()
+    account_types: dict[str, tuple[SpecialCampaignType, ...]] = field(default_factory=dict)
+    listed_accounts: set[str] = field(default_factory=set)
+    refused_types: dict[str, str] = field(default_factory=dict)

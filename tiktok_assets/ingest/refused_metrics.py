@@ -1,7 +1,7 @@
-"""Remember what TikTok refused for each report, and find the refused metrics when a refusal names none.
+"""Remember the limits of reports for one run, and find the refused metrics when a refusal names none.
 
-What is remembered holds for one run: the longest accepted window and the refused metrics of each report table. A
-refusal that names no metric is searched by bisection with requests for one row.
+The limits are the longest accepted window and the refused metrics of each report table. Refused metrics that the
+refusal does not name are found by bisection with one-row requests.
 """
 
 import re
@@ -15,88 +15,88 @@ from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT
 from tiktok_assets.spec.metric_catalogue import Metric
 
 _METRICS_PATTERN = re.compile(r"\bmetrics?\b", re.IGNORECASE)
-"""What the text of a refusal has that is about metrics but names none, as "Conflict occurs. The input params
-including metrics and dimensions have no relation." does."""
+"""Matches a refusal about metrics that may name none, such as "Conflict occurs. The input params including metrics
+and dimensions have no relation."."""
 
 _INVALID_METRICS_PATTERN = re.compile(r"Invalid metric fields: \[([^\]]*)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class ReportLimits:
-    """By report table: the longest window that is asked for, and the metrics TikTok serves no longer.
+    """By report table: the longest accepted window, and the metrics TikTok refuses.
 
     Both hold for the rest of the run; the next run tries again.
     """
 
-    _most_days: dict[str, int] = field(default_factory=dict)
-    _withdrawn: dict[str, set[str]] = field(default_factory=dict)
-    _searched_in_vain: set[str] = field(default_factory=set)
+    _max_days: dict[str, int] = field(default_factory=dict)
+    _refused: dict[str, set[str]] = field(default_factory=dict)
+    _unexplained: set[str] = field(default_factory=set)
 
-    def windows(self, table: str, window: DateWindow) -> list[DateWindow]:
-        """The window, or the fewest that hold its days and are not known to be too large."""
-        batches = split_into_batches(window.days, self._most_days.get(table, MAX_DAYS_PER_REPORT))
+    def split_window(self, table: str, window: DateWindow) -> list[DateWindow]:
+        """Return the window, or the fewest windows that cover its days and are not known to be too large."""
+        batches = split_into_batches(window.days, self._max_days.get(table, MAX_DAYS_PER_REPORT))
         return [DateWindow(days[0], days[-1]) for days in batches]
 
-    def learned(
-        self, table: str, window: DateWindow | None, asked: tuple[Metric, ...], error: TikTokError
+    def record_refusal(
+        self, table: str, window: DateWindow | None, requested: tuple[Metric, ...], error: TikTokError
     ) -> bool:
-        """Take note of a refusal; whether the question is worth asking in another way.
+        """Record a refusal, and return whether the query should be sent again in another way.
 
         Args:
-            table: of which report.
-            window: the days that were asked for.
-            asked: the metrics that were asked for.
+            table: the report table.
+            window: the days that were requested.
+            requested: the metrics that were requested.
             error: the refusal.
         """
         if isinstance(error, TooLargeError):
-            return window is not None and self._too_large(table, window)
-        return isinstance(error, RequestError) and self._withdrawn_by(table, error, asked)
+            return window is not None and self._record_too_large(table, window)
+        return isinstance(error, RequestError) and self._record_refused_metrics(table, error, requested)
 
-    def must_search(self, table: str, error: TikTokError, asked: Iterable[Metric]) -> bool:
-        """Return whether a refusal is about metrics, names none that was asked for, and is worth a search."""
-        if table in self._searched_in_vain:
+    def needs_search(self, table: str, error: TikTokError, requested: Iterable[Metric]) -> bool:
+        """Return whether a refusal is about metrics, names no requested one, and no search has failed before."""
+        if table in self._unexplained:
             return False
         text = str(error)
-        is_named = any(re.search(rf"\b{re.escape(metric.api_name)}\b", text) for metric in asked)
+        is_named = any(re.search(rf"\b{re.escape(metric.api_name)}\b", text) for metric in requested)
         return isinstance(error, RequestError) and bool(_METRICS_PATTERN.search(text)) and not is_named
 
-    def suspects(self, table: str, asked: tuple[Metric, ...]) -> set[str]:
-        """Return the metrics refused for any other report that were asked for here too, but not all of them."""
-        elsewhere = set().union(*(names for other, names in self._withdrawn.items() if other != table))
-        names = {metric.api_name for metric in asked}
+    def find_suspects(self, table: str, requested: tuple[Metric, ...]) -> set[str]:
+        """Return the requested metrics that another report was refused for, unless these are all of them."""
+        elsewhere = set().union(*(names for other, names in self._refused.items() if other != table))
+        names = {metric.api_name for metric in requested}
         return elsewhere & names if not elsewhere >= names else set()
 
-    def give_up_search(self, table: str) -> None:
-        """Search for the refused metrics of this report no more."""
-        self._searched_in_vain.add(table)
+    def stop_searching(self, table: str) -> None:
+        """Do not search for refused metrics of this report again."""
+        self._unexplained.add(table)
 
-    def is_known(self, table: str, asked: Iterable[Metric]) -> bool:
-        """Return whether a refusal of this report was explained since the question was asked."""
-        return bool(self._withdrawn.get(table, set()) & {metric.api_name for metric in asked})
+    def has_refused(self, table: str, requested: Iterable[Metric]) -> bool:
+        """Return whether one of the metrics is known to be refused, which was found after the query was sent."""
+        return bool(self._refused.get(table, set()) & {metric.api_name for metric in requested})
 
-    def leave_out(self, table: str, names: Iterable[str]) -> None:
-        """Ask this report for these metrics no more."""
-        self._withdrawn.setdefault(table, set()).update(names)
+    def exclude_metrics(self, table: str, names: Iterable[str]) -> None:
+        """Exclude metrics from all later queries of this report."""
+        self._refused.setdefault(table, set()).update(names)
 
-    def asked(self, table: str, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-        """The metrics to ask for: those that were not refused."""
-        gone = self._withdrawn.get(table, set())
-        return tuple(metric for metric in metrics if metric.api_name not in gone)
+    def select_metrics(self, table: str, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+        """Return the metrics to request: those that were not refused."""
+        refused = self._refused.get(table, set())
+        return tuple(metric for metric in metrics if metric.api_name not in refused)
 
-    def _too_large(self, table: str, window: DateWindow) -> bool:
+    def _record_too_large(self, table: str, window: DateWindow) -> bool:
         halves = window.halves()
         if halves:
-            most = len(halves[0].days)
-            self._most_days[table] = min(most, self._most_days.get(table, most))
+            max_days = len(halves[0].days)
+            self._max_days[table] = min(max_days, self._max_days.get(table, max_days))
         return halves is not None
 
-    def _withdrawn_by(self, table: str, error: TikTokError, asked: Iterable[Metric]) -> bool:
+    def _record_refused_metrics(self, table: str, error: TikTokError, requested: Iterable[Metric]) -> bool:
         found = _INVALID_METRICS_PATTERN.search(str(error))
         named = {name.strip(" '\"") for name in found[1].split(",")} if found else set()
-        names = [metric.api_name for metric in asked]
+        names = [metric.api_name for metric in requested]
         if not named & set(names) or named >= set(names):
             return False
-        self._withdrawn.setdefault(table, set()).update(named)
+        self._refused.setdefault(table, set()).update(named)
         return True
 
 
@@ -104,49 +104,50 @@ Metrics = tuple[Metric, ...]
 IsServed = Callable[[Metrics], bool]
 
 MAX_REFUSED_METRICS = 20
-"""Where more than this are refused, something else is wrong, and the search ends."""
+"""If more metrics than this are refused, the cause is something else, and the search ends."""
 
 PROBE_METRICS = 2
-"""Metrics asked for by themselves before any search. Every report serves spend and impressions, which stand
-first: where neither is, the refusal is about something else, such as the dimensions, the level or the account."""
+"""Number of metrics requested alone before a search. Every report serves spend and impressions, which come first:
+if neither is served, the refusal is about something else, such as the dimensions, the level or the account."""
 
 
 def exclude_refused_metrics(
-    lessons: ReportLimits, table: str, asked: Metrics, error: TikTokError, is_served: IsServed
+    limits: ReportLimits, table: str, requested: Metrics, error: TikTokError, is_served: IsServed
 ) -> bool:
-    """Return whether a refusal is explained by metrics, which are then left out for the rest of the run.
+    """Find the refused metrics and exclude them for the rest of the run; return whether any was found.
 
-    What was found for another report is tried first, so that one metric is searched for once a run: the search
-    takes about the logarithm of the number of metrics, every further report one refused request.
+    The metrics another report was refused for are tried first, so each metric is searched only once per run: a
+    search takes about log2(number of metrics) requests, each further report one refused request.
 
     Args:
-        lessons: what the run has learned, and where the answer goes.
-        table: of which report.
-        asked: the metrics that were asked for.
+        limits: the limits found so far in this run; updated.
+        table: the report table.
+        requested: the metrics that were requested.
         error: the refusal.
-        is_served: asks the same for one row with some of the metrics; raises TikTokError if that tells nothing.
+        is_served: sends the same query for one row with some of the metrics; raises TikTokError if the result says
+            nothing about the metrics.
     """
-    if not lessons.must_search(table, error, asked):
+    if not limits.needs_search(table, error, requested):
         return False
-    if lessons.is_known(table, asked):
+    if limits.has_refused(table, requested):
         return True
-    found = lessons.suspects(table, asked)
+    found = limits.find_suspects(table, requested)
     if not found:
-        found = _search_refused_metrics(asked, is_served)
+        found = _search_refused_metrics(requested, is_served)
     if not found:
-        lessons.give_up_search(table)
+        limits.stop_searching(table)
         return False
-    lessons.leave_out(table, found)
+    limits.exclude_metrics(table, found)
     return True
 
 
-def _search_refused_metrics(asked: Metrics, is_served: IsServed) -> set[str]:
-    """Return the metrics without which the report is served; none if that is not what is wrong."""
+def _search_refused_metrics(requested: Metrics, is_served: IsServed) -> set[str]:
+    """Return the metrics without which the report is served; empty if metrics are not the cause."""
     try:
-        if not any(is_served((metric,)) for metric in asked[:PROBE_METRICS]):
+        if not any(is_served((metric,)) for metric in requested[:PROBE_METRICS]):
             return set()
-        refused = list(islice(_bisect_refused_metrics(asked, is_served), MAX_REFUSED_METRICS + 1))
-        rest = tuple(metric for metric in asked if metric not in refused)
+        refused = list(islice(_bisect_refused_metrics(requested, is_served), MAX_REFUSED_METRICS + 1))
+        rest = tuple(metric for metric in requested if metric not in refused)
         if len(refused) > MAX_REFUSED_METRICS or not rest or not is_served(rest):
             return set()
     except TikTokError:
@@ -155,7 +156,7 @@ def _search_refused_metrics(asked: Metrics, is_served: IsServed) -> set[str]:
 
 
 def _bisect_refused_metrics(metrics: Metrics, is_served: IsServed) -> Iterator[Metric]:
-    """Yield the metrics for which a list that is refused is refused, by halving it."""
+    """Yield the refused metrics of a list that is refused, by halving it."""
     if len(metrics) == 1:
         yield metrics[0]
         return

@@ -1,18 +1,18 @@
-"""Read entities and reports from the API as frames.
+"""Read reports from the API as frames.
 
-Reports are split, retried in smaller batches or without refused metrics where TikTok's limits require it.
+Requests are split into smaller windows, into batches of ids, or sent without refused metrics where TikTok's limits
+require it.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 
 import polars as pl
 
 from tiktok_assets.api.errors import (
-    ContractError,
     MovingPagesError,
     RepeatedKeyError,
     RequestError,
@@ -22,119 +22,79 @@ from tiktok_assets.api.errors import (
 from tiktok_assets.api.paged_query import PagedQuery
 from tiktok_assets.api.pagination import MIN_QUERIES_AHEAD, FetchResult
 from tiktok_assets.api.request_plan import split_into_windows
-from tiktok_assets.ingest.account_reader import AccountsResult, list_advertiser_ids, read_accounts
-from tiktok_assets.ingest.entity_reader import fetch_entities
-from tiktok_assets.ingest.partitions import ReadStats
-from tiktok_assets.ingest.queries import build_report_request, read_in_batches
+from tiktok_assets.ingest.entity_reader import read_entities
+from tiktok_assets.ingest.queries import build_report_query, read_in_batches
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.refused_metrics import exclude_refused_metrics
-from tiktok_assets.ingest.report_responses import ReportQuery, ReportResponse, build_report_responses
-from tiktok_assets.spec.entities import AD_GROUPS, CAMPAIGNS, Entity
+from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse, build_report_responses
+from tiktok_assets.spec.entities import AD_GROUPS, CAMPAIGNS
 from tiktok_assets.spec.metric_catalogue import Metric
 from tiktok_assets.spec.reports import Report, served_metrics
 from tiktok_assets.tables.account_calendar import Account
-from tiktok_assets.tables.row_validation import find_key_error
-
-__all__ = [
-    "AccountsResult",
-    "Reader",
-    "ReportQuery",
-    "ReportResponse",
-    "build_report_queries",
-    "build_request",
-    "list_ad_groups_of_truncated_report",
-    "list_advertiser_ids",
-    "read_accounts",
-    "read_entities",
-    "read_reports",
-]
 
 
-def read_entities(
-    reader: Reader,
-    entity: Entity,
-    advertiser_ids: Iterable[str],
-    *,
-    filters: Mapping[str, list[str]] | None = None,
-) -> Iterator[tuple[str, tuple[pl.DataFrame, ReadStats, datetime] | TikTokError]]:
-    """Yield every object of an entity for each advertiser, deleted ones and hidden kinds included, or its error.
-
-    Args:
-        reader: what reads.
-        entity: whose objects.
-        advertiser_ids: the accounts, in the order they come out.
-        filters: narrows by the API's filter names, such as `campaign_ids`.
-    """
-    for advertiser_id, fetched in fetch_entities(reader, entity, list(advertiser_ids), filters or {}):
-        if isinstance(fetched, TikTokError):
-            yield advertiser_id, fetched
-            continue
-        rows = pl.concat(fetched.pages) if fetched.rows else fetched.pages[0].clear()
-        key = [column.name for column in entity.columns if column.api_name == entity.key]
-        if broken := find_key_error(rows, key, advertiser_id):
-            yield advertiser_id, ContractError(broken, endpoint=entity.endpoint.path)
-            continue
-        fetched_at = rows.get_column("fetched_at").max() if fetched.rows else reader.now()
-        assert isinstance(fetched_at, datetime)  # noqa: S101 - narrows polars' untyped maximum
-        yield advertiser_id, (rows.sort(key), ReadStats.of(fetched.tally, fetched.seconds), fetched_at)
-
-
-def build_report_queries(report: Report, account: Account, days: Iterable[date]) -> list[ReportQuery]:
-    """The fewest questions that cover these days of an account, or the one of a lifetime report."""
+def plan_report_requests(report: Report, account: Account, days: Iterable[date]) -> list[ReportRequest]:
+    """Return the fewest requests that cover these days of an account, or the single one of a lifetime report."""
     if report.cadence == "lifetime":
-        return [ReportQuery(report, account)]
-    return [ReportQuery(report, account, window) for window in split_into_windows(days, report.window_days)]
+        return [ReportRequest(report, account)]
+    return [ReportRequest(report, account, window) for window in split_into_windows(days, report.window_days)]
 
 
 def read_reports(
     reader: Reader,
-    questions: Iterable[ReportQuery],
+    requests: Iterable[ReportRequest],
     *,
     filters: Mapping[str, list[str]] | None = None,
-) -> Iterator[tuple[ReportQuery, ReportResponse | TikTokError]]:
-    """Each question with its rows or its error.
+) -> Iterator[tuple[ReportRequest, ReportResponse | TikTokError]]:
+    """Yield each report request with its rows or its error.
 
-    A window that is too large comes as smaller ones instead, and so do all later ones of that report. A metric
-    that is refused is left out from then on. A report cut to its newest ads is read again by ad groups. A row that
-    cannot be stored makes only its own day an error; where it does not say its day, halves of the window are asked
-    for until the question says it.
+    A window that is too large is replaced by smaller ones, as are all later windows of that report. A refused
+    metric is excluded from then on. A report truncated to its newest ads is read again by ad groups. A row that
+    cannot be stored fails only its own day; if it does not contain its day, the window is halved until the request
+    implies it.
+
+    Args:
+        reader: the connection and its state.
+        requests: the report requests.
+        filters: values by the API's filter names, such as `adgroup_ids`.
     """
-    lessons, narrowed = reader.lessons, filters or {}
-    waiting, under_way = deque(questions), deque[tuple[ReportQuery, tuple[Metric, ...]]]()
+    limits, given_filters = reader.limits, filters or {}
+    waiting, in_flight = deque(requests), deque[tuple[ReportRequest, tuple[Metric, ...]]]()
 
-    def listings() -> Iterator[PagedQuery[pl.DataFrame]]:
+    def next_queries() -> Iterator[PagedQuery[pl.DataFrame]]:
         while waiting:
-            question = waiting.popleft()
-            if question.window and (windows := lessons.windows(question.report.table, question.window))[1:]:
-                waiting.extendleft(replace(question, window=window) for window in reversed(windows))
+            request = waiting.popleft()
+            if request.window and (windows := limits.split_window(request.report.table, request.window))[1:]:
+                waiting.extendleft(replace(request, window=window) for window in reversed(windows))
                 continue
-            asked = lessons.asked(question.report.table, served_metrics(question.report, reader.metrics))
-            under_way.append((question, asked))
-            yield build_request(reader, question, asked, narrowed)
+            metrics = limits.select_metrics(request.report.table, served_metrics(request.report, reader.metrics))
+            in_flight.append((request, metrics))
+            yield build_paged_query(reader, request, metrics, given_filters)
 
     while waiting:
-        for _, outcome in reader.fetcher.fetch_each(listings()):
-            question, asked = under_way.popleft()
-            table, fetched = question.report.table, _retry_in_batches(reader, question, asked, narrowed, outcome)
-            if not isinstance(fetched, TikTokError):
-                answers = build_report_responses(reader, question, fetched, asked)
-                waiting.extend(question.halves() if answers is None else ())
-                yield from answers or ()
-            elif isinstance(fetched, RepeatedKeyError) and (halves := question.halves()):
+        for _, outcome in reader.fetcher.fetch_each(next_queries()):
+            request, metrics = in_flight.popleft()
+            table = request.report.table
+            result = _retry_in_batches(reader, request, metrics, given_filters, outcome)
+            if not isinstance(result, TikTokError):
+                responses = build_report_responses(reader, request, result, metrics)
+                waiting.extend(request.halves() if responses is None else ())
+                yield from responses or ()
+            elif isinstance(result, RepeatedKeyError) and (halves := request.halves()):
                 waiting.extend(halves)
-            elif lessons.learned(table, question.window, asked, fetched) or exclude_refused_metrics(
-                lessons, table, asked, fetched, partial(_is_served, reader, question, narrowed)
+            elif limits.record_refusal(table, request.window, metrics, result) or exclude_refused_metrics(
+                limits, table, metrics, result, partial(_is_served, reader, request, given_filters)
             ):
-                waiting.append(question)
+                waiting.append(request)
             else:
-                yield question, fetched
+                yield request, result
 
 
 def _is_served(
-    reader: Reader, question: ReportQuery, filters: Mapping[str, list[str]], metrics: tuple[Metric, ...]
+    reader: Reader, request: ReportRequest, filters: Mapping[str, list[str]], metrics: tuple[Metric, ...]
 ) -> bool:
     try:
-        reader.fetcher.count(build_request(reader, question, metrics, filters))
+        reader.fetcher.count(build_paged_query(reader, request, metrics, filters))
     except RequestError:
         return False
     return True
@@ -142,107 +102,115 @@ def _is_served(
 
 def _retry_in_batches(
     reader: Reader,
-    question: ReportQuery,
-    asked: tuple[Metric, ...],
+    request: ReportRequest,
+    metrics: tuple[Metric, ...],
     filters: Mapping[str, list[str]],
     outcome: FetchResult[pl.DataFrame] | TikTokError,
 ) -> FetchResult[pl.DataFrame] | TikTokError:
-    """Return what came, or the same read in parts where that can help."""
+    """Return the outcome, or read the report again in batches if it was truncated or its pages were unstable."""
     if isinstance(outcome, TruncatedError):
-        return _read_by_ad_groups(reader, question, asked, filters, outcome)
+        return _read_by_ad_groups(reader, request, metrics, filters, outcome)
     if isinstance(outcome, MovingPagesError):
-        return _read_in_single_pages(reader, question, asked, filters, outcome)
+        return _read_in_single_pages(reader, request, metrics, filters, outcome)
     return outcome
 
 
 def _read_by_ad_groups(
     reader: Reader,
-    question: ReportQuery,
-    asked: tuple[Metric, ...],
+    request: ReportRequest,
+    metrics: tuple[Metric, ...],
     filters: Mapping[str, list[str]],
     error: TruncatedError,
 ) -> FetchResult[pl.DataFrame] | TikTokError:
-    """The rows of each ad group together; at other levels, which hold no ads, the error stays."""
+    """Read a truncated ad report by ad groups; return the error for reports of other levels."""
     try:
-        ids = list_ad_groups_of_truncated_report(reader, question, filters, error)
+        ids = list_ad_groups_of_truncated_report(reader, request, filters, error)
     except TikTokError as why:
         return why
     return read_in_batches(
         reader.fetcher,
         ids,
-        lambda some: build_request(reader, question, asked, {**filters, "adgroup_ids": list(some)}),
+        lambda some: build_paged_query(reader, request, metrics, {**filters, "adgroup_ids": list(some)}),
     )
 
 
 _BATCH_ENTITIES = {"campaign": CAMPAIGNS, "ad_group": AD_GROUPS, "ad": AD_GROUPS}
-"""By level of a report: whose ids cut it into parts, each row in one of them."""
+"""By level of a report: the entity whose ids split it into batches, each row in exactly one of them."""
 
 
 def _read_in_single_pages(
     reader: Reader,
-    question: ReportQuery,
-    asked: tuple[Metric, ...],
+    request: ReportRequest,
+    metrics: tuple[Metric, ...],
     filters: Mapping[str, list[str]],
     error: MovingPagesError,
 ) -> FetchResult[pl.DataFrame] | TikTokError:
-    """Return the rows in parts of a page each, where rows of equal rank cannot move; else the error.
+    """Read a report in batches of one page each, whose rows cannot move between pages; return the error otherwise.
 
-    An order helps only between different values: of a lifetime's ads most have spent nothing and rank alike.
+    The sort order is stable only between different values: in a lifetime report most ads have spent nothing, and
+    their order is undefined.
     """
-    entity = _BATCH_ENTITIES.get(question.report.level.name)
+    entity = _BATCH_ENTITIES.get(request.report.level.name)
     if entity is None or error.announced is None:
         return error
     parents = {name: ids for name, ids in filters.items() if name in {"campaign_ids", "adgroup_ids"}}
-    ((_, read),) = read_entities(reader, entity, [question.account.advertiser_id], filters=parents)
-    if isinstance(read, TikTokError):
-        return read
+    ((_, entities),) = read_entities(reader, entity, [request.account.advertiser_id], filters=parents)
+    if isinstance(entities, TikTokError):
+        return entities
     key = next(column.name for column in entity.columns if column.api_name == entity.key)
-    whole = read_in_batches(
+    result = read_in_batches(
         reader.fetcher,
-        read[0].get_column(key).to_list(),
-        lambda some: build_request(reader, question, asked, {**filters, f"{entity.key}s": list(some)}),
+        entities[0].get_column(key).to_list(),
+        lambda some: build_paged_query(reader, request, metrics, {**filters, f"{entity.key}s": list(some)}),
     )
-    # A row whose parent no list tells would be missing.
-    return error if isinstance(whole, FetchResult) and whole.rows != error.announced else whole
+    # Rows of a parent that no list contains would be missing.
+    return error if isinstance(result, FetchResult) and result.rows != error.announced else result
 
 
 def list_ad_groups_of_truncated_report(
-    reader: Reader, question: ReportQuery, filters: Mapping[str, list[str]], error: TruncatedError
+    reader: Reader, request: ReportRequest, filters: Mapping[str, list[str]], error: TruncatedError
 ) -> list[str]:
-    """The ad groups a cut report is read by, deleted ones too; raises the error given where it holds no ads."""
-    if question.report.level.name != "ad":
+    """Return the ids of the ad groups to read a truncated report by, deleted ones included.
+
+    Raises:
+        TruncatedError: the given error, if the report is not of ads.
+        TikTokError: if the ad groups cannot be read.
+    """
+    if request.report.level.name != "ad":
         raise error
     parents = {name: ids for name, ids in filters.items() if name in {"campaign_ids", "adgroup_ids"}}
-    ((_, read),) = read_entities(reader, AD_GROUPS, [question.account.advertiser_id], filters=parents)
-    if isinstance(read, TikTokError):
-        raise read
-    return read[0].get_column("ad_group_id").to_list()
+    ((_, entities),) = read_entities(reader, AD_GROUPS, [request.account.advertiser_id], filters=parents)
+    if isinstance(entities, TikTokError):
+        raise entities
+    return entities[0].get_column("ad_group_id").to_list()
 
 
-def build_request(
-    reader: Reader, question: ReportQuery, asked: tuple[Metric, ...], filters: Mapping[str, list[str]]
+def build_paged_query(
+    reader: Reader, request: ReportRequest, metrics: tuple[Metric, ...], filters: Mapping[str, list[str]]
 ) -> PagedQuery[pl.DataFrame]:
-    """A question in the API's words, with these metrics and narrowed by these filters."""
-    return build_report_request(
-        question.report,
-        question.account.advertiser_id,
-        question.window,
+    """Build the paged query of a report request, with these metrics and filters."""
+    return build_report_query(
+        request.report,
+        request.account.advertiser_id,
+        request.window,
         metrics=reader.metrics,
-        asked=asked,
+        requested=metrics,
         filters=filters,
     )
 
 
 def prefetch_report(reader: Reader, report: Report, advertiser_id: str, days: Iterable[date]) -> None:
-    """Begin to read the first windows of a report; `read_reports` takes them over, errors and all.
+    """Start reading the first windows of a report; `read_reports` uses the results, errors included.
 
     Args:
-        reader: what reads, and will be asked again.
-        report: which.
-        advertiser_id: whose; its zone and currency are not needed to ask.
-        days: those that will be asked for.
+        reader: the connection; the same reader must be used for `read_reports`.
+        report: the report.
+        advertiser_id: the account; its time zone and currency are not needed for the request.
+        days: the days that will be requested.
     """
-    unknown = Account(advertiser_id, "", "UTC")
-    asked: tuple[Metric, ...] = reader.lessons.asked(report.table, served_metrics(report, reader.metrics))
-    for question in build_report_queries(report, unknown, days)[:MIN_QUERIES_AHEAD]:
-        reader.fetcher.ask_ahead(build_request(reader, question, asked, {}))
+    account = Account(advertiser_id, "", "UTC")
+    metrics: tuple[Metric, ...] = reader.limits.select_metrics(
+        report.table, served_metrics(report, reader.metrics)
+    )
+    for request in plan_report_requests(report, account, days)[:MIN_QUERIES_AHEAD]:
+        reader.fetcher.prefetch(build_paged_query(reader, request, metrics, {}))

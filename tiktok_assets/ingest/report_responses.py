@@ -19,79 +19,87 @@ from tiktok_assets.tables.row_validation import find_key_error, split_faulty_row
 
 
 @dataclass(frozen=True, slots=True)
-class ReportQuery:
-    """One report of one account over one window; a lifetime report has none."""
+class ReportRequest:
+    """One report of one account over one window of days; a lifetime report has no window."""
 
     report: Report
     account: Account
     window: DateWindow | None = None
 
-    def halves(self) -> "list[ReportQuery]":
-        """The same about the halves of its days; none for a single day and for a lifetime."""
+    def halves(self) -> "list[ReportRequest]":
+        """Return the request split into halves of its days; empty for a single day or a lifetime report."""
         halves = self.window.halves() if self.window else None
         return [replace(self, window=half) for half in halves or ()]
 
 
 @dataclass(frozen=True, slots=True)
 class ReportResponse:
-    """The rows of a question, when they were read and what that cost."""
+    """The rows of a report request, when they were read, and the cost of the read."""
 
     frame: pl.DataFrame
     fetched_at: datetime
-    story: ReadStats
+    stats: ReadStats
 
 
 def build_report_responses(
-    reader: Reader, question: ReportQuery, fetched: FetchResult[pl.DataFrame], asked: tuple[Metric, ...]
-) -> list[tuple[ReportQuery, ReportResponse | ContractError]] | None:
-    """What becomes of a window: its rows, or its days that can be stored and those that cannot.
+    reader: Reader, request: ReportRequest, result: FetchResult[pl.DataFrame], requested: tuple[Metric, ...]
+) -> list[tuple[ReportRequest, ReportResponse | ContractError]] | None:
+    """Convert the rows of a window into responses, with an error for each day that cannot be stored.
 
-    None where it cannot be told which day a row that cannot be stored is of, and fewer days at a time tell it.
+    Args:
+        reader: the connection and its state.
+        request: the report request.
+        result: the pages that were fetched; emptied, so that they are freed with the last reference to them.
+        requested: the metrics that were requested.
+
+    Returns:
+        One response or error for each part of the window. None if a row cannot be stored and its day is unknown,
+        and requests for fewer days would identify the day.
     """
-    fetched_at, pages = fetched.read_at, [*fetched.pages]
-    fetched.pages.clear()  # else whoever still holds the listing holds its rows beside the table made of them
-    window = question.window
+    fetched_at, pages = result.read_at, [*result.pages]
+    result.pages.clear()  # otherwise a holder of the result keeps its rows in memory besides the frame built here
+    window = request.window
 
-    def broken(why: str, kind: type[ContractError] = UnreadableRowError) -> ContractError:
-        return kind(why, endpoint=REPORT.path, request_id=fetched.request_id)
+    def fault(why: str, kind: type[ContractError] = UnreadableRowError) -> ContractError:
+        return kind(why, endpoint=REPORT.path, request_id=result.request_id)
 
     try:
         pages, faults = split_faulty_rows(pages)
-        frame = build_report_frame(question.report, reader.metrics, question.account, pages, fetched_at)
+        frame = build_report_frame(request.report, reader.metrics, request.account, pages, fetched_at)
     except ValueFormatError as error:
-        return [(question, broken(str(error), ContractError))]
+        return [(request, fault(str(error), ContractError))]
     if window:
-        strangers = frame.filter(~pl.col("date").is_in(list(window.days))).get_column("date").to_list()
-        faults += [(None, f"a row of {day} came, of days outside {window}") for day in strangers[:1]]
-    why_by_day = _group_faults_by_day(faults, question)
-    if None in why_by_day and question.halves():
+        other_days = frame.filter(~pl.col("date").is_in(list(window.days))).get_column("date").to_list()
+        faults += [(None, f"a row is of {day}, outside the requested days {window}") for day in other_days[:1]]
+    fault_by_day = _group_faults_by_day(faults, request)
+    if None in fault_by_day and request.halves():
         return None
-    if why_by_day and not question.halves():
-        return [(question, broken(next(iter(why_by_day.values()))))]
-    if broken_rows := find_key_error(
-        frame.filter(~pl.col("date").is_in([day for day in why_by_day if day])) if why_by_day else frame,
-        question.report.key,
-        question.account.advertiser_id,
+    if fault_by_day and not request.halves():
+        return [(request, fault(next(iter(fault_by_day.values()))))]
+    if key_fault := find_key_error(
+        frame.filter(~pl.col("date").is_in([day for day in fault_by_day if day])) if fault_by_day else frame,
+        request.report.key,
+        request.account.advertiser_id,
     ):
-        return [(question, broken(broken_rows))]
-    withdrawn = tuple(m.name for m in served_metrics(question.report, reader.metrics) if m not in asked)
-    if not why_by_day or not window:
-        story = ReadStats.of(fetched.tally, fetched.seconds, window, withdrawn)
-        return [(question, ReportResponse(frame, fetched_at, story))]
-    answers: list[tuple[ReportQuery, ReportResponse | ContractError]] = [
-        (replace(question, window=DateWindow(day, day)), broken(why)) for day, why in why_by_day.items() if day
+        return [(request, fault(key_fault))]
+    refused = tuple(m.name for m in served_metrics(request.report, reader.metrics) if m not in requested)
+    if not fault_by_day or not window:
+        stats = ReadStats.from_request_stats(result.stats, result.seconds, window, refused)
+        return [(request, ReportResponse(frame, fetched_at, stats))]
+    responses: list[tuple[ReportRequest, ReportResponse | ContractError]] = [
+        (replace(request, window=DateWindow(day, day)), fault(why)) for day, why in fault_by_day.items() if day
     ]
-    for part in split_into_windows(day for day in window.days if day not in why_by_day):
+    for part in split_into_windows(day for day in window.days if day not in fault_by_day):
         rows = frame.filter(pl.col("date").is_between(part.first, part.last))
-        story = ReadStats.of(fetched.tally, fetched.seconds, part, withdrawn)
-        answers.append((replace(question, window=part), ReportResponse(rows, fetched_at, story)))
-    return answers
+        stats = ReadStats.from_request_stats(result.stats, result.seconds, part, refused)
+        responses.append((replace(request, window=part), ReportResponse(rows, fetched_at, stats)))
+    return responses
 
 
-def _group_faults_by_day(faults: list[tuple[date | None, str]], question: ReportQuery) -> dict[date | None, str]:
-    """Why each day cannot be stored; a day outside the window is as good as none."""
-    days = question.window.days if question.window else ()
-    whys: dict[date | None, str] = {}
+def _group_faults_by_day(faults: list[tuple[date | None, str]], request: ReportRequest) -> dict[date | None, str]:
+    """Return the first fault of each day; a day outside the window counts as an unknown day (None)."""
+    days = request.window.days if request.window else ()
+    fault_by_day: dict[date | None, str] = {}
     for day, why in faults:
-        whys.setdefault(day if day in days else None, why)
-    return whys
+        fault_by_day.setdefault(day if day in days else None, why)
+    return fault_by_day

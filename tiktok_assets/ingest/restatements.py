@@ -18,23 +18,24 @@ from tiktok_assets.ingest.partitions import NO_REQUESTS, READINGS_KEY, WrittenPa
 from tiktok_assets.spec.derived_tables import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_KEY
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account, is_complete, is_settled
-from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.schema import build_schema
 
 RESTATEMENTS_SCHEMA = build_schema(RESTATEMENT_COLUMNS)
 FINAL_AFTER_DAYS = 22
-"""A weekly sweep of 28 days reads each day for the last time at an age of 23 to 29 days."""
+"""The age after which a day counts as final: a weekly sweep of 28 days reads each day for the last time at an age
+of 23 to 29 days."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayReading:
-    """One reading of one day of one report.
+    """One reading of one day of one report. The attribute names are stored in the metadata.
 
     Attributes:
-        fetched_at: when, aware UTC.
-        age_days: days of the account between the day and the reading; 1 is the morning after.
-        spend: its sum over the rows, in `currency`.
-        conversion: its sum over the rows; None where it was not asked for or not served.
-        timezone: in which the day was one; None for readings of releases that did not keep it.
+        fetched_at: when the day was read, aware UTC.
+        age_days: calendar days of the account between the day and the reading; 1 is the next morning.
+        spend: sum over the rows, in `currency`.
+        conversion: sum over the rows; None if the metric was not requested or not served.
+        timezone: the time zone of the account at the reading; None for readings of releases that did not store it.
     """
 
     fetched_at: datetime
@@ -48,67 +49,67 @@ class DayReading:
     timezone: str | None = None
 
     @classmethod
-    def of(cls, day: date, account: Account, frame: pl.DataFrame, fetched_at: datetime) -> "DayReading":
-        """What a reading of a day brought."""
+    def from_frame(cls, day: date, account: Account, frame: pl.DataFrame, fetched_at: datetime) -> "DayReading":
+        """Create the reading of a day from its rows."""
         counts = frame.get_column("conversion") if "conversion" in frame.columns else None
-        served = counts is not None and (frame.height == 0 or counts.count() > 0)
+        is_served = counts is not None and (frame.height == 0 or counts.count() > 0)
         return cls(
             fetched_at.astimezone(UTC),
             (account.today(fetched_at) - day).days,
             account.currency,
             frame.height,
             Decimal(frame.get_column("spend").sum() or 0),
-            int(counts.sum()) if counts is not None and served else None,
+            int(counts.sum()) if counts is not None and is_served else None,
             is_complete(day, account, fetched_at),
             is_settled(day, account, fetched_at),
             account.timezone,
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """With amounts and instants as text."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the attributes as JSON values, with amounts and instants as text."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return values | {"fetched_at": self.fetched_at.isoformat(), "spend": str(self.spend)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "DayReading":
-        """The reading `as_json` wrote."""
-        exact = {"fetched_at": datetime.fromisoformat(values["fetched_at"]), "spend": Decimal(values["spend"])}
-        return cls(**{**values, **exact})
+        """Create the reading from the values that `to_json` returned."""
+        parsed = {"fetched_at": datetime.fromisoformat(values["fetched_at"]), "spend": Decimal(values["spend"])}
+        return cls(**{**values, **parsed})
 
 
-def parse_readings(notes: Mapping[str, str] | None) -> list[DayReading]:
-    """The readings a day's file notes, in order of time."""
-    return [DayReading.from_json(one) for one in json.loads((notes or {}).get(READINGS_KEY, "[]"))]
+def parse_readings(metadata: Mapping[str, str] | None) -> list[DayReading]:
+    """Return the readings in the metadata of a day, oldest first."""
+    return [DayReading.from_json(one) for one in json.loads((metadata or {}).get(READINGS_KEY, "[]"))]
 
 
 def append_reading(
     store: HiveStore, table: str, partition: Partition, account: Account, reading: DayReading
 ) -> list[DayReading]:
-    """The readings of a day so far and this one, each instant once.
+    """Return the stored readings of a day and a new one, oldest first; one per instant.
 
-    A day stored before there were notes of readings gives the reading that stands as its first.
+    If a day was stored by a release without this metadata, the stored rows are its first reading.
     """
-    notes = store.notes(table, partition)
-    so_far = parse_readings(notes)
-    before = parse_fetched_at(notes)
-    file = store.open(table, partition) if before and not so_far else None
-    if file is not None and before and partition.day:
+    metadata = store.read_metadata(table, partition)
+    readings = parse_readings(metadata)
+    stored_at = parse_fetched_at(metadata)
+    file = store.scan_partition(table, partition) if stored_at and not readings else None
+    if file is not None and stored_at and partition.day:
         frame = file.collect()
-        # The day's rows say their currency; its zone nobody noted.
+        # The rows contain the currency, but the time zone was not stored.
         currency = str(frame.get_column("currency").drop_nulls().first() or account.currency)
-        read = DayReading.of(partition.day, replace(account, currency=currency), frame, before)
-        so_far = [replace(read, timezone=None)]
-    by_instant = {one.fetched_at: one for one in (*so_far, reading)}
+        first = DayReading.from_frame(partition.day, replace(account, currency=currency), frame, stored_at)
+        readings = [replace(first, timezone=None)]
+    by_instant = {one.fetched_at: one for one in (*readings, reading)}
     return [by_instant[instant] for instant in sorted(by_instant)]
 
 
 def readings_metadata(readings: Sequence[DayReading]) -> dict[str, str]:
-    """The note that keeps the readings of a day."""
-    return {READINGS_KEY: json.dumps([one.as_json() for one in readings], separators=(",", ":"))}
+    """Return the metadata entry that holds the readings of a day."""
+    return {READINGS_KEY: json.dumps([one.to_json() for one in readings], separators=(",", ":"))}
 
 
 def build_restatements(table: str, partition: Partition, readings: Sequence[DayReading]) -> pl.DataFrame:
-    """One row of `report_restatements` for each reading of a report's day."""
+    """Return one row of `report_restatements` for each reading of a day of a report."""
     rows = []
     for before, now in pairwise([None, *readings]):
         if now is None:
@@ -124,9 +125,9 @@ def build_restatements(table: str, partition: Partition, readings: Sequence[DayR
                 "currency": now.currency,
                 "timezone": now.timezone,
                 **{
-                    f"{name}_{when}": value
+                    f"{name}_{suffix}": value
                     for name in ("rows", "spend", "conversion")
-                    for when, value in _compute_change(before, now, name).items()
+                    for suffix, value in _compute_change(before, now, name).items()
                 },
                 "was_complete": before.is_complete if before else None,
                 "is_complete": now.is_complete,
@@ -137,31 +138,31 @@ def build_restatements(table: str, partition: Partition, readings: Sequence[DayR
 
 
 def _compute_change(before: DayReading | None, now: DayReading, name: str) -> dict[str, Any]:
-    """What it was, is and changed by; an amount in another currency is no amount of this row."""
-    was, has = getattr(before, name, None), getattr(now, name)
+    """Return a value before, after, and the difference; spend in another currency counts as unknown."""
+    old, new = getattr(before, name, None), getattr(now, name)
     if name == "spend" and before and before.currency != now.currency:
-        was = None
-    return {"before": was, "after": has, "change": None if was is None or has is None else has - was}
+        old = None
+    return {"before": old, "after": new, "change": None if old is None or new is None else new - old}
 
 
 def write_restatements(
     store: HiveStore, partition: Partition, readings: Mapping[str, Sequence[DayReading]]
 ) -> WrittenPartition | None:
-    """Add the readings of a day, by report, to its restatements; None where nobody ever read it.
+    """Add the readings of a day, by report, to `report_restatements`; return None if there are none.
 
-    Rows are keyed by report and instant, so a repeat changes nothing, and a file that would not change is left.
+    Rows are keyed by report and instant, so a repeated call changes nothing. An unchanged file is not rewritten.
     """
-    file = store.open(RESTATEMENTS, partition)
-    # A file of an earlier release lacks the columns that came later.
-    stood = store.read(RESTATEMENTS, RESTATEMENTS_SCHEMA, [] if file is None else [partition]).collect()
+    file = store.scan_partition(RESTATEMENTS, partition)
+    # A file of an earlier release lacks the columns that were added later.
+    stored = store.read(RESTATEMENTS, RESTATEMENTS_SCHEMA, [] if file is None else [partition]).collect()
     new = [build_restatements(table, partition, of_report) for table, of_report in readings.items()]
-    rows = pl.concat([stood, *new]).unique(RESTATEMENTS_KEY, keep="last").sort(RESTATEMENTS_KEY)
+    rows = pl.concat([stored, *new]).unique(RESTATEMENTS_KEY, keep="last").sort(RESTATEMENTS_KEY)
     if not rows.height:
         return None
-    if file is None or not rows.equals(stood):
+    if file is None or not rows.equals(stored):
         size = store.write(RESTATEMENTS, partition, rows).bytes
     else:
-        size = store.size(RESTATEMENTS, partition)
+        size = store.partition_size(RESTATEMENTS, partition)
     read_at = max(one.fetched_at for of_report in readings.values() for one in of_report)
     return WrittenPartition(RESTATEMENTS, partition, rows.height, size, read_at, NO_REQUESTS)
 
@@ -169,37 +170,37 @@ def write_restatements(
 def refresh_restatements(
     store: HiveStore, tables: Iterable[str], partitions: Iterable[Partition]
 ) -> Iterator[WrittenPartition]:
-    """Make days of `report_restatements` from what their reports note; a day nobody read is left out.
+    """Derive days of `report_restatements` from the metadata of the reports; skip days that were never read.
 
     Args:
-        store: the tables.
+        store: the stored tables.
         tables: the daily reports.
-        partitions: an account's days.
+        partitions: days of an account.
     """
     names = list(tables)
     for partition in partitions:
-        noted = {table: parse_readings(store.notes(table, partition)) for table in names}
-        known = {table: readings for table, readings in noted.items() if readings}
-        if known and (landed := write_restatements(store, partition, known)):
-            yield landed
+        by_table = {table: parse_readings(store.read_metadata(table, partition)) for table in names}
+        read = {table: readings for table, readings in by_table.items() if readings}
+        if read and (written := write_restatements(store, partition, read)):
+            yield written
 
 
 def compute_restatement_by_age(
     restatements: pl.DataFrame, report: str = "advertiser_report_daily"
 ) -> pl.DataFrame:
-    """How far from its last known value a day still was at each age: the evidence for `TIKTOK_LOOKBACK_DAYS`.
+    """Compute how far days were from their final value at each age, to choose `TIKTOK_LOOKBACK_DAYS`.
 
-    Only days whose last reading is over 22 days after them count: of younger ones nobody knows the end. A reading
-    in another currency or time zone than the last one says nothing of it.
+    Only days that were last read more than 22 days after them are counted, since younger days may still change.
+    Readings in another currency or time zone than the last one are ignored.
 
     Args:
         restatements: rows of `report_restatements`.
-        report: of which table; the levels tell the same story.
+        report: the table to use; all levels show the same changes.
 
     Returns:
-        A row for each currency and age from 1 to 28 days that was read: `days`, how many were; `spend_to_come`
-        and `conversion_to_come`, the part of the last known value that was missing, in percent (a value that
-        shrank counts as well).
+        One row for each currency and age from 1 to 28 days. `days`: number of days read at that age;
+        `spend_to_come` and `conversion_to_come`: the absolute difference from the last known value in percent of
+        it, so a value that decreased counts as well.
     """
     day = ["advertiser_id", "date"]
     rows = restatements.filter(pl.col("report") == report).sort(*day, "fetched_at")
@@ -210,9 +211,10 @@ def compute_restatement_by_age(
         pl.col("currency").last(),
         pl.col("timezone").last().alias("last_timezone"),
     )
-    aged = rows.filter(pl.col("age_days").is_between(1, 28)).group_by([*day, "age_days"]).last()
-    alike = (pl.col("timezone") == pl.col("last_timezone")).fill_null(value=True)
-    known = aged.join(last.filter(pl.col("last_age") > FINAL_AFTER_DAYS), on=[*day, "currency"]).filter(alike)
+    by_age = rows.filter(pl.col("age_days").is_between(1, 28)).group_by([*day, "age_days"]).last()
+    is_same_zone = (pl.col("timezone") == pl.col("last_timezone")).fill_null(value=True)
+    final = last.filter(pl.col("last_age") > FINAL_AFTER_DAYS)
+    compared = by_age.join(final, on=[*day, "currency"]).filter(is_same_zone)
     missing = {
         f"{name}_to_come": 100.0
         * (pl.col(name) - pl.col(f"{name}_after")).abs().sum().cast(pl.Float64)
@@ -220,7 +222,7 @@ def compute_restatement_by_age(
         for name in ("spend", "conversion")
     }
     return (
-        known.group_by("currency", "age_days")
+        compared.group_by("currency", "age_days")
         .agg(pl.len().cast(pl.Int64).alias("days"), **missing)
         .sort("currency", "age_days")
     )

@@ -7,8 +7,14 @@ from types import MappingProxyType
 
 import polars as pl
 
-from tiktok_assets.api.errors import NotOfferedError, TikTokError
-from tiktok_assets.ingest.account_reader import AccountsResult, TrackedAccounts, read_accounts
+from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.ingest.account_reader import (
+    ADVERTISERS_SCHEMA,
+    AccountsResult,
+    TrackedAccounts,
+    read_accounts_or_settings,
+)
+from tiktok_assets.ingest.entity_reader import read_entities
 from tiktok_assets.ingest.history import HistoryError, update_history
 from tiktok_assets.ingest.partitions import (
     HISTORY_KEY,
@@ -20,60 +26,16 @@ from tiktok_assets.ingest.partitions import (
     fetched_at_metadata,
 )
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.ingest.report_reader import build_report_queries, read_entities, read_reports
-from tiktok_assets.ingest.report_responses import ReportQuery, ReportResponse
+from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
+from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse
 from tiktok_assets.ingest.restatements import DayReading, append_reading, readings_metadata
-from tiktok_assets.spec.entities import ADVERTISERS, Entity
+from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account, is_complete
 from tiktok_assets.tables.cells import decode_malformed_values
-from tiktok_assets.tables.frames import build_entity_frame, build_schema, entity_columns
 from tiktok_assets.tables.row_validation import count_malformed_values
 
-
-def read_accounts_or_settings(
-    reader: Reader,
-    advertiser_ids: Sequence[str],
-    timezones: Mapping[str, str],
-    currencies: Mapping[str, str],
-) -> AccountsResult:
-    """Read the accounts' details; on a host that tells none, take what the settings tell.
-
-    Args:
-        reader: what reads.
-        advertiser_ids: whose details.
-        timezones: of the settings, by account.
-        currencies: the same.
-
-    Raises:
-        NotOfferedError: if the host tells none, and the settings lack the time zone or currency of one.
-        TikTokError: if the request fails for another reason than one account.
-    """
-    try:
-        return read_accounts(reader, advertiser_ids)
-    except NotOfferedError:
-        if not set(advertiser_ids) <= timezones.keys() & currencies.keys():
-            raise
-    rows = [
-        {"advertiser_id": one, "display_timezone": timezones[one], "currency": currencies[one]}
-        for one in advertiser_ids
-    ]
-    now = reader.now()
-    frame = build_entity_frame(ADVERTISERS, rows, now, unknown_fields=set())
-    return AccountsResult(frame.sort("advertiser_id"), {}, {}, NO_REQUESTS, now)
-
-
-def describe_missing_endpoints(paths: Iterable[str]) -> str:
-    """Say in one sentence what a host does not have, and what is done without it."""
-    names = sorted(path.strip("/") for path in paths)
-    others = [name for name in names if name != ADVERTISERS.endpoint.path.strip("/")]
-    known = "time zone and currency of its accounts are those of the settings"
-    rest = f", and what {' and '.join(others)} would tell is not stored" if others else ""
-    return f"this host does not offer {', '.join(names)}, as TikTok's own sandbox does not: {known}{rest}"
-
-
-ADVERTISERS_SCHEMA = build_schema(entity_columns(ADVERTISERS))
 PREVIEW_ROWS = 5
 _REQUIRED_FIELDS = frozenset({"timezone", "display_timezone", "currency"})
 
@@ -85,64 +47,63 @@ def refresh_advertisers(
     timezones: Mapping[str, str] = MappingProxyType({}),
     currencies: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[WrittenPartition, AccountsResult]:
-    """Replace `advertisers`; an account that can no longer be read keeps its row, marked as not granted.
+    """Replace the table `advertisers`; an account that can no longer be read keeps its row, marked as not granted.
 
-    The file notes the time zone and currency of each account, so that a change is noticed once.
+    The metadata of the file holds the time zone and currency of each account, so each change is reported once.
 
     Args:
-        reader: what reads.
-        store: what keeps.
+        reader: the connection and its state.
+        store: the stored tables.
         advertiser_ids: the accounts.
-        timezones: of the settings, by account; they win, and are stored where the host tells none.
-        currencies: the same.
+        timezones: the time zones of the settings by account, which override; stored if the host has none.
+        currencies: the currencies of the settings by account; likewise.
 
     Raises:
         TikTokError: if the accounts cannot be read at all.
     """
-    read = read_accounts_or_settings(reader, advertiser_ids, timezones, currencies)
-    known = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
-    lost = known.join(read.frame, on="advertiser_id", how="anti").with_columns(is_granted=pl.lit(value=False))
-    read.lost.update(dict.fromkeys(lost.get_column("advertiser_id"), "no longer granted"))
-    told = _fill_from_stored(read.frame, known)
-    frame = pl.concat([told, lost]).sort("advertiser_id")
-    before = TrackedAccounts.of(store.notes("advertisers", Partition()), known.to_dicts())
-    accounts = [Account.told(row["advertiser_id"], row, timezones, currencies) for row in told.to_dicts()]
-    after, changes = before.read(accounts, read.fetched_at)
-    read.changes.extend(changes)
-    read.earlier_changes.extend(before.changes)
-    notes = fetched_at_metadata(read.fetched_at) | after.notes
-    written = store.write("advertisers", Partition(), frame, notes=notes)
-    head = frame.head(PREVIEW_ROWS)
-    landed = WrittenPartition(
+    result = read_accounts_or_settings(reader, advertiser_ids, timezones, currencies)
+    stored = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
+    lost = stored.join(result.frame, on="advertiser_id", how="anti").with_columns(is_granted=pl.lit(value=False))
+    result.lost.update(dict.fromkeys(lost.get_column("advertiser_id"), "no longer granted"))
+    read = _fill_from_stored(result.frame, stored)
+    frame = pl.concat([read, lost]).sort("advertiser_id")
+    before = TrackedAccounts.from_metadata(store.read_metadata("advertisers", Partition()), stored.to_dicts())
+    accounts = [Account.from_row(row["advertiser_id"], row, timezones, currencies) for row in read.to_dicts()]
+    after, changes = before.update(accounts, result.fetched_at)
+    result.changes.extend(changes)
+    result.earlier_changes.extend(before.changes)
+    metadata = fetched_at_metadata(result.fetched_at) | after.to_metadata()
+    file = store.write("advertisers", Partition(), frame, metadata=metadata)
+    written = WrittenPartition(
         "advertisers",
         Partition(),
-        written.rows,
-        written.bytes,
-        read.fetched_at,
-        read.story,
-        malformed_values=count_malformed_values(read.frame),
-        head=head,
+        file.rows,
+        file.bytes,
+        result.fetched_at,
+        result.stats,
+        malformed_values=count_malformed_values(result.frame),
+        preview=frame.head(PREVIEW_ROWS),
     )
-    return landed, read
+    return written, result
 
 
-def _fill_from_stored(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """The accounts with the zone and currency last known where what came for them could not be read.
+def _fill_from_stored(frame: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Replace time zones and currencies that could not be parsed by the stored ones.
 
-    Without them all reports of the account would fail; a value that is only missing is missing.
+    Without them all reports of the account would fail. A value that is absent, not malformed, stays null.
     """
-    odd = {
+    malformed = {
         row["advertiser_id"]: decode_malformed_values(row["extra"]).keys() & _REQUIRED_FIELDS
         for row in frame.select("advertiser_id", "extra").drop_nulls().to_dicts()
     }
-    if not any(odd.values()):
+    if not any(malformed.values()):
         return frame
-    before = {row["advertiser_id"]: row for row in known.to_dicts()}
+    stored_rows = {row["advertiser_id"]: row for row in stored.to_dicts()}
     return frame.with_columns(
         pl.Series(
             name,
             [
-                before.get(owner, {}).get(name) if name in odd.get(owner, ()) else value
+                stored_rows.get(owner, {}).get(name) if name in malformed.get(owner, ()) else value
                 for owner, value in frame.select("advertiser_id", name).rows()
             ],
             dtype=pl.String,
@@ -154,118 +115,117 @@ def _fill_from_stored(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 def refresh_entity(
     reader: Reader, store: HiveStore, entity: Entity, advertiser_ids: Iterable[str]
 ) -> Iterator[WrittenPartition | FailedPartitions]:
-    """Replace one entity's snapshot for each advertiser, its versions kept first; each lands or fails by itself.
+    """Replace the snapshot of an entity for each account, after updating its history; accounts fail independently.
 
-    The history comes before the snapshot: killed between the two, the next refresh finds its changes there.
+    The history is written first: if the process is killed between the two writes, the next refresh finds the same
+    changes again.
     """
-    for advertiser_id, read in read_entities(reader, entity, advertiser_ids):
+    for advertiser_id, result in read_entities(reader, entity, advertiser_ids):
         partition = Partition(advertiser_id)
-        if isinstance(read, TikTokError):
-            yield FailedPartitions(entity.table, (partition,), read)
+        if isinstance(result, TikTokError):
+            yield FailedPartitions(entity.table, (partition,), result)
             continue
-        frame, story, fetched_at = read
+        frame, stats, fetched_at = result
         try:
-            kept = update_history(store, entity, partition, frame, fetched_at)
+            history = update_history(store, entity, partition, frame, fetched_at)
         except HistoryError as error:
             yield FailedPartitions(entity.table, (partition,), error)
             continue
-        notes = fetched_at_metadata(fetched_at) | {HISTORY_KEY: "true"}
-        written = store.write(entity.table, partition, frame, notes=notes)
-        head = frame.top_k(PREVIEW_ROWS, by="create_time")
+        metadata = fetched_at_metadata(fetched_at) | {HISTORY_KEY: "true"}
+        file = store.write(entity.table, partition, frame, metadata=metadata)
         yield WrittenPartition(
             entity.table,
             partition,
-            written.rows,
-            written.bytes,
+            file.rows,
+            file.bytes,
             fetched_at,
-            story,
+            stats,
             malformed_values=count_malformed_values(frame),
-            head=head,
+            preview=frame.top_k(PREVIEW_ROWS, by="create_time"),
         )
         yield WrittenPartition(
-            kept.table,
+            history.table,
             partition,
-            kept.rows,
-            kept.bytes,
+            history.rows,
+            history.bytes,
             fetched_at,
             NO_REQUESTS,
-            new_versions=kept.new_versions,
+            new_versions=history.new_versions,
         )
 
 
 def refresh_report(
     reader: Reader, store: HiveStore, report: Report, days: Mapping[Account, Iterable[date]]
 ) -> Iterator[WrittenPartition | FailedPartitions]:
-    """Replace the partitions of a report, window by window; each window lands or fails by itself.
+    """Replace the partitions of a report, window by window; windows fail independently.
 
-    Each day notes this reading of it, for `restatements.refresh_restatements`.
+    The metadata of each day includes this reading, for `restatements.refresh_restatements`.
 
     Args:
-        reader: what reads.
-        store: what keeps.
-        report: which table.
-        days: the days of each account; left alone for a lifetime report.
+        reader: the connection and its state.
+        store: the stored tables.
+        report: the report.
+        days: the days to read of each account; ignored for a lifetime report.
     """
-    questions = [
-        question for account, wanted in days.items() for question in build_report_queries(report, account, wanted)
+    requests = [
+        request for account, wanted in days.items() for request in plan_report_requests(report, account, wanted)
     ]
-    for question, answer in read_reports(reader, questions):
-        partitions = _list_partitions(question)
-        if isinstance(answer, TikTokError):
-            yield FailedPartitions(report.table, partitions, answer)
+    for request, response in read_reports(reader, requests):
+        partitions = _list_partitions(request)
+        if isinstance(response, TikTokError):
+            yield FailedPartitions(report.table, partitions, response)
             continue
-        for partition, frame in _split_by_partition(answer.frame, partitions):
-            yield _write_partition(store, question, partition, frame, answer)
-        del answer, frame  # the next window is put together before the loop lets go of this one
+        for partition, frame in _split_by_partition(response.frame, partitions):
+            yield _write_partition(store, request, partition, frame, response)
+        del response, frame  # otherwise these rows stay in memory while the next window is built
 
 
-def _list_partitions(question: ReportQuery) -> tuple[Partition, ...]:
-    owner = question.account.advertiser_id
-    return tuple(Partition(owner, day) for day in question.window.days) if question.window else (Partition(owner),)
+def _list_partitions(request: ReportRequest) -> tuple[Partition, ...]:
+    owner = request.account.advertiser_id
+    return tuple(Partition(owner, day) for day in request.window.days) if request.window else (Partition(owner),)
 
 
 def _split_by_partition(
     frame: pl.DataFrame, partitions: tuple[Partition, ...]
 ) -> Iterator[tuple[Partition, pl.DataFrame]]:
-    """The rows of each partition; one without rows gets a frame without rows.
+    """Yield the rows of each partition, with an empty frame for a partition without rows.
 
-    The frame is sorted by day, so that a day is a slice of it and not a copy.
+    The frame is sorted by day, so the rows of a day are a slice of it and need no copy.
     """
     if partitions[0].day is None:
         yield partitions[0], frame
         return
     counts = dict(frame.group_by("date").len().rows())
-    begin = 0
+    start = 0
     for partition in sorted(partitions):
         rows = counts.get(partition.day, 0)
-        yield partition, frame.slice(begin, rows)
-        begin += rows
+        yield partition, frame.slice(start, rows)
+        start += rows
 
 
 def _write_partition(
-    store: HiveStore, question: ReportQuery, partition: Partition, frame: pl.DataFrame, answer: ReportResponse
+    store: HiveStore, request: ReportRequest, partition: Partition, frame: pl.DataFrame, response: ReportResponse
 ) -> WrittenPartition:
-    notes = fetched_at_metadata(answer.fetched_at)
+    metadata = fetched_at_metadata(response.fetched_at)
     if partition.day:
-        whole = is_complete(partition.day, question.account, answer.fetched_at)
-        notes[IS_COMPLETE_KEY] = str(whole).lower()
-        notes[TIMEZONE_KEY] = question.account.timezone
-        reading = DayReading.of(partition.day, question.account, frame, answer.fetched_at)
-        notes |= readings_metadata(
-            append_reading(store, question.report.table, partition, question.account, reading)
+        metadata[IS_COMPLETE_KEY] = str(is_complete(partition.day, request.account, response.fetched_at)).lower()
+        metadata[TIMEZONE_KEY] = request.account.timezone
+        reading = DayReading.from_frame(partition.day, request.account, frame, response.fetched_at)
+        metadata |= readings_metadata(
+            append_reading(store, request.report.table, partition, request.account, reading)
         )
-    written = store.write(question.report.table, partition, frame, notes=notes)
+    file = store.write(request.report.table, partition, frame, metadata=metadata)
     total = frame.get_column("spend").sum()
-    spend = {question.account.currency: Decimal(total or 0)}
-    is_last = question.window is None or partition.day == question.window.last
+    spend = {request.account.currency: Decimal(total or 0)}
+    is_last = request.window is None or partition.day == request.window.last
     return WrittenPartition(
-        question.report.table,
+        request.report.table,
         partition,
-        written.rows,
-        written.bytes,
-        answer.fetched_at,
-        answer.story,
+        file.rows,
+        file.bytes,
+        response.fetched_at,
+        response.stats,
         spend,
         malformed_values=count_malformed_values(frame),
-        head=frame.top_k(PREVIEW_ROWS, by="spend") if is_last else None,
+        preview=frame.top_k(PREVIEW_ROWS, by="spend") if is_last else None,
     )
