@@ -1,1 +1,1 @@
-"""Data only: the endpoints, entities, reports, metrics and error codes everything else is derived from."""
+"""Data only: the endpoints, entities, reports, metrics and error codes of the API."""

@@ -12,19 +12,19 @@ from tiktok_assets.spec.metric_catalogue import Metric
 
 @dataclass(frozen=True, slots=True)
 class EndpointTranslation:
-    """What an older version calls one endpoint of v1.3, and what that asks and answers.
+    """The translation of one endpoint between v1.3 and an older version.
 
     Attributes:
-        path: in place of the endpoint's own.
-        parameters: by the v1.3 name; None where the older version has no such parameter.
-        fields: of the answer's rows, from the older name to that of v1.3.
-        parts: the objects inside a row that hold its fields; empty where the row itself does.
+        path: the older version's path of the endpoint.
+        parameters: the older version's parameter by the v1.3 name; None where it has no such parameter.
+        fields: the v1.3 name of each field of the response's rows by the older name.
+        row_objects: the objects inside a row that contain its fields; empty if the row itself does.
     """
 
     path: str
     parameters: Mapping[str, str | None] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
-    parts: tuple[str, ...] = ()
+    row_objects: tuple[str, ...] = ()
 
 
 _STATUS_FIELDS = {"opt_status": "operation_status", "status": "secondary_status"}
@@ -80,7 +80,7 @@ V1_2_TRANSLATIONS: Mapping[str, EndpointTranslation] = {
         },
     ),
     AD_LIST.path: EndpointTranslation(
-        "ads/get/",  # as the tutorial writes it; other clients of the time wrote ad/get/ (dossier 0.1 #1)
+        "ads/get/",  # as in TikTok's tutorial; other clients of the time used ad/get/ (API notes 0.1 #1)
         fields={
             **_STATUS_FIELDS,
             "profile_image": "profile_image_url",
@@ -95,14 +95,14 @@ V1_2_TRANSLATIONS: Mapping[str, EndpointTranslation] = {
         parameters={
             "filtering": "filters",
             "query_lifetime": "lifetime",
-            # No document of v1.2 we have names an order.
+            # The available documents of v1.2 have no parameters for sorting.
             "order_field": None,
             "order_type": None,
         },
-        parts=("dimensions", "metrics"),
+        row_objects=("dimensions", "metrics"),
     ),
 }
-"""By the v1.3 path; an endpoint that is not here is the same in both."""
+"""The translations of v1.2 by the v1.3 path; an endpoint that is not listed is the same in both versions."""
 
 TRANSLATIONS: Mapping[str, Mapping[str, EndpointTranslation]] = {"v1.3": {}, "v1.2": V1_2_TRANSLATIONS}
 
@@ -120,7 +120,7 @@ NUMERIC_ID_FIELDS = frozenset(
         "interest_keyword_ids",
     )
 )
-"""Fields by their v1.3 name, lists among them, that are numbers in v1.2 and text in v1.3."""
+"""Fields, by their v1.3 name, that contain numbers in v1.2 and text in v1.3; some contain lists."""
 
 VALUE_TRANSLATIONS: Mapping[str, Mapping[str | int, str | bool]] = {
     "objective_type": {"CONVERSIONS": "WEB_CONVERSIONS"},
@@ -129,13 +129,13 @@ VALUE_TRANSLATIONS: Mapping[str, Mapping[str | int, str | bool]] = {
     "comment_disabled": {0: False, 1: True},
     "video_download_disabled": {"ALLOW_DOWNLOAD": False, "PREVENT_DOWNLOAD": True},
 }
-"""Values that v1.2 writes otherwise, by the v1.3 name of their field."""
+"""Values of v1.2 with their v1.3 equivalent, by the v1.3 name of their field."""
 
 _METRICS_BY_VERSION: Mapping[str, frozenset[str]] = {"v1.2": frozenset(("spend", "impressions"))}
-"""The metrics the documents of an older version show."""
+"""The metrics that the documents of an older version mention."""
 
 
 def metrics_for_version(version: str, chosen: tuple[Metric, ...]) -> tuple[Metric, ...]:
-    """Those of the chosen metrics a version is asked for; `spend` is always chosen, and always among them."""
+    """Return the chosen metrics that can be requested from a version of the API; `spend` always can."""
     known = _METRICS_BY_VERSION.get(version)
     return tuple(metric for metric in chosen if known is None or metric.api_name in known)

@@ -1,29 +1,36 @@
-"""The words a column is described with: its kind, its unit, its meaning."""
+"""Define columns by name, kind and meaning."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["id", "text", "money", "count", "rate", "ratio", "day", "hour", "instant", "epoch", "flag", "json"]
-"""What a value is, which alone decides its type on disk (`column_types.POLARS_TYPES`).
+"""What kind of value a column has; determines its type on disk (`tables.schema.POLARS_TYPES`).
 
-id       text, even where the API sends a bare number
+id       text, even where the API sends a number
 text     text
-money    exact decimal in the account's currency, four places
+money    exact decimal in the account's currency, four decimals
 count    whole number
-rate     percent as TikTok gives it: 1.12 means 1.12 %
+rate     percent as TikTok returns it: 1.12 means 1.12 %
 ratio    plain number, such as frequency or return on ad spend
-day      the advertiser's calendar day
-hour     0 to 23 by the account's own clock: the hour the clock repeats is one row, the hour it skips is none
+day      the account's calendar day
+hour     0 to 23 in the account's time zone; an hour that a clock change repeats is one row, one it skips has none
 instant  aware UTC; the API sends "YYYY-MM-DD HH:MM:SS" without a zone and means UTC
-epoch    an instant the API sends as seconds since 1970 (advertiser create_time only)
+epoch    an instant that the API sends as seconds since 1970 (only `create_time` of advertisers)
 flag     true or false
-json     a list or object, kept as JSON text
+json     a list or object, stored as JSON text
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: our name, the API's name, what it is and what it means."""
+    """One column of a table.
+
+    Attributes:
+        name: the column's name on disk.
+        api_name: the field's name in the API; "" for columns this project adds.
+        kind: the kind of its values.
+        meaning: its meaning for the data dictionary.
+    """
 
     name: str
     api_name: str
@@ -32,9 +39,9 @@ class Column:
 
 
 def to_column_name(api_name: str) -> str:
-    """The API's name in our words: `adgroup` is `ad_group`, everything else stays.
+    """Return the column name of an API field: `adgroup` becomes `ad_group`, everything else stays.
 
-    >>> renamed("adgroup_id"), renamed("campaign_id")
+    >>> to_column_name("adgroup_id"), to_column_name("campaign_id")
     ('ad_group_id', 'campaign_id')
     """
     return api_name.replace("adgroup", "ad_group")

@@ -3,44 +3,44 @@
 from tiktok_assets.spec.columns import Column
 
 VERSION_COLUMNS: tuple[Column, ...] = (
-    Column("is_deleted", "", "flag", "whether it was deleted: by its status, or gone from a complete listing"),
+    Column("is_deleted", "", "flag", "whether it was deleted: by its status, or missing from a complete list"),
     Column("valid_from", "", "instant", "when this version was first read"),
     Column("valid_to", "", "instant", "when the next version was first read; null while this one is current"),
     Column("is_current", "", "flag", "whether this is the newest version"),
 )
-"""What a version has beside the columns of its entity."""
+"""The columns of a history table beside those of its entity."""
 
 UNVERSIONED_COLUMNS = ("fetched_at", "modify_time")
-"""The columns of an entity that alone make no new version: when we read it, and when TikTok touched it."""
+"""Columns of an entity whose change alone creates no new version."""
 
 DELETED_SUFFIX = "_DELETE"
-"""How every `secondary_status` of a deleted object ends, its own deletion and its parent's (dossier 5.6)."""
+"""How every `secondary_status` of a deleted object or of its children ends (API notes 5.6)."""
 
 
 def history_table_name(table: str) -> str:
-    """The name of the table that keeps an entity's versions.
+    """Return the name of the history table of an entity's table.
 
-    >>> history_table("ads")
+    >>> history_table_name("ads")
     'ads_history'
     """
     return f"{table}_history"
 
 
 def history_table_meaning(table: str) -> str:
-    """One sentence for the catalogue.
+    """Return the meaning of a history table for the data dictionary.
 
-    >>> history_meaning("ad_groups")
-    'Every version of the ad groups a refresh has seen, with the time it was valid; deletion is a version.'
+    >>> history_table_meaning("ad_groups")
+    'Every version of the ad groups that a refresh has read, with its time of validity; a deletion is a version.'
     """
     return (
-        f"Every version of the {table.replace('_', ' ')} a refresh has seen, with the time it was valid;"
-        " deletion is a version."
+        f"Every version of the {table.replace('_', ' ')} that a refresh has read, with its time of validity;"
+        " a deletion is a version."
     )
 
 
 RESTATEMENTS = "report_restatements"
 RESTATEMENTS_MEANING = (
-    "Each reading of a stored day: spend, conversions and rows before and after, and how old the day was."
+    "Each read of a stored day: spend, conversions and rows before and after it, and the age of the day."
 )
 RESTATEMENTS_KEY = ("advertiser_id", "date", "report", "fetched_at")
 
@@ -48,21 +48,25 @@ RESTATEMENT_COLUMNS: tuple[Column, ...] = (
     Column("advertiser_id", "", "id", "the ad account"),
     Column("date", "", "day", "the account's calendar day that was read"),
     Column("report", "", "text", "the table of the report"),
-    Column("fetched_at", "", "instant", "when we read it"),
-    Column("previous_fetched_at", "", "instant", "when it had been read before; null for the first reading"),
-    Column("age_days", "", "count", "how many of the account's days lie between the day and the reading"),
-    Column("currency", "", "text", "ISO 4217; every amount of the row is in it"),
-    Column("timezone", "", "text", "in which the day was read as one; null where an earlier release read it"),
-    Column("rows_before", "", "count", "rows of the day before; null for the first reading"),
-    Column("rows_after", "", "count", "rows of the day now"),
-    Column("rows_change", "", "count", "rows that came or went"),
-    Column("spend_before", "", "money", "cost of the day before; null for the first one and in another currency"),
-    Column("spend_after", "", "money", "cost of the day now"),
-    Column("spend_change", "", "money", "cost that was added or taken back"),
-    Column("conversion_before", "", "count", "conversions of the day before; null for the first reading"),
-    Column("conversion_after", "", "count", "conversions of the day now; null where they are not asked for"),
-    Column("conversion_change", "", "count", "conversions that were added or taken back"),
-    Column("was_complete", "", "flag", "whether the reading before was complete; null for the first reading"),
-    Column("is_complete", "", "flag", "whether this reading is complete"),
-    Column("is_settled", "", "flag", "whether this reading came after every attribution window"),
+    Column("fetched_at", "", "instant", "when the day was read"),
+    Column("previous_fetched_at", "", "instant", "when the day was read before; null for the first read"),
+    Column("age_days", "", "count", "how many of the account's days lie between the day and the read"),
+    Column("currency", "", "text", "ISO 4217 code; the currency of every amount of the row"),
+    Column("timezone", "", "text", "the time zone of the day; null where an earlier release read it"),
+    Column("rows_before", "", "count", "rows of the day before the read; null for the first read"),
+    Column("rows_after", "", "count", "rows of the day after the read"),
+    Column("rows_change", "", "count", "rows that were added or removed"),
+    Column(
+        "spend_before", "", "money", "cost of the day before the read; null for the first and in another currency"
+    ),
+    Column("spend_after", "", "money", "cost of the day after the read"),
+    Column("spend_change", "", "money", "cost that was added or removed"),
+    Column("conversion_before", "", "count", "conversions of the day before the read; null for the first read"),
+    Column(
+        "conversion_after", "", "count", "conversions of the day after the read; null where they are not requested"
+    ),
+    Column("conversion_change", "", "count", "conversions that were added or removed"),
+    Column("was_complete", "", "flag", "whether the data before the read was complete; null for the first read"),
+    Column("is_complete", "", "flag", "whether the data of this read is complete"),
+    Column("is_settled", "", "flag", "whether this read came after every attribution window"),
 )

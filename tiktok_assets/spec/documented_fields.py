@@ -76,7 +76,7 @@ def _values(text: str, prefix: str = "") -> frozenset[str]:
 
 
 _ACCOUNT_LIMITS = _values("ADVERTISER_ACCOUNT_INVALID ADVERTISER_ACCOUNT_PUNISH ADVERTISER_CONTRACT_PENDING")
-"""What an account suffers shows at every level."""
+"""Limits of the account, which appear as status at every level."""
 
 _OPERATION = _values("ENABLE DISABLE FROZEN")
 _BUDGET_MODES = _values("INFINITE TOTAL DAY DYNAMIC_DAILY_BUDGET", "BUDGET_MODE_")
@@ -160,11 +160,11 @@ ENUMERATIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
     },
     "ads": {
         "operation_status": _OPERATION,
-        # An ad of a frozen ad group shows the ad group's word; one word is misspelt in the document.
+        # An ad of a frozen ad group has the ad group's status; one status is misspelt in TikTok's document.
         "secondary_status": _ADS_SECONDARY | _ACCOUNT_LIMITS | {"ADGROUP_STATUS_FROZEN", "AD_STAUS_PIXEL_UNBIND"},
         "ad_format": _values("SINGLE_IMAGE SINGLE_VIDEO LIVE_CONTENT CAROUSEL_ADS CATALOG_CAROUSEL"),
         "identity_type": _values("CUSTOMIZED_USER AUTH_CODE TT_USER BC_AUTH_TT UNSET"),
         "campaign_automation_type": _AUTOMATION | {"UPGRADED_SMART_PLUS_CREATIVE"},
     },
 }
-"""By table and column."""
+"""The documented values, by table and column."""

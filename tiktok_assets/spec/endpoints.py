@@ -1,31 +1,33 @@
-"""The endpoints of the Marketing API v1.3 this project reads, a row each."""
+"""The endpoints of the Marketing API v1.3 that this project uses, with their limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_PAGE_SIZE = 1000
-"""Rows a page may hold, entities and reports alike (dossier 5.1, 6.1)."""
+"""How many rows a page of entities or of a report can have (API notes 5.1, 6.1)."""
 
 MAX_IDS_PER_CALL = 100
-"""Ids one `advertiser/info` call or one id filter may name (dossier 5.1, 5.3)."""
+"""How many ids an `advertiser/info` request or an id filter can have (API notes 5.1, 5.3)."""
 
 MAX_DAYS_PER_REPORT = 30
-"""Days one report with `stat_time_day` may span, both ends included (dossier 6.3)."""
+"""How many days a report with `stat_time_day` can cover, both ends included (API notes 6.3)."""
 
 MAX_METRICS_PER_REPORT = 100
-"""Metrics, attributes among them, one report should ask for (dossier 6.1: best practice, no schema limit)."""
+"""How many metrics, attributes included, a report should request (API notes 6.1: best practice, no hard limit)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation; a GET unless its row says otherwise.
+    """One operation of the API; read with GET unless stated otherwise.
 
     Attributes:
-        path: below `/open_api/{version}/`; documented paths end with a slash.
-        source: where the rules were read.
-        permission: what is ticked on the app's page for it (tiktok_api.md section 2.1).
-        penalizes_repeats: whether a query that timed out must shrink before it is sent again (dossier 4.3).
-        parses_rows_separately: whether its rows are so many that they are parsed apart from the answer around them.
+        path: the path below `/open_api/{version}/`; documented paths end with a slash.
+        source: where its rules are documented.
+        permission: the permission to tick on the app's page (API notes 2.1).
+        penalizes_repeats: whether a query that timed out must become smaller before it is sent again, because
+            TikTok blocks repeated ones (API notes 4.3).
+        parses_rows_separately: whether the rows of a response are parsed separately from the object around them,
+            because there are many.
     """
 
     path: str
@@ -37,47 +39,47 @@ class Endpoint:
 
 _ACCOUNTS, _ADS, _REPORTING = "Ad Account Management", "Ads Management", "Reporting"
 
-ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", source="tiktok_api.md section 2", permission=_ACCOUNTS)
-ADVERTISER_INFO = Endpoint("advertiser/info/", source="tiktok_api.md section 5.3", permission=_ACCOUNTS)
-CAMPAIGN_LIST = Endpoint("campaign/get/", source="tiktok_api.md sections 5.1, 5.2", permission=_ADS)
-AD_GROUP_LIST = Endpoint("adgroup/get/", source="tiktok_api.md sections 5.1, 5.2", permission=_ADS)
-AD_LIST = Endpoint("ad/get/", source="tiktok_api.md sections 5.1, 5.2", permission=_ADS)
+ADVERTISER_LIST = Endpoint("oauth2/advertiser/get/", source="TikTok API notes 2", permission=_ACCOUNTS)
+ADVERTISER_INFO = Endpoint("advertiser/info/", source="TikTok API notes 5.3", permission=_ACCOUNTS)
+CAMPAIGN_LIST = Endpoint("campaign/get/", source="TikTok API notes 5.1, 5.2", permission=_ADS)
+AD_GROUP_LIST = Endpoint("adgroup/get/", source="TikTok API notes 5.1, 5.2", permission=_ADS)
+AD_LIST = Endpoint("ad/get/", source="TikTok API notes 5.1, 5.2", permission=_ADS)
 REPORT = Endpoint(
     "report/integrated/get/",
-    source="tiktok_api.md section 6",
+    source="TikTok API notes 6",
     permission=_REPORTING,
     penalizes_repeats=True,
     parses_rows_separately=True,
 )
 
-ACCESS_TOKEN = Endpoint("oauth2/access_token/", source="tiktok_api.md section 2")
-"""The one that is posted to, and needs no token: it makes one."""
+ACCESS_TOKEN = Endpoint("oauth2/access_token/", source="TikTok API notes 2")
+"""Creates an access token; sent with POST and without a token."""
 
-AD_GROUP_QUOTA = Endpoint("adgroup/quota/", source="tiktok_api.md section 5.7")
-"""Asked before an ad group is made, and by nothing else."""
+AD_GROUP_QUOTA = Endpoint("adgroup/quota/", source="TikTok API notes 5.7")
+"""Read before an ad group is created."""
 
 _CREATIVES = "Creative Management"
-IDENTITIES = Endpoint("identity/get/", source="tiktok_api_2026.md section 2", permission=_CREATIVES)
-POSTS = Endpoint("identity/video/info/", source="tiktok_api_2026.md section 2", permission=_CREATIVES)
-IMAGES = Endpoint("file/image/ad/info/", source="tiktok_api_2026.md section 2", permission=_CREATIVES)
+IDENTITIES = Endpoint("identity/get/", source="TikTok API notes of 2026, 2", permission=_CREATIVES)
+POSTS = Endpoint("identity/video/info/", source="TikTok API notes of 2026, 2", permission=_CREATIVES)
+IMAGES = Endpoint("file/image/ad/info/", source="TikTok API notes of 2026, 2", permission=_CREATIVES)
 SUGGESTED_COVERS = Endpoint(
-    "file/video/suggestcover/", source="tiktok_api_2026.md section 2", permission=_CREATIVES
+    "file/video/suggestcover/", source="TikTok API notes of 2026, 2", permission=_CREATIVES
 )
 DUPLICATION_READS = (IDENTITIES, POSTS, IMAGES, SUGGESTED_COVERS)
-"""Asked before an ad is copied: its identity, its post and its cover. Which permission they need is uncertain."""
+"""Read before an ad is duplicated: its identity, post and cover. Their exact permissions are not documented."""
 
-AD_GROUP_CREATE = Endpoint("adgroup/create/", source="tiktok_api.md section 8.2")
-AD_CREATE = Endpoint("ad/create/", source="tiktok_api.md section 8.3")
+AD_GROUP_CREATE = Endpoint("adgroup/create/", source="TikTok API notes 8.2")
+AD_CREATE = Endpoint("ad/create/", source="TikTok API notes 8.3")
 WRITES = (AD_GROUP_CREATE, AD_CREATE)
-"""All this project ever writes; they are posted to."""
+"""All endpoints this project writes to; sent with POST."""
 
 PATH_RATE_LIMITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     AD_CREATE.path: {"basic": (5, 150), "advanced": (10, 200), "premium": (10, 300), "ultimate": (15, 300)},
 }
-"""Requests a second and a minute that an app of each tier may send to one path, where it has limits of its own.
+"""Requests per second and per minute by path and tier of the app, for paths with a limit of their own.
 
-Source: TikTok's page of rate limits as GitHub api-evangelist/tiktok-ads has it (rate-limits/, 2026-08-13).
+Source: TikTok's page of rate limits, in GitHub api-evangelist/tiktok-ads (rate-limits/, 2026-08-13).
 """
 
 ENDPOINTS = (ADVERTISER_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, AD_GROUP_LIST, AD_LIST, REPORT)
-"""What a refresh reads."""
+"""The endpoints a refresh reads."""

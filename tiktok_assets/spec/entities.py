@@ -1,7 +1,7 @@
-"""The account hierarchy as tables: advertisers, campaigns, ad groups and ads, a row a column.
+"""The tables of the account hierarchy: advertisers, campaigns, ad groups and ads, with their columns.
 
-The columns are the core of the field tables in tiktok_api.md sections 5.3 and 5.4. A field the API sends
-and no row names is kept in the `extra` column and reported, never dropped.
+The columns are the most important fields of API notes 5.3 and 5.4. Other fields of the API are kept in the column
+`extra`; those that TikTok does not document are reported by a check.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from tiktok_assets.spec.endpoints import (
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One level of the hierarchy.
+    """One level of the account hierarchy.
 
     Attributes:
-        table: the asset and the table it fills.
-        endpoint: where it is read.
+        table: the name of the table and its asset.
+        endpoint: the endpoint it is read from.
         key: the API's name of its id.
-        columns: in table order, `advertiser_id` first.
-        meaning: one sentence for the catalogue.
+        columns: the columns in table order, `advertiser_id` first.
+        meaning: one sentence for the data dictionary.
     """
 
     table: str
@@ -46,33 +46,33 @@ _TIMES: tuple[tuple[str, Kind, str], ...] = (
     ("modify_time", "instant", "when it was last changed; missing for Smart+ ads"),
 )
 _STATUS: tuple[tuple[str, Kind, str], ...] = (
-    ("operation_status", "text", "what its owner switched it to: ENABLE, DISABLE or FROZEN"),
-    ("secondary_status", "text", "what it is doing, and why not; tells deleted ones"),
+    ("operation_status", "text", "the status its owner set: ENABLE, DISABLE or FROZEN"),
+    ("secondary_status", "text", "delivery status with the reason why it does not deliver, including deletion"),
 )
 
 ADVERTISERS = Entity(
     table="advertisers",
     endpoint=ADVERTISER_INFO,
     key="advertiser_id",
-    meaning="The ad accounts the token may read, with currency and time zone.",
+    meaning="The ad accounts the token can read, with currency and time zone.",
     columns=_columns(
         _OWNER,
         ("name", "text", "the account's name"),
-        ("company", "text", "the company behind it"),
+        ("company", "text", "the company that owns it"),
         ("status", "text", "STATUS_ENABLE, or why the account is limited"),
-        ("role", "text", "ROLE_ADVERTISER and its kin"),
-        ("timezone", "text", "as TikTok stores it; Etc/GMT+8 means UTC-8"),
-        ("display_timezone", "text", "the IANA zone of the account's days"),
-        ("currency", "text", "ISO 4217; every amount of the account is in it"),
+        ("role", "text", "role of the account, such as ROLE_ADVERTISER"),
+        ("timezone", "text", "time zone as TikTok stores it; Etc/GMT+8 means UTC-8"),
+        ("display_timezone", "text", "IANA time zone of the account's days"),
+        ("currency", "text", "ISO 4217 code; the currency of every amount of the account"),
         ("country", "text", "ISO country code"),
         ("language", "text", "ISO language code"),
-        ("industry", "text", "numeric code as text"),
+        ("industry", "text", "numeric industry code as text"),
         ("advertiser_account_type", "text", "AUCTION or RESERVATION"),
-        ("ads_only_mode", "flag", "whether posts made for ads may only show as ads, not on a profile"),
-        ("balance", "money", "what is left on the account"),
-        ("owner_bc_id", "id", "the owning business centre"),
+        ("ads_only_mode", "flag", "whether posts created for ads are only shown as ads, not on a profile"),
+        ("balance", "money", "remaining balance of the account"),
+        ("owner_bc_id", "id", "the Business Center that owns it"),
         ("create_time", "epoch", "when the account was created"),
-        ("rejection_reason", "text", "why the account was refused"),
+        ("rejection_reason", "text", "why the account was rejected"),
     ),
 )
 
@@ -80,20 +80,28 @@ CAMPAIGNS = Entity(
     table="campaigns",
     endpoint=CAMPAIGN_LIST,
     key="campaign_id",
-    meaning="Every campaign of the account, deleted ones, TopView and Promote included.",
+    meaning="Every campaign of the account, including deleted, TopView and Promote campaigns.",
     columns=_columns(
         _OWNER,
         ("campaign_id", "id", "the campaign"),
         ("campaign_name", "text", "its name"),
         *_STATUS,
-        ("objective_type", "text", "what it is bought for"),
+        ("objective_type", "text", "advertising objective"),
         ("campaign_type", "text", "REGULAR_CAMPAIGN or IOS14_CAMPAIGN"),
         ("campaign_automation_type", "text", "MANUAL, SMART_PLUS or UPGRADED_SMART_PLUS"),
         ("budget_mode", "text", "whether the budget is daily, total or unlimited"),
         ("budget", "money", "the budget; 0 when unlimited"),
-        ("budget_optimize_on", "flag", "whether the campaign spreads its budget by itself"),
-        ("is_smart_performance_campaign", "flag", "whether it is an automated campaign of the older kind"),
-        ("roas_bid", "ratio", "return on ad spend bid for"),
+        (
+            "budget_optimize_on",
+            "flag",
+            "whether campaign budget optimization distributes the budget over ad groups",
+        ),
+        (
+            "is_smart_performance_campaign",
+            "flag",
+            "whether it is an automated campaign of the older type (Smart Performance Campaign)",
+        ),
+        ("roas_bid", "ratio", "target return on ad spend"),
         ("special_industries", "json", "declared special industries"),
         *_TIMES,
     ),
@@ -103,7 +111,7 @@ AD_GROUPS = Entity(
     table="ad_groups",
     endpoint=AD_GROUP_LIST,
     key="adgroup_id",
-    meaning="Every ad group of the account, deleted ones, TopView and Promote included.",
+    meaning="Every ad group of the account, including deleted ones and those of TopView and Promote.",
     columns=_columns(
         _OWNER,
         ("campaign_id", "id", "its campaign"),
@@ -111,36 +119,36 @@ AD_GROUPS = Entity(
         ("adgroup_id", "id", "the ad group"),
         ("adgroup_name", "text", "its name"),
         *_STATUS,
-        ("promotion_type", "text", "what is promoted: a website, an app, ..."),
-        ("placement_type", "text", "whether placements were chosen or are automatic"),
-        ("placements", "json", "where it may run"),
-        ("location_ids", "json", "the places targeted"),
-        ("age_groups", "json", "the ages targeted"),
-        ("gender", "text", "the gender targeted"),
-        ("languages", "json", "the languages targeted"),
-        ("operating_systems", "json", "the operating systems targeted"),
-        ("audience_ids", "json", "the audiences included"),
-        ("excluded_audience_ids", "json", "the audiences left out"),
-        ("interest_category_ids", "json", "the interests targeted"),
+        ("promotion_type", "text", "what is promoted, such as a website or an app"),
+        ("placement_type", "text", "whether placements are selected or automatic"),
+        ("placements", "json", "selected placements"),
+        ("location_ids", "json", "targeted locations"),
+        ("age_groups", "json", "targeted age groups"),
+        ("gender", "text", "targeted gender"),
+        ("languages", "json", "targeted languages"),
+        ("operating_systems", "json", "targeted operating systems"),
+        ("audience_ids", "json", "included audiences"),
+        ("excluded_audience_ids", "json", "excluded audiences"),
+        ("interest_category_ids", "json", "targeted interests"),
         ("budget_mode", "text", "whether the budget is daily or total"),
-        ("budget", "money", "the budget; 0 where the campaign spreads it"),
+        ("budget", "money", "the budget; 0 where the campaign distributes it"),
         ("scheduled_budget", "money", "the budget from the next day on"),
-        ("schedule_type", "text", "with an end or from now on"),
+        ("schedule_type", "text", "with an end date, or from the start date on"),
         ("schedule_start_time", "instant", "when it starts"),
         ("schedule_end_time", "instant", "when it ends"),
-        ("dayparting", "text", "336 half hours of the week, 1 where it may run"),
-        ("optimization_goal", "text", "what delivery aims at"),
-        ("optimization_event", "text", "the event it aims at"),
-        ("billing_event", "text", "what is paid for"),
-        ("bid_type", "text", "with a bid or without"),
-        ("bid_price", "money", "bid per click, mille or view"),
+        ("dayparting", "text", "336 digits, one per half hour of the week; 1 where it may run"),
+        ("optimization_goal", "text", "optimization goal of delivery"),
+        ("optimization_event", "text", "the event that delivery is optimized for"),
+        ("billing_event", "text", "the event that is billed"),
+        ("bid_type", "text", "with or without a bid"),
+        ("bid_price", "money", "bid per click, thousand impressions or view"),
         ("conversion_bid_price", "money", "bid per conversion"),
-        ("deep_cpa_bid", "money", "bid per deeper conversion"),
-        ("roas_bid", "ratio", "return on ad spend bid for"),
+        ("deep_cpa_bid", "money", "bid per deep-funnel conversion"),
+        ("roas_bid", "ratio", "target return on ad spend"),
         ("pacing", "text", "smooth or fast"),
-        ("pixel_id", "id", "the pixel that counts conversions"),
-        ("click_attribution_window", "text", "days after a click in which a conversion counts"),
-        ("view_attribution_window", "text", "days after a view in which a conversion counts"),
+        ("pixel_id", "id", "the pixel that records conversions"),
+        ("click_attribution_window", "text", "days after a click within which a conversion is attributed to it"),
+        ("view_attribution_window", "text", "days after a view within which a conversion is attributed to it"),
         ("creative_material_mode", "text", "how its creatives are combined"),
         ("skip_learning_phase", "flag", "whether the learning phase is skipped"),
         *_TIMES,
@@ -151,7 +159,7 @@ ADS = Entity(
     table="ads",
     endpoint=AD_LIST,
     key="ad_id",
-    meaning="Every ad of the account, deleted ones, TopView and Promote included.",
+    meaning="Every ad of the account, including deleted ones and those of TopView and Promote.",
     columns=_columns(
         _OWNER,
         ("campaign_id", "id", "its campaign"),
@@ -161,25 +169,25 @@ ADS = Entity(
         ("ad_id", "id", "the ad"),
         ("ad_name", "text", "its name"),
         *_STATUS,
-        ("ad_format", "text", "video, image, carousel, ..."),
-        ("ad_text", "text", "the text shown"),
-        ("ad_texts", "json", "the texts shown, where there are several"),
-        ("call_to_action", "text", "the button"),
-        ("call_to_action_id", "id", "the set of buttons, where TikTok picks one"),
-        ("landing_page_url", "text", "where a click leads"),
+        ("ad_format", "text", "format, such as video, image or carousel"),
+        ("ad_text", "text", "the ad text"),
+        ("ad_texts", "json", "the ad texts, if there are several"),
+        ("call_to_action", "text", "the call-to-action button"),
+        ("call_to_action_id", "id", "the set of call-to-action buttons, if TikTok selects one"),
+        ("landing_page_url", "text", "URL that a click opens"),
         ("display_name", "text", "the name shown beside the ad"),
-        ("identity_type", "text", "whose account the ad appears under"),
-        ("identity_id", "id", "that account"),
+        ("identity_type", "text", "type of the identity the ad is shown under"),
+        ("identity_id", "id", "the identity the ad is shown under"),
         ("video_id", "id", "the video"),
-        ("image_ids", "json", "the images, or the video's cover"),
+        ("image_ids", "json", "the images, or the cover of the video"),
         ("tiktok_item_id", "id", "the TikTok post behind a Spark ad"),
         ("music_id", "id", "the music"),
-        ("deeplink", "text", "the link into an app"),
-        ("is_aco", "flag", "whether it is an automated creative"),
-        ("campaign_automation_type", "text", "MANUAL, SMART_PLUS, or UPGRADED_SMART_PLUS_CREATIVE of a creative"),
+        ("deeplink", "text", "deep link into an app"),
+        ("is_aco", "flag", "whether it uses automated creative optimization"),
+        ("campaign_automation_type", "text", "MANUAL, SMART_PLUS, or for a creative UPGRADED_SMART_PLUS_CREATIVE"),
         ("smart_plus_ad_id", "id", "the Smart+ ad this creative belongs to"),
-        ("ad_id_v2", "id", "the ad itself where ad_id names a Smart+ creative"),
-        ("utm_params", "json", "parameters added to the landing page"),
+        ("ad_id_v2", "id", "the ad, where ad_id is the id of a Smart+ creative"),
+        ("utm_params", "json", "URL parameters added to the landing page"),
         *_TIMES,
     ),
 )
@@ -187,13 +195,13 @@ ADS = Entity(
 
 @dataclass(frozen=True, slots=True)
 class SpecialCampaignType:
-    """Objects that the lists of campaigns, ad groups and ads leave out unless a filter asks for them.
+    """A type of campaign that the lists of campaigns, ad groups and ads only contain if a filter requests it.
 
     Attributes:
-        name: as TikTok calls them.
-        filter_name: of the filter that asks for them.
-        filter_value: the one value that asks for them alone.
-        page_size: rows a page of them may hold.
+        name: TikTok's name of the type.
+        filter_name: the name of the filter.
+        filter_value: the value that requests only this type.
+        page_size: how many rows a page can have.
     """
 
     name: str
@@ -206,9 +214,13 @@ TOPVIEW_AND_PROMOTE = (
     SpecialCampaignType("TopView", "buying_types", "RESERVATION_TOP_VIEW", page_size=100),
     SpecialCampaignType("Promote", "campaign_system_origins", "PROMOTE"),
 )
-"""Source: mengxingxinqing/tiktok_ads, get_campaigns and get_ad_groups: the defaults of both filters, that TopView
-goes with no other value (so a live probe of estuary/connectors of 2026-08-13, too), and its page of a hundred."""
+"""The campaign types that need a filter.
+
+Source: mengxingxinqing/tiktok_ads, get_campaigns and get_ad_groups, for the defaults of both filters, for the rule
+that TopView cannot be combined with other values (confirmed by estuary/connectors on 2026-08-13), and for its page
+size of 100.
+"""
 
 ENTITIES = (ADVERTISERS, CAMPAIGNS, AD_GROUPS, ADS)
 LISTED_ENTITIES = (CAMPAIGNS, AD_GROUPS, ADS)
-"""The entities read per advertiser, page by page."""
+"""The entities that are read per advertiser, page by page."""

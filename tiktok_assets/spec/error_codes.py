@@ -1,4 +1,4 @@
-"""Every error code of the API that we know of, and what the caller does next."""
+"""The known error codes of the API, and how this program handles each."""
 
 import re
 from collections.abc import Mapping
@@ -8,35 +8,35 @@ from typing import Literal
 Consequence = Literal[
     "retry", "throttled", "credentials", "banned", "request", "not_offered", "advertiser", "too_large", "timeout"
 ]
-"""What an error code asks of the caller.
+"""How the caller handles an error code.
 
-retry        the same call may work in a moment
-throttled    the app, or one account at one path, is over its limit: wait longer
-credentials  the token or the app must be mended by a person
-banned       nothing is answered at this address; a person must ask from another
-request      the call itself is wrong and will stay wrong
-not_offered  this host has no such endpoint: do without it where something else tells the same
-advertiser   this account cannot be read; the others can
-too_large    ask for less at a time
-timeout      a list may be asked again; a report must shrink first, since TikTok punishes repeats (4.3)
+retry        retry the same request after a short wait
+throttled    the app, or one account at one path, exceeds its rate limit: wait longer
+credentials  a person must fix the token or the app
+banned       the API rejects all requests from this IP address; a person must run the program elsewhere
+request      the request is invalid; a retry cannot succeed
+not_offered  this host does not have the endpoint: use another source of the same data, if there is one
+advertiser   this account cannot be read; other accounts can
+too_large    request less data at a time
+timeout      a list can be retried; a report must become smaller first, since TikTok blocks repeats (API notes 4.3)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One code: the name TikTok's SDK gives it and its consequence."""
+    """An error code with its name in TikTok's SDK and its consequence."""
 
     code: int
     name: str
     consequence: Consequence
 
 
-# Names: constants of TikTok's Python SDK; consequences: tiktok_api.md section 3.2, and for 40016, 40101, 40115,
-# 40700, 41000 TikTok's page of return codes as GitHub api-evangelist/tiktok-ads has it (errors/, 2026-08-13).
+# Names: constants of TikTok's Python SDK. Consequences: API notes 3.2, and for 40016, 40101, 40115, 40700 and
+# 41000 TikTok's page of return codes, in GitHub api-evangelist/tiktok-ads (errors/, 2026-08-13).
 _KNOWN_CODES: tuple[ErrorCode, ...] = (
     ErrorCode(40000, "INVALID_PARAMS", "request"),
-    # 40001 means: account not granted, scope missing, account deleted, or app and token differ.
-    # Each of them concerns one account or is told apart by `doctor`; the others are read on.
+    # 40001 means: account not granted, scope missing, account deleted, or token of another app. Each of these
+    # concerns one account, or is identified by `doctor`; the other accounts are still read.
     ErrorCode(40001, "PERMISSION_ERROR", "advertiser"),
     ErrorCode(40002, "PARAM_ERROR", "request"),
     ErrorCode(40003, "FORBIDDEN", "request"),
@@ -106,76 +106,79 @@ _KNOWN_CODES: tuple[ErrorCode, ...] = (
 )
 
 CONSEQUENCE_HANDLING: Mapping[Consequence, str] = {
-    "retry": "asks again, a few times, with growing pauses",
-    "throttled": "waits, every process of the app with it; gives up with the time to come back",
-    "credentials": "stops, and says what is wrong with the token or the app",
-    "banned": "stops, and says that it is the country of this machine's address",
-    "request": "gives up on this question; the rest of the refresh goes on",
-    "not_offered": "takes time zone and currency from the settings and says so once; what only that endpoint has"
-    " is not stored",
-    "advertiser": "gives up on this account; the other accounts are read",
-    "too_large": "asks for half the days, and no more than that for the rest of the run",
-    "timeout": "asks a list again; a report shrinks first, and is never sent a third time within ten minutes",
+    "retry": "retries a few times, with exponential backoff",
+    "throttled": "waits, as do all processes of the app; if the wait is too long, fails with the time of the next"
+    " attempt",
+    "credentials": "stops, and reports what is wrong with the token or the app",
+    "banned": "stops, and reports that the country of this machine's IP address is blocked",
+    "request": "fails this request; the rest of the refresh continues",
+    "not_offered": "reads time zone and currency from the settings, with one warning; data that only this"
+    " endpoint has is not stored",
+    "advertiser": "fails this account; the other accounts are read",
+    "too_large": "requests half the days, and no more than that for the rest of the run",
+    "timeout": "retries a list; halves a report first, and never sends it a third time within ten minutes",
 }
-"""What this program does by itself, by consequence."""
+"""What this program does without a person, by consequence."""
 
 ERROR_CODE_NOTES: Mapping[int, str] = {
-    40001: "The account is not granted or gone, the token lacks a scope, or app and token differ; `doctor` tells.",
-    40002: "The message names the parameter. A metric TikTok no longer serves is left out, with a warning, and its"
-    " column is null.",
-    40013: "TikTok's own sandbox has one account of its own; name that one in TIKTOK_ADVERTISER_IDS.",
-    40009: "TikTok's own sandbox lacks it: set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
-    " TIKTOK_ACCOUNT_CURRENCY, and the rest is read.",
-    40016: "The app asks this endpoint too often: whoever asks it waits, for any account; other endpoints go on."
-    " On TikTok's own sandbox set TIKTOK_PATH_QPM=30. A report that timed out thrice is refused with it, too.",
-    40067: "A day that is too large is a case for fewer metrics in TIKTOK_METRICS.",
+    40001: "The account is not granted or was deleted, the token lacks a scope, or it belongs to another app; run"
+    " `doctor` to find out which.",
+    40002: "The message names the parameter. A metric that TikTok no longer serves is left out with a warning, and"
+    " its column is null.",
+    40013: "TikTok's own sandbox has only one account; set it in TIKTOK_ADVERTISER_IDS.",
+    40009: "TikTok's own sandbox does not have it: set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
+    " TIKTOK_ACCOUNT_CURRENCY to read the rest.",
+    40016: "The app sends too many requests to this endpoint: requests to it wait, for all accounts; other"
+    " endpoints continue. On TikTok's own sandbox set TIKTOK_PATH_QPM=30. TikTok also returns it for a report"
+    " that timed out three times.",
+    40067: "If a single day is too large, select fewer metrics in TIKTOK_METRICS.",
     40100: "More requests than the app's tier allows. Other programs of the same app count too: lower TIKTOK_QPS."
-    " Where it is the quota of the day, nothing is sent until 00:00 UTC, when it is refilled.",
-    40101: "App id and secret differ, or the code of the redirected address is wrong or used up.",
-    40102: "Make a new token with `tiktok-assets auth`.",
+    " If it is the daily quota, nothing is sent until 00:00 UTC, when the quota is reset.",
+    40101: "App id and secret do not match, or the code of the redirect URL is wrong or was used before.",
+    40102: "Create a new token with `tiktok-assets auth`.",
     40104: "TIKTOK_ACCESS_TOKEN is empty.",
-    40105: "The token was revoked or is of another host; make a new one with `tiktok-assets auth`.",
-    40110: "The code of the redirected address works once and for an hour: run `tiktok-assets auth` again.",
-    40115: "The code of the redirected address is wrong or too old: run `tiktok-assets auth` again.",
-    40118: "TikTok opens this only to apps on its list; its support decides.",
+    40105: "The token was revoked or belongs to another host; create a new one with `tiktok-assets auth`.",
+    40110: "The code of the redirect URL is valid once and for an hour: run `tiktok-assets auth` again.",
+    40115: "The code of the redirect URL is wrong or expired: run `tiktok-assets auth` again.",
+    40118: "TikTok allows this only for apps on its allowlist; contact TikTok's support.",
     40130: "Add the scope to the app, then authorise again with `tiktok-assets auth`.",
     40131: "Authorise again with `tiktok-assets auth`, and leave every permission ticked.",
-    40133: "One account at one path is asked too often; only that one waits.",
-    40700: "TikTok's own check of the request failed: mend the request; of a write, nothing was made.",
-    41000: "TikTok answers no address of this country: run it where TikTok's API is open.",
-    41002: "Take the field TikTok names out of TIKTOK_METRICS.",
-    50002: "Fewer days or metrics at a time pass sooner.",
-    60001: "TikTok is being maintained.",
+    40133: "Too many requests for one account at one path; only these wait.",
+    40700: "TikTok's validation of the request failed: fix the request; a write created nothing.",
+    41000: "TikTok rejects IP addresses of this country: run the program where TikTok's API is available.",
+    41002: "Remove the field in TikTok's message from TIKTOK_METRICS.",
+    50002: "Request fewer days or metrics at a time.",
+    60001: "TikTok's API is under maintenance.",
 }
-"""What else there is to know of a code, and to do about it."""
+"""Further causes and fixes of single codes."""
 
 NOT_SUPPORTED_IN_SANDBOX = 40009
-"""TikTok's own sandbox says so of what only its production host has; elsewhere it would be a fault."""
+"""Returned by TikTok's own sandbox for endpoints that only the production host has; elsewhere an error."""
 
 DAILY_QUOTA_PATTERN = re.compile(
     r"\bqpd\b|\bdaily\b|\b(?:per|a|of the|for the|each) day\b|\btoday\b", re.IGNORECASE
 )
-"""How the text of a throttling code tells the quota of the day, for which there is no code (tiktok_api.md 4.1)."""
+"""Matches the message of a throttling code that means the daily quota, which has no own code (API notes 4.1)."""
 
 ADVERTISER_PATH_THROTTLING_CODES = frozenset({40133})
-"""Throttling that concerns one account at one path."""
+"""Throttling codes that apply to one account at one path."""
 
 PATH_THROTTLING_CODES = frozenset({40016})
-"""Throttling that concerns one path, whichever account it is asked for; all other throttling concerns the app."""
+"""Throttling codes that apply to one path for all accounts; all other throttling codes apply to the app."""
 
 ERROR_CODES = {row.code: row for row in _KNOWN_CODES}
 
 _CODE_RANGES: tuple[tuple[range, Consequence], ...] = (
-    (range(40900, 40917), "request"),  # signature and media errors that will not mend themselves
-    (range(51000, 54000), "retry"),  # named back-end failures: database, object store, (de)serialisation
+    (range(40900, 40917), "request"),  # signature and media errors, which a retry cannot fix
+    (range(51000, 54000), "retry"),  # back-end failures: database, object store, serialization
 )
 
 
 def get_error_code(code: int) -> ErrorCode:
-    """The row of a code; a code nobody listed is treated as a wrong request, so that it is never repeated.
+    """Return an error code with its consequence; an unlisted code counts as an invalid request, without retries.
 
-    >>> error_code(40105).consequence, error_code(52003).consequence, error_code(49999).consequence
-    ('credentials', 'retry', 'request')
+    >>> [get_error_code(code).consequence for code in (40105, 52003, 49999)]
+    ['credentials', 'retry', 'request']
     """
     if row := ERROR_CODES.get(code):
         return row

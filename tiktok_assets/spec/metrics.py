@@ -11,22 +11,22 @@ from tiktok_assets.spec.endpoints import MAX_METRICS_PER_REPORT
 from tiktok_assets.spec.metric_catalogue import METRICS, Metric, MetricKind
 
 DOCUMENTED_METRICS_FILE = Path(__file__).with_name("documented_metrics.txt")
-"""A line a metric: the API's name and its kind. The file's head names its sources."""
+"""One metric per line: the API's name and its kind. The head of the file lists its sources."""
 
 _KINDS: dict[str, MetricKind] = {kind: kind for kind in get_args(MetricKind)}
 
 _MEANINGS: dict[MetricKind, str] = {
-    "money": "an amount TikTok documents",
-    "count": "a count TikTok documents",
-    "rate": "a percentage TikTok documents",
-    "ratio": "a ratio TikTok documents",
-    "text": "not known from any document; kept as TikTok writes it",
+    "money": "an amount of money documented by TikTok",
+    "count": "a count documented by TikTok",
+    "rate": "a percentage documented by TikTok",
+    "ratio": "a ratio documented by TikTok",
+    "text": "not documented by TikTok; stored as TikTok returns it",
 }
 
 
 @cache
 def documented_metrics() -> dict[str, Metric]:
-    """Return them by the API's name, in the order of the file."""
+    """Return the metrics of the file by the API's name, in the file's order."""
     lines = [
         line.split()
         for line in DOCUMENTED_METRICS_FILE.read_text(encoding="utf-8").splitlines()
@@ -36,7 +36,7 @@ def documented_metrics() -> dict[str, Metric]:
 
 
 def minimal_metric(api_name: str, kind: MetricKind) -> Metric:
-    """Return a metric of which only name and kind are known: it is never summed, nor asked of audiences."""
+    """Return a metric with a known name and kind only; it is never summed, and not requested for audiences."""
     return Metric(
         api_name,
         kind,
@@ -71,7 +71,7 @@ METRICS_BY_NAME = {metric.name: metric for metric in METRICS}
 STANDARD_METRICS = tuple(metric for metric in METRICS if metric.standard)
 
 MAX_CHOSEN_METRICS = MAX_METRICS_PER_REPORT - 5
-"""Metrics one may choose: names and parents of an ad are asked for as metrics too, five of them."""
+"""How many metrics can be chosen; five more are requested for the names and parents of an ad."""
 
 
 RESERVED_NAMES = frozenset(
@@ -83,36 +83,36 @@ RESERVED_NAMES = frozenset(
         *("fetched_at", "is_complete", "is_settled", "extra"),
     ]
 )
-"""Names of other columns of a report, which no metric may have."""
+"""Names of other columns of a report, which a metric cannot have."""
 
 _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]{1,99}")
 
 
 class UnknownMetricError(ValueError):
-    """A metric was named that TikTok cannot have."""
+    """A name cannot be a metric of TikTok."""
 
 
 class TooManyMetricsError(ValueError):
-    """More metrics were chosen than one report should ask for."""
+    """More metrics were chosen than one report should request."""
 
 
-def select_metrics(wish: str) -> tuple[Metric, ...]:
-    """Return the metrics `TIKTOK_METRICS` asks for, each once; `spend` always among them.
+def select_metrics(choice: str) -> tuple[Metric, ...]:
+    """Return the metrics that a value of `TIKTOK_METRICS` selects; `spend` is always one of them.
 
-    Those of the catalogue come first, in its order, then others TikTok documents, then names nobody documents,
-    which are kept as text.
+    The order is: metrics of the catalogue, other metrics documented by TikTok, undocumented names, which are
+    stored as text.
 
     Args:
-        wish: "" for the standard set, "+a,+b" to add to it, "a,b" to replace it; API names.
+        choice: "" for the standard set, "+a,+b" to add to it, "a,b" to replace it; the API's names.
 
     Raises:
-        UnknownMetricError: naming the first that cannot be a metric.
-        TooManyMetricsError: saying how many there may be.
+        UnknownMetricError: for the first name that cannot be a metric.
+        TooManyMetricsError: if there are more than `MAX_CHOSEN_METRICS`.
 
-    >>> [metric.name for metric in chosen_metrics("impressions")]
+    >>> [metric.name for metric in select_metrics("impressions")]
     ['spend', 'impressions']
     """
-    names = [name.strip() for name in wish.split(",") if name.strip()]
+    names = [name.strip() for name in choice.split(",") if name.strip()]
     plain = {name.removeprefix("+"): None for name in names}
     for name in plain:
         _validate_metric_name(name)
@@ -130,53 +130,57 @@ def select_metrics(wish: str) -> tuple[Metric, ...]:
     )
     if len(chosen) > MAX_CHOSEN_METRICS:
         raise TooManyMetricsError(
-            f"{len(chosen)} metrics are chosen, and a report takes at most {MAX_CHOSEN_METRICS}; name fewer"
-            " (a plain list, without +, replaces the standard set)"
+            f"{len(chosen)} metrics are selected, but a report can have at most {MAX_CHOSEN_METRICS}; select fewer"
+            " (a list without + replaces the standard set)"
         )
     return chosen
 
 
 def _validate_metric_name(name: str) -> None:
-    ours = METRICS_BY_NAME.get(name)
-    if ours and ours.api_name != name:
-        raise UnknownMetricError(f"{name!r} is our name of a metric; TikTok calls it {ours.api_name!r}")
+    known = METRICS_BY_NAME.get(name)
+    if known and known.api_name != name:
+        raise UnknownMetricError(
+            f"{name!r} is the column's name of a metric; use the API's name {known.api_name!r}"
+        )
     if name in RESERVED_NAMES:
-        raise UnknownMetricError(f"{name!r} is no metric, but a column that reports have anyway; leave it out")
+        raise UnknownMetricError(f"{name!r} is not a metric but a column that every report has; remove it")
     if not _METRIC_NAME.fullmatch(name):
-        raise UnknownMetricError(f"{name!r} is no name of a metric: small letters, digits and underscores only")
+        raise UnknownMetricError(
+            f"{name!r} is not a valid name of a metric; use lower-case letters, digits and underscores only"
+        )
 
 
 def describe_undocumented_metrics(metrics: Iterable[Metric]) -> str:
-    """Return the sentence that warns of metrics no document names, with what may be meant; "" without any."""
-    doubtful = [metric.api_name for metric in metrics if metric.kind == "text"]
-    if not doubtful:
+    """Return a warning about undocumented metrics, with similar documented names; "" if there are none."""
+    undocumented = [metric.api_name for metric in metrics if metric.kind == "text"]
+    if not undocumented:
         return ""
     known = [*METRICS_BY_API_NAME, *documented_metrics()]
-    alike = {name: get_close_matches(name, known, 1) for name in doubtful}
-    named = [f"{name} (perhaps {found[0]} is meant)" if found else name for name, found in alike.items()]
+    similar = {name: get_close_matches(name, known, 1) for name in undocumented}
+    named = [f"{name} (did you mean {found[0]}?)" if found else name for name, found in similar.items()]
     verb = "is" if len(named) == 1 else "are"
     return (
-        f"no document of TikTok's that is known here names {', '.join(named)}, which {verb} asked for all the same"
-        " and kept as text; where TikTok refuses it, the column stays empty"
+        f"{', '.join(named)} {verb} not in the known documents of TikTok; requested anyway and stored as text; if"
+        " TikTok rejects a metric, its column stays empty"
     )
 
 
 def summable_columns(columns: Iterable[str]) -> tuple[str, ...]:
-    """Those of the columns that may be summed over days, ads and levels, in their order.
+    """Return those of the columns that can be summed over days, ads and levels, in their order.
 
-    Whoever adds up rows of a report takes its columns from here: a sum of reach, of a rate or of a result counts
-    people twice or means nothing. Amounts of two currencies are still not to be added.
+    Code that sums rows of a report takes its columns from here: a sum of reach or results counts people several
+    times, and a sum of rates has no meaning. Amounts of different currencies must not be added either.
 
-    >>> summable(["ad_id", "spend", "reach", "ctr", "clicks"])
+    >>> summable_columns(["ad_id", "spend", "reach", "ctr", "clicks"])
     ('spend', 'clicks')
     """
     return tuple(name for name in columns if name in METRICS_BY_NAME and METRICS_BY_NAME[name].additive)
 
 
 def recomputable_metrics(columns: Iterable[str]) -> tuple[Metric, ...]:
-    """The rates, ratios and cost-pers that can be had from sums of these columns, in catalogue order.
+    """Return the rates, ratios and costs that can be recomputed from sums of these columns, in catalogue order.
 
-    >>> [metric.name for metric in recomputable(["spend", "clicks", "reach", "impressions"])]
+    >>> [metric.name for metric in recomputable_metrics(["spend", "clicks", "reach", "impressions"])]
     ['ctr', 'cpc', 'cpm']
     """
     sums = set(summable_columns(columns))

@@ -15,16 +15,16 @@ AD_GROUP_BUDGET_MODES = {
     TOTAL_BUDGET: (TOTAL_BUDGET, DAILY_BUDGET, DYNAMIC_DAILY_BUDGET),
     DAILY_BUDGET: (DAILY_BUDGET, DYNAMIC_DAILY_BUDGET),
 }
-"""The modes an ad group may have under each mode of its campaign; under CBO its budget is ignored."""
+"""The budget modes an ad group can have, by its campaign's mode; ignored if the campaign sets budgets (CBO)."""
 
 DYNAMIC_BUDGET_OBJECTIVES = frozenset({"TRAFFIC", "APP_PROMOTION", "WEB_CONVERSIONS", "LEAD_GENERATION"})
-"""Under these a daily budget is asked for as a dynamic one (mengxingxinqing/tiktok_ads, create_an_ad_group)."""
+"""Objectives whose daily budgets must be dynamic. Source: mengxingxinqing/tiktok_ads, create_an_ad_group."""
 
 MIN_AD_GROUP_BUDGET, BUDGET_LIMIT = Decimal(20), Decimal(10_000_000)
-"""Of a day, and what a budget must stay below; in US dollars, times the ratio of `currencies.BUDGET_RULES`."""
+"""The smallest daily budget, and the amount every budget must stay below; US dollars times `BudgetRules.ratio`."""
 
 MAX_AD_GROUPS_PER_CAMPAIGN, MAX_ADS_PER_AD_GROUP = 999, 50
-"""Limits of the structure (dossier 5.7); kinds with smaller ones are not copied."""
+"""Limits of a campaign and an ad group (API notes 5.7); campaign types with lower limits are not duplicated."""
 
 
 ZERO_DECIMAL_CURRENCIES = frozenset(
@@ -51,14 +51,14 @@ ZERO_DECIMAL_CURRENCIES = frozenset(
 
 
 def currency_decimals(currency: str) -> int:
-    """Digits after the point."""
+    """Return the number of decimals of an amount."""
     return 0 if currency in ZERO_DECIMAL_CURRENCIES else 2
 
 
 def format_amount(amount: Decimal, currency: str) -> str:
-    """An amount to the currency's minor unit, for a heading that names the currency.
+    """Format an amount with the decimals of its currency, without the currency's code.
 
-    >>> written(Decimal("1234.5"), "EUR"), written(Decimal("1234.5"), "JPY")
+    >>> format_amount(Decimal("1234.5"), "EUR"), format_amount(Decimal("1234.5"), "JPY")
     ('1,234.50', '1,235')
     """
     return f"{amount.quantize(Decimal(1).scaleb(-currency_decimals(currency)), ROUND_HALF_UP):,}"
@@ -66,18 +66,18 @@ def format_amount(amount: Decimal, currency: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BudgetRules:
-    """What TikTok allows of budgets in one currency.
+    """TikTok's rules for budgets in one currency.
 
     Attributes:
-        ratio: what the limits in US dollars are multiplied by ("budget verification ratio").
-        decimals: digits after the point that a budget may have.
+        ratio: the factor of the limits in US dollars (TikTok's "budget verification ratio").
+        decimals: how many decimals a budget can have.
     """
 
     ratio: Decimal
     decimals: int
 
 
-_BUDGET_RULES = """
+_BUDGET_RULES_TEXT = """
     USD 1 2
     EUR 1 2
     JPY 100 0
@@ -135,14 +135,14 @@ _BUDGET_RULES = """
     VEF 100000 2
     VND 10000 0
 """
-"""Code, ratio and decimals.
+"""One currency per line: code, ratio and decimals.
 
 Source: mengxingxinqing/tiktok_ads, budget_verification_ratio_and_value_range_for_each_currency (commit f589e74,
-2026-04-18); its two tables of minima and maxima follow from the ratios, all 56 of them.
+2026-04-18); its tables of minimums and maximums follow from the ratios of all 56 currencies.
 """
 
 BUDGET_RULES = {
     code: BudgetRules(Decimal(ratio), int(digits))
-    for code, ratio, digits in (line.split() for line in _BUDGET_RULES.strip().splitlines())
+    for code, ratio, digits in (line.split() for line in _BUDGET_RULES_TEXT.strip().splitlines())
 }
-"""By currency code; of others TikTok's page says nothing."""
+"""The rules by currency code; TikTok documents no others."""

@@ -1,4 +1,4 @@
-"""Laws of what counts as documented: fields and values are those of the contracts, transcribed beside them."""
+"""Tests of documented fields and enumerations: they equal those of the API contracts."""
 
 import pytest
 
@@ -17,8 +17,8 @@ each_entity = pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: ent
 
 
 @each_entity
-def test_every_documented_field_is_a_column_or_known_beside_them(entity: Entity) -> None:
-    """A field of the documents is no news: it has a column, or it is listed for `extra`, and never both."""
+def test_every_documented_field_is_a_column_or_listed(entity: Entity) -> None:
+    """Every documented field either has a column or is listed as a field of `extra`, never both."""
     paths = [
         path.split("list[].")[1] for path in load_contract(OPERATIONS[entity.table]).response if "list[]." in path
     ]
@@ -28,8 +28,8 @@ def test_every_documented_field_is_a_column_or_known_beside_them(entity: Entity)
 
 
 @each_entity
-def test_every_documented_value_is_known(entity: Entity) -> None:
-    """A closed list of ours holds every value the documents name for its column, and is of a column there is."""
+def test_enumerations_contain_every_documented_value(entity: Entity) -> None:
+    """An enumeration contains every value that the documents list for its column."""
     response = load_contract(OPERATIONS[entity.table]).response
     api_names = {column.name: column.api_name for column in entity.columns}
     for column, values in ENUMERATIONS[entity.table].items():

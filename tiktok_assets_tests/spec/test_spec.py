@@ -1,4 +1,4 @@
-"""Laws of the tables of data that everything else is derived from."""
+"""Tests of the catalogues of metrics, reports, entities, endpoints and error codes."""
 
 from dataclasses import FrozenInstanceError
 from typing import get_args
@@ -40,8 +40,8 @@ from tiktok_assets.spec.reports import (
 )
 from tiktok_assets_tests.contracts.contract import load_contract
 
-# The standard set as DESIGN section 4 promises it, by the API's names.
-PROMISED = [
+# The documented standard set, by the API's names.
+DOCUMENTED_STANDARD_SET = [
     "spend",
     "impressions",
     "clicks",
@@ -78,8 +78,8 @@ PROMISED = [
 api_names = st.lists(st.sampled_from(sorted(METRICS_BY_API_NAME)), min_size=1, max_size=40)
 
 
-def test_no_two_rows_share_a_name() -> None:
-    """A metric, a report, an entity, an endpoint and an error code are each declared once."""
+def test_names_are_unique() -> None:
+    """Metrics, reports, entities, endpoints and error codes have unique names."""
     for names in (
         [metric.api_name for metric in METRICS],
         [metric.name for metric in METRICS],
@@ -90,20 +90,20 @@ def test_no_two_rows_share_a_name() -> None:
         assert sorted(set(names)) == sorted(names)
 
 
-def test_rows_cannot_be_changed() -> None:
-    """A row of the tables is what it was declared to be for as long as the process lives."""
+def test_entries_are_immutable() -> None:
+    """An entry of the catalogues cannot be changed."""
     with pytest.raises(FrozenInstanceError):
         METRICS[0].name = "cost"  # type: ignore[misc]
 
 
-def test_the_standard_set_is_the_promised_one() -> None:
-    """Without a wish a report has exactly the metrics the documentation promises, in that order."""
-    assert [metric.api_name for metric in STANDARD_METRICS] == PROMISED
+def test_standard_metrics_are_the_documented_ones() -> None:
+    """Without a selection a report has exactly the documented metrics, in that order."""
+    assert [metric.api_name for metric in STANDARD_METRICS] == DOCUMENTED_STANDARD_SET
     assert select_metrics("") == STANDARD_METRICS
 
 
-def test_money_is_what_costs() -> None:
-    """Every cost-per and every value is money, every share of something a rate or a ratio, and neither sums up."""
+def test_costs_are_money_and_averages_are_not_additive() -> None:
+    """Costs are money, and costs, rates, ratios, reach and results are not additive."""
     for metric in METRICS:
         if metric.api_name.startswith(("cost_per", "cpc", "cpm", "real_time_cost")):
             assert (metric.kind, metric.additive) == ("money", False), metric
@@ -114,37 +114,37 @@ def test_money_is_what_costs() -> None:
 
 
 @given(api_names)
-def test_a_plain_wish_gives_what_it_names_and_spend(names: list[str]) -> None:
-    """A plain list replaces the standard set, once each, in catalogue order, with spend."""
+def test_plain_list_selects_its_metrics_and_spend(names: list[str]) -> None:
+    """A list without + replaces the standard set, without duplicates, in catalogue order, with spend."""
     assert {m.api_name for m in select_metrics(",".join(names))} == {"spend", *names}
     assert list(select_metrics(" , ".join(names))) == [m for m in METRICS if m.api_name in {"spend", *names}]
 
 
 @given(api_names)
-def test_a_wish_with_plus_adds(names: list[str]) -> None:
+def test_list_with_plus_adds_to_the_standard_set(names: list[str]) -> None:
     """A list of +names keeps the standard set and adds to it."""
-    wish = ",".join(f"+{name}" for name in names)
-    assert {m.api_name for m in select_metrics(wish)} == {*PROMISED, *names}
+    choice = ",".join(f"+{name}" for name in names)
+    assert {m.api_name for m in select_metrics(choice)} == {*DOCUMENTED_STANDARD_SET, *names}
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("choice", "message"),
     [
-        ("+Spend", "small letters"),
-        ("spend,5", "small letters"),
-        ("spend;clicks", "small letters"),
-        ("+campaign_name", "a column that reports have anyway"),
-        ("total_complete_payment_value", "TikTok calls it 'total_complete_payment_rate'"),
+        ("+Spend", "lower-case letters"),
+        ("spend,5", "lower-case letters"),
+        ("spend;clicks", "lower-case letters"),
+        ("+campaign_name", "a column that every report has"),
+        ("total_complete_payment_value", "use the API's name 'total_complete_payment_rate'"),
     ],
 )
-def test_what_cannot_be_a_metric_is_refused(wish: str, words: str) -> None:
-    """A name TikTok cannot have for a metric is an error that names it and says what is wrong."""
-    with pytest.raises(UnknownMetricError, match=words):
-        select_metrics(wish)
+def test_invalid_metric_name_is_rejected(choice: str, message: str) -> None:
+    """A name that cannot be a metric raises an error with the name and the reason."""
+    with pytest.raises(UnknownMetricError, match=message):
+        select_metrics(choice)
 
 
-def test_no_other_column_can_be_taken_for_a_metric() -> None:
-    """The names that are refused are those of every column of every report that is no metric."""
+def test_reserved_names_are_all_other_report_columns() -> None:
+    """The reserved names include every column of every report that is not a metric, and no metric."""
     others = {
         name for report in REPORTS for c in report_columns(report, ()) for name in (c.name, c.api_name) if name
     }
@@ -152,8 +152,8 @@ def test_no_other_column_can_be_taken_for_a_metric() -> None:
     assert not RESERVED_NAMES & {*METRICS_BY_API_NAME, *METRICS_BY_NAME, *documented_metrics()}
 
 
-def test_every_documented_metric_may_be_chosen() -> None:
-    """Over a thousand names, those of 2026 among them; each with a kind, never summed, and in no audience."""
+def test_every_documented_metric_can_be_selected() -> None:
+    """More than 1,000 metrics can be selected; each has a kind, and is neither summed nor served to audiences."""
     documented = documented_metrics()
     assert len(documented) + len(METRICS) > 1000
     assert not documented.keys() & METRICS_BY_API_NAME.keys()
@@ -168,68 +168,68 @@ def test_every_documented_metric_may_be_chosen() -> None:
 
 
 def is_amount(name: str) -> bool:
-    """Whether a name is that of an amount: a cost, a value or a revenue, but no return on one."""
+    """Return whether a name is that of an amount: a cost, a value or revenue, but not a return on one."""
     parts = set(name.split("_"))
     return bool(parts & {"cost", "value", "revenue"}) and "roas" not in parts and "event_count" not in name
 
 
-def test_the_sandbox_knows_the_same_names() -> None:
-    """Written down apart, both sides name the same metrics."""
+def test_sandbox_has_the_same_metric_names() -> None:
+    """The sandbox's own list of metrics has the same names."""
     assert {name for name in documented_metrics() if not sandbox_metrics.is_numeric(name)} == set()
     assert documented_metrics().keys() >= sandbox_metrics.DOCUMENTED
 
 
-def test_a_name_nobody_documents_is_text_and_warned_of() -> None:
-    """It is asked for and kept as TikTok writes it; the warning names it, with the name that may be meant."""
+def test_undocumented_metric_is_text_with_a_warning() -> None:
+    """An undocumented metric is stored as text, and the warning suggests a similar documented name."""
     *_, spent, mood = select_metrics("+spent,+mood_of_the_viewer")
     assert (spent.kind, spent.api_name, mood.kind) == ("text", "spent", "text")
-    said = describe_undocumented_metrics(select_metrics("+spent,+mood_of_the_viewer"))
-    assert "spent (perhaps spend is meant), mood_of_the_viewer" in said
+    warning = describe_undocumented_metrics(select_metrics("+spent,+mood_of_the_viewer"))
+    assert "spent (did you mean spend?), mood_of_the_viewer" in warning
     assert describe_undocumented_metrics(select_metrics("+purchase,+cost_per_consideration")) == ""
 
 
-def test_there_is_a_report_for_each_level_and_cadence() -> None:
-    """Four levels by day and over the whole life: eight reports that exist unless others are wished for."""
+def test_standard_reports_cover_each_level_and_cadence() -> None:
+    """The eight standard reports are four levels by day and over the whole lifetime."""
     assert {(report.level.name, report.cadence) for report in STANDARD_REPORTS} == {
         (level.name, cadence) for level in LEVELS for cadence in ("daily", "lifetime")
     }
     assert set(DAILY_REPORTS) | set(LIFETIME_REPORTS) == set(STANDARD_REPORTS)
-    assert {report.table for report in STANDARD_REPORTS if report.splits} == set()
+    assert {report.table for report in STANDARD_REPORTS if report.is_split} == set()
 
 
-def test_the_optional_reports_are_the_promised_ones() -> None:
-    """Hours at four levels and five breakdowns at four levels can be added, by the documented names."""
+def test_optional_reports_are_the_documented_ones() -> None:
+    """The optional reports are hours and five breakdowns, each at four levels."""
     breakdowns = ("age_gender", "country", "platform", "language", "interest")
     assert {report.table for report in OPTIONAL_REPORTS} == {
         *(f"{level.name}_report_hourly" for level in LEVELS),
         *(f"{level.name}_audience_{name}_daily" for level in LEVELS for name in breakdowns),
     }
     assert {report.cadence for report in OPTIONAL_REPORTS} == {"daily"}
-    assert all(report.splits for report in OPTIONAL_REPORTS)
+    assert all(report.is_split for report in OPTIONAL_REPORTS)
 
 
-def test_a_report_keeps_the_rules_of_dimensions_and_windows() -> None:
-    """One id, at most one time and one breakdown, of which only age and gender pair; windows as the API allows."""
-    most = {"stat_time_hour": 1, "stat_time_day": 30}
+def test_reports_follow_the_rules_of_dimensions_and_windows() -> None:
+    """A report has one id, at most one time dimension, one breakdown, and a window the API allows."""
+    max_days = {"stat_time_hour": 1, "stat_time_day": 30}
     for report in REPORTS:
         ids = [name for name in report.dimensions if name.endswith("_id")]
         assert ids == [report.level.dimension]
         assert "ad_id_v2" not in report.dimensions
         assert "ad_id_v2" not in report.level.attributes
-        split = report.breakdown.dimensions if report.breakdown else ()
-        assert len(split) <= 1 or set(split) == {"age", "gender"}
-        assert (report.report_type == "AUDIENCE") == bool(split)
-        assert not (split and report.time_dimension == "stat_time_hour")
-        assert not ("interest_category" in split and report.time_dimension)
+        breakdown = report.breakdown.dimensions if report.breakdown else ()
+        assert len(breakdown) <= 1 or set(breakdown) == {"age", "gender"}
+        assert (report.report_type == "AUDIENCE") == bool(breakdown)
+        assert not (breakdown and report.time_dimension == "stat_time_hour")
+        assert not ("interest_category" in breakdown and report.time_dimension)
         if report.cadence == "daily":
-            # Without a time dimension the rows tell no day: one day at a time, though the API would allow 365.
-            assert report.window_days == most.get(report.time_dimension or "", 1)
+            # Without a time dimension the rows have no day: one day at a time, although the API allows 365.
+            assert report.window_days == max_days.get(report.time_dimension or "", 1)
 
 
-def test_a_metric_is_asked_for_only_where_it_is_served() -> None:
-    """Cash and vouchers in the account's daily report only, audiences by their own list; columns follow suit."""
+def test_metric_is_requested_only_where_it_is_served() -> None:
+    """Cash and voucher spend are only requested in the account's daily report; audiences have their own list."""
     rules = load_contract("report/integrated/get").rules
-    assert set(rules["audience_metrics"]) == AUDIENCE_METRICS == sandbox_breakdowns.METRICS
+    assert set(rules["audience_metrics"]) == AUDIENCE_METRICS == sandbox_breakdowns.AUDIENCE_METRICS
     by_dimension = {name: set(names) for name, names in rules["audience_metrics_by_dimension"].items()}
     assert by_dimension == sandbox_breakdowns.EXTRA_METRICS
     for report in REPORTS:
@@ -237,8 +237,8 @@ def test_a_metric_is_asked_for_only_where_it_is_served() -> None:
         assert ({"cash_spend", "voucher_spend"} <= names) == (report.table == "advertiser_report_daily")
         if report.breakdown:
             own: set[str] = set().union(*(by_dimension.get(name, set()) for name in report.breakdown.dimensions))
-            asked = {metric.api_name for metric in served_metrics(report, METRICS)}
-            assert asked == {*rules["audience_metrics"], *own} & METRICS_BY_API_NAME.keys()
+            requested = {metric.api_name for metric in served_metrics(report, METRICS)}
+            assert requested == {*rules["audience_metrics"], *own} & METRICS_BY_API_NAME.keys()
             assert {"complete_payment", "onsite_shopping"} & names == set()
         assert ("reach" in names) == (report.report_type == "BASIC" or "country" in report.table)
         assert {"spend", "impressions", "clicks", "conversion"} <= names
@@ -247,27 +247,29 @@ def test_a_metric_is_asked_for_only_where_it_is_served() -> None:
         )
 
 
-def test_what_is_recomputed_follows_from_sums() -> None:
-    """A quotient's parts are additive, and a quotient itself never is."""
+def test_quotients_have_additive_parts() -> None:
+    """The parts of a quotient are additive, and the quotient itself is not."""
     for metric in METRICS:
         if metric.quotient:
             assert not metric.additive
-            parts = [METRICS_BY_API_NAME[name] for name in (metric.quotient.top, metric.quotient.bottom)]
+            parts = [
+                METRICS_BY_API_NAME[name] for name in (metric.quotient.numerator, metric.quotient.denominator)
+            ]
             assert all(part.additive for part in parts), metric
     assert summable_columns(metric.name for metric in METRICS) == tuple(m.name for m in METRICS if m.additive)
     assert {m.name for m in recomputable_metrics(["spend", "reach", "impressions"])} == {"cpm"}
 
 
-def test_more_metrics_than_a_report_takes_are_refused() -> None:
-    """A hundred with the ad's own attributes is the most; the sentence says how many may be chosen."""
+def test_too_many_metrics_are_rejected() -> None:
+    """At most 100 metrics, attributes included, can be requested; the error says how many can be selected."""
     assert MAX_CHOSEN_METRICS + max(len(level.attributes) for level in LEVELS) == MAX_METRICS_PER_REPORT
-    most = ",".join(list(METRICS_BY_API_NAME)[:MAX_CHOSEN_METRICS])
-    assert len(select_metrics(most)) == MAX_CHOSEN_METRICS
-    with pytest.raises(TooManyMetricsError, match=r"^170 metrics are chosen, and a report takes at most 95;"):
+    choice = ",".join(list(METRICS_BY_API_NAME)[:MAX_CHOSEN_METRICS])
+    assert len(select_metrics(choice)) == MAX_CHOSEN_METRICS
+    with pytest.raises(TooManyMetricsError, match=r"^170 metrics are selected, but a report can have at most 95;"):
         select_metrics(",".join(METRICS_BY_API_NAME))
 
 
-FAMILIES_OF_THE_DOSSIER = """
+METRICS_OF_API_NOTES = """
     spend billed_cost cash_spend voucher_spend cpc cpm impressions gross_impressions clicks ctr reach frequency
     cost_per_1000_reached conversion cost_per_conversion conversion_rate conversion_rate_v2 real_time_conversion
     real_time_cost_per_conversion real_time_conversion_rate real_time_conversion_rate_v2 result cost_per_result
@@ -286,13 +288,13 @@ FAMILIES_OF_THE_DOSSIER = """
 """
 
 
-def test_the_catalogue_has_every_metric_the_dossier_names() -> None:
-    """Whatever tiktok_api.md section 6.6 names as a BASIC metric can be wished for."""
-    assert set(FAMILIES_OF_THE_DOSSIER.split()) <= METRICS_BY_API_NAME.keys()
+def test_catalogue_has_every_metric_of_the_api_notes() -> None:
+    """Every BASIC metric of API notes 6.6 can be selected."""
+    assert set(METRICS_OF_API_NOTES.split()) <= METRICS_BY_API_NAME.keys()
 
 
-def test_a_key_names_a_row() -> None:
-    """A report's key is the account, then the day where there are days, then the level's own id."""
+def test_report_keys() -> None:
+    """A report's key is the account, then the day where there are days, then the level's id."""
     keys = {report.table: report.key for report in REPORTS}
     assert keys["advertiser_report_daily"] == ("advertiser_id", "date")
     assert keys["advertiser_report_lifetime"] == ("advertiser_id",)
@@ -303,8 +305,8 @@ def test_a_key_names_a_row() -> None:
     assert keys["ad_audience_interest_daily"] == ("advertiser_id", "date", "ad_id", "interest_category")
 
 
-def test_tables_begin_with_the_account_and_have_no_column_twice() -> None:
-    """Every table starts with `advertiser_id`, names a column once, describes it, and holds its whole key."""
+def test_tables_start_with_the_account_and_have_unique_columns() -> None:
+    """Every table starts with `advertiser_id`, has unique columns with meanings, and contains its whole key."""
     for report in REPORTS:
         columns = report_columns(report, METRICS)
         names = [column.name for column in columns]
@@ -319,24 +321,24 @@ def test_tables_begin_with_the_account_and_have_no_column_twice() -> None:
         assert to_column_name(entity.key) in names
 
 
-def test_a_level_names_its_parents_as_metrics_never_as_dimensions() -> None:
-    """The API refuses a parent's id as a dimension: a level has one dimension, its own id."""
+def test_parents_are_attributes_not_dimensions() -> None:
+    """The API rejects a parent's id as a dimension: a level has one dimension, its own id."""
     for level in LEVELS:
         assert level.dimension not in level.attributes
     assert [level.status_field for level in LEVELS] == [None, "campaign_status", "adgroup_status", "ad_status"]
 
 
-def test_paths_end_with_a_slash_and_say_where_they_were_read() -> None:
-    """A documented path ends with a slash, for TikTok may redirect one that does not; each row has a source."""
+def test_paths_end_with_a_slash_and_have_a_source() -> None:
+    """A path ends with a slash, because TikTok may redirect others, and every endpoint has a source."""
     for endpoint in ENDPOINTS:
         assert endpoint.path.endswith("/")
         assert not endpoint.path.startswith("/")
         assert endpoint.source
-    assert [endpoint for endpoint in ENDPOINTS if endpoint.punishes_repeats] == [REPORT]
+    assert [endpoint for endpoint in ENDPOINTS if endpoint.penalizes_repeats] == [REPORT]
 
 
-def test_every_code_has_a_consequence() -> None:
-    """A listed code is filed under its own number, with one of the declared consequences."""
+def test_every_error_code_has_a_consequence() -> None:
+    """A listed code is stored under its own number, with one of the declared consequences."""
     for code, row in ERROR_CODES.items():
         assert get_error_code(code) is row
         assert row.code == code
@@ -346,7 +348,7 @@ def test_every_code_has_a_consequence() -> None:
 @pytest.mark.parametrize(
     ("code", "consequence"),
     [
-        (40001, "advertiser"),  # gotcha 5: skip the account, do not abort the run
+        (40001, "advertiser"),  # gotcha 5: the account fails, the run continues
         (40002, "request"),
         (40016, "throttled"),
         (40067, "too_large"),
@@ -362,14 +364,14 @@ def test_every_code_has_a_consequence() -> None:
         (51010, "timeout"),
     ],
 )
-def test_the_codes_that_matter_most_mean_what_the_dossier_says(code: int, consequence: Consequence) -> None:
-    """What the caller does next follows the dossier, code by code."""
+def test_consequences_of_important_codes(code: int, consequence: Consequence) -> None:
+    """The consequences of important codes are those of the API notes."""
     assert get_error_code(code).consequence == consequence
 
 
 @given(st.integers().filter(lambda code: code not in ERROR_CODES))
-def test_a_code_nobody_listed_is_not_repeated_unless_its_family_is(code: int) -> None:
-    """An unlisted code is a wrong request, except among the named failures of TikTok's back end."""
+def test_unlisted_code_is_not_retried_except_backend_failures(code: int) -> None:
+    """An unlisted code is an invalid request, except in the range of TikTok's back-end failures."""
     row = get_error_code(code)
     assert (row.code, row.name) == (code, "UNLISTED")
     assert row.consequence == ("retry" if 51000 <= code < 54000 else "request")
