@@ -1,4 +1,4 @@
-"""An open connection to the API and the store, built from the settings; knows nothing of Dagster."""
+"""Open the API client, the store and the state that the settings describe; independent of Dagster."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktok_assets.api.client import Client, RequestStats, RetryPolicy
+from tiktok_assets.api.client import Client, RequestStats
 from tiktok_assets.api.errors import DailyQuotaError
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.api.rate_limit.budget import PathBudgets, RequestBudget, SqliteBudget
+from tiktok_assets.api.retry import RetryPolicy
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.ingest.accounts import require_accounts, resolve_advertiser_ids
 from tiktok_assets.ingest.reader import Reader
@@ -32,12 +33,12 @@ BUDGET_FILE = "request_budget.sqlite"
 
 
 class Session:
-    """A connection and a store for as long as one run, or one `sync`, takes. Opens on first use.
+    """The connections of one Dagster run or one CLI command; each is opened on first use.
 
     Attributes:
-        settings: those it was opened with.
-        store: the tables.
-        planned_runs: the runs that have said what they will take.
+        settings: the settings.
+        store: the stored tables.
+        planned_runs: the ids of runs that have logged their request plan.
     """
 
     def __init__(self, settings: Settings, *, policy: RetryPolicy | None = None) -> None:
@@ -48,54 +49,54 @@ class Session:
 
     @property
     def client(self) -> Client:
-        """The connection itself, for what writes."""
+        """Return the API client."""
         return self._client
 
     @property
     def total(self) -> RequestStats:
-        """What everything asked so far cost."""
+        """Return counts of all requests sent so far."""
         return self._client.total
 
     @property
-    def refusals(self) -> int:
-        """How often the host said so far that we are too fast."""
-        return self._client.pace.refusals
+    def throttled_count(self) -> int:
+        """Return how many requests the host has rejected so far because of a rate limit."""
+        return self._client.backoff.throttled_count
 
     @property
-    def not_offered(self) -> set[str]:
-        """The paths the host said it does not have."""
-        return self._client.pace.not_offered
+    def missing_paths(self) -> set[str]:
+        """Return the endpoint paths that the host does not offer."""
+        return self._client.backoff.missing_paths
 
-    def abilities_of(self, advertiser_id: str, identity: "Identity") -> "IdentityStatus | None":
-        """Read what an identity of an account can do; None where the account has no such identity.
+    def read_identity_status(self, advertiser_id: str, identity: "Identity") -> "IdentityStatus | None":
+        """Read what an identity of an account can be used for; None if the account does not have it.
 
         Raises:
             TikTokError: if the identities cannot be read.
         """
-        from tiktok_assets.api.creatives import read_identity_status  # noqa: PLC0415 - `get` copies nothing
+        from tiktok_assets.api.creatives import read_identity_status  # noqa: PLC0415 - start-up time
 
         return read_identity_status(self._client, advertiser_id, identity)
 
     @property
-    def used_up(self) -> DailyQuotaError | None:
-        """Tell that the quota of the day is used up, once that was met."""
-        return self._client.pace.used_up
+    def quota_error(self) -> DailyQuotaError | None:
+        """Return the error of the used-up daily quota until it is refilled; None while the quota lasts."""
+        return self._client.backoff.quota_error
 
     @cached_property
     def _budget(self) -> RequestBudget:
         settings = self.settings
-        return self._budget_of("", settings.requests_per_second, settings.requests_per_minute)
+        return self._open_budget("", settings.requests_per_second, settings.requests_per_minute)
 
     @cached_property
     def _path_budgets(self) -> PathBudgets:
-        return PathBudgets(self._budget_of_path)
+        return PathBudgets(self._open_path_budget)
 
-    def _budget_of_path(self, path: str) -> RequestBudget | None:
+    def _open_path_budget(self, path: str) -> RequestBudget | None:
         limits = self.settings.limits_of_path(path)
-        return self._budget_of(path.strip("/").replace("/", "_"), *limits) if limits else None
+        return self._open_budget(path.strip("/").replace("/", "_"), *limits) if limits else None
 
-    def _budget_of(self, path: str, per_second: float, per_minute: int) -> RequestBudget:
-        """Open the budget of the app, or of one path of it, which all its processes share."""
+    def _open_budget(self, path: str, per_second: float, per_minute: int) -> RequestBudget:
+        """Open the request budget of the app, or of one of its paths, which all its processes share."""
         settings = self.settings
         if settings.limiter_url:
             from tiktok_assets.api.rate_limit.redis_budget import RedisBudget  # noqa: PLC0415 - an optional extra
@@ -105,14 +106,14 @@ class Session:
                 f"{settings.base_url} {settings.app_id or ''} {path}".rstrip(),
                 per_second,
                 per_minute,
-                patience_seconds=self._policy.patience_seconds,
+                max_cooldown_wait_seconds=self._policy.max_cooldown_wait_seconds,
             )
         file = Path(BUDGET_FILE)
         return SqliteBudget(
-            self._state_dir() / (f"{file.stem}_{path}{file.suffix}" if path else file),
+            self._create_state_folder() / (f"{file.stem}_{path}{file.suffix}" if path else file),
             per_second,
             per_minute,
-            patience_seconds=self._policy.patience_seconds,
+            max_cooldown_wait_seconds=self._policy.max_cooldown_wait_seconds,
         )
 
     @cached_property
@@ -130,21 +131,21 @@ class Session:
 
     @cached_property
     def state(self) -> "State":
-        """The transactional state.
+        """Open the state database.
 
         Raises:
             StateError: if it cannot be opened.
         """
-        from tiktok_assets.storage.state import State  # noqa: PLC0415 - `get` needs no database
+        from tiktok_assets.storage.state import State  # noqa: PLC0415 - start-up time
 
-        self._state_dir()
+        self._create_state_folder()
         return State(self.settings.state_address)
 
-    def _state_dir(self) -> Path:
-        """The state folder, its owner's alone.
+    def _create_state_folder(self) -> Path:
+        """Create the state folder, accessible to its owner only, and return it.
 
         Raises:
-            StoreError: if it cannot be made so.
+            StoreError: if it cannot be created.
         """
         try:
             return create_private_folder(self.settings.state_dir)
@@ -156,31 +157,31 @@ class Session:
 
     @cached_property
     def reader(self) -> Reader:
-        """What reads; its clock is the host's."""
+        """Open the reader of entities and reports; its clock is the host's."""
         metrics = metrics_for_version(self.settings.api_version, self.settings.chosen_metrics)
         kinds = TOPVIEW_AND_PROMOTE if self.settings.api_version == "v1.3" else ()
-        return Reader(Fetcher(self._client), self._client.now, metrics, hidden_kinds=kinds)
+        return Reader(Fetcher(self._client), self._client.now, metrics, special_types=kinds)
 
     @cached_property
     def advertiser_ids(self) -> list[str]:
-        """The accounts to read; asked of the API at most once a session, and not if the settings name them.
+        """Return the accounts to read: those of the settings, else those the API lists (one request per session).
 
         Raises:
             TikTokError: if they must be listed and cannot be.
         """
         return resolve_advertiser_ids(self.reader, self.settings)
 
-    def duplicator(
-        self, patience: "ExecutionPolicy | None" = None, approval: "Approval | None" = None
+    def create_duplicator(
+        self, policy: "ExecutionPolicy | None" = None, approval: "Approval | None" = None
     ) -> "Duplicator":
-        """What duplicates ads, with the ledger of the state.
+        """Open the duplicator of ads, with the ledger in the state database.
 
         Args:
-            patience: how long it waits and how often it tries; None for its defaults.
-            approval: what allows it to begin; without one it shows, and finishes what was begun.
+            policy: how long it waits and how often it retries; None for the default.
+            approval: the approval to start duplications; without one it runs dry runs and resumes started ones.
         """
         from tiktok_assets.duplication.ad_formats import parse_identities  # noqa: PLC0415
-        from tiktok_assets.duplication.approvals import NO_APPROVAL  # noqa: PLC0415 - `get` duplicates nothing
+        from tiktok_assets.duplication.approvals import NO_APPROVAL  # noqa: PLC0415 - start-up time
         from tiktok_assets.duplication.duplicator import Duplicator  # noqa: PLC0415
         from tiktok_assets.duplication.executor import ExecutionPolicy  # noqa: PLC0415
         from tiktok_assets.duplication.ledger import Ledger  # noqa: PLC0415
@@ -189,9 +190,9 @@ class Session:
             self.client,
             self.reader.fetcher,
             Ledger(self.state),
-            self._currency_of,
+            self._read_currency,
             self.settings.max_added_budget,
-            patience or ExecutionPolicy(),
+            policy or ExecutionPolicy(),
             replace(
                 approval or NO_APPROVAL,
                 may_enable=self.settings.scaling_enable == "allow",
@@ -200,16 +201,16 @@ class Session:
             parse_identities(self.settings.scaling_identities),
         )
 
-    def _currency_of(self, advertiser_id: str) -> str:
+    def _read_currency(self, advertiser_id: str) -> str:
         (account,) = require_accounts(self.reader, self.store, self.settings, [advertiser_id])
         return account.currency
 
     def now(self) -> datetime:
-        """The aware instant by the host's clock."""
+        """Return the current UTC time by the host's clock."""
         return self.reader.now()
 
     def close(self) -> None:
-        """Close connections and threads, if any were opened."""
+        """Close the connections and threads that were opened."""
         if "reader" in self.__dict__:
             self.reader.fetcher.close()
         if "state" in self.__dict__:
@@ -224,7 +225,7 @@ class Session:
 
 @contextmanager
 def open_session(settings: Settings, *, policy: RetryPolicy | None = None) -> Iterator[Session]:
-    """A session that is closed afterwards."""
+    """Open a session that is closed at the end of the context."""
     session = Session(settings, policy=policy)
     try:
         yield session

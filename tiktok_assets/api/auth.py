@@ -1,4 +1,4 @@
-"""The authorisation of an app: the address a person opens, and the exchange of what it brings for a token."""
+"""Authorize the app: build the URL that a person opens, and exchange the resulting code for an access token."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -9,61 +9,69 @@ from tiktok_assets.api.transport import HttpResponse
 from tiktok_assets.spec.endpoints import ACCESS_TOKEN
 
 AUTHORIZATION_PORTAL_URL = "https://business-api.tiktok.com/portal/auth"
-"""Where a person ticks the accounts, whatever host the API is asked at (dossier 2)."""
+"""The page on which a person selects ad accounts; it is the same for every API host (API notes 2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessGrant:
-    """What an exchange brought: the token, which must be shown nowhere, and the accounts ticked for it."""
+    """The result of a token exchange.
+
+    Attributes:
+        token: the access token; never log or print it.
+        advertiser_ids: the ad accounts that were selected for it.
+    """
 
     token: str
     advertiser_ids: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"Granted({', '.join(self.advertiser_ids)})"
+        return f"AccessGrant({', '.join(self.advertiser_ids)})"
 
 
 def build_authorization_url(app_id: str, state: str, redirect_uri: str | None = None) -> str:
-    """The address at which a person grants accounts to the app.
+    """Build the URL at which a person grants ad accounts to the app.
 
-    >>> authorization_url("7", "s", "https://agency.example/callback/")
+    >>> build_authorization_url("7", "s", "https://agency.example/callback/")
     'https://business-api.tiktok.com/portal/auth?app_id=7&state=s&redirect_uri=https%3A%2F%2Fagency.example%2Fcallback%2F'
     """
-    asked = {"app_id": app_id, "state": state, "redirect_uri": redirect_uri}
-    return f"{AUTHORIZATION_PORTAL_URL}?{urlencode({name: value for name, value in asked.items() if value})}"
+    parameters = {"app_id": app_id, "state": state, "redirect_uri": redirect_uri}
+    query = urlencode({name: value for name, value in parameters.items() if value})
+    return f"{AUTHORIZATION_PORTAL_URL}?{query}"
 
 
 class AuthClient(Client):
-    """A client that has no token yet; it can only fetch one."""
+    """A client without a token, which can only request one."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__(base_url, None)
 
-    def token_for(self, auth_code: str, app_id: str, secret: str) -> AccessGrant:
-        """Exchange an `auth_code` for a token. Asked once: a code whose answer was lost may be spent.
+    def exchange_code(self, auth_code: str, app_id: str, secret: str) -> AccessGrant:
+        """Exchange an authorization code for an access token.
+
+        The request is sent once: a code may be used up even if the response to it was lost.
 
         Raises:
-            TikTokError: if the host refuses, cannot be reached, or answers something else.
+            TikTokError: if the host rejects the code, cannot be reached, or returns no token.
         """
         body = {"app_id": app_id, "secret": secret, "auth_code": auth_code}
-        request = self._http.build_request("POST", self.address(ACCESS_TOKEN), json=body)
-        response = self._answered(ACCESS_TOKEN, request, RequestStats())
-        return self._granted(self._judged(ACCESS_TOKEN, body, self._direct(response)))
+        request = self._http.build_request("POST", self.build_url(ACCESS_TOKEN), json=body)
+        response = self._send(ACCESS_TOKEN, request, RequestStats())
+        return self._parse_grant(self._parse(ACCESS_TOKEN, body, self._refuse_redirect(response)))
 
-    def _direct(self, response: HttpResponse) -> HttpResponse:
-        """The answer, unless it sends us elsewhere: the app's secret is carried nowhere else."""
+    def _refuse_redirect(self, response: HttpResponse) -> HttpResponse:
+        """Return the response unless it is a redirect; the app's secret must not be sent to another host."""
         if response.status_code in REDIRECTS:
             target = response.url.join(response.headers.get("location", ""))
             raise ContractError(
-                f"the host redirects to {target.host}; the app's secret is not carried there",
+                f"the host redirects to {target.host}; the app's secret is not sent there",
                 endpoint=ACCESS_TOKEN.path,
             )
         return response
 
-    def _granted(self, answer: ApiResponse) -> AccessGrant:
-        token, ids = answer.data.get("access_token"), answer.data.get("advertiser_ids")
+    def _parse_grant(self, response: ApiResponse) -> AccessGrant:
+        token, ids = response.data.get("access_token"), response.data.get("advertiser_ids")
         if not isinstance(token, str) or not token or not isinstance(ids, list):
             raise ContractError(
-                "the answer holds no token", endpoint=ACCESS_TOKEN.path, request_id=answer.request_id
+                "the response has no access token", endpoint=ACCESS_TOKEN.path, request_id=response.request_id
             )
-        return AccessGrant(token, tuple(str(one) for one in ids))
+        return AccessGrant(token, tuple(str(advertiser_id) for advertiser_id in ids))

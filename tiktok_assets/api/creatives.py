@@ -11,10 +11,13 @@ from tiktok_assets.spec.endpoints import IDENTITIES, IMAGES, POSTS, SUGGESTED_CO
 from tiktok_assets.tables.cells import parse_instant
 
 AUTH_CODE_IDENTITY = "AUTH_CODE"
-"""The kind of identity that a creator's authorisation code makes."""
+"""The type of an identity that was authorized by a creator's code."""
 
 _VIDEO_PERMISSION_PHRASE = "permissions for some videos"
-"""Part of what 40001 says where it is about a video, and not about the endpoint (the same page)."""
+"""Part of the message of code 40001 if it is about a video, not about the endpoint.
+
+Source: mengxingxinqing/tiktok_ads, get_suggested_thumbnails_for_a_video.
+"""
 
 _PAGE_SIZE = 100
 _MAX_PAGES = 100
@@ -22,20 +25,20 @@ _MAX_PAGES = 100
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who an ad speaks as.
+    """The TikTok profile that an ad is shown under.
 
     Attributes:
         identity_type: CUSTOMIZED_USER, AUTH_CODE, TT_USER or BC_AUTH_TT.
         identity_id: its id.
-        bc_id: the business centre of a BC_AUTH_TT identity.
+        bc_id: the Business Center of a BC_AUTH_TT identity.
     """
 
     identity_type: str
     identity_id: str
     bc_id: str | None = None
 
-    def of(self, advertiser_id: str) -> dict[str, Parameter]:
-        """Return the parameters that name its kind and business centre in a request about an account."""
+    def to_parameters(self, advertiser_id: str) -> dict[str, Parameter]:
+        """Return the request parameters for an account with this identity's type and Business Center."""
         return {
             "advertiser_id": advertiser_id,
             "identity_type": self.identity_type,
@@ -45,13 +48,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class IdentityStatus:
-    """What TikTok says of an identity now; what it does not say counts as possible.
+    """What an identity can be used for now; a field that TikTok does not return counts as possible.
 
     Attributes:
-        status: AVAILABLE, or why it is not; "" where TikTok says nothing.
+        status: AVAILABLE, or why it is not; "" if TikTok returns none.
         can_push: whether posts can be made with it.
         can_pull: whether its posts can be shown as ads.
-        is_political: whether it is of a government, a politician or a party: no Spark Ad can be made with it.
+        is_political: whether it belongs to a government, a politician or a party; Spark Ads cannot use it.
     """
 
     status: str = ""
@@ -61,134 +64,137 @@ class IdentityStatus:
 
     @property
     def is_available(self) -> bool:
-        """Whether ads may use it."""
+        """Return whether ads may use it."""
         return self.status in {"", "AVAILABLE"}
 
 
 def read_identity_status(client: Client, advertiser_id: str, identity: Identity) -> IdentityStatus | None:
-    """Read what an identity of an account can do; None where the account has no such identity.
+    """Read what an identity of an account can be used for; None if the account does not have it.
 
     Source: mengxingxinqing/tiktok_ads, get_the_identity_list.
 
     Raises:
         TikTokError: if the identities cannot be read.
     """
-    parameters = {**identity.of(advertiser_id), "page_size": str(_PAGE_SIZE)}
+    parameters = {**identity.to_parameters(advertiser_id), "page_size": str(_PAGE_SIZE)}
     for page in range(1, _MAX_PAGES + 1):
-        answer = client.get(IDENTITIES, {**parameters, "page": str(page)}, RequestStats())
-        rows, info = answer.data.get("identity_list"), answer.data.get("page_info")
+        response = client.get(IDENTITIES, {**parameters, "page": str(page)}, RequestStats())
+        rows, info = response.data.get("identity_list"), response.data.get("page_info")
         if not isinstance(rows, list):
-            raise ContractError("identity_list is no list", endpoint=IDENTITIES.path, request_id=answer.request_id)
+            raise ContractError(
+                "identity_list is not a list", endpoint=IDENTITIES.path, request_id=response.request_id
+            )
         for row in rows:
             if isinstance(row, dict) and str(row.get("identity_id")) == identity.identity_id:
                 return _parse_identity_status(row)
         pages = info.get("total_page") if isinstance(info, dict) else None
-        if len(rows) < _PAGE_SIZE and not (
-            isinstance(pages, int) and page < pages
-        ):  # it is 0 beside some whole pages
+        # TikTok returns a total_page of 0 even with full pages, so a full page is followed in any case.
+        if len(rows) < _PAGE_SIZE and not (isinstance(pages, int) and page < pages):
             break
     return None
 
 
 def _parse_identity_status(row: Mapping[str, Any]) -> IdentityStatus:
-    political = row.get("is_gpppa") is True
-    if row.get("identity_type") == AUTH_CODE_IDENTITY:  # nothing else is defined for these
-        return IdentityStatus(is_political=political)
+    is_political = row.get("is_gpppa") is True
+    if row.get("identity_type") == AUTH_CODE_IDENTITY:  # the other fields are not defined for this type
+        return IdentityStatus(is_political=is_political)
     return IdentityStatus(
         str(row.get("available_status") or ""),
         can_push=row.get("can_push_video") is not False,
         can_pull=row.get("can_pull_video") is not False,
-        is_political=political,
+        is_political=is_political,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A TikTok post that an identity has.
+    """A TikTok post of an identity.
 
     Attributes:
-        ends: when its owner's permission ends; None where it does not, or TikTok does not say.
-        status: of that permission; "" where there is none to be had, as for an own post.
+        permission_ends_at: when its owner's permission for ads ends; None if it does not, or is not returned.
+        status: the status of that permission; "" if none is needed, as for an own post.
     """
 
-    ends: datetime | None = None
+    permission_ends_at: datetime | None = None
     status: str = ""
 
-    def refusal(self, now: datetime) -> str:
-        """Return why it cannot be shown as an ad now; "" where it can."""
-        if self.ends and self.ends <= now:
-            return f"its owner's permission ended at {self.ends:%Y-%m-%d %H:%M} UTC"
+    def explain_unavailability(self, now: datetime) -> str:
+        """Return why the post cannot be shown as an ad now; "" if it can."""
+        if self.permission_ends_at and self.permission_ends_at <= now:
+            return f"its owner's permission ended at {self.permission_ends_at:%Y-%m-%d %H:%M} UTC"
         return f"its owner's permission is {self.status}" if self.status not in {"", "AUTHORIZED"} else ""
 
 
 def read_post(
     client: Client, advertiser_id: str, identity: Identity, post_id: str, *, carousel: bool
 ) -> Post | None:
-    """Read what an identity's post is like now; None where TikTok shows the identity no such post.
+    """Read the current state of an identity's post; None if TikTok shows the identity no such post.
 
     Source: mengxingxinqing/tiktok_ads, get_info_about_tiktok_posts.
 
     Raises:
-        TikTokError: if it cannot be asked now.
+        TikTokError: if the post cannot be read now.
     """
     parameters = {
-        **identity.of(advertiser_id),
+        **identity.to_parameters(advertiser_id),
         "identity_id": identity.identity_id,
         "item_id": post_id,
         "item_type": "CAROUSEL" if carousel else "VIDEO",
     }
     try:
-        answer = client.get(POSTS, parameters, RequestStats())
+        response = client.get(POSTS, parameters, RequestStats())
     except RequestError:
         return None
-    told = answer.data.get("video_detail")
-    if not isinstance(told, dict) or str(told.get("item_id")) != post_id:
+    detail = response.data.get("video_detail")
+    if not isinstance(detail, dict) or str(detail.get("item_id")) != post_id:
         return None
-    permission = told.get("auth_info")
+    permission = detail.get("auth_info")
     if not isinstance(permission, dict):
         return Post()
     return Post(parse_instant(permission.get("auth_end_time")), str(permission.get("ad_auth_status") or ""))
 
 
 def are_images_in_library(client: Client, advertiser_id: str, image_ids: Sequence[str]) -> bool:
-    """Return whether all of some images are in the asset library, and so can be used by a new ad.
+    """Return whether all images are in the asset library, so that a new ad can use them.
 
-    Covers of ads made in Ads Manager, which `ad/get` shows, are not (mengxingxinqing/tiktok_ads,
-    get_info_about_images): the request is refused, or leaves them out.
+    Covers of ads that were created in Ads Manager, which `ad/get` returns, are not in the library. For them the
+    request is rejected, or its response omits them.
+
+    Source: mengxingxinqing/tiktok_ads, get_info_about_images.
 
     Raises:
-        TikTokError: if it cannot be asked now.
+        TikTokError: if the library cannot be read now.
     """
     if not image_ids:
         return False
     try:
-        answer = client.get(IMAGES, {"advertiser_id": advertiser_id, "image_ids": list(image_ids)}, RequestStats())
+        response = client.get(
+            IMAGES, {"advertiser_id": advertiser_id, "image_ids": list(image_ids)}, RequestStats()
+        )
     except RequestError:
         return False
-    rows = answer.data.get("list")
-    known = {row.get("image_id") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
-    return set(image_ids) <= known
+    rows = response.data.get("list")
+    found = {row.get("image_id") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    return set(image_ids) <= found
 
 
 def read_suggested_covers(client: Client, advertiser_id: str, video_id: str) -> tuple[str, ...] | None:
-    """Return images that can be the cover of a video; None where TikTok offers the account no such video now.
+    """Read the ids of images that can be the cover of a video; None if TikTok offers the account no such video.
 
     Source: mengxingxinqing/tiktok_ads, get_suggested_thumbnails_for_a_video.
 
     Raises:
-        TikTokError: if it cannot be asked now.
+        TikTokError: if the covers cannot be read now.
     """
     parameters: dict[str, Parameter] = {"advertiser_id": advertiser_id, "video_id": video_id, "poster_number": "1"}
     try:
-        answer = client.get(SUGGESTED_COVERS, parameters, RequestStats())
+        response = client.get(SUGGESTED_COVERS, parameters, RequestStats())
     except RequestError:
         return None
     except AdvertiserError as error:
-        if _VIDEO_PERMISSION_PHRASE in str(
-            error
-        ):  # said of a video that is another's, or is still being processed
+        if _VIDEO_PERMISSION_PHRASE in str(error):  # the video belongs to another account or is still processed
             return None
         raise
-    rows = answer.data.get("list")
+    rows = response.data.get("list")
     listed = rows if isinstance(rows, list) else []
     return tuple(str(row["id"]) for row in listed if isinstance(row, dict) and row.get("id"))

@@ -1,4 +1,7 @@
-"""Parse the JSON envelope of a response, and raise the error that its code stands for."""
+"""Parse the JSON envelope of a response, and raise the error that its code stands for.
+
+A response that a strict JSON parser refuses because of a single value is repaired and parsed again.
+"""
 
 import re
 from collections.abc import Sequence
@@ -25,17 +28,20 @@ from tiktok_assets.spec.error_codes import (
     get_error_code,
 )
 
-MAX_NESTING = 64
-"""Lists and objects inside each other; what lies deeper becomes a text."""
+TOO_MANY_REQUESTS = 429
+GATEWAY_TIMEOUT = 504
 
-_TOKEN_PATTERN = re.compile(
+MAX_NESTING = 64
+"""Levels of nested lists and objects that are parsed; `repair_json` turns deeper ones into strings."""
+
+_LEXEME_PATTERN = re.compile(
     r'"(?:[^"\\]|\\.)*"|[\[\]{}]'
     r"|-?(?:NaN|Infinity)\b|\b(?:None|True|False|undefined)\b"
-    r"|(?<![0-9.eE+-])-?[0-9](?:[0-9.]*[eE][+-]?[0-9]{5,}|[0-9.eE+-]{300,})",  # numbers larger than any
+    r"|(?<![0-9.eE+-])-?[0-9](?:[0-9.]*[eE][+-]?[0-9]{5,}|[0-9.eE+-]{300,})",  # numbers too large to parse
     re.DOTALL,
 )
 _STRING_PATTERN = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a surrogate pair
     r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
     r"|(?P<control>[\x00-\x1f])"
     r'|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
@@ -44,65 +50,20 @@ _STRING_PATTERN = re.compile(
 )
 
 
-def repair_json(content: bytes) -> bytes:
-    """The same JSON without what a strict parser stumbles over in a single value.
-
-    Bytes that are no UTF-8 and halves of surrogate pairs become U+FFFD, control characters inside texts their
-    escape, unknown escapes themselves, and NaN, numbers longer than any and what is nested too deep texts.
-    """
-    text = content.decode("utf-8", errors="replace")
-    parts: list[str] = []
-    depth, copied, deep_from = 0, 0, -1
-    for token in _TOKEN_PATTERN.finditer(text):
-        begin, end, said = token.start(), token.end(), token[0]
-        if said in "[{":
-            depth += 1
-            if depth == MAX_NESTING + 1:
-                parts.append(text[copied:begin])
-                deep_from = begin
-        elif said in "]}":
-            if depth == MAX_NESTING + 1:
-                parts.append(_quote_as_string(text[deep_from:end]))
-                copied, deep_from = end, -1
-            depth -= 1
-        elif deep_from < 0:
-            parts += [text[copied:begin], _STRING_PATTERN.sub(_fix_match, said) if said[0] == '"' else f'"{said}"']
-            copied = end
-    parts.append(text[copied:])
-    return "".join(parts).encode("utf-8", errors="replace")
-
-
-def _fix_match(found: re.Match[str]) -> str:
-    if found["lone"]:
-        return "\\ufffd"
-    if found["escape"]:
-        return "\\\\"
-    return f"\\u{ord(found['control']):04x}" if found["control"] else found[0]
-
-
-def _quote_as_string(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + re.sub(r"[\x00-\x1f]", lambda one: f"\\u{ord(one[0]):04x}", escaped) + '"'
-
-
-TOO_MANY_REQUESTS = 429
-GATEWAY_TIMEOUT = 504
-
-
 class RawResponse(Protocol):
-    """A whole answer, as `answers.Received` and `httpx.Response` are."""
+    """A complete HTTP response, such as `transport.HttpResponse` or `httpx.Response`."""
 
     @property
     def status_code(self) -> int:
-        """The HTTP status."""
+        """Return the HTTP status."""
 
     @property
     def content(self) -> bytes:
-        """The body."""
+        """Return the body."""
 
 
 class Envelope(msgspec.Struct):
-    """Code, message, id and data (tiktok_api.md section 3.1)."""
+    """The object around the data of each response: code, message, request id and data (API notes 3.1)."""
 
     code: int
     message: str = ""
@@ -122,22 +83,22 @@ class _PageEnvelope(msgspec.Struct):
     request_id: str = ""
 
 
-# Numbers with a fraction are money or bids: they are read from their text, never through a float.
+# Numbers with a fraction are amounts of money: they are decoded from their text, never through a float.
 _DECODER = msgspec.json.Decoder(Envelope, float_hook=Decimal)
 _PAGE_DECODER = msgspec.json.Decoder(_PageEnvelope, float_hook=Decimal)
 _JSON_DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def parse_response(endpoint: Endpoint, response: RawResponse, secrets: Sequence[str]) -> Envelope:
-    """The envelope of a good answer: the one place where answers are judged; the code outranks the HTTP status.
+    """Return the envelope of a successful response; its code takes precedence over the HTTP status.
 
     Args:
-        endpoint: what was asked.
-        response: its whole answer.
-        secrets: what no message may show, for a host may quote them back.
+        endpoint: the endpoint of the request.
+        response: its complete response.
+        secrets: texts to remove from error messages, because a host may quote them.
 
     Raises:
-        TikTokError: naming what is bad.
+        TikTokError: if the response is not successful; its class says what to do next.
     """
     status = response.status_code
     envelope = read_envelope(endpoint, response)
@@ -158,16 +119,16 @@ def parse_response(endpoint: Endpoint, response: RawResponse, secrets: Sequence[
 
 
 def build_timeout_error(endpoint: Endpoint, message: str) -> TikTokError:
-    """The error of an answer that did not come in time."""
-    # An identical report that timed out three times in ten minutes is blocked (section 4.3).
-    kind = TimedOutError if endpoint.punishes_repeats else RetryLaterError
+    """Build the error of a response that did not arrive in time."""
+    # TikTok blocks a report that timed out three times in ten minutes (API notes 4.3).
+    kind = TimedOutError if endpoint.penalizes_repeats else RetryLaterError
     return kind(message, endpoint=endpoint.path)
 
 
 def _build_api_error(endpoint: Endpoint, envelope: Envelope, secrets: Sequence[str]) -> TikTokError:
     row = get_error_code(envelope.code)
     kind = ERROR_BY_CONSEQUENCE[row.consequence]
-    if row.consequence == "timeout" and endpoint.punishes_repeats:
+    if row.consequence == "timeout" and endpoint.penalizes_repeats:
         kind = TimedOutError
     if row.consequence == "throttled" and row.code not in ADVERTISER_PATH_THROTTLING_CODES | PATH_THROTTLING_CODES:
         kind = DailyQuotaError if DAILY_QUOTA_PATTERN.search(envelope.message) else kind
@@ -178,47 +139,47 @@ def _build_api_error(endpoint: Endpoint, envelope: Envelope, secrets: Sequence[s
 
 
 def read_envelope(endpoint: Endpoint, response: RawResponse) -> Envelope | None:
-    """The envelope of an answer; None where the HTTP status alone says what is wrong.
+    """Return the envelope of a response; None if there is none and the HTTP status explains why.
 
     Raises:
-        ContractError: if there is JSON that is no envelope.
-        RetryLaterError: if there is no JSON; a cut body or a proxy's page, and the next answer may be whole.
+        ContractError: if the body is JSON but not an envelope.
+        RetryLaterError: if the body is not JSON, as a cut response or a proxy's page; a retry may work.
     """
     status = response.status_code
-    explained = status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS
+    is_explained = status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS
     try:
         return _decode_or_repair(endpoint, response.content)
     except msgspec.ValidationError as error:
-        if not explained:
-            raise ContractError(f"the envelope is not one: {error}", endpoint=endpoint.path) from error
+        if not is_explained:
+            raise ContractError(f"the envelope is not valid: {error}", endpoint=endpoint.path) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if not explained:
+        if not is_explained:
             raise RetryLaterError(f"HTTP {status} without JSON: {error}", endpoint=endpoint.path) from error
     return None
 
 
 def _decode_or_repair(endpoint: Endpoint, content: bytes) -> Envelope:
-    """The envelope, after a repair where one value makes the whole unreadable."""
-    read = _decode_page if endpoint.rows_apart else _decode_envelope
+    """Decode the envelope, after a repair if a single value makes all of it unreadable."""
+    decode = _decode_page if endpoint.parses_rows_separately else _decode_envelope
     try:
-        return read(content)
+        return decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
         repaired_content = repair_json(content)
         if isinstance(error, msgspec.ValidationError) and repaired_content == content:
             raise
-        return read(repaired_content)
+        return decode(repaired_content)
 
 
 def _decode_envelope(content: bytes) -> Envelope:
-    """Any answer; message and id are only shown, and cost nothing else where they are no texts."""
+    """Decode an envelope; a message or request id that is not a string is ignored, because both are only shown."""
     try:
         return _DECODER.decode(content)
     except msgspec.ValidationError:
-        anything = _JSON_DECODER.decode(content)
-        if not isinstance(anything, dict) or not _has_valid_code(anything):
+        document = _JSON_DECODER.decode(content)
+        if not isinstance(document, dict) or not _has_valid_code(document):
             raise
-        words = {name: anything[name] for name in ("message", "request_id") if isinstance(anything.get(name), str)}
-        return Envelope(anything["code"], data=anything.get("data"), **words)
+        texts = {name: document[name] for name in ("message", "request_id") if isinstance(document.get(name), str)}
+        return Envelope(document["code"], data=document.get("data"), **texts)
 
 
 def _has_valid_code(envelope: dict[str, Any]) -> bool:
@@ -227,7 +188,7 @@ def _has_valid_code(envelope: dict[str, Any]) -> bool:
 
 
 def _decode_page(content: bytes) -> Envelope:
-    """A page whose rows stay as they came, for `unread`; anything but a page as every other answer is."""
+    """Decode a page but not its rows, which `decode_rows` decodes; decode anything else as any other response."""
     try:
         page = _PAGE_DECODER.decode(content)
     except msgspec.ValidationError:
@@ -237,10 +198,10 @@ def _decode_page(content: bytes) -> Envelope:
 
 
 def decode_rows(rows: object) -> object:
-    """What a list holds, those of its rows read that stayed as they came.
+    """Decode those rows of a list that are still JSON text; return anything but a list unchanged.
 
     Raises:
-        ValueError: if one is no JSON.
+        ValueError: if a row is not JSON.
     """
     if not isinstance(rows, list):
         return rows
@@ -255,3 +216,46 @@ def _decode_row(row: msgspec.Raw) -> object:
             return _JSON_DECODER.decode(repair_json(bytes(row)))
         except (msgspec.DecodeError, ArithmeticError) as error:
             raise ValueError(str(error)) from error
+
+
+def repair_json(content: bytes) -> bytes:
+    """Return the same JSON with each value that a strict parser refuses replaced.
+
+    Bytes that are not UTF-8 and lone surrogates become U+FFFD, and control characters in strings their escapes.
+    The backslash of an unknown escape becomes a literal one. NaN and similar words, numbers that are too long and
+    values that are nested too deeply become strings.
+    """
+    text = content.decode("utf-8", errors="replace")
+    pieces: list[str] = []
+    depth, copied_until, deep_begin = 0, 0, -1
+    for match in _LEXEME_PATTERN.finditer(text):
+        begin, end, lexeme = match.start(), match.end(), match[0]
+        if lexeme in "[{":
+            depth += 1
+            if depth == MAX_NESTING + 1:
+                pieces.append(text[copied_until:begin])
+                deep_begin = begin
+        elif lexeme in "]}":
+            if depth == MAX_NESTING + 1:
+                pieces.append(_quote_as_string(text[deep_begin:end]))
+                copied_until, deep_begin = end, -1
+            depth -= 1
+        elif deep_begin < 0:
+            repaired = _STRING_PATTERN.sub(_fix_match, lexeme) if lexeme[0] == '"' else f'"{lexeme}"'
+            pieces += [text[copied_until:begin], repaired]
+            copied_until = end
+    pieces.append(text[copied_until:])
+    return "".join(pieces).encode("utf-8", errors="replace")
+
+
+def _fix_match(match: re.Match[str]) -> str:
+    if match["lone"]:
+        return "\\ufffd"
+    if match["escape"]:
+        return "\\\\"
+    return f"\\u{ord(match['control']):04x}" if match["control"] else match[0]
+
+
+def _quote_as_string(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + re.sub(r"[\x00-\x1f]", lambda match: f"\\u{ord(match[0]):04x}", escaped) + '"'

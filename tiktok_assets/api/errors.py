@@ -1,74 +1,74 @@
-"""Every way the API can fail, named for what the caller does next.
+"""Define one exception class for each way in which the API can fail, by what the caller should do next.
 
 TikTokError
-├── RetryLaterError        nothing is wrong with the call; ask again after `retry_after_seconds`
-│   ├── ThrottledError     the app is over its limit; everyone waits
-│   │   └── RetryTomorrowError  its quota of the day is used up; nothing is sent until 00:00 UTC
-│   └── SlowAnswerError    an answer began and did not end in time
-├── CredentialsError       a person must mend the token or the app
-│   ├── GrantAccountError  no ad account is granted; a person must grant one
-│   └── BannedError        TikTok answers nobody in the country of this machine's address
-├── RequestError           the call itself is wrong and stays wrong
-│   ├── NotOfferedError    this host has no such endpoint; do without it where the settings tell the same
-│   └── TooLargeError      the same call over fewer days may work
-│       └── TimedOutError  it took TikTok too long; the third time within ten minutes it is not even sent
-├── AdvertiserError        this account cannot be read; the others can
-├── UnknownOutcomeError    a write may have been done or not: look before it is done again
-└── ContractError          the API answered something it must not: nothing of it may be kept
-    ├── OversizedError     an answer is larger than any of the API
-    ├── TruncatedError     the API left rows out and says so; smaller questions may be whole
-    ├── MovingPagesError   rows move between the pages of a listing; smaller questions may fit a page
-    ├── RepeatedKeyError   several rows of an answer are of one key; smaller questions may be sound
-    └── UnreadableRowError a row cannot be stored: its key or its spend cannot be read
+├── RetryLaterError        the request is fine; retry it after `retry_after_seconds`
+│   ├── ThrottledError     the app is over its rate limit; all its processes wait
+│   │   └── DailyQuotaError  the app's daily quota is used up; nothing is sent until 00:00 UTC
+│   └── SlowResponseError  a response began but was not complete in time
+├── CredentialsError       the token or the app must be fixed by hand
+│   ├── NoAccountGrantedError  no ad account is granted to the app; grant one by hand
+│   └── BannedError        TikTok serves no requests from the country of this machine's address
+├── RequestError           the request is wrong; a retry fails again
+│   ├── NotOfferedError    this host has no such endpoint; settings may replace what it returns
+│   └── TooLargeError      the same request over fewer days may work
+│       └── TimedOutError  TikTok took too long; after two timeouts in ten minutes a report is not sent again
+├── AdvertiserError        this account cannot be read; other accounts can
+├── UnknownOutcomeError    a write may have been carried out; check before it is sent again
+└── ContractError          the response breaks the API's contract; none of it is stored
+    ├── OversizedError     the response is larger than any valid one
+    ├── TruncatedError     the API left rows out and says so; smaller queries may be complete
+    ├── MovingPagesError   rows move between pages; a query that fits one page may work
+    ├── RepeatedKeyError   several rows of a response have the same key; smaller queries may work
+    └── UnreadableRowError a row cannot be stored because its key or its spend cannot be read
 """
 
 from math import ceil
 
-from tiktok_assets.escaping import escape_control_characters
+from tiktok_assets.escaping import visible
 from tiktok_assets.spec.error_codes import Consequence
 
 QUOTA_USED_UP_MESSAGE = "the app's quota of requests for today is used up"
 
 
 class TikTokError(Exception):
-    """Anything that went wrong between us and the API. Never carries the token, nor a control character.
+    """Base class of all failures of the API. Its message never holds the token or control characters.
 
     Attributes:
-        code: the API's code, or None where no envelope was read.
-        request_id: the API's id of the request, for its support; "" where there is none.
-        endpoint: the path asked.
+        code: the API's error code; None if no envelope was read.
+        request_id: the API's id of the request, for TikTok's support; "" if there is none.
+        endpoint: the endpoint path of the request.
     """
 
     def __init__(self, message: str, *, endpoint: str = "", code: int | None = None, request_id: str = "") -> None:
         self.endpoint = endpoint
         self.code = code
         self.request_id = request_id
-        facts = [f"code {code}" if code is not None else "", f"request {request_id}" if request_id else ""]
-        told = ", ".join(fact for fact in facts if fact)
-        where = f"{endpoint}: " if endpoint else ""
-        super().__init__(escape_control_characters(f"{where}{message}{f' ({told})' if told else ''}"))
+        details = [f"code {code}" if code is not None else "", f"request {request_id}" if request_id else ""]
+        suffix = ", ".join(detail for detail in details if detail)
+        prefix = f"{endpoint}: " if endpoint else ""
+        super().__init__(visible(f"{prefix}{message}{f' ({suffix})' if suffix else ''}"))
 
 
 class RetryLaterError(TikTokError):
-    """The same call may work later.
+    """The same request may work later.
 
     Attributes:
-        retry_after_seconds: how long to wait at least; None leaves it to the back-off.
+        retry_after_seconds: how long to wait at least; None leaves the delay to the retry policy.
     """
 
     retry_after_seconds: float | None = None
 
 
 class ThrottledError(RetryLaterError):
-    """The app sent more than its tier allows."""
+    """The app sent more requests than its tier allows."""
 
 
 class DailyQuotaError(ThrottledError):
-    """The app's quota of the day is used up; it is refilled at 00:00 UTC (tiktok_api.md section 4.1)."""
+    """The app's daily quota is used up; TikTok refills it at 00:00 UTC (API notes 4.1)."""
 
 
 class SlowResponseError(RetryLaterError):
-    """The answer began, and was not whole in time; it is not asked for again at once."""
+    """The response began but was not complete in time; it is not retried at once."""
 
 
 class CredentialsError(TikTokError):
@@ -80,15 +80,15 @@ class NoAccountGrantedError(CredentialsError):
 
 
 class BannedError(CredentialsError):
-    """TikTok answers nobody in the country of this machine's address."""
+    """TikTok serves no requests from the country of this machine's address."""
 
 
 class RequestError(TikTokError):
-    """The call has a wrong parameter, or asks for something that does not exist."""
+    """The request has a wrong parameter, or is about an object that does not exist."""
 
 
 class NotOfferedError(RequestError):
-    """The host has no such endpoint, as TikTok's own sandbox lacks many."""
+    """The host does not have the endpoint; TikTok's own sandbox lacks many."""
 
 
 class TooLargeError(RequestError):
@@ -96,71 +96,71 @@ class TooLargeError(RequestError):
 
 
 class TimedOutError(TooLargeError):
-    """A report timed out; TikTok blocks one that does so three times within ten minutes (dossier 4.3).
+    """A report timed out; TikTok blocks one that does so three times within ten minutes (API notes 4.3).
 
     Attributes:
-        retry_after_seconds: when the very same report may be sent again; None while that is at once.
+        retry_after_seconds: when the same report may be sent again; None if at once.
     """
 
     retry_after_seconds: float | None = None
 
 
 class AdvertiserError(TikTokError):
-    """The account is not granted to the app, closed or gone."""
+    """The account is not granted to the app, closed or deleted."""
 
 
 class UnknownOutcomeError(TikTokError):
-    """A write was sent, and nobody can say whether it was done: no answer, half a one, or a server that failed."""
+    """A write was sent, and it is unknown whether it was carried out: no or half a response, or a server error."""
 
 
 class ContractError(TikTokError):
-    """The answer breaks the API's own contract: a shape, a type or a count that cannot be."""
+    """The response breaks the API's own contract: an impossible shape, type or count."""
 
 
 class OversizedError(ContractError):
-    """The answer is larger than any the API gives; it was not read to its end."""
+    """The response is larger than any valid one; it was not read to its end."""
 
 
 class TruncatedError(ContractError):
-    """A report was cut to its newest ads; asking about fewer of them may bring all."""
+    """A report was cut to its newest ads; queries for fewer ads may be complete."""
 
 
 class MovingPagesError(ContractError):
-    """Rows move between pages, as those of equal rank may; what fits one page cannot.
+    """Rows move between pages while they are read; a query that fits one page may work.
 
     Attributes:
-        announced: how many rows there are, by all pages alike; None where they disagree on it.
+        announced_rows: the row count that all pages give; None if they differ.
     """
 
-    announced: int | None = None
+    announced_rows: int | None = None
 
 
 class RepeatedKeyError(ContractError):
-    """Several rows of one page have the same key and say different things."""
+    """Several rows of one page have the same key and different values."""
 
 
 class UnreadableRowError(ContractError):
-    """A row has no key that can be read, is of another account or day, or has a spend that cannot be trusted."""
+    """A row has no readable key, is of another account or day, or has a spend that cannot be trusted."""
 
 
 def build_daily_quota_error(
-    refilled_in_seconds: float, *, endpoint: str = "", said: TikTokError | None = None
+    seconds_until_refill: float, *, endpoint: str = "", response_error: TikTokError | None = None
 ) -> "DailyQuotaError":
-    """Make the error of a quota of the day that is used up, with the hour it is refilled.
+    """Build the error of a used-up daily quota; its message has the time until the refill.
 
     Args:
-        refilled_in_seconds: until 00:00 UTC by the host's clock.
-        endpoint: the path asked.
-        said: TikTok's refusal; None where nothing was sent because the quota is known to be used up.
+        seconds_until_refill: seconds until 00:00 UTC by the host's clock.
+        endpoint: the endpoint path of the request.
+        response_error: TikTok's rejection; None if nothing was sent because the quota is known to be used up.
     """
-    minutes = ceil(refilled_in_seconds / 60)
+    minutes = ceil(seconds_until_refill / 60)
     error = DailyQuotaError(
         f"{QUOTA_USED_UP_MESSAGE}; TikTok refills it at 00:00 UTC, in {minutes // 60} h {minutes % 60} min",
-        endpoint=said.endpoint if said else endpoint,
-        code=said.code if said else None,
-        request_id=said.request_id if said else "",
+        endpoint=response_error.endpoint if response_error else endpoint,
+        code=response_error.code if response_error else None,
+        request_id=response_error.request_id if response_error else "",
     )
-    error.retry_after_seconds = refilled_in_seconds
+    error.retry_after_seconds = seconds_until_refill
     return error
 
 
@@ -173,45 +173,47 @@ ERROR_BY_CONSEQUENCE: dict[Consequence, type[TikTokError]] = {
     "not_offered": NotOfferedError,
     "advertiser": AdvertiserError,
     "too_large": TooLargeError,
-    "timeout": RetryLaterError,  # `client` makes it TimedOutError for reports
+    "timeout": RetryLaterError,  # `envelope` raises TimedOutError for reports
 }
 
 FIXES: dict[type[TikTokError], str] = {
     CredentialsError: "Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.",
-    AdvertiserError: "Grant the account to the app again, or take it out of TIKTOK_ADVERTISER_IDS.",
-    NoAccountGrantedError: "Open the address `tiktok-assets auth` prints, tick the accounts, and give it the answer.",
-    BannedError: "TikTok bans the country of this machine's internet address: run it from a country where TikTok's"
-    " API is open, or switch off the proxy or VPN that makes it look elsewhere.",
-    DailyQuotaError: "What is stored stays; the next refresh after that reads what is missing.",
+    AdvertiserError: "Grant the account to the app again, or remove it from TIKTOK_ADVERTISER_IDS.",
+    NoAccountGrantedError: "Open the URL that `tiktok-assets auth` prints, select the accounts, and paste the URL"
+    " of the page that opens next.",
+    BannedError: "TikTok blocks the country of this machine's IP address: run it from a country where TikTok's API"
+    " is available, or switch off the proxy or VPN that makes the address look foreign.",
+    DailyQuotaError: "Stored data is kept; the next refresh after that reads what is missing.",
     NotOfferedError: "On TikTok's own sandbox set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
     " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",
-    ThrottledError: "Wait a few minutes; if it returns, set TIKTOK_API_TIER or TIKTOK_QPS to what the app has.",
-    SlowResponseError: "Check the connection to the host, and any proxy between; then try again later.",
+    ThrottledError: "Wait a few minutes; if it recurs, set TIKTOK_API_TIER or TIKTOK_QPS to the app's limit.",
+    SlowResponseError: "Check the connection to the host and any proxy in between; then try again later.",
     RetryLaterError: "Try again later.",
-    TooLargeError: "Ask for fewer days or metrics at a time.",
-    RequestError: "Check the settings against the message.",
-    TikTokError: "Try again, and report it with the request id if it stays.",
-    OversizedError: "Check TIKTOK_BASE_URL, and any proxy between; nothing of the answer was kept.",
-    TruncatedError: "Ask for fewer campaigns or ad groups at a time; nothing of the cut report was kept.",
+    TooLargeError: "Request fewer days or metrics at a time.",
+    RequestError: "Check the settings that the message is about.",
+    TikTokError: "Try again; if it fails again, report it with the request id.",
+    OversizedError: "Check TIKTOK_BASE_URL and any proxy in between; nothing of the response was stored.",
+    TruncatedError: "Request fewer campaigns or ad groups at a time; nothing of the cut report was stored.",
     UnreadableRowError: (
-        "What stood for it still stands, and all else was stored; asking again helps only once TikTok sends it"
-        " readable: compare it in Ads Manager, and report it to TikTok with the request id if it stays."
+        "The previous data of this partition is kept and all other data was stored. A retry helps only once TikTok"
+        " sends a readable row: compare it in Ads Manager, and report it to TikTok with the request id."
     ),
-    UnknownOutcomeError: "Look whether it was done before it is asked for again.",
-    ContractError: "Nothing of this answer was kept; try again, and report it with the request id if it stays.",
+    UnknownOutcomeError: "Check whether it was carried out before you send it again.",
+    ContractError: "Nothing of this response was stored; try again, or report it with the request id.",
 }
+"""Advice for the user, by error class; the most specific class counts."""
 
 
 def suggest_fix(error: TikTokError) -> str:
-    """One sentence on what a person can do about an error, and when, where that is known."""
-    mend = next(FIXES[kind] for kind in type(error).__mro__ if kind in FIXES)
-    return f"{mend} {describe_retry_delay(error)}".rstrip()
+    """Return a sentence on how to fix an error, and when a retry may work, if that is known."""
+    fix = next(FIXES[kind] for kind in type(error).__mro__ if kind in FIXES)
+    return f"{fix} {describe_retry_delay(error)}".rstrip()
 
 
 def describe_retry_delay(error: TikTokError) -> str:
-    """One sentence on when the same may work again; "" where nobody knows."""
+    """Return a sentence on when a retry may work; "" if that is unknown."""
     if isinstance(error, DailyQuotaError):
-        return ""  # its message has the hour
+        return ""  # its message has the time
     if isinstance(error, RetryLaterError | TimedOutError) and error.retry_after_seconds:
         return f"It may work again in {ceil(error.retry_after_seconds)} seconds."
     return ""

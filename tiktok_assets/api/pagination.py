@@ -20,47 +20,58 @@ from tiktok_assets.api.request_plan import count_pages
 from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
 
 MIN_QUERIES_AHEAD = 2
-"""Listings read at once whatever their size; with the one being written, all of the large ones in memory."""
+"""Queries that are prefetched whatever their size; one more, which is being written, may be in memory."""
 
 MAX_QUERIES_IN_FLIGHT = 16
-"""Listings read at once where they are small: thirty requests a second, each half a second under way."""
+"""Small queries that are prefetched at once: enough for thirty requests per second of half a second each."""
 
 MAX_PAGES_AHEAD = 32
-"""Pages that listings further ahead may hold together."""
+"""Pages that prefetched queries may have in memory together, beyond those of `MIN_QUERIES_AHEAD`."""
+
+MAX_ROUNDS = 3
+"""How often all pages of a query are read if they disagree, before it fails."""
+
+MAX_PAGES_IN_FLIGHT = 8
+"""Second and later pages that are requested at once; the request budget limits their rate."""
+
+TOTALS_DISAGREE = "the pages disagree on how many rows there are"
+
+TRUNCATION_HEADER = "X-Tt-Ads-Throttle"
+"""A header that is sent with code 0 if a report was cut to the 20,000 newest ads (API notes 6.3)."""
 
 
 class PrefetchWindow:
-    """The pages that a sequence of listings holds; safe to share between threads.
+    """Limits how many queries of a sequence are prefetched, by their pages in memory; thread-safe.
 
-    Each listing has a position, counted from 0 in the order in which they are handed out.
+    Each query has a position, counted from 0 in the order in which results are returned.
     """
 
     def __init__(self) -> None:
-        self._begun = 0
-        self._handed_out = 0
+        self._started = 0
+        self._returned = 0
         self._pages: dict[int, int] = {}
-        self._usual = MAX_PAGES_AHEAD  # until one is known
+        self._typical_pages = MAX_PAGES_AHEAD  # until the first query is known
         self._is_closed = False
         self._changed = Condition()
 
-    def place(self) -> int | None:
-        """The position of the next listing that may begin; None while memory has no room for another."""
+    def start_next(self) -> int | None:
+        """Return the position of the next query if it may start now; None while memory is used up."""
         with self._changed:
-            ahead = self._begun - self._handed_out
-            usual = max(self._usual, *self._pages.values()) if self._pages else self._usual
-            small_enough = ahead < MAX_QUERIES_IN_FLIGHT and (ahead + 1) * usual <= MAX_PAGES_AHEAD
-            if ahead >= MIN_QUERIES_AHEAD and not small_enough:
+            ahead = self._started - self._returned
+            pages = max(self._typical_pages, *self._pages.values()) if self._pages else self._typical_pages
+            is_small_enough = ahead < MAX_QUERIES_IN_FLIGHT and (ahead + 1) * pages <= MAX_PAGES_AHEAD
+            if ahead >= MIN_QUERIES_AHEAD and not is_small_enough:
                 return None
-            self._begun += 1
-            return self._begun - 1
+            self._started += 1
+            return self._started - 1
 
-    def take(self, position: int, pages: int) -> None:
-        """Wait until a listing may read its further pages, now that its first has told how many there are.
+    def wait_for_pages(self, position: int, pages: int) -> None:
+        """Wait until a query may read its remaining pages, after its first page gave their number.
 
-        The few next in turn never wait, so nobody waits for one that does.
+        The next few queries never wait, so there is no deadlock.
 
         Raises:
-            CancelledError: if nobody will take the listing any more.
+            CancelledError: if the window was closed.
         """
         with self._changed:
             self._pages[position] = pages
@@ -68,173 +79,166 @@ class PrefetchWindow:
             if self._is_closed:
                 raise CancelledError
 
-    def hand_out(self) -> None:
-        """The next listing in turn is handed out, and what it held is somebody else's."""
+    def release_next(self) -> None:
+        """Record that the next result was returned; its memory no longer counts."""
         with self._changed:
-            self._usual = self._pages.pop(self._handed_out, self._usual)
-            self._handed_out += 1
+            self._typical_pages = self._pages.pop(self._returned, self._typical_pages)
+            self._returned += 1
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let everyone go who waits."""
+        """Cancel all waiting queries."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     def _fits(self, position: int) -> bool:
-        return position - self._handed_out < MIN_QUERIES_AHEAD or sum(self._pages.values()) <= MAX_PAGES_AHEAD
-
-
-MAX_ROUNDS = 3
-"""How often a listing whose pages disagree is read from its first page before we give up."""
-
-MAX_PAGES_IN_FLIGHT = 8
-"""Further pages of listings under way at once; the budget, not this, sets the pace."""
-
-TOTALS_DISAGREE = "the pages disagree on how many rows there are"
-
-TRUNCATION_HEADER = "X-Tt-Ads-Throttle"
-"""Set beside code 0 when a report was cut to the 20,000 newest ads (dossier 6.3)."""
+        return position - self._returned < MIN_QUERIES_AHEAD or sum(self._pages.values()) <= MAX_PAGES_AHEAD
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult(Generic[Page]):
-    """A complete listing.
+    """The complete result of a paged query.
 
     Attributes:
-        pages: what became of its pages, in order; several may have become one.
-        rows: how many they hold.
+        pages: the parsed pages in order; one entry may hold several of them.
+        rows: number of rows.
         read_at: when the first page was read, by the host's clock.
-        tally: what it cost.
+        stats: what the query cost.
         seconds: how long it took.
-        request_id: of the first page, for TikTok's support.
+        request_id: TikTok's id of the request for the first page.
     """
 
     pages: list[Page]
     rows: int
     read_at: datetime
-    tally: RequestStats
+    stats: RequestStats
     seconds: float
     request_id: str = ""
 
 
 class Fetcher:
-    """Reads listings with several requests under way; one per client, closed after use."""
+    """Runs paged queries with several requests in flight; one per client, to be closed after use."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._pages = ThreadPoolExecutor(MAX_PAGES_IN_FLIGHT, thread_name_prefix="page")
-        # A consumer may ask for more listings between two: those next in turn always find a thread.
-        self._listings = ThreadPoolExecutor(
-            MAX_QUERIES_IN_FLIGHT + MIN_QUERIES_AHEAD, thread_name_prefix="listing"
+        self._page_pool = ThreadPoolExecutor(MAX_PAGES_IN_FLIGHT, thread_name_prefix="page")
+        # A consumer of `fetch_each` may start further sequences; the next queries of each must find a free thread.
+        self._query_pool = ThreadPoolExecutor(
+            MAX_QUERIES_IN_FLIGHT + MIN_QUERIES_AHEAD, thread_name_prefix="query"
         )
-        self._asked_ahead: dict[str, Future[FetchResult[Any]]] = {}
-        self._rooms: set[PrefetchWindow] = set()
-        # More pages looked through at once than there are cores come no sooner, and each takes room for copies.
-        self._desks = BoundedSemaphore(os.cpu_count() or 1)
+        self._prefetched: dict[str, Future[FetchResult[Any]]] = {}
+        self._windows: set[PrefetchWindow] = set()
+        # Parsing on more threads than there are cores is not faster, and each thread needs memory for copies.
+        self._parse_slots = BoundedSemaphore(os.cpu_count() or 1)
 
     def close(self) -> None:
-        """Let go of the threads; what has not begun is not begun."""
-        for room in list(self._rooms):
-            room.close()
-        self._listings.shutdown(wait=False, cancel_futures=True)
-        self._pages.shutdown(wait=False, cancel_futures=True)
+        """Stop the threads; queries that have not started are cancelled."""
+        for window in list(self._windows):
+            window.close()
+        self._query_pool.shutdown(wait=False, cancel_futures=True)
+        self._page_pool.shutdown(wait=False, cancel_futures=True)
 
-    def ask_ahead(self, listing: PagedQuery[Any]) -> None:
-        """Begin to read a listing; whoever asks `fetch_each` for the same one gets what this brings, once."""
-        self._asked_ahead[_query_key(listing)] = self._listings.submit(self.fetch, listing)
+    def prefetch(self, query: PagedQuery[Any]) -> None:
+        """Start a query now; the next `fetch_each` with an equal query uses this result, once."""
+        self._prefetched[_query_key(query)] = self._query_pool.submit(self.fetch, query)
 
-    def ask(self, endpoint: Endpoint, parameters: Mapping[str, Parameter], tally: RequestStats) -> ApiResponse:
-        """One question without pages."""
-        return self._client.get(endpoint, parameters, tally)
+    def get(self, endpoint: Endpoint, parameters: Mapping[str, Parameter], stats: RequestStats) -> ApiResponse:
+        """Send one request without pages; see `Client.get`."""
+        return self._client.get(endpoint, parameters, stats)
 
-    def fetch(self, listing: PagedQuery[Page], wait: Callable[[int], None] = lambda _: None) -> FetchResult[Page]:
-        """Every row of a listing.
+    def fetch(
+        self, query: PagedQuery[Page], wait_for_pages: Callable[[int], None] = lambda _: None
+    ) -> FetchResult[Page]:
+        """Fetch every row of a query.
 
         Args:
-            listing: what is asked.
-            wait: called with the number of pages after the first one; returns when the others may be read.
+            query: the query.
+            wait_for_pages: called with the number of pages once it is known; returns when the rest may be read.
 
         Raises:
-            MovingPagesError: if its pages, of which there are several, still disagree after three rounds.
-            ContractError: if a page is not one, or the only page does not hold what it announces.
-            TruncatedError: if the API says it left rows out.
-            TikTokError: whatever a request raised.
+            MovingPagesError: if there are several pages and they still disagree after `MAX_ROUNDS` rounds.
+            RepeatedKeyError: if the only page has several rows with the same key.
+            ContractError: if a page is invalid, or the only page does not have the announced number of rows.
+            TruncatedError: if the API left rows out.
+            TikTokError: if a request failed.
         """
-        tally = RequestStats()
+        stats = RequestStats()
         began = time.monotonic()
         for _ in range(MAX_ROUNDS):
-            pages, first, complaint = self._round(listing, tally, wait)
-            if not complaint:
+            pages, first, problem = self._fetch_round(query, stats, wait_for_pages)
+            if not problem:
                 rows = sum(len(page.keys) for page in pages)
                 parsed, seconds = [page.parsed for page in pages], time.monotonic() - began
-                return FetchResult(parsed, rows, first.read_at, tally, seconds, first.request_id)
-        told = f"{complaint}, {MAX_ROUNDS} times in a row"
+                return FetchResult(parsed, rows, first.read_at, stats, seconds, first.request_id)
+        message = f"{problem}, {MAX_ROUNDS} times in a row"
         if len(pages) == 1 and _has_repeated_keys(pages[0]):
-            raise RepeatedKeyError(told, endpoint=listing.endpoint.path, request_id=first.request_id)
-        if read_total(listing.endpoint, first) <= listing.page_size:
-            raise ContractError(told, endpoint=listing.endpoint.path, request_id=first.request_id)
-        error = MovingPagesError(told, endpoint=listing.endpoint.path, request_id=first.request_id)
-        error.announced = None if complaint == TOTALS_DISAGREE else read_total(listing.endpoint, first)
+            raise RepeatedKeyError(message, endpoint=query.endpoint.path, request_id=first.request_id)
+        if read_total(query.endpoint, first) <= query.page_size:
+            raise ContractError(message, endpoint=query.endpoint.path, request_id=first.request_id)
+        error = MovingPagesError(message, endpoint=query.endpoint.path, request_id=first.request_id)
+        error.announced_rows = None if problem == TOTALS_DISAGREE else read_total(query.endpoint, first)
         raise error
 
-    def count(self, listing: PagedQuery[Page]) -> int:
-        """How many rows a listing has, from a page of one.
+    def count(self, query: PagedQuery[Page]) -> int:
+        """Return the number of rows of a query, from a single page with one row.
 
         Raises:
-            TruncatedError: if the API says it left rows out.
-            TikTokError: whatever the request raised.
+            TruncatedError: if the API left rows out.
+            TikTokError: if the request failed.
         """
-        one = {**listing.parameters, "page": "1", "page_size": "1"}
-        answer = self._client.get(listing.endpoint, one, RequestStats())
-        _refuse_truncated(listing.endpoint, answer)
-        return read_total(listing.endpoint, answer)
+        parameters = {**query.parameters, "page": "1", "page_size": "1"}
+        response = self._client.get(query.endpoint, parameters, RequestStats())
+        _check_not_truncated(query.endpoint, response)
+        return read_total(query.endpoint, response)
 
     def fetch_each(
-        self, listings: Iterable[PagedQuery[Page]]
+        self, queries: Iterable[PagedQuery[Page]]
     ) -> Iterator[tuple[PagedQuery[Page], FetchResult[Page] | TikTokError]]:
-        """Each listing with its rows, or with the error that kept them away; in the order given.
+        """Yield each query with its result, or with its error, in the order given.
 
-        Listings are read ahead of the one handed out, few large ones or many small ones, so memory is bounded
-        however many there are and however large.
+        The next queries are prefetched, few large ones or many small ones, so that memory is bounded for any
+        number and size of queries.
         """
-        waiting, room = iter(listings), PrefetchWindow()
-        under_way: deque[tuple[PagedQuery[Page], Future[FetchResult[Page]]]] = deque()
+        remaining, window = iter(queries), PrefetchWindow()
+        in_flight: deque[tuple[PagedQuery[Page], Future[FetchResult[Page]]]] = deque()
 
-        def begin() -> None:
-            while (position := room.place()) is not None and (listing := next(waiting, None)):
-                under_way.append((listing, self._begun(listing, partial(room.take, position))))
+        def start_queries() -> None:
+            while (position := window.start_next()) is not None and (query := next(remaining, None)):
+                in_flight.append((query, self._start(query, partial(window.wait_for_pages, position))))
 
-        self._rooms.add(room)
+        self._windows.add(window)
         try:
-            begin()
-            while under_way:
-                listing, future = under_way.popleft()
-                outcome = _result_or_error(future)
-                room.hand_out()
-                begin()
-                yield listing, outcome
+            start_queries()
+            while in_flight:
+                query, future = in_flight.popleft()
+                result = _result_or_error(future)
+                window.release_next()
+                start_queries()
+                yield query, result
         finally:
-            room.close()
-            self._rooms.discard(room)
-            for _, future in under_way:
+            window.close()
+            self._windows.discard(window)
+            for _, future in in_flight:
                 future.cancel()
 
-    def _begun(self, listing: PagedQuery[Page], wait: Callable[[int], None]) -> Future[FetchResult[Page]]:
-        begun = self._asked_ahead.pop(_query_key(listing), None) if self._asked_ahead else None
-        return begun or self._listings.submit(self.fetch, listing, wait)
+    def _start(self, query: PagedQuery[Page], wait_for_pages: Callable[[int], None]) -> Future[FetchResult[Page]]:
+        prefetched = self._prefetched.pop(_query_key(query), None) if self._prefetched else None
+        return prefetched or self._query_pool.submit(self.fetch, query, wait_for_pages)
 
-    def _round(
-        self, listing: PagedQuery[Page], tally: RequestStats, wait: Callable[[int], None]
+    def _fetch_round(
+        self, query: PagedQuery[Page], stats: RequestStats, wait_for_pages: Callable[[int], None]
     ) -> tuple[list[ParsedPages[Page]], ApiResponse, str]:
-        """All pages once, the answer with the first, and what is wrong with them: "" when nothing is."""
-        pages = PageCollector(listing, tally, self._desks)
-        answer = self._answer(listing, 1, tally)
-        total = pages.add(1, answer)
-        last = count_pages(total, listing.page_size)
-        wait(last)
+        """Read all pages once; return them, the response of the first, and how they disagree ("" if not)."""
+        collector = PageCollector(query, stats, self._parse_slots)
+        first = self._get_page(query, 1, stats)
+        total = collector.add(1, first)
+        last = count_pages(total, query.page_size)
+        wait_for_pages(last)
         others = [
-            self._pages.submit(lambda number: pages.add(number, self._answer(listing, number, tally)), number)
+            self._page_pool.submit(
+                lambda number: collector.add(number, self._get_page(query, number, stats)), number
+            )
             for number in range(2, last + 1)
         ]
         try:
@@ -243,43 +247,43 @@ class Fetcher:
         finally:
             for future in others:
                 future.cancel()
-        seen = pages.finish()
-        if pages.totals != {total}:
-            return seen, answer, TOTALS_DISAGREE
-        keys = [key for page in seen for key in page.keys]
+        pages = collector.finish()
+        if collector.totals != {total}:
+            return pages, first, TOTALS_DISAGREE
+        keys = [key for page in pages for key in page.keys]
         if len(keys) != total or len(set(keys)) != total:
             return (
-                seen,
-                answer,
-                f"{total} rows were announced, {len(keys)} came, {len(set(keys))} distinct",
+                pages,
+                first,
+                f"{total} rows were announced, {len(keys)} were received, {len(set(keys))} of them distinct",
             )
-        return seen, answer, ""
+        return pages, first, ""
 
-    def _answer(self, listing: PagedQuery[Page], number: int, tally: RequestStats) -> ApiResponse:
-        """One page; page_size is always said, because the API's default is ten."""
-        answer = self._client.get(
-            listing.endpoint,
-            {**listing.parameters, "page": str(number), "page_size": str(listing.page_size)},
-            tally,
+    def _get_page(self, query: PagedQuery[Page], number: int, stats: RequestStats) -> ApiResponse:
+        """Request one page; `page_size` is always sent because the API's default is ten."""
+        response = self._client.get(
+            query.endpoint,
+            {**query.parameters, "page": str(number), "page_size": str(query.page_size)},
+            stats,
         )
-        tally.add(pages=1)
-        _refuse_truncated(listing.endpoint, answer)
-        return answer
+        stats.add(pages=1)
+        _check_not_truncated(query.endpoint, response)
+        return response
 
 
-def _has_repeated_keys(seen: ParsedPages[Any]) -> bool:
-    """Whether two rows of a page are of one key, which no page drifting past another explains."""
-    return len(seen.keys) <= MAX_PAGE_SIZE and len(set(seen.keys)) < len(seen.keys)
+def _has_repeated_keys(page: ParsedPages[Any]) -> bool:
+    """Return whether rows of a single page share a key, which rows moving between pages cannot explain."""
+    return len(page.keys) <= MAX_PAGE_SIZE and len(set(page.keys)) < len(page.keys)
 
 
-def _query_key(listing: PagedQuery[Any]) -> str:
-    return msgspec.json.encode((listing.endpoint.path, listing.parameters), order="deterministic").decode()
+def _query_key(query: PagedQuery[Any]) -> str:
+    return msgspec.json.encode((query.endpoint.path, query.parameters), order="deterministic").decode()
 
 
-def _refuse_truncated(endpoint: Endpoint, answer: ApiResponse) -> None:
-    if warning := answer.headers.get(TRUNCATION_HEADER):
+def _check_not_truncated(endpoint: Endpoint, response: ApiResponse) -> None:
+    if warning := response.headers.get(TRUNCATION_HEADER):
         raise TruncatedError(
-            f"TikTok left rows out: {warning}", endpoint=endpoint.path, request_id=answer.request_id
+            f"TikTok left rows out: {warning}", endpoint=endpoint.path, request_id=response.request_id
         )
 
 

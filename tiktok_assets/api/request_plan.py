@@ -13,18 +13,18 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True, order=True)
 class DateWindow:
-    """Days of one request, both ends included."""
+    """The days of one report request, including both ends."""
 
     first: date
     last: date
 
     @property
     def days(self) -> tuple[date, ...]:
-        """Each day, in order."""
+        """Return each day, in order."""
         return tuple(self.first + timedelta(n) for n in range((self.last - self.first).days + 1))
 
-    def halves(self) -> "tuple[DateWindow, DateWindow] | None":
-        """The same days as two windows, or None for a single day."""
+    def halve(self) -> "tuple[DateWindow, DateWindow] | None":
+        """Split the window into two; None if it is a single day."""
         if self.first == self.last:
             return None
         middle = self.first + (self.last - self.first) // 2
@@ -34,16 +34,16 @@ class DateWindow:
         return f"{self.first}..{self.last}"
 
 
-def split_into_windows(days: Iterable[date], most: int = MAX_DAYS_PER_REPORT) -> list[DateWindow]:
-    """The fewest windows of at most so many days that ask for these days, each once, and for no other day.
+def split_into_windows(days: Iterable[date], max_days: int = MAX_DAYS_PER_REPORT) -> list[DateWindow]:
+    """Return the fewest windows that cover these days once each and no other day.
 
-    >>> [str(window) for window in windows_of([date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 9)])]
+    >>> [str(window) for window in split_into_windows([date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 9)])]
     ['2026-03-01..2026-03-02', '2026-03-09..2026-03-09']
     """
     windows: list[DateWindow] = []
     for day in sorted(set(days)):
         last = windows[-1] if windows else None
-        if last and day - last.last == timedelta(1) and (day - last.first).days < most:
+        if last and day - last.last == timedelta(1) and (day - last.first).days < max_days:
             windows[-1] = DateWindow(last.first, day)
         else:
             windows.append(DateWindow(day, day))
@@ -51,23 +51,23 @@ def split_into_windows(days: Iterable[date], most: int = MAX_DAYS_PER_REPORT) ->
 
 
 def split_into_batches(items: Sequence[Item], size: int = MAX_IDS_PER_CALL) -> Iterator[Sequence[Item]]:
-    """The items in order, at most `size` at a time."""
+    """Yield the items in order, at most `size` at a time."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def count_pages(rows: int, page_size: int = MAX_PAGE_SIZE) -> int:
-    """Return the requests a listing of so many rows takes; an empty one still takes one.
+    """Return the number of requests that read so many rows; even an empty result takes one.
 
-    >>> pages_for(0), pages_for(1000), pages_for(1001)
+    >>> count_pages(0), count_pages(1000), count_pages(1001)
     (1, 1, 2)
     """
     return max(1, ceil(rows / page_size))
 
 
 def estimate_minutes(requests: int, per_second: float, per_minute: float) -> float:
-    """How long requests take at the app's tier, to a tenth.
+    """Return the minutes that requests take at the app's rate limits, to one decimal.
 
-    >>> minutes_for(1200, 10, 600)
+    >>> estimate_minutes(1200, 10, 600)
     2.0
     """
     return round(requests / min(per_second, per_minute / 60) / 60, 1)
@@ -75,58 +75,71 @@ def estimate_minutes(requests: int, per_second: float, per_minute: float) -> flo
 
 @dataclass(frozen=True, slots=True)
 class AccountRowCounts:
-    """How much one advertiser holds: rows by entity table, and rows a day by daily report table."""
+    """The numbers of rows of one account.
+
+    Attributes:
+        entity_rows: rows by entity table.
+        rows_per_day: rows per day by daily report table.
+        lifetime_rows: rows by lifetime report table.
+    """
 
     entity_rows: Mapping[str, int]
-    rows_a_day: Mapping[str, float]
+    rows_per_day: Mapping[str, float]
     lifetime_rows: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class PlanLine:
-    """One line of a plan: what is read, with how many requests, for how many rows."""
+    """One line of a request plan.
 
-    what: str
+    Attributes:
+        subject: the table that is read, or other data.
+        requests: number of requests.
+        rows: number of rows.
+    """
+
+    subject: str
     requests: int
     rows: int
 
 
 def plan_requests(
-    workloads: Mapping[str, AccountRowCounts],
+    row_counts: Mapping[str, AccountRowCounts],
     days: Iterable[date],
     tables: Iterable[str],
     *,
-    lists_accounts: bool,
+    include_account_list: bool,
     window_days: Mapping[str, int] | None = None,
-    looks: int = 0,
+    extra_requests_per_account: int = 0,
 ) -> list[PlanLine]:
-    """The requests a refresh takes, a line per table.
+    """Return the requests of a refresh, one line per table.
 
     Args:
-        workloads: by advertiser.
+        row_counts: the row counts by advertiser id.
         days: the days of the daily reports.
-        tables: the tables asked for; others are left out.
-        lists_accounts: whether the accounts are asked of the API, which costs one request.
-        window_days: days one question of a table may span, where they are fewer than usual.
-        looks: requests an account for kinds that lists hide; they come with the first list that is read.
+        tables: the requested tables; others are left out.
+        include_account_list: whether the accounts are listed through the API, which takes one request.
+        window_days: the most days per request by table, where they are fewer than usual.
+        extra_requests_per_account: requests per account that search for TopView and Promote campaigns; they are
+            counted with the first entity table.
     """
-    wanted = set(tables)
-    days, most = list(days), window_days or {}
+    requested = set(tables)
+    days, max_days = list(days), window_days or {}
     lines = []
-    if "advertisers" in wanted:
-        asked = len(list(split_into_batches(list(workloads)))) + lists_accounts
-        lines.append(PlanLine("advertisers", asked, len(workloads)))
-    listings: dict[str, list[int]] = {}
-    for workload in workloads.values():
-        for table, rows in {**workload.entity_rows, **workload.lifetime_rows}.items():
-            listings.setdefault(table, []).append(rows)
-        for table, a_day in workload.rows_a_day.items():
-            windows = split_into_windows(days, most.get(table, MAX_DAYS_PER_REPORT))
-            listings.setdefault(table, []).extend(round(a_day * len(window.days)) for window in windows)
-    lists = {table for workload in workloads.values() for table in workload.entity_rows} & wanted
-    for table, sizes in listings.items():
-        if table in wanted:
-            looked = looks * len(workloads) if table in lists else 0
-            lines.append(PlanLine(table, sum(count_pages(size) for size in sizes) + looked, sum(sizes)))
-            lists = set() if looked else lists
+    if "advertisers" in requested:
+        requests = len(list(split_into_batches(list(row_counts)))) + include_account_list
+        lines.append(PlanLine("advertisers", requests, len(row_counts)))
+    rows_by_query: dict[str, list[int]] = {}
+    for counts in row_counts.values():
+        for table, rows in {**counts.entity_rows, **counts.lifetime_rows}.items():
+            rows_by_query.setdefault(table, []).append(rows)
+        for table, per_day in counts.rows_per_day.items():
+            windows = split_into_windows(days, max_days.get(table, MAX_DAYS_PER_REPORT))
+            rows_by_query.setdefault(table, []).extend(round(per_day * len(window.days)) for window in windows)
+    entity_tables = {table for counts in row_counts.values() for table in counts.entity_rows} & requested
+    for table, sizes in rows_by_query.items():
+        if table in requested:
+            extra = extra_requests_per_account * len(row_counts) if table in entity_tables else 0
+            lines.append(PlanLine(table, sum(count_pages(size) for size in sizes) + extra, sum(sizes)))
+            entity_tables = set() if extra else entity_tables
     return lines

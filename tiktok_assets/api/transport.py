@@ -1,4 +1,9 @@
-"""Send one HTTP request and read the whole response within a size limit and a deadline."""
+"""Send one HTTP request and read the whole response within a size limit and a deadline.
+
+The timeouts of httpx limit each read, not their sum: a host that sends one byte per second would occupy a thread
+for ever, and a host that sends a gzip bomb would fill the memory. So there is a deadline at the socket, which
+limits the time for headers and body together, and a limit for the size of the decompressed body.
+"""
 
 import threading
 import time
@@ -15,14 +20,14 @@ from tiktok_assets.api.errors import OversizedError, RetryLaterError, SlowRespon
 from tiktok_assets.spec.endpoints import Endpoint
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""The largest answer that is read, unpacked: a page of a thousand rows is 1 to 3 MB."""
+"""The largest decompressed response that is read; a page of a thousand rows is 1 to 3 MB."""
 
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A whole answer, unpacked."""
+    """A complete response with its decompressed body."""
 
     status_code: int
     headers: httpx.Headers
@@ -31,31 +36,31 @@ class HttpResponse:
 
 
 class _DecompressionError(Exception):
-    """The body is packed in a way that was not asked for, or not as its header says."""
+    """The body has an encoding that was not requested, or is not encoded as its header says."""
 
 
 class _ResponseTooLargeError(Exception):
-    """The body is larger than `MOST_BYTES`."""
+    """The body is larger than `MAX_RESPONSE_BYTES`."""
 
 
 class _Deadline(threading.local):
-    """The end of this thread's request, and whether a byte of its answer has come."""
+    """The deadline of this thread's request (`time.monotonic`), and whether a byte of its response has arrived."""
 
     at: float | None = None
-    heard: bool = False
+    has_received: bool = False
 
-    def left(self, timeout: float | None) -> float | None:
-        """Seconds the next operation may take.
+    def limit(self, timeout: float | None) -> float | None:
+        """Return a timeout in seconds that also ends at the deadline.
 
         Raises:
-            httpcore.ReadTimeout: if none are left.
+            httpcore.ReadTimeout: if the deadline has passed.
         """
         if self.at is None:
             return timeout
-        left = self.at - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout("the answer was not whole in time")
-        return left if timeout is None else min(left, timeout)
+        remaining = self.at - time.monotonic()
+        if remaining <= 0:
+            raise httpcore.ReadTimeout("the response was not complete in time")
+        return remaining if timeout is None else min(remaining, timeout)
 
 
 _deadline = _Deadline()
@@ -68,30 +73,30 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Receive some bytes."""
-        found = self._inner.read(max_bytes, _deadline.left(timeout))
-        _deadline.heard = True
-        return found
+        """Receive bytes."""
+        received = self._inner.read(max_bytes, _deadline.limit(timeout))
+        _deadline.has_received = True
+        return received
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes."""
-        self._inner.write(buffer, _deadline.left(timeout))
+        self._inner.write(buffer, _deadline.limit(timeout))
 
     def close(self) -> None:
         """Close the connection."""
         self._inner.close()
 
-    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:  # noqa: ANN401 - passed on as they are
-        """Encrypt the connection."""
+    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:  # noqa: ANN401 - passed through
+        """Start TLS on the connection."""
         return _DeadlineStream(self._inner.start_tls(*args, **kwargs))
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore declares it
-        """Return a fact about the connection."""
+        """Return information about the connection."""
         return self._inner.get_extra_info(info)
 
 
 class _DeadlineBackend(httpcore.NetworkBackend):
-    """Makes such connections."""
+    """A network backend that opens connections with deadlines."""
 
     def __init__(self, inner: httpcore.NetworkBackend) -> None:
         self._inner = inner
@@ -105,46 +110,46 @@ class _DeadlineBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to a host."""
-        return _DeadlineStream(
-            self._inner.connect_tcp(host, port, _deadline.left(timeout), local_address, socket_options)
-        )
+        timeout = _deadline.limit(timeout)
+        return _DeadlineStream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
 
 
-def open_http_client(connect_seconds: float, read_seconds: float) -> httpx.Client:
-    """Open a client whose connections, those through a proxy too, end at the deadline of their request.
+def open_http_client(connect_timeout_seconds: float, read_timeout_seconds: float) -> httpx.Client:
+    """Open an HTTP client whose connections, also those through a proxy, end at the deadline of their request.
 
-    httpx takes no network backend of its own, and a transport of ours would lose the proxies of the environment:
-    so the one of its pools is replaced. A release without it fails here, in every test.
+    httpx has no parameter for a network backend, and a transport of our own would ignore the proxies of the
+    environment. So the private backend of its connection pools is replaced; every test fails with a release of
+    httpx that has none.
     """
     http = httpx.Client(
-        follow_redirects=False,  # httpx would carry Access-Token to a foreign host
-        timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
+        follow_redirects=False,  # httpx would send Access-Token to another host
+        timeout=httpx.Timeout(read_timeout_seconds, connect=connect_timeout_seconds),
         limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
         headers={"User-Agent": "tiktok-assets", "Accept-Encoding": "gzip"},
     )
-    for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see above
+    for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see the docstring
         if isinstance(transport, httpx.HTTPTransport):
-            pool = transport._pool  # noqa: SLF001 - the same
-            pool._network_backend = _DeadlineBackend(pool._network_backend)  # noqa: SLF001 - the same
+            pool = transport._pool  # noqa: SLF001 - see the docstring
+            pool._network_backend = _DeadlineBackend(pool._network_backend)  # noqa: SLF001 - see the docstring
     return http
 
 
 def send_request(http: httpx.Client, request: httpx.Request, endpoint: Endpoint, seconds: float) -> HttpResponse:
-    """Send one request, and read its whole answer.
+    """Send one request and read its whole response.
 
     Args:
-        http: of `open_http`.
-        request: what is sent.
-        endpoint: what is asked, for the error.
-        seconds: from now to the last byte.
+        http: a client of `open_http_client`.
+        request: the request.
+        endpoint: its endpoint, for error messages.
+        seconds: time limit from now to the last byte of the response.
 
     Raises:
-        TimedOutError: if a report was not answered at all in time.
-        SlowAnswerError: if the answer began, and was not whole in time.
-        OversizedError: if it is larger than any answer of the API.
-        RetryLaterError: if the host cannot be reached, or its answer cannot be unpacked.
+        TimedOutError: if a report got no response in time.
+        SlowResponseError: if the response began but was not complete in time.
+        OversizedError: if the response is larger than any valid one.
+        RetryLaterError: if the host cannot be reached, or its response cannot be decompressed.
     """
-    _deadline.at, _deadline.heard = time.monotonic() + seconds, False
+    _deadline.at, _deadline.has_received = time.monotonic() + seconds, False
     try:
         response = http.send(request, stream=True)
         try:
@@ -152,14 +157,14 @@ def send_request(http: httpx.Client, request: httpx.Request, endpoint: Endpoint,
         finally:
             response.close()
     except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-        if _deadline.heard and time.monotonic() >= _deadline.at:
+        if _deadline.has_received and time.monotonic() >= _deadline.at:
             raise SlowResponseError(
-                f"the answer began, and was not whole after {seconds:.0f} seconds", endpoint=endpoint.path
+                f"the response began but was not complete after {seconds:.0f} seconds", endpoint=endpoint.path
             ) from error
-        raise build_timeout_error(endpoint, f"no answer in time ({type(error).__name__})") from error
+        raise build_timeout_error(endpoint, f"no response in time ({type(error).__name__})") from error
     except _ResponseTooLargeError as error:
         raise OversizedError(
-            f"the answer is larger than {MAX_RESPONSE_BYTES // 1024 // 1024} MB; it was not read to its end",
+            f"the response is larger than {MAX_RESPONSE_BYTES // 1024 // 1024} MB; it was not read to its end",
             endpoint=endpoint.path,
         ) from error
     except (httpx.HTTPError, _DecompressionError) as error:
@@ -176,31 +181,31 @@ def _format_origin(url: httpx.URL) -> str:
 
 
 def _read_body(response: httpx.Response) -> bytes:
-    """The body as it was before it was packed; no more of it is unpacked at once than may be kept."""
-    packing = response.headers.get("content-encoding", "identity").strip().lower()
-    if packing in {"gzip", "x-gzip"}:
+    """Read and decompress the body; never decompress more of it at once than the limit allows."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in {"gzip", "x-gzip"}:
         return _decompress(response)
-    if packing not in {"identity", ""}:
-        raise _DecompressionError("the answer is packed in a way that was not asked for")
-    pieces, left = [], MAX_RESPONSE_BYTES
-    for piece in response.iter_raw():
-        pieces.append(piece)
-        left -= len(piece)
-        if left < 0:
+    if encoding not in {"identity", ""}:
+        raise _DecompressionError("the response has an encoding that was not requested")
+    chunks, remaining = [], MAX_RESPONSE_BYTES
+    for chunk in response.iter_raw():
+        chunks.append(chunk)
+        remaining -= len(chunk)
+        if remaining < 0:
             raise _ResponseTooLargeError
-    return b"".join(pieces)
+    return b"".join(chunks)
 
 
 def _decompress(response: httpx.Response) -> bytes:
-    unpacker = zlib.decompressobj(wbits=_GZIP_WBITS)
-    pieces, left, packed = [], MAX_RESPONSE_BYTES, 0
-    for piece in response.iter_raw():
-        packed += len(piece)
+    decompressor = zlib.decompressobj(wbits=_GZIP_WBITS)
+    chunks, remaining, compressed_bytes = [], MAX_RESPONSE_BYTES, 0
+    for chunk in response.iter_raw():
+        compressed_bytes += len(chunk)
         try:
-            pieces.append(unpacker.decompress(piece, left + 1))
+            chunks.append(decompressor.decompress(chunk, remaining + 1))
         except zlib.error as error:
             raise _DecompressionError(str(error)) from error
-        left -= len(pieces[-1])
-        if left < 0 or packed > MAX_RESPONSE_BYTES:
+        remaining -= len(chunks[-1])
+        if remaining < 0 or compressed_bytes > MAX_RESPONSE_BYTES:
             raise _ResponseTooLargeError
-    return b"".join(pieces)
+    return b"".join(chunks)

@@ -1,4 +1,4 @@
-"""The writes this project makes: an ad group, an ad; and how each is found again by its marker."""
+"""Create ad groups and ads, and find created objects again by the marker in their name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,12 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CreatedObject:
-    """An object that exists: its id, and the id of the request that made it ("" where it was found)."""
+    """An object that exists on TikTok.
+
+    Attributes:
+        object_id: its id.
+        request_id: TikTok's id of the request that created it; "" if the object was found instead.
+    """
 
     object_id: str
     request_id: str = ""
@@ -27,70 +32,81 @@ def create_object(
     client: Client,
     endpoint: Endpoint,
     body: Body,
-    id_of: Callable[[Mapping[str, Any]], object],
-    just_before: Callable[[], None],
+    read_id: Callable[[Mapping[str, Any]], object],
+    before_send: Callable[[], None],
 ) -> CreatedObject:
     """Create one object.
 
     Args:
-        client: what sends.
-        endpoint: of `spec.endpoints.WRITES`.
-        body: the request.
-        id_of: the object's id in the answer's data.
-        just_before: called when the request may leave; what it raises keeps it back.
+        client: the client that sends the request.
+        endpoint: an endpoint of `spec.endpoints.WRITES`.
+        body: the request body.
+        read_id: returns the object's id from the data of the response.
+        before_send: called just before the request is sent; an exception from it prevents the request.
 
     Raises:
-        UnknownOutcomeError: if it may have been made; an answer without its id is one, for we cannot name it.
-        TikTokError: if it was not made.
+        UnknownOutcomeError: if the object may have been created, or the response does not have its id.
+        TikTokError: if it was not created.
     """
-    answer = client.post(endpoint, body, RequestStats(), just_before=just_before)
+    response = client.post(endpoint, body, RequestStats(), before_send=before_send)
     try:
-        told = id_of(answer.data)
+        object_id = read_id(response.data)
     except (KeyError, IndexError, TypeError, ValueError):
-        told = None
-    if not told:
+        object_id = None
+    if not object_id:
         raise UnknownOutcomeError(
-            "the answer names no object", endpoint=endpoint.path, request_id=answer.request_id
+            "the response does not have the id of the new object",
+            endpoint=endpoint.path,
+            request_id=response.request_id,
         )
-    return CreatedObject(str(told), answer.request_id)
+    return CreatedObject(str(object_id), response.request_id)
 
 
 def list_objects(
     fetcher: Fetcher, entity: Entity, advertiser_id: str, filters: Mapping[str, list[str]]
 ) -> list[Row]:
-    """Every object of an entity that the filters leave, deleted ones included, as the API shows them.
+    """Return all objects of an entity that match the filters, deleted ones included, as rows of the API.
 
     Raises:
-        TikTokError: if they cannot be read whole.
+        TikTokError: if they cannot be read completely.
     """
-    listing: PagedQuery[list[Row]] = PagedQuery(
+    query: PagedQuery[list[Row]] = PagedQuery(
         entity.endpoint,
         {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters}},
-        identify=lambda row: str(row[entity.key]),
+        row_key=lambda row: str(row[entity.key]),
         parse=lambda rows, _: rows,
     )
-    return [row for page in fetcher.fetch(listing).pages for row in page]
+    return [row for page in fetcher.fetch(query).pages for row in page]
 
 
 def find_ids_by_marker(rows: list[Row], key: str, name: str, marker: str) -> list[str]:
-    """The ids of the objects whose name ends with a marker, the oldest first."""
-    found = [str(row[key]) for row in rows if str(row.get(name) or "").endswith(marker)]
-    return sorted(found, key=lambda one: (len(one), one))
+    """Return the ids of the objects whose name ends with a marker, the oldest first.
+
+    Args:
+        rows: objects as rows of the API.
+        key: the field with the id.
+        name: the field with the name.
+        marker: the end of the name.
+    """
+    ids = [str(row[key]) for row in rows if str(row.get(name) or "").endswith(marker)]
+    return sorted(ids, key=lambda object_id: (len(object_id), object_id))
 
 
 def read_ad_group_quota(client: Client, advertiser_id: str) -> tuple[int, int]:
-    """How many ad groups of an account are active, and how many may be (dossier 5.7).
+    """Return how many ad groups of an account are active, and how many may be (API notes 5.7).
 
     Raises:
-        TikTokError: if it cannot be read.
+        TikTokError: if the quota cannot be read.
     """
-    answer = client.get(AD_GROUP_QUOTA, {"advertiser_id": advertiser_id}, RequestStats())
-    used, total = answer.data.get("used_adgroup_quota"), answer.data.get("total_adgroup_quota")
+    response = client.get(AD_GROUP_QUOTA, {"advertiser_id": advertiser_id}, RequestStats())
+    used, total = response.data.get("used_adgroup_quota"), response.data.get("total_adgroup_quota")
     if not isinstance(used, int) or not isinstance(total, int):
-        raise ContractError("the quota is no count", endpoint=AD_GROUP_QUOTA.path, request_id=answer.request_id)
+        raise ContractError(
+            "the ad group quota is not a number", endpoint=AD_GROUP_QUOTA.path, request_id=response.request_id
+        )
     return used, total
 
 
 def format_request(client: Client, endpoint: Endpoint, body: Body) -> str:
-    """A write as it would be sent, for a person: method, address and body, without the token."""
-    return f"POST {client.address(endpoint)}\n{encode_body(body).decode()}"
+    """Format a write for display: method, URL and body, without the token."""
+    return f"POST {client.build_url(endpoint)}\n{encode_body(body).decode()}"

@@ -24,30 +24,48 @@ from tiktok_assets.spec.endpoints import Endpoint
 from tiktok_assets.spec.error_codes import ADVERTISER_PATH_THROTTLING_CODES, PATH_THROTTLING_CODES
 
 MAX_TIMEOUTS_PER_REPORT = 2
-"""The third has TikTok block the report, for every process and every host of the app."""
+"""Timeouts of one report after which it is no longer sent; after a third, TikTok blocks it for the whole app."""
 
 TIMEOUT_MEMORY_SECONDS = 600.0
-"""How long TikTok counts a time-out, by the wall clock."""
+"""How long TikTok counts the timeout of a report, by the wall clock."""
+
+MAX_TIMEOUTS_IN_WINDOW = 9
+"""Report timeouts TikTok allows within ten seconds; the tenth slows the app for five minutes (API notes 4.3)."""
+
+_INITIAL_REQUESTS_PER_COOLDOWN = 50
+"""Requests sent to a throttled path per length of a cooldown at first; each further rejection halves them."""
+
+ThrottleKey = tuple[str, str]
+"""An advertiser id, or `ANY_ACCOUNT`, and an endpoint path."""
+
+ANY_ACCOUNT = "*"
 
 
 class TimeoutStore(Protocol):
-    """What is remembered of reports that timed out, by all processes that share the state."""
+    """The recent timeouts of reports, shared by all processes that use the same state."""
 
     def begin(self, identity: str) -> float | None:
-        """Ask leave to send a report: None, or the seconds to stay away from it.
+        """Return None if a report may be sent now, else the seconds until it may be.
 
-        A report that timed out once counts as timed out again until `end` is called, so that of two processes
-        that ask at the same moment one is sent, and a killed one is not forgotten.
+        From `begin` to `end`, a report that timed out once before counts as timed out again. So only one of two
+        concurrent processes sends it, and the request of a process that was killed is counted.
+
+        Args:
+            identity: the hash of the request; see `hash_request`.
         """
 
     def end(self, identity: str, *, timed_out: bool) -> float | None:
-        """Say what became of a report that had leave; returns the seconds to stay away from it now."""
+        """Record the result of a report that was permitted by `begin`.
+
+        Returns:
+            The seconds until the report may be sent again, or None if it may be sent at once.
+        """
 
 
 def hash_request(url: str, query: Mapping[str, str]) -> str:
-    """The same for the same question to the same host, whoever asks; reveals nothing of it.
+    """Return a hash that is the same for equal requests from any process, and does not reveal the request.
 
-    >>> identity_of("u", {"a": "1", "b": "2"}) == identity_of("u", {"b": "2", "a": "1"})
+    >>> hash_request("u", {"a": "1", "b": "2"}) == hash_request("u", {"b": "2", "a": "1"})
     True
     """
     return hashlib.sha256(json.dumps([url, sorted(query.items())]).encode()).hexdigest()
@@ -55,13 +73,15 @@ def hash_request(url: str, query: Mapping[str, str]) -> str:
 
 @contextmanager
 def track_timeouts(timeouts: TimeoutStore, identity: str) -> Iterator[None]:
-    """Around the sending of one report.
+    """Record whether the report that is sent in this context times out.
 
     Raises:
-        TimedOutError: instead of a third time-out, with the seconds after which it may be sent again.
+        TimedOutError: if it timed out twice already; it is not sent, and the error has the seconds to wait.
     """
     if seconds := timeouts.begin(identity):
-        error = TimedOutError("this report timed out twice within ten minutes; a third time would have it blocked")
+        error = TimedOutError(
+            "this report timed out twice within ten minutes and was not sent; TikTok blocks it after a third"
+        )
         error.retry_after_seconds = seconds
         raise error
     timed_out = False
@@ -76,132 +96,128 @@ def track_timeouts(timeouts: TimeoutStore, identity: str) -> Iterator[None]:
             timeouts.end(identity, timed_out=False)
 
 
-MAX_TIMEOUTS_IN_WINDOW = 9
-"""Time-outs TikTok lets pass within ten seconds; the tenth slows the whole app for five minutes (dossier 4.3)."""
-
-_INITIAL_RATE_DIVISOR = 50
-"""What was too fast at a path goes on with this many requests to the length of the pause, then half."""
-
-Key = tuple[str, str]
-"""An account and a path."""
-
-ANY_ACCOUNT = "*"
-
-
 @dataclass(frozen=True, slots=True)
 class BackoffPolicy:
-    """The pauses of a client: the fields of its policy of the same names."""
+    """Cooldowns and time windows of a client; see the fields of the same names in `RetryPolicy`."""
 
-    throttle_seconds: float
-    shared_pause_seconds: float
-    breach_memory_seconds: float
-    timeouts_within_seconds: float
+    first_cooldown_seconds: float
+    long_cooldown_seconds: float
+    cooldown_memory_seconds: float
+    timeout_window_seconds: float
 
 
 class Backoff:
-    """Holds requests back after refusals; safe to share between threads.
+    """Delays requests after rejections; safe to share between threads.
+
+    Args:
+        budget: the request budget of the app, which starts cooldowns.
+        policy: lengths of cooldowns and windows.
+        timeouts: where timeouts of reports are recorded; None records none.
+        now: returns the current time by the host's clock.
 
     Attributes:
-        refusals: how often the host said that we are too fast.
-        not_offered: the paths this host said it does not have.
+        throttled_count: number of responses in which the host rejected a request because of a rate limit.
+        missing_paths: the endpoint paths that this host does not offer.
     """
 
     def __init__(
         self,
         budget: RequestBudget,
-        rhythm: BackoffPolicy,
+        policy: BackoffPolicy,
         timeouts: TimeoutStore | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._budget = budget
         self._timeouts = timeouts
-        self._rhythm = rhythm
-        self._slow = _PathThrottle(rhythm.throttle_seconds)
-        self._brake = _TimeoutLimiter(rhythm.timeouts_within_seconds)
+        self._policy = policy
+        self._path_throttle = _PathThrottle(policy.first_cooldown_seconds)
+        self._timeout_limiter = _TimeoutLimiter(policy.timeout_window_seconds)
         self._now = now
-        self.refusals = 0
-        self.not_offered: set[str] = set()
-        self._used_up: tuple[DailyQuotaError, float] | None = None
-        self._counting = Lock()
+        self.throttled_count = 0
+        self.missing_paths: set[str] = set()
+        self._quota_error: tuple[DailyQuotaError, float] | None = None
+        self._count_lock = Lock()
 
     @property
-    def used_up(self) -> DailyQuotaError | None:
-        """Give the error of the quota of the day, from when it was met until it is refilled."""
-        error, refilled_at = self._used_up or (None, 0.0)
+    def quota_error(self) -> DailyQuotaError | None:
+        """Return the error of the used-up daily quota, from its first occurrence until the quota is refilled."""
+        error, refilled_at = self._quota_error or (None, 0.0)
         return error if time.monotonic() < refilled_at else None
 
     @contextmanager
-    def turn(self, endpoint: Endpoint, advertiser_id: str, identity: str = "") -> Iterator[None]:
-        """Around one request and the judgement of its answer: waits before, and learns from its error.
+    def limit(self, endpoint: Endpoint, advertiser_id: str, identity: str = "") -> Iterator[None]:
+        """Wait until a request may be sent, and slow down according to the error it raises in this context.
 
         Args:
-            endpoint: what is asked.
-            advertiser_id: for whom.
-            identity: of the question, where TikTok punishes repeats; see `timeouts.identity_of`.
+            endpoint: the endpoint of the request.
+            advertiser_id: the account of the request.
+            identity: the hash of the request if TikTok blocks repeated timeouts of it; see `hash_request`.
 
         Raises:
-            TimedOutError: if it timed out twice of late; nothing is sent then.
+            TimedOutError: if the report timed out twice recently; it is not sent.
         """
-        own, whole = (advertiser_id, endpoint.path), (ANY_ACCOUNT, endpoint.path)
-        self._slow.wait(whole)
-        self._slow.wait(own)
-        counted = track_timeouts(self._timeouts, identity) if self._timeouts and identity else nullcontext()
-        with counted, self._brake.held() if endpoint.punishes_repeats else nullcontext():
+        account_key, path_key = (advertiser_id, endpoint.path), (ANY_ACCOUNT, endpoint.path)
+        self._path_throttle.wait(path_key)
+        self._path_throttle.wait(account_key)
+        tracking = track_timeouts(self._timeouts, identity) if self._timeouts and identity else nullcontext()
+        with tracking, self._timeout_limiter.slot() if endpoint.penalizes_repeats else nullcontext():
             try:
                 yield
             except NotOfferedError:
-                self.not_offered.add(endpoint.path)
+                self.missing_paths.add(endpoint.path)
                 raise
             except DailyQuotaError as error:
-                named = error if error.retry_after_seconds else self._quota_used_up(error)
-                self._used_up = named, time.monotonic() + (named.retry_after_seconds or 0.0)
-                raise named from error.__cause__
+                quota_error = error if error.retry_after_seconds else self._handle_used_up_quota(error)
+                self._quota_error = quota_error, time.monotonic() + (quota_error.retry_after_seconds or 0.0)
+                raise quota_error from error.__cause__
             except ThrottledError as error:
                 if error.code in ADVERTISER_PATH_THROTTLING_CODES | PATH_THROTTLING_CODES:
-                    self._refused()
-                    self._slow.slower(whole if error.code in PATH_THROTTLING_CODES else own)
+                    self._count_throttled()
+                    self._path_throttle.slow_down(path_key if error.code in PATH_THROTTLING_CODES else account_key)
                 elif error.retry_after_seconds is None:
-                    self._refused()
-                    error.retry_after_seconds = self._budget.breached(
-                        first_seconds=self._rhythm.throttle_seconds,
-                        then_seconds=self._rhythm.shared_pause_seconds,
-                        memory_seconds=self._rhythm.breach_memory_seconds,
+                    self._count_throttled()
+                    error.retry_after_seconds = self._budget.record_breach(
+                        first_seconds=self._policy.first_cooldown_seconds,
+                        long_seconds=self._policy.long_cooldown_seconds,
+                        memory_seconds=self._policy.cooldown_memory_seconds,
                     )
                 raise
 
-    def _quota_used_up(self, said: DailyQuotaError) -> DailyQuotaError:
-        self._refused()
+    def _handle_used_up_quota(self, response_error: DailyQuotaError) -> DailyQuotaError:
+        self._count_throttled()
         seconds = seconds_until_quota_refill(self._now())
-        self._budget.use_up(seconds)
-        return build_daily_quota_error(seconds, said=said)
+        self._budget.block_until_refill(seconds)
+        return build_daily_quota_error(seconds, response_error=response_error)
 
-    def _refused(self) -> None:
-        with self._counting:
-            self.refusals += 1
+    def _count_throttled(self) -> None:
+        with self._count_lock:
+            self.throttled_count += 1
 
 
 def seconds_until_quota_refill(now: datetime) -> float:
-    """Tell the seconds until 00:00 UTC, when quotas of the day are refilled (tiktok_api.md section 4.1)."""
+    """Return the seconds until 00:00 UTC, when TikTok refills daily quotas (API notes 4.1)."""
     tomorrow = now.astimezone(UTC).date() + timedelta(1)
     return (datetime.combine(tomorrow, time_of_day(), UTC) - now).total_seconds()
 
 
 class _PathThrottle:
-    """Paths, or accounts at a path, that were too fast: a pause, then one request after the other."""
+    """Spaces requests to throttled paths, or of accounts at a path: a cooldown, then one request at a time."""
 
-    def __init__(self, pause_seconds: float) -> None:
-        self._pause = pause_seconds
-        self._gaps: dict[Key, float] = {}
-        self._next: dict[Key, float] = {}
+    def __init__(self, cooldown_seconds: float) -> None:
+        self._cooldown_seconds = cooldown_seconds
+        self._gaps: dict[ThrottleKey, float] = {}
+        self._next: dict[ThrottleKey, float] = {}
         self._lock = Lock()
 
-    def slower(self, key: Key) -> None:
+    def slow_down(self, key: ThrottleKey) -> None:
+        """Start a cooldown, and double the gap between the requests after it, up to the cooldown's length."""
         with self._lock:
-            gap = self._gaps.get(key, self._pause / _INITIAL_RATE_DIVISOR / 2) * 2
-            self._gaps[key] = min(gap, self._pause)
-            self._next[key] = max(self._next.get(key, 0.0), time.monotonic() + self._pause)
+            gap = self._gaps.get(key, self._cooldown_seconds / _INITIAL_REQUESTS_PER_COOLDOWN / 2) * 2
+            self._gaps[key] = min(gap, self._cooldown_seconds)
+            self._next[key] = max(self._next.get(key, 0.0), time.monotonic() + self._cooldown_seconds)
 
-    def wait(self, key: Key) -> None:
+    def wait(self, key: ThrottleKey) -> None:
+        """Wait until the next request may be sent."""
         if key not in self._gaps:
             return
         with self._lock:
@@ -211,20 +227,21 @@ class _PathThrottle:
 
 
 class _TimeoutLimiter:
-    """Never has more report queries under way than may time out without a penalty."""
+    """Limits the reports in flight, so that TikTok's limit of timeouts holds even if all of them time out."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, window_seconds: float) -> None:
+        self._window_seconds = window_seconds
         self._timeouts: deque[float] = deque()
-        self._under_way = 0
+        self._in_flight = 0
         self._changed = Condition()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
+        """Wait until one more report may be in flight, and record whether it times out."""
         with self._changed:
-            while (left := self._wait_seconds()) != 0:
-                self._changed.wait(left)
-            self._under_way += 1
+            while (seconds := self._seconds_to_wait()) != 0:
+                self._changed.wait(seconds)
+            self._in_flight += 1
         timed_out = False
         try:
             yield
@@ -233,16 +250,16 @@ class _TimeoutLimiter:
             raise
         finally:
             with self._changed:
-                self._under_way -= 1
+                self._in_flight -= 1
                 if timed_out:
                     self._timeouts.append(time.monotonic())
                 self._changed.notify_all()
 
-    def _wait_seconds(self) -> float | None:
-        """0 if one more may go, seconds until a time-out is forgotten, or None: until one comes back."""
+    def _seconds_to_wait(self) -> float | None:
+        """Return 0 if one more may be sent, else seconds until a timeout expires; None until a report returns."""
         now = time.monotonic()
-        while self._timeouts and now - self._timeouts[0] >= self._seconds:
+        while self._timeouts and now - self._timeouts[0] >= self._window_seconds:
             self._timeouts.popleft()
-        if len(self._timeouts) + self._under_way < MAX_TIMEOUTS_IN_WINDOW:
+        if len(self._timeouts) + self._in_flight < MAX_TIMEOUTS_IN_WINDOW:
             return 0
-        return self._timeouts[0] + self._seconds - now if self._timeouts else None
+        return self._timeouts[0] + self._window_seconds - now if self._timeouts else None

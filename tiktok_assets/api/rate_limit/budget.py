@@ -12,140 +12,143 @@ from pyrate_limiter import AbstractBucket, Limiter, Rate, RateItem, SQLiteBucket
 from tiktok_assets.api.rate_limit.cooldown import BUDGET_CLOSED_MESSAGE, Cooldown, FileCooldownStore
 
 HEADROOM = 1.05
-"""We stay 5 % under the limit: our clock and TikTok's windows never agree to the millisecond."""
+"""Factor by which requests stay below the limit, because our clock and TikTok's windows differ by milliseconds."""
 
 _MAX_EVENLY_SPACED_QPS = 50
-"""Requests a second up to which they are spaced evenly; the highest tier. Above, a second's worth at once."""
-
+"""Requests per second up to which they are evenly spaced (the highest tier); above it they are sent in bursts."""
 
 _MAX_SLEEP_SECONDS = 0.05
-"""A wait is cut into pieces of this length, so that nobody waits long for a budget that was closed."""
+"""The longest sleep at a time while waiting for the bucket, so that `close` ends a wait soon."""
 
 
 class RequestBudget(Protocol):
-    """Leave to send requests."""
+    """A rate limiter that permits requests one by one."""
 
     def acquire(self) -> None:
         """Wait until one request may be sent.
 
         Raises:
-            ThrottledError: if the app stays over its limit, with the time to come back.
+            ThrottledError: if the app stays over its rate limit; it has the seconds until a retry.
         """
 
-    def breached(self, *, first_seconds: float, then_seconds: float, memory_seconds: float) -> float | None:
-        """Make everyone wait, because the thread's last request was refused; see `Pauses.breached`."""
+    def record_breach(self, *, first_seconds: float, long_seconds: float, memory_seconds: float) -> float | None:
+        """Start a cooldown because this thread's last request was rejected; see `Cooldown.record_breach`."""
 
-    def use_up(self, refilled_in_seconds: float) -> None:
-        """Have nobody send anything until the quota of the day is refilled."""
+    def block_until_refill(self, seconds_until_refill: float) -> None:
+        """Permit no request until the daily quota is refilled."""
 
     def close(self) -> None:
-        """Let go of files and threads."""
+        """Close files, and end background threads and waits."""
 
 
 class UnlimitedBudget:
-    """A budget that waits only after a refusal, for tests and for hosts without a limit."""
+    """A request budget that waits for cooldowns only; for tests and for hosts without a rate limit."""
 
-    def __init__(self, pauses: Cooldown | None = None) -> None:
-        self._pauses = pauses or Cooldown()
-        self._leave = local()
+    def __init__(self, cooldown: Cooldown | None = None) -> None:
+        self._cooldown = cooldown or Cooldown()
+        self._permit = local()
 
     def acquire(self) -> None:
-        """Return at once, unless there is a pause."""
-        waited = True
-        while waited:
+        """Wait while a cooldown is in force."""
+        must_repeat = True
+        while must_repeat:
             self._take()
-            self._leave.at = self._pauses.now()
-            waited = self._pauses.wait()
+            self._permit.at = self._cooldown.now()
+            must_repeat = self._cooldown.wait()
 
-    def breached(self, *, first_seconds: float, then_seconds: float, memory_seconds: float) -> float | None:
-        """Make everyone wait who shares the pauses."""
-        return self._pauses.breached(
-            self._leave.at,
+    def record_breach(self, *, first_seconds: float, long_seconds: float, memory_seconds: float) -> float | None:
+        """Start a cooldown because this thread's last request was rejected; see `Cooldown.record_breach`."""
+        return self._cooldown.record_breach(
+            self._permit.at,
             first_seconds=first_seconds,
-            then_seconds=then_seconds,
+            long_seconds=long_seconds,
             memory_seconds=memory_seconds,
         )
 
-    def use_up(self, refilled_in_seconds: float) -> None:
-        """Have nobody send anything who shares the pauses."""
-        self._pauses.use_up(refilled_in_seconds)
+    def block_until_refill(self, seconds_until_refill: float) -> None:
+        """Permit no request until the daily quota is refilled."""
+        self._cooldown.block_until_refill(seconds_until_refill)
 
     def close(self) -> None:
-        """Wake who waits for the end of a pause."""
-        self._pauses.close()
+        """Wake all threads that wait for the end of a cooldown."""
+        self._cooldown.close()
 
     def _take(self) -> None:
-        """Nothing to take."""
+        """Take one request from the budget; there is nothing to take here."""
 
 
 class RateLimitedBudget(UnlimitedBudget):
-    """Requests a second and a minute, counted in a bucket that all processes of the app share.
+    """A request budget whose requests are counted in a bucket that all processes of the app share.
 
-    An in-memory limiter would let four processes send four times the limit. Requests are spaced evenly, so
-    that no one-second window of TikTok's, wherever it begins, holds more than the tier allows.
+    An in-memory limiter would let four processes send four times the limit. Requests are evenly spaced, so that
+    none of TikTok's one-second windows, wherever it begins, holds more than the tier allows.
 
     Args:
-        bucket: where requests are counted; see `rates_of`.
-        pauses: when nobody may ask.
+        bucket: where requests are counted; see `build_rates`.
+        cooldown: when no request may be sent.
     """
 
-    def __init__(self, bucket: AbstractBucket, pauses: Cooldown) -> None:
-        super().__init__(pauses)
+    def __init__(self, bucket: AbstractBucket, cooldown: Cooldown) -> None:
+        super().__init__(cooldown)
         self._bucket = bucket
         self._limiter = Limiter(bucket)
-        # Who waits asks again; one thread of the process at a time keeps the others from asking with it.
+        # A waiting thread polls the bucket; only one thread of the process does so at a time.
         self._turn = Lock()
         self._closed = False
 
     def acquire(self) -> None:
-        """Wait until one request may be sent; the wait is measured when leave is given, not when asked."""
+        """Wait until one request may be sent; its time is taken when it is permitted, not when it is requested."""
         with self._turn:
             super().acquire()
 
     def close(self) -> None:
-        """Close the bucket, and end the thread that forgets old requests; it would write there for ever."""
+        """Close the bucket, and end its background thread, which would otherwise delete old entries for ever."""
         self._closed = True
-        super().close()  # whoever waits out a pause holds the turn
+        super().close()  # first, because a thread that waits for a cooldown holds the lock
         with self._turn:
             self._limiter.close()
 
     def _take(self) -> None:
         while not self._closed and not self._limiter.try_acquire("app", blocking=False):
-            time.sleep(self._due_in())
+            time.sleep(self._seconds_until_free())
         if self._closed:
             raise RuntimeError(BUDGET_CLOSED_MESSAGE)
 
-    def _due_in(self) -> float:
-        """Seconds until the bucket may have room; another process may take it first, or `close` be called."""
-        asked = RateItem("app", self._bucket.now())  # type: ignore[no-untyped-call] # the library's own
-        told = self._bucket.waiting(asked)
-        assert isinstance(told, int)  # noqa: S101 - a bucket that is awaited is not used here
-        return min(max(told, 1) / 1000, _MAX_SLEEP_SECONDS)
+    def _seconds_until_free(self) -> float:
+        """Return the seconds until the bucket may have capacity; another process may take it first."""
+        item = RateItem("app", self._bucket.now())  # type: ignore[no-untyped-call] # the library's own
+        milliseconds = self._bucket.waiting(item)
+        assert isinstance(milliseconds, int)  # noqa: S101 - only asynchronous buckets return an awaitable
+        return min(max(milliseconds, 1) / 1000, _MAX_SLEEP_SECONDS)
 
 
 class PathBudgets:
-    """Budgets of single paths beside that of the app, each opened when its path is first asked.
+    """Request budgets of single endpoint paths, in addition to that of the app; each is opened on first use.
 
     Args:
-        opened: the budget of a path; None where it has no limit of its own.
+        open_budget: returns the budget of a path, or None if the path has no limit of its own.
     """
 
-    def __init__(self, opened: Callable[[str], RequestBudget | None] = lambda _: None) -> None:
-        self._opened = opened
+    def __init__(self, open_budget: Callable[[str], RequestBudget | None] = lambda _: None) -> None:
+        self._open_budget = open_budget
         self._budgets: dict[str, RequestBudget | None] = {}
         self._lock = Lock()
 
     def acquire(self, path: str) -> None:
-        """Wait until one request to the path may be sent."""
+        """Wait until one request to the path may be sent.
+
+        Raises:
+            ThrottledError: if the app stays over its rate limit; it has the seconds until a retry.
+        """
         with self._lock:
             if path not in self._budgets:
-                self._budgets[path] = self._opened(path)
+                self._budgets[path] = self._open_budget(path)
             budget = self._budgets[path]
         if budget:
             budget.acquire()
 
     def close(self) -> None:
-        """Close those that were opened."""
+        """Close the budgets that were opened."""
         with self._lock:
             budgets, self._budgets = list(self._budgets.values()), {}
         for budget in budgets:
@@ -154,20 +157,24 @@ class PathBudgets:
 
 
 class SqliteBudget(RateLimitedBudget):
-    """A budget in one file, for all processes that share a folder."""
+    """A request budget kept in one SQLite file, shared by all processes that use the folder."""
 
-    def __init__(self, path: Path, per_second: float, per_minute: int, *, patience_seconds: float = inf) -> None:
+    def __init__(
+        self, path: Path, per_second: float, per_minute: int, *, max_cooldown_wait_seconds: float = inf
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         bucket = SQLiteBucket.init_from_file(
             build_rates(per_second, per_minute), db_path=str(path), use_file_lock=True
         )
-        super().__init__(
-            bucket, Cooldown(FileCooldownStore(path.with_suffix(".pause")), patience_seconds=patience_seconds)
-        )
+        store = FileCooldownStore(path.with_suffix(".pause"))
+        super().__init__(bucket, Cooldown(store, max_cooldown_wait_seconds=max_cooldown_wait_seconds))
 
 
 def build_rates(per_second: float, per_minute: int) -> list[Rate]:
-    """The limits that bind, both less the headroom; pyrate-limiter refuses one beside a tighter one."""
+    """Return the limits that can be reached, less the headroom.
+
+    pyrate-limiter refuses a rate beside a tighter one.
+    """
     if per_second <= _MAX_EVENLY_SPACED_QPS:
         short = Rate(1, max(1, round(1000 * HEADROOM / per_second)))
     else:

@@ -13,15 +13,19 @@ from filelock import FileLock
 from tiktok_assets.api.errors import ThrottledError, build_daily_quota_error
 
 MAX_BREACHES = 3
-"""The breach after which nobody waits any longer: a short pause and the long one did not help."""
+"""The breach after which no request waits any longer: neither the short nor the long cooldown has helped."""
 
-BUDGET_CLOSED_MESSAGE = "the request budget is closed, and so is its session"
+BUDGET_CLOSED_MESSAGE = "the request budget is closed because its session is closed"
 
 
 class _CooldownState(msgspec.Struct, frozen=True):
-    """How often the limit was breached of late, and the instants (epoch) between which nobody asks.
+    """The shared record of a cooldown, stored as JSON; other running processes read and write the same keys.
 
-    `of_the_day` says that the quota of the day is used up.
+    Attributes:
+        breaches: number of recent breaches of the rate limit in a row.
+        began: start of the cooldown, in epoch seconds.
+        until: end of the cooldown, in epoch seconds.
+        of_the_day: whether the app's daily quota is used up.
     """
 
     breaches: int = 0
@@ -34,155 +38,160 @@ _NO_COOLDOWN: Final = _CooldownState()
 
 
 class CooldownStore(Protocol):
-    """Where the note lies for all who share it."""
+    """A place that holds the cooldown record for all processes that share it."""
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Held while the note is read and replaced."""
+        """Return the lock to hold while the record is read and replaced."""
 
     def read(self) -> bytes | None:
-        """The note, if there is one."""
+        """Return the record, or None if there is none."""
 
-    def write(self, note: bytes) -> None:
-        """Replace the note; whoever reads meanwhile gets the old one or the new one."""
+    def write(self, record: bytes) -> None:
+        """Replace the record atomically: concurrent readers get either the old or the new one."""
 
     def now(self) -> float:
-        """The instant (epoch) by the one clock of all who share it."""
+        """Return the current time in epoch seconds, by the clock that all sharing processes use."""
 
 
 class MemoryCooldownStore:
-    """For the threads of one process."""
+    """A cooldown record in memory, shared by the threads of one process."""
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self._note: bytes | None = None
+        self._record: bytes | None = None
 
     def read(self) -> bytes | None:
-        """The note."""
-        return self._note
+        """Return the record, or None if there is none."""
+        return self._record
 
-    def write(self, note: bytes) -> None:
-        """Replace it."""
-        self._note = note
+    def write(self, record: bytes) -> None:
+        """Replace the record."""
+        self._record = record
 
     def now(self) -> float:
-        """By this machine's clock."""
+        """Return the current time of this machine in epoch seconds."""
         return time.time()
 
 
 class FileCooldownStore:
-    """For all processes that share a folder."""
+    """A cooldown record in a file, shared by all processes that use the folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.lock = FileLock(f"{path}.lock")
 
     def read(self) -> bytes | None:
-        """The note."""
+        """Return the record, or None if there is none."""
         try:
             return self._path.read_bytes()
         except FileNotFoundError:
             return None
 
-    def write(self, note: bytes) -> None:
-        """Replace it, by way of a file beside it."""
-        beside = self._path.with_suffix(".new")
-        beside.write_bytes(note)
-        beside.replace(self._path)
+    def write(self, record: bytes) -> None:
+        """Replace the file by renaming a new one over it."""
+        temporary = self._path.with_suffix(".new")
+        temporary.write_bytes(record)
+        temporary.replace(self._path)
 
     def now(self) -> float:
-        """By this machine's clock."""
+        """Return the current time of this machine in epoch seconds."""
         return time.time()
 
 
 class Cooldown:
-    """When nobody of the app may ask.
+    """A period in which no process of the app may send a request.
 
-    The first breach is a pause of seconds, a second one soon after it the long pause; after a third all who
-    ask are told when to come back instead of waiting.
+    The first breach of the rate limit starts a cooldown of seconds, a second one soon after it a long cooldown.
+    After a third breach, requests fail with the time to retry at instead of waiting.
 
     Args:
-        shelf: where it is noted; in memory if not given.
-        patience_seconds: a longer pause is not waited for: who asks is told when to come back.
+        store: where the cooldown is recorded; in memory by default.
+        max_cooldown_wait_seconds: a cooldown longer than this is not waited for; requests fail instead.
     """
 
-    def __init__(self, shelf: CooldownStore | None = None, *, patience_seconds: float = inf) -> None:
-        self._shelf = shelf or MemoryCooldownStore()
-        self._patience = patience_seconds
+    def __init__(self, store: CooldownStore | None = None, *, max_cooldown_wait_seconds: float = inf) -> None:
+        self._store = store or MemoryCooldownStore()
+        self._max_wait = max_cooldown_wait_seconds
         self._closed = Event()
 
     def close(self) -> None:
-        """Wake all who wait; what they wanted to ask is asked no more."""
+        """Wake all waiting threads; their requests are not sent."""
         self._closed.set()
 
     def now(self) -> float:
-        """The instant (epoch) by which pauses begin and end."""
-        return self._shelf.now()
+        """Return the current time in epoch seconds, by the clock in which cooldowns are recorded."""
+        return self._store.now()
 
     def wait(self) -> bool:
-        """Wait until no pause is in force; tells whether there was one.
+        """Wait until no cooldown is in force, and return whether there was one.
 
         Raises:
-            ThrottledError: if the pauses did not help or take too long, with the time to come back.
-            RuntimeError: if it was closed meanwhile.
+            ThrottledError: if cooldowns have not helped or take too long; it has the seconds until a retry.
+            RuntimeError: if `close` was called meanwhile.
         """
-        waited = False
-        while (left := self._left(pause := self._read())) > 0:
-            if pause.of_the_day:
-                raise build_daily_quota_error(left)
-            if pause.breaches >= MAX_BREACHES or left > self._patience:
-                helped = pause.breaches < MAX_BREACHES
+        has_waited = False
+        while (remaining := self._remaining_seconds(state := self._read())) > 0:
+            if state.of_the_day:
+                raise build_daily_quota_error(remaining)
+            if state.breaches >= MAX_BREACHES or remaining > self._max_wait:
+                has_given_up = state.breaches >= MAX_BREACHES
                 error = ThrottledError(
-                    "the app is over its limit and pauses"
-                    if helped
-                    else "the app is still over its limit after a long pause; where that is its quota of the day,"
+                    "the app is still over its rate limit after a long cooldown; if its daily quota is used up,"
                     " TikTok refills it at 00:00 UTC"
+                    if has_given_up
+                    else "the app is over its rate limit and in a cooldown"
                 )
-                error.retry_after_seconds = left
+                error.retry_after_seconds = remaining
                 raise error
-            if self._closed.wait(left):
+            if self._closed.wait(remaining):
                 raise RuntimeError(BUDGET_CLOSED_MESSAGE)
-            waited = True
-        return waited
+            has_waited = True
+        return has_waited
 
-    def breached(
-        self, asked_at: float, *, first_seconds: float, then_seconds: float, memory_seconds: float
+    def record_breach(
+        self, permitted_at: float, *, first_seconds: float, long_seconds: float, memory_seconds: float
     ) -> float | None:
-        """Note a breach; returns after how many seconds to come back if pauses have not helped, or take too long.
+        """Record a breach of the rate limit, and start a cooldown.
 
         Args:
-            asked_at: when the refused request was given leave; one from before a pause is no breach of its own.
-            first_seconds: the first pause.
-            then_seconds: the long one.
-            memory_seconds: how long after a pause the next breach counts as its successor.
+            permitted_at: when the rejected request was permitted, in epoch seconds; if that was before the current
+                cooldown began, the rejection is part of the same breach.
+            first_seconds: length of the first cooldown.
+            long_seconds: length of the next ones.
+            memory_seconds: how long after a cooldown another breach still counts as its successor.
+
+        Returns:
+            The seconds after which to retry, if cooldowns have not helped or take too long; else None.
         """
-        with self._shelf.lock:
+        with self._store.lock:
             before, now = self._read(), self.now()
-            if asked_at <= before.began <= now:
+            if permitted_at <= before.began <= now:
                 return None
             is_next = now < before.until + memory_seconds and not before.of_the_day
             breaches = before.breaches + 1 if is_next else 1
-            seconds = first_seconds if breaches == 1 else then_seconds
-            pause = _CooldownState(min(breaches, MAX_BREACHES), now, now + seconds)
-            self._shelf.write(msgspec.json.encode(pause))
-        return seconds if breaches >= MAX_BREACHES or seconds > self._patience else None
+            seconds = first_seconds if breaches == 1 else long_seconds
+            state = _CooldownState(min(breaches, MAX_BREACHES), now, now + seconds)
+            self._store.write(msgspec.json.encode(state))
+        return seconds if breaches >= MAX_BREACHES or seconds > self._max_wait else None
 
-    def use_up(self, refilled_in_seconds: float) -> None:
-        """Note that the quota of the day is used up: nothing is sent until it is refilled."""
-        with self._shelf.lock:
+    def block_until_refill(self, seconds_until_refill: float) -> None:
+        """Record that the daily quota is used up: no request is sent until it is refilled."""
+        with self._store.lock:
             now = self.now()
-            pause = _CooldownState(MAX_BREACHES, now, now + refilled_in_seconds, of_the_day=True)
-            self._shelf.write(msgspec.json.encode(pause))
+            state = _CooldownState(MAX_BREACHES, now, now + seconds_until_refill, of_the_day=True)
+            self._store.write(msgspec.json.encode(state))
 
-    def _left(self, pause: _CooldownState) -> float:
-        if pause is _NO_COOLDOWN:
+    def _remaining_seconds(self, state: _CooldownState) -> float:
+        if state is _NO_COOLDOWN:
             return 0.0
         now = self.now()
-        return pause.until - now if pause.began <= now else 0.0  # a clock that was set back waits for nothing
+        # A cooldown that begins in the future means that the clock was set back; waiting for it could take hours.
+        return state.until - now if state.began <= now else 0.0
 
     def _read(self) -> _CooldownState:
-        note = self._shelf.read()
+        record = self._store.read()
         try:
-            return msgspec.json.decode(note, type=_CooldownState) if note else _NO_COOLDOWN
+            return msgspec.json.decode(record, type=_CooldownState) if record else _NO_COOLDOWN
         except msgspec.DecodeError:
             return _NO_COOLDOWN

@@ -17,37 +17,40 @@ try:
     from redis.backoff import ExponentialBackoff
     from redis.retry import Retry
 except ImportError:  # pragma: no cover - the tests have it
-    redis = None  # type: ignore[assignment] # told when it is asked for
+    redis = None  # type: ignore[assignment] # `RedisBudget` raises an error that names the extra
 
 KEY_PREFIX = "tiktok-assets"
 _COUNT_CALL = "'ZCOUNT', bucket, window_start, {}"
 PUT_ITEM_SCRIPT = LuaScript.PUT_ITEM.replace(_COUNT_CALL.format("now"), _COUNT_CALL.format("'+inf'"))
-"""pyrate-limiter 4.5 counts what is not later than the caller's instant, and so misses who was told the time after
-it and came first: two at once were admitted. What lies ahead counts as well."""
+"""The Lua script of pyrate-limiter 4.5, changed to count entries that are later than the caller's time as well.
+
+The original counts entries up to the caller's time only. It misses a request whose caller read the clock later but
+reached Redis first, and so permits two requests at once.
+"""
 
 _LOCK_SECONDS, _SOCKET_TIMEOUT_SECONDS = 10.0, 10.0
 _MAX_CONNECTION_ATTEMPTS = 3
-"""A connection that was lost is made anew; a request counted twice is only a little late."""
+"""Attempts to reconnect to Redis; a request that is counted twice because of them is only a little later."""
 
 
 class RedisBudget(RateLimitedBudget):
-    """Requests a second and a minute of all hosts that name the same Redis, by its clock.
+    """A request budget kept in Redis, shared by all hosts that use the same Redis, by the clock of Redis.
 
     Args:
-        url: `redis://…`, `rediss://…` or `unix://…`; may hold a password, and is never shown.
+        url: `redis://…`, `rediss://…` or `unix://…`; it may hold a password and is never shown.
         app: whose budget it is; the same text on every host.
-        per_second: requests a second.
-        per_minute: requests a minute.
-        patience_seconds: see `Pauses`.
+        per_second: the limit of requests per second.
+        per_minute: the limit of requests per minute.
+        max_cooldown_wait_seconds: see `Cooldown`.
 
     Raises:
         TikTokError: if Redis cannot be reached, or its driver is not installed.
     """
 
     def __init__(
-        self, url: str, app: str, per_second: float, per_minute: int, *, patience_seconds: float = inf
+        self, url: str, app: str, per_second: float, per_minute: int, *, max_cooldown_wait_seconds: float = inf
     ) -> None:
-        if redis is None:  # pragma: no cover - the same
+        if redis is None:  # pragma: no cover - the tests have it
             raise TikTokError("TIKTOK_LIMITER_URL needs the extra `redis`: pip install 'tiktok-assets[redis]'")
         key = f"{KEY_PREFIX}:{hashlib.sha256(app.encode()).hexdigest()[:16]}"
         with translate_redis_errors():
@@ -57,14 +60,13 @@ class RedisBudget(RateLimitedBudget):
                 health_check_interval=30,
                 retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), _MAX_CONNECTION_ATTEMPTS),
             )
-            bucket = _RedisClockBucket.of(client, f"{key}:requests", build_rates(per_second, per_minute))
+            bucket = _RedisClockBucket.create(client, f"{key}:requests", build_rates(per_second, per_minute))
         self._redis = client
-        super().__init__(
-            bucket, Cooldown(_RedisCooldownStore(client, f"{key}:pause"), patience_seconds=patience_seconds)
-        )
+        store = _RedisCooldownStore(client, f"{key}:pause")
+        super().__init__(bucket, Cooldown(store, max_cooldown_wait_seconds=max_cooldown_wait_seconds))
 
     def close(self) -> None:
-        """Close the connections; but not under a thread that forgets old requests at this very moment."""
+        """Close the idle connections, but not one that the cleaning thread of the bucket is using."""
         super().close()
         self._redis.connection_pool.disconnect(inuse_connections=False)
 
@@ -74,54 +76,57 @@ class RedisBudget(RateLimitedBudget):
 
 
 class _RedisClockBucket(RedisBucket):
-    """Counts by the clock of Redis: those of several hosts may differ by more than a window."""
+    """A bucket that uses the clock of Redis, because the clocks of hosts may differ by more than a window."""
 
     @classmethod
-    def of(cls, client: "redis.Redis", key: str, rates: list[Rate]) -> "_RedisClockBucket":
-        return cls(rates, client, key, cls._loaded(client))
+    def create(cls, client: "redis.Redis", key: str, rates: list[Rate]) -> "_RedisClockBucket":
+        return cls(rates, client, key, cls._load_script(client))
 
     @staticmethod
-    def _loaded(client: "redis.Redis") -> str:
+    def _load_script(client: "redis.Redis") -> str:
         return str(client.script_load(PUT_ITEM_SCRIPT))
 
     def put(self, item: RateItem) -> bool:
-        """Count a request if there is room; a Redis that was started anew is told the script again."""
+        """Count a request if the rates allow it, and return whether they do.
+
+        A Redis server that was restarted has lost the script; it is loaded again.
+        """
         try:
             return bool(super().put(item))
         except redis.exceptions.NoScriptError:
-            self.script_hash = self._loaded(self.redis)  # type: ignore[arg-type] # the same
+            self.script_hash = self._load_script(self.redis)  # type: ignore[arg-type] # as in `now`
             return bool(super().put(item))
 
     def now(self) -> int:
-        """Milliseconds by the clock of Redis."""
-        seconds, micros = self.redis.time()  # type: ignore[misc] # the driver types both its faces at once
+        """Return the time of Redis in epoch milliseconds."""
+        seconds, micros = self.redis.time()  # type: ignore[misc] # typed as synchronous or asynchronous
         return int(seconds) * 1000 + int(micros) // 1000
 
 
 class _RedisCooldownStore:
-    """The note of a pause, for all hosts."""
+    """A cooldown record in Redis, shared by all hosts."""
 
     def __init__(self, client: "redis.Redis", key: str) -> None:
         self._redis, self._key = client, key
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Held by one process at a time; one that was killed loses it after seconds."""
+        """Return a lock that expires after seconds, in case its process is killed."""
         return _hold_lock(self._redis, f"{self._key}:lock")
 
     def read(self) -> bytes | None:
-        """The note."""
+        """Return the record, or None if there is none."""
         with translate_redis_errors():
-            note = self._redis.get(self._key)
-        return note if isinstance(note, bytes) else None
+            record = self._redis.get(self._key)
+        return record if isinstance(record, bytes) else None
 
-    def write(self, note: bytes) -> None:
-        """Replace it."""
+    def write(self, record: bytes) -> None:
+        """Replace the record."""
         with translate_redis_errors():
-            self._redis.set(self._key, note)
+            self._redis.set(self._key, record)
 
     def now(self) -> float:
-        """By the clock of Redis."""
+        """Return the time of Redis in epoch seconds."""
         with translate_redis_errors():
             seconds, micros = self._redis.time()
         return float(seconds) + float(micros) / 1e6
@@ -138,14 +143,14 @@ def _hold_lock(client: "redis.Redis", name: str) -> Iterator[object]:
 
 @contextmanager
 def translate_redis_errors() -> Iterator[None]:
-    """Name what goes wrong between us and Redis, without its address, which may hold a password.
+    """Raise errors of Redis as ours, without its address, which may hold a password.
 
     Raises:
-        RetryLaterError: for whatever Redis or its driver raised.
+        RetryLaterError: for any error of Redis or its driver.
     """
     try:
         yield
     except (redis.RedisError, ValueError) as error:
         raise RetryLaterError(
-            f"the request budget cannot be reached ({type(error).__name__}); check TIKTOK_LIMITER_URL"
+            f"the request budget in Redis cannot be reached ({type(error).__name__}); check TIKTOK_LIMITER_URL"
         ) from None
