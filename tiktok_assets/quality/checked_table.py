@@ -10,29 +10,30 @@ from tiktok_assets.spec.documented_fields import DOCUMENTED_FIELDS, ENUMERATIONS
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS, ENTITIES
 from tiktok_assets.spec.metric_catalogue import Metric
 from tiktok_assets.spec.reports import LEVELS, Report, served_metrics
-from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.schema import build_schema
 
 PARENT_TABLES = {"campaign_id": CAMPAIGNS.table, "ad_group_id": AD_GROUPS.table, "ad_id": ADS.table}
-"""In which table the id of a column must be known."""
+"""By id column: the table that must contain the id."""
 
 ID_COLUMNS = {"ad_id": ("ad_id", "ad_id_v2")}
-"""The columns of that table the id may stand in: a Smart+ report may name the creative or the ad (dossier 5.7)."""
+"""By id column: the columns of the parent table that may contain the id, if not just the one of the same name. A
+Smart+ report may contain the id of the creative or of the ad (API notes 5.7)."""
 
 _SPEND_COLUMNS = ("spend", "billed_cost")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedTable:
-    """A stored table.
+    """A stored table and the properties that decide which checks apply to it.
 
     Attributes:
-        table: its name.
-        columns: in order.
-        key: the columns that name a row; empty where nobody declared them.
-        report: its row of `spec.reports`; None for other tables.
-        metrics: those its report asks for.
-        upper: the same report at the next level above that is stored.
-        daily: for a lifetime report, the daily report of its level, where that is stored.
+        table: the name of the table.
+        columns: the declared columns, in order.
+        key: the columns that identify a row; empty if none are declared.
+        report: the row of `spec.reports`; None for other tables.
+        metrics: the metrics of the report.
+        upper_table: the same report at the nearest higher level that is stored.
+        daily_table: for a lifetime report, the daily report of its level, if that is stored.
     """
 
     table: str
@@ -40,60 +41,60 @@ class CheckedTable:
     key: tuple[str, ...]
     report: Report | None = None
     metrics: tuple[Metric, ...] = ()
-    upper: str | None = None
-    daily: str | None = None
+    upper_table: str | None = None
+    daily_table: str | None = None
 
     @property
-    def names(self) -> frozenset[str]:
-        """Its columns' names."""
+    def column_names(self) -> frozenset[str]:
+        """The names of the columns."""
         return frozenset(column.name for column in self.columns)
 
     @property
     def schema(self) -> pl.Schema:
-        """Its declared schema."""
+        """The declared schema."""
         return build_schema(self.columns)
 
     @property
-    def is_read(self) -> bool:
-        """Whether its rows are the API's, and not made of other tables', which are looked at themselves."""
+    def is_from_api(self) -> bool:
+        """Whether the rows come from the API; False for tables derived from other tables."""
         return self.report is not None or any(self.table == entity.table for entity in ENTITIES)
 
     @property
-    def is_report_by_day(self) -> bool:
-        """Whether it is a report with a partition a day."""
+    def is_daily_report(self) -> bool:
+        """Whether the table is a report with one partition per day."""
         return self.report is not None and "date" in self.key
 
     @property
     def enumerations(self) -> Mapping[str, frozenset[str]]:
-        """Its columns with a closed list of values."""
+        """The columns with a closed list of values."""
         return ENUMERATIONS.get(self.table, {})
 
     @property
-    def documented(self) -> frozenset[str]:
-        """The fields its `extra` may hold without being news."""
+    def documented_fields(self) -> frozenset[str]:
+        """The documented API fields without a column, which `extra` may contain."""
         return DOCUMENTED_FIELDS.get(self.table, frozenset())
 
     @property
-    def parents(self) -> Mapping[str, str]:
-        """Its id columns, each with the table that must know the id."""
+    def parent_tables(self) -> Mapping[str, str]:
+        """By id column: the table that must contain the id."""
         return {
             column: table
             for column, table in PARENT_TABLES.items()
-            if column in self.names and table != self.table
+            if column in self.column_names and table != self.table
         }
 
     @property
-    def spends(self) -> tuple[str, ...]:
-        """Its columns that hold what was spent, as the API says it."""
-        return tuple(name for name in _SPEND_COLUMNS if self.is_read and name in self.names)
+    def spend_columns(self) -> tuple[str, ...]:
+        """The columns with spend from the API."""
+        return tuple(name for name in _SPEND_COLUMNS if self.is_from_api and name in self.column_names)
 
     @property
-    def looked_at(self) -> pl.Schema:
-        """The columns the checks read."""
-        ours = {"advertiser_id", "currency", "extra", "is_complete", "fetched_at"} & self.names
+    def schema_to_read(self) -> pl.Schema:
+        """The part of the schema that the checks read."""
+        common = {"advertiser_id", "currency", "extra", "is_complete", "fetched_at"} & self.column_names
         summed = {metric.name for metric in self.metrics if metric.additive}
-        wanted = {*self.key, *ours, *self.enumerations, *self.parents, *self.spends, *summed}
-        return pl.Schema({name: kind for name, kind in self.schema.items() if name in wanted})
+        names = {*self.key, *common, *self.enumerations, *self.parent_tables, *self.spend_columns, *summed}
+        return pl.Schema({name: dtype for name, dtype in self.schema.items() if name in names})
 
 
 def build_checked_tables(
@@ -102,13 +103,13 @@ def build_checked_tables(
     reports: Sequence[Report],
     metrics: tuple[Metric, ...],
 ) -> dict[str, CheckedTable]:
-    """Every stored table as a subject; a new one needs no word here.
+    """Describe every stored table; a new table needs no change here.
 
     Args:
-        tables: the columns of each, by name.
-        keys: the columns that name a row of each.
-        reports: those that are stored.
-        metrics: those they ask for.
+        tables: the columns of each table, by name.
+        keys: the key columns of each table.
+        reports: the stored reports.
+        metrics: the chosen metrics.
     """
     by_table = {report.table: report for report in reports}
     return {
@@ -126,14 +127,15 @@ def build_checked_tables(
 
 
 def _find_upper_table(report: Report, stored: Mapping[str, Report]) -> str | None:
-    """The same kind of report at the nearest level above that is stored."""
+    """Return the same kind of report at the nearest higher level that is stored."""
     levels = [level.name for level in LEVELS]
-    kind = report.table.removeprefix(report.level.name)
-    above = [f"{level}{kind}" for level in levels[: levels.index(report.level.name)]]
+    suffix = report.table.removeprefix(report.level.name)
+    above = [f"{level}{suffix}" for level in levels[: levels.index(report.level.name)]]
     return next((table for table in reversed(above) if table in stored), None)
 
 
 def _find_daily_table(report: Report, stored: Mapping[str, Report]) -> str | None:
+    """Return the daily report of the level of a lifetime report."""
     if report.cadence != "lifetime":
         return None
     return next(

@@ -1,4 +1,4 @@
-"""The registry of all checks: name, meaning, severity, tables and function of each."""
+"""The registry of all checks: name, description, severity, tables and function of each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,225 +20,227 @@ class Check:
     """One check.
 
     Attributes:
-        name: in Dagster.
-        meaning: what is true when it passes, and what to do when it does not.
-        severity: an error means figures are wrong; a warning asks for a look.
-        concerns: which tables.
-        ask: what one piece of evidence says; findings of several are added.
+        name: the name in Dagster.
+        description: what is true if the check passes, and what to do if it fails.
+        severity: "error" if figures are wrong, "warning" if they should be reviewed.
+        applies_to: returns whether the check applies to a table.
+        evaluate: evaluates the check for one account of a table; outcomes of several accounts are added.
     """
 
     name: str
-    meaning: str
+    description: str
     severity: Severity
-    concerns: Callable[[CheckedTable], bool]
-    ask: Callable[[TableReader], CheckOutcome]
+    applies_to: Callable[[CheckedTable], bool]
+    evaluate: Callable[[TableReader], CheckOutcome]
 
 
-def _check_known_parents(evidence: TableReader) -> CheckOutcome:
-    owner, archive = evidence.advertiser_id or "", evidence.archive
-    parents = evidence.subject.parents.items()
+def _check_known_parents(reader: TableReader) -> CheckOutcome:
+    owner, context = reader.advertiser_id or "", reader.context
+    parents = reader.table.parent_tables.items()
     return table_checks.check_known_parents(
-        evidence.frame, {column: archive.known_ids(table, column, owner) for column, table in parents}
+        reader.frame, {column: context.load_known_ids(table, column, owner) for column, table in parents}
     )
 
 
-def _check_missing_days(evidence: TableReader) -> CheckOutcome:
-    account, archive = evidence.account, evidence.archive
-    return (
-        coverage.check_missing_days(account, evidence.stored_days, archive.start, archive.now)
-        if account
-        else CheckOutcome()
-    )
-
-
-def _check_complete_yesterday(evidence: TableReader) -> CheckOutcome:
-    account, archive = evidence.account, evidence.archive
+def _check_missing_days(reader: TableReader) -> CheckOutcome:
+    account, context = reader.account, reader.context
     if account is None:
         return CheckOutcome()
-    return coverage.check_complete_yesterday(account, evidence.readings, archive.start, archive.now)
+    return coverage.check_missing_days(account, reader.stored_days, context.start, context.now)
 
 
-def _compare_levels(evidence: TableReader) -> CheckOutcome:
-    subject = evidence.subject
-    above = evidence.beside(str(subject.upper))
-    shared = set(evidence.readable) & set(above.readable)
+def _check_complete_yesterday(reader: TableReader) -> CheckOutcome:
+    account, context = reader.account, reader.context
+    if account is None:
+        return CheckOutcome()
+    return coverage.check_complete_yesterday(account, reader.stored_day_details, context.start, context.now)
+
+
+def _compare_levels(reader: TableReader) -> CheckOutcome:
+    table = reader.table
+    upper_reader = reader.for_table(str(table.upper_table))
+    shared = set(reader.readable_partitions) & set(upper_reader.readable_partitions)
     lower, upper = (
-        one.rows_of(one.subject, [partition for partition in one.readable if partition in shared])
-        for one in (evidence, above)
+        one.read_rows(one.table, [partition for partition in one.readable_partitions if partition in shared])
+        for one in (reader, upper_reader)
     )
-    if "date" in subject.key:
+    if "date" in table.key:
         lower, upper = _keep_complete_days(lower, upper)
-    by = ["advertiser_id", *(["date"] if "date" in subject.key else [])]
+    by = ["advertiser_id", *(["date"] if "date" in table.key else [])]
     lower, upper = reconciliation.drop_mixed_currency_groups(lower, upper, by)
-    metrics = [metric for metric in subject.metrics if metric in above.subject.metrics]
-    names = (_level_name(subject), _level_name(above.subject))
-    return reconciliation.compare_levels(lower, upper, metrics, evidence.archive.tolerance, names)
+    metrics = [metric for metric in table.metrics if metric in upper_reader.table.metrics]
+    names = (_level_name(table), _level_name(upper_reader.table))
+    return reconciliation.compare_levels(lower, upper, metrics, reader.context.tolerance, names)
 
 
-def _level_name(subject: CheckedTable) -> str:
-    return subject.report.level.name if subject.report else subject.table
+def _level_name(table: CheckedTable) -> str:
+    return table.report.level.name if table.report else table.table
 
 
 def _keep_complete_days(lower: pl.DataFrame, upper: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Without the days that moved between the two readings: those that either level holds incomplete."""
-    moving = pl.concat([one.filter(~pl.col("is_complete")).get_column("date") for one in (lower, upper)]).unique()
-    without = ~pl.col("date").is_in(moving.implode())
-    return lower.filter(without), upper.filter(without)
+    """Drop the days that are incomplete at either level, since they may have changed between the two reads."""
+    incomplete = [one.filter(~pl.col("is_complete")).get_column("date") for one in (lower, upper)]
+    is_complete = ~pl.col("date").is_in(pl.concat(incomplete).unique().implode())
+    return lower.filter(is_complete), upper.filter(is_complete)
 
 
-def _compare_lifetime_with_days(evidence: TableReader) -> CheckOutcome:
-    account, archive, owner = evidence.account, evidence.archive, evidence.advertiser_id
+def _compare_lifetime_with_days(reader: TableReader) -> CheckOutcome:
+    account, context, owner = reader.account, reader.context, reader.advertiser_id
     if account is None:
         return CheckOutcome()
-    created = archive.advertisers.filter(pl.col("advertiser_id") == owner).get_column("create_time")
+    created = context.advertisers.filter(pl.col("advertiser_id") == owner).get_column("create_time")
     first = reconciliation.find_first_day(created.first(), account) if created.len() else None  # type: ignore[arg-type]
-    daily = evidence.beside(str(evidence.subject.daily))
+    daily = reader.for_table(str(reader.table.daily_table))
     days = daily.stored_days
     if first is None or not days or days[0] > first:
-        reach = f"the stored days begin on {days[0]}" if days else "no day is stored"
-        began = f"the account on {first}" if first else "nobody says when the account began"
-        return CheckOutcome(notes=(f"{owner} was not judged: {reach}, {began}",))
+        stored = f"the stored days begin on {days[0]}" if days else "no day is stored"
+        began = f"the account was created on {first}" if first else "the creation date of the account is unknown"
+        return CheckOutcome(notes=(f"{owner} was not checked: {stored}, {began}",))
     window = DateWindow(days[0], days[-1])
     if len(window.days) != len(days):
-        return CheckOutcome(notes=(f"{owner} was not judged: its days have holes",))
+        return CheckOutcome(notes=(f"{owner} was not checked: days are missing between the stored ones",))
     return reconciliation.compare_lifetime_with_days(
-        evidence.frame, daily.rows_of(daily.subject, daily.partitions), window, account, archive.tolerance
+        reader.frame, daily.read_rows(daily.table, daily.partitions), window, account, context.tolerance
     )
 
 
 CHECKS: tuple[Check, ...] = (
     Check(
         "accounts_tell_zone_and_currency",
-        "Every active account has a time zone and a currency. Where the host tells none, name them in"
-        " TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY: the account's reports fail until then.",
+        "Every active account has a time zone and a currency. If the host does not return them, set them in"
+        " TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY: the reports of the account fail until then.",
         "error",
-        lambda subject: subject.table == "advertisers",
-        lambda evidence: evidence.archive.accounts[1],
+        lambda table: table.table == "advertisers",
+        lambda reader: reader.context.accounts[1],
     ),
     Check(
         "declared_schema",
-        "Every file holds its columns in their declared types. One that does not was written by something else:"
+        "Every file has its columns in their declared types. A file that does not was written by another program:"
         " refresh the partition.",
         "error",
         lambda _: True,
-        lambda evidence: table_checks.check_declared_schema(
-            evidence.schemas, evidence.subject.schema, evidence.subject.key
-        ),
+        lambda reader: table_checks.check_declared_schema(reader.schemas, reader.table.schema, reader.table.key),
     ),
     Check(
         "keys_name_rows",
-        "Every row has its whole key and no two have the same, so that nothing is counted twice. Refresh the"
-        " partition named.",
+        "Every row has a complete key and no two rows have the same key, so nothing is counted twice. If not,"
+        " refresh the listed partitions.",
         "error",
-        lambda subject: bool(subject.key),
-        lambda evidence: table_checks.check_unique_keys(evidence.frame, evidence.subject.key),
+        lambda table: bool(table.key),
+        lambda reader: table_checks.check_unique_keys(reader.frame, reader.table.key),
     ),
     Check(
         "no_negative_spend",
-        "Nothing cost less than nothing. TikTok's own figure is kept as it came; ask whether it is a credit.",
+        "No spend is negative. Negative spend is stored as TikTok returned it; ask TikTok whether it is a credit.",
         "error",
-        lambda subject: bool(subject.spends),
-        lambda evidence: table_checks.check_negative_spend(
-            evidence.frame, evidence.subject.spends, evidence.subject.key
+        lambda table: bool(table.spend_columns),
+        lambda reader: table_checks.check_negative_spend(
+            reader.frame, reader.table.spend_columns, reader.table.key
         ),
     ),
     Check(
         "known_values",
-        "Statuses, objectives, budget modes and the like hold documented values only. A new one is kept as it"
-        " came; filters that list values do not know it yet.",
+        "Statuses, objectives, budget modes and similar columns have documented values only. A new value is stored"
+        " as it is; filters that list values do not include it yet.",
         "warning",
-        lambda subject: bool(subject.enumerations),
-        lambda evidence: table_checks.check_known_values(evidence.frame, evidence.subject.enumerations),
+        lambda table: bool(table.enumerations),
+        lambda reader: table_checks.check_known_values(reader.frame, reader.table.enumerations),
     ),
     Check(
         "values_fit",
-        "Every value was what its column is. One that was not is null, or rounded, and what came is in `extra`"
-        " under `malformed_values`: compare it in Ads Manager, and report it to TikTok if it stays.",
+        "Every value fitted the type of its column. A value that did not is null or rounded, and the original is"
+        " in `extra` under `malformed_values`: compare it in Ads Manager, and report it to TikTok if it persists.",
         "warning",
-        lambda subject: subject.is_read and "extra" in subject.names,
-        lambda evidence: table_checks.check_malformed_values(evidence.frame, evidence.subject.key),
+        lambda table: table.is_from_api and "extra" in table.column_names,
+        lambda reader: table_checks.check_malformed_values(reader.frame, reader.table.key),
     ),
     Check(
         "known_fields",
-        "The API sent no field that is news to its documentation. A new one is kept in `extra`; a row in"
-        " `spec/entities.py` makes it a column.",
+        "The API sent only documented fields. A new field is stored in `extra`; a row in `spec/entities.py` makes"
+        " it a column.",
         "warning",
-        lambda subject: subject.is_read and "extra" in subject.names,
-        lambda evidence: table_checks.check_known_fields(evidence.frame, evidence.subject.documented),
+        lambda table: table.is_from_api and "extra" in table.column_names,
+        lambda reader: table_checks.check_known_fields(reader.frame, reader.table.documented_fields),
     ),
     Check(
         "known_parents",
-        "Every campaign, ad group and ad that a row names stands in its table, deleted ones included. One created"
-        " between two readings is known after the next refresh.",
+        "Every campaign, ad group and ad that a row references is in its table, deleted ones included. An object"
+        " created between two reads is known after the next refresh.",
         "warning",
-        lambda subject: subject.is_read and bool(subject.parents),
+        lambda table: table.is_from_api and bool(table.parent_tables),
         _check_known_parents,
     ),
     Check(
         "levels_agree",
         "The totals agree with the level above within TIKTOK_RECONCILIATION_TOLERANCE: spend on each complete day,"
-        " every additive metric over all of them. Less below can be honest, since some delivery exists only above"
-        " the ad; more below never is. Totals of the account are those of the advertiser level.",
+        " every additive metric over all of them. A lower total below can be correct, since some delivery exists"
+        " only above the ad; a higher one is always an error. For account totals, use the advertiser level.",
         "warning",
-        lambda subject: subject.upper is not None,
+        lambda table: table.upper_table is not None,
         _compare_levels,
     ),
     Check(
         "life_is_its_days",
-        "The lifetime spend is the sum of the stored days, where these reach the account's first day; today and"
-        " days past the last one stored are allowed for. A gap means days that were restated after their last"
-        " reading: raise TIKTOK_LOOKBACK_DAYS or read them again.",
+        "The lifetime spend is the sum of the stored days, if these include the account's first day; spend of"
+        " today and of days after the last stored one is allowed for. A gap means that days were restated after"
+        " they were last read: raise TIKTOK_LOOKBACK_DAYS or read them again.",
         "warning",
-        lambda subject: subject.daily is not None,
+        lambda table: table.daily_table is not None,
         _compare_lifetime_with_days,
     ),
     Check(
         "no_row_drop",
-        "The newest day has at least half the rows of a usual day of the account. Fewer are honest where campaigns"
-        " were paused or ended.",
+        "The newest day has at least half the rows of a usual day of the account. Fewer rows are correct if"
+        " campaigns were paused or ended.",
         "warning",
-        lambda subject: subject.is_report_by_day,
-        lambda evidence: coverage.check_row_drop(str(evidence.advertiser_id), evidence.rows_by_ended_day),
+        lambda table: table.is_daily_report,
+        lambda reader: coverage.check_row_drop(str(reader.advertiser_id), reader.rows_by_ended_day),
     ),
     Check(
         "complete_yesterday",
-        "Every active account was read within a day, has its yesterday, and each day that was whole by then was"
-        " read whole. If not, look at the last runs of `daily_refresh`, or run `sync`.",
+        "Every active account was read within a day and has its yesterday, and each day that was complete by then"
+        " was read complete. If not, look at the last runs of `daily_refresh`, or run `sync`.",
         "warning",
-        lambda subject: subject.is_report_by_day,
+        lambda table: table.is_daily_report,
         _check_complete_yesterday,
     ),
     Check(
         "no_holes",
-        "Every day from the first one read to the last is stored for every active account; history since"
-        " TIKTOK_START_DATE that was never read is noted. `backfill_history` reads the stretches named.",
+        "Every day between the first and the last stored one is stored for every active account; days since"
+        " TIKTOK_START_DATE that were never read are noted. `backfill_history` reads the listed windows.",
         "warning",
-        lambda subject: subject.is_report_by_day,
+        lambda table: table.is_daily_report,
         _check_missing_days,
     ),
 )
 
 
-def select_checks(subject: CheckedTable) -> tuple[Check, ...]:
-    """The checks that concern a table, in order."""
-    return tuple(check for check in CHECKS if check.concerns(subject))
+def select_checks(table: CheckedTable) -> tuple[Check, ...]:
+    """Return the checks that apply to a table, in order."""
+    return tuple(check for check in CHECKS if check.applies_to(table))
 
 
 @dataclass(slots=True)
 class CheckResults:
-    """What the checks of a table found, and at how much they looked."""
+    """The outcomes of a table's checks by name, and the numbers of rows and partitions that were checked."""
 
-    findings: dict[str, CheckOutcome]
+    outcomes: dict[str, CheckOutcome]
     rows: int = 0
     partitions: int = 0
 
 
-def evaluate_checks(archive: CheckContext, table: str, names: Mapping[str, Check]) -> CheckResults:
-    """Ask these checks of every account of a table, one account in memory at a time."""
-    looked = CheckResults({name: CheckOutcome() for name in names})
-    for evidence in archive.of(table):
-        for name, check in names.items():
-            looked.findings[name] += check.ask(evidence)
-        looked.rows += evidence.frame.height
-        looked.partitions += len(evidence.recent)
-    return looked
+def evaluate_checks(context: CheckContext, table: str, checks: Mapping[str, Check]) -> CheckResults:
+    """Evaluate checks for every account of a table, with one account in memory at a time.
+
+    Args:
+        context: the stored tables.
+        table: the table to check.
+        checks: the checks to evaluate, by name.
+    """
+    results = CheckResults({name: CheckOutcome() for name in checks})
+    for reader in context.read_table(table):
+        for name, check in checks.items():
+            results.outcomes[name] += check.evaluate(reader)
+        results.rows += reader.frame.height
+        results.partitions += len(reader.recent_partitions)
+    return results

@@ -12,19 +12,19 @@ from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.tables.account_calendar import Account, is_complete
 
 BASELINE_DAYS = 7
-"""How many days before a day say how many rows it should have."""
+"""The number of previous days that determine how many rows a day should have."""
 
 MAX_ROW_DROP = 0.5
 
 STALE_AFTER = timedelta(hours=26)
-"""A day and some hours: the refresh of each morning, which may be slow."""
+"""A day and two hours, because the refresh of a morning may take long."""
 
 _DAY = timedelta(1)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDay:
-    """When a stored day was read, whether that was after everything that makes it whole, and in which zone."""
+    """The metadata of a stored day: when it was read, whether it was complete then, and in which time zone."""
 
     fetched_at: datetime
     is_complete: bool
@@ -32,81 +32,87 @@ class StoredDay:
 
 
 def check_missing_days(account: Account, stored: Collection[date], start: date, now: datetime) -> CheckOutcome:
-    """Every day from the first one read to the last was read; the stretches that were not are named.
+    """Check that every day between the first and the last stored day is stored, and list the missing windows.
 
-    Days before the first one are history that nobody has asked for yet, which a note says. Whether the last one
-    is recent enough is `complete_yesterday`'s question; an account of which nothing was ever read lacks every
-    day to its yesterday.
+    Days before the first stored one have not been backfilled yet and are only noted. Whether the last stored day
+    is recent enough is checked by `check_complete_yesterday`. An account without stored days lacks every day until
+    its yesterday.
+
+    Args:
+        account: the account.
+        stored: the stored days.
+        start: the first day of the daily reports.
+        now: the current time, aware.
     """
     last = max(stored, default=account.today(now) - _DAY)
     known = set(stored)
     expected = DateWindow(start, last).days
     windows = split_into_windows((day for day in expected if day not in known), most=len(expected))
-    early = [window for window in windows if known and window.first == start]
-    return CheckOutcome.of(
+    not_backfilled = [window for window in windows if known and window.first == start]
+    return CheckOutcome.from_faults(
         (
             {"advertiser_id": account.advertiser_id, "missing": str(window), "days": str(len(window.days))}
             for window in windows
-            if window not in early
+            if window not in not_backfilled
         ),
         notes=(
             f"advertiser {account.advertiser_id}: {window} is not read yet; `backfill_history` reads it"
-            for window in early
+            for window in not_backfilled
         ),
     )
 
 
 def check_complete_yesterday(
-    account: Account, readings: Mapping[date, StoredDay], start: date, now: datetime
+    account: Account, stored_days: Mapping[date, StoredDay], start: date, now: datetime
 ) -> CheckOutcome:
-    """The account was read within a day; yesterday came with it, and each day that was over by then came whole.
+    """Check that an account was read within a day, with yesterday, and that older days are complete.
 
-    A day is whole 16 hours after it ended at the earliest: in Los Angeles that is midnight UTC, so the
-    refresh of half past noon brings yesterday, incomplete, and the day before it whole. What counts is therefore
-    what could be had when the account was last read.
+    A day is complete 16 hours after its end at the earliest. In Los Angeles that is midnight UTC, so the refresh
+    at 12:30 UTC reads yesterday incomplete and the day before it complete. A day is therefore expected to be
+    complete only if it could have been when the account was last read.
 
     Args:
-        account: whose days.
-        readings: the days that stand, of the last weeks at least.
-        start: no day before it is expected.
-        now: aware.
+        account: the account.
+        stored_days: the stored days, at least those of the last weeks.
+        start: the first day of the daily reports.
+        now: the current time, aware.
     """
     owner = {"advertiser_id": account.advertiser_id}
-    read_at = max((reading.fetched_at for reading in readings.values()), default=None)
+    read_at = max((stored.fetched_at for stored in stored_days.values()), default=None)
     if start > account.today(now) - _DAY:
         return CheckOutcome(notes=(f"the start date {start} has not passed yet",))
     if read_at is None or now - read_at > STALE_AFTER:
-        when = f"last read at {read_at:%Y-%m-%d %H:%M} UTC" if read_at else "never read"
-        return CheckOutcome.of([{**owner, "date": str(account.today(now) - _DAY), "why": when}])
+        why = f"last read at {read_at:%Y-%m-%d %H:%M} UTC" if read_at else "never read"
+        return CheckOutcome.from_faults([{**owner, "date": str(account.today(now) - _DAY), "why": why}])
     yesterday = account.today(read_at) - _DAY
-    expected = DateWindow(max(start, min(readings)), yesterday).days
+    expected = DateWindow(max(start, min(stored_days)), yesterday).days
     faults = []
     for day in expected:
-        reading = readings.get(day)
-        if reading is None and day == yesterday:
+        stored = stored_days.get(day)
+        if stored is None and day == yesterday:
             faults.append({**owner, "date": str(day), "why": "not read"})
-        elif reading and not reading.is_complete and is_complete(day, account, read_at):
-            when = f"{reading.fetched_at:%Y-%m-%d %H:%M}"
+        elif stored and not stored.is_complete and is_complete(day, account, read_at):
+            when = f"{stored.fetched_at:%Y-%m-%d %H:%M}"
             faults.append(
-                {**owner, "date": str(day), "why": f"read at {when} UTC, when it was not whole, and not since"}
+                {**owner, "date": str(day), "why": f"read at {when} UTC, before it was complete, and not again"}
             )
-    return CheckOutcome.of(faults)
+    return CheckOutcome.from_faults(faults)
 
 
 def check_row_drop(advertiser_id: str, rows: Mapping[date, int]) -> CheckOutcome:
-    """The newest day has at least half the rows of a usual day, the median of the seven before it.
+    """Check that the newest day has at least half the median row count of the seven days before it.
 
     Args:
-        advertiser_id: whose.
-        rows: of each stored day; a day without rows has 0.
+        advertiser_id: the account.
+        rows: the row count of each stored day; 0 for a day without rows.
     """
     days = sorted(rows)
-    former = [rows[day] for day in days[-1 - BASELINE_DAYS : -1]]
-    usual = median(former) if former else 0
+    previous = [rows[day] for day in days[-1 - BASELINE_DAYS : -1]]
+    usual = median(previous) if previous else 0
     if not usual or rows[days[-1]] >= usual * (1 - MAX_ROW_DROP):
         return CheckOutcome()
     newest = days[-1]
-    return CheckOutcome.of(
+    return CheckOutcome.from_faults(
         [
             {
                 "advertiser_id": advertiser_id,
@@ -121,29 +127,32 @@ def check_row_drop(advertiser_id: str, rows: Mapping[date, int]) -> CheckOutcome
 
 def check_accounts(
     advertisers: pl.DataFrame,
-    wanted: Collection[str],
+    advertiser_ids: Collection[str],
     *,
-    zones: Mapping[str, str],
+    timezones: Mapping[str, str],
     currencies: Mapping[str, str],
 ) -> tuple[dict[str, Account], CheckOutcome]:
-    """The active accounts with zone and currency, and those nobody can tell of.
+    """Check that every active account has a known time zone and a currency.
 
-    Active are the accounts the settings name, or else all that are granted.
+    Active accounts are those named in the settings, or else all that are granted.
 
     Args:
-        advertisers: rows of the table.
-        wanted: the accounts the settings name; empty for all.
-        zones: what the settings say, which wins.
-        currencies: the same.
+        advertisers: rows of the table `advertisers`.
+        advertiser_ids: the accounts named in the settings; empty for all.
+        timezones: the time zones of the settings by account, which override the table.
+        currencies: the currencies of the settings by account, which override the table.
+
+    Returns:
+        The active accounts whose time zone is known, and the outcome.
     """
     rows = {row["advertiser_id"]: row for row in advertisers.to_dicts()}
     granted = [one for one, row in rows.items() if row["is_granted"] is not False]
     accounts, faults = dict[str, Account](), list[Mapping[str, str]]()
-    for advertiser_id in sorted(set(wanted) or set(granted)):
+    for advertiser_id in sorted(set(advertiser_ids) or set(granted)):
         row = rows.get(advertiser_id, {})
         if row.get("is_granted") is False:
             continue
-        account = Account.told(advertiser_id, row, zones, currencies)
+        account = Account.from_row(advertiser_id, row, timezones, currencies)
         zone = account.timezone
         missing = [] if account.has_known_zone else [f"time zone {zone!r}" if zone else "time zone"]
         missing += [] if account.currency else ["currency"]
@@ -151,4 +160,4 @@ def check_accounts(
             accounts[advertiser_id] = account
         if missing:
             faults.append({"advertiser_id": advertiser_id, "missing": " and ".join(missing)})
-    return accounts, CheckOutcome.of(faults)
+    return accounts, CheckOutcome.from_faults(faults)

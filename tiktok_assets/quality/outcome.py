@@ -8,59 +8,59 @@ import polars as pl
 Row = Mapping[str, str]
 
 MAX_FAULTS = 20
-"""How many faults are shown; all are counted."""
+"""How many faults an outcome lists; all are counted."""
 
 MAX_FIGURES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
-    """The outcome of one check, or of a part of it: findings of several accounts are added.
+    """The outcome of a check, or of a part of it; outcomes of several accounts can be added.
 
     Attributes:
-        count: how many faults there are; 0 passes.
-        faults: the first of them.
-        figures: what was compared, whether or not it was in order.
-        notes: sentences on what could not be judged.
-        most: how many faults are shown.
+        count: the number of faults; 0 passes the check.
+        faults: the first faults, one row of text each.
+        figures: the compared figures, whether or not they are within the tolerance.
+        notes: sentences on what was not checked.
+        max_faults: how many faults are listed.
     """
 
     count: int = 0
     faults: tuple[Row, ...] = ()
     figures: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
-    most: int = MAX_FAULTS
+    max_faults: int = MAX_FAULTS
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against the table."""
+        """Whether there is no fault."""
         return self.count == 0
 
     @classmethod
-    def of(
+    def from_faults(
         cls,
         faults: pl.DataFrame | Iterable[Row],
         *,
         figures: Iterable[Row] = (),
         notes: Iterable[str] = (),
-        most: int = MAX_FAULTS,
+        max_faults: int = MAX_FAULTS,
     ) -> "CheckOutcome":
-        """A finding from its faults, one a row."""
+        """Create an outcome from its faults, one per row."""
         rows = format_rows(faults) if isinstance(faults, pl.DataFrame) else tuple(faults)
-        return cls(len(rows), rows[:most], tuple(figures)[:MAX_FIGURES], tuple(notes), most)
+        return cls(len(rows), rows[:max_faults], tuple(figures)[:MAX_FIGURES], tuple(notes), max_faults)
 
     def __add__(self, other: "CheckOutcome") -> "CheckOutcome":
         return CheckOutcome(
             self.count + other.count,
-            (self.faults + other.faults)[: min(self.most, other.most)],
+            (self.faults + other.faults)[: min(self.max_faults, other.max_faults)],
             (self.figures + other.figures)[:MAX_FIGURES],
             tuple(dict.fromkeys(self.notes + other.notes)),
-            min(self.most, other.most),
+            min(self.max_faults, other.max_faults),
         )
 
 
 def format_rows(frame: pl.DataFrame) -> tuple[Row, ...]:
-    """The rows of a frame as text, as a person would write them."""
+    """Return the rows of a frame as text; null is the empty text."""
     return tuple(
         {name: "" if cell is None else str(cell) for name, cell in row.items()} for row in frame.to_dicts()
     )

@@ -20,61 +20,64 @@ from tiktok_assets.tables.account_calendar import Account, day_end
 
 @dataclass(frozen=True)
 class CheckContext:
-    """The stored tables, and what the checks must know beside them.
+    """The stored tables, and the settings the checks depend on.
 
     Attributes:
-        store: the tables.
-        subjects: each table, by name.
-        wanted: the accounts the settings name; empty for all that are granted.
-        zones: what the settings say of the accounts' zones.
-        currencies: the same of their currencies.
+        store: the stored tables.
+        tables: the description of each table, by name.
+        advertiser_ids: the accounts named in the settings; empty for all that are granted.
+        timezones: the time zones of the settings, by account.
+        currencies: the currencies of the settings, by account.
         start: the first day of the daily reports.
-        now: aware, by the host's clock.
+        now: the current time by the clock of the API host, aware.
         tolerance: the share by which the totals of two levels may differ.
-        days: how many days back the rows of daily reports are looked at; 0 for all.
+        days: how many past days of daily reports are checked; 0 for all.
     """
 
     store: HiveStore
-    subjects: Mapping[str, CheckedTable]
-    wanted: Collection[str]
-    zones: Mapping[str, str]
+    tables: Mapping[str, CheckedTable]
+    advertiser_ids: Collection[str]
+    timezones: Mapping[str, str]
     currencies: Mapping[str, str]
     start: date
     now: datetime
     tolerance: Decimal
     days: int
-    _known: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
+    _known_ids: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
 
     @cached_property
     def advertisers(self) -> pl.DataFrame:
-        """The table of the accounts; without rows where it does not stand."""
-        return self.store.scan("advertisers", self.subjects["advertisers"].schema).collect()
+        """The table `advertisers`; empty if it was never written."""
+        return self.store.scan("advertisers", self.tables["advertisers"].schema).collect()
 
     @cached_property
     def accounts(self) -> tuple[dict[str, Account], CheckOutcome]:
-        """The active accounts whose zone is known, and those that lack a zone or a currency."""
-        return check_accounts(self.advertisers, self.wanted, zones=self.zones, currencies=self.currencies)
+        """The active accounts with a known time zone, and the outcome for those without time zone or currency."""
+        return check_accounts(
+            self.advertisers, self.advertiser_ids, timezones=self.timezones, currencies=self.currencies
+        )
 
-    def of(self, table: str) -> Iterator["TableReader"]:
-        """The evidence on each account of a table; one piece for a table that is not cut by account."""
+    def read_table(self, table: str) -> Iterator["TableReader"]:
+        """Yield a reader for each account of a table; a single one for a table without partitions per account."""
         partitions = list(self.store.partitions(table))
         if Partition() in partitions:
-            yield TableReader(self, self.subjects[table], None, partitions)
+            yield TableReader(self, self.tables[table], None, partitions)
             return
-        active = self.accounts[0] if self.subjects[table].is_report_by_day else {}
+        active = self.accounts[0] if self.tables[table].is_daily_report else {}
         stored: dict[str, list[Partition]] = {advertiser_id: [] for advertiser_id in active}
         for partition in partitions:
             stored.setdefault(str(partition.advertiser_id), []).append(partition)
         for advertiser_id, theirs in sorted(stored.items()):
-            yield TableReader(self, self.subjects[table], advertiser_id, theirs)
+            yield TableReader(self, self.tables[table], advertiser_id, theirs)
 
-    def known_ids(self, table: str, column: str, advertiser_id: str) -> frozenset[str] | None:
-        """The ids of an account that an entity's table knows, or None where the table does not stand for it."""
+    def load_known_ids(self, table: str, column: str, advertiser_id: str) -> frozenset[str] | None:
+        """Return the ids of an account in an entity table; None if the table has no file for the account."""
         key = (table, advertiser_id)
-        if key not in self._known:
-            rows = self.store.open(table, Partition(advertiser_id))
-            self._known[key] = None if rows is None else _collect_ids(rows, ID_COLUMNS.get(column, (column,)))
-        return self._known[key]
+        if key not in self._known_ids:
+            rows = self.store.scan_partition(table, Partition(advertiser_id))
+            ids = None if rows is None else _collect_ids(rows, ID_COLUMNS.get(column, (column,)))
+            self._known_ids[key] = ids
+        return self._known_ids[key]
 
 
 def _collect_ids(rows: pl.LazyFrame, columns: Sequence[str]) -> frozenset[str]:
@@ -83,101 +86,102 @@ def _collect_ids(rows: pl.LazyFrame, columns: Sequence[str]) -> frozenset[str]:
 
 
 class TableReader:
-    """One account of one table, or a whole table that is not cut by account."""
+    """Reads one account of one table, or a whole table without partitions per account."""
 
     def __init__(
         self,
-        archive: CheckContext,
-        subject: CheckedTable,
+        context: CheckContext,
+        table: CheckedTable,
         advertiser_id: str | None,
         partitions: Sequence[Partition],
     ) -> None:
-        self.archive = archive
-        self.subject = subject
+        self.context = context
+        self.table = table
         self.advertiser_id = advertiser_id
         self.partitions = partitions
 
     @property
     def account(self) -> Account | None:
-        """The account, if it is active and its zone is known."""
-        return self.archive.accounts[0].get(self.advertiser_id or "")
+        """The account, if it is active and its time zone is known."""
+        return self.context.accounts[0].get(self.advertiser_id or "")
 
     @property
     def stored_days(self) -> list[date]:
-        """Every day that stands, in order."""
+        """All stored days, in order."""
         return [partition.day for partition in self.partitions if partition.day]
 
     @cached_property
-    def recent(self) -> list[Partition]:
-        """The partitions whose rows are looked at: all, but of daily tables those of the last days."""
-        first = self.archive.now.date() - timedelta(self.archive.days)
-        return [one for one in self.partitions if not self.archive.days or not one.day or one.day >= first]
+    def recent_partitions(self) -> list[Partition]:
+        """The partitions whose rows are checked: all, or of daily tables those of the last days."""
+        first = self.context.now.date() - timedelta(self.context.days)
+        return [one for one in self.partitions if not self.context.days or not one.day or one.day >= first]
 
     @cached_property
     def schemas(self) -> FileSchemas:
-        """What each of these files holds."""
-        return {partition: self._schema(partition) for partition in self.recent}
+        """The schema of each recent file."""
+        return {partition: self._read_schema(partition) for partition in self.recent_partitions}
 
-    def _schema(self, partition: Partition) -> pl.Schema | None:
+    def _read_schema(self, partition: Partition) -> pl.Schema | None:
         try:
-            opened = self.archive.store.open(self.subject.table, partition)
-            return opened.collect_schema() if opened is not None else None
+            file = self.context.store.scan_partition(self.table.table, partition)
+            return file.collect_schema() if file is not None else None
         except (PolarsError, OSError):
             return None
 
     @cached_property
-    def readable(self) -> list[Partition]:
-        """Those of the files that can be read as the table; the others are the business of one check only."""
-        subject = self.subject
-        return [one for one, schema in self.schemas.items() if is_readable(schema, subject.schema, subject.key)]
+    def readable_partitions(self) -> list[Partition]:
+        """The recent files that have the declared schema; the others are reported by one check only."""
+        table = self.table
+        return [one for one, schema in self.schemas.items() if is_readable(schema, table.schema, table.key)]
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """The rows the checks look at, in the columns they look at."""
-        return self.rows_of(self.subject, self.readable)
+        """The checked rows, with the columns that the checks read."""
+        return self.read_rows(self.table, self.readable_partitions)
 
-    def rows_of(self, subject: CheckedTable, partitions: Sequence[Partition]) -> pl.DataFrame:
-        """The rows of some partitions of a table of this account."""
-        store, days = self.archive.store, [one.day for one in partitions if one.day]
+    def read_rows(self, table: CheckedTable, partitions: Sequence[Partition]) -> pl.DataFrame:
+        """Read the rows of some partitions of a table of this account."""
+        store, days = self.context.store, [one.day for one in partitions if one.day]
         if not partitions:
-            return pl.DataFrame(schema=subject.looked_at)
+            return pl.DataFrame(schema=table.schema_to_read)
         owners = [self.advertiser_id] if self.advertiser_id else None
-        return store.scan(subject.table, subject.looked_at, advertiser_ids=owners, days=days or None).collect()
+        return store.scan(table.table, table.schema_to_read, advertiser_ids=owners, days=days or None).collect()
 
     @cached_property
-    def readings(self) -> Mapping[date, StoredDay]:
-        """When each of these days was read."""
+    def stored_day_details(self) -> Mapping[date, StoredDay]:
+        """The metadata of each recent day."""
         found = {}
-        for partition in self.recent:
-            notes = self.archive.store.notes(self.subject.table, partition)
-            if partition.day and notes and (fetched_at := parse_fetched_at(notes)):
-                found[partition.day] = StoredDay(fetched_at, is_partition_complete(notes), notes.get(TIMEZONE_KEY))
+        for partition in self.recent_partitions:
+            metadata = self.context.store.read_metadata(self.table.table, partition)
+            if partition.day and metadata and (fetched_at := parse_fetched_at(metadata)):
+                is_complete = is_partition_complete(metadata)
+                found[partition.day] = StoredDay(fetched_at, is_complete, metadata.get(TIMEZONE_KEY))
         return found
 
     @cached_property
     def rows_by_day(self) -> Mapping[date, int]:
-        """How many rows each of these days has, days without rows among them."""
+        """The row count of each recent day, including days without rows."""
         counts = dict(self.frame.group_by("date").len().iter_rows())
-        return {one.day: counts.get(one.day, 0) for one in self.readable if one.day}
+        return {one.day: counts.get(one.day, 0) for one in self.readable_partitions if one.day}
 
     @property
     def rows_by_ended_day(self) -> Mapping[date, int]:
-        """How many rows each day has that was over when it was read; today's are still coming in."""
+        """The row count of each day that had ended when it was read; later days may still get rows."""
         return {day: rows for day, rows in self.rows_by_day.items() if self._had_ended(day)}
 
     def _had_ended(self, day: date) -> bool:
-        reading, account = self.readings.get(day), self.account
-        if reading is None:
+        stored, account = self.stored_day_details.get(day), self.account
+        if stored is None:
             return True
         if account is None:
-            return reading.is_complete
-        then = replace(account, timezone=reading.timezone or account.timezone)  # it may have changed since
-        return reading.fetched_at >= day_end(day, then)
+            return stored.is_complete
+        # The time zone of the account may have changed since the day was read.
+        account_then = replace(account, timezone=stored.timezone or account.timezone)
+        return stored.fetched_at >= day_end(day, account_then)
 
-    def beside(self, table: str) -> "TableReader":
-        """The same account in another table."""
-        subject = self.archive.subjects[table]
+    def for_table(self, table: str) -> "TableReader":
+        """Return a reader of another table for the same account."""
+        other = self.context.tables[table]
         owners = [self.advertiser_id] if self.advertiser_id else None
-        return TableReader(
-            self.archive, subject, self.advertiser_id, list(self.archive.store.partitions(table, owners))
-        )
+        partitions = list(self.context.store.partitions(table, owners))
+        return TableReader(self.context, other, self.advertiser_id, partitions)
