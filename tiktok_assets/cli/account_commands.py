@@ -9,194 +9,310 @@ import typer
 
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.cli.options import (
-    AdGroup,
-    Advertiser,
-    Campaign,
-    Csv,
-    From,
-    Json,
-    Raw,
-    To,
-    load_command_settings,
-    load_storage_settings,
-    print_frame,
+    AdGroupOption,
+    AdvertiserOption,
+    AdvertisersOption,
+    CampaignOption,
+    CsvOption,
+    FromOption,
+    JsonOption,
+    RawOption,
+    SelectOption,
+    ToOption,
 )
 from tiktok_assets.cli.output import log_line, print_line, print_text
 
 if TYPE_CHECKING:
-    from tiktok_assets.session import Session
+    from tiktok_assets.settings import Settings
 
 get_app = typer.Typer(
-    help="Read the account live, without Dagster and without storing anything.", no_args_is_help=True
+    help="Read an account live, without Dagster and without storing anything.", no_args_is_help=True
 )
 
 
 @get_app.command("advertisers")
-def get_advertisers(as_json: Json = False, as_csv: Csv = False, raw: Raw = False) -> None:
-    """The ad accounts that may be read."""
+def get_advertisers(as_json: JsonOption = False, as_csv: CsvOption = False, raw: RawOption = False) -> None:
+    """Print the granted ad accounts."""
     from tiktok_assets.cli import get  # noqa: PLC0415
-    from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_frame  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_command_settings, open_interactive_session  # noqa: PLC0415
 
     with open_interactive_session(load_command_settings()) as session:
         print_frame(get.fetch_advertisers(session), "advertisers", as_json=as_json, as_csv=as_csv, raw=raw)
 
 
+@get_app.command("campaigns")
+def get_campaigns(
+    advertiser: AdvertiserOption = None,
+    campaign: CampaignOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    raw: RawOption = False,
+) -> None:
+    """Print the campaigns of an account, including deleted ones."""
+    _print_entities("campaigns", advertiser, campaign, None, as_json=as_json, as_csv=as_csv, raw=raw)
+
+
+@get_app.command("ad-groups")
+def get_ad_groups(
+    advertiser: AdvertiserOption = None,
+    campaign: CampaignOption = None,
+    ad_group: AdGroupOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    raw: RawOption = False,
+) -> None:
+    """Print the ad groups of an account or of one campaign, including deleted ones."""
+    _print_entities("ad_groups", advertiser, campaign, ad_group, as_json=as_json, as_csv=as_csv, raw=raw)
+
+
+@get_app.command("ads")
+def get_ads(
+    advertiser: AdvertiserOption = None,
+    campaign: CampaignOption = None,
+    ad_group: AdGroupOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    raw: RawOption = False,
+) -> None:
+    """Print the ads of an account, a campaign or an ad group, including deleted ones."""
+    _print_entities("ads", advertiser, campaign, ad_group, as_json=as_json, as_csv=as_csv, raw=raw)
+
+
 def _print_entities(
-    session: "Session",
     table: str,
-    asked: tuple[str | None, str | None, str | None],
+    advertiser: str | None,
+    campaign: str | None,
+    ad_group: str | None,
     *,
     as_json: bool,
     as_csv: bool,
     raw: bool,
 ) -> None:
     from tiktok_assets.cli import get  # noqa: PLC0415
-
-    advertiser, campaign, ad_group = asked
-    owner = get.select_advertiser(session, advertiser)
-    rows = get.fetch_entities(session, table, owner, get.EntityFilter(campaign, ad_group))
-    print_frame(rows, table, as_json=as_json, as_csv=as_csv, raw=raw)
-
-
-@get_app.command("campaigns")
-def get_campaigns(
-    advertiser: Advertiser = None,
-    campaign: Campaign = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    raw: Raw = False,
-) -> None:
-    """The campaigns of an account, deleted ones included."""
-    from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_frame  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_command_settings, open_interactive_session  # noqa: PLC0415
 
     with open_interactive_session(load_command_settings()) as session:
-        _print_entities(
-            session, "campaigns", (advertiser, campaign, None), as_json=as_json, as_csv=as_csv, raw=raw
-        )
-
-
-@get_app.command("ad-groups")
-def get_ad_groups(
-    advertiser: Advertiser = None,
-    campaign: Campaign = None,
-    ad_group: AdGroup = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    raw: Raw = False,
-) -> None:
-    """The ad groups of an account or of one campaign, deleted ones included."""
-    from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
-
-    with open_interactive_session(load_command_settings()) as session:
-        _print_entities(
-            session, "ad_groups", (advertiser, campaign, ad_group), as_json=as_json, as_csv=as_csv, raw=raw
-        )
-
-
-@get_app.command("ads")
-def get_ads(
-    advertiser: Advertiser = None,
-    campaign: Campaign = None,
-    ad_group: AdGroup = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    raw: Raw = False,
-) -> None:
-    """The ads of an account, a campaign or an ad group, deleted ones included."""
-    from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
-
-    with open_interactive_session(load_command_settings()) as session:
-        _print_entities(session, "ads", (advertiser, campaign, ad_group), as_json=as_json, as_csv=as_csv, raw=raw)
+        advertiser_id = get.select_advertiser(session, advertiser)
+        rows = get.fetch_entities(session, table, advertiser_id, get.EntityFilter(campaign, ad_group))
+        print_frame(rows, table, as_json=as_json, as_csv=as_csv, raw=raw)
 
 
 @get_app.command("report")
 def get_report(
-    advertiser: Advertiser = None,
-    campaign: Campaign = None,
-    ad_group: AdGroup = None,
+    advertiser: AdvertiserOption = None,
+    campaign: CampaignOption = None,
+    ad_group: AdGroupOption = None,
     level: Annotated[str, typer.Option(help="advertiser, campaign, ad-group or ad.")] = "ad",
-    lifetime: Annotated[bool, typer.Option("--lifetime", help="Over the whole life, not by day.")] = False,
-    first: From = None,
-    last: To = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-    raw: Raw = False,
+    lifetime: Annotated[bool, typer.Option("--lifetime", help="The lifetime report instead of days.")] = False,
+    first: FromOption = None,
+    last: ToOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    raw: RawOption = False,
 ) -> None:
-    """What was spent and brought, by day or over the whole life, most spend first."""
+    """Print spend and results by day or for the lifetime, highest spend first."""
     from tiktok_assets.cli import get  # noqa: PLC0415
-    from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_frame  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_command_settings, open_interactive_session  # noqa: PLC0415
 
     with open_interactive_session(load_command_settings()) as session:
-        owner = get.select_advertiser(session, advertiser)
+        advertiser_id = get.select_advertiser(session, advertiser)
         days = get.resolve_report_days(first, last, lifetime=lifetime, now=session.now)
-        narrowed = get.EntityFilter(campaign, ad_group)
-        rows = get.fetch_report(session, level, owner, narrowed, days)
+        rows = get.fetch_report(session, level, advertiser_id, get.EntityFilter(campaign, ad_group), days)
         print_frame(rows, "report", as_json=as_json, as_csv=as_csv, raw=raw)
+
+
+def top(
+    advertisers: AdvertisersOption = None,
+    campaign: CampaignOption = None,
+    by: Annotated[str, typer.Option(help="Numeric column to sort by.")] = "spend",
+    live: Annotated[bool, typer.Option("--live", help="Read from the API instead of the stored tables.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    raw: RawOption = False,
+) -> None:
+    """Print the top-spending ad of each campaign, sorted."""
+    from tiktok_assets.cli.arguments import select_advertisers  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_frame  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_command_settings, open_interactive_session  # noqa: PLC0415
+    from tiktok_assets.cli.top import read_live_top_spenders, read_stored_top_spenders, sort_top_spenders  # noqa: PLC0415
+
+    with open_interactive_session(load_command_settings()) as session:
+        if live:
+            advertiser_ids = select_advertisers(advertisers or [], session.advertiser_ids)
+            top_spenders = read_live_top_spenders(session, advertiser_ids)
+        else:
+            top_spenders = read_stored_top_spenders(session, advertisers)
+        rows = sort_top_spenders(top_spenders, campaign=campaign, by=by)
+        print_frame(rows, "top", as_json=as_json, as_csv=as_csv, raw=raw)
+
+
+def plan(
+    advertisers: AdvertisersOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    select: SelectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the requests, minutes and rows of a refresh; this sends a few one-row requests."""
+    from tiktok_assets.cli.session import load_storage_settings  # noqa: PLC0415
+
+    _print_plan(load_storage_settings(), advertisers, first, last, select, as_json=as_json)
+
+
+def sync(
+    advertisers: AdvertisersOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    select: SelectOption = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan", help="Print the requests, minutes and rows, and exit.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Refresh all tables in one process: entities, daily and lifetime reports, top spenders and the warehouse."""
+    from tiktok_assets.cli.process import return_freed_memory_early  # noqa: PLC0415
+
+    return_freed_memory_early()  # before the imports below, which load Polars
+    from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_storage_settings, prefetch_daily_report  # noqa: PLC0415
+    from tiktok_assets.session import open_session  # noqa: PLC0415
+
+    settings = load_storage_settings()
+    if plan_only:
+        _print_plan(settings, advertisers, first, last, select, as_json=as_json)
+        return
+    with open_session(settings) as session:
+        prefetch_daily_report(session, advertisers or (), first, last, select)
+        # Imported only now: the first report is read while Dagster loads.
+        from tiktok_assets.cli.progress import sync_with_progress  # noqa: PLC0415
+        from tiktok_assets.cli.sync import SyncRequest  # noqa: PLC0415
+
+        request = SyncRequest(advertisers or (), first, last, select)
+        result = sync_with_progress(settings, session, request, log_line)
+    if as_json:
+        print_json(
+            {name: getattr(result, name) for name in ("rows", "partitions", "runs", "requests", "retries")}
+            | {"megabytes": result.megabytes, "seconds": result.seconds}
+            | {"failures": result.failures, "warnings": result.warnings}
+        )
+    else:
+        rows = [
+            {"table": table, "partitions": count, "rows": result.rows[table]}
+            for table, count in result.partitions.items()
+        ]
+        print_rows(rows, ("table", "partitions", "rows"))
+        print_line(
+            f"{result.requests} requests, {result.retries} retries, {result.megabytes} MB,"
+            f" {result.runs} runs, {result.seconds} s"
+        )
+    if result.failures:
+        raise CommandError("part of the refresh failed; the rest is stored. " + " ".join(result.failures))
+
+
+def _print_plan(
+    settings: "Settings",
+    advertisers: list[str] | None,
+    first: str | None,
+    last: str | None,
+    select: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from tiktok_assets.cli.arguments import parse_window, select_advertisers, select_tables  # noqa: PLC0415
+    from tiktok_assets.cli.plan import plan_refresh  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
+    from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
+    from tiktok_assets.spec.entities import ENTITIES  # noqa: PLC0415
+
+    with open_interactive_session(settings) as session:
+        names = [entity.table for entity in ENTITIES] + [report.table for report in settings.chosen_reports]
+        tables = select_tables(select, names)
+        advertiser_ids = select_advertisers(advertisers or [], session.advertiser_ids)
+        window = parse_window(first, last, start=settings.start_date, now=session.now())
+        result = plan_refresh(session, advertiser_ids, window, tables, is_end_named=bool(last))
+    rows = [{"table": line.subject, "requests": line.requests, "rows": line.rows} for line in result.lines]
+    if as_json:
+        print_json({"lines": rows, "requests": result.requests, "rows": result.rows, "minutes": result.minutes})
+        return
+    print_rows(rows, ("table", "requests", "rows"))
+    print_line(
+        f"{result.requests} requests for {result.rows:,} rows: {result.minutes or 'under 0.1'} minutes at"
+        f" {settings.requests_per_second:g} requests a second; this plan took {result.probes} requests."
+    )
 
 
 def duplicate(
     ad_id: Annotated[str | None, typer.Argument(help="The ad to duplicate.")] = None,
-    campaign: Annotated[str | None, typer.Option("--to", help="Campaign; else TIKTOK_SCALING_CAMPAIGNS'.")] = None,
-    advertiser: Advertiser = None,
-    ad_group: Annotated[
-        str | None, typer.Option("--ad-group", help="Into this ad group; else a copy of the source's is made.")
+    campaign: Annotated[
+        str | None, typer.Option("--to", help="Target campaign; by default that of TIKTOK_SCALING_CAMPAIGNS.")
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="Of that copy; else the source's.")] = None,
-    again: Annotated[int, typer.Option(min=0, help="Ask for another copy: 1, 2, …")] = 0,
+    advertiser: AdvertiserOption = None,
+    ad_group: Annotated[
+        str | None,
+        typer.Option("--ad-group", help="Target ad group; by default a copy of the ad's own is created."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Budget of that new ad group; by default that of the original.")
+    ] = None,
+    again: Annotated[int, typer.Option(min=0, help="Number of a further copy of the same ad: 1, 2, …")] = 0,
     live: Annotated[
-        bool, typer.Option("--live", help="Send the requests once approved; else they are printed.")
+        bool, typer.Option("--live", help="Send the requests after approval, instead of printing them.")
     ] = False,
     enable: Annotated[
-        bool, typer.Option("--enable", help="Let what is made deliver at once; needs TIKTOK_SCALING_ENABLE=allow.")
+        bool, typer.Option("--enable", help="Enable the new ad at once; needs TIKTOK_SCALING_ENABLE=allow.")
     ] = False,
     without_emoji: Annotated[
-        bool, typer.Option("--without-emoji", help="Cut emoji from the ad's texts, which TikTok refuses.")
+        bool, typer.Option("--without-emoji", help="Remove emoji from the ad's texts; TikTok rejects them.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask; not where several hosts share the state.")
+        bool, typer.Option("--yes", help="Approve without a prompt; refused if several hosts share the state.")
     ] = False,
     code: Annotated[
-        bool, typer.Option("--code", help="Read the alert's approval code from standard input instead of asking.")
+        bool, typer.Option("--code", help="Approve with the approval code of an alert, read from standard input.")
     ] = False,
-    status: Annotated[bool, typer.Option("--status", help="Say where each duplication stands.")] = False,
-    as_json: Json = False,
+    status: Annotated[bool, typer.Option("--status", help="List all duplications with their status.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Duplicate an ad into another campaign, switched off; a dry run that prints the requests unless --live."""
-    from tiktok_assets.cli import duplicate  # noqa: PLC0415
-    from tiktok_assets.cli.approval import obtain_approval  # noqa: PLC0415
+    """Duplicate an ad into another campaign, disabled; without --live, print the requests (a dry run)."""
+    from tiktok_assets.cli import duplicate as command  # noqa: PLC0415
     from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_storage_settings  # noqa: PLC0415
     from tiktok_assets.duplication import formatting  # noqa: PLC0415
     from tiktok_assets.duplication.models import DuplicationRequest  # noqa: PLC0415
     from tiktok_assets.session import open_session  # noqa: PLC0415
 
     settings = load_storage_settings()
     if (ad_id is None) != status:
-        raise UsageError("name the ad to duplicate, or ask for --status.")
+        raise UsageError("give the id of the ad to duplicate, or --status.")
     with open_session(settings) as session:
         if ad_id is None:
-            rows = [
-                formatting.entry_to_row(entry)
-                for entry in duplicate.list_duplications(session, [advertiser] if advertiser else None)
-            ]
+            entries = command.list_duplications(session, [advertiser] if advertiser else None)
+            rows = [formatting.entry_to_row(entry) for entry in entries]
             print_json(rows) if as_json else print_rows(rows, formatting.STATUS_COLUMNS)
             return
         if live:
-            duplicate.require_write_mode(settings, enable=enable)
-        owner = duplicate.find_ad_account(session, advertiser, duplicate.parse_id(ad_id, "the ad"))
-        group = duplicate.parse_id(ad_group, "--ad-group") if ad_group else None
-        target = duplicate.select_campaign(settings, campaign, owner)
-        amount = duplicate.parse_budget(budget)
-        wish = DuplicationRequest(owner, ad_id, target, group, amount, again, enable, without_emoji=without_emoji)
+            command.require_write_mode(settings, enable=enable)
+        advertiser_id = command.find_ad_account(session, advertiser, command.parse_id(ad_id, "the ad"))
+        ad_group_id = command.parse_id(ad_group, "--ad-group") if ad_group else None
+        campaign_id = command.select_campaign(settings, campaign, advertiser_id)
+        amount = command.parse_budget(budget)
+        request = DuplicationRequest(
+            advertiser_id, ad_id, campaign_id, ad_group_id, amount, again, enable, without_emoji=without_emoji
+        )
         if not live:
-            rehearsal = duplicate.dry_run(session, wish)
-            print_json(formatting.dry_run_to_row(rehearsal)) if as_json else print_text(
-                formatting.format_dry_run(rehearsal)
-            )
-            if rehearsal.refusals:
-                raise CommandError(f"a live run would be refused: {'; '.join(rehearsal.refusals)}.")
+            dry_run = command.dry_run(session, request)
+            if as_json:
+                print_json(formatting.dry_run_to_row(dry_run))
+            else:
+                print_text(formatting.format_dry_run(dry_run))
+            if dry_run.refusals:
+                raise CommandError(f"a live run would be refused: {'; '.join(dry_run.refusals)}.")
             return
-        approval = obtain_approval(session, wish, yes=yes, code=code)
-        entry, was_done = duplicate.execute(session, wish, approval)
+        approval = command.obtain_approval(session, request, yes=yes, code=code)
+        entry, was_done = command.execute(session, request, approval)
         if was_done:
-            log_line("It was done before; nothing was sent. Another copy is asked for with --again.")
+            log_line("This duplication was done before; nothing was sent. Use --again to create another copy.")
         print_json(formatting.entry_to_row(entry)) if as_json else print_line(formatting.format_done(entry))

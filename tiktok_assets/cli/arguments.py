@@ -9,42 +9,52 @@ from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.tables.account_calendar import Account
 
 MAX_UTC_OFFSET = timedelta(hours=14)
-"""The zone furthest ahead: its day is the latest that has begun anywhere."""
+"""The largest offset of any time zone; it gives the latest day that has begun anywhere."""
 
 
 def parse_day(text: str, option: str) -> date:
-    """A day as YYYY-MM-DD.
+    """Parse a day written as YYYY-MM-DD.
+
+    Args:
+        text: the value of the option.
+        option: the name of the option, for the error message.
 
     Raises:
-        WrongUsage: if it is not one.
+        UsageError: if the text is not such a day.
     """
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{option} {text!r} is no day; write it as YYYY-MM-DD.") from None
+        raise UsageError(f"{option} {text!r} is not a day; write it as YYYY-MM-DD.") from None
 
 
 def parse_window(first: str | None, last: str | None, *, start: date, now: datetime) -> DateWindow | None:
-    """The days of --from and --to; None when neither is given.
+    """Parse --from and --to; return None if neither is given.
+
+    Args:
+        first: the value of --from.
+        last: the value of --to.
+        start: the start date of the settings.
+        now: the current time, with a time zone.
 
     Raises:
-        WrongUsage: if a day lies in the future, before the start date, or the end before the beginning.
+        UsageError: if a day is in the future or before the start date, or if --to is before --from.
     """
     if not first and not last:
         return None
     if not first:
-        raise UsageError("--to needs --from: say which day to begin with.")
+        raise UsageError("--to needs --from: add the first day.")
     begin = parse_day(first, "--from")
     newest = (now.astimezone(UTC) + MAX_UTC_OFFSET).date()
     end = parse_day(last, "--to") if last else max(begin, newest - timedelta(1))
     for day, option in ((begin, "--from"), (end, "--to")):
         if day > newest:
-            raise UsageError(f"{option} {day} lies in the future; the latest day that has begun is {newest}.")
+            raise UsageError(f"{option} {day} is in the future; the latest day that has begun is {newest}.")
     if end < begin:
-        raise UsageError(f"--to {end} lies before --from {begin}; swap them.")
+        raise UsageError(f"--to {end} is before --from {begin}; swap them.")
     if begin < start:
         raise UsageError(
-            f"--from {begin} lies before TIKTOK_START_DATE, {start}; set that to {begin} or an earlier day."
+            f"--from {begin} is before TIKTOK_START_DATE, {start}; set that to {begin} or an earlier day."
         )
     return DateWindow(begin, end)
 
@@ -52,16 +62,19 @@ def parse_window(first: str | None, last: str | None, *, start: date, now: datet
 def split_window_by_account(
     window: DateWindow, accounts: Iterable[Account], now: datetime, *, is_end_named: bool
 ) -> Mapping[str, DateWindow]:
-    """Cut the days of --from and --to for each account; without --to they end yesterday in the account's own zone.
+    """Return the days to read of each account; without --to they end yesterday in the account's time zone.
 
     Args:
-        window: as `asked_window` gives it.
-        accounts: whose days.
-        now: aware.
+        window: the result of `parse_window`.
+        accounts: the accounts to read.
+        now: the current time, with a time zone.
         is_end_named: whether --to was given; then an unfinished day is read too.
 
+    Returns:
+        The window of each advertiser id; an account in which no day of the window has ended is left out.
+
     Raises:
-        WrongUsage: if no day has ended in any of the accounts.
+        UsageError: if no day has ended in any of the accounts.
     """
     windows = {}
     for account in accounts:
@@ -76,29 +89,34 @@ def split_window_by_account(
     return windows
 
 
-def select_advertisers(asked: Sequence[str], granted: Iterable[str]) -> list[str]:
-    """The advertisers of --advertiser; all of them when none is given.
+def select_advertisers(requested: Sequence[str], granted: Iterable[str]) -> list[str]:
+    """Return the advertiser ids of --advertiser in the order of the granted ones; all if none is requested.
 
     Raises:
-        WrongUsage: naming the first that is not granted.
+        UsageError: if one of them is not granted.
     """
-    known = list(granted)
-    for advertiser_id in asked:
-        if advertiser_id not in known:
+    granted_ids = list(granted)
+    for advertiser_id in requested:
+        if advertiser_id not in granted_ids:
             raise UsageError(
                 f"advertiser {advertiser_id} is not granted to the app;"
-                f" the accounts are: {', '.join(known) or 'none'}."
+                f" the granted accounts are: {', '.join(granted_ids) or 'none'}."
             )
-    return [advertiser_id for advertiser_id in known if not asked or advertiser_id in asked]
+    return [advertiser_id for advertiser_id in granted_ids if not requested or advertiser_id in requested]
+
+
+def parse_table_names(select: str | None) -> list[str]:
+    """Split the value of --select at its commas, without blanks and empty names."""
+    return [name.strip() for name in (select or "").split(",") if name.strip()]
 
 
 def select_tables(select: str | None, tables: Sequence[str]) -> list[str]:
-    """The tables of --select, in the order of the refresh; all of them when none is given.
+    """Return the tables of --select in the order of the refresh; all if none is selected.
 
     Raises:
-        WrongUsage: naming the first that does not exist.
+        UsageError: if one of them does not exist.
     """
-    names = [name.strip() for name in (select or "").split(",") if name.strip()]
+    names = parse_table_names(select)
     for name in names:
         if name not in tables:
             raise UsageError(f"there is no asset {name!r}; the assets are: {', '.join(tables)}.")
@@ -106,10 +124,10 @@ def select_tables(select: str | None, tables: Sequence[str]) -> list[str]:
 
 
 def require_free_port(port: int) -> None:
-    """Do nothing if the port is free.
+    """Check that a port of this machine is free.
 
     Raises:
-        Problem: naming the port and the mend.
+        CommandError: if the port is in use.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

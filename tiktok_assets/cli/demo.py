@@ -1,4 +1,4 @@
-"""Run the `demo` command: sandbox, webserver and daemon in a temporary folder, and an ad that becomes top spender."""
+"""Run the `demo` command: start sandbox and Dagster in a temporary folder, and show an ad become top spender."""
 
 import json
 import os
@@ -21,18 +21,18 @@ from urllib.parse import urlsplit
 import httpx
 import polars as pl
 
-from tiktok_assets.alerts.check_failures import TOP_SPENDER_KIND
 from tiktok_assets.cli.arguments import require_free_port
 from tiktok_assets.cli.errors import CommandError
 from tiktok_assets.cli.sync import SyncRequest, SyncResult, run_sync
 from tiktok_assets.cli.top import read_stored_top_spenders
 from tiktok_assets.defs.alert_sensors import ALERTS_FOLDER
 from tiktok_assets.instance import open_instance
-from tiktok_assets.overview.page import PAGE_FILE_NAME as PAGE
+from tiktok_assets.overview.page import PAGE_FILE_NAME
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
+from tiktok_assets.top_spenders.alert import TOP_SPENDER_KIND
 from tiktok_assets.top_spenders.ranking import LeaderChange, find_leader_changes
 from tiktok_assets.webserver.pages import serve_pages
 
@@ -46,93 +46,101 @@ LogLine = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo shows: the leaders as they now stand, who overtook, and the alerts that told of it.
+    """What the demo shows.
 
     Attributes:
-        alerts: the data of each alert of a new top spender, as its file has it.
+        top_spenders: the stored table after the second refresh.
+        changes: the campaigns with another top spender than after the first refresh.
+        alerts: the contents of the alert file of each new top spender.
     """
 
-    leaders: pl.DataFrame
+    top_spenders: pl.DataFrame
     changes: list[LeaderChange]
     alerts: list[dict[str, Any]]
 
 
-def run_once(tell: LogLine) -> DemoResult:
-    """The whole story without a webserver: baseline at T1, clock to T2, refresh, what changed.
-
-    Raises:
-        Problem: if a refresh fails in part.
-    """
-    with _temporary_folder() as folder, _create_sandbox() as sandbox, _isolated_environment(folder, sandbox, 0):
-        return _run_scenario(sandbox, tell)
-
-
-def run_with_dagster(port: int, tell: LogLine, show: Callable[[DemoResult], None]) -> None:
-    """The same with webserver and daemon, until Ctrl-C or SIGTERM; leaves no process and no folder.
+def run_once(log: LogLine) -> DemoResult:
+    """Run the scenario without a webserver: refresh at T1, set the clock to T2, refresh again, and compare.
 
     Args:
-        port: of the webserver.
-        tell: takes one line of progress at a time.
-        show: takes what happened, once it has.
+        log: receives one line of progress at a time.
 
     Raises:
-        Problem: if the port is taken or a server does not start.
+        CommandError: if a part of a refresh fails.
+    """
+    with _temporary_folder() as folder, _create_sandbox() as sandbox, _isolated_environment(folder, sandbox, 0):
+        return _run_scenario(sandbox, log)
+
+
+def run_with_dagster(port: int, log: LogLine, show: Callable[[DemoResult], None]) -> None:
+    """Run the scenario with webserver and daemon until Ctrl-C or SIGTERM, then remove all processes and files.
+
+    Args:
+        port: the port of the webserver.
+        log: receives one line of progress at a time.
+        show: receives the result after the second refresh.
+
+    Raises:
+        CommandError: if the port is in use, or a process does not start or stops early.
     """
     require_free_port(port)
     with (
         _interrupt_on_signals(),
         _temporary_folder() as folder,
-        serve_pages(folder / DATA_FOLDER, folder / STATE_FOLDER / ALERTS_FOLDER) as page,
+        serve_pages(folder / DATA_FOLDER, folder / STATE_FOLDER / ALERTS_FOLDER) as page_url,
         _create_sandbox() as sandbox,
-        _isolated_environment(folder, sandbox, port, page),
+        _isolated_environment(folder, sandbox, port, page_url),
     ):
-        with open_instance(load_settings()):
-            tell("Dagster starts.")
+        with open_instance(load_settings()):  # creates it once, before two processes would
+            log("Starting Dagster.")
         with _dagster_processes(folder, port) as process:
-            tell(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
-            tell(f"Dagster comes up at http://127.0.0.1:{port}; after the first refresh charts are at {page}")
-            told = _run_scenario(sandbox, tell)
-            show(told)
+            log(f"Sandbox at {sandbox.base_url}, tables and logs in {folder}")
+            log(
+                f"Dagster will be at http://127.0.0.1:{port}; charts will be at {page_url} after the first refresh"
+            )
+            result = _run_scenario(sandbox, log)
+            show(result)
             _wait_until_ready(process, port, folder)
-            for alert in told.alerts:
-                tell(f"The alert, with a link to approve the duplicate: {page}alerts/{alert['alert_id']}.html")
-            tell(f"The numbers on one page: {page} (a file that opens by itself: {folder / DATA_FOLDER / PAGE})")
+            for alert in result.alerts:
+                log(f"Alert, with a link to approve the duplication: {page_url}alerts/{alert['alert_id']}.html")
+            page = folder / DATA_FOLDER / PAGE_FILE_NAME
+            log(f"Overview page: {page_url} (also a file that needs no server: {page})")
             graph = f"http://127.0.0.1:{port}/asset-groups"
-            tell(f"Open {graph} and click a group to see its tables. Ctrl-C stops everything.")
+            log(f"Open {graph} and click a group to see its tables. Press Ctrl-C to stop everything.")
             process.wait()
             raise CommandError(f"Dagster stopped by itself.\n{_read_log_tail(folder)}")
 
 
-def _run_scenario(sandbox: RunningSandbox, tell: LogLine) -> DemoResult:
-    """Refresh at T1, move the world's clock to T2, refresh again."""
-    story = sandbox.world.story
-    if story is None:
-        raise CommandError("this world has no story.")
-    tell(f"It is {story.t1:%Y-%m-%d %H:%M} UTC in the sandbox: the first refresh is the baseline.")
-    before = _refresh(tell)
-    sandbox.clock.set(story.t2)
-    tell(f"It is {story.t2:%Y-%m-%d %H:%M} UTC in the sandbox: three days later.")
-    now = _refresh(tell)
-    return DemoResult(
-        now, find_leader_changes(before, now), _read_alerts(load_settings().state_dir / ALERTS_FOLDER)
-    )
+def _run_scenario(sandbox: RunningSandbox, log: LogLine) -> DemoResult:
+    """Refresh at T1, set the sandbox's clock to T2, and refresh again."""
+    scenario = sandbox.world.scenario
+    if scenario is None:
+        raise CommandError("this sandbox has no scenario.")
+    log(f"It is {scenario.t1:%Y-%m-%d %H:%M} UTC in the sandbox: the first refresh is the baseline.")
+    before = _refresh(log)
+    sandbox.clock.set(scenario.t2)
+    log(f"It is {scenario.t2:%Y-%m-%d %H:%M} UTC in the sandbox: three days later.")
+    after = _refresh(log)
+    alerts = _read_alerts(load_settings().state_dir / ALERTS_FOLDER)
+    return DemoResult(after, find_leader_changes(before, after), alerts)
 
 
 def _read_alerts(folder: Path) -> list[dict[str, Any]]:
-    written = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    return [alert for alert in written if alert["kind"] == TOP_SPENDER_KIND]
+    alerts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [alert for alert in alerts if alert["kind"] == TOP_SPENDER_KIND]
 
 
-def _refresh(tell: LogLine) -> pl.DataFrame:
+def _refresh(log: LogLine) -> pl.DataFrame:
+    """Refresh all tables and return the stored top spenders."""
     settings = load_settings()
     _require_loopback(settings.base_url)
     with open_session(settings) as session:
-        synced: SyncResult = run_sync(settings, session, SyncRequest(), tell)
-        if synced.failures:
-            raise CommandError("the refresh failed: " + "; ".join(synced.failures))
-        tell(
-            f"{sum(synced.rows.values()):,} rows with {synced.requests} requests in {synced.seconds:.1f} s,"
-            f" {synced.retries} retries"
+        result: SyncResult = run_sync(settings, session, SyncRequest(), log)
+        if result.failures:
+            raise CommandError("the refresh failed: " + "; ".join(result.failures))
+        log(
+            f"{sum(result.rows.values()):,} rows with {result.requests} requests in {result.seconds:.1f} s,"
+            f" {result.retries} retries"
         )
         return read_stored_top_spenders(session)
 
@@ -153,24 +161,27 @@ def _create_sandbox() -> RunningSandbox:
 
 
 @contextmanager
-def _isolated_environment(folder: Path, sandbox: RunningSandbox, port: int, page: str = "") -> Iterator[None]:
-    """Nothing of the user's settings or instance, and no `.env`: Dagster would let it win over the environment."""
-    before, here = dict(os.environ), Path.cwd()
+def _isolated_environment(folder: Path, sandbox: RunningSandbox, port: int, page_url: str = "") -> Iterator[None]:
+    """Replace the user's settings and Dagster instance by those of the demo, and change to its folder.
+
+    The folder has no `.env`, because Dagster would prefer its values to the environment.
+    """
+    environment, working_directory = dict(os.environ), Path.cwd()
     try:
         os.chdir(folder)
         for name in list(os.environ):
             if name.startswith(("TIKTOK_", "DAGSTER_")):
                 del os.environ[name]
         os.environ.update(_demo_variables(sandbox, port))
-        if story := sandbox.world.story:
-            os.environ["TIKTOK_SCALING_CAMPAIGNS"] = f"{story.advertiser_id}:{story.scaling_campaign_id}"
-        if page:
-            os.environ["TIKTOK_OVERVIEW_URL"] = page
+        if scenario := sandbox.world.scenario:
+            os.environ["TIKTOK_SCALING_CAMPAIGNS"] = f"{scenario.advertiser_id}:{scenario.scaling_campaign_id}"
+        if page_url:
+            os.environ["TIKTOK_OVERVIEW_URL"] = page_url
         yield
     finally:
-        os.chdir(here)
+        os.chdir(working_directory)
         os.environ.clear()
-        os.environ.update(before)
+        os.environ.update(environment)
 
 
 def _demo_variables(sandbox: RunningSandbox, port: int) -> Mapping[str, str]:
@@ -189,37 +200,44 @@ def _demo_variables(sandbox: RunningSandbox, port: int) -> Mapping[str, str]:
 
 
 def _require_loopback(base_url: str) -> None:
+    """Check that requests go to the sandbox of the demo.
+
+    Raises:
+        CommandError: if the host is not loopback.
+    """
     host = urlsplit(base_url).hostname or ""
     if host != "localhost" and not (host.replace(".", "").isdigit() and ip_address(host).is_loopback):
-        raise CommandError(f"the demo speaks to its own sandbox only, not to {host}; unset TIKTOK_BASE_URL.")
+        raise CommandError(
+            f"the demo sends requests to its own sandbox only, not to {host}; unset TIKTOK_BASE_URL."
+        )
 
 
 @contextmanager
 def _interrupt_on_signals() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does; both are set, because a background shell ignores Ctrl-C."""
+    """Raise KeyboardInterrupt for SIGTERM and SIGINT; a background shell ignores SIGINT, so both are set."""
 
-    def _stop(_number: int, _frame: FrameType | None) -> None:
+    def _interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    former = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for number, handler in former.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 @contextmanager
 def _dagster_processes(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """Webserver, daemon and code server as one group of processes, ended together."""
+    """Run webserver, daemon and code server as one process group, and stop the group at the end."""
     with (folder / "dagster.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-m", "tiktok_assets", "dev", "--port", str(port)],
             cwd=folder,
-            env={**os.environ, "TMPDIR": str(folder)},  # Dagster leaves its sockets behind
+            env={**os.environ, "TMPDIR": str(folder)},  # Dagster does not remove its sockets
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we end the group
+            start_new_session=True,  # Ctrl-C reaches only this process, which stops the group
         )
         try:
             yield process
@@ -237,6 +255,11 @@ def _stop_process_group(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
+    """Wait until the webserver responds.
+
+    Raises:
+        CommandError: if the process ends or does not respond in time.
+    """
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -246,7 +269,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, folder: Pat
                 return
         except httpx.HTTPError:
             time.sleep(0.5)
-    raise CommandError(f"Dagster does not answer on port {port}.\n{_read_log_tail(folder)}")
+    raise CommandError(f"Dagster does not respond on port {port}.\n{_read_log_tail(folder)}")
 
 
 def _read_log_tail(folder: Path) -> str:

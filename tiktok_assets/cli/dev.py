@@ -8,16 +8,16 @@ from tiktok_assets.webserver.server import DaemonStoppedError, run_dagster
 
 
 def run_dev(settings: Settings, host: str, port: int) -> None:
-    """Serve until a signal.
+    """Serve Dagster until Ctrl-C or SIGTERM.
 
     Raises:
-        WrongUsage: if the address is not loopback and no password is set.
-        Problem: if the port is taken or the daemon ends by itself.
+        UsageError: if the address is not loopback and no password is set.
+        CommandError: if the port is in use or the daemon stops by itself.
     """
     if not is_loopback(host) and settings.ui_password is None:
         raise UsageError(
-            f"{host} can be reached from other machines: set TIKTOK_UI_PASSWORD, or leave --host out and put a"
-            " proxy with a login in front."
+            f"{host} can be reached from other machines: set TIKTOK_UI_PASSWORD, or omit --host and use a reverse"
+            " proxy with a login."
         )
     require_free_port(port)
     try:

@@ -1,11 +1,10 @@
 """Run the `doctor` command: check settings, folders, host, token, permissions and accounts with few requests."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -35,263 +34,277 @@ from tiktok_assets.cli.doctor_checks import (
     explain_retry,
 )
 from tiktok_assets.cli.session import INTERACTIVE_RETRY_POLICY
-from tiktok_assets.ingest.account_reader import list_advertiser_ids
+from tiktok_assets.ingest.account_reader import list_advertiser_ids, read_accounts_or_settings
 from tiktok_assets.ingest.accounts import NO_ACCOUNT_MESSAGE, resolve_accounts
-from tiktok_assets.ingest.writer import read_accounts_or_settings
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, SettingsError, load_settings
 from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST
 
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
-DOCTOR_RETRY_POLICY = replace(INTERACTIVE_RETRY_POLICY, attempts=2, total_seconds=40.0, read_seconds=20.0)
-"""There are many checks, and each may find the host slow."""
+DOCTOR_RETRY_POLICY = replace(
+    INTERACTIVE_RETRY_POLICY, max_attempts=2, total_seconds=40.0, read_timeout_seconds=20.0
+)
+"""One retry only: there are many checks, and with a slow host each of them is slow."""
 
 PLACEHOLDER_TOKEN = SecretStr("none")
-"""Sent where there is none, so that the host shows what it is."""
+"""Sent if there is no usable token, because the error response still shows what the host is."""
 
-TOKEN_FIX = "Run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN in .env or the environment."  # noqa: S105 - a mend
-GRANT_FIX = "Open the address `tiktok-assets auth` prints, and tick the accounts."
+TOKEN_FIX = "Run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN in .env or the environment."  # noqa: S105 - a fix
+GRANT_FIX = "Open the URL that `tiktok-assets auth` prints, and select the accounts."
 
 
 def run_checks() -> CheckReport:
-    """Every check that can be made; a fault is a finding, never an exception."""
-    chart = CheckReport()
+    """Make all checks that are possible; a fault is a result and never raises an error."""
+    report = CheckReport()
     try:
         settings = load_settings()
     except SettingsError as error:
-        chart.fault("settings", str(error))
-        return chart
-    chart.well("settings")
-    check_folders(chart, settings)
-    check_alert_channels(chart, settings)
-    check_schedule(chart, settings)
-    with tempfile.TemporaryDirectory(prefix="tiktok-assets-") as spare:
-        elsewhere: dict[str, object] = {}
-        if chart.is_faulty("state"):  # the requests are paced all the same
-            elsewhere["state_dir"] = Path(spare)
-        if chart.is_faulty("store"):
-            elsewhere["data_dir"] = spare
-        _check_host(chart, settings.model_copy(update=elsewhere))
-    return chart
+        report.add_fault("settings", str(error))
+        return report
+    report.set_ok("settings")
+    check_folders(report, settings)
+    check_alert_channels(report, settings)
+    check_schedule(report, settings)
+    with tempfile.TemporaryDirectory(prefix="tiktok-assets-") as temporary:
+        replaced_folders: dict[str, object] = {}
+        if report.is_faulty("state"):  # the request budget needs a folder
+            replaced_folders["state_dir"] = Path(temporary)
+        if report.is_faulty("store"):
+            replaced_folders["data_dir"] = temporary
+        _check_host(report, settings.model_copy(update=replaced_folders))
+    return report
 
 
-def _check_host(chart: CheckReport, settings: Settings) -> None:
-    """Everything that takes requests; without a usable token only what the host shows to anybody."""
+def _check_host(report: CheckReport, settings: Settings) -> None:
+    """Make the checks that send requests; without a usable token only those of the host."""
     fault = "there is no token"
     if settings.access_token and settings.access_token.get_secret_value():
         with closing(Session(settings, policy=DOCTOR_RETRY_POLICY)) as session:
             try:
-                _TokenChecks(chart, session).run()
-            except CredentialsError as error:  # the token cannot even be sent
+                _TokenChecks(report, session).run()
+            except CredentialsError as error:  # the token has characters that cannot be sent
                 fault = str(error)
             else:
                 return
-    chart.fault("token", fault, TOKEN_FIX)
-    with closing(
-        Session(settings.model_copy(update={"access_token": PLACEHOLDER_TOKEN}), policy=DOCTOR_RETRY_POLICY)
-    ) as session:
+    report.add_fault("token", fault, TOKEN_FIX)
+    settings_without_token = settings.model_copy(update={"access_token": PLACEHOLDER_TOKEN})
+    with closing(Session(settings_without_token, policy=DOCTOR_RETRY_POLICY)) as session:
         try:
-            session.reader.fetcher.ask(ADVERTISER_LIST, {}, RequestStats())
+            session.reader.fetcher.get(ADVERTISER_LIST, {}, RequestStats())
         except TikTokError as error:
-            _check_first_response(chart, session, error)
+            _check_first_response(report, session, error)
 
 
-def _check_first_response(chart: CheckReport, session: Session, error: TikTokError | None) -> bool:
-    """What the first answer shows of the host, whatever it says; whether it makes sense to go on."""
+def _check_first_response(report: CheckReport, session: Session, error: TikTokError | None) -> bool:
+    """Check host, clock and rate limit with the first response; return whether further requests make sense.
+
+    Args:
+        report: receives the results.
+        session: the session that received the response.
+        error: the error of the response; None if it has none.
+    """
     base_url = session.settings.base_url
     if error and (error.code is None or isinstance(error, RetryLaterError)):
         if isinstance(error, ThrottledError):
-            chart.well("host")
-            chart.fault("unrestricted", str(error), explain_retry(error))
+            report.set_ok("host")
+            report.add_fault("unrestricted", str(error), explain_retry(error))
         else:
             default = Settings.model_fields["base_url"].default
-            mend = f"Check TIKTOK_BASE_URL (TikTok's own is {default}) and the network, or try again later."
-            chart.fault("host", f"{base_url} does not answer as a TikTok API does: {error}", mend)
+            fix = f"Check TIKTOK_BASE_URL (TikTok's is {default}) and the network, or try again later."
+            report.add_fault("host", f"{base_url} does not respond as a TikTok API: {error}", fix)
             return False
-    off = datetime.now(UTC) - session.now()
-    if abs(off) > MAX_CLOCK_DIFFERENCE:
-        direction = "ahead of" if off > timedelta() else "behind"
-        minutes = round(abs(off).total_seconds() / 60)
-        mend = "Set this machine's clock, or let it be set by the network."
-        chart.fault("clock", f"this machine's clock is {minutes} minutes {direction} the host's", mend)
-    chart.well("host", "clock")
-    return not chart.is_faulty("unrestricted")
+    difference = datetime.now(UTC) - session.now()
+    if abs(difference) > MAX_CLOCK_DIFFERENCE:
+        direction = "ahead of" if difference > timedelta() else "behind"
+        minutes = round(abs(difference).total_seconds() / 60)
+        fix = "Set this machine's clock, or synchronize it with the network."
+        report.add_fault("clock", f"this machine's clock is {minutes} minutes {direction} the host's", fix)
+    report.set_ok("host", "clock")
+    return not report.is_faulty("unrestricted")
 
 
 class _TokenChecks:
-    """The checks that need a token, in the order in which each makes the next possible."""
+    """The checks that need a token, each after those it depends on."""
 
-    def __init__(self, chart: CheckReport, session: Session) -> None:
-        self._chart = chart
+    def __init__(self, report: CheckReport, session: Session) -> None:
+        self._report = report
         self._session = session
         self._settings = session.settings
         self._reader = session.reader
-        self._pinned = sorted(set(session.settings.advertiser_ids))
+        self._configured_ids = sorted(set(session.settings.advertiser_ids))
 
     def run(self) -> None:
-        """Ask until there is nothing left to learn.
+        """Make the checks until a fault prevents further ones.
 
         Raises:
             CredentialsError: if the token cannot be sent.
         """
-        listed, error = self._listed()
-        self._chart.well("token")
-        if not _check_first_response(self._chart, self._session, error):
+        granted, error = self._list_granted()
+        self._report.set_ok("token")
+        if not _check_first_response(self._report, self._session, error):
             return
-        if error and not self._judge(error):
+        if error and not self._check_token(error):
             return
-        self._chart.well("unrestricted", "accepted")
-        ids = self._readable(self._to_read(listed), listed=listed is not None)
-        if not ids or self._chart.is_faulty("unrestricted"):
+        self._report.set_ok("unrestricted", "accepted")
+        ids = self._find_readable(self._select_accounts(granted), is_listed=granted is not None)
+        if not ids or self._report.is_faulty("unrestricted"):
             return
-        if not self._chart.is_faulty("unrestricted"):
-            self._check_details(ids)
-            check_scaling_campaigns(self._chart, self._reader.fetcher, self._settings.scaling_campaigns, ids)
-            check_identities(self._chart, self._session, ids)
+        self._check_details(ids)
+        check_scaling_campaigns(self._report, self._reader.fetcher, self._settings.scaling_campaigns, ids)
+        check_identities(self._report, self._session, ids)
 
-    def _listed(self) -> tuple[list[str] | None, TikTokError | None]:
-        """The accounts granted, or the error that tells why they are not known."""
+    def _list_granted(self) -> tuple[list[str] | None, TikTokError | None]:
+        """Return the granted advertiser ids or the error; neither if there is no app id to list them with."""
         secret = self._settings.app_secret.get_secret_value() if self._settings.app_secret else None
         try:
             if self._settings.app_id and secret:
                 return list_advertiser_ids(self._reader, self._settings.app_id, secret), None
-            self._reader.fetcher.ask(
-                ADVERTISER_LIST, {}, RequestStats()
-            )  # says at least whether the token is good
+            # The error of this request at least shows whether the token is valid.
+            self._reader.fetcher.get(ADVERTISER_LIST, {}, RequestStats())
         except TikTokError as error:
-            told = error.__cause__ if isinstance(error.__cause__, TikTokError) else error  # the API's own words
-            if isinstance(told, CredentialsError) and told.code is None:
+            api_error = error.__cause__ if isinstance(error.__cause__, TikTokError) else error  # the original text
+            if isinstance(api_error, CredentialsError) and api_error.code is None:
                 raise
-            return None, told
+            return None, api_error
         return None, None
 
-    def _judge(self, error: TikTokError) -> bool:
-        """What it means that the accounts were not listed; whether the token is good all the same."""
+    def _check_token(self, error: TikTokError) -> bool:
+        """Record why the accounts could not be listed; return whether the token is valid all the same."""
         cause = classify_error(error)
         if cause == "token":
-            self._chart.fault("accepted", f"the token is wrong or was revoked: {error}", TOKEN_FIX)
+            self._report.add_fault("accepted", f"the token is wrong or was revoked: {error}", TOKEN_FIX)
             return False
         if isinstance(error, BannedError):
-            self._chart.fault("unrestricted", str(error), suggest_fix(error))
+            self._report.add_fault("unrestricted", str(error), suggest_fix(error))
             return False
         if cause == "scope":
-            self._chart.fault("accounts", *explain_missing_permission(error.endpoint))
+            self._report.add_fault("accounts", *explain_missing_permission(error.endpoint))
         elif not self._settings.app_id or not self._settings.app_secret:
-            pass  # `_to_read` says what is missing
+            pass  # `_select_accounts` records what is missing
         elif cause == "app" or (cause == "account" and "app" in str(error).lower()):
-            mend = (
-                "Set TIKTOK_APP_ID and TIKTOK_APP_SECRET to those of the app the token was issued by, or run"
+            fix = (
+                "Set TIKTOK_APP_ID and TIKTOK_APP_SECRET to those of the app that issued the token, or run"
                 " `tiktok-assets auth` for a token of this app."
             )
-            self._chart.fault("app", str(error), mend)
+            self._report.add_fault("app", str(error), fix)
         return True
 
-    def _to_read(self, listed: list[str] | None) -> list[str]:
-        """The accounts to look into: those asked for, as far as they are granted."""
-        if listed is not None:
-            self._chart.well("app")
-            if not listed:
-                self._chart.fault("accounts", NO_ACCOUNT_MESSAGE, GRANT_FIX)
-            if lost := [one for one in self._pinned if one not in listed]:
-                mend = f"{GRANT_FIX} Or take them out of TIKTOK_ADVERTISER_IDS."
-                self._chart.fault("pinned", f"not granted to the app: {', '.join(lost)}", mend)
-            self._chart.well("accounts")
-            self._chart.well("pinned") if self._pinned else self._chart.unset("pinned")
-            return [one for one in self._pinned or sorted(set(listed)) if one in listed]
-        if not self._pinned and not self._chart.is_faulty("app"):
-            mend = "Set TIKTOK_APP_ID and TIKTOK_APP_SECRET, or name the accounts in TIKTOK_ADVERTISER_IDS."
-            self._chart.fault("accounts", "the accounts cannot be listed", mend)
-        return self._pinned
+    def _select_accounts(self, granted: list[str] | None) -> list[str]:
+        """Check the grants; return the accounts to read: the configured ones, or all, as far as they are granted.
 
-    def _readable(self, ids: Sequence[str], *, listed: bool) -> list[str]:
-        """Those that answer. The first is asked for everything; the others only where nothing lists accounts."""
-        lost: list[str] = []
-        known_good: ReadProbe | None = None
+        Args:
+            granted: the granted advertiser ids; None if they could not be listed.
+        """
+        if granted is not None:
+            self._report.set_ok("app")
+            if not granted:
+                self._report.add_fault("accounts", NO_ACCOUNT_MESSAGE, GRANT_FIX)
+            if missing := [one for one in self._configured_ids if one not in granted]:
+                fix = f"{GRANT_FIX} Or remove them from TIKTOK_ADVERTISER_IDS."
+                self._report.add_fault("pinned", f"not granted to the app: {', '.join(missing)}", fix)
+            self._report.set_ok("accounts")
+            self._report.set_ok("pinned") if self._configured_ids else self._report.set_not_set("pinned")
+            return [one for one in self._configured_ids or sorted(set(granted)) if one in granted]
+        if not self._configured_ids and not self._report.is_faulty("app"):
+            fix = "Set TIKTOK_APP_ID and TIKTOK_APP_SECRET, or list the accounts in TIKTOK_ADVERTISER_IDS."
+            self._report.add_fault("accounts", "the accounts cannot be listed", fix)
+        return self._configured_ids
+
+    def _find_readable(self, ids: Sequence[str], *, is_listed: bool) -> list[str]:
+        """Check which accounts and endpoints can be read; return the readable accounts.
+
+        The first readable account gets a request to each endpoint. Further accounts get one request, and only if
+        the granted accounts could not be listed.
+        """
+        unreadable: list[str] = []
+        working_probe: ReadProbe | None = None
         for advertiser_id in ids:
-            questions = [known_good] if known_good else build_read_probes(self._reader, self._settings)
-            answered, refused = self._asked(advertiser_id, questions)
-            if self._chart.is_faulty("unrestricted"):
+            probes = [working_probe] if working_probe else build_read_probes(self._reader, self._settings)
+            successful, refused = self._send_probes(advertiser_id, probes)
+            if self._report.is_faulty("unrestricted"):
                 return []
-            if not answered and refused:
-                lost.append(advertiser_id)
-                mend = f"{GRANT_FIX} Or take it out of TIKTOK_ADVERTISER_IDS."
+            if not successful and refused:
+                unreadable.append(advertiser_id)
+                fix = f"{GRANT_FIX} Or remove it from TIKTOK_ADVERTISER_IDS."
                 error = next(iter(refused.values()))
-                self._chart.fault("pinned", f"advertiser {advertiser_id} cannot be read: {error}", mend)
-            elif not known_good:
-                for question, error in refused.items():  # the account is granted, so it is the endpoint
-                    fault, mend = explain_missing_permission(error.endpoint)
-                    self._chart.fault(question.check, f"{fault}: {error}", mend)
-                self._chart.well("entities", "reports")
-                known_good = next(iter(answered), None)
-            if listed and known_good:
+                self._report.add_fault("pinned", f"advertiser {advertiser_id} cannot be read: {error}", fix)
+            elif not working_probe:
+                for probe, error in refused.items():  # the account can be read, so the permission is missing
+                    fault, fix = explain_missing_permission(error.endpoint)
+                    self._report.add_fault(probe.check, f"{fault}: {error}", fix)
+                self._report.set_ok("entities", "reports")
+                working_probe = next(iter(successful), None)
+            if is_listed and working_probe:
                 break
-        readable = [one for one in ids if one not in lost]
+        readable = [one for one in ids if one not in unreadable]
         if readable:
-            self._chart.well("accounts", *(["pinned"] if self._pinned else []))
+            self._report.set_ok("accounts", *(["pinned"] if self._configured_ids else []))
         return readable
 
-    def _asked(
-        self, advertiser_id: str, questions: Iterable[ReadProbe]
+    def _send_probes(
+        self, advertiser_id: str, probes: Iterable[ReadProbe]
     ) -> tuple[list[ReadProbe], dict[ReadProbe, AdvertiserError]]:
-        """Ask for an account: the questions that were answered, and those refused for the account."""
-        answered: list[ReadProbe] = []
+        """Send probes for an account; return the successful ones, and those refused for this account."""
+        successful: list[ReadProbe] = []
         refused: dict[ReadProbe, AdvertiserError] = {}
-        for question in questions:
-            error = self._error_of(question.check, partial(question.ask, advertiser_id))
-            if self._chart.is_faulty("unrestricted"):
+        for probe in probes:
+            error = self._send_probe(probe, advertiser_id)
+            if self._report.is_faulty("unrestricted"):
                 break
             if error:
-                refused[question] = error
+                refused[probe] = error
             else:
-                answered.append(question)
-        return answered, refused
+                successful.append(probe)
+        return successful, refused
 
-    def _error_of(self, check: str, ask: Callable[[], object]) -> AdvertiserError | None:
-        """Make a request for a check. An account's own error is handed back, any other is found here."""
+    def _send_probe(self, probe: ReadProbe, advertiser_id: str) -> AdvertiserError | None:
+        """Send one probe; return an error of the account, and record any other error as a fault."""
         try:
-            ask()
+            probe.send(advertiser_id)
         except TikTokError as error:
             cause = classify_error(error)
             if cause == "scope":
-                self._chart.fault(check, *explain_missing_permission(error.endpoint))
+                self._report.add_fault(probe.check, *explain_missing_permission(error.endpoint))
             elif cause == "restricted":
-                self._chart.fault("unrestricted", str(error), explain_retry(error))
+                self._report.add_fault("unrestricted", str(error), explain_retry(error))
             elif isinstance(error, AdvertiserError):
                 return error
             else:
-                self._chart.fault(check, str(error), suggest_fix(error))
+                self._report.add_fault(probe.check, str(error), suggest_fix(error))
         return None
 
-    def _unknown(self, advertiser_ids: Sequence[str]) -> Mapping[str, AdvertiserError]:
-        """The accounts whose zone or currency nobody tells; the endpoint is asked even where they are known."""
+    def _find_incomplete_accounts(self, advertiser_ids: Sequence[str]) -> Mapping[str, AdvertiserError]:
+        """Return the accounts without time zone or currency.
+
+        The endpoint is read even if the settings have both, because a refresh reads it too.
+        """
         zones, currencies = self._settings.account_timezone, self._settings.account_currency
         read = read_accounts_or_settings(self._reader, advertiser_ids, zones, currencies)
         return resolve_accounts(read.frame, self._settings, advertiser_ids, read.refused)[1]
 
     def _check_details(self, ids: Sequence[str]) -> None:
-        """The first account by itself: what is wrong with all of them is then asked for once."""
+        """Check time zones and currencies, first of one account, so that a general fault takes one request."""
         faults: list[str] = []
-        for some in filter(None, (ids[:1], ids[1:])):
+        for some_ids in filter(None, (ids[:1], ids[1:])):
             try:
-                refused = self._unknown(some)
+                errors = self._find_incomplete_accounts(some_ids)
             except NotOfferedError:
-                names = ", ".join(ids)
-                mend = (
+                fix = (
                     "Set TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY, as advertiser_id:value,"
-                    f" for each of: {names}."
+                    f" for each of: {', '.join(ids)}."
                 )
-                self._chart.fault("details", "this host tells no time zones and currencies", mend)
+                self._report.add_fault("details", "this host does not offer time zones and currencies", fix)
                 return
             except TikTokError as error:
-                self._chart.fault("details", str(error), suggest_fix(error))
+                self._report.add_fault("details", str(error), suggest_fix(error))
                 return
-            of_endpoint = [one for one in refused.values() if one.endpoint == ADVERTISER_INFO.path]
-            if of_endpoint and some == ids[:1]:  # the account itself was read before
-                fault, mend = explain_missing_permission(ADVERTISER_INFO.path)
-                self._chart.fault("details", f"{fault}: {of_endpoint[0]}", mend)
+            endpoint_errors = [error for error in errors.values() if error.endpoint == ADVERTISER_INFO.path]
+            if endpoint_errors and some_ids == ids[:1]:  # the account itself can be read
+                fault, fix = explain_missing_permission(ADVERTISER_INFO.path)
+                self._report.add_fault("details", f"{fault}: {endpoint_errors[0]}", fix)
                 return
-            faults += [str(error) for error in refused.values()]
+            faults += [str(error) for error in errors.values()]
         if faults:
-            self._chart.fault("details", "; ".join(faults))
-        self._chart.well("details")
+            self._report.add_fault("details", "; ".join(faults))
+        self._report.set_ok("details")

@@ -1,11 +1,11 @@
 """Define the checks of the `doctor` command and record their results."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 from tiktok_assets.api.creatives import Identity
@@ -37,33 +37,39 @@ CheckState = Literal["ok", "fault", "not set", "not checked"]
 ErrorCause = Literal["token", "app", "restricted", "scope", "account", "other"]
 
 CHECKS = {
-    "settings": "the settings can be used",
+    "settings": "the settings are valid",
     "store": "the tables can be written",
     "state": "the state folder can be written",
-    "alerts": "Apprise understands every URL of TIKTOK_ALERT_URLS",
-    "schedule": "TIKTOK_REFRESH_CRON leaves a refresh the time the last ones took",
+    "alerts": "Apprise supports every URL of TIKTOK_ALERT_URLS",
+    "schedule": "TIKTOK_REFRESH_CRON leaves enough time for a refresh",
     "token": "there is a token",
-    "host": "the host is reached and is a TikTok API",
+    "host": "the host responds and is a TikTok API",
     "clock": "this machine's clock agrees with the host's",
-    "unrestricted": "TikTok lets the app ask",
+    "unrestricted": "TikTok accepts requests of the app",
     "accepted": "the token is accepted",
     "app": "app id, app secret and token belong together",
     "accounts": "accounts are granted",
-    "pinned": "every account named in TIKTOK_ADVERTISER_IDS is granted",
+    "pinned": "every account of TIKTOK_ADVERTISER_IDS is granted",
     "entities": "campaigns, ad groups and ads can be read",
     "reports": "reports can be read",
     "details": "time zone and currency of each account are known",
-    "scaling": "every campaign of TIKTOK_SCALING_CAMPAIGNS is there",
-    "copies": "identities can be looked up for copies, and those of TIKTOK_SCALING_IDENTITY can post",
+    "scaling": "every campaign of TIKTOK_SCALING_CAMPAIGNS exists",
+    "copies": "identities can be read for duplications, and those of TIKTOK_SCALING_IDENTITY can post",
 }
-"""The checks in the order they are told; each as the sentence that is true when it is well."""
+"""The checks in the order they are printed; each with the sentence that is true if it is ok."""
 
 _SCOPE_CODES = frozenset({40130, 40131})
 _APP_CODES = frozenset({40101, 40113, 40119, 40124, 40125})
 
+_PERMISSIONS = {endpoint.path: endpoint.permission for endpoint in (*ENDPOINTS, *DUPLICATION_READS)}
+
+RETRY_LATER_FIX = (
+    "Wait a few minutes; if it persists, contact TikTok's support, or set TIKTOK_API_TIER or TIKTOK_QPS."
+)
+
 
 def classify_error(error: TikTokError) -> ErrorCause:
-    """What an answer complains of; 40001 is told apart by its text (dossier 3.2, 3.3)."""
+    """Return what an error response is about; the text distinguishes the causes of 40001 (API notes 3.2, 3.3)."""
     text = str(error).lower()
     if isinstance(error, ThrottledError | BannedError):
         return "restricted"
@@ -76,123 +82,141 @@ def classify_error(error: TikTokError) -> ErrorCause:
     return "account" if isinstance(error, AdvertiserError) else "other"
 
 
-@dataclass(slots=True)
-class CheckResult:
-    """What became of one check."""
-
-    check: str
-    means: str
-    state: CheckState = "not checked"
-    fault: str = ""
-    mend: str = ""
-
-    def __str__(self) -> str:
-        told = f"{self.fault.rstrip('.')}. {self.mend}".strip() if self.state == "fault" else self.means
-        return f"{self.state:<11}  {told}"
-
-
-class CheckReport:
-    """The findings so far; a check that was found faulty stays so."""
-
-    def __init__(self) -> None:
-        self._findings = {check: CheckResult(check, means) for check, means in CHECKS.items()}
-
-    def well(self, *checks: str) -> None:
-        """Nothing is wrong with these, unless it was found before."""
-        for check in checks:
-            if self._findings[check].state == "not checked":
-                self._findings[check].state = "ok"
-
-    def unset(self, check: str) -> None:
-        """Note that the settings name nothing this check is about."""
-        self._findings[check].state = "not set"
-
-    def fault(self, check: str, fault: str, mend: str = "") -> None:
-        """Note that something is wrong; those of a check that share a mend are all told."""
-        finding = self._findings[check]
-        if finding.state != "fault":
-            finding.state, finding.fault, finding.mend = "fault", fault, mend
-        elif mend == finding.mend and fault not in finding.fault:
-            finding.fault += f"; {fault}"
-
-    def is_faulty(self, check: str) -> bool:
-        """Whether a fault was found."""
-        return self._findings[check].state == "fault"
-
-    @property
-    def findings(self) -> list[CheckResult]:
-        """All of them, in order."""
-        return list(self._findings.values())
-
-    @property
-    def faults(self) -> list[str]:
-        """The names of the faulty checks."""
-        return [finding.check for finding in self.findings if finding.state == "fault"]
-
-    def as_rows(self) -> list[dict[str, Any]]:
-        """The findings for a program."""
-        return [asdict(finding) for finding in self.findings]
-
-
-_PERMISSIONS = {endpoint.path: endpoint.permission for endpoint in (*ENDPOINTS, *DUPLICATION_READS)}
-
-RETRY_LATER_FIX = "Wait a few minutes; if it stays, ask TikTok's support, or set TIKTOK_API_TIER or TIKTOK_QPS."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadProbe:
-    """One request that shows whether an endpoint can be read, and the check it belongs to."""
-
-    check: str
-    ask: Callable[[str], object]
-
-
-def build_read_probes(reader: Reader, settings: Settings) -> list[ReadProbe]:
-    """Make one question for each endpoint the tables need, apart from the accounts' own details."""
-    report = settings.chosen_reports[0]
-    day = None if report.cadence == "lifetime" else reader.now().date() - timedelta(1)
-    lists = [ReadProbe("entities", partial(count_entities, reader, entity)) for entity in LISTED_ENTITIES]
-    # Neither currency nor zone is part of the question.
-    return [
-        *lists,
-        ReadProbe("reports", lambda owner: count_report(reader, report, Account(owner, "USD", "UTC"), day)),
-    ]
-
-
 def explain_missing_permission(path: str) -> tuple[str, str]:
-    """Name an endpoint that is refused with its permission, and say how to ask for it."""
-    permission = _PERMISSIONS.get(path, REPORT.permission)  # v1.2 has another path for reports alone
+    """Return the fault and the fix for an endpoint that is refused because the token lacks its permission."""
+    permission = _PERMISSIONS.get(path, REPORT.permission)  # only reports have another path in v1.2
     return f"the token lacks the permission for {path}", (
-        f"Tick {permission} on the app's page, and once it is approved run `tiktok-assets auth` again:"
-        " an older token does not gain it."
+        f"Select {permission} on the app's page, and once it is approved run `tiktok-assets auth` again:"
+        " an existing token does not gain it."
     )
 
 
 def explain_retry(error: TikTokError) -> str:
-    """Say what to do about a refusal for speed or of the address, and when the same may work again."""
+    """Return the fix for a rate limit or a banned address, and when the request may work again."""
     if isinstance(error, DailyQuotaError | BannedError):
         return suggest_fix(error)
     return f"{RETRY_LATER_FIX} {describe_retry_delay(error)}".rstrip()
 
 
-def check_folders(chart: CheckReport, settings: Settings) -> None:
-    """Write a file into each folder and remove it."""
+@dataclass(slots=True)
+class CheckResult:
+    """The result of one check.
+
+    Attributes:
+        check: a key of `CHECKS`.
+        description: the sentence that is true if the check is ok.
+        state: `ok`, `fault`, `not set` (the settings configure nothing to check) or `not checked`.
+        fault: what is wrong.
+        fix: what to do about it.
+    """
+
+    check: str
+    description: str
+    state: CheckState = "not checked"
+    fault: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.fault.rstrip('.')}. {self.fix}".strip() if self.state == "fault" else self.description
+        return f"{self.state:<11}  {text}"
+
+
+class CheckReport:
+    """The results of all checks; a fault of a check is never replaced by ok."""
+
+    def __init__(self) -> None:
+        self._results = {check: CheckResult(check, description) for check, description in CHECKS.items()}
+
+    def set_ok(self, *checks: str) -> None:
+        """Set checks to ok, unless they have another result already."""
+        for check in checks:
+            if self._results[check].state == "not checked":
+                self._results[check].state = "ok"
+
+    def set_not_set(self, check: str) -> None:
+        """Record that the settings configure nothing for this check."""
+        self._results[check].state = "not set"
+
+    def add_fault(self, check: str, fault: str, fix: str = "") -> None:
+        """Record a fault of a check; faults with the same fix are joined, others after the first are dropped."""
+        result = self._results[check]
+        if result.state != "fault":
+            result.state, result.fault, result.fix = "fault", fault, fix
+        elif fix == result.fix and fault not in result.fault:
+            result.fault += f"; {fault}"
+
+    def is_faulty(self, check: str) -> bool:
+        """Return whether the check has a fault."""
+        return self._results[check].state == "fault"
+
+    @property
+    def results(self) -> list[CheckResult]:
+        """All results, in the order of `CHECKS`."""
+        return list(self._results.values())
+
+    @property
+    def faulty_checks(self) -> list[str]:
+        """The names of the checks with a fault."""
+        return [result.check for result in self.results if result.state == "fault"]
+
+    def to_rows(self) -> list[dict[str, str]]:
+        """Return the results for JSON; its keys are part of the command's interface."""
+        return [
+            {
+                "check": result.check,
+                "means": result.description,
+                "state": result.state,
+                "fault": result.fault,
+                "mend": result.fix,
+            }
+            for result in self.results
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadProbe:
+    """A request that shows whether an endpoint can be read.
+
+    Attributes:
+        check: the check that it belongs to.
+        send: sends the request for an advertiser id.
+    """
+
+    check: str
+    send: Callable[[str], object]
+
+
+def build_read_probes(reader: Reader, settings: Settings) -> list[ReadProbe]:
+    """Return one probe for each endpoint of the tables, except that of account details."""
+    report = settings.chosen_reports[0]
+    day = None if report.cadence == "lifetime" else reader.now().date() - timedelta(1)
+
+    def _count_report_rows(advertiser_id: str) -> int:
+        # The request has neither currency nor time zone, so any will do.
+        return count_report(reader, report, Account(advertiser_id, "USD", "UTC"), day)
+
+    lists = [ReadProbe("entities", partial(count_entities, reader, entity)) for entity in LISTED_ENTITIES]
+    return [*lists, ReadProbe("reports", _count_report_rows)]
+
+
+def check_folders(report: CheckReport, settings: Settings) -> None:
+    """Check that tables and state can be written, by writing and deleting a file in each folder."""
     try:
         HiveStore(settings.data_dir).check_writable()
-    except Exception as error:  # noqa: BLE001 - the driver of an object store raises what it likes
-        chart.fault("store", str(error))
+    except Exception as error:  # noqa: BLE001 - the drivers of object stores raise errors of their own
+        report.add_fault("store", str(error))
     for folder, variable in ((settings.state_dir, "TIKTOK_STATE_DIR"), (settings.dagster_home, "DAGSTER_HOME")):
         try:
             if folder == settings.state_dir:
                 create_private_folder(folder)
-            _check_writable(folder)
+            _write_probe_file(folder)
         except OSError as error:
-            mend = f"Make the folder writable or point {variable} elsewhere."
-            chart.fault("state", f"cannot write to {folder}: {error.strerror or error}", mend)
-    chart.well("store", "state")
+            fix = f"Make the folder writable or set {variable} to another folder."
+            report.add_fault("state", f"cannot write to {folder}: {error.strerror or error}", fix)
+    report.set_ok("store", "state")
 
 
-def _check_writable(folder: Path | None) -> None:
+def _write_probe_file(folder: Path | None) -> None:
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f"{uuid4().hex}.probe"
@@ -200,14 +224,11 @@ def _check_writable(folder: Path | None) -> None:
         probe.unlink()
 
 
-_SCHEDULE_CHECK = "schedule"
-
-
-def check_schedule(chart: CheckReport, settings: Settings) -> None:
-    """Hold the cron against the refreshes Dagster has recorded; without any there is nothing to say."""
+def check_schedule(report: CheckReport, settings: Settings) -> None:
+    """Compare the refresh cron with the duration of recorded refreshes; without any, the check is not made."""
     if not (settings.instance_dir / "dagster.yaml").exists():
         return
-    # Dagster takes a second to load, which nobody needs to wait for who never ran it.
+    # Dagster takes a second to import; without an instance there is no need to.
     from tiktok_assets.defs.schedules import explain_short_cron, measure_usual_refresh  # noqa: PLC0415
     from tiktok_assets.instance import open_instance  # noqa: PLC0415
 
@@ -216,81 +237,94 @@ def check_schedule(chart: CheckReport, settings: Settings) -> None:
             if measure_usual_refresh(instance) is None:
                 return
             fault = explain_short_cron(instance, settings.refresh_cron, datetime.now(UTC))
-    except Exception as error:  # noqa: BLE001 - whatever the storage of the instance raises
-        mend = f"Check the storage that {settings.instance_dir / 'dagster.yaml'} names."
-        chart.fault(_SCHEDULE_CHECK, f"the runs of Dagster cannot be read ({type(error).__name__})", mend)
+    except Exception as error:  # noqa: BLE001 - the storage of the instance raises errors of its own
+        fix = f"Check the storage configured in {settings.instance_dir / 'dagster.yaml'}."
+        report.add_fault("schedule", f"the runs of Dagster cannot be read ({type(error).__name__})", fix)
         return
     if fault:
         default = Settings.model_fields["refresh_cron"].default
-        chart.fault(
-            _SCHEDULE_CHECK, f"{fault}: ticks between are skipped", f"Choose a longer one, such as {default!r}."
+        report.add_fault(
+            "schedule", f"{fault}: ticks in between are skipped", f"Choose a longer interval, such as {default!r}."
         )
-    chart.well(_SCHEDULE_CHECK)
+    report.set_ok("schedule")
 
 
-def check_alert_channels(chart: CheckReport, settings: Settings) -> None:
-    """Whether Apprise knows what to do with each URL; nothing is sent, and a URL is named by its place."""
+def check_alert_channels(report: CheckReport, settings: Settings) -> None:
+    """Check that Apprise supports each URL, without sending; a fault names a URL by position, as it is secret."""
     if not settings.alert_urls:
-        chart.unset("alerts")
+        report.set_not_set("alerts")
     else:
-        from tiktok_assets.alerts.channels import is_supported_url  # noqa: PLC0415 - Apprise takes its time
+        from tiktok_assets.alerts.channels import is_supported_url  # noqa: PLC0415 - Apprise is slow to import
 
-        wrong = [
-            str(place)
-            for place, url in enumerate(settings.alert_urls, 1)
+        unsupported = [
+            str(position)
+            for position, url in enumerate(settings.alert_urls, 1)
             if not is_supported_url(url.get_secret_value())
         ]
-        if wrong:
-            which = f"URL{'s' if len(wrong) > 1 else ''} {', '.join(wrong)} of TIKTOK_ALERT_URLS"
-            mend = "Write it as Apprise's page of the service says; a comma within it is %2C."
-            chart.fault("alerts", f"Apprise does not understand {which}", mend)
-    chart.well("alerts")
+        if unsupported:
+            urls = f"URL{'s' if len(unsupported) > 1 else ''} {', '.join(unsupported)} of TIKTOK_ALERT_URLS"
+            fix = "Write it as Apprise's page about the service says; write a comma in it as %2C."
+            report.add_fault("alerts", f"Apprise does not support {urls}", fix)
+    report.set_ok("alerts")
 
 
 def check_scaling_campaigns(
-    chart: CheckReport, fetcher: Fetcher, campaigns: Mapping[str, str], granted: Iterable[str]
+    report: CheckReport, fetcher: Fetcher, campaigns: Mapping[str, str], readable: Iterable[str]
 ) -> None:
-    """Whether each scaling campaign is there, in an account that can be read; a request for each."""
+    """Check that each scaling campaign exists, with one request for each.
+
+    Args:
+        report: receives the result.
+        fetcher: sends the requests.
+        campaigns: the campaign id of each advertiser id.
+        readable: the advertiser ids that can be read.
+    """
     if not campaigns:
-        chart.unset("scaling")
-    wrong: list[str] = []
+        report.set_not_set("scaling")
+    faults: list[str] = []
     for advertiser_id, campaign_id in campaigns.items():
-        if advertiser_id not in granted:
-            wrong.append(f"account {advertiser_id} is not among those that can be read")
+        if advertiser_id not in readable:
+            faults.append(f"account {advertiser_id} cannot be read")
             continue
         try:
             rows = list_objects(fetcher, CAMPAIGNS, advertiser_id, {"campaign_ids": [campaign_id]})
         except TikTokError as error:
-            chart.fault("scaling", str(error), suggest_fix(error))
+            report.add_fault("scaling", str(error), suggest_fix(error))
             return
         if not rows:
-            wrong.append(f"account {advertiser_id} has no campaign {campaign_id}")
+            faults.append(f"account {advertiser_id} has no campaign {campaign_id}")
         elif is_deleted(rows[0]):
-            wrong.append(f"campaign {campaign_id} is deleted")
-    if wrong:
-        chart.fault("scaling", "; ".join(wrong), "Correct TIKTOK_SCALING_CAMPAIGNS.")
-    chart.well("scaling")
+            faults.append(f"campaign {campaign_id} is deleted")
+    if faults:
+        report.add_fault("scaling", "; ".join(faults), "Correct TIKTOK_SCALING_CAMPAIGNS.")
+    report.set_ok("scaling")
 
 
-def check_identities(chart: CheckReport, session: Session, granted: Iterable[str]) -> None:
-    """Check that copies can look up identities, and that those of the settings can post; one list an account."""
-    chosen = parse_identities(session.settings.scaling_identities)
-    owners = sorted({*chosen, *session.settings.scaling_campaigns} & set(granted))
-    if not owners:
-        chart.unset("copies")
-    wrong: list[str] = []
-    for owner in owners:
-        identity = chosen.get(owner)
+def check_identities(report: CheckReport, session: Session, readable: Iterable[str]) -> None:
+    """Check that identities can be read for duplications and that configured ones can post.
+
+    Args:
+        report: receives the result.
+        session: an open session; one list of identities is read for each account.
+        readable: the advertiser ids that can be read.
+    """
+    identities = parse_identities(session.settings.scaling_identities)
+    advertiser_ids = sorted({*identities, *session.settings.scaling_campaigns} & set(readable))
+    if not advertiser_ids:
+        report.set_not_set("copies")
+    faults: list[str] = []
+    for advertiser_id in advertiser_ids:
+        identity = identities.get(advertiser_id)
         try:
-            able = session.abilities_of(owner, identity or Identity("TT_USER", ""))
-        except AdvertiserError as error:  # the account can be read, so it is the permission
-            chart.fault("copies", *explain_missing_permission(error.endpoint))
+            status = session.read_identity_status(advertiser_id, identity or Identity("TT_USER", ""))
+        except AdvertiserError as error:  # the account itself can be read, so the permission is missing
+            report.add_fault("copies", *explain_missing_permission(error.endpoint))
             return
         except TikTokError as error:
-            chart.fault("copies", str(error), suggest_fix(error))
+            report.add_fault("copies", str(error), suggest_fix(error))
             return
-        if identity and not (able and able.is_available and able.can_push and not able.is_political):
-            wrong.append(f"account {owner} has no identity {identity.identity_id} that can post")
-    if wrong:
-        chart.fault("copies", "; ".join(wrong), "Correct TIKTOK_SCALING_IDENTITY, or let that account post.")
-    chart.well("copies")
+        if identity and not (status and status.is_available and status.can_push and not status.is_political):
+            faults.append(f"account {advertiser_id} has no identity {identity.identity_id} that can post")
+    if faults:
+        report.add_fault("copies", "; ".join(faults), "Correct TIKTOK_SCALING_IDENTITY, or let the account post.")
+    report.set_ok("copies")

@@ -16,14 +16,14 @@ ENV_FILE = Path(".env")
 OWNER_ONLY_MODE = 0o600
 
 _UNQUOTED_VALUE = re.compile(r"[A-Za-z0-9._~+/=:@-]+")
-"""Values that mean themselves in a `.env`; neither our hosts nor TikTok's tokens and days have others."""
+"""Values that need no quotes in a `.env`; the URLs, tokens and dates written here have no other characters."""
 
 
 def check_writable(path: Path) -> None:
-    """Prove that the file could be replaced, before anything is spent on its new content.
+    """Check that the file can be replaced, before a code that works once is used to get its content.
 
     Raises:
-        Problem: naming the file and the mend.
+        CommandError: if the file or its folder cannot be written.
     """
     with _temporary_sibling(path) as (target, probe):
         if target.exists():
@@ -32,47 +32,51 @@ def check_writable(path: Path) -> None:
 
 
 def set_variables(path: Path, values: Mapping[str, str]) -> None:
-    """Replace the file whole or not at all, readable by its owner alone; a line that already says so stays.
+    """Set variables in a file that only its owner can read; the file is replaced atomically.
+
+    Args:
+        path: the file; it is created if it does not exist.
+        values: the variables to set; a line that has the value already is kept.
 
     Raises:
-        Problem: if a value would not be read back as it is, or the file cannot be written.
+        CommandError: if a value needs quotes, or the file cannot be written.
     """
     for name, value in values.items():
         if not _UNQUOTED_VALUE.fullmatch(value):
-            raise CommandError(f"{name} has characters that a .env does not hold; nothing was written.")
-    with _temporary_sibling(path) as (target, unfinished):
+            raise CommandError(f"{name} has characters that cannot be stored in .env; nothing was written.")
+    with _temporary_sibling(path) as (target, temporary):
         text = merge_variables(_read_text(target) if target.exists() else "", values)
-        with os.fdopen(_create_private_file(unfinished), "wb") as file:
+        with os.fdopen(_create_private_file(temporary), "wb") as file:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(target)
+        temporary.replace(target)
 
 
 def merge_variables(text: str, values: Mapping[str, str]) -> str:
-    r"""A `.env` with these variables set: each line that set one of them, or else a new line at the end.
+    r"""Return the text of a `.env` with these variables: existing lines are replaced, new ones are appended.
 
-    >>> merged("# mine\nA=1", {"A": "2", "B": "3"})
+    >>> merge_variables("# mine\nA=1", {"A": "2", "B": "3"})
     '# mine\nA=2\nB=3\n'
     """
     bindings = list(parse_stream(StringIO(text, newline="")))
     lines = [_replace_line(binding, values) for binding in bindings]
-    known = {_variable_name(binding) for binding in bindings}
-    new = [f"{name}={value}\n" for name, value in values.items() if name not in known]
+    existing = {_variable_name(binding) for binding in bindings}
+    new = [f"{name}={value}\n" for name, value in values.items() if name not in existing]
     if new and lines and not lines[-1].endswith(("\n", "\r")):
         lines.append("\n")
     return "".join(lines + new)
 
 
 def _variable_name(binding: Binding) -> str:
-    return (binding.key or "").upper()  # settings are read whatever their case
+    return (binding.key or "").upper()  # the names of settings are case-insensitive
 
 
 def _replace_line(binding: Binding, values: Mapping[str, str]) -> str:
-    was, name = binding.original.string, _variable_name(binding)
+    line, name = binding.original.string, _variable_name(binding)
     if name not in values or binding.value == values[name]:
-        return was
-    before, after = was[: len(was) - len(was.lstrip())], was[len(was.rstrip("\r\n")) :]
+        return line
+    before, after = line[: len(line) - len(line.lstrip())], line[len(line.rstrip("\r\n")) :]
     return f"{before}{name}={values[name]}{after}"
 
 
@@ -86,16 +90,16 @@ def _create_private_file(path: Path) -> int:
 
 @contextmanager
 def _temporary_sibling(path: Path) -> Iterator[tuple[Path, Path]]:
-    """The file itself, behind any link, and a name in its folder that is gone afterwards."""
+    """Yield the file that a path links to, and a temporary name in its folder that is deleted afterwards."""
     try:
         target = path.resolve()
-        unfinished = target.with_name(f"{target.name}.{uuid4().hex}.unfinished")
+        temporary = target.with_name(f"{target.name}.{uuid4().hex}.unfinished")
         try:
-            yield target, unfinished
+            yield target, temporary
         finally:
-            unfinished.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+            temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: circular links
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CommandError(
-            f"cannot write {path.absolute()}: {reason}; run this in a folder you may write to."
+            f"cannot write {path.absolute()}: {reason}; run this command in a writable folder."
         ) from error

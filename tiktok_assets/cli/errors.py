@@ -2,24 +2,24 @@
 
 
 class CommandError(Exception):
-    """One sentence that names the thing and the mend.
+    """An error that the user can fix; its message is one sentence that says what is wrong and what to do.
 
     Attributes:
-        exit_code: 1 when it went wrong, 2 when it was asked for wrongly.
+        exit_code: 1 for a failure, 2 for wrong usage.
     """
 
     exit_code = 1
 
 
 class UsageError(CommandError):
-    """The command was asked for something it cannot do."""
+    """The command was called with options or arguments that it cannot use."""
 
     exit_code = 2
 
 
 def explain_error(error: Exception) -> tuple[str, int] | None:
-    """What a person is told of an error, and the exit code; None for a fault of ours."""
-    # Asked for only now: `--help` loads neither settings nor tables.
+    """Return the message and the exit code of an error; None for an unexpected error, which is a bug."""
+    # Imported only after an error: `--help` needs neither settings nor tables.
     from tiktok_assets.api.errors import TikTokError, suggest_fix  # noqa: PLC0415
     from tiktok_assets.settings import SettingsError  # noqa: PLC0415
     from tiktok_assets.storage.hive_store import StoreError  # noqa: PLC0415

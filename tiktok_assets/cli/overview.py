@@ -10,7 +10,7 @@ from tiktok_assets.session import Session
 
 
 def build_page(session: Session) -> BuiltPage:
-    """Make the page from what is stored; asks TikTok nothing.
+    """Build the overview page from stored tables, without a request to TikTok.
 
     Raises:
         StoreError: if the store cannot be read or written.
@@ -19,13 +19,13 @@ def build_page(session: Session) -> BuiltPage:
 
 
 def browser_url(page: BuiltPage) -> str:
-    """Where a browser finds the page.
+    """Return the file URL of the page.
 
     Raises:
-        Problem: if it lies in an object store, which a browser does not open.
+        CommandError: if the page is in an object store, which a browser cannot open.
     """
     if urlsplit(page.path).scheme in {"", "file"}:
         return Path(page.path.removeprefix("file://")).absolute().as_uri()
     raise CommandError(
-        f"a browser cannot open {page.path}; serve it, and name the address in TIKTOK_OVERVIEW_URL."
+        f"a browser cannot open {page.path}; serve the file and set its URL in TIKTOK_OVERVIEW_URL."
     )

@@ -23,9 +23,14 @@ from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES
 
 @dataclass(frozen=True, slots=True)
 class RefreshPlan:
-    """A plan: its lines, their sum, and how long the requests take at the app's tier.
+    """What a refresh costs.
 
-    `probes` are the requests this plan itself cost.
+    Attributes:
+        lines: requests and rows of each table.
+        requests: the sum over all tables.
+        rows: the sum over all tables.
+        minutes: how long the requests take within the request budget.
+        probes: the requests that were sent to make this plan.
     """
 
     lines: Sequence[PlanLine]
@@ -43,21 +48,29 @@ def plan_refresh(
     *,
     is_end_named: bool = True,
 ) -> RefreshPlan:
-    """What refreshing these tables of these accounts over these days takes.
+    """Count the requests, rows and minutes of a refresh of some tables of some accounts.
 
-    The sizes are the API's own totals: of each list, and of each report on the last day of the window, taken for
-    every day of it. Unless the end is named, the days of each account end yesterday in its own zone; without a
-    window they are those of the next refresh.
+    Row counts are the API's own totals: the total of each entity list, and for each report the total of the last
+    day of the window multiplied by the number of days.
+
+    Args:
+        session: an open session.
+        advertisers: the advertiser ids.
+        window: the days; None for those of the next refresh.
+        tables: the tables to refresh.
+        is_end_named: whether the user chose the last day; if not, each account ends yesterday in its time zone.
 
     Raises:
-        TikTokError: if an account cannot be asked.
+        UsageError: if no day of the window has ended in any account.
+        CommandError: if the start date leaves no day to read.
+        TikTokError: if an account cannot be read.
     """
     if window is None:
         window, is_end_named = next_refresh_window(session, advertisers), True
-    before = session.total.requests
+    requests_before = session.total.requests
     accounts = require_accounts(session.reader, session.store, session.settings, advertisers)
     windows = split_window_by_account(window, accounts, session.now(), is_end_named=is_end_named)
-    workloads: Mapping[str, AccountRowCounts] = {
+    row_counts: Mapping[str, AccountRowCounts] = {
         account.advertiser_id: AccountRowCounts(
             {
                 entity.table: count_entities(session.reader, entity, account.advertiser_id)
@@ -78,9 +91,9 @@ def plan_refresh(
         for account in accounts
     }
     groups: dict[DateWindow | None, dict[str, AccountRowCounts]] = {}
-    for advertiser_id, workload in workloads.items():
-        groups.setdefault(windows.get(advertiser_id), {})[advertiser_id] = workload
-    listings = _sum_by_table(
+    for advertiser_id, counts in row_counts.items():
+        groups.setdefault(windows.get(advertiser_id), {})[advertiser_id] = counts
+    table_lines = _sum_by_table(
         line
         for days, group in groups.items()
         for line in plan_requests(
@@ -89,59 +102,63 @@ def plan_refresh(
             set(tables) - {ADVERTISERS.table},
             lists_accounts=False,
             window_days={report.table: report.window_days for report in session.settings.chosen_reports},
-            looks=len(session.reader.hidden_kinds),
+            extra_requests_per_account=len(session.reader.special_types),
         )
     )
-    lines = [*_account_plan_lines(session, advertisers, tables), *listings]
+    lines = [*_account_plan_lines(session, advertisers, tables), *table_lines]
     requests = sum(line.requests for line in lines)
     minutes = estimate_minutes(
         requests, session.settings.requests_per_second, session.settings.requests_per_minute
     )
-    return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, session.total.requests - before)
+    probes = session.total.requests - requests_before
+    return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, probes)
 
 
 def _sum_by_table(lines: Iterable[PlanLine]) -> Iterator[PlanLine]:
-    """Add up the lines of the same table, in the order in which each table comes first."""
+    """Add up the lines of each table, in the order in which the tables first appear."""
     sums: dict[str, PlanLine] = {}
     for line in lines:
-        former = sums.get(line.what, PlanLine(line.what, 0, 0))
-        sums[line.what] = PlanLine(line.what, former.requests + line.requests, former.rows + line.rows)
+        previous = sums.get(line.subject, PlanLine(line.subject, 0, 0))
+        sums[line.subject] = PlanLine(line.subject, previous.requests + line.requests, previous.rows + line.rows)
     yield from sums.values()
 
 
 def _account_plan_lines(session: Session, advertisers: Sequence[str], tables: Sequence[str]) -> Iterator[PlanLine]:
-    """What it takes to know the accounts: all that are granted or named, whichever are refreshed.
+    """Yield the requests that read account details.
 
-    Where their table is not asked for, each report asks anew for the zone and currency of those it does not hold.
+    The table of accounts always has all granted or configured accounts. If it is not selected, each report reads
+    the time zone and currency of the accounts that are not stored yet.
     """
-    listed = 0 if session.settings.advertiser_ids else 1
+    list_requests = 0 if session.settings.advertiser_ids else 1
     if ADVERTISERS.table in tables:
-        every = session.advertiser_ids
-        yield PlanLine(ADVERTISERS.table, listed + len(list(split_into_batches(every))), len(every))
+        ids = session.advertiser_ids
+        yield PlanLine(ADVERTISERS.table, list_requests + len(list(split_into_batches(ids))), len(ids))
         return
     unknown = find_unknown_accounts(session.store, session.settings, advertisers)
-    reports = sum(report.table in tables for report in session.settings.chosen_reports)
-    if asked := listed + reports * len(list(split_into_batches(unknown))):
-        yield PlanLine("accounts, to know of them", asked, 0)
+    report_count = sum(report.table in tables for report in session.settings.chosen_reports)
+    if requests := list_requests + report_count * len(list(split_into_batches(unknown))):
+        yield PlanLine("account details", requests, 0)
 
 
 def next_refresh_window(session: Session, advertisers: Sequence[str]) -> DateWindow:
-    """The days the next refresh reads: as many as the account that needs most, up to the earliest yesterday.
+    """Return the days of the next refresh: as many as the account with the most days needs, ending yesterday.
+
+    Yesterday is that of the account where it is earliest.
 
     Raises:
-        Problem: if the start date leaves no day to read.
-        TikTokError: if an account cannot be asked.
+        CommandError: if the start date leaves no day to read.
+        TikTokError: if an account cannot be read.
     """
     settings = session.settings
-    daily = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+    daily_tables = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
     accounts = require_accounts(session.reader, session.store, settings, advertisers)
-    needed = [
+    windows = [
         window
         for account in accounts
         if (
             window := select_refresh_window(
                 session.store,
-                daily,
+                daily_tables,
                 account,
                 session.now(),
                 start=settings.start_date,
@@ -150,9 +167,9 @@ def next_refresh_window(session: Session, advertisers: Sequence[str]) -> DateWin
             )
         )
     ]
-    if not needed:
+    if not windows:
         raise CommandError(
-            f"no day since TIKTOK_START_DATE, {settings.start_date}, has ended yet; set an earlier one."
+            f"no day since TIKTOK_START_DATE, {settings.start_date}, has ended yet; set an earlier date."
         )
-    last = min(window.last for window in needed)
-    return DateWindow(last - timedelta(max(len(window.days) for window in needed) - 1), last)
+    last = min(window.last for window in windows)
+    return DateWindow(last - timedelta(max(len(window.days) for window in windows) - 1), last)

@@ -25,7 +25,7 @@ LogLine = Callable[[str], None]
 
 
 class _CostColumn(TextColumn):
-    """What the session has cost so far."""
+    """A column with the requests and megabytes of the session so far."""
 
     def __init__(self, session: Session) -> None:
         super().__init__("")
@@ -37,31 +37,32 @@ class _CostColumn(TextColumn):
 
 
 class ProgressBar(ProgressListener):
-    """A bar over the runs of the stage under way; does nothing where there is no terminal."""
+    """A progress bar of the runs of the current stage; invisible without a terminal."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("", total=None)
 
-    def begin(self, stage: str, runs: int) -> None:
-        """A stage of so many runs begins."""
+    def start_stage(self, stage: str, runs: int) -> None:
+        """Reset the bar for a stage with this number of runs."""
         self._progress.reset(self._task, total=runs, description=stage.replace("_", " "))
 
-    def advance(self) -> None:
-        """One of them ended."""
+    def finish_run(self) -> None:
+        """Advance the bar by one run."""
         self._progress.advance(self._task)
 
 
-def sync_with_progress(settings: Settings, session: Session, asked: SyncRequest, tell: LogLine) -> SyncResult:
-    """`sync`, shown on standard error; raises what it raises."""
-    with _progress_bar(session, tell) as (bar, shown):
-        return run_sync(settings, session, asked, shown, bar)
+def sync_with_progress(settings: Settings, session: Session, request: SyncRequest, log: LogLine) -> SyncResult:
+    """Run a sync and show its progress on standard error; see `run_sync` for the errors it raises."""
+    with _progress_bar(session, log) as (bar, log_above):
+        return run_sync(settings, session, request, log_above, bar)
 
 
 @contextmanager
-def _progress_bar(session: Session, tell: LogLine) -> Iterator[tuple[ProgressBar, LogLine]]:
+def _progress_bar(session: Session, log: LogLine) -> Iterator[tuple[ProgressBar, LogLine]]:
+    """Yield a progress bar, and a function that logs a line above it."""
     console = Console(stderr=True)
-    is_shown = sys.stderr.isatty() and console.is_terminal
+    is_visible = sys.stderr.isatty() and console.is_terminal
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -71,11 +72,11 @@ def _progress_bar(session: Session, tell: LogLine) -> Iterator[tuple[ProgressBar
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        disable=not is_shown,
+        disable=not is_visible,
     )
 
-    def _above(line: str) -> None:
+    def _log_above(line: str) -> None:
         console.print(Text(escape_control_characters(line)), soft_wrap=True)
 
     with progress:
-        yield ProgressBar(progress), _above if is_shown else tell
+        yield ProgressBar(progress), _log_above if is_visible else log

@@ -19,24 +19,33 @@ def serve_sandbox(
     now: str | None,
     announce: Callable[[dict[str, str]], None],
 ) -> None:
-    """Serve a world until the process is told to stop; announces address, token, app and secret once it answers.
+    """Serve a sandbox until Ctrl-C or SIGTERM.
+
+    Args:
+        port: the port to listen on; 0 for a free one.
+        seed: the seed of the generated data.
+        advertisers: the number of ad accounts.
+        ads: ads in each account; None for the default.
+        qps: requests a second and app; 0 for no limits.
+        now: the start time of the sandbox's clock in ISO 8601 with a time zone; None for the current time.
+        announce: receives base URL, token, app id and secret once the server responds.
 
     Raises:
-        WrongUsage: if an option makes no sense.
-        Problem: if the port is in use.
+        UsageError: if an option is invalid.
+        CommandError: if the port is in use.
     """
     try:
-        instant = datetime.fromisoformat(now) if now else datetime.now(UTC)
+        start = datetime.fromisoformat(now) if now else datetime.now(UTC)
     except ValueError:
-        raise UsageError(f"--now {now!r} is no instant; write it as 2026-11-06T18:00:00Z.") from None
-    if instant.tzinfo is None:
-        raise UsageError(f"--now {now!r} names no zone; end it with Z for UTC.")
+        raise UsageError(f"--now {now!r} is not a time; write it as 2026-11-06T18:00:00Z.") from None
+    if start.tzinfo is None:
+        raise UsageError(f"--now {now!r} has no time zone; end it with Z for UTC.")
     limits = Limits(qps=qps, qpm=qps * 60) if qps else Limits(qps=None, qpm=None)
-    anchor = instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    anchor = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
     try:
         plan = WorldPlan(seed=seed, anchor=anchor, advertisers=advertisers, ads=ads)
-        serve(plan, announce, now=instant, clock_runs=True, port=port, limits=limits)
+        serve(plan, announce, now=start, clock_runs=True, port=port, limits=limits)
     except SandboxError as error:
         raise CommandError(str(error)) from error
     except ValueError as error:
@@ -44,7 +53,7 @@ def serve_sandbox(
 
 
 def format_exports(facts: dict[str, str]) -> str:
-    """The variables that point a client at a sandbox, as a shell takes them."""
+    """Return the shell commands that point a client to a sandbox."""
     variables = {
         "TIKTOK_BASE_URL": facts["base_url"],
         "TIKTOK_ACCESS_TOKEN": facts["token"],
@@ -53,7 +62,7 @@ def format_exports(facts: dict[str, str]) -> str:
     }
     return "\n".join(
         (
-            f"The sandbox answers at {facts['base_url']} until Ctrl-C. Point a client at it with:",
+            f"The sandbox is running at {facts['base_url']}; press Ctrl-C to stop it. Point a client to it with:",
             *(f"export {name}={value}" for name, value in variables.items()),
         )
     )

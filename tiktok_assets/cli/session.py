@@ -1,24 +1,68 @@
-"""Load the settings of a command and open its session."""
+"""Load the settings of a command, open its session, and start its first requests early."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from tiktok_assets.api.client import RetryPolicy
-from tiktok_assets.cli.arguments import parse_window, select_advertisers
+from tiktok_assets.api.retry import RetryPolicy
+from tiktok_assets.cli.arguments import parse_table_names, parse_window, select_advertisers
+from tiktok_assets.cli.env_file import ENV_FILE
 from tiktok_assets.cli.errors import UsageError
+from tiktok_assets.cli.output import log_line
+from tiktok_assets.file_permissions import restrict_file
 from tiktok_assets.ingest.report_reader import prefetch_report
 from tiktok_assets.session import Session, open_session
-from tiktok_assets.settings import Settings
+from tiktok_assets.settings import Settings, load_settings, require_storable_version
 from tiktok_assets.spec.entities import ENTITIES
+
+INTERACTIVE_RETRY_POLICY = RetryPolicy(
+    max_attempts=3,
+    total_seconds=120.0,
+    max_backoff_seconds=2.0,
+    first_cooldown_seconds=1.5,
+    max_cooldown_wait_seconds=10.0,
+)
+"""Few retries: a command reports a longer throttle with its end instead of waiting for it."""
+
+
+def load_command_settings() -> Settings:
+    """Load the settings, after restricting `.env` to its owner."""
+    _restrict_env_file()
+    return load_settings()
+
+
+def load_storage_settings() -> Settings:
+    """Load the settings of a command that stores data.
+
+    Raises:
+        SettingsError: if the settings only allow reading, such as an API version that cannot be stored.
+    """
+    settings = load_command_settings()
+    require_storable_version(settings)
+    return settings
+
+
+def _restrict_env_file() -> None:
+    """Make `.env`, which holds the token, readable by its owner only, and report it."""
+    with suppress(OSError):  # no such file, or a disk without permissions
+        if restrict_file(ENV_FILE):
+            log_line("Other users could read .env; it is now readable by its owner only (chmod 600).")
+
+
+@contextmanager
+def open_interactive_session(settings: Settings) -> Iterator[Session]:
+    """Open a session with few retries, for a command whose user waits for its output."""
+    with open_session(settings, policy=INTERACTIVE_RETRY_POLICY) as session:
+        yield session
 
 
 def prefetch_daily_report(
     session: Session, advertisers: Sequence[str], first: str | None, last: str | None, select: str | None
 ) -> None:
-    """Begin to read the first daily report that was asked for, where what to ask is certain.
+    """Start to read the first requested daily report in the background, while Dagster is imported.
 
-    It is where accounts and days are named; a call that `sync` will refuse sends nothing.
+    Nothing is sent unless the settings name the accounts and the options name both days, or if `sync` will refuse
+    the options.
 
     Raises:
         StoreError: if the tables cannot be written.
@@ -26,30 +70,17 @@ def prefetch_daily_report(
     settings = session.settings
     if not first or not last or not settings.advertiser_ids:
         return
-    daily = [report for report in settings.chosen_reports if report.cadence == "daily"]
-    names = {name.strip() for name in (select or "").split(",") if name.strip()}
-    known = {entity.table for entity in ENTITIES} | {report.table for report in settings.chosen_reports}
-    wanted = [report for report in daily if not names or report.table in names]
+    daily_reports = [report for report in settings.chosen_reports if report.cadence == "daily"]
+    names = set(parse_table_names(select))
+    known_names = {entity.table for entity in ENTITIES} | {report.table for report in settings.chosen_reports}
+    selected = [report for report in daily_reports if not names or report.table in names]
     now = datetime.now(UTC)
     try:
-        owners = select_advertisers(advertisers, session.advertiser_ids)
+        advertiser_ids = select_advertisers(advertisers, session.advertiser_ids)
         window = parse_window(first, last, start=settings.start_date, now=now)
     except UsageError:
         return
-    if not wanted or not window or window.last > now.date() or not names <= known:
+    if not selected or not window or window.last > now.date() or not names <= known_names:
         return
     session.store.check_writable()
-    prefetch_report(session.reader, wanted[0], owners[0], window.days)
-
-
-INTERACTIVE_RETRY_POLICY = RetryPolicy(
-    attempts=3, total_seconds=120.0, wait_max_seconds=2.0, throttle_seconds=1.5, patience_seconds=10.0
-)
-"""A few more tries; an app that TikTok holds back for longer than this is told with the time to come back."""
-
-
-@contextmanager
-def open_interactive_session(settings: Settings) -> Iterator[Session]:
-    """A session that would rather tell what is wrong than wait."""
-    with open_session(settings, policy=INTERACTIVE_RETRY_POLICY) as session:
-        yield session
+    prefetch_report(session.reader, selected[0], advertiser_ids[0], window.days)

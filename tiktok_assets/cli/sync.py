@@ -21,11 +21,6 @@ from tiktok_assets.defs.checks import (
     get_check_step_name,
     select_job_tables,
 )
-from tiktok_assets.defs.duplication_sensors import (
-    DUPLICATION_KEY_TAG,
-    build_duplication_runs,
-    find_unfinished_requests,
-)
 from tiktok_assets.defs.jobs import DERIVED_JOB, UNPARTITIONED_DERIVED_TABLES, get_derived_tables, get_stage_tables
 from tiktok_assets.defs.refresh_stages import (
     PartitionRange,
@@ -34,16 +29,18 @@ from tiktok_assets.defs.refresh_stages import (
     plan_stage_ranges,
     split_into_ranges,
 )
+from tiktok_assets.defs.runs import AD_TAG, DUPLICATION_KEY_TAG
+from tiktok_assets.defs.scaling_jobs import FLAG_JOB
 from tiktok_assets.defs.scaling_sensors import (
-    AD_TAG,
-    FLAG_JOB,
     RankingEvaluation,
+    build_duplication_runs,
     evaluate_rankings,
+    find_unfinished_requests,
     get_latest_ranking_cursor,
 )
 from tiktok_assets.defs.table_catalog import TOP_SPENDERS
+from tiktok_assets.ingest.account_reader import describe_missing_endpoints
 from tiktok_assets.ingest.accounts import load_accounts
-from tiktok_assets.ingest.writer import describe_missing_endpoints
 from tiktok_assets.instance import open_instance
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
@@ -58,7 +55,14 @@ QUIET_LOGGING = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What `sync` was asked for; empty means everything."""
+    """The options of a `sync`; an empty value selects everything.
+
+    Attributes:
+        advertisers: the advertiser ids of --advertiser.
+        first: the value of --from.
+        last: the value of --to.
+        select: the value of --select.
+    """
 
     advertisers: Sequence[str] = ()
     first: str | None = None
@@ -68,7 +72,20 @@ class SyncRequest:
 
 @dataclass(slots=True)
 class SyncResult:
-    """What a `sync` did: rows by table, what it cost, one sentence for each failure and each check that warns."""
+    """What a `sync` stored and what it cost.
+
+    Attributes:
+        rows: rows by table.
+        partitions: materialized partitions by table.
+        runs: Dagster runs.
+        requests: API requests, including retries.
+        retries: requests that were sent again.
+        megabytes: the size of all responses.
+        seconds: the duration.
+        failures: one sentence for each failure.
+        warnings: one sentence for each check that warns, and for each limit of the host.
+        not_passed: checks of the refresh runs that did not pass.
+    """
 
     rows: dict[str, int] = field(default_factory=dict)
     partitions: dict[str, int] = field(default_factory=dict)
@@ -84,21 +101,23 @@ class SyncResult:
 
 @dataclass(frozen=True, slots=True)
 class _JobRun:
+    """A run to execute: a job, the tables of it to refresh (empty for all), its tags and its run config."""
+
     job: str
     tables: Sequence[str]
     tags: Mapping[str, str]
-    what: str
+    description: str
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ProgressListener:
-    """Who follows the stages of a sync; this one does not look."""
+    """A listener to the stages and runs of a sync; this one ignores them."""
 
-    def begin(self, stage: str, runs: int) -> None:
-        """A stage of so many runs begins."""
+    def start_stage(self, stage: str, runs: int) -> None:
+        """Handle the start of a stage with this number of runs."""
 
-    def advance(self) -> None:
-        """One of them ended."""
+    def finish_run(self) -> None:
+        """Handle the end of one run of the stage."""
 
 
 NO_PROGRESS = ProgressListener()
@@ -107,130 +126,138 @@ NO_PROGRESS = ProgressListener()
 def run_sync(
     settings: Settings,
     session: Session,
-    asked: SyncRequest,
-    tell: Callable[[str], None],
-    watcher: ProgressListener = NO_PROGRESS,
+    request: SyncRequest,
+    log: Callable[[str], None],
+    listener: ProgressListener = NO_PROGRESS,
 ) -> SyncResult:
-    """Refresh hierarchy, daily and lifetime reports, then what is derived from them.
+    """Refresh entities, daily and lifetime reports, and then the tables derived from them.
 
     Args:
-        settings: whose accounts and tables.
-        session: an open one; its connection serves every run.
-        asked: what to narrow it to.
-        tell: takes one line of progress at a time.
-        watcher: is told of each stage and run.
+        settings: the accounts and tables.
+        session: an open session; all runs use its connection.
+        request: the options that narrow the refresh.
+        log: receives one line of progress at a time.
+        listener: receives the start of each stage and the end of each run.
 
     Raises:
-        WrongUsage: if what was asked for makes no sense; nothing was sent for it.
+        UsageError: if an option is invalid; no report was requested then.
         TikTokError: if the accounts cannot be listed, or none is granted.
         StoreError: if the tables cannot be written.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     stages = {str(stage): names for stage, names in get_stage_tables(settings).items()}
     stages[DERIVED_JOB] = get_derived_tables(settings)
-    every = [table for names in stages.values() for table in names]
-    tables = select_tables(asked.select, [*every, CHECK_TABLES_JOB])
+    all_tables = [table for names in stages.values() for table in names]
+    tables = select_tables(request.select, [*all_tables, CHECK_TABLES_JOB])
     session.store.check_writable()
-    advertisers = select_advertisers(asked.advertisers, session.advertiser_ids)
-    window = parse_window(asked.first, asked.last, start=settings.start_date, now=session.now())
-    reads_days = any(table in tables for table in stages.get(DAILY_STAGE, ()))
-    days = _requested_windows(session, advertisers, window, asked) if window and reads_days else None
-    synced, started = SyncResult(), utc_now()
+    advertisers = select_advertisers(request.advertisers, session.advertiser_ids)
+    window = parse_window(request.first, request.last, start=settings.start_date, now=session.now())
+    has_daily_tables = any(table in tables for table in stages.get(DAILY_STAGE, ()))
+    windows = _requested_windows(session, advertisers, window, request) if window and has_daily_tables else None
+    result, started_at = SyncResult(), utc_now()
     with open_instance(settings) as instance:
         add_advertiser_partitions(instance, session.advertiser_ids)
         definitions = build_definitions(settings, session=session)
-        if asked.select is None:
+        if request.select is None:
             for run in _unfinished_duplication_runs(settings, session, instance, advertisers):
-                _execute_run(definitions, instance, run, synced, tell)
-        newest = get_latest_ranking_cursor(instance)
+                _execute_run(definitions, instance, run, result, log)
+        cursor = get_latest_ranking_cursor(instance)
         for stage, names in stages.items():
-            chosen = [name for name in names if name in tables]
-            # Cut only now: which days are needed depends on what the stage before has stored.
-            chunks = _stage_chunks(stage, instance, session, advertisers, days) if chosen else []
-            runs = list(_stage_runs(stage, chosen, chunks))
-            watcher.begin(stage, len(runs))
+            selected = [name for name in names if name in tables]
+            # Planned only now: the days to read depend on what the previous stage has stored.
+            chunks = _stage_chunks(stage, instance, session, advertisers, windows) if selected else []
+            runs = list(_stage_runs(stage, selected, chunks))
+            listener.start_stage(stage, len(runs))
             for run in runs:
-                if not session.used_up or stage == DERIVED_JOB:  # it would only be refused
-                    _execute_run(definitions, instance, run, synced, tell)
-                watcher.advance()
+                if not session.quota_error or stage == DERIVED_JOB:  # every request would be refused
+                    _execute_run(definitions, instance, run, result, log)
+                listener.finish_run()
         if TOP_SPENDERS in tables:
-            for run in _flag_runs(evaluate_rankings(instance, session, newest), tables, tell):
-                _execute_run(definitions, instance, run, synced, tell)
-        # A selection without them is about a few tables, quickly; half a refresh would only seem to be wrong.
-        if CHECK_TABLES_JOB in tables and not session.used_up:
-            read = [name for name in build_all_checked_tables(settings) if name in tables]
-            _run_quality_checks(definitions, instance, [get_check_step_name(name) for name in read], synced, tell)
-        if told := queue_and_deliver_failures(settings, session.state, instance, started):
-            tell(told)
-    _add_summary(session, synced, tell)
-    synced.requests = session.total.requests
-    synced.retries = session.total.retries
-    synced.megabytes = round(session.total.bytes / 1e6, 2)
-    synced.seconds = round(time.monotonic() - began, 2)
-    return synced
+            for run in _flag_runs(evaluate_rankings(instance, session, cursor), tables, log):
+                _execute_run(definitions, instance, run, result, log)
+        # A selection without the checks is a quick refresh of a few tables: compared with tables that were not
+        # refreshed, they would seem wrong.
+        if CHECK_TABLES_JOB in tables and not session.quota_error:
+            checked = [name for name in build_all_checked_tables(settings) if name in tables]
+            steps = [get_check_step_name(name) for name in checked]
+            _run_quality_checks(definitions, instance, steps, result, log)
+        if message := queue_and_deliver_failures(settings, session.state, instance, started_at):
+            log(message)
+    _add_summary(session, result, log)
+    result.requests = session.total.requests
+    result.retries = session.total.retries
+    result.megabytes = round(session.total.bytes / 1e6, 2)
+    result.seconds = round(time.monotonic() - start, 2)
+    return result
 
 
-def _add_summary(session: Session, synced: SyncResult, tell: Callable[[str], None]) -> None:
-    """Say once what the host does not have, and that the quota of the day is used up, in place of each refusal."""
-    if doubt := describe_undocumented_metrics(session.settings.chosen_metrics):
-        synced.warnings.append(f"{doubt}.")
-        tell(f"warning: {synced.warnings[-1]}")
-    if session.not_offered:
-        synced.warnings.append(f"{describe_missing_endpoints(session.not_offered)}.")
-        tell(f"warning: {synced.warnings[-1]}")
-    if session.used_up:
-        synced.failures = [one for one in synced.failures if QUOTA_USED_UP_MESSAGE not in one]
-        synced.failures.append(_describe_used_up_quota(session.used_up, synced))
+def _add_summary(session: Session, result: SyncResult, log: Callable[[str], None]) -> None:
+    """Add what concerns the whole sync: undocumented metrics, endpoints the host does not have, a used-up quota.
+
+    The message about the quota replaces the message of each request that was refused for it.
+    """
+    if message := describe_undocumented_metrics(session.settings.chosen_metrics):
+        result.warnings.append(f"{message}.")
+        log(f"warning: {result.warnings[-1]}")
+    if session.missing_paths:
+        result.warnings.append(f"{describe_missing_endpoints(session.missing_paths)}.")
+        log(f"warning: {result.warnings[-1]}")
+    if session.quota_error:
+        result.failures = [failure for failure in result.failures if QUOTA_USED_UP_MESSAGE not in failure]
+        result.failures.append(_describe_used_up_quota(session.quota_error, result))
 
 
-def _describe_used_up_quota(error: DailyQuotaError, synced: SyncResult) -> str:
-    """Say when the quota of the day is refilled, and what was stored until it was used up."""
-    partitions, rows = sum(synced.partitions.values()), sum(synced.rows.values())
-    stored = f"{partitions} partitions of {len(synced.partitions)} tables with {rows:,} rows are stored"
+def _describe_used_up_quota(error: DailyQuotaError, result: SyncResult) -> str:
+    """Return when the daily quota is refilled and what was stored before it was used up."""
+    partitions, rows = sum(result.partitions.values()), sum(result.rows.values())
+    stored = f"{partitions} partitions of {len(result.partitions)} tables with {rows:,} rows are stored"
     return f"{error}. Until then {stored}; the next sync after that reads what is missing."
 
 
 def _stage_runs(stage: str, tables: Sequence[str], chunks: Sequence[PartitionRange]) -> Iterator[_JobRun]:
+    """Yield one run for each chunk of partitions."""
     for number, chunk in enumerate(chunks):
-        # Tables without partitions come with the first run, or with the last where they sum up the others.
-        whole = {"advertisers": 0, **dict.fromkeys(UNPARTITIONED_DERIVED_TABLES, len(chunks) - 1)}
-        chosen = [table for table in tables if whole.get(table, number) == number]
+        # Unpartitioned tables are refreshed once: the accounts in the first run, summaries in the last.
+        run_numbers = {"advertisers": 0, **dict.fromkeys(UNPARTITIONED_DERIVED_TABLES, len(chunks) - 1)}
+        selected = [table for table in tables if run_numbers.get(table, number) == number]
         days = f", {chunk.window}" if chunk.window else ""
-        yield _JobRun(stage, chosen, chunk.tags, f"{len(chunk.advertiser_ids)} advertisers{days}")
+        yield _JobRun(stage, selected, chunk.tags, f"{len(chunk.advertiser_ids)} advertisers{days}")
 
 
-def _flag_runs(seen: RankingEvaluation, tables: Sequence[str], tell: Callable[[str], None]) -> Iterator[_JobRun]:
-    """The runs the sensor would ask for; what sums up the tables is then built again, with the flags in it."""
-    for line in seen.told[1:]:
-        tell(line)
-    for request in seen.requests:
+def _flag_runs(
+    evaluation: RankingEvaluation, tables: Sequence[str], log: Callable[[str], None]
+) -> Iterator[_JobRun]:
+    """Yield the runs that the sensor would request, and one that rebuilds summary tables with the flags."""
+    for line in evaluation.told[1:]:
+        log(line)
+    for request in evaluation.requests:
         yield _JobRun(FLAG_JOB, (), request.tags, f"ad {request.tags[AD_TAG]}", request.run_config)
-    if seen.requests and (whole := [table for table in UNPARTITIONED_DERIVED_TABLES if table in tables]):
-        yield _JobRun(DERIVED_JOB, whole, {}, "with the flags")
+    if evaluation.requests and (selected := [table for table in UNPARTITIONED_DERIVED_TABLES if table in tables]):
+        yield _JobRun(DERIVED_JOB, selected, {}, "with the flags")
 
 
 def _unfinished_duplication_runs(
     settings: Settings, session: Session, instance: dg.DagsterInstance, advertisers: Sequence[str]
 ) -> Iterator[_JobRun]:
-    """The runs `finish_duplications` would ask for: of what a person began live, and nothing new."""
+    """Yield the runs that the sensor `finish_duplications` would request: duplications that were started live."""
     if settings.scaling_mode == "alert":
         return
-    begun = [wish for wish in find_unfinished_requests(session.state) if wish.advertiser_id in advertisers]
-    for request in build_duplication_runs(instance, begun):
-        yield _JobRun(
-            DUPLICATE_JOB, (), request.tags, f"finishes {request.tags[DUPLICATION_KEY_TAG]}", request.run_config
-        )
+    unfinished = [one for one in find_unfinished_requests(session.state) if one.advertiser_id in advertisers]
+    for request in build_duplication_runs(instance, unfinished):
+        description = f"finishes {request.tags[DUPLICATION_KEY_TAG]}"
+        yield _JobRun(DUPLICATE_JOB, (), request.tags, description, request.run_config)
 
 
 def _requested_windows(
-    session: Session, advertisers: Sequence[str], window: DateWindow, asked: SyncRequest
+    session: Session, advertisers: Sequence[str], window: DateWindow, request: SyncRequest
 ) -> Mapping[str, DateWindow]:
-    """Cut the days that were asked for by account; an account nobody can tell the zone of fails in its own run."""
-    if asked.last:
+    """Return the days of each account; one whose time zone cannot be read gets UTC, and fails in its own run."""
+    if request.last:
         return dict.fromkeys(advertisers, window)
-    known, _ = load_accounts(session.reader, session.store, session.settings, advertisers)
-    unknown = [Account(one, "", "UTC") for one in set(advertisers) - {one.advertiser_id for one in known}]
-    return split_window_by_account(window, [*known, *unknown], session.now(), is_end_named=False)
+    accounts, _ = load_accounts(session.reader, session.store, session.settings, advertisers)
+    unknown_ids = set(advertisers) - {account.advertiser_id for account in accounts}
+    unknown = [Account(advertiser_id, "", "UTC") for advertiser_id in unknown_ids]
+    return split_window_by_account(window, [*accounts, *unknown], session.now(), is_end_named=False)
 
 
 def _stage_chunks(
@@ -238,15 +265,29 @@ def _stage_chunks(
     instance: dg.DagsterInstance,
     session: Session,
     advertisers: Sequence[str],
-    asked: Mapping[str, DateWindow] | None,
+    requested: Mapping[str, DateWindow] | None,
 ) -> list[PartitionRange]:
+    """Split the partitions of a stage into ranges, one for each run.
+
+    Args:
+        stage: the refresh stage.
+        instance: the Dagster instance with the advertiser partitions.
+        session: an open session.
+        advertisers: the advertiser ids to refresh.
+        requested: the days of each account given by options; None for the days that need a refresh.
+    """
     order = get_advertiser_keys(instance)
-    if stage == DAILY_STAGE and asked is not None:
-        return split_into_ranges(order, asked)
+    if stage == DAILY_STAGE and requested is not None:
+        return split_into_ranges(order, requested)
     if stage == DAILY_STAGE:
-        needed = plan_stage_ranges(DAILY_STAGE, instance, session.store, session.settings, session.now())
-        days = {one: chunk.window for chunk in needed for one in chunk.advertiser_ids if one in advertisers}
-        return split_into_ranges(order, days)
+        chunks = plan_stage_ranges(DAILY_STAGE, instance, session.store, session.settings, session.now())
+        windows = {
+            advertiser_id: chunk.window
+            for chunk in chunks
+            for advertiser_id in chunk.advertiser_ids
+            if advertiser_id in advertisers
+        }
+        return split_into_ranges(order, windows)
     return split_into_ranges(order, dict.fromkeys(advertisers))
 
 
@@ -254,10 +295,11 @@ def _execute_run(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     run: _JobRun,
-    synced: SyncResult,
-    tell: Callable[[str], None],
+    sync_result: SyncResult,
+    log: Callable[[str], None],
 ) -> None:
-    began = time.monotonic()
+    """Execute a run in this process and add its rows, partitions, failures and warnings to the result."""
+    start = time.monotonic()
     result = select_job_tables(definitions.resolve_job_def(run.job), run.tables).execute_in_process(
         instance=instance,
         tags=dict(run.tags),
@@ -265,34 +307,38 @@ def _execute_run(
         raise_on_error=False,
     )
     rows = 0
-    whole_told: set[str] = set()
-    # The result forgets what a failed step had recorded before it failed; the instance does not.
+    counted_tables: set[str] = set()
+    # Read from the instance: the result of a failed step does not have the events recorded before the failure.
     for entry in instance.all_logs(result.run_id, of_type=RESULT_EVENTS):
         event = entry.get_dagster_event()
         if event.is_step_materialization and event.asset_key:
             table = event.asset_key.path[-1]
-            count = _count_rows(event.step_materialization_data.materialization.metadata, told=table in whole_told)
-            whole_told.add(table)
+            metadata = event.step_materialization_data.materialization.metadata
+            count = _count_rows(metadata, is_counted=table in counted_tables)
+            counted_tables.add(table)
             rows += count
-            synced.rows[table] = synced.rows.get(table, 0) + count
-            synced.partitions[table] = synced.partitions.get(table, 0) + 1
+            sync_result.rows[table] = sync_result.rows.get(table, 0) + count
+            sync_result.partitions[table] = sync_result.partitions.get(table, 0) + 1
         elif event.is_step_failure:
             failure = _describe_failure(event)
             if dg.DagsterExecutionInterruptedError.__name__ in failure:
-                raise KeyboardInterrupt  # Dagster took Ctrl-C for a failure of the step
-            synced.failures.append(failure)
-    for one in result.get_asset_check_evaluations():
-        if not one.passed:
-            synced.warnings.append(describe_evaluation(one))
-            synced.not_passed += 1
-    synced.runs += 1
+                raise KeyboardInterrupt  # Dagster reports Ctrl-C as a failure of the step
+            sync_result.failures.append(failure)
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            sync_result.warnings.append(describe_evaluation(evaluation))
+            sync_result.not_passed += 1
+    sync_result.runs += 1
     outcome = "" if result.success else ", FAILED in part"
-    tell(f"{run.job}: {run.what}, {rows:,} rows in {time.monotonic() - began:.1f} s{outcome}")
+    log(f"{run.job}: {run.description}, {rows:,} rows in {time.monotonic() - start:.1f} s{outcome}")
 
 
-def _count_rows(landed: Mapping[str, dg.MetadataValue[Any]], *, told: bool) -> int:
-    """The rows of one materialization; what tells those of its whole run is counted once."""
-    count = landed.get("rows") or (None if told else landed.get("rows_of_run"))
+def _count_rows(metadata: Mapping[str, dg.MetadataValue[Any]], *, is_counted: bool) -> int:
+    """Return the rows of one materialization.
+
+    A table without row counts of its partitions has the rows of its whole run at each of them; they count once.
+    """
+    count = metadata.get("rows") or (None if is_counted else metadata.get("rows_of_run"))
     return count.value if count and isinstance(count.value, int) else 0
 
 
@@ -300,31 +346,31 @@ def _run_quality_checks(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     steps: Sequence[str],
-    synced: SyncResult,
-    tell: Callable[[str], None],
+    sync_result: SyncResult,
+    log: Callable[[str], None],
 ) -> None:
-    """Look at the tables just read. A check that finds an error fails the sync, one that warns only tells."""
+    """Check the refreshed tables; a check of severity ERROR fails the sync, any other adds a warning."""
     if not steps:
         return
-    began = time.monotonic()
+    start = time.monotonic()
     result = definitions.resolve_job_def(CHECK_TABLES_JOB).execute_in_process(
         instance=instance, op_selection=list(steps), run_config=QUIET_LOGGING, raise_on_error=False
     )
-    synced.failures += [_describe_failure(event) for event in result.all_events if event.is_step_failure]
+    sync_result.failures += [_describe_failure(event) for event in result.all_events if event.is_step_failure]
     evaluations = result.get_asset_check_evaluations()
-    for one in [one for one in evaluations if not one.passed]:
-        graver = one.severity == dg.AssetCheckSeverity.ERROR
-        (synced.failures if graver else synced.warnings).append(describe_evaluation(one))
-    synced.runs += 1
-    failing = synced.not_passed + sum(not one.passed for one in evaluations)
-    tell(
+    failed = [evaluation for evaluation in evaluations if not evaluation.passed]
+    for evaluation in failed:
+        is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
+        (sync_result.failures if is_error else sync_result.warnings).append(describe_evaluation(evaluation))
+    sync_result.runs += 1
+    log(
         f"{CHECK_TABLES_JOB}: {len(evaluations)} checks of {len(steps)} tables,"
-        f" {failing} not passed, in {time.monotonic() - began:.1f} s"
+        f" {sync_result.not_passed + len(failed)} not passed, in {time.monotonic() - start:.1f} s"
     )
-    for warning in synced.warnings:
-        tell(f"warning: {warning}")
+    for warning in sync_result.warnings:
+        log(f"warning: {warning}")
 
 
 def _describe_failure(event: dg.DagsterEvent) -> str:
-    """What failed, and why."""
+    """Return the failed step and the reason."""
     return f"{event.step_key}: {get_step_failure_reason(event)}"

@@ -1,4 +1,4 @@
-"""Run the `top` command: read and rank the top-spending ad of each campaign, from the store or live."""
+"""Run the `top` command: read and sort the top-spending ad of each campaign, from the store or live."""
 
 from collections.abc import Sequence
 
@@ -7,75 +7,65 @@ import polars as pl
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.cli.get import find_report
-from tiktok_assets.cli.rendering import print_rows
 from tiktok_assets.ingest.accounts import require_accounts
-from tiktok_assets.ingest.report_reader import build_report_queries, read_reports
+from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.session import Session
 from tiktok_assets.spec.money import format_amount
 from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_SCHEMA, LeaderChange, rank_top_spenders
 
-TOP_COLUMNS = ("campaign_name", "ad_name", "ad_id", "spend", "share", "lead")
-
 
 def read_stored_top_spenders(session: Session, advertisers: Sequence[str] | None = None) -> pl.DataFrame:
-    """The stored `top_spenders`, of some accounts or all."""
+    """Read the stored table `top_spenders`, for some accounts or for all."""
     return session.store.scan("top_spenders", TOP_SPENDERS_SCHEMA, advertiser_ids=advertisers).collect()
 
 
 def read_live_top_spenders(session: Session, advertisers: Sequence[str]) -> pl.DataFrame:
-    """The leaders by a lifetime report read now; nothing is stored.
+    """Read lifetime reports from the API and rank their ads; nothing is stored.
 
     Raises:
         TikTokError: if an account cannot be read.
     """
     accounts = require_accounts(session.reader, session.store, session.settings, advertisers)
     frames: dict[str, list[pl.DataFrame]] = {"ad": [], "campaign": []}
-    questions = [
-        question
+    queries = [
+        query
         for account in accounts
         for level in frames
-        for question in build_report_queries(find_report(level, "lifetime"), account, ())
+        for query in plan_report_requests(find_report(level, "lifetime"), account, ())
     ]
-    for question, answer in read_reports(session.reader, questions):
-        if isinstance(answer, TikTokError):
-            raise answer
-        frames[question.report.level.name].append(answer.frame)
+    for query, result in read_reports(session.reader, queries):
+        if isinstance(result, TikTokError):
+            raise result
+        frames[query.report.level.name].append(result.frame)
     return rank_top_spenders(pl.concat(frames["ad"]), pl.concat(frames["campaign"]))
 
 
-def sort_top_spenders(leaders: pl.DataFrame, *, campaign: str | None, by: str) -> pl.DataFrame:
-    """The leaders of one campaign or all, the largest first within each currency.
+def sort_top_spenders(top_spenders: pl.DataFrame, *, campaign: str | None, by: str) -> pl.DataFrame:
+    """Sort the top spenders of one campaign or of all, the largest number first within each account.
 
-    Amounts of different currencies are never compared: each account's rows stand together.
+    Rows of one currency and of one account stay together, so amounts of different currencies are never compared.
 
     Raises:
-        WrongUsage: if `by` is no number of the table.
-        Problem: if there is nothing to rank.
+        UsageError: if `by` is not a numeric column of the table.
+        CommandError: if there are no rows.
     """
     if campaign:
-        leaders = leaders.filter(pl.col("campaign_id") == campaign)
-    if leaders.is_empty():
-        raise CommandError("no leader is stored; run `tiktok-assets sync` first, or ask with --live.")
-    numeric = [name for name, kind in leaders.schema.items() if kind.is_numeric()]
+        top_spenders = top_spenders.filter(pl.col("campaign_id") == campaign)
+    if top_spenders.is_empty():
+        raise CommandError("no top spender is stored; run `tiktok-assets sync` first, or use --live.")
+    numeric = [name for name, kind in top_spenders.schema.items() if kind.is_numeric()]
     if by not in numeric:
-        raise UsageError(f"cannot rank by {by!r}; the numbers are: {', '.join(numeric)}.")
-    return leaders.sort(
+        raise UsageError(f"cannot sort by {by!r}; the numeric columns are: {', '.join(numeric)}.")
+    return top_spenders.sort(
         "currency", "advertiser_id", by, "campaign_id", descending=[False, False, True, False], nulls_last=True
     )
 
 
-def print_top_spenders(leaders: pl.DataFrame) -> None:
-    """A table for each account, in the order given; its heading names the currency of every amount."""
-    for (owner, currency), rows in leaders.group_by("advertiser_id", "currency", maintain_order=True):
-        heading = f"The top-spending ad of each campaign of account {owner}, in {currency}"
-        print_rows(rows.to_dicts(), TOP_COLUMNS, title=heading)
-
-
 def describe_leader_change(change: LeaderChange) -> str:
-    """One sentence on a campaign whose leader changed."""
-    margin = f", {change.lead:.0%} ahead of the runner-up" if change.lead is not None else ""
+    """Return a sentence about a campaign that has another top spender than before."""
+    lead = f", {change.lead:.0%} ahead of the runner-up" if change.lead is not None else ""
     return (
         f"{change.ad_name or 'An ad'} ({change.ad_id}) overtook {change.old_ad_name or 'an ad'}"
         f" ({change.old_ad_id}) in {change.campaign_name or change.campaign_id}:"
-        f" {format_amount(change.spend, change.currency)} {change.currency} spent{margin}."
+        f" {format_amount(change.spend, change.currency)} {change.currency} spent{lead}."
     )
