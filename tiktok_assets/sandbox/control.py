@@ -26,46 +26,48 @@ from tiktok_assets.sandbox.world.seed_data import CURRENCIES
 def change_account(
     world: World, facts: Facts, advertiser: Advertiser, *, timezone: str | None, currency: str | None
 ) -> None:
-    """Give an account another time zone or currency, for its past days too.
+    """Change the time zone or currency of an account, for its past days too.
 
-    Days are cut anew in the new zone; budgets, bids and what was spent are converted at the rates of `names`. That
-    the past is converted is our guess: nobody has told what TikTok does.
+    Days are split by the new time zone; budgets, bids and spend are converted at the rates of `CURRENCIES`. That
+    past days change is our assumption; what TikTok does is not documented.
 
     Raises:
-        ValueError: for a zone or a currency this world does not know; nothing is changed then.
+        ValueError: The time zone or currency is unknown; the account is unchanged.
     """
-    new = advertiser.account
+    account = advertiser.account
     if timezone is not None:
         try:
             ZoneInfo(timezone)
         except (ZoneInfoNotFoundError, OSError) as error:
             raise ValueError(f"There is no time zone {timezone!r}.") from error
-        new = replace(new, timezone=timezone, display_timezone=timezone)
+        account = replace(account, timezone=timezone, display_timezone=timezone)
     if currency is not None:
         if currency not in CURRENCIES:
             raise ValueError(f"currency must be one of {', '.join(CURRENCIES)}.")
-        new = replace(new, currency=currency)
-    old, advertiser.account = advertiser.currency, new
-    now = advertiser.currency
-    _convert_amounts(advertiser, now.per_dollar * now.minor / (old.per_dollar * old.minor))
-    facts.forget()
+        account = replace(account, currency=currency)
+    old, advertiser.account = advertiser.currency, account
+    new = advertiser.currency
+    _convert_amounts(
+        advertiser, new.units_per_dollar * new.minor_per_unit / (old.units_per_dollar * old.minor_per_unit)
+    )
+    facts.clear()
     world.version += 1
 
 
 def _convert_amounts(advertiser: Advertiser, rate: float) -> None:
-    def converted(minor: int) -> int:
+    def convert(minor: int) -> int:
         return round(minor * rate)
 
     for campaign in advertiser.campaigns:
-        campaign.budget = converted(campaign.budget)
+        campaign.budget = convert(campaign.budget)
     for ad_group in advertiser.ad_groups:
-        ad_group.budget, ad_group.bid = converted(ad_group.budget), converted(ad_group.bid)
+        ad_group.budget, ad_group.bid = convert(ad_group.budget), convert(ad_group.bid)
         if ad_group.scheduled:
             instant, budget = ad_group.scheduled
-            ad_group.scheduled = instant, converted(budget)
+            ad_group.scheduled = instant, convert(budget)
     for ad in advertiser.ads:
-        ad.daily, ad.cap = converted(ad.daily), converted(ad.cap)
-        ad.script = tuple((since, until, converted(minor)) for since, until, minor in ad.script)
+        ad.daily_target, ad.daily_cap = convert(ad.daily_target), convert(ad.daily_cap)
+        ad.spend_script = tuple((since, until, convert(minor)) for since, until, minor in ad.spend_script)
 
 
 Values = dict[str, Any]
@@ -73,7 +75,7 @@ Handler = Callable[[State, Values], Any]
 
 
 def show_info(state: State, _: Values) -> Values:
-    """Tell what this sandbox is."""
+    """Return the world's plan, credentials, accounts, scenario, limits and switches."""
     world = state.world
     return {
         "seed": world.plan.seed,
@@ -96,7 +98,7 @@ def show_info(state: State, _: Values) -> Values:
             }
             for one in world.advertisers.values()
         ],
-        "story": asdict(world.story) if world.story else None,
+        "story": asdict(world.scenario) if world.scenario else None,
         "limits": asdict(state.limiter.limits),
         "latency_seconds": state.latency_seconds,
         "switches": asdict(state.switches),
@@ -104,7 +106,7 @@ def show_info(state: State, _: Values) -> Values:
 
 
 def set_clock(state: State, values: Values) -> Values:
-    """Move the world's clock: {"now": iso}, {"advance_seconds": n} and/or {"running": bool}."""
+    """Set the world's clock: {"now": iso}, {"advance_seconds": n} and/or {"running": bool}."""
     if "running" in values:
         state.clock.set(state.clock.now())
         state.clock.running = bool(values["running"])
@@ -116,39 +118,39 @@ def set_clock(state: State, values: Values) -> Values:
 
 
 def show_faults(state: State, _: Values) -> list[Values]:
-    """Show the declared faults with how often they matched and fired."""
+    """Return the declared faults, with how often they matched and fired."""
     return [msgspec.to_builtins(fault) for fault in state.faults.declared]
 
 
 def add_fault(state: State, values: Values) -> list[Values]:
-    """Declare a fault: {"kind": ..., ...} as in `faults.Fault`."""
+    """Declare a fault: {"kind": ..., ...} with the fields of `Fault`."""
     state.faults.declared.append(msgspec.convert(values, Fault))
     return show_faults(state, values)
 
 
 def clear_faults(state: State, _: Values) -> list[Values]:
-    """Forget every fault."""
+    """Remove all faults."""
     state.faults.clear()
     return []
 
 
 def set_latency(state: State, values: Values) -> Values:
-    """Delay every API answer: {"seconds": x}."""
+    """Delay every response of the API: {"seconds": x}."""
     state.latency_seconds = float(values["seconds"])
     return {"seconds": state.latency_seconds}
 
 
 def set_limits(state: State, values: Values) -> Values:
-    """Change the limits: any field of `limits.Limits`; counting starts anew."""
+    """Change any fields of `Limits`, and reset all counts."""
     _assign(state.limiter.limits, values)
     state.limiter.reset()
     return asdict(state.limiter.limits)
 
 
 def set_switches(state: State, values: Values) -> Values:
-    """Change the uncertain rules: any field of `context.Switches`."""
+    """Change any fields of `Switches`."""
     _assign(state.switches, values)
-    if "tiktok_sandbox" in values:  # its own limits come with it (dossier 4.1), and go with it
+    if "tiktok_sandbox" in values:  # it has limits of its own (API notes 4.1)
         state.limiter.limits = tiktok_sandbox_limits() if state.switches.tiktok_sandbox else Limits()
         state.limiter.reset()
     return asdict(state.switches)
@@ -162,23 +164,23 @@ def _assign(target: object, values: Values) -> None:
 
 
 def set_grant(state: State, values: Values) -> Values:
-    """Give or take an account's grant: {"advertiser_id": ..., "granted": bool}."""
+    """Grant or revoke an account: {"advertiser_id": ..., "granted": bool}."""
     advertiser = state.world.advertisers[values["advertiser_id"]]
     advertiser.granted = bool(values["granted"])
     return {"advertiser_id": advertiser.id, "granted": advertiser.granted}
 
 
 def set_account(state: State, values: Values) -> Values:
-    """Change an account from now on: {"advertiser_id": ..., "timezone": ..., "currency": ...}, one or both."""
+    """Change the time zone or currency of an account: {"advertiser_id": ..., "timezone": ..., "currency": ...}."""
     advertiser = state.world.advertisers[values["advertiser_id"]]
-    told = {name: values.get(name) for name in ("timezone", "currency")}
-    change_account(state.world, state.facts, advertiser, **told)
+    changes = {name: values.get(name) for name in ("timezone", "currency")}
+    change_account(state.world, state.facts, advertiser, **changes)
     account = advertiser.account
     return {"advertiser_id": advertiser.id, "timezone": account.timezone, "currency": account.currency}
 
 
 def issue_auth_code(state: State, values: Values) -> Values:
-    """Authorize as the browser would: {"app_id": ..., "state": ...}, both optional; return the code."""
+    """Issue an auth_code as a browser's authorization does: {"app_id": ..., "state": ...}, both optional."""
     app_id = values.get("app_id", state.world.app_id)
     if app_id not in state.auth.apps:
         raise LookupError(f"No app {app_id} in this world.")
@@ -189,29 +191,29 @@ def issue_auth_code(state: State, values: Values) -> Values:
 
 
 def clear_penalties(state: State, _: Values) -> Values:
-    """Forget the time-outs of report queries."""
+    """Reset the penalties for time-outs of report queries."""
     state.penalties.reset()
     return {}
 
 
 def show_requests(state: State, _: Values) -> list[Values]:
-    """Show the API requests so far, oldest first; never a token or a secret."""
+    """Return the logged requests to the API, oldest first."""
     return list(state.requests)
 
 
 def clear_requests(state: State, _: Values) -> list[Values]:
-    """Forget the API requests so far."""
+    """Clear the log of requests."""
     state.requests.clear()
     return []
 
 
 def show_true_entities(state: State, values: Values) -> list[Values]:
-    """Tell the true entities of a kind, the deleted ones too."""
+    """Return all entities of a kind, deleted and hidden ones included."""
     return state.truth.entities(values["kind"], state.now, values.get("advertiser_id"))
 
 
 def show_true_report(state: State, values: Values) -> list[Values]:
-    """Tell the true facts of a level: by day from start_date to end_date, or with lifetime=true in sum."""
+    """Return the facts of a level, by day from start_date to end_date, or with lifetime=true in total."""
     level = values.get("level", "ad")
     if level not in ID_AT_LEVEL:
         raise ValueError(f"level must be one of {', '.join(ID_AT_LEVEL)}.")
@@ -250,17 +252,17 @@ def control_routes(state: State) -> list[Route]:
 def _endpoint(state: State, handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         body = await request.body()
-        if refused := control_refusal_of(request, body):
-            return _json_response({"error": refused[0]}, refused[1])
+        if refusal := control_refusal_of(request, body):
+            return _json_response({"error": refusal[0]}, refusal[1])
         try:
-            given = json.loads(body) if body else {}
-            if not isinstance(given, dict):
+            decoded = json.loads(body) if body else {}
+            if not isinstance(decoded, dict):
                 raise TypeError("The body must be a JSON object.")
-            values = {**request.path_params, **request.query_params, **given}
+            values = {**request.path_params, **request.query_params, **decoded}
             return _json_response(handlers[request.method](state, values), 200)
-        except BAD_REQUEST_ERRORS as mistake:
-            said = f"{mistake} is missing or unknown." if isinstance(mistake, KeyError) else str(mistake)
-            return _json_response({"error": said}, 400)
+        except BAD_REQUEST_ERRORS as error:
+            message = f"{error} is missing or unknown." if isinstance(error, KeyError) else str(error)
+            return _json_response({"error": message}, 400)
 
     return endpoint
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tiktok_assets.sandbox.http import oauth
-from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import ApiError
 from tiktok_assets.sandbox.http.rate_limits import Limiter, Penalties
 from tiktok_assets.sandbox.reads import media, posts, v12
@@ -14,42 +13,41 @@ from tiktok_assets.sandbox.reads.reports import report
 from tiktok_assets.sandbox.writes import ads, campaigns, status_updates
 
 REPORT = "report/integrated/get"
-Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint.
+    """An endpoint of the API.
 
     Attributes:
-        answer: What it does.
-        method: Its verb.
-        open: It needs no token.
-        writes: It changes campaigns, ad groups or ads.
-        flat: What it tells stands beside the code, not in `data`.
+        handler: Returns the data of the response.
+        method: The HTTP method.
+        is_public: Whether it needs no token.
+        is_write: Whether it changes campaigns, ad groups or ads.
+        is_flat: Whether its data are at the top level of the response instead of in `data`.
     """
 
-    answer: Callable[[Context], Answer]
+    handler: Callable[[Context], ResponseData]
     method: str = "GET"
-    open: bool = False
-    writes: bool = False
-    flat: bool = False
+    is_public: bool = False
+    is_write: bool = False
+    is_flat: bool = False
 
 
-def _write_endpoint(answer: Callable[[Context], Answer]) -> Endpoint:
-    return Endpoint(answer, "POST", writes=True)
+def _write_endpoint(handler: Callable[[Context], ResponseData]) -> Endpoint:
+    return Endpoint(handler, "POST", is_write=True)
 
 
 V13 = {
-    **{path: Endpoint(answer) for path, answer in LISTS.items()},
+    **{path: Endpoint(handler) for path, handler in LISTS.items()},
     REPORT: Endpoint(report),
     "adgroup/quota": Endpoint(status_updates.ad_group_quota),
     "identity/get": Endpoint(posts.identity_list),
     "identity/video/info": Endpoint(posts.post_info),
     "file/image/ad/info": Endpoint(media.image_info),
     "file/video/suggestcover": Endpoint(media.suggested_covers),
-    "oauth2/access_token": Endpoint(oauth.access_token, "POST", open=True),
-    "oauth/token": Endpoint(oauth.token, "POST", open=True, flat=True),
+    "oauth2/access_token": Endpoint(oauth.access_token, "POST", is_public=True),
+    "oauth/token": Endpoint(oauth.token, "POST", is_public=True, is_flat=True),
     "user/info": Endpoint(oauth.user_info),
     "oauth2/revoke_token": Endpoint(oauth.revoke_token, "POST"),
     "campaign/create": _write_endpoint(campaigns.create_campaign),
@@ -71,39 +69,47 @@ V12 = {
     "campaign/get": Endpoint(v12.translate_list("campaign", v12.CAMPAIGN_NAMES, LISTS["campaign/get"])),
     "adgroup/get": Endpoint(v12.translate_list("ad_group", v12.AD_GROUP_NAMES, LISTS["adgroup/get"])),
     "ad/get": _ADS,
-    "ads/get": _ADS,  # as SEED writes it (dossier 0.1 #1)
+    "ads/get": _ADS,  # the path in SEED (API notes 0.1 #1)
     "reports/integrated/get": Endpoint(v12.translate_report(report)),
 }
 VERSIONS = {"v1.3": V13, "v1.2": V12}
-NOT_IN_TIKTOK_SANDBOX = frozenset(("advertiser/info", "oauth2/advertiser/get"))  # dossier 2
+NOT_IN_TIKTOK_SANDBOX = frozenset(("advertiser/info", "oauth2/advertiser/get"))  # API notes 2
 
 
 def find_endpoint(version: str, path: str, method: str) -> Endpoint:
-    """Return the endpoint, or raise 40006 for a version and 40400 for a route that is not there."""
-    if version not in VERSIONS:  # dossier 1.2, 3.1
-        raise ApiError.of(40006, http_status=403)
-    found = VERSIONS[version].get(path)
-    if found is None or found.method != method:  # dossier 3.2; the status is uncertain
-        raise ApiError.of(40400, http_status=404)
-    return found
+    """Return the endpoint of a path.
+
+    Raises:
+        ApiError: 40006, the version does not exist; 40400, the path or method does not exist.
+    """
+    if version not in VERSIONS:  # API notes 1.2, 3.1
+        raise ApiError.from_code(40006, http_status=403)
+    endpoint = VERSIONS[version].get(path)
+    if endpoint is None or endpoint.method != method:  # API notes 3.2; the status is uncertain
+        raise ApiError.from_code(40400, http_status=404)
+    return endpoint
 
 
-def run_endpoint(context: Context, endpoint: Endpoint, limiter: Limiter, penalties: Penalties) -> Answer:
-    """Answer one request, or raise: token first, then (ours) limits, then shape, grants and data."""
+def run_endpoint(context: Context, endpoint: Endpoint, limiter: Limiter, penalties: Penalties) -> ResponseData:
+    """Run an endpoint after all checks: token first, then (our order) limits, scope, parameters, grants and data.
+
+    Raises:
+        ApiError: A check failed; the error is the response.
+    """
     switches = context.switches
-    if not endpoint.open:
+    if not endpoint.is_public:
         if not context.token:
-            raise ApiError.of(40104)
-        context.auth.app_of(context.token)
+            raise ApiError.from_code(40104)
+        context.auth.app_id_of(context.token)
     account = context.body.get("advertiser_id") or context.params.text("advertiser_id")
     limiter.admit(context.path, account if isinstance(account, str) else None)
     if switches.tiktok_sandbox and context.path in NOT_IN_TIKTOK_SANDBOX:
         raise ApiError(40009, "This endpoint is not supported in the sandbox.")
-    wanted = {context.path, "writes"} if endpoint.writes else {context.path}
-    if wanted & set(switches.no_scope_for):  # dossier 2.1
+    scopes = {context.path, "writes"} if endpoint.is_write else {context.path}
+    if scopes & set(switches.no_scope_for):  # API notes 2.1
         raise ApiError(40001, f"The access token lacks the required scope for endpoint /{context.path}/.")
     if context.path.endswith("integrated/get") and switches.timeout_penalties:
-        penalties.admit(context.params.values(), switches.blocked_query_code)
+        penalties.check(context.params.values(), switches.blocked_query_code)
     if context.version == "v1.2":
         context.headers[v12.DEPRECATION_HEADER] = v12.DEPRECATION_TEXT
-    return endpoint.answer(context)
+    return endpoint.handler(context)

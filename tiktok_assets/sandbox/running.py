@@ -22,29 +22,32 @@ START_SECONDS, STOP_SECONDS = 10.0, 10.0
 
 
 class SandboxError(Exception):
-    """The sandbox cannot start; the text says why in one sentence."""
+    """The sandbox cannot start; the message is one sentence with the reason."""
 
 
 class RunningSandbox:
-    """A sandbox on loopback, answering from `__enter__` to `__exit__`.
+    """A sandbox that serves on loopback in a thread, from `__enter__` to `__exit__`.
 
     Args:
-        plan: The world to build.
-        now: Where its clock starts; the plan's anchor if not given.
+        plan: The plan of the world.
+        now: The start of its clock; by default the plan's anchor.
         clock_runs: Whether its clock follows the wall clock.
-        port: 0 takes a free one.
-        limits: The basic tier if not given; `Limits(qps=None, qpm=None)` for none.
+        port: The port; 0 for a free one.
+        limits: The rate limits; by default those of the basic tier. `Limits(qps=None, qpm=None)` for none.
         switches: The uncertain rules.
-        latency_seconds: The delay of every API answer.
+        latency_seconds: The delay of every response of the API.
 
     Attributes:
-        base_url: Scheme, host and port, as `TIKTOK_BASE_URL` wants them.
+        base_url: Scheme, host and port, for `TIKTOK_BASE_URL`.
         token: A valid access token.
         app_id: The app's id.
         secret: The app's secret.
-        world: The world served.
-        clock: Its clock.
-        state: Everything else.
+        world: The world.
+        clock: The world's clock.
+        state: The state of the server.
+
+    Raises:
+        SandboxError: In `__enter__`, the port is in use or the server does not start.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class RunningSandbox:
         )
         self._thread.start()
         if not self._server.ready.wait(START_SECONDS):
-            raise SandboxError(f"The sandbox did not answer within {START_SECONDS:.0f} seconds.")
+            raise SandboxError(f"The sandbox did not start within {START_SECONDS:.0f} seconds.")
         return self
 
     def __exit__(
@@ -102,13 +105,13 @@ def serve(
     """Run a sandbox in the foreground until a signal ends it.
 
     Args:
-        plan: The world to build.
-        announce: Called once it listens, with base_url, token, app_id, secret, seed and now.
-        now: Where its clock starts; the plan's anchor if not given.
+        plan: The plan of the world.
+        announce: Called when it listens, with base_url, token, app_id, secret, seed and now.
+        now: The start of its clock; by default the plan's anchor.
         clock_runs: Whether its clock follows the wall clock.
-        port: 0 takes a free one.
-        limits: The basic tier if not given.
-        latency_seconds: The delay of every API answer.
+        port: The port; 0 for a free one.
+        limits: The rate limits; by default those of the basic tier.
+        latency_seconds: The delay of every response of the API.
 
     Raises:
         SandboxError: The port is in use.
@@ -119,7 +122,7 @@ def serve(
         world = build_world(plan)
         clock = Clock(now or plan.anchor, running=clock_runs)
         state = new_state(world, clock, limits=limits, latency_seconds=latency_seconds)
-        told = {
+        details = {
             "base_url": f"http://{HOST}:{listener.getsockname()[1]}",
             "token": world.token,
             "app_id": world.app_id,
@@ -127,11 +130,11 @@ def serve(
             "seed": plan.seed,
             "now": clock.now().isoformat(),
         }
-        _Server(_uvicorn_config(state), started=lambda: announce(told)).run([listener])
+        _Server(_uvicorn_config(state), started=lambda: announce(details)).run([listener])
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that says when it listens."""
+    """Uvicorn with a callback and an event for when it listens."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None = None) -> None:
         super().__init__(config)
@@ -139,7 +142,7 @@ class _Server(uvicorn.Server):
         self._started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say so."""
+        """Start listening, then notify the caller."""
         await super().startup(sockets)
         if self._started is not None:
             self._started()
@@ -149,8 +152,8 @@ class _Server(uvicorn.Server):
 def _uvicorn_config(state: State) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(state),
-        http=state.connections.protocol(),  # type: ignore[arg-type]  # a class, which uvicorn takes
-        date_header=False,  # the server sets it, by the world's clock
+        http=state.connections.protocol_class(),  # type: ignore[arg-type]  # uvicorn accepts a class
+        date_header=False,  # server.py sets it from the world's clock
         log_level="critical",
         access_log=False,
         lifespan="off",

@@ -38,7 +38,7 @@ Outcome = tuple[Response, int | None]
 
 
 def make_app(state: State) -> Starlette:
-    """Return the ASGI application over a state."""
+    """Create the ASGI application of a sandbox."""
 
     async def api(request: Request) -> Response:
         return await handle_request(state, request)
@@ -51,13 +51,13 @@ def make_app(state: State) -> Starlette:
 
 
 async def handle_request(state: State, request: Request) -> Response:
-    """Answer one API request, with or without the trailing slash (dossier 1.1)."""
+    """Answer one request to the API, with or without the trailing slash (API notes 1.1)."""
     context = await _context(state, request)
     account = context.body.get("advertiser_id") or context.params.text("advertiser_id")
-    fired = state.faults.pick(context.path, str(account) if account else None)
-    context.trick = state.faults.page_trick(fired)
+    fired = state.faults.select(context.path, str(account) if account else None)
+    context.page_fault = state.faults.page_fault(fired)
     response, code = await _respond(state, request, context, fired)
-    # Every HTTP server tells its clock (RFC 9110 section 6.6.1); the sandbox's clock is its world's.
+    # The Date header (RFC 9110 section 6.6.1) has the time of the world's clock.
     response.headers["date"] = format_datetime(state.clock.now().astimezone(UTC), usegmt=True)
     _log(state, request, context, fired, response=response, code=code)
     return response
@@ -66,7 +66,7 @@ async def handle_request(state: State, request: Request) -> Response:
 async def _context(state: State, request: Request) -> Context:
     values = dict(request.query_params)
     body = await _read_body(request)
-    if request.method == "GET" and not values:  # a GET's JSON body (dossier 1.1)
+    if request.method == "GET" and not values:  # a GET may have a JSON body instead of a query (API notes 1.1)
         values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in body.items()}
     return Context(
         world=state.world,
@@ -82,19 +82,19 @@ async def _context(state: State, request: Request) -> Context:
         version=request.path_params["version"],
         body=body if request.method == "POST" else {},
         token=request.headers.get("access-token", ""),
-        hidden=state.hidden_now(),
+        hidden_ids=state.hidden_ids(),
     )
 
 
 async def _read_body(request: Request) -> dict[str, Any]:
     body = await request.body()
-    if request.headers.get("content-type", "").startswith(FORM):  # oauth/token takes either (dossier 2)
+    if request.headers.get("content-type", "").startswith(FORM):  # oauth/token accepts both (API notes 2)
         return dict(parse_qsl(body.decode(errors="replace")))
     try:
-        found = json.loads(body) if body else {}
+        decoded = json.loads(body) if body else {}
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return decoded if isinstance(decoded, dict) else {}
 
 
 async def _respond(state: State, request: Request, context: Context, fired: FiredFaults) -> Outcome:
@@ -104,55 +104,55 @@ async def _respond(state: State, request: Request, context: Context, fired: Fire
         return _fault_response(state, request, fired) or _error_response(state, error)
     if state.switches.slash_redirect and not request.path_params["path"].endswith("/"):
         return Response(status_code=307, headers={"Location": _with_slash(request)}), None
-    objects = objects_to_lock(state.world, context.body) if endpoint.writes else frozenset[str]()
-    free = not state.switches.optimistic_lock or state.locks.take(objects)
+    objects = objects_to_lock(state.world, context.body) if endpoint.is_write else frozenset[str]()
+    has_lock = not state.switches.optimistic_lock or state.locks.acquire(objects)
     try:
         if state.latency_seconds:
             await asyncio.sleep(state.latency_seconds)
         if "hang" in fired:
             await asyncio.sleep(fired["hang"].seconds)
-        # The world may have moved meanwhile.
-        context.now, context.hidden = state.now, state.hidden_now()
+        # The world may have changed during the delay.
+        context.now, context.hidden_ids = state.now, state.hidden_ids()
         if "cut_before" in fired or "drip_headers" in fired:
             return await _cut_connection(state, request, fired.get("drip_headers"))
-        if not free:
-            return _error_response(state, ApiError.of(40202))
+        if not has_lock:
+            return _error_response(state, ApiError.from_code(40202))
         if "commit_late" in fired:
-            state.later(_commit_late(state, endpoint, context, fired["commit_late"].seconds))
+            state.run_in_background(_commit_late(state, endpoint, context, fired["commit_late"].seconds))
             return await _cut_connection(state, request)
         return await _run_or_replace(state, request, context, endpoint, fired)
     finally:
-        if free:
+        if has_lock:
             state.locks.release(objects)
 
 
 async def _run_or_replace(
     state: State, request: Request, context: Context, endpoint: Endpoint, fired: FiredFaults
 ) -> Outcome:
-    instead = _fault_response(state, request, fired)
-    if instead and not any(fault.commit for fault in fired.values()):
-        if instead[1] in TIMEOUT_CODES and context.path.endswith("integrated/get"):
-            return _count_timeout(state, context, instead)
-        return instead
-    answered = _endpoint_response(state, context, endpoint, fired)
+    replacement = _fault_response(state, request, fired)
+    if replacement and not any(fault.commit for fault in fired.values()):
+        if replacement[1] in TIMEOUT_CODES and context.path.endswith("integrated/get"):
+            return _count_timeout(state, context, replacement)
+        return replacement
+    outcome = _endpoint_response(state, context, endpoint, fired)
     if "invisible" in fired:
-        state.hide(context.created, fired["invisible"].seconds, world=fired["invisible"].clock == "world")
+        state.hide(context.created_ids, fired["invisible"].seconds, world=fired["invisible"].clock == "world")
     if "commit_then_cut" in fired:
         return await _cut_connection(state, request)
-    return instead or answered
+    return replacement or outcome
 
 
-def _count_timeout(state: State, context: Context, instead: Outcome) -> Outcome:
-    """A time-out counts against its query, and a query that is blocked never gets so far."""
+def _count_timeout(state: State, context: Context, replacement: Outcome) -> Outcome:
+    """Record the time-out of a report query, unless the query is blocked already."""
     if not state.switches.timeout_penalties:
-        return instead
+        return replacement
     query = context.params.values()
     try:
-        state.penalties.admit(query, state.switches.blocked_query_code)
+        state.penalties.check(query, state.switches.blocked_query_code)
     except ApiError as error:
         return _error_response(state, error)
-    state.penalties.timed_out(query)
-    return instead
+    state.penalties.record_timeout(query)
+    return replacement
 
 
 async def _commit_late(state: State, endpoint: Endpoint, context: Context, seconds: float) -> None:
@@ -163,15 +163,15 @@ async def _commit_late(state: State, endpoint: Endpoint, context: Context, secon
     except ApiError as error:
         code = error.code
     else:
-        code = late.code
+        code = late.response_code
     state.requests.append(
         _log_entry(state, late) | {"status": None, "code": code, "fault": "commit_late: committed"}
     )
 
 
-async def _cut_connection(state: State, request: Request, slowly: Fault | None = None) -> Outcome:
-    if slowly:
-        await state.connections.drip_headers(_client_address(request), slowly.seconds)
+async def _cut_connection(state: State, request: Request, drip: Fault | None = None) -> Outcome:
+    if drip:
+        await state.connections.drip_headers(_client_address(request), drip.seconds)
     else:
         await state.connections.cut(_client_address(request))
     return NoResponse(), None
@@ -186,15 +186,15 @@ def _with_slash(request: Request) -> str:
 
 
 def _fault_response(state: State, request: Request, fired: FiredFaults) -> Outcome | None:
-    """Return the answer a fault gives in place of the ordinary one."""
+    """Return the response of a fault that replaces the endpoint's, or None."""
     if "code" in fired:
         return _error_response(state, ApiError(fired["code"].code, fired["code"].message))
     if "redirect" in fired:
         fault = fired["redirect"]
         status = fault.status if 300 <= fault.status < 400 else 307
         return Response(status_code=status, headers={"Location": fault.location or str(request.url)}), None
-    if odd := _bad_body(fired):
-        return odd, None
+    if response := _bad_body(fired):
+        return response, None
     if "http_status" not in fired:
         return None
     fault = fired["http_status"]
@@ -217,16 +217,16 @@ def _endpoint_response(state: State, context: Context, endpoint: Endpoint, fired
     except ApiError as error:
         return _error_response(state, error)
     envelope = success_envelope(
-        corrupt_data(fired, data), state.request_ids.next(state.clock.now()), code=context.code
+        corrupt_data(fired, data), state.request_ids.next(state.clock.now()), code=context.response_code
     )
-    if endpoint.flat:
+    if endpoint.is_flat:
         envelope |= envelope.pop("data")
     body = insert_raw_value(fired, encode(envelope))
     if "cut" in fired:
-        return CutResponse(body, media_type=JSON, headers=context.headers), context.code
+        return CutResponse(body, media_type=JSON, headers=context.headers), context.response_code
     if "truncated" in fired:
         body = body[: len(body) // 2]
-    return Response(body, media_type=JSON, headers=context.headers), context.code
+    return Response(body, media_type=JSON, headers=context.headers), context.response_code
 
 
 def _error_response(state: State, error: ApiError) -> tuple[Response, int]:
@@ -235,7 +235,7 @@ def _error_response(state: State, error: ApiError) -> tuple[Response, int]:
 
 
 def _log_entry(state: State, context: Context) -> dict[str, Any]:
-    """Return what the log tells of a request: never a token nor a secret."""
+    """Return the log entry of a request, without tokens, secrets and codes."""
     return {
         "time": state.clock.now().isoformat(),
         "method": context.method,
@@ -247,7 +247,7 @@ def _log_entry(state: State, context: Context) -> dict[str, Any]:
     }
 
 
-def _log(  # one line of the log
+def _log(
     state: State, request: Request, context: Context, fired: FiredFaults, *, response: Response, code: int | None
 ) -> None:
     context.params = Params(dict(request.query_params) or context.params.values())

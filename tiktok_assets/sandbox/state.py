@@ -24,16 +24,16 @@ MAX_LOGGED_REQUESTS = 50_000
 
 
 def tiktok_sandbox_limits() -> Limits:
-    """Return the limits of TikTok's own sandbox, each endpoint's own (AE sandbox/, rate-limits/).
+    """Return the limits of TikTok's own sandbox, by endpoint (AE sandbox/, rate-limits/).
 
-    The thousand a day of each is not imitated.
+    Its limit of 1,000 requests a day and endpoint is not imitated.
     """
     return Limits(qps=None, qpm=None, path_qps=1, path_qpm=30)
 
 
 @dataclass(kw_only=True)
 class State:
-    """One sandbox."""
+    """The state of one sandbox, shared by all its requests."""
 
     world: World
     clock: Clock
@@ -56,25 +56,27 @@ class State:
 
     @property
     def now(self) -> int:
-        """Return the world's instant as epoch seconds."""
+        """Return the current instant of the world in epoch seconds."""
         return int(self.clock.now().timestamp())
 
     def hide(self, ids: list[str], seconds: float, *, world: bool) -> None:
-        """Hide objects from the reads for so many seconds of the world's or of the wall clock."""
+        """Hide objects from reads for some seconds of the world's clock or of real time."""
         start = self.clock.now().timestamp() if world else self.monotonic()
         self._hidden.update(dict.fromkeys(ids, (start + seconds, world)))
 
-    def hidden_now(self) -> frozenset[str]:
-        """Return the ids hidden at this moment."""
+    def hidden_ids(self) -> frozenset[str]:
+        """Return the ids that are hidden now."""
         if not self._hidden:
             return frozenset()
         world, wall = self.clock.now().timestamp(), self.monotonic()
         return frozenset(
-            one for one, (until, of_world) in self._hidden.items() if (world if of_world else wall) < until
+            one
+            for one, (until, by_world_clock) in self._hidden.items()
+            if (world if by_world_clock else wall) < until
         )
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside the request at hand."""
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine independently of the current request."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -89,7 +91,7 @@ def new_state(
     latency_seconds: float = 0.0,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> State:
-    """Return the state of a fresh sandbox over a world."""
+    """Create the state of a new sandbox for a world."""
     facts = Facts(world)
     switches = switches or Switches()
     if limits is None:

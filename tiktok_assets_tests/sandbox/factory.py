@@ -82,7 +82,7 @@ class EntityFactory:
 
     def scaling(self) -> str:
         """Return the story's scaling campaign."""
-        story = self.api.sandbox.world.story
+        story = self.api.sandbox.world.scenario
         assert story
         return story.scaling_campaign_id
 

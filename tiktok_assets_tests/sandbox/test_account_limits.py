@@ -58,7 +58,7 @@ def test_the_more_time_outs_the_slower(time_outs: int, per_second: int) -> None:
         refused = []
         for number in range(8):
             try:
-                penalties.admit({"q": f"{now[0]} {number}"}, 40016)
+                penalties.check({"q": f"{now[0]} {number}"}, 40016)
             except ApiError as error:
                 refused.append(error.code)
         assert set(refused) <= {40100}
@@ -66,7 +66,7 @@ def test_the_more_time_outs_the_slower(time_outs: int, per_second: int) -> None:
 
     for number in range(time_outs):
         now[0] += 9.9 / time_outs
-        penalties.timed_out({"q": str(number)})
+        penalties.record_timeout({"q": str(number)})
     assert admitted() == per_second
     now[0] += 1
     assert admitted() == per_second
@@ -82,9 +82,9 @@ def test_slow_time_outs_are_not_punished() -> None:
     penalties = Penalties(lambda: now[0])
     for number in range(30):
         now[0] += 1.2
-        penalties.timed_out({"q": str(number)})
+        penalties.record_timeout({"q": str(number)})
         for other in range(20):
-            penalties.admit({"q": f"{number} {other}"}, 40016)
+            penalties.check({"q": f"{number} {other}"}, 40016)
 
 
 def test_asynchronous_reports_are_not_imitated(api: Api, accounts: list[str]) -> None:

@@ -208,18 +208,18 @@ def test_penalties_pass() -> None:
 
     def admitted(name: str) -> bool:
         try:
-            penalties.admit({"q": name}, 40016)
+            penalties.check({"q": name}, 40016)
         except Exception:  # noqa: BLE001  # any refusal
             return False
         return True
 
     for _ in range(3):
-        penalties.timed_out({"q": "same"})
+        penalties.record_timeout({"q": "same"})
     assert (admitted("same"), admitted("other")) == (False, True)
     now[0] = 600.0
     assert admitted("same")
     for number in range(10):
-        penalties.timed_out({"q": str(number)})
+        penalties.record_timeout({"q": str(number)})
     assert [admitted(f"new {number}") for number in range(6)] == [True] * 5 + [False]
     now[0] = 900.0
     assert all(admitted(f"new {number}") for number in range(20))

@@ -109,7 +109,7 @@ def test_empty_account(api: Api, accounts: list[str]) -> None:
 
 def test_nothing_exists_before_its_time(api: Api, accounts: list[str]) -> None:
     """With the clock before an ad's creation the ad is not there."""
-    story = api.sandbox.world.story
+    story = api.sandbox.world.scenario
     assert story
     ad: dict[str, Any] = {"filtering": {"ad_ids": [story.new_leader_ad_id]}}
     (item,) = api.get("ad/get", advertiser_id=accounts[0], **ad)["data"]["list"]

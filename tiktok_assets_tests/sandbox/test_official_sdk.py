@@ -142,7 +142,7 @@ def test_the_tutorial_walk(api: Api, accounts: list[str]) -> None:
     assert {one["ad_id"] for one in ads} == {row["dimensions"]["ad_id"] for row in report}
     assert {"spend", "impressions"} == set(report[0]["metrics"])
     highest = max(report, key=lambda row: Decimal(row["metrics"]["spend"]))
-    story = api.sandbox.world.story
+    story = api.sandbox.world.scenario
     assert story
     assert story.new_leader_ad_id == highest["dimensions"]["ad_id"]
 

@@ -35,7 +35,7 @@ def asked(row: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def withdrawn(api: Api, post: str) -> Iterator[None]:
     """A post that its owner took back an hour ago."""
-    gone = api.sandbox.world.withdrawn
+    gone = api.sandbox.world.withdrawn_posts
     gone[post] = api.sandbox.state.now - 3600
     try:
         yield

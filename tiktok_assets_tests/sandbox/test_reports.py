@@ -140,7 +140,7 @@ def test_values_are_text(api: Api, accounts: list[str]) -> None:
 @pytest.mark.parametrize("quote", [True, False])
 def test_id_filters_take_quoted_and_bare_ids(api: Api, accounts: list[str], quote: bool) -> None:
     """The text of a filter value may hold ids with or without quotes."""
-    story = api.sandbox.world.story
+    story = api.sandbox.world.scenario
     assert story
     value = f'["{story.campaign_id}"]' if quote else f"[{story.campaign_id}]"
     rows = api.report(

@@ -56,7 +56,7 @@ def test_the_walk(tutorial: Tutorial) -> None:
     """Campaigns, the ad groups of one, the ads of one, the lifetime report, the top ad: as v1.3 tells them."""
     api = tutorial.api
     assert len(tutorial.ask("campaign/get", CAMPAIGNS)) <= 10
-    story = api.sandbox.world.story
+    story = api.sandbox.world.scenario
     assert story
     campaigns = tutorial.ask("campaign/get", CAMPAIGNS + "&page_size=1000")
     campaign = next(one for one in campaigns if str(one["campaign_id"]) == story.campaign_id)
@@ -121,7 +121,7 @@ def test_old_filters_and_fields(tutorial: Tutorial) -> None:
     (row, *_) = tutorial.raw(CAMPAIGNS + '&fields=["campaign_id","opt_status"]').json()["data"]["list"]
     assert {"campaign_id", "opt_status"} <= set(row)
     bare = OF_CAMPAIGN.replace('["{c}"]', "[{c}]")
-    story = tutorial.api.sandbox.world.story
+    story = tutorial.api.sandbox.world.scenario
     assert story
     quoted = tutorial.raw(OF_CAMPAIGN, c=story.campaign_id).json()["data"]
     assert quoted == tutorial.raw(bare, c=story.campaign_id).json()["data"]

@@ -38,7 +38,7 @@ def leaders(truth: GroundTruth, now: datetime) -> Leaders:
 def test_exactly_one_leader_changes(seed: int, anchor: datetime) -> None:
     """Between T1 and T2 the story's campaign changes its leader, by at least 15 %, and no other does."""
     world = build_world(WorldPlan(seed=seed, anchor=anchor, advertisers=7))
-    story, truth = world.story, GroundTruth(world, Facts(world))
+    story, truth = world.scenario, GroundTruth(world, Facts(world))
     assert story
     before, after = leaders(truth, story.t1), leaders(truth, story.t2)
     changed = [campaign for campaign in after if before[campaign][0][1] != after[campaign][0][1]]
@@ -174,7 +174,7 @@ def test_today_grows_by_the_hour(api: Api, accounts: list[str]) -> None:
 def test_days_are_local(zone: str, day: str, hours: int) -> None:
     """A day is the account's calendar day, with 23 or 25 hours where clocks change."""
     found = local_day(ZoneInfo(zone), datetime.fromisoformat(day).toordinal())
-    assert hours == len(found.labels)
+    assert hours == len(found.hour_labels)
     assert hours * 3600 == found.end - found.start
 
 
@@ -202,7 +202,7 @@ def test_dense_worlds_deliver_everywhere() -> None:
     window = (last - timedelta(days=59), last)
     rows = GroundTruth(world, Facts(world)).report("ad", epoch_seconds(DEFAULT_ANCHOR), account, window)
     assert len(rows) == 40 * 60
-    assert world.story is None
+    assert world.scenario is None
 
 
 @pytest.mark.parametrize(

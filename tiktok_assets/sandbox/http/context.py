@@ -1,4 +1,4 @@
-"""The context an endpoint runs in: the world, the clock's instant, the request and the switches."""
+"""The context in which an endpoint runs: the world, the current instant, the request and the switches."""
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -10,45 +10,47 @@ from tiktok_assets.sandbox.http.params import NO_PAGE_FAULT, PageFault, Params
 from tiktok_assets.sandbox.world.facts import Facts
 from tiktok_assets.sandbox.world.model import Advertiser, World
 
+ResponseData = dict[str, Any]  # the `data` of a response
+
 
 def _switch(default: Any, *others: Any) -> Any:  # noqa: ANN401  # as dataclasses.field
-    return field(default=default, metadata={"tried": others})
+    return field(default=default, metadata={"tested": others})
 
 
 @dataclass(kw_only=True)
 class Switches:
-    """Rules the dossier is not sure of, or that tests want smaller.
+    """Rules of which the API notes are uncertain, and limits that tests lower.
 
     Attributes:
-        strict_fields: Refuse unknown names in `fields` (dossier 5.1, uncertain).
-        max_report_ads: The ads a report considers, newest first (dossier 6.3).
-        zero_rows: Entities without data appear with zeros where there is no time dimension (dossier 6.5).
-        slash_redirect: A path without its last slash is a 307 to the one with it (dossier 1.1, uncertain).
-        old_lifetime: v1.3 reports honour v1.2's `lifetime` too (seen live in 2023; dossier 1.4 has it ignored).
-        unique_campaign_names: Without a request_id a name in use is refused (dossier 8.5, uncertain).
-        idempotency_seconds: How long a request_id is remembered, by the wall clock (dossier 8.5).
-        read_only_refused: Keys that only answers have are refused in creates, not ignored (dossier 8.4).
-        placeholders_allowed: 0 bids, "" links, UNSET and the like pass (dossier 8.4 has them refused).
-        patch_refuses_others: A patch_update with keys it does not allow is refused; otherwise they are ignored
-            (dossier 8.3 says "allows only"; TikTok's own SDK always sends some of the others).
-        status_ids_as_numbers: Status updates answer ids as numbers (dossier 0.1 #12).
-        optimistic_lock: Overlapping writes on one campaign or ad group are 40202 (dossier 8.5).
+        strict_fields: Refuse unknown names in `fields` (API notes 5.1, uncertain).
+        max_report_ads: How many ads a report considers, newest first (API notes 6.3).
+        zero_rows: Reports without a time dimension have rows of zeros for entities without data (API notes 6.5).
+        slash_redirect: A path without a trailing slash is redirected with 307 (API notes 1.1, uncertain).
+        old_lifetime: v1.3 reports accept `lifetime` of v1.2 (seen live in 2023; ignored by API notes 1.4).
+        unique_campaign_names: Refuse a campaign name in use unless a request_id is given (API notes 8.5,
+            uncertain).
+        idempotency_seconds: How long a request_id is kept, by the wall clock (API notes 8.5).
+        read_only_refused: Refuse read-only keys in creates instead of ignoring them (API notes 8.4).
+        placeholders_allowed: Accept 0 bids, "" links, UNSET and the like (refused by API notes 8.4).
+        patch_refuses_others: Refuse other keys in a patch_update instead of ignoring them (API notes 8.3:
+            "allows only"; but TikTok's SDK always sends some).
+        status_ids_as_numbers: Status updates return ids as numbers (API notes 0.1 #12).
+        optimistic_lock: Overlapping writes to one campaign or ad group fail with 40202 (API notes 8.5).
         review_seconds: How long a new or changed ad is in review, by the world's clock.
-        no_scope_for: Paths the token has no scope for; "writes" for all of them (dossier 2.1).
-        withdrawn_metrics_named: Whether such a refusal names them, or is the one of metrics that do not go with
-            the dimensions, which names none.
-        withdrawn_metrics: Metrics that are refused as if they had never been (dossier 9 #3).
-        punished: Accounts that are punished: they may have no active ad group (MX
-            get_the_dynamic_quota_on_active_ad_groups).
-        bad_code_code: The code for an auth_code that is wrong, used or too old (AE errors/: each of them may be).
-        wrong_secret_code: The code for a wrong app or secret (dossier 2 does not say).
-        timeout_penalties: Time-outs slow and block report queries (dossier 4.3).
-        blocked_query_code: The code of a blocked query (dossier 4.3 does not say).
-        info_refused_whole: One id that is not granted fails advertiser/info; otherwise it is left out (dossier 5.3
-            says neither).
-        tiktok_sandbox: Behave as TikTok's own sandbox (dossier 1.1, 2, 6.8).
+        no_scope_for: Paths that the token has no scope for; "writes" for all writes (API notes 2.1).
+        withdrawn_metrics: Metrics that are refused as unknown ones are (API notes 9 #3).
+        withdrawn_metrics_named: Whether that error names them; otherwise it is the error for metrics and
+            dimensions that cannot be combined.
+        punished: Accounts that may have no active ad group (MX get_the_dynamic_quota_on_active_ad_groups).
+        bad_code_code: The error code for an auth_code that is wrong, used or too old (AE errors/ lists several).
+        wrong_secret_code: The error code for a wrong app or secret (not in API notes 2).
+        timeout_penalties: Whether time-outs slow down and block report queries (API notes 4.3).
+        blocked_query_code: The error code of a blocked query (not in API notes 4.3).
+        info_refused_whole: One id that is not granted fails advertiser/info; otherwise it is left out (not in
+            API notes 5.3).
+        tiktok_sandbox: Behave like TikTok's own sandbox (API notes 1.1, 2, 6.8).
 
-    A switch that is no yes or no names beside its default the other settings worth trying: `TRIED` has them all.
+    A switch that is not a boolean lists the other settings to test beside its default; see `TESTED_SETTINGS`.
     """
 
     strict_fields: bool = True
@@ -65,11 +67,11 @@ class Switches:
     optimistic_lock: bool = True
     review_seconds: int = _switch(1800, 0)
     no_scope_for: list[str] = field(
-        default_factory=list, metadata={"tried": (["writes"], ["adgroup/get"], ["report/integrated/get"])}
+        default_factory=list, metadata={"tested": (["writes"], ["adgroup/get"], ["report/integrated/get"])}
     )
     withdrawn_metrics_named: bool = _switch(True, False)
-    withdrawn_metrics: list[str] = field(default_factory=list, metadata={"tried": (["total_sales_lead_value"],)})
-    punished: list[str] = field(default_factory=list, metadata={"tried": (["7000000000000000001"],)})
+    withdrawn_metrics: list[str] = field(default_factory=list, metadata={"tested": (["total_sales_lead_value"],)})
+    punished: list[str] = field(default_factory=list, metadata={"tested": (["7000000000000000001"],)})
     bad_code_code: int = _switch(40110, 40101, 40115)
     wrong_secret_code: int = _switch(40001, 40002, 40101, 40110)
     timeout_penalties: bool = True
@@ -81,40 +83,42 @@ class Switches:
 def _other_settings(switch: "Field[Any]") -> tuple[Any, ...]:
     if switch.default is not MISSING and isinstance(switch.default, bool):
         return (not switch.default,)
-    return tuple(switch.metadata["tried"])
+    return tuple(switch.metadata["tested"])
 
 
 TESTED_SETTINGS = {switch.name: _other_settings(switch) for switch in fields(Switches)}
-"""By switch: its settings other than the default that a client is held against."""
+"""By switch: the settings other than the default that a client is tested against."""
 
 
 @dataclass(kw_only=True)
 class Cache:
-    """Answers worth keeping while the clock stands; the oldest goes first."""
+    """A cache of computed responses that drops its oldest entry when it is full."""
 
-    kept: dict[Any, Any] = field(default_factory=dict)
+    entries: dict[Any, Any] = field(default_factory=dict)
     size: int = 24
 
-    def keep(self, key: object, value: Any) -> Any:  # noqa: ANN401  # whatever the caller computed
-        """Keep and return a value."""
-        while len(self.kept) >= self.size:
-            self.kept.pop(next(iter(self.kept)))
-        self.kept[key] = value
+    def store(self, key: object, value: Any) -> Any:  # noqa: ANN401  # whatever the caller computed
+        """Store a value and return it."""
+        while len(self.entries) >= self.size:
+            self.entries.pop(next(iter(self.entries)))
+        self.entries[key] = value
         return value
 
 
 @dataclass(kw_only=True)
 class Context:
-    """One request's surroundings.
+    """What an endpoint needs of the server and of its request.
 
     Attributes:
-        now: The world's instant, epoch seconds.
+        now: The current instant of the world, epoch seconds.
         body: The JSON object of a POST.
-        token: The access token sent.
-        hidden: Ids that a fault hides from reads.
-        created: Ids that this request brought into being.
-        code: The code of a success.
-        monotonic: Real seconds.
+        token: The access token of the request.
+        page_fault: How a fault changes paging.
+        hidden_ids: Ids that a fault hides from reads.
+        created_ids: Ids of the entities that this request has created.
+        response_code: The business code of a successful response.
+        headers: Headers to add to the response.
+        monotonic: Returns real seconds.
     """
 
     world: World
@@ -130,17 +134,22 @@ class Context:
     version: str = "v1.3"
     body: dict[str, Any] = field(default_factory=dict)
     token: str = ""
-    trick: PageFault = NO_PAGE_FAULT
-    hidden: frozenset[str] = frozenset()
-    created: list[str] = field(default_factory=list)
-    code: int = 0
+    page_fault: PageFault = NO_PAGE_FAULT
+    hidden_ids: frozenset[str] = frozenset()
+    created_ids: list[str] = field(default_factory=list)
+    response_code: int = 0
     headers: dict[str, str] = field(default_factory=dict)
 
     def advertiser(self, advertiser_id: str) -> Advertiser:
-        """Return an account the token may use, else 40001 (dossier 2.1, 9 #5)."""
+        """Return an account that the token may use.
+
+        Raises:
+            ApiError: 40001, the account does not exist or is not granted (API notes 2.1, 9 #5); 40013 in TikTok's
+                own sandbox (API notes 1.1).
+        """
         advertiser = self.world.advertisers.get(advertiser_id)
-        if advertiser is None and self.switches.tiktok_sandbox:  # dossier 1.1
+        if advertiser is None and self.switches.tiktok_sandbox:  # API notes 1.1
             raise ApiError(40013, "The sandbox advertiser does not exist.")
         if advertiser is None or not advertiser.granted:
-            raise ApiError.of(40001, path=self.path, method=self.method, advertiser_id=advertiser_id)
+            raise ApiError.from_code(40001, path=self.path, method=self.method, advertiser_id=advertiser_id)
         return advertiser

@@ -8,7 +8,7 @@ import msgspec
 
 TEXTS = {
     40001: "The advertiser does not grant you /{path}/:{method} permission. Advertiser: {advertiser_id}.",
-    40006: "no schema found",  # dossier 1.2, with HTTP 403
+    40006: "no schema found",  # API notes 1.2, with HTTP 403
     40011: "{path}: The number of ids exceeds the limit of {limit}.",
     40012: "There is nothing to update.",
     40016: "Requests made too frequently.",  # AE errors/
@@ -27,12 +27,12 @@ TEXTS = {
 
 
 class ApiError(Exception):
-    """An answer other than OK.
+    """An error that becomes the response.
 
     Attributes:
         code: The business code.
-        message: The text beside it.
-        http_status: Almost always 200 (dossier 3.1).
+        message: Its text.
+        http_status: 200 for almost all errors (API notes 3.1).
     """
 
     def __init__(self, code: int, message: str, *, http_status: int = 200) -> None:
@@ -42,8 +42,8 @@ class ApiError(Exception):
         self.http_status = http_status
 
     @classmethod
-    def of(cls, code: int, *, http_status: int = 200, **values: object) -> "ApiError":
-        """Return the error of a code with its usual text."""
+    def from_code(cls, code: int, *, http_status: int = 200, **values: object) -> "ApiError":
+        """Return the error of a code with its text from `TEXTS`; `values` fill its placeholders."""
         return cls(code, TEXTS[code].format(**values), http_status=http_status)
 
 
@@ -53,25 +53,25 @@ WRONG_APP = (
 
 
 def bad_parameter(path: str, problem: str) -> ApiError:
-    """Return a 40002 whose text begins with the dotted path (dossier 3.3)."""
+    """Return a 40002 whose text starts with the parameter's dotted path (API notes 3.3)."""
     return ApiError(40002, f"{path}: {problem}")
 
 
 def invalid_metrics(names: list[str]) -> ApiError:
-    """Return the 40002 that names the metrics (dossier 3.3, AB #11375)."""
+    """Return the 40002 that lists the invalid metrics (API notes 3.3, AB #11375)."""
     return ApiError(40002, f"Please remove invalid metric fields and try again. Invalid metric fields: {names!r}.")
 
 
 def metrics_conflict() -> ApiError:
-    """Return the 40002 for dimensions and metrics that do not go together; it names none (dossier 3.3)."""
+    """Return the 40002 for dimensions and metrics that cannot be combined; it names none (API notes 3.3)."""
     return ApiError(40002, "Conflict occurs. The input params including metrics and dimensions have no relation.")
 
 
-REQUEST_ID_OFFSET = timedelta(hours=8)  # request ids look like UTC+8 (dossier 1.5)
+REQUEST_ID_OFFSET = timedelta(hours=8)  # request ids contain the time in UTC+8 (API notes 1.5)
 
 
 class RequestIds:
-    """Makes request ids: 14 digits of time, 20 hexadecimal characters; seeded."""
+    """Generates request ids from a seed: 14 digits of time and 20 hexadecimal characters."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(f"{seed}:request-ids")
@@ -82,15 +82,15 @@ class RequestIds:
 
 
 def success_envelope(data: dict[str, Any], request_id: str, *, code: int = 0) -> dict[str, Any]:
-    """Return the envelope of a success, whole (0) or in part (20001)."""
+    """Return the envelope of a success (code 0) or partial success (20001)."""
     return {"code": code, "message": "OK" if code == 0 else "PARTIAL_OK", "request_id": request_id, "data": data}
 
 
 def error_envelope(error: ApiError, request_id: str) -> dict[str, Any]:
-    """Return the envelope of a failure: `data` is an empty object (dossier 3.1)."""
+    """Return the envelope of an error, whose `data` is an empty object (API notes 3.1)."""
     return {"code": error.code, "message": error.message, "request_id": request_id, "data": {}}
 
 
 def encode(body: dict[str, Any]) -> bytes:
-    """Return a body as JSON bytes."""
+    """Encode a body as JSON."""
     return msgspec.json.encode(body)

@@ -7,8 +7,8 @@ import msgspec
 
 from tiktok_assets.sandbox.http.params import PageFault
 
-# Kinds that replace the answer, that change how pages are cut, that change the finished body, and that
-# part what a write does from what its sender learns.
+# By line: kinds that replace or delay the response, that never end, that change paging, that change the body, and
+# that separate a write from its response.
 KINDS = (
     "code", "http_status", "hang", "cut", "not_json", "redirect",
     "gzip_bomb", "endless", "drip", "drip_headers",
@@ -19,31 +19,32 @@ KINDS = (
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One declared fault.
+    """A declared fault; one class holds the fields of all kinds.
 
     Attributes:
         kind: One of `KINDS`.
         path: Only for this path, such as "report/integrated/get"; None for all.
         advertiser_id: Only for requests about this account.
-        times: How often it fires; None for ever.
-        probability: Its chance at each matching request, from the seeded generator.
-        after: Matching requests to let pass first.
+        times: How often it fires; None for no limit.
+        probability: The probability that it fires for a matching request, from the seeded generator.
+        after: How many matching requests it skips first.
         code: For `code`: the business code.
         message: For `code`: the text.
         status: For `http_status` and `redirect`.
-        html: For `http_status`: the body; None answers an envelope with code 50000.
-        seconds: For `hang`: the wait before the ordinary answer; for `commit_late`: between the cut and the
-            write; for `drip` and `drip_headers`: between two bytes; for `invisible`: how long reads do not
-            show what the write created.
-        clock: For `invisible`: which clock the seconds are of, "wall" or "world".
-        stack: Fire beside other faults instead of in their place.
-        commit: For kinds that replace the answer: do the write first.
-        location: For `redirect`: where to; None is the same path on this host.
-        shift: For `drift`: rows that came in since the page before; negative rows went.
-        field: For `new_field` the name added; for `wrong_type` and `wrong_value` the field spoiled.
-        value: For `wrong_value`: what it says instead, in the first row.
-        raw: For `raw_value`: what stands in the JSON instead, a character a byte, in the first row with the field.
-        matched: Matching requests so far.
+        html: For `http_status` and `not_json`: the body; None for an envelope with code 50000 or a default page.
+        seconds: For `hang`: the delay of the response; for `commit_late`: the time between the closed connection
+            and the write; for `drip` and `drip_headers`: the time between two bytes; for `invisible`: how long
+            reads do not include what the write created.
+        clock: For `invisible`: the clock of `seconds`, "wall" or "world".
+        stack: Whether it fires in addition to other faults.
+        commit: For kinds that replace the response: whether the write is done first.
+        location: For `redirect`: the target; None for the same URL.
+        shift: For `drift`: how many rows were added since the previous page; negative for removed rows.
+        field: For `new_field` the name of the new field; for `wrong_type`, `wrong_value` and `raw_value` the
+            changed field.
+        value: For `wrong_value`: the new value, in the first row.
+        raw: For `raw_value`: the new bytes of the JSON, one character a byte, in the first row with the field.
+        matched: How many requests have matched.
         fired: How often it has fired.
     """
 
@@ -77,7 +78,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Faults:
-    """The declared faults, asked in order for each request; one that does not stack ends the search for others."""
+    """The declared faults; of those without `stack` only the first one that matches fires."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -85,18 +86,18 @@ class Faults:
         self.declared: list[Fault] = []
 
     def clear(self) -> None:
-        """Forget every fault and start chance anew."""
+        """Remove all faults and reset the random generator."""
         self.declared.clear()
         self._random = Random(f"{self._seed}:faults")
 
-    def pick(self, path: str, advertiser_id: str | None) -> dict[str, Fault]:
-        """Return the faults that fire for a request, by kind: at most one that does not stack."""
+    def select(self, path: str, advertiser_id: str | None) -> dict[str, Fault]:
+        """Return the faults that fire for a request, by kind: at most one without `stack`."""
         fired: dict[str, Fault] = {}
-        taken = False
+        has_exclusive = False
         for fault in self.declared:
-            if (taken and not fault.stack) or not self._fires(fault, path, advertiser_id):
+            if (has_exclusive and not fault.stack) or not self._fires(fault, path, advertiser_id):
                 continue
-            taken = taken or not fault.stack
+            has_exclusive = has_exclusive or not fault.stack
             fault.fired += 1
             fired[fault.kind] = fault
         return fired
@@ -111,20 +112,20 @@ class Faults:
             return False
         return fault.probability >= 1 or self._random.random() < fault.probability
 
-    def page_trick(self, fired: dict[str, Fault]) -> PageFault:
-        """Return what the faults do to paging."""
+    def page_fault(self, fired: dict[str, Fault]) -> PageFault:
+        """Return how the fired faults change paging."""
         return PageFault(
-            back=1 if "repeated_page" in fired else 0,
+            pages_back=1 if "repeated_page" in fired else 0,
             shift=fired["drift"].shift if "drift" in fired else 0,
-            shuffle=self._random.getrandbits(32) if "ties_shuffled" in fired else None,
+            shuffle_seed=self._random.getrandbits(32) if "ties_shuffled" in fired else None,
         )
 
 
 def corrupt_data(fired: dict[str, Fault], data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of an answer as the faults leave them; what was given is not changed."""
-    for kind, spoiler in DATA_FAULTS.items():
+    """Return a copy of the data with the changes of the fired faults; the input is not modified."""
+    for kind, corrupt in DATA_FAULTS.items():
         if kind in fired and data.get("list") is not None:
-            data = spoiler(fired[kind], data, data["list"])
+            data = corrupt(fired[kind], data, data["list"])
     return data
 
 
@@ -140,7 +141,7 @@ def _wrong_type(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) 
     if fault.field is None or fault.field == "total_number":
         info = data.get("page_info", {})
         return data | {"page_info": info | {"total_number": str(info.get("total_number"))}}
-    spoiled = [
+    corrupted = [
         {
             key: value | {fault.field: {"value": value[fault.field]}}
             if isinstance(value, dict) and fault.field in value
@@ -149,7 +150,7 @@ def _wrong_type(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) 
         }
         for row in rows
     ]
-    return data | {"list": spoiled}
+    return data | {"list": corrupted}
 
 
 def _wrong_value(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -170,7 +171,7 @@ def _raw_value(fault: Fault, data: dict[str, Any], rows: list[dict[str, Any]]) -
 
 
 def insert_raw_value(fired: dict[str, Fault], body: bytes) -> bytes:
-    """Return the bytes of an answer with what a fault puts there raw, be it JSON or not."""
+    """Replace the placeholder in an encoded body with the raw bytes of a fault, valid JSON or not."""
     if "raw_value" not in fired:
         return body
     return body.replace(msgspec.json.encode(RAW_PLACEHOLDER), fired["raw_value"].raw.encode("latin-1"))

@@ -11,36 +11,39 @@ from tiktok_assets.sandbox.http.errors import bad_parameter
 
 MISSING = "Missing data for required field."
 MAX_INT64 = 2**63
-PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 10, 1000  # dossier 5.1, 6.1
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 10, 1000  # API notes 5.1, 6.1
 
 
 class Params:
-    """The query parameters of one request; keys nobody asks for are ignored (dossier 1.4)."""
+    """The query parameters of a request; unknown ones are ignored (API notes 1.4).
+
+    All methods raise ApiError 40002 with the name of a missing or malformed parameter.
+    """
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
 
     def values(self) -> dict[str, str]:
-        """Return every parameter as it was sent."""
+        """Return all parameters as sent."""
         return dict(self._values)
 
     def text(self, name: str) -> str | None:
-        """Return a parameter's text; empty counts as absent."""
+        """Return a parameter's text, or None if it is missing or empty."""
         return self._values.get(name) or None
 
     def required(self, name: str) -> str:
-        """Return a parameter that must be there."""
+        """Return the text of a required parameter."""
         value = self.text(name)
         if value is None:
             raise bad_parameter(name, MISSING)
         return value
 
     def identifier(self, name: str) -> str:
-        """Return a required id: text that parses as a 64-bit integer (dossier 3.3)."""
+        """Return a required id, which must be a 64-bit integer as text (API notes 3.3)."""
         return parse_id(self.required(name), name)
 
     def integer(self, name: str, default: int, low: int, high: int | None = None) -> int:
-        """Return an integer within its range; numbers as text are fine (dossier 1.1)."""
+        """Return an integer between `low` and `high` (API notes 1.1)."""
         value = self.text(name)
         if value is None:
             return default
@@ -54,52 +57,52 @@ class Params:
         return number
 
     def page(self) -> tuple[int, int]:
-        """Return page and page size (dossier 5.1, 6.1)."""
+        """Return the page number and the page size (API notes 5.1, 6.1)."""
         return (
             self.integer("page", 1, 1),
-            self.integer("page_size", PAGE_SIZE_DEFAULT, 1, PAGE_SIZE_MAX),
+            self.integer("page_size", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE),
         )
 
     def boolean(self, name: str) -> bool:
-        """Return a flag; absent is false."""
+        """Return a boolean; False if it is missing."""
         value = (self.text(name) or "false").lower()
         if value not in ("true", "false"):
             raise bad_parameter(name, "Not a valid boolean.")
         return value == "true"
 
     def choice(self, name: str, allowed: Iterable[str], default: str | None = None) -> str:
-        """Return an enum value; enums are strict (dossier 3.3)."""
+        """Return a value of an enum (API notes 3.3)."""
         value = self.text(name) or default
         if value is None:
             raise bad_parameter(name, MISSING)
         return parse_choice(value, name, allowed)
 
-    def day(self, name: str) -> date:
-        """Return a required date."""
+    def required_date(self, name: str) -> date:
+        """Return a required date, YYYY-MM-DD."""
         value = self.required(name)
         try:
-            return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007  # a calendar day has no zone
+            return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007  # a calendar day has no time zone
         except ValueError:
             raise bad_parameter(name, "Not a valid date, expected YYYY-MM-DD.") from None
 
     def texts(self, name: str) -> list[str] | None:
-        """Return a JSON array of text inside one parameter (dossier 1.1)."""
+        """Return the strings of a parameter that is a JSON array, or None if it is missing (API notes 1.1)."""
         value = self.text(name)
         return None if value is None else parse_texts(parse_json(value, name), name)
 
-    def decoded(self, name: str, kind: type) -> Any:  # noqa: ANN401  # JSON is anything
-        """Return a JSON object or array inside one parameter, or None."""
+    def json_value(self, name: str, kind: type) -> Any:  # noqa: ANN401  # JSON is anything
+        """Return the JSON object or array (by `kind`) of a parameter, or None if it is missing."""
         value = self.text(name)
         if value is None:
             return None
-        found = parse_json(value, name)
-        if not isinstance(found, kind):
+        decoded = parse_json(value, name)
+        if not isinstance(decoded, kind):
             raise bad_parameter(name, "Not a valid JSON " + ("object." if kind is dict else "array."))
-        return found
+        return decoded
 
 
 def parse_json(text: str, path: str) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return the JSON value of a text."""
+    """Decode JSON text; `path` is the parameter's name in errors."""
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
@@ -107,14 +110,14 @@ def parse_json(text: str, path: str) -> Any:  # noqa: ANN401  # JSON is anything
 
 
 def parse_id(value: object, path: str) -> str:
-    """Return an id that is text and parses as a 64-bit integer (dossier 3.3)."""
+    """Check that a value is a 64-bit integer as text, and return it (API notes 3.3)."""
     if not isinstance(value, str) or not value.isascii() or not value.isdigit() or int(value) >= MAX_INT64:
         raise bad_parameter(path, "Not a valid int64 string.")
     return value
 
 
 def parse_choice(value: object, path: str, allowed: Iterable[str]) -> str:
-    """Return a value that is one of the allowed."""
+    """Check that a value is one of `allowed`, and return it."""
     choices = tuple(allowed)
     if not isinstance(value, str) or value not in choices:
         raise bad_parameter(path, f"Must be one of: {', '.join(choices)}.")
@@ -122,7 +125,7 @@ def parse_choice(value: object, path: str, allowed: Iterable[str]) -> str:
 
 
 def parse_texts(value: object, path: str) -> list[str]:
-    """Return a list of texts."""
+    """Check that a value is a list of strings, and return it."""
     if not isinstance(value, list):
         raise bad_parameter(path, "Not a valid list.")
     for index, item in enumerate(value):
@@ -132,9 +135,9 @@ def parse_texts(value: object, path: str) -> list[str]:
 
 
 def parse_time(value: object, path: str) -> str:
-    """Return a UTC time text (dossier 5.1), which sorts as it reads."""
+    """Check that a value is UTC time text, whose order is that of time, and return it (API notes 5.1)."""
     try:
-        datetime.strptime(str(value), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007  # only its shape is checked
+        datetime.strptime(str(value), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007  # only the format is checked
     except ValueError:
         raise bad_parameter(path, "Not a valid datetime, expected YYYY-MM-DD HH:MM:SS.") from None
     return str(value)
@@ -145,28 +148,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PageFault:
-    """What a fault does to paging.
+    """How a fault changes paging.
 
     Attributes:
-        back: Serve the page that many pages earlier instead.
-        shift: Rows that came in before this page since the last call; negative: rows that went.
-        shuffle: A seed: rows of equal rank come in an order of their own.
+        pages_back: How many pages earlier the returned page is.
+        shift: How many rows were added before this page since the last request; negative for removed rows.
+        shuffle_seed: The seed of another order of rows with equal rank; None for the ordinary order.
     """
 
-    back: int = 0
+    pages_back: int = 0
     shift: int = 0
-    shuffle: int | None = None
+    shuffle_seed: int | None = None
 
 
 NO_PAGE_FAULT = PageFault()
 
 
 def cut_page(
-    rows: Sequence[T], page: int, page_size: int, trick: PageFault = NO_PAGE_FAULT
+    rows: Sequence[T], page: int, page_size: int, fault: PageFault = NO_PAGE_FAULT
 ) -> tuple[Sequence[T], dict[str, int]]:
-    """Return a page of rows and its page_info; an empty list has total_page 0 (dossier 3.1)."""
-    start = max((page - 1 - trick.back) * page_size - trick.shift, 0)
-    total = max(len(rows) + trick.shift, 0)
+    """Return one page of rows and its page_info; total_page is 0 for no rows (API notes 3.1)."""
+    start = max((page - 1 - fault.pages_back) * page_size - fault.shift, 0)
+    total = max(len(rows) + fault.shift, 0)
     info = {
         "page": page,
         "page_size": page_size,

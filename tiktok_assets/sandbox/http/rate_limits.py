@@ -10,29 +10,39 @@ from tiktok_assets.sandbox.http.errors import ApiError
 
 @dataclass(kw_only=True)
 class Limits:
-    """The limits in force; None switches one off. The default is the basic tier (dossier 4.1)."""
+    """Request limits; None for no limit. The defaults are those of the basic tier (API notes 4.1).
+
+    Attributes:
+        qps: Requests of an app per second.
+        qpm: Requests of an app per minute.
+        qpd: Requests of an app per day (UTC, world's clock).
+        advertiser_qps: Requests per second, account and endpoint; not published.
+        path_qps: Requests per second and endpoint, as in TikTok's own sandbox.
+        path_qpm: Requests per minute and endpoint.
+        minute_pause_seconds: How long all requests fail after `qpm` was exceeded.
+    """
 
     qps: int | None = 10
     qpm: int | None = 600
     qpd: int | None = 864_000
-    advertiser_qps: int | None = None  # not published (dossier 4.1)
-    path_qps: int | None = None  # of any one endpoint, as TikTok's own sandbox has them
+    advertiser_qps: int | None = None
+    path_qps: int | None = None
     path_qpm: int | None = None
-    minute_pause_seconds: float = 300.0  # after a breach by the minute (dossier 4.1)
+    minute_pause_seconds: float = 300.0
 
 
-# Endpoints with limits of their own, by the second and the minute at the basic tier: TikTok's page of rate limits,
-# as api-evangelist/tiktok-ads has it (rate-limits/, 2026-08-13).
+# Limits of single endpoints per second and minute at the basic tier: TikTok's page on rate limits, from
+# api-evangelist/tiktok-ads (rate-limits/, 2026-08-13).
 ENDPOINT_LIMITS = {"ad/create": (5, 150)}
 
 
 class Limiter:
-    """Counts admitted requests in sliding windows.
+    """A rate limiter with sliding windows of real time.
 
     Args:
-        limits: May be changed at any time.
-        monotonic: Real seconds; the world's clock plays a part in the quota of the day only.
-        today: The world's day in UTC, at whose beginning that quota is refilled.
+        limits: The limits; they may be changed at any time.
+        monotonic: Returns real seconds.
+        today: Returns the world's day in UTC; a new day resets the daily count.
     """
 
     def __init__(
@@ -41,71 +51,75 @@ class Limiter:
         self.limits = limits
         self._monotonic = monotonic
         self._admitted: deque[float] = deque()
-        self._by_path: dict[tuple[str, str], deque[float]] = {}
-        self._of_path: dict[str, deque[float]] = {}
+        self._by_account_and_path: dict[tuple[str, str], deque[float]] = {}
+        self._by_endpoint: dict[str, deque[float]] = {}
         self._paused_until = 0.0
         self._today = today
         self._day = date.min
-        self._of_the_day = 0
+        self._count_today = 0
 
     def reset(self) -> None:
-        """Forget everything counted so far."""
+        """Reset all counts."""
         self._admitted.clear()
-        self._by_path.clear()
-        self._of_path.clear()
+        self._by_account_and_path.clear()
+        self._by_endpoint.clear()
         self._paused_until = 0.0
-        self._of_the_day = 0
+        self._count_today = 0
 
     def admit(self, path: str, advertiser_id: str | None) -> None:
-        """Count a request, or raise 40016, 40100 or 40133."""
+        """Count a request.
+
+        Raises:
+            ApiError: 40100, 40016 or 40133, a limit of the app, the endpoint or the account is exceeded.
+        """
         now = self._monotonic()
         self._admit_day()
         if now < self._paused_until:
-            raise ApiError.of(40100)
+            raise ApiError.from_code(40100)
         while self._admitted and now - self._admitted[0] >= 60:
             self._admitted.popleft()
         if self.limits.qpm is not None and len(self._admitted) >= self.limits.qpm:
             self._paused_until = now + self.limits.minute_pause_seconds
-            raise ApiError.of(40100)
+            raise ApiError.from_code(40100)
         if self.limits.qps is not None and _count_last_second(self._admitted, now) >= self.limits.qps:
-            raise ApiError.of(40100)
+            raise ApiError.from_code(40100)
         self._admit_endpoint(path, now)
-        self._admit_path(path, advertiser_id, now)
+        self._admit_account(path, advertiser_id, now)
         self._admitted.append(now)
-        self._of_the_day += 1
+        self._count_today += 1
 
     def _admit_day(self) -> None:
         if self._day != self._today():
-            self._day, self._of_the_day = self._today(), 0
-        if self.limits.qpd is not None and self._of_the_day >= self.limits.qpd:
-            # The text is not published; the code is that of every limit of the app (dossier 4.1).
+            self._day, self._count_today = self._today(), 0
+        if self.limits.qpd is not None and self._count_today >= self.limits.qpd:
+            # The text is not published; the code is that of all limits of an app (API notes 4.1).
             raise ApiError(40100, f"Too many requests. The app reaches its QPD limit {self.limits.qpd}.")
 
     def _admit_endpoint(self, path: str, now: float) -> None:
-        """Refuse what is over the app's limit for one endpoint with 40016 (AE errors/)."""
+        """Count a request of an endpoint, or raise ApiError 40016 (AE errors/)."""
         own = (None, None) if self.limits.qps is None else ENDPOINT_LIMITS.get(path, (None, None))
         seconds = [one for one in (own[0], self.limits.path_qps) if one is not None]
         minutes = [one for one in (own[1], self.limits.path_qpm) if one is not None]
         if not seconds and not minutes:
             return
-        seen = self._of_path.setdefault(path, deque())
+        seen = self._by_endpoint.setdefault(path, deque())
         while seen and now - seen[0] >= 60:
             seen.popleft()
         if len(seen) >= min(minutes, default=len(seen) + 1):
-            raise ApiError.of(40016)
+            raise ApiError.from_code(40016)
         if seconds and _count_last_second(seen, now) >= min(seconds):
-            raise ApiError.of(40016)
+            raise ApiError.from_code(40016)
         seen.append(now)
 
-    def _admit_path(self, path: str, advertiser_id: str | None, now: float) -> None:
+    def _admit_account(self, path: str, advertiser_id: str | None, now: float) -> None:
         limit = self.limits.advertiser_qps
         if limit is None or advertiser_id is None:
             return
-        seen = self._by_path.setdefault((advertiser_id, path), deque())
+        seen = self._by_account_and_path.setdefault((advertiser_id, path), deque())
         while seen and now - seen[0] >= 1:
             seen.popleft()
         if len(seen) >= limit:
-            raise ApiError.of(40133, advertiser_id=advertiser_id, seen=len(seen) + 1, limit=limit)
+            raise ApiError.from_code(40133, advertiser_id=advertiser_id, seen=len(seen) + 1, limit=limit)
         seen.append(now)
 
 
@@ -118,15 +132,15 @@ def _count_last_second(admitted: deque[float], now: float) -> int:
     return count
 
 
-TIMEOUT_CODES = frozenset((50002, 51010))  # dossier 3.2
-WINDOW_SECONDS, BLOCKED_SECONDS, MAX_QUERY_TIMEOUTS = 600, 600, 3  # three times in ten minutes: ten minutes out
+TIMEOUT_CODES = frozenset((50002, 51010))  # API notes 3.2
+WINDOW_SECONDS, BLOCKED_SECONDS, MAX_QUERY_TIMEOUTS = 600, 600, 3  # three in ten minutes block for ten minutes
 BURST_SECONDS, SLOW_SECONDS = 10, 300
-# so many time-outs within ten seconds -> so many queries a second for five minutes.
+# (time-outs within ten seconds, queries a second that are allowed for the next five minutes)
 SLOWDOWN_STEPS = ((30, 0), (20, 1), (10, 5))
 
 
 class Penalties:
-    """Counts time-outs of report queries in real seconds."""
+    """Slows down and blocks report queries after time-outs, in real time (API notes 4.3)."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -135,30 +149,34 @@ class Penalties:
         self._burst: deque[float] = deque()
         self._slow_until = 0.0
         self._qps = 0
-        self._asked: deque[float] = deque()
+        self._admitted: deque[float] = deque()
 
     def reset(self) -> None:
-        """Forget every time-out."""
+        """Reset all counts and blocks."""
         self._by_query.clear()
         self._blocked.clear()
         self._burst.clear()
         self._slow_until = 0.0
 
-    def admit(self, query: Mapping[str, str], code: int) -> None:
-        """Let a query pass, or refuse it."""
+    def check(self, query: Mapping[str, str], code: int) -> None:
+        """Count a query.
+
+        Raises:
+            ApiError: With `code`, the query is blocked; 40100, queries are slowed down.
+        """
         now = self._monotonic()
         if now < self._blocked.get(_query_key(query), 0.0):
             raise ApiError(code, "This query has timed out repeatedly and is temporarily blocked.")
         if now >= self._slow_until:
             return
-        while self._asked and now - self._asked[0] >= 1:
-            self._asked.popleft()
-        if len(self._asked) >= self._qps:
-            raise ApiError.of(40100)
-        self._asked.append(now)
+        while self._admitted and now - self._admitted[0] >= 1:
+            self._admitted.popleft()
+        if len(self._admitted) >= self._qps:
+            raise ApiError.from_code(40100)
+        self._admitted.append(now)
 
-    def timed_out(self, query: Mapping[str, str]) -> None:
-        """Note that a query has timed out."""
+    def record_timeout(self, query: Mapping[str, str]) -> None:
+        """Record that a query has timed out."""
         now, key = self._monotonic(), _query_key(query)
         same = self._by_query.setdefault(key, deque())
         for times, seconds in ((same, WINDOW_SECONDS), (self._burst, BURST_SECONDS)):

@@ -9,22 +9,23 @@ from tiktok_assets.sandbox.world.model import Ad
 from tiktok_assets.sandbox.world.seed_data import Account
 
 Weights = dict[str, int]
-OMITTED_LABEL = ""  # a part that the API leaves out: these breakdowns do not sum to the total (dossier 6.5)
+# The label of a part that the API omits, so that these breakdowns do not sum to the total (API notes 6.5).
+OMITTED_LABEL = ""
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """One breakdown dimension.
+    """A breakdown dimension.
 
     Attributes:
-        weights: The labels an account's delivery falls into, with their weight.
-        prompt: Its data come as soon as the rest, not 16 hours late (dossier 7).
-        daily: It goes with `stat_time_day` (dossier 6.2).
+        weights: Returns the weight of each label for an account.
+        is_immediate: Whether its data are available like other data, and not 16 hours later (API notes 7).
+        allows_days: Whether it can be combined with `stat_time_day` (API notes 6.2).
     """
 
     weights: Callable[[Account], Weights]
-    prompt: bool = False
-    daily: bool = True
+    is_immediate: bool = False
+    allows_days: bool = True
 
 
 def _countries(account: Account) -> Weights:
@@ -35,7 +36,7 @@ def _languages(account: Account) -> Weights:
     return {account.language: 880, "en" if account.language != "en" else "es": 120}
 
 
-# The labels of age, platform and interest are uncertain: the dossier tells those of gender only.
+# Only the labels of gender are in the API notes; those of age, platform and interest are uncertain.
 AGES: Weights = {
     "AGE_13_17": 20,
     "AGE_18_24": 310,
@@ -48,11 +49,11 @@ AGES: Weights = {
 BREAKDOWNS = {
     "age": Breakdown(lambda _: AGES),
     "gender": Breakdown(lambda _: {"FEMALE": 560, "MALE": 425, "NONE": 15}),
-    "country_code": Breakdown(_countries, prompt=True),
+    "country_code": Breakdown(_countries, is_immediate=True),
     "platform": Breakdown(lambda _: {"ANDROID": 455, "IPHONE": 490, "IPAD": 40, "PC": 15}),
     "language": Breakdown(_languages),
     "interest_category": Breakdown(
-        lambda _: {"26100": 300, "11100": 240, "18100": 150, "22100": 110, OMITTED_LABEL: 200}, daily=False
+        lambda _: {"26100": 300, "11100": 240, "18100": 150, "22100": 110, OMITTED_LABEL: 200}, allows_days=False
     ),
 }
 
@@ -61,9 +62,9 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What AUDIENCE serves: the official page on country_code (mengxingxinqing/tiktok_ads,
-# supported_metrics_for_a_dimension_in_audience_reports), and what estuary/connectors asked for on 2026-08-13.
-METRICS = _names(
+# The metrics of AUDIENCE reports: from the official page on country_code (mengxingxinqing/tiktok_ads,
+# supported_metrics_for_a_dimension_in_audience_reports) and the requests of estuary/connectors on 2026-08-13.
+AUDIENCE_METRICS = _names(
     """
     spend cpc cpm impressions clicks ctr conversion cost_per_conversion conversion_rate
     real_time_conversion real_time_cost_per_conversion real_time_conversion_rate result cost_per_result
@@ -75,8 +76,8 @@ METRICS = _names(
     """
 )
 EXTRA_METRICS = {"country_code": frozenset({"gross_impressions", "reach", "frequency"})}
-# Known to the API (dossier 6.2), not imitated.
-OTHERS = frozenset(
+# Dimensions of the API (API notes 6.2) that the sandbox does not imitate.
+UNSUPPORTED_AUDIENCE_DIMENSIONS = frozenset(
     [
         *("province_id", "dma_id", "placement", "ac", "behavior_id", "device_brand_id", "contextual_tag"),
         *("hashtag", "audience_tags", "interest_category_tier2", "interest_category_tier3"),
@@ -86,7 +87,10 @@ OTHERS = frozenset(
 
 
 def split_delivery(vector: Vector, ad: Ad, dimensions: tuple[str, ...]) -> list[tuple[tuple[str, ...], Vector]]:
-    """Return the parts of a vector with their labels, one label a dimension."""
+    """Return the parts of a delivery with their labels, one label for each dimension.
+
+    The parts are exact and fixed for each ad; parts without delivery and omitted ones are not returned.
+    """
     parts: list[tuple[tuple[str, ...], Vector]] = [((), vector)]
     for dimension in dimensions:
         parts = [
@@ -100,18 +104,18 @@ def split_delivery(vector: Vector, ad: Ad, dimensions: tuple[str, ...]) -> list[
 
 def _split_by(vector: Vector, ad: Ad, dimension: str) -> list[tuple[str, Vector]]:
     weights = BREAKDOWNS[dimension].weights(ad.campaign.advertiser.account)
-    # Each ad draws its own crowd: the weights vary by up to a tenth.
-    own = {
+    # Each ad has its own audience: its weights vary by up to a tenth.
+    ad_weights = {
         label: weight * (95 + (int(ad.id) >> position) % 11) // 100 + 1
         for position, (label, weight) in enumerate(weights.items())
     }
-    total = sum(own.values())
-    before, found = 0, []
-    for label, weight in own.items():
-        upto = before + weight
-        part = array("q", (value * upto // total - value * before // total for value in vector))
+    total = sum(ad_weights.values())
+    start, parts = 0, []
+    for label, weight in ad_weights.items():
+        end = start + weight
+        part = array("q", (value * end // total - value * start // total for value in vector))
         if vector[REACH] and part[IMPRESSIONS]:
             part[REACH] = max(part[REACH], 1)
-        found.append((label, part))
-        before = upto
-    return found
+        parts.append((label, part))
+        start = end
+    return parts

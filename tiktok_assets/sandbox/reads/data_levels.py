@@ -1,4 +1,4 @@
-"""Define the four data levels of reports: ids, members and attribute metrics (API notes 6.1, 6.6)."""
+"""Define the four data levels of reports: ids, entities and attribute metrics (API notes 6.1, 6.6)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,99 +6,100 @@ from dataclasses import dataclass
 from tiktok_assets.sandbox.world.metrics import format_decimal
 from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, Entity
 
-Owner = Entity | Advertiser
+LevelEntity = Entity | Advertiser  # what a report has rows for
 
 
 @dataclass(frozen=True)
 class DataLevel:
-    """One data level.
+    """A data level.
 
     Attributes:
         name: The API's name.
-        id_dimensions: The id dimensions that match it; all but `ad_id_v2` mean the level's own id.
-        status_field: The status field a report filter may use here (dossier 6.4).
-        members: The entities of an account.
-        ads: The ads an entity's facts are the sum of.
-        attributes: The attribute metrics of an entity.
+        id_dimensions: The id dimensions of the level; all but `ad_id_v2` are the level's own id.
+        status_field: The status field of report filters at this level (API notes 6.4).
+        entity_kind: The kind of entity, as in `SECONDARY_STATUSES`.
+        entities: Returns the entities of an account.
+        ads: Returns the ads whose delivery is summed for an entity.
+        attributes: Returns the attribute metrics of an entity.
     """
 
     name: str
     id_dimensions: tuple[str, ...]
     status_field: str | None
-    kind: str | None
-    members: Callable[[Advertiser], Sequence[Owner]]
-    ads: Callable[[Owner], list[Ad]]
-    attributes: Callable[[Owner], dict[str, str]]
+    entity_kind: str | None
+    entities: Callable[[Advertiser], Sequence[LevelEntity]]
+    ads: Callable[[LevelEntity], list[Ad]]
+    attributes: Callable[[LevelEntity], dict[str, str]]
 
 
-def _account_attributes(owner: Owner) -> dict[str, str]:
-    assert isinstance(owner, Advertiser)  # noqa: S101  # the level's members are advertisers
+def _account_attributes(entity: LevelEntity) -> dict[str, str]:
+    assert isinstance(entity, Advertiser)  # noqa: S101  # by the level
     return {
-        "advertiser_id": owner.id,
-        "advertiser_name": owner.account.name,
-        "currency": owner.account.currency,
-        "timezone": owner.account.display_timezone,
+        "advertiser_id": entity.id,
+        "advertiser_name": entity.account.name,
+        "currency": entity.account.currency,
+        "timezone": entity.account.display_timezone,
     }
 
 
-def _campaign_attributes(owner: Owner) -> dict[str, str]:
-    assert isinstance(owner, Campaign)  # noqa: S101  # the level's members are campaigns
+def _campaign_attributes(entity: LevelEntity) -> dict[str, str]:
+    assert isinstance(entity, Campaign)  # noqa: S101  # by the level
     return {
-        **_account_attributes(owner.advertiser),
-        "campaign_id": owner.id,
-        "campaign_name": owner.name,
-        "objective_type": owner.objective_type,
-        "campaign_budget": _format_amount(owner.advertiser, owner.budget),
+        **_account_attributes(entity.advertiser),
+        "campaign_id": entity.id,
+        "campaign_name": entity.name,
+        "objective_type": entity.objective_type,
+        "campaign_budget": _format_amount(entity.advertiser, entity.budget),
         "split_test": "-",
-        # These two and dpa_target_audience_type: not in the dossier, but asked for by tap-tiktok-ads.
+        # These two and dpa_target_audience_type are not in the API notes, but tap-tiktok-ads requests them.
         "campaign_dedicate_type": "-",
         "rf_campaign_type": "-",
         "app_promotion_type": "-",
-        "campaign_automation_type": owner.automation,
+        "campaign_automation_type": entity.automation,
     }
 
 
-def _ad_group_attributes(owner: Owner) -> dict[str, str]:
-    assert isinstance(owner, AdGroup)  # noqa: S101  # the level's members are ad groups
-    objective = owner.campaign.objective
+def _ad_group_attributes(entity: LevelEntity) -> dict[str, str]:
+    assert isinstance(entity, AdGroup)  # noqa: S101  # by the level
+    objective = entity.campaign.objective
     return {
-        **_campaign_attributes(owner.campaign),
-        "adgroup_id": owner.id,
-        "adgroup_name": owner.name,
+        **_campaign_attributes(entity.campaign),
+        "adgroup_id": entity.id,
+        "adgroup_name": entity.name,
         "placement_type": "Select Placement",
         "promotion_type": objective.promotion_type,
         "opt_status": "0",
-        "budget": _format_amount(owner.campaign.advertiser, owner.budget),
-        "smart_target": objective.goal,
+        "budget": _format_amount(entity.campaign.advertiser, entity.budget),
+        "smart_target": objective.optimization_goal,
         "billing_event": objective.billing_event,
         "bid_strategy": "Bid Cap" if objective.billing_event == "CPC" else "Maximum Delivery",
-        "bid": _format_amount(owner.campaign.advertiser, owner.bid),
+        "bid": _format_amount(entity.campaign.advertiser, entity.bid),
         "bid_secondary_goal": "-",
         "aeo_type": "-",
         "dpa_target_audience_type": "-",
     }
 
 
-def _ad_attributes(owner: Owner) -> dict[str, str]:
-    assert isinstance(owner, Ad)  # noqa: S101  # the level's members are ads
-    account = owner.campaign.advertiser.account
+def _ad_attributes(entity: LevelEntity) -> dict[str, str]:
+    assert isinstance(entity, Ad)  # noqa: S101  # by the level
+    account = entity.campaign.advertiser.account
     return {
-        **_ad_group_attributes(owner.ad_group),
-        "ad_id": owner.id,
-        "ad_id_v2": owner.ad_id_v2,
-        "ad_name": owner.name,
-        "ad_text": owner.text,
-        "call_to_action": owner.call_to_action,
-        "ad_url": account.site,
-        "ad_profile_image": f"{account.site}profile.jpeg",
+        **_ad_group_attributes(entity.ad_group),
+        "ad_id": entity.id,
+        "ad_id_v2": entity.ad_id_v2,
+        "ad_name": entity.name,
+        "ad_text": entity.text,
+        "call_to_action": entity.call_to_action,
+        "ad_url": account.website,
+        "ad_profile_image": f"{account.website}profile.jpeg",
         "image_mode": "Single video",
         "tt_app_id": "0",
         "tt_app_name": "-",
         "mobile_app_id": "-",
         "is_aco": "false",
         "is_smart_creative": "false",
-        # The marker of a creative's row; a row of the ad reads UPGRADED_SMART_PLUS (dossier 5.7).
-        "campaign_automation_type": owner.campaign.automation + ("_CREATIVE" if owner.asset_group else ""),
+        # Marks the row of a creative; the row of its ad has UPGRADED_SMART_PLUS (API notes 5.7).
+        "campaign_automation_type": entity.campaign.automation + ("_CREATIVE" if entity.smart_plus_ad_id else ""),
     }
 
 
@@ -106,27 +107,33 @@ def _format_amount(advertiser: Advertiser, minor: int) -> str:
     return format_decimal(minor, advertiser.currency.decimals)
 
 
-def _ads_of(owner: Owner) -> list[Ad]:
-    if isinstance(owner, Ad):
-        return [owner]
-    if isinstance(owner, Campaign):
-        return [ad for ad_group in owner.ad_groups for ad in ad_group.ads]
-    assert isinstance(owner, Advertiser | AdGroup)  # noqa: S101  # nothing else has ads
-    return owner.ads
+def _ads_of(entity: LevelEntity) -> list[Ad]:
+    if isinstance(entity, Ad):
+        return [entity]
+    if isinstance(entity, Campaign):
+        return [ad for ad_group in entity.ad_groups for ad in ad_group.ads]
+    assert isinstance(entity, Advertiser | AdGroup)  # noqa: S101  # no other type has ads
+    return entity.ads
 
 
 LEVELS = {
     level.name: level
     for level in (
         DataLevel(
-            "AUCTION_ADVERTISER", ("advertiser_id",), None, None, lambda one: [one], _ads_of, _account_attributes
+            "AUCTION_ADVERTISER",
+            ("advertiser_id",),
+            None,
+            None,
+            lambda advertiser: [advertiser],
+            _ads_of,
+            _account_attributes,
         ),
         DataLevel(
             "AUCTION_CAMPAIGN",
             ("campaign_id",),
             "campaign_status",
             "campaign",
-            lambda one: one.campaigns,
+            lambda advertiser: advertiser.campaigns,
             _ads_of,
             _campaign_attributes,
         ),
@@ -135,12 +142,18 @@ LEVELS = {
             ("adgroup_id",),
             "adgroup_status",
             "ad_group",
-            lambda one: one.ad_groups,
+            lambda advertiser: advertiser.ad_groups,
             _ads_of,
             _ad_group_attributes,
         ),
         DataLevel(
-            "AUCTION_AD", ("ad_id", "ad_id_v2"), "ad_status", "ad", lambda one: one.ads, _ads_of, _ad_attributes
+            "AUCTION_AD",
+            ("ad_id", "ad_id_v2"),
+            "ad_status",
+            "ad",
+            lambda advertiser: advertiser.ads,
+            _ads_of,
+            _ad_attributes,
         ),
     )
 }
@@ -177,7 +190,7 @@ _AD_GROUP_ATTRIBUTES = _CAMPAIGN_ATTRIBUTES | frozenset(
         "adgroup_id",
     ]
 )
-# Which attribute metrics may be asked for at a level (dossier 6.6).
+# The attribute metrics of each level (API notes 6.6).
 ATTRIBUTES = {
     "AUCTION_ADVERTISER": frozenset({"advertiser_id", "advertiser_name", "currency", "timezone"}),
     "AUCTION_CAMPAIGN": _CAMPAIGN_ATTRIBUTES | {"timezone"},

@@ -17,9 +17,9 @@ from tiktok_assets.sandbox.world.status import (
 
 FilterValues = Mapping[str, Any]
 Predicate = Callable[[FilterValues], bool]
-Rule = Callable[[object, str, str], Predicate]  # (value, path, level) -> test
+Rule = Callable[[object, str, str], Predicate]  # (value, path, kind of entity) -> predicate
 
-MAX_IDS = 100  # dossier 5.1
+MAX_IDS = 100  # API notes 5.1
 OBJECTIVE_TYPES = [
     "REACH",
     "TRAFFIC",
@@ -36,25 +36,29 @@ OBJECTIVE_TYPES = [
     "CONVERSIONS",
     "CATALOG_SALES",
     "SHOP_PURCHASES",
-]  # dossier 5.6
-OBJECTIVE_ALIASES = {"CONVERSIONS": "WEB_CONVERSIONS"}  # filtering by either returns both (dossier 1.4)
+]  # API notes 5.6
+OBJECTIVE_ALIASES = {"CONVERSIONS": "WEB_CONVERSIONS"}  # a filter by either returns both (API notes 1.4)
 BUYING_TYPES = ("AUCTION", "RESERVATION_RF", "RESERVATION_TOP_VIEW")
 AUTOMATION_TYPES = ("MANUAL", "SMART_PLUS", "UPGRADED_SMART_PLUS")
 
 
 def parse_ids(value: object, path: str) -> list[str]:
-    """Return a list of at most 100 ids, else 40011 (dossier 5.1)."""
+    """Check that a value is a list of at most 100 ids, and return it (API notes 5.1).
+
+    Raises:
+        ApiError: 40002, it is no list of ids; 40011, it has too many.
+    """
     if not isinstance(value, list):
         raise bad_parameter(path, "Not a valid list.")
     if len(value) > MAX_IDS:
-        raise ApiError.of(40011, path=path, limit=MAX_IDS)
+        raise ApiError.from_code(40011, path=path, limit=MAX_IDS)
     return [parse_id(item, f"{path}.{index}") for index, item in enumerate(value)]
 
 
 def _ids(field: str) -> Rule:
     def rule(value: object, path: str, _: str) -> Predicate:
         wanted = frozenset(parse_ids(value, path))
-        return lambda facets: facets[field] in wanted
+        return lambda values: values[field] in wanted
 
     return rule
 
@@ -64,7 +68,7 @@ def _contains(field: str) -> Rule:
         if not isinstance(value, str):
             raise bad_parameter(path, "Not a valid string.")
         wanted = value.casefold()
-        return lambda facets: wanted in facets[field].casefold()
+        return lambda values: wanted in values[field].casefold()
 
     return rule
 
@@ -73,19 +77,19 @@ def _choice(field: str, allowed: tuple[str, ...] | list[str]) -> Rule:
     def rule(value: object, path: str, _: str) -> Predicate:
         wanted = parse_choice(value, path, allowed)
         wanted = OBJECTIVE_ALIASES.get(wanted, wanted)
-        return lambda facets: facets[field] == wanted
+        return lambda values: values[field] == wanted
 
     return rule
 
 
 def _equal(field: str) -> Rule:
-    return lambda value, _path, _level: lambda facets: facets.get(field) == value
+    return lambda value, _path, _level: lambda values: values.get(field) == value
 
 
 def _one_of(field: str) -> Rule:
     def rule(value: object, path: str, _: str) -> Predicate:
         wanted = frozenset(parse_texts(value, path))
-        return lambda facets: facets.get(field) in wanted
+        return lambda values: values.get(field) in wanted
 
     return rule
 
@@ -94,13 +98,13 @@ def _buying_types(value: object, path: str, _: str) -> Predicate:
     wanted = [
         parse_choice(item, f"{path}.{index}", BUYING_TYPES) for index, item in enumerate(parse_texts(value, path))
     ]
-    if "RESERVATION_TOP_VIEW" in wanted and len(wanted) > 1:  # dossier 3.3, 5.1
+    if "RESERVATION_TOP_VIEW" in wanted and len(wanted) > 1:  # API notes 3.3, 5.1
         raise ApiError(
             40002,
             f"Invalid param: '{path}'. The value 'RESERVATION_TOP_VIEW' cannot be combined with other "
             "enum values.",
         )
-    return lambda facets: facets["buying_type"] in wanted
+    return lambda values: values["buying_type"] in wanted
 
 
 def _origins(value: object, path: str, _: str) -> Predicate:
@@ -108,25 +112,25 @@ def _origins(value: object, path: str, _: str) -> Predicate:
         parse_choice(item, f"{path}.{index}", (PROMOTE, ADS_PLATFORM))
         for index, item in enumerate(parse_texts(value, path))
     ]
-    return lambda facets: facets["campaign_system_origin"] in wanted
+    return lambda values: values["campaign_system_origin"] in wanted
 
 
 def _primary(value: object, path: str, _: str) -> Predicate:
     wanted = parse_choice(value, path, PRIMARY_STATUSES)
-    return lambda facets: matches_status(facets["secondary_status"], wanted)
+    return lambda values: matches_status(values["secondary_status"], wanted)
 
 
-def _secondary(value: object, path: str, level: str) -> Predicate:
-    wanted = parse_choice(value, path, SECONDARY_STATUSES[level])
-    return lambda facets: matches_status(facets["secondary_status"], wanted)
+def _secondary(value: object, path: str, kind: str) -> Predicate:
+    wanted = parse_choice(value, path, SECONDARY_STATUSES[kind])
+    return lambda values: matches_status(values["secondary_status"], wanted)
 
 
 def _time(field: str, *, after: bool) -> Rule:
     def rule(value: object, path: str, _: str) -> Predicate:
         limit = parse_time(value, path)
         if after:
-            return lambda facets: bool(facets.get(field, "") >= limit)  # Smart+ ads have no modify_time
-        return lambda facets: bool(facets[field] <= limit)
+            return lambda values: bool(values.get(field, "") >= limit)  # Smart+ ads have no modify_time
+        return lambda values: bool(values[field] <= limit)
 
     return rule
 
@@ -172,24 +176,24 @@ FILTERS: dict[str, dict[str, Rule]] = {
         "ad_name": _contains("ad_name"),
         "creative_material_mode": _equal("creative_material_mode"),
         "destination": _equal("destination"),
-        "modified_after": _time("modify_time", after=True),  # only here (dossier 5.1)
+        "modified_after": _time("modify_time", after=True),  # only here (API notes 5.1)
     },
 }
 
 
-def parse_filtering(filtering: Mapping[str, object] | None, level: str) -> list[Predicate]:
-    """Return the tests of a `filtering` object, AND across its keys (dossier 5.1).
+def parse_filtering(filtering: Mapping[str, object] | None, kind: str) -> list[Predicate]:
+    """Return the predicates of a `filtering` object, all of which must hold (API notes 5.1).
 
-    Deleted entities are hidden unless a status filter is given, TopView and Promote unless theirs is; keys the
-    endpoint does not know are ignored.
+    Deleted entities are excluded unless there is a status filter, TopView and Promote campaigns unless there is a
+    filter for them. Unknown keys are ignored.
     """
     given = {key: value for key, value in (filtering or {}).items() if value is not None}
-    rules = FILTERS[level]
-    tests = [rules[key](value, f"filtering.{key}", level) for key, value in given.items() if key in rules]
+    rules = FILTERS[kind]
+    predicates = [rules[key](value, f"filtering.{key}", kind) for key, value in given.items() if key in rules]
     if "primary_status" not in given and "secondary_status" not in given:
-        tests.append(lambda facets: matches_status(facets["secondary_status"], "STATUS_NOT_DELETE"))
+        predicates.append(lambda values: matches_status(values["secondary_status"], "STATUS_NOT_DELETE"))
     if "buying_types" not in given:
-        tests.append(lambda facets: facets["buying_type"] in DEFAULT_BUYING_TYPES)
+        predicates.append(lambda values: values["buying_type"] in DEFAULT_BUYING_TYPES)
     if "campaign_system_origins" not in given:
-        tests.append(lambda facets: facets["campaign_system_origin"] in DEFAULT_ORIGINS)
-    return tests
+        predicates.append(lambda values: values["campaign_system_origin"] in DEFAULT_ORIGINS)
+    return predicates

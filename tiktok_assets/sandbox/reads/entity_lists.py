@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import WRONG_APP, ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING, Params, cut_page, parse_choice
 from tiktok_assets.sandbox.reads.entity_filters import parse_filtering, parse_ids
@@ -20,11 +20,18 @@ NAME_EDITABLE = "company_name_editable"
 
 @dataclass(frozen=True)
 class EntityKind:
-    """One kind of entity: its name in the filter tables, its members and its API object."""
+    """A kind of entity.
+
+    Attributes:
+        name: Its name in the filter tables.
+        key: The field of its id.
+        entities: Returns the entities of an account.
+        item: Returns the API object of an entity at an instant.
+    """
 
     name: str
     key: str
-    members: Callable[[Advertiser], Sequence[Entity]]
+    entities: Callable[[Advertiser], Sequence[Entity]]
     item: Callable[[Any, int], Item]
 
 
@@ -33,131 +40,138 @@ AD_GROUPS = EntityKind("ad_group", "adgroup_id", lambda advertiser: advertiser.a
 ADS = EntityKind("ad", "ad_id", lambda advertiser: advertiser.ads, ad_item)
 
 
-def granted_accounts(context: Context) -> dict[str, Any]:
-    """Answer oauth2/advertiser/get: every granted account, not paginated (dossier 2)."""
+def granted_accounts(context: Context) -> ResponseData:
+    """Answer oauth2/advertiser/get: all granted accounts on one page (API notes 2)."""
     app_id, secret = context.params.required("app_id"), context.params.required("secret")
-    if context.auth.app_of(context.token) != app_id:  # dossier 3.3, 9 #5
+    if context.auth.app_id_of(context.token) != app_id:  # API notes 3.3, 9 #5
         raise ApiError(40001, WRONG_APP)
     context.auth.check_app(app_id, secret, context.switches.wrong_secret_code)
     granted = [advertiser for advertiser in context.world.advertisers.values() if advertiser.granted]
     return {"list": [{"advertiser_id": one.id, "advertiser_name": one.account.name} for one in granted]}
 
 
-def advertiser_info(context: Context) -> dict[str, Any]:
-    """Answer advertiser/info: no paging, at most 100 ids a call (dossier 5.3)."""
-    value = context.params.decoded("advertiser_ids", list)
+def advertiser_info(context: Context) -> ResponseData:
+    """Answer advertiser/info: at most 100 ids a request, on one page (API notes 5.3)."""
+    value = context.params.json_value("advertiser_ids", list)
     if not value:
         raise bad_parameter("advertiser_ids", MISSING)
     ids = parse_ids(value, "advertiser_ids")
     sample = advertiser_item(next(iter(context.world.advertisers.values())), 0)
-    shown = _requested_fields(context, frozenset(sample) | {NAME_EDITABLE})
-    if shown and NAME_EDITABLE in shown:  # then only it and the id come back (contract of advertiser/info)
-        shown = frozenset({"advertiser_id", NAME_EDITABLE})
+    selected = _requested_fields(context, frozenset(sample) | {NAME_EDITABLE})
+    if (
+        selected and NAME_EDITABLE in selected
+    ):  # then the response has only it and the id (contract of advertiser/info)
+        selected = frozenset({"advertiser_id", NAME_EDITABLE})
     if not context.switches.info_refused_whole:  # uncertain
         ids = [one for one in ids if one in context.world.advertisers and context.world.advertisers[one].granted]
     advertisers = [context.advertiser(advertiser_id) for advertiser_id in ids]
     items = [advertiser_item(one, context.now) for one in advertisers]
-    return {"list": [_select_fields(item | {NAME_EDITABLE: True} if shown else item, shown) for item in items]}
+    return {
+        "list": [_select_fields(item | {NAME_EDITABLE: True} if selected else item, selected) for item in items]
+    }
 
 
-def entity_list(level: EntityKind, context: Context) -> dict[str, Any]:
-    """Answer campaign/get, adgroup/get or ad/get: by own id, descending (dossier 5.1)."""
+def entity_list(kind: EntityKind, context: Context) -> ResponseData:
+    """Answer campaign/get, adgroup/get or ad/get, ordered by id, descending (API notes 5.1)."""
     params = context.params
     advertiser_id = params.identifier("advertiser_id")
-    filtering = params.decoded("filtering", dict)
-    tests = parse_filtering(filtering, level.name)
+    filtering = params.json_value("filtering", dict)
+    predicates = parse_filtering(filtering, kind.name)
     page, page_size = params.page()
     _check_page_size(filtering, page_size)
-    shown = _requested_fields(context, _known_fields(context, level))
-    no_nulls = _excludes_nulls(params)
+    selected = _requested_fields(context, _known_fields(context, kind))
+    exclude_nulls = _excludes_nulls(params)
     advertiser = context.advertiser(advertiser_id)
-    everything = _all_items(context, level, advertiser)
-    if context.hidden:
-        everything = [pair for pair in everything if pair[0][level.key] not in context.hidden]
-    found = [item for item, facets in everything if all(test(facets) for test in tests)]
-    rows, info = cut_page(found, page, page_size, context.trick)
-    items = [_select_fields(item, shown, no_nulls=no_nulls) for item in rows]
-    if context.switches.tiktok_sandbox:  # dossier 5.1, 6.8
+    pairs = _all_items(context, kind, advertiser)
+    if context.hidden_ids:
+        pairs = [pair for pair in pairs if pair[0][kind.key] not in context.hidden_ids]
+    matching = [item for item, values in pairs if all(predicate(values) for predicate in predicates)]
+    rows, info = cut_page(matching, page, page_size, context.page_fault)
+    items = [_select_fields(item, selected, exclude_nulls=exclude_nulls) for item in rows]
+    if context.switches.tiktok_sandbox:  # API notes 5.1, 6.8
         items = [{name: value for name, value in item.items() if name != "secondary_status"} for item in items]
     return {"list": items, "page_info": info}
 
 
 def _check_page_size(filtering: dict[str, Any] | None, page_size: int) -> None:
-    """Refuse a page of TopView that is too large."""
-    wanted = (filtering or {}).get("buying_types") or ()
-    if TOP_VIEW in wanted and page_size > MAX_TOP_VIEW_PAGE_SIZE:
+    """Raise ApiError 40002 for a page of TopView campaigns that is too large."""
+    buying_types = (filtering or {}).get("buying_types") or ()
+    if TOP_VIEW in buying_types and page_size > MAX_TOP_VIEW_PAGE_SIZE:
         raise bad_parameter("page_size", f"Must not exceed {MAX_TOP_VIEW_PAGE_SIZE} with buying_types {TOP_VIEW}.")
 
 
-def _all_items(context: Context, level: EntityKind, advertiser: Advertiser) -> list[tuple[Item, Item]]:
-    key = (level.name, advertiser.id, context.now, context.world.version)
-    if key in context.cache.kept:
-        return context.cache.kept[key]  # type: ignore[no-any-return]
-    members = sorted(
-        (one for one in level.members(advertiser) if one.exists(context.now)),
+def _all_items(context: Context, kind: EntityKind, advertiser: Advertiser) -> list[tuple[Item, Item]]:
+    """Return (object, values to filter by) of an account's entities, cached for the instant."""
+    key = (kind.name, advertiser.id, context.now, context.world.version)
+    if key in context.cache.entries:
+        return context.cache.entries[key]  # type: ignore[no-any-return]
+    entities = sorted(
+        (one for one in kind.entities(advertiser) if one.exists(context.now)),
         key=lambda one: int(one.id),
         reverse=True,
     )
-    items = [level.item(one, context.now) for one in members]
-    pairs = [(item, item | _filter_only_fields(one)) for item, one in zip(items, members, strict=True)]
-    return context.cache.keep(key, pairs)  # type: ignore[no-any-return]
+    items = [kind.item(one, context.now) for one in entities]
+    pairs = [(item, item | _filter_only_fields(one)) for item, one in zip(items, entities, strict=True)]
+    return context.cache.store(key, pairs)  # type: ignore[no-any-return]
 
 
 def _filter_only_fields(entity: Entity) -> Item:
-    """Return what can be filtered by without being in the object."""
+    """Return the fields that lists filter by but do not show."""
     campaign = entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
-    told = {
+    fields = {
         "objective_type": campaign.objective_type,
         "split_test_enabled": False,
         "campaign_automation_type": campaign.automation,
     }
-    hidden = told | visibility_of(entity)
-    goal = campaign.objective.goal
+    fields |= visibility_of(entity)
     if isinstance(entity, Campaign):
-        return hidden | {"creative_campaign_type": "OTHER"}
-    own = {"optimization_goal": goal, "creative_material_mode": "CUSTOM"}
+        return fields | {"creative_campaign_type": "OTHER"}
+    fields |= {
+        "optimization_goal": campaign.objective.optimization_goal,
+        "creative_material_mode": "CUSTOM",
+    }
     if isinstance(entity, AdGroup):
-        clicks = campaign.objective.billing_event == "CPC"
-        return hidden | own | {"bid_strategy": "BID_STRATEGY_BID_CAP" if clicks else "BID_STRATEGY_MAX_CONVERSION"}
-    return hidden | own
+        is_cpc = campaign.objective.billing_event == "CPC"
+        return fields | {"bid_strategy": "BID_STRATEGY_BID_CAP" if is_cpc else "BID_STRATEGY_MAX_CONVERSION"}
+    return fields
 
 
-def _known_fields(context: Context, level: EntityKind) -> frozenset[str]:
-    members = (one for each in context.world.advertisers.values() for one in level.members(each))
-    sample = next(members, None)
-    known = frozenset(level.item(sample, 0x7FFFFFFF)) if sample else frozenset[str]()
-    return known | {"budget_optimize_on"} if level is CAMPAIGNS else known
+def _known_fields(context: Context, kind: EntityKind) -> frozenset[str]:
+    entities = (one for advertiser in context.world.advertisers.values() for one in kind.entities(advertiser))
+    sample = next(entities, None)
+    known = frozenset(kind.item(sample, 0x7FFFFFFF)) if sample else frozenset[str]()
+    return known | {"budget_optimize_on"} if kind is CAMPAIGNS else known
 
 
 def _requested_fields(context: Context, known: frozenset[str]) -> frozenset[str] | None:
-    wanted = context.params.texts("fields")
-    if wanted is None:
+    requested = context.params.texts("fields")
+    if requested is None:
         return None
-    unknown = [name for name in wanted if name not in known]
-    if unknown and context.switches.strict_fields:  # uncertain: dossier 5.1, 11
+    unknown = [name for name in requested if name not in known]
+    if unknown and context.switches.strict_fields:  # uncertain: API notes 5.1, 11
         raise bad_parameter("fields", f"Invalid fields: {unknown!r}.")
-    return frozenset(wanted)
+    return frozenset(requested)
 
 
 def _excludes_nulls(params: Params) -> bool:
     name = "exclude_field_types_in_response"
-    wanted = params.texts(name) or []
-    for index, value in enumerate(wanted):
+    excluded = params.texts(name) or []
+    for index, value in enumerate(excluded):
         parse_choice(value, f"{name}.{index}", (NULL_FIELD,))
-    return NULL_FIELD in wanted
+    return NULL_FIELD in excluded
 
 
-def _select_fields(item: Item, shown: frozenset[str] | None, *, no_nulls: bool = False) -> Item:
-    if shown is None and not no_nulls:
+def _select_fields(item: Item, selected: frozenset[str] | None, *, exclude_nulls: bool = False) -> Item:
+    if selected is None and not exclude_nulls:
         return item
     return {
         name: value
         for name, value in item.items()
-        if (shown is None or name in shown) and not (no_nulls and value is None)
+        if (selected is None or name in selected) and not (exclude_nulls and value is None)
     }
 
 
-ENDPOINTS: dict[str, Callable[[Context], dict[str, Any]]] = {
+ENDPOINTS: dict[str, Callable[[Context], ResponseData]] = {
     "oauth2/advertiser/get": granted_accounts,
     "advertiser/info": advertiser_info,
     "campaign/get": partial(entity_list, CAMPAIGNS),

@@ -1,63 +1,57 @@
-"""Answer image and cover queries, and check creatives (API notes 8.3)."""
+"""Answer file/image/ad/info and file/video/suggestcover, from the media library of an account."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
-from tiktok_assets.sandbox.world.api_objects import (
-    ad_source,
-    video_of,
-)
+from tiktok_assets.sandbox.world.api_objects import ad_source, video_of
 from tiktok_assets.sandbox.world.model import Advertiser
 
-Answer = dict[str, Any]
-
-LIBRARY_IMAGES = 3
-COVERS = 5
+LIBRARY_IMAGES = 3  # images of an account that are no covers
+COVERS = 5  # suggested covers of a video
 
 
 @dataclass(frozen=True)
 class MediaLibrary:
-    """What was uploaded to an account: videos, and the images its ads may use."""
+    """The ids of the videos of an account, and of the images that its ads may use."""
 
     videos: frozenset[str]
     images: frozenset[str]
 
 
 def library_of(context: Context, advertiser: Advertiser) -> MediaLibrary:
-    """Return an account's library: the videos of the ads it was built with, their covers and a few images.
+    """Return the media library of an account: the videos of its generated ads, their covers and some images.
 
-    The covers that `ad/get` shows for those ads are not in it: they were made in Ads Manager
+    The covers that ad/get returns for those ads are not in it, because they were created in Ads Manager
     (mengxingxinqing/tiktok_ads, get_info_about_images).
     """
-    kept = context.world.media
-    if advertiser.id not in kept:
-        shown = (video_of(ad) for ad in advertiser.ads if ad_source(ad) != "pull")
-        videos = frozenset({library_video(advertiser.id), *shown})
+    libraries = context.world.media_libraries
+    if advertiser.id not in libraries:
+        videos_of_ads = (video_of(ad) for ad in advertiser.ads if ad_source(ad) != "pull")
+        videos = frozenset({library_video(advertiser.id), *videos_of_ads})
         covers = {cover for video in videos for cover in covers_of(video)}
         images = {library_image(advertiser.id, number) for number in range(LIBRARY_IMAGES)}
-        kept[advertiser.id] = MediaLibrary(videos, frozenset(covers | images))
-    return kept[advertiser.id]  # type: ignore[no-any-return]
+        libraries[advertiser.id] = MediaLibrary(videos, frozenset(covers | images))
+    return libraries[advertiser.id]  # type: ignore[no-any-return]
 
 
 def library_video(advertiser_id: str) -> str:
-    """Return a video that was uploaded to an account and is in none of its ads."""
+    """Return the id of an uploaded video that no ad of the account uses."""
     return f"v10044g50000library{advertiser_id}"
 
 
 def library_image(advertiser_id: str, number: int = 0) -> str:
-    """Return an image that was uploaded to an account."""
+    """Return the id of an uploaded image of an account."""
     return f"tos-alisg-p-0051c001-sg/library{advertiser_id}{number}"
 
 
 def covers_of(video: str) -> list[str]:
-    """Return the ids of the covers suggested for a video, which ads may use."""
+    """Return the ids of the suggested covers of a video, which ads may use as images."""
     return [f"tos-alisg-p-0051c001-sg/cover{video}{number}" for number in range(COVERS)]
 
 
-def image_info(context: Context) -> Answer:
+def image_info(context: Context) -> ResponseData:
     """Answer file/image/ad/info; an id that is not in the library is refused (get_info_about_images)."""
     advertiser = context.advertiser(context.params.identifier("advertiser_id"))
     ids = context.params.texts("image_ids")
@@ -70,7 +64,7 @@ def image_info(context: Context) -> Answer:
     return {"list": [_image_item(image) for image in ids]}
 
 
-def _image_item(image: str) -> Answer:
+def _image_item(image: str) -> ResponseData:
     return {
         "image_id": image,
         "material_id": "7000000000000000011",
@@ -88,7 +82,7 @@ def _image_item(image: str) -> Answer:
     }
 
 
-def suggested_covers(context: Context) -> Answer:
+def suggested_covers(context: Context) -> ResponseData:
     """Answer file/video/suggestcover (get_suggested_thumbnails_for_a_video)."""
     params = context.params
     advertiser = context.advertiser(params.identifier("advertiser_id"))

@@ -2,21 +2,19 @@
 
 from typing import Any
 
-from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING, cut_page
 from tiktok_assets.sandbox.world.api_objects import CUSTOM_IDENTITY, Identity, ad_item, identities_of
 from tiktok_assets.sandbox.world.model import Ad, Advertiser, format_utc
 
-Answer = dict[str, Any]
-
 IDENTITY_TYPES = (CUSTOM_IDENTITY, "AUTH_CODE", "TT_USER", "BC_AUTH_TT", "TTS_TT")
-MAX_POSTS = 20
-AUTHORIZATION_SECONDS = 365 * 86_400  # a creator's code; ours
+MAX_POSTS = 20  # of one request
+AUTHORIZATION_SECONDS = 365 * 86_400  # of a creator's post; our assumption
 _ZERO_PAGE_INFO = {"page": 0, "page_size": 0, "total_number": 0, "total_page": 0}
 
 
-def identity_list(context: Context) -> Answer:
+def identity_list(context: Context) -> ResponseData:
     """Answer identity/get (get_the_identity_list)."""
     params = context.params
     advertiser = context.advertiser(params.identifier("advertiser_id"))
@@ -26,19 +24,19 @@ def identity_list(context: Context) -> Answer:
     if wanted == "BC_AUTH_TT" and (owner := params.text("identity_authorized_bc_id")):
         found = [one for one in found if one.bc_id == owner]
     rows, info = cut_page([_identity_item(one, advertiser) for one in found], page, page_size)
-    if wanted == "BC_AUTH_TT":  # the example of create_spark_ads has zeros beside the rows
+    if wanted == "BC_AUTH_TT":  # as in the example of create_spark_ads
         info = _ZERO_PAGE_INFO
     return {"identity_list": rows, "page_info": info}
 
 
-def _identity_item(one: Identity, advertiser: Advertiser) -> Answer:
+def _identity_item(one: Identity, advertiser: Advertiser) -> ResponseData:
     return {
         "identity_id": one.identity_id,
         "identity_type": one.identity_type,
         "identity_authorized_bc_id": one.bc_id,
         "display_name": advertiser.account.company,
         "username": None,
-        "profile_image": f"{advertiser.account.site}profile.jpeg",
+        "profile_image": f"{advertiser.account.website}profile.jpeg",
         "available_status": one.status or None,
         "ads_only_mode": False if one.identity_type == "BC_AUTH_TT" else None,
         "is_gpppa": one.is_political,
@@ -49,38 +47,39 @@ def _identity_item(one: Identity, advertiser: Advertiser) -> Answer:
     }
 
 
-def post_info(context: Context) -> Answer:
+def post_info(context: Context) -> ResponseData:
     """Answer identity/video/info (get_info_about_tiktok_posts).
 
-    One post that the identity does not have is refused, several are left out; the page says neither.
+    A post of another identity is refused if it is requested alone, and left out of several; the documentation
+    says neither.
     """
     params = context.params
     advertiser = context.advertiser(params.identifier("advertiser_id"))
-    kind = params.choice("identity_type", ("AUTH_CODE", "TT_USER", "BC_AUTH_TT"))
+    identity_type = params.choice("identity_type", ("AUTH_CODE", "TT_USER", "BC_AUTH_TT"))
     identity_id = params.required("identity_id")
-    if kind == "BC_AUTH_TT":
+    if identity_type == "BC_AUTH_TT":
         params.required("identity_authorized_bc_id")
-    carousel = params.choice("item_type", ("VIDEO", "CAROUSEL"), "VIDEO") == "CAROUSEL"
-    known = {
+    is_carousel = params.choice("item_type", ("VIDEO", "CAROUSEL"), "VIDEO") == "CAROUSEL"
+    posts = {
         item["tiktok_item_id"]: _post_item(context, ad, item)
         for ad, item in _ads_with_posts(context, advertiser)
-        if (item["identity_type"], item["identity_id"]) == (kind, identity_id)
-        and (item["ad_format"] == "CAROUSEL_ADS") == carousel
+        if (item["identity_type"], item["identity_id"]) == (identity_type, identity_id)
+        and (item["ad_format"] == "CAROUSEL_ADS") == is_carousel
     }
-    if several := params.texts("item_ids"):
-        if len(several) > MAX_POSTS:
+    if post_ids := params.texts("item_ids"):
+        if len(post_ids) > MAX_POSTS:
             raise bad_parameter("item_ids", f"The number of ids exceeds the limit of {MAX_POSTS}.")
-        return {"video_details": [known[post] for post in several if post in known]}
+        return {"video_details": [posts[post] for post in post_ids if post in posts]}
     wanted = params.text("item_id")
     if wanted is None:
         raise bad_parameter("item_id", MISSING)
-    if wanted not in known:
+    if wanted not in posts:
         raise bad_parameter("item_id", f"The post {wanted} is not associated with this identity.")
-    return {"video_detail": known[wanted]}
+    return {"video_detail": posts[wanted]}
 
 
 def is_post_authorized(context: Context, advertiser: Advertiser, fields: dict[str, Any]) -> bool:
-    """Return whether the post a creative names is its identity's, and may be shown as an ad now."""
+    """Return whether the post of a creative belongs to its identity and may be used in ads now."""
     post = fields["tiktok_item_id"]
     owner = (fields["identity_type"], fields["identity_id"])
     return any(
@@ -90,8 +89,8 @@ def is_post_authorized(context: Context, advertiser: Advertiser, fields: dict[st
     )
 
 
-def _ads_with_posts(context: Context, advertiser: Advertiser) -> list[tuple[Ad, Answer]]:
-    """Return the ads that show a post; a post of an own account that was withdrawn is not there any more."""
+def _ads_with_posts(context: Context, advertiser: Advertiser) -> list[tuple[Ad, ResponseData]]:
+    """Return the ads with a post and their objects, without withdrawn posts of the account's own identities."""
     items = ((ad, ad_item(ad, context.now)) for ad in advertiser.ads)
     return [
         (ad, item)
@@ -101,39 +100,39 @@ def _ads_with_posts(context: Context, advertiser: Advertiser) -> list[tuple[Ad, 
     ]
 
 
-def _authorization_end(context: Context, ad: Ad, item: Answer) -> float:
+def _authorization_end(context: Context, ad: Ad, item: ResponseData) -> float:
     post = item["tiktok_item_id"]
-    for_ever = float("inf") if item["identity_type"] != "AUTH_CODE" else ad.created + AUTHORIZATION_SECONDS
-    return context.world.withdrawn.get(post, for_ever)
+    default_end = float("inf") if item["identity_type"] != "AUTH_CODE" else ad.created + AUTHORIZATION_SECONDS
+    return context.world.withdrawn_posts.get(post, default_end)
 
 
-def _post_item(context: Context, ad: Ad, item: Answer) -> Answer:
-    carousel = item["ad_format"] == "CAROUSEL_ADS"
+def _post_item(context: Context, ad: Ad, item: ResponseData) -> ResponseData:
+    is_carousel = item["ad_format"] == "CAROUSEL_ADS"
     return {
         "item_id": item["tiktok_item_id"],
-        "item_type": "CAROUSEL" if carousel else "VIDEO",
+        "item_type": "CAROUSEL" if is_carousel else "VIDEO",
         "status": "ITEM_STATUS_HESITATE_RECOMMEND",
         "text": ad.text,
         "anchor_list": None,
         "auth_info": _authorization(context, ad, item),
-        "video_info": None if carousel else _video(ad),
-        "carousel_info": {"image_info": [], "music_info": None} if carousel else None,
+        "video_info": None if is_carousel else _video(ad),
+        "carousel_info": {"image_info": [], "music_info": None} if is_carousel else None,
     }
 
 
-def _authorization(context: Context, ad: Ad, item: Answer) -> Answer | None:
+def _authorization(context: Context, ad: Ad, item: ResponseData) -> ResponseData | None:
     if item["identity_type"] != "AUTH_CODE":
         return None
     ends = int(_authorization_end(context, ad, item))
     return {
-        "ad_auth_status": "AUTHORIZED",  # the one value the documents show
+        "ad_auth_status": "AUTHORIZED",  # the only value in the documentation
         "auth_start_time": format_utc(ad.created),
         "auth_end_time": format_utc(ends),
         "invite_start_time": format_utc(ad.created),
     }
 
 
-def _video(ad: Ad) -> Answer:
+def _video(ad: Ad) -> ResponseData:
     return {
         "url": f"https://videos.example/{ad.id}",
         "poster_url": f"https://images.example/{ad.id}",

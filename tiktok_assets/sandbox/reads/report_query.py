@@ -6,9 +6,12 @@ from datetime import date
 
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter, invalid_metrics, metrics_conflict
 from tiktok_assets.sandbox.http.params import MISSING, Params
-from tiktok_assets.sandbox.reads.breakdowns import BREAKDOWNS, EXTRA_METRICS
-from tiktok_assets.sandbox.reads.breakdowns import METRICS as AUDIENCE_METRICS
-from tiktok_assets.sandbox.reads.breakdowns import OTHERS as AUDIENCE_OTHERS
+from tiktok_assets.sandbox.reads.breakdowns import (
+    AUDIENCE_METRICS,
+    BREAKDOWNS,
+    EXTRA_METRICS,
+    UNSUPPORTED_AUDIENCE_DIMENSIONS,
+)
 from tiktok_assets.sandbox.reads.data_levels import ATTRIBUTES, LEVELS, DataLevel
 from tiktok_assets.sandbox.reads.report_filters import ReportFilter, parse_filters
 from tiktok_assets.sandbox.world.metrics import ACCOUNT_METRICS, DEFAULT_METRICS, is_numeric
@@ -17,21 +20,21 @@ REPORT_TYPES = ("BASIC", "AUDIENCE", "PLAYABLE_MATERIAL", "CATALOG", "BC", "TT_S
 DEPRECATED_LEVELS = ("RESERVATION_AD", "RESERVATION_ADGROUP", "RESERVATION_CAMPAIGN", "RESERVATION_ADVERTISER")
 ID_DIMENSIONS = ("advertiser_id", "campaign_id", "adgroup_id", "ad_id", "ad_id_v2")
 TIME_DIMENSIONS = ("stat_time_day", "stat_time_hour")
-UNSUPPORTED_DIMENSIONS = (  # known to the API (dossier 6.2), not imitated
+UNSUPPORTED_DIMENSIONS = (  # of the API (API notes 6.2), not imitated here
     *("ad_type", "custom_event_type", "event_source_id", "page_id", "component_name"),
     *("room_id", "post_id", "image_id", "video_material_id", "search_terms", "search_keyword"),
     *("match_type", "skan_postback_sequence"),
 )
-# Longest window by time dimension, both ends counted (dossier 6.3).
+# The longest window by time dimension, in days with both ends (API notes 6.3).
 MAX_WINDOW_DAYS = {"stat_time_hour": 1, "stat_time_day": 30, None: 365}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportQuery:
-    """A sound report request; `first` and `last` are None for a lifetime report."""
+    """A validated report request; `first` and `last` are None for a lifetime report."""
 
     advertiser_id: str
-    audience: bool
+    is_audience: bool
     level: DataLevel
     dimensions: tuple[str, ...]
     breakdowns: tuple[str, ...]
@@ -44,13 +47,23 @@ class ReportQuery:
     descending: bool
     page: int
     page_size: int
-    totals: bool
+    with_totals: bool
 
 
 def parse_query(
     params: Params, *, old_lifetime: bool = False, withdrawn: Collection[str] = (), named: bool = True
 ) -> ReportQuery:
-    """Return the checked request, or raise 40002 (or 40011) naming what is wrong."""
+    """Parse and validate a report request.
+
+    Args:
+        params: The parameters of the request.
+        old_lifetime: Whether `lifetime` of v1.2 is accepted too.
+        withdrawn: Metrics to refuse as unknown ones.
+        named: Whether the error for withdrawn metrics names them.
+
+    Raises:
+        ApiError: 40002 or 40011, a parameter is missing, malformed or cannot be combined with another.
+    """
     report_type = params.choice("report_type", REPORT_TYPES)
     if report_type not in ("BASIC", "AUDIENCE"):
         raise bad_parameter("report_type", f"This sandbox imitates BASIC and AUDIENCE, not {report_type}.")
@@ -63,17 +76,17 @@ def parse_query(
         raise bad_parameter("data_level", f"{name} is deprecated.")
     dimensions, time_dimension = _parse_dimensions(params, level, audience=audience)
     breakdowns = _parse_breakdowns(dimensions, time_dimension, audience=audience)
-    # v1.2's name seems to be honoured too (contract of report/integrated/get; dossier 1.4 has it ignored).
+    # The name of v1.2 seems to work too (contract of report/integrated/get; by API notes 1.4 it is ignored).
     lifetime = params.boolean("query_lifetime") or (old_lifetime and params.text("lifetime") == "true")
     first, last = (None, None) if lifetime else _parse_window(params, time_dimension)
-    beside = next(iter(breakdowns), time_dimension)
-    if lifetime and (audience or beside):  # dossier 6.1
-        raise bad_parameter("query_lifetime", f"Not supported with {beside}.")
+    other_dimension = next(iter(breakdowns), time_dimension)
+    if lifetime and (audience or other_dimension):  # API notes 6.1
+        raise bad_parameter("query_lifetime", f"Not supported with {other_dimension}.")
     metrics = _parse_metrics(params, level, time_dimension)
     if audience and not _are_audience_metrics(metrics, breakdowns):
         raise metrics_conflict()
-    if gone := [name for name in metrics if name in withdrawn]:
-        raise invalid_metrics(gone) if named else metrics_conflict()
+    if refused := [name for name in metrics if name in withdrawn]:
+        raise invalid_metrics(refused) if named else metrics_conflict()
     order_field = params.text("order_field")
     if order_field is not None and not is_numeric(order_field):
         raise bad_parameter("order_field", "Must be a non-attribute metric.")
@@ -81,7 +94,7 @@ def parse_query(
     page, page_size = params.page()
     return ReportQuery(
         advertiser_id=advertiser_id,
-        audience=audience,
+        is_audience=audience,
         level=level,
         dimensions=dimensions,
         breakdowns=breakdowns,
@@ -94,17 +107,17 @@ def parse_query(
         descending=order_type == "DESC",
         page=page,
         page_size=page_size,
-        totals=params.boolean("enable_total_metrics"),
+        with_totals=params.boolean("enable_total_metrics"),
     )
 
 
 def _parse_advertiser_id(params: Params) -> str:
-    several = params.texts("advertiser_ids")  # wins over advertiser_id, at most five (dossier 6.1)
-    if several is None:
+    ids = params.texts("advertiser_ids")  # takes precedence over advertiser_id, at most five (API notes 6.1)
+    if ids is None:
         return params.identifier("advertiser_id")
-    if len(several) != 1:
+    if len(ids) != 1:
         raise bad_parameter("advertiser_ids", "This sandbox imitates reports over one account only.")
-    return several[0]
+    return ids[0]
 
 
 def _parse_dimensions(params: Params, level: DataLevel, *, audience: bool) -> tuple[tuple[str, ...], str | None]:
@@ -113,14 +126,14 @@ def _parse_dimensions(params: Params, level: DataLevel, *, audience: bool) -> tu
         raise bad_parameter("dimensions", MISSING)
     for index, name in enumerate(names):
         known = BREAKDOWNS if audience else ("country_code",)
-        if name in (AUDIENCE_OTHERS if audience else UNSUPPORTED_DIMENSIONS):
+        if name in (UNSUPPORTED_AUDIENCE_DIMENSIONS if audience else UNSUPPORTED_DIMENSIONS):
             raise bad_parameter(f"dimensions.{index}", f"{name} is not imitated by this sandbox.")
         if name not in (*ID_DIMENSIONS, *TIME_DIMENSIONS, *known):
             raise bad_parameter(f"dimensions.{index}", f"{name} is not a valid dimension.")
     ids = [name for name in names if name in ID_DIMENSIONS]
     times = [name for name in names if name in TIME_DIMENSIONS]
-    # One id dimension matching the level, at most one time dimension (dossier 6.1); a parent's id is
-    # a metric, not a dimension (6.2). Only the account itself may go unnamed (6.5).
+    # One id dimension of the level and at most one time dimension (API notes 6.1); the id of a parent is a metric,
+    # not a dimension (6.2). Only the account's id may be missing (6.5).
     if len(times) > 1 or len(set(names)) != len(names):
         raise metrics_conflict()
     if len(ids) > 1 or any(name not in level.id_dimensions for name in ids):
@@ -140,12 +153,12 @@ def _parse_breakdowns(
     found = tuple(name for name in dimensions if name in BREAKDOWNS)
     if audience and not found:
         raise bad_parameter("dimensions", "An audience dimension is required with report_type AUDIENCE.")
-    # Exactly one, but age and gender may pair; no hours; interests not by day (dossier 6.2).
+    # One breakdown, or age with gender; not by hour, and interests not by day (API notes 6.2).
     if len(found) > 1 and set(found) != {"age", "gender"}:
         raise metrics_conflict()
     by_day = time_dimension == "stat_time_day"
     if found and (
-        time_dimension == "stat_time_hour" or (by_day and not all(BREAKDOWNS[one].daily for one in found))
+        time_dimension == "stat_time_hour" or (by_day and not all(BREAKDOWNS[one].allows_days for one in found))
     ):
         raise metrics_conflict()
     return found
@@ -154,15 +167,15 @@ def _parse_breakdowns(
 def _parse_filters(
     params: Params, level: DataLevel, dimensions: tuple[str, ...], metrics: tuple[str, ...]
 ) -> tuple[ReportFilter, ...]:
-    filters = parse_filters(params.decoded("filtering", list), level, dimensions)
+    filters = parse_filters(params.json_value("filtering", list), level, dimensions)
     named = {*dimensions, *metrics, *(one.attribute for one in filters)}
-    if {"ad_id", "ad_id_v2"} <= named:  # dossier 5.7
+    if {"ad_id", "ad_id_v2"} <= named:  # API notes 5.7
         raise ApiError(40002, "ad_id and ad_id_v2 cannot be used in one query.")
     return filters
 
 
 def _parse_window(params: Params, time_dimension: str | None) -> tuple[date, date]:
-    first, last = params.day("start_date"), params.day("end_date")
+    first, last = params.required_date("start_date"), params.required_date("end_date")
     if last < first:
         raise bad_parameter("end_date", "Must not be earlier than start_date.")
     allowed = MAX_WINDOW_DAYS[time_dimension]
@@ -172,7 +185,7 @@ def _parse_window(params: Params, time_dimension: str | None) -> tuple[date, dat
 
 
 def _are_audience_metrics(metrics: tuple[str, ...], breakdowns: tuple[str, ...]) -> bool:
-    """Say whether an AUDIENCE report serves these metrics; attributes always, the others by the official list."""
+    """Return whether an AUDIENCE report has all of these metrics; it has every attribute."""
     allowed = AUDIENCE_METRICS.union(*(EXTRA_METRICS.get(one, frozenset()) for one in breakdowns))
     return all(name in allowed or not is_numeric(name) for name in metrics)
 
@@ -186,7 +199,7 @@ def _parse_metrics(params: Params, level: DataLevel, time_dimension: str | None)
         name
         for name in names
         if not (is_numeric(name) or name in ATTRIBUTES[level.name])
-        or (name in ACCOUNT_METRICS and not account_daily)  # dossier 6.6, 9 #3
+        or (name in ACCOUNT_METRICS and not account_daily)  # API notes 6.6, 9 #3
     ]
     if wrong:
         raise invalid_metrics(wrong)

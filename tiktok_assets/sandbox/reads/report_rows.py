@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.reads.breakdowns import BREAKDOWNS, split_delivery
-from tiktok_assets.sandbox.reads.data_levels import Owner
+from tiktok_assets.sandbox.reads.data_levels import LevelEntity
 from tiktok_assets.sandbox.reads.report_query import ReportQuery
 from tiktok_assets.sandbox.world.delivery import IMPRESSIONS, REACH, Vector
 from tiktok_assets.sandbox.world.facts import sum_over_ads, sum_over_days
@@ -17,112 +17,112 @@ from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign,
 from tiktok_assets.sandbox.world.status import is_listed_by_default, secondary_status, visibility_of
 
 NO_DELIVERY = sum_over_ads(())
-Cell = tuple[str | None, tuple[str, ...]]  # when, and which part
+Cell = tuple[str | None, tuple[str, ...]]  # time and breakdown values of a row
 SMART_PLUS = "UPGRADED_SMART_PLUS"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row before it is written; `when` is None without a time dimension."""
+    """A row before its metrics are formatted; `time` is None without a time dimension."""
 
-    owner: Owner
+    entity: LevelEntity
     attributes: dict[str, str]
-    when: str | None
+    time: str | None
     vector: Vector
-    labels: dict[str, str] = field(default_factory=dict)
+    breakdown_values: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Member:
-    """What has rows of its own: an entity of the level, or the ad that several Smart+ creatives make."""
+class ReportedEntity:
+    """An entity of the level, or an Upgraded Smart+ ad with all its creatives, for which a report has rows."""
 
-    owner: Owner
+    entity: LevelEntity
     attributes: dict[str, str]
     ads: list[Ad]
 
 
-def members_of(query: ReportQuery, advertiser: Advertiser, hour: int) -> list[Member]:
-    """Return the entities of the level that exist and pass the filters."""
-    found = []
-    for owner in query.level.members(advertiser):
-        attributes = query.level.attributes(owner)
-        if not isinstance(owner, Advertiser):
-            if not owner.exists(hour):
+def reported_entities(query: ReportQuery, advertiser: Advertiser, hour: int) -> list[ReportedEntity]:
+    """Return the entities of the level that exist at `hour` and pass the filters."""
+    reported = []
+    for entity in query.level.entities(advertiser):
+        attributes = query.level.attributes(entity)
+        if not isinstance(entity, Advertiser):
+            if not entity.exists(hour):
                 continue
             attributes |= {
-                "secondary_status": secondary_status(owner, hour),
-                "create_time": format_utc(owner.created),
-                **visibility_of(owner),
+                "secondary_status": secondary_status(entity, hour),
+                "create_time": format_utc(entity.created),
+                **visibility_of(entity),
             }
-        filters = (one for one in query.filters if not one.on_metric and not one.on_label)
-        if all(one.test(attributes[one.attribute]) for one in filters):
-            found.append(Member(owner, attributes, _ads(query, owner)))
-    return _merge_creatives(found) if "ad_id_v2" in query.dimensions else found
+        filters = (one for one in query.filters if not one.on_metric and not one.on_breakdown)
+        if all(one.predicate(attributes[one.attribute]) for one in filters):
+            reported.append(ReportedEntity(entity, attributes, _ads(query, entity)))
+    return _merge_creatives(reported) if "ad_id_v2" in query.dimensions else reported
 
 
-def _ads(query: ReportQuery, owner: Owner) -> list[Ad]:
-    """Return the ads whose facts an owner's rows add up; of an account, those that reports show by default."""
-    ads = query.level.ads(owner)
-    return [ad for ad in ads if is_listed_by_default(ad.campaign)] if isinstance(owner, Advertiser) else ads
+def _ads(query: ReportQuery, entity: LevelEntity) -> list[Ad]:
+    """Return the ads to sum for an entity; for an account only those that reports include by default."""
+    ads = query.level.ads(entity)
+    return [ad for ad in ads if is_listed_by_default(ad.campaign)] if isinstance(entity, Advertiser) else ads
 
 
-def _merge_creatives(creatives: list[Member]) -> list[Member]:
-    """Return one member for each `ad_id_v2`: the creatives of an Upgraded Smart+ ad together (dossier 5.7)."""
-    together: dict[str, Member] = {}
+def _merge_creatives(creatives: list[ReportedEntity]) -> list[ReportedEntity]:
+    """Merge the creatives of each Upgraded Smart+ ad, so that `ad_id_v2` is unique (API notes 5.7)."""
+    merged: dict[str, ReportedEntity] = {}
     for one in creatives:
         key = one.attributes["ad_id_v2"]
-        if key in together:
-            together[key].ads.extend(one.ads)
+        if key in merged:
+            merged[key].ads.extend(one.ads)
             continue
         attributes = dict(one.attributes)
         if attributes["campaign_automation_type"].startswith(SMART_PLUS):
             name, _, _ = attributes["ad_name"].partition(" | ")
             attributes |= {"campaign_automation_type": SMART_PLUS, "ad_name": name}
-        together[key] = Member(one.owner, attributes, list(one.ads))
-    return list(together.values())
+        merged[key] = ReportedEntity(one.entity, attributes, list(one.ads))
+    return list(merged.values())
 
 
-def rows_of(context: Context, query: ReportQuery, member: Member, hour: int) -> Iterator[Row]:
-    """Yield the rows of one member."""
+def rows_of(context: Context, query: ReportQuery, reported: ReportedEntity, hour: int) -> Iterator[Row]:
+    """Yield the rows of one entity."""
     cells: dict[Cell, list[Vector]] = {}
     if query.time_dimension == "stat_time_hour":
-        found = _hourly(context, query, member.ads, hour)
+        deliveries = _hourly(context, query, reported.ads, hour)
     elif query.breakdowns:
-        found = _broken_down(context, query, member.ads, hour)
+        deliveries = _broken_down(context, query, reported.ads, hour)
     else:
-        found = (((when, ()), vector) for when, vector in _daily(context, query, member.ads, hour))
-    for cell, vector in found:
+        deliveries = (((time, ()), vector) for time, vector in _daily(context, query, reported.ads, hour))
+    for cell, vector in deliveries:
         cells.setdefault(cell, []).append(vector)
-    for (when, labels), vectors in sorted(cells.items(), key=lambda one: (one[0][0] or "", one[0][1])):
+    for (time, labels), vectors in sorted(cells.items(), key=lambda one: (one[0][0] or "", one[0][1])):
         total = sum_over_ads(vectors) if query.time_dimension else sum_over_days(vectors)
-        named = dict(zip(query.breakdowns, labels, strict=True))
-        yield Row(member.owner, member.attributes, when, total, named)
-    # Days without data have no row; without a time dimension an entity without data reads 0 (dossier 6.5).
+        breakdown_values = dict(zip(query.breakdowns, labels, strict=True))
+        yield Row(reported.entity, reported.attributes, time, total, breakdown_values)
+    # Days without data have no row; without a time dimension an entity without data has zeros (API notes 6.5).
     if not cells and not query.time_dimension and not query.breakdowns and context.switches.zero_rows:
-        yield Row(member.owner, member.attributes, None, NO_DELIVERY)
+        yield Row(reported.entity, reported.attributes, None, NO_DELIVERY)
 
 
 def _daily(context: Context, query: ReportQuery, ads: list[Ad], hour: int) -> Iterator[tuple[str | None, Vector]]:
-    spans = [(ad, _days_in_window(query, context.facts.days_of(ad, hour))) for ad in ads]
-    days = sorted({ordinal for _, span in spans for ordinal in span})
-    for ordinal in days:
-        known = [context.facts.day(ad, ordinal, hour) for ad, span in spans if ordinal in span]
+    days_of_ads = [(ad, _days_in_window(query, context.facts.possible_days(ad, hour))) for ad in ads]
+    ordinals = sorted({ordinal for _, days in days_of_ads for ordinal in days})
+    for ordinal in ordinals:
+        known = [context.facts.day(ad, ordinal, hour) for ad, days in days_of_ads if ordinal in days]
         vectors = [vector for vector in known if vector is not None]
         if vectors:
             yield _format_day(ordinal) if query.time_dimension else None, sum_over_ads(vectors)
 
 
 def _broken_down(context: Context, query: ReportQuery, ads: list[Ad], hour: int) -> Iterator[tuple[Cell, Vector]]:
-    prompt = all(BREAKDOWNS[name].prompt for name in query.breakdowns)
+    is_immediate = all(BREAKDOWNS[name].is_immediate for name in query.breakdowns)
     for ad in ads:
-        for ordinal in _days_in_window(query, context.facts.days_of(ad, hour)):
-            if not prompt and hour < local_day(ad.campaign.advertiser.zone, ordinal).uv_at:
-                continue  # audience data are 16 hours late (dossier 7)
+        for ordinal in _days_in_window(query, context.facts.possible_days(ad, hour)):
+            if not is_immediate and hour < local_day(ad.campaign.advertiser.zone, ordinal).reach_available_at:
+                continue  # audience data are available after 16 hours (API notes 7)
             vector = context.facts.day(ad, ordinal, hour)
             if vector is not None:
-                when = _format_day(ordinal) if query.time_dimension else None
+                time = _format_day(ordinal) if query.time_dimension else None
                 yield from (
-                    ((when, labels), part) for labels, part in split_delivery(vector, ad, query.breakdowns)
+                    ((time, labels), part) for labels, part in split_delivery(vector, ad, query.breakdowns)
                 )
 
 
@@ -148,53 +148,63 @@ RESULT_METRICS = frozenset(name for name in NUMERIC if "result" in name)
 
 @dataclass(frozen=True)
 class MetricFormatter:
-    """Writes one metric: from the row's figures alone where that is enough, which is faster."""
+    """Formats one metric.
+
+    Attributes:
+        name: The metric.
+        format_vector: Formats it from the delivery alone, which is faster; None if it needs the row.
+        format_row: Formats it from the row.
+    """
 
     name: str
-    render: Callable[[Vector], str] | None
-    write: Callable[[Row], str]
+    format_vector: Callable[[Vector], str] | None
+    format_row: Callable[[Row], str]
 
 
-def format_metrics(row: Row, writers: list[MetricFormatter]) -> dict[str, str]:
-    """Return the metrics of a row, by name."""
+def format_metrics(row: Row, formatters: list[MetricFormatter]) -> dict[str, str]:
+    """Format the metrics of a row, by name."""
     vector = row.vector
-    return {one.name: one.render(vector) if one.render else one.write(row) for one in writers}
+    return {
+        one.name: one.format_vector(vector) if one.format_vector else one.format_row(row) for one in formatters
+    }
 
 
 def metric_formatter(name: str, advertiser: Advertiser) -> MetricFormatter:
-    """Return what writes one metric in an account's currency."""
+    """Return the formatter of a metric in an account's currency."""
     if not is_numeric(name):
         return MetricFormatter(name, None, lambda row: row.attributes.get(name, NO_VALUE))
-    render = formatter_for(name, advertiser.currency.decimals)
+    format_vector = formatter_for(name, advertiser.currency.decimals)
     metric = NUMERIC.get(name)
-    late = name in ACCOUNT_METRICS or (metric is not None and metric.unique_users)
-    if late:  # 16 hours late, "-" until then (dossier 7, 6.5)
+    is_late = name in ACCOUNT_METRICS or (metric is not None and metric.counts_unique_users)
+    if is_late:  # "-" for the first 16 hours (API notes 7, 6.5)
         return MetricFormatter(
             name,
-            lambda vector: NO_VALUE if _is_reach_pending(vector) else render(vector),
-            lambda row: NO_VALUE if _is_reach_pending(row.vector) else render(row.vector),
+            lambda vector: NO_VALUE if _is_reach_pending(vector) else format_vector(vector),
+            lambda row: NO_VALUE if _is_reach_pending(row.vector) else format_vector(row.vector),
         )
-    if name in RESULT_METRICS:  # unique users too where the goal is reach (dossier 7)
+    if name in RESULT_METRICS:  # also unique users if the goal is reach (API notes 7)
         return MetricFormatter(
             name,
             None,
             lambda row: (
-                NO_VALUE if _is_reach_pending(row.vector) and _counts_reach(row.owner) else render(row.vector)
+                NO_VALUE
+                if _is_reach_pending(row.vector) and _counts_reach(row.entity)
+                else format_vector(row.vector)
             ),
         )
-    return MetricFormatter(name, render, lambda row: render(row.vector))
+    return MetricFormatter(name, format_vector, lambda row: format_vector(row.vector))
 
 
 def _is_reach_pending(vector: Vector) -> bool:
     return vector[REACH] == 0 and vector[IMPRESSIONS] > 0
 
 
-def _counts_reach(owner: Owner) -> bool:
-    if isinstance(owner, Campaign):
-        return owner.objective.goal == "REACH"
-    return isinstance(owner, Ad | AdGroup) and owner.campaign.objective.goal == "REACH"
+def _counts_reach(entity: LevelEntity) -> bool:
+    if isinstance(entity, Campaign):
+        return entity.objective.optimization_goal == "REACH"
+    return isinstance(entity, Ad | AdGroup) and entity.campaign.objective.optimization_goal == "REACH"
 
 
 def sort_value(text: str) -> Decimal:
-    """Return a metric's text as a number; what is not known yet comes last."""
+    """Parse a metric's text for sorting; unknown values sort as -1."""
     return Decimal(-1) if text == NO_VALUE else Decimal(text)

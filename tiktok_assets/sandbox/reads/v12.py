@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
-from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.params import Params
 
-Answer = dict[str, Any]
-Handler = Callable[[Context], Answer]
-DEPRECATION_HEADER = "X-Api-Deprecation-Info"  # dossier 1.2
+Handler = Callable[[Context], ResponseData]
+DEPRECATION_HEADER = "X-Api-Deprecation-Info"  # API notes 1.2
 DEPRECATION_TEXT = "v1.2 is deprecated. Please use v1.3."
 
-# v1.3 name -> v1.2 name of the same thing (dossier 1.4).
+# Names of v1.3 -> names of v1.2 (API notes 1.4).
 COMMON_NAMES = {"operation_status": "opt_status", "secondary_status": "status"}
 CAMPAIGN_NAMES = {
     **COMMON_NAMES,
@@ -62,7 +60,7 @@ ADVERTISER_NAMES = {
     "cellphone_number": "phonenumber",
     "telephone_number": "telephone",
 }
-# Keys whose values are numbers in v1.2, in lists too.
+# Fields whose values, or items of lists, are numbers in v1.2.
 NUMERIC_NAMES = frozenset(
     (
         "advertiser_id",
@@ -78,10 +76,10 @@ NUMERIC_NAMES = frozenset(
         "interest_keywords",
     )
 )
-NUMERIC_FLAGS = frozenset(("is_comment_disable", "budget_optimize_switch"))  # 0 and 1
-OLD_VALUES = {"WEB_CONVERSIONS": "CONVERSIONS", "ENGAGED_VIEW": "VIDEO_VIEW"}  # enums (dossier 1.4)
+NUMERIC_FLAGS = frozenset(("is_comment_disable", "budget_optimize_switch"))  # booleans as 0 and 1
+OLD_VALUES = {"WEB_CONVERSIONS": "CONVERSIONS", "ENGAGED_VIEW": "VIDEO_VIEW"}  # of enums (API notes 1.4)
 RENAMED_ENUMS = frozenset(("objective_type", "optimize_goal"))
-EXTRA_FIELDS: dict[str, Answer] = {"campaign": {"split_test_variable": None}}  # in SEED's campaign
+EXTRA_FIELDS: dict[str, ResponseData] = {"campaign": {"split_test_variable": None}}  # of the campaign in SEED
 DOWNLOAD_VALUES = {False: "ALLOW_DOWNLOAD", True: "PREVENT_DOWNLOAD"}
 FILTER_NAMES = {  # of the filtering object
     "create_start_time": "creation_filter_start_time",
@@ -92,27 +90,27 @@ V13_ONLY_FIELDS = frozenset(("ad_id_v2", "smart_plus_ad_id", "campaign_automatio
 
 
 def translate_list(kind: str, names: dict[str, str], handler: Handler) -> Handler:
-    """Return a v1.3 list endpoint as v1.2 has it."""
-    back = {old: new for new, old in names.items()}
+    """Wrap a v1.3 list endpoint as the v1.2 one; `names` maps its fields from v1.3 to v1.2."""
+    new_names = {old: new for new, old in names.items()}
 
-    def answer(context: Context) -> Answer:
+    def endpoint(context: Context) -> ResponseData:
         values = context.params.values()
         if "filtering" in values:
             values["filtering"] = _translate_filtering(values["filtering"])
         if "fields" in values:
-            values["fields"] = _rename_all(values["fields"], back)
+            values["fields"] = _rename_all(values["fields"], new_names)
         context.params = Params(values)
         data = handler(context)
-        added = {} if "fields" in values else EXTRA_FIELDS.get(kind, {})
-        return data | {"list": [added | _translate_item(item, names) for item in data["list"]]}
+        extra = {} if "fields" in values else EXTRA_FIELDS.get(kind, {})
+        return data | {"list": [extra | _translate_item(item, names) for item in data["list"]]}
 
-    return answer
+    return endpoint
 
 
 def translate_report(handler: Handler) -> Handler:
-    """Return the v1.3 report endpoint as v1.2 has it: `filters`, `lifetime`, numeric ids."""
+    """Wrap the v1.3 report endpoint as the v1.2 one: `filters`, `lifetime` and numeric ids."""
 
-    def answer(context: Context) -> Answer:
+    def endpoint(context: Context) -> ResponseData:
         values = context.params.values()
         for old, new in (("filters", "filtering"), ("lifetime", "query_lifetime")):
             values.pop(new, None)
@@ -133,10 +131,10 @@ def translate_report(handler: Handler) -> Handler:
         ]
         return data | {"list": rows}
 
-    return answer
+    return endpoint
 
 
-def _translate_item(item: Answer, names: dict[str, str]) -> Answer:
+def _translate_item(item: ResponseData, names: dict[str, str]) -> ResponseData:
     return {
         names.get(name, name): _translate_value(names.get(name, name), value)
         for name, value in item.items()
@@ -166,7 +164,7 @@ def _translate_filtering(text: str) -> str:
     if not isinstance(given, dict):
         return text
     renamed = {FILTER_NAMES.get(str(name), str(name)): value for name, value in given.items()}
-    for name, value in renamed.items():  # ids may be numbers here
+    for name, value in renamed.items():  # v1.2 accepts ids as numbers
         if name.endswith("_ids") and isinstance(value, list):
             renamed[name] = [str(one) if isinstance(one, int) else one for one in value]
     return json.dumps(renamed)

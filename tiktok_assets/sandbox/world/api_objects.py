@@ -7,19 +7,21 @@ from tiktok_assets.sandbox.world.default_fields import AD, AD_GROUP, ADVERTISER,
 from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, Entity, format_utc
 from tiktok_assets.sandbox.world.status import operation_status, secondary_status, without_hidden_fields
 
+Item = dict[str, Any]
+DEFAULT_SCHEDULE_SECONDS = 3650 * 86_400  # SCHEDULE_FROM_NOW ends that much later (API notes 8.2)
 CUSTOM_IDENTITY = "CUSTOMIZED_USER"
 PUSH_IDENTITY_TYPES = ("TT_USER", "BC_AUTH_TT")
 OWNER_BC_ID = "7000000000000000009"
 
-# By the hook in an ad's name: creators' posts are pulled, the oldest concepts have a custom identity, the rest was
-# pushed from the account of the brand.
+# The source of a generated ad follows from the hook in its name: these show a creator's post (pull) or have a
+# custom identity; all others were pushed as posts of the brand's account.
 _PULLED_HOOKS = ("Unboxing UGC", "Street interview", "Customer review")
 _CUSTOM_IDENTITY_HOOKS = ("Founder story", "Before and after")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """An identity of an account, as identity/get tells it."""
+    """An identity of an account, with the fields of identity/get."""
 
     identity_id: str
     identity_type: str
@@ -31,9 +33,10 @@ class Identity:
 
 
 def identities_of(advertiser: Advertiser) -> list[Identity]:
-    """Return an account's identities: the brand's, a creator's, the business centre's, a custom one, two unusable.
+    """Return an account's identities: a brand's, a creator's, a business center's, a custom and two unusable ones.
 
-    The page defines the abilities of TT_USER and BC_AUTH_TT alone (get_the_identity_list): a creator's are false.
+    The documentation defines `can_push` and `can_pull` for TT_USER and BC_AUTH_TT only (get_the_identity_list);
+    they are false for a creator.
     """
     first = int(advertiser.id)
     return [
@@ -47,30 +50,26 @@ def identities_of(advertiser: Advertiser) -> list[Identity]:
 
 
 def ad_source(ad: Ad) -> str:
-    """Return how an ad that was built is shown: `pull`, `push` or `custom`."""
+    """Return the source of a generated ad: `pull`, `push` or `custom`."""
     if ad.name.startswith(_PULLED_HOOKS):
         return "pull"
     return "custom" if ad.name.startswith(_CUSTOM_IDENTITY_HOOKS) else "push"
 
 
 def video_of(ad: Ad) -> str:
-    """Return the video an ad was built with."""
+    """Return the id of a generated ad's video."""
     return f"v10044g50000c{int(ad.id):020d}"
 
 
 def post_of(ad: Ad) -> str:
-    """Return the id of the post an ad shows: the one it pulls, else the one that was made of it."""
+    """Return the id of the post of an ad: the one it shows (pull), or the one created from it (push)."""
     given = ad.fields.get("tiktok_item_id")
     return str(given) if given else f"7{int(ad.id) % 10**18:018d}"
 
 
-Item = dict[str, Any]
-DEFAULT_SCHEDULE_SECONDS = 3650 * 86_400  # SCHEDULE_FROM_NOW ends that much later (dossier 8.2)
-
-
 def to_api_amount(advertiser: Advertiser, minor: int) -> float:
-    """Return an amount as the JSON number the API gives (dossier 5.4: budget is a float)."""
-    return minor / advertiser.currency.minor
+    """Convert minor units to the API's JSON number (API notes 5.4: a budget is a float)."""
+    return minor / advertiser.currency.minor_per_unit
 
 
 def _status_and_times(entity: Entity, now: int) -> Item:
@@ -78,12 +77,12 @@ def _status_and_times(entity: Entity, now: int) -> Item:
         "operation_status": operation_status(entity, now),
         "secondary_status": secondary_status(entity, now),
         "create_time": format_utc(entity.created),
-        "modify_time": format_utc(entity.modified(now)),
+        "modify_time": format_utc(entity.modified_at(now)),
     }
 
 
 def advertiser_item(advertiser: Advertiser, _: int) -> Item:
-    """Return the object of advertiser/info (dossier 5.3): create_time is epoch seconds here."""
+    """Return the object of advertiser/info, whose create_time is epoch seconds (API notes 5.3)."""
     account = advertiser.account
     return {
         **ADVERTISER,
@@ -101,7 +100,7 @@ def advertiser_item(advertiser: Advertiser, _: int) -> Item:
 
 
 def campaign_item(campaign: Campaign, now: int) -> Item:
-    """Return the object of campaign/get (dossier 5.4)."""
+    """Return the object of campaign/get (API notes 5.4)."""
     item = {
         **CAMPAIGN,
         "advertiser_id": campaign.advertiser.id,
@@ -113,16 +112,16 @@ def campaign_item(campaign: Campaign, now: int) -> Item:
         **campaign.fields,
         **_status_and_times(campaign, now),
     }
-    if campaign.budget_optimize_on:  # present only with CBO (dossier 5.4)
+    if campaign.budget_optimize_on:  # present only with CBO (API notes 5.4)
         item["budget_optimize_on"] = True
     return without_hidden_fields("campaign", campaign, item)
 
 
 def ad_group_item(ad_group: AdGroup, now: int) -> Item:
-    """Return the object of adgroup/get (dossier 5.4); under CBO its budget reads 0.0 (8.6)."""
+    """Return the object of adgroup/get (API notes 5.4); with CBO its budget is 0.0 (8.6)."""
     campaign = ad_group.campaign
     advertiser, objective = campaign.advertiser, campaign.objective
-    clicks = objective.billing_event == "CPC"
+    is_cpc = objective.billing_event == "CPC"
     item = {
         **AD_GROUP,
         "advertiser_id": advertiser.id,
@@ -139,11 +138,11 @@ def ad_group_item(ad_group: AdGroup, now: int) -> Item:
         "scheduled_budget": 0.0,
         "schedule_start_time": format_utc(ad_group.created),
         "schedule_end_time": format_utc(ad_group.created + DEFAULT_SCHEDULE_SECONDS),
-        "optimization_goal": objective.goal,
+        "optimization_goal": objective.optimization_goal,
         "optimization_event": objective.optimization_event,
         "billing_event": objective.billing_event,
-        "bid_type": "BID_TYPE_CUSTOM" if clicks else "BID_TYPE_NO_BID",
-        "bid_price": to_api_amount(advertiser, ad_group.bid) if clicks else 0.0,
+        "bid_type": "BID_TYPE_CUSTOM" if is_cpc else "BID_TYPE_NO_BID",
+        "bid_price": to_api_amount(advertiser, ad_group.bid) if is_cpc else 0.0,
         "pixel_id": str(int(advertiser.id) + 7) if objective.optimization_event else None,
         **ad_group.fields,
         **_scheduled_budget(ad_group, now),
@@ -161,33 +160,32 @@ def _scheduled_budget(ad_group: AdGroup, now: int) -> Item:
 
 
 def _creative(ad: Ad, now: int) -> Item:
-    """Return identity, post and media of an ad; `fields` has those of one that was created by a request.
+    """Return the identity, post and media of an ad; `Ad.fields` overrides them for an ad created by a request.
 
-    A pulled ad shows neither video nor images; a pushed one shows the post made of it once it is reviewed
-    (OPS `Get_ads`).
+    A pull ad has neither video nor images; a push ad has its post once it is reviewed (OPS `Get_ads`).
     """
     first = int(ad.campaign.advertiser.id)
-    made = "identity_type" in ad.fields
+    is_created_by_request = "identity_type" in ad.fields
     identity = ad.fields.get("identity_type")
-    pulled = bool(ad.fields.get("tiktok_item_id")) if made else ad_source(ad) == "pull"
-    custom = identity == CUSTOM_IDENTITY if made else ad_source(ad) == "custom"
-    own = {
+    is_pull = bool(ad.fields.get("tiktok_item_id")) if is_created_by_request else ad_source(ad) == "pull"
+    is_custom = identity == CUSTOM_IDENTITY if is_created_by_request else ad_source(ad) == "custom"
+    identities = {
         "pull": ("AUTH_CODE", first + 2),
         "push": ("TT_USER", first + 1),
         "custom": (CUSTOM_IDENTITY, first + 4),
     }
-    kind, identity_id = own[ad_source(ad)]
+    kind, identity_id = identities[ad_source(ad)]
     return {
         "identity_type": kind,
         "identity_id": str(identity_id),
-        "video_id": None if pulled else video_of(ad),
-        "image_ids": [] if pulled else [f"tos-alisg-p-0051c001-sg/{int(ad.id):032x}"],
-        "tiktok_item_id": None if custom or (not pulled and ad.is_in_review(now)) else post_of(ad),
+        "video_id": None if is_pull else video_of(ad),
+        "image_ids": [] if is_pull else [f"tos-alisg-p-0051c001-sg/{int(ad.id):032x}"],
+        "tiktok_item_id": None if is_custom or (not is_pull and ad.is_in_review(now)) else post_of(ad),
     }
 
 
 def ad_item(ad: Ad, now: int) -> Item:
-    """Return the object of ad/get (dossier 5.4)."""
+    """Return the object of ad/get (API notes 5.4)."""
     campaign = ad.campaign
     account = campaign.advertiser.account
     low = int(ad.id) & 0xFFFFF
@@ -198,7 +196,7 @@ def ad_item(ad: Ad, now: int) -> Item:
         "adgroup_id": ad.ad_group.id,
         "ad_id": ad.id,
         "ad_id_v2": ad.ad_id_v2,
-        "smart_plus_ad_id": ad.asset_group,
+        "smart_plus_ad_id": ad.smart_plus_ad_id,
         "campaign_automation_type": campaign.automation,
         "campaign_name": campaign.name,
         "adgroup_name": ad.ad_group.name,
@@ -206,16 +204,16 @@ def ad_item(ad: Ad, now: int) -> Item:
         **_creative(ad, now),
         "ad_text": ad.text,
         "call_to_action": ad.call_to_action,
-        "landing_page_url": f"{account.site}?ref={low}",
+        "landing_page_url": f"{account.website}?ref={low}",
         "display_name": account.company,
-        "profile_image_url": f"{account.site}profile.jpeg",
+        "profile_image_url": f"{account.website}profile.jpeg",
         "optimization_event": campaign.objective.optimization_event,
         **ad.fields,
         **_status_and_times(ad, now),
     }
-    if ad.asset_group:  # dossier 5.4, 9 #2; MX retrieve_data_for_upgrade_smart_smart_and_manual_campaigns
+    if ad.smart_plus_ad_id:  # API notes 5.4, 9 #2; MX retrieve_data_for_upgrade_smart_smart_and_manual_campaigns
         del item["modify_time"]
         item["campaign_automation_type"] = f"{campaign.automation}_CREATIVE"
-    if ad.fields.get("call_to_action_id"):  # then call_to_action is absent, not null (seen live)
+    if ad.fields.get("call_to_action_id"):  # call_to_action is absent then, not null (seen live)
         del item["call_to_action"]
     return without_hidden_fields("ad", ad, item)

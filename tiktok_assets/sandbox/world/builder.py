@@ -15,12 +15,12 @@ from tiktok_assets.sandbox.world.model import (
 from tiktok_assets.sandbox.world.seed_data import AGE_GROUPS, AUDIENCES, CALLS_TO_ACTION, HOOKS
 
 DAY_SECONDS = 86_400
-LEADER_WEIGHT = 2.2  # a campaign's fixed leader outspends each sibling on every single day
+LEADER_WEIGHT = 2.2  # a fixed leader outspends each sibling on every day
 
 
 @dataclass
 class Builder:
-    """Builds one account's tree; `random` is that account's own generator."""
+    """Builds the entities of one account; `random` is the account's own random generator."""
 
     plan: WorldPlan
     ids: IdGenerator
@@ -52,21 +52,21 @@ class Builder:
             created=created,
             campaign=campaign,
             age_groups=self.random.choice(AGE_GROUPS),
-            bid=self.minor(campaign, 0.15),
+            bid=self.to_minor_units(campaign, 0.15),
         )
         campaign.ad_groups.append(ad_group)
         return ad_group
 
     def ad(self, ad_group: AdGroup, name: str, created: int, dollars_a_day: float) -> Ad:
-        """Add an ad with an ordinary shape of delivery."""
-        daily = self.minor(ad_group.campaign, dollars_a_day)
+        """Add an ad with ordinary delivery."""
+        daily = self.to_minor_units(ad_group.campaign, dollars_a_day)
         ad = Ad(
             id=self.ids.entity(created),
             name=name,
             created=created,
             ad_group=ad_group,
-            daily=daily,
-            cap=daily * 13 // 10,
+            daily_target=daily,
+            daily_cap=daily * 13 // 10,
             fatigue=self.random.randint(4, 30),
             fatigue_floor=100,
             call_to_action=self.random.choice(CALLS_TO_ACTION),
@@ -76,62 +76,62 @@ class Builder:
         return ad
 
     @staticmethod
-    def minor(campaign: Campaign, dollars: float) -> int:
-        """Return an amount of dollars in minor units of the campaign's currency."""
+    def to_minor_units(campaign: Campaign, dollars: float) -> int:
+        """Convert dollars to minor units of the campaign's currency."""
         currency = campaign.advertiser.currency
-        return int(dollars * currency.per_dollar * currency.minor)
+        return int(dollars * currency.units_per_dollar * currency.minor_per_unit)
 
-    def lead(self, ad: Ad) -> None:
-        """Make an ad its campaign's leader for good: heavier, never idle, slow to tire."""
-        ad.fatigue, ad.fatigue_floor, ad.always = 2, 700, True
+    def make_leader(self, ad: Ad) -> None:
+        """Make an ad spend steadily, so that it stays its campaign's leader."""
+        ad.fatigue, ad.fatigue_floor, ad.never_idle = 2, 700, True
 
-    def ordinary(self, campaign: Campaign, ad_groups: int, ads: list[int]) -> None:
-        """Fill a campaign: the first ad of the first ad group is its leader from the first day."""
+    def fill_campaign(self, campaign: Campaign, ad_groups: int, ads: list[int]) -> None:
+        """Add ad groups and ads; the first ad of the first ad group is_leader from the first day."""
         base = self.random.uniform(14, 45)
         for index in range(ad_groups):
-            room = max(self.anchor - campaign.created - 30 * DAY_SECONDS, DAY_SECONDS)
-            wait = 600 if index == 0 else self.random.randint(DAY_SECONDS, max(room // 2, DAY_SECONDS + 1))
-            ad_group = self.ad_group(campaign, AUDIENCES[index % len(AUDIENCES)], campaign.created + wait)
+            span = max(self.anchor - campaign.created - 30 * DAY_SECONDS, DAY_SECONDS)
+            delay = 600 if index == 0 else self.random.randint(DAY_SECONDS, max(span // 2, DAY_SECONDS + 1))
+            ad_group = self.ad_group(campaign, AUDIENCES[index % len(AUDIENCES)], campaign.created + delay)
             for number in range(ads[index]):
-                leads = index == 0 and number == 0
-                later = 900 if leads else 900 + self.random.randint(0, room // 3)
-                weight = LEADER_WEIGHT if leads else self.random.uniform(0.15, 0.9)
+                is_leader = index == 0 and number == 0
+                ad_delay = 900 if is_leader else 900 + self.random.randint(0, span // 3)
+                weight = LEADER_WEIGHT if is_leader else self.random.uniform(0.15, 0.9)
                 hook = HOOKS[(campaign.created // DAY_SECONDS + index * 5 + number) % len(HOOKS)]
                 name = f"{hook} | v{number + 1}"
-                ad = self.ad(ad_group, name, ad_group.created + later + number, base * weight)
-                if leads:
-                    self.lead(ad)
+                ad = self.ad(ad_group, name, ad_group.created + ad_delay + number, base * weight)
+                if is_leader:
+                    self.make_leader(ad)
             self.set_budget(ad_group)
 
     def set_budget(self, ad_group: AdGroup) -> None:
-        """Give the ad group a daily budget its ads' caps fit into (minimum: dossier 8.6)."""
-        least = self.minor(ad_group.campaign, 20)
+        """Set a daily budget that covers the caps of the ad group's ads (minimum: API notes 8.6)."""
+        minimum = self.to_minor_units(ad_group.campaign, 20)
         ad_group.budget = (
             0
             if ad_group.campaign.budget_optimize_on
-            else max(least, -(-sum(ad.cap for ad in ad_group.ads) // 100) * 100)
+            else max(minimum, -(-sum(ad.daily_cap for ad in ad_group.ads) // 100) * 100)
         )
 
-    def ago(self, days: float) -> int:
+    def days_ago(self, days: float) -> int:
         """Return the instant that many days before the anchor."""
         return self.anchor - int(days * DAY_SECONDS)
 
-    def scars(self, advertiser: Advertiser) -> None:
-        """Pause, delete and review some of what was built, never a campaign's leader."""
-        *_, off, gone = advertiser.campaigns
-        off.paused, gone.deleted = self.ago(31.2), self.ago(44.6)
+    def add_status_changes(self, advertiser: Advertiser) -> None:
+        """Pause, delete or review some entities, but never a campaign's leader."""
+        *_, paused, deleted = advertiser.campaigns
+        paused.paused, deleted.deleted = self.days_ago(31.2), self.days_ago(44.6)
         for index, campaign in enumerate(advertiser.campaigns[1:]):
             last = campaign.ad_groups[-1]
             if len(campaign.ad_groups) > 1 and index % 3 == 1:
-                last.deleted = self.ago(19.4)
+                last.deleted = self.days_ago(19.4)
             elif len(campaign.ad_groups) > 1 and index % 3 == 2:
-                last.paused = self.ago(12.7)
+                last.paused = self.days_ago(12.7)
             siblings = campaign.ad_groups[0].ads[1:]
             if siblings:
-                siblings[-1].deleted = max(self.ago(23.3 - index), siblings[-1].created + 2 * DAY_SECONDS)
+                siblings[-1].deleted = max(self.days_ago(23.3 - index), siblings[-1].created + 2 * DAY_SECONDS)
             if len(siblings) > 1:
-                siblings[0].paused = max(self.ago(9.1), siblings[0].created + 2 * DAY_SECONDS)
+                siblings[0].paused = max(self.days_ago(9.1), siblings[0].created + 2 * DAY_SECONDS)
         first = advertiser.campaigns[0]
-        review = self.ad(first.ad_groups[-1], "New edit | in review", self.ago(1.9), 0)
+        review = self.ad(first.ad_groups[-1], "New edit | in review", self.days_ago(1.9), 0)
         review.in_review = True
-        first.edited = self.ago(5.5)
+        first.edited = self.days_ago(5.5)

@@ -11,16 +11,19 @@ def wall_clock() -> datetime:
 
 
 class ClockError(ValueError):
-    """The asked-for instant lies in the real future, or has no time zone."""
+    """The clock cannot be set: the instant is in the real future, or has no time zone."""
 
 
 class Clock:
-    """Tells the world's time.
+    """The world's clock.
 
     Args:
-        start: The instant the world begins at; aware.
-        running: Whether the world's time passes with the wall clock.
-        wall: The real time; passed in so that tests own it.
+        start: Its first instant; aware.
+        running: Whether it follows the wall clock.
+        wall: Returns the real time; tests pass their own.
+
+    Raises:
+        ClockError: `start` has no time zone or is after the wall clock.
     """
 
     def __init__(
@@ -28,21 +31,21 @@ class Clock:
     ) -> None:
         self._wall = wall
         self.running = running
-        self._shown = start
+        self._instant = start
         self._set_at = wall()
         self.set(start)
 
     def now(self) -> datetime:
-        """Return the world's present instant."""
+        """Return the current instant of the world."""
         if not self.running:
-            return self._shown
-        return self._shown + max(self._wall() - self._set_at, timedelta())
+            return self._instant
+        return self._instant + max(self._wall() - self._set_at, timedelta())
 
     def set(self, instant: datetime) -> None:
-        """Move the world to an instant, back or forth.
+        """Set the clock to an instant, earlier or later.
 
         Raises:
-            ClockError: The instant has no zone or lies after the wall clock; the clock is unchanged.
+            ClockError: The instant has no time zone or is after the wall clock; the clock is unchanged.
         """
         if instant.tzinfo is None:
             raise ClockError("The clock needs an instant with a time zone, such as 2026-11-09T18:00:00Z.")
@@ -52,8 +55,12 @@ class Clock:
                 f"The world's clock never passes the wall clock: {instant.isoformat()} is after "
                 f"{wall.isoformat(timespec='seconds')}."
             )
-        self._shown, self._set_at = instant.astimezone(UTC), wall
+        self._instant, self._set_at = instant.astimezone(UTC), wall
 
     def advance(self, seconds: float) -> None:
-        """Move the world forward (or back) by a number of seconds; fails as `set` does."""
+        """Advance the clock by seconds, which may be negative.
+
+        Raises:
+            ClockError: The new instant is after the wall clock; the clock is unchanged.
+        """
         self.set(self.now() + timedelta(seconds=seconds))

@@ -57,7 +57,7 @@ CAMPAIGN: dict[str, Any] = {
 
 AD_GROUP: dict[str, Any] = {
     "schedule_type": "SCHEDULE_FROM_NOW",
-    "dayparting": "1" * 336,  # 48 x 7 half hours
+    "dayparting": "1" * 336,  # 48 x 7 half-hours
     "secondary_optimization_event": None,
     "conversion_bid_price": 0.0,
     "deep_cpa_bid": 0.0,
@@ -135,7 +135,7 @@ AD: dict[str, Any] = {
     "deeplink_type": "NORMAL",
     "fallback_type": "UNSET",
     "page_id": None,
-    "tracking_pixel_id": 0,  # a number, 0 when none (dossier 1.5)
+    "tracking_pixel_id": 0,  # a number, 0 when none (API notes 1.5)
     "tracking_app_id": None,
     "tracking_message_event_set_id": None,
     "tracking_offline_event_set_ids": [],

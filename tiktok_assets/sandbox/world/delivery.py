@@ -1,4 +1,7 @@
-"""Compute the final delivery of an ad on a day from the seed, the ad and the day."""
+"""Compute what an ad finally delivers on a day, from the seed, the ad and the day only.
+
+The delivery of a day is a `Vector`: one integer for each of `COLUMNS`, money in minor units.
+"""
 
 from array import array
 from collections.abc import Callable
@@ -57,9 +60,9 @@ IMPRESSIONS: Final = POSITION["impressions"]
 RESULT: Final = POSITION["result"]
 REAL_TIME_RESULT: Final = POSITION["real_time_result"]
 
-# Lightly corrected the next day (dossier 7, "Spend/impressions").
+# Corrected slightly on the next day (API notes 7, "Spend/impressions").
 CORRECTED_COLUMNS: Final = tuple(POSITION[name] for name in ("spend", "impressions", "gross_impressions"))
-# Credited to the day of the interaction: they grow for up to 28 days (dossier 7, "Restatement").
+# Attributed to the day of the interaction, so they grow for up to 28 days (API notes 7, "Restatement").
 ATTRIBUTED_COLUMNS: Final = tuple(
     POSITION[name]
     for name in (
@@ -74,9 +77,9 @@ ATTRIBUTED_COLUMNS: Final = tuple(
         "cta_conversion",
     )
 )
-# Credited to the day of the conversion: settled with the next day's correction (dossier 7).
+# Attributed to the day of the conversion, so they are final after the next day's correction (API notes 7).
 SETTLING_COLUMNS: Final = (POSITION["real_time_conversion"],)
-# 16 hours late (dossier 7).
+# Available 16 hours after the day (API notes 7).
 LATE_COLUMNS: Final = (POSITION["voucher_spend"],)
 
 
@@ -85,17 +88,17 @@ if TYPE_CHECKING:
 else:  # Python 3.11 cannot subscript array at run time
     Vector = array
 
-WEEKDAY_THOUSANDTHS = (960, 940, 950, 980, 1060, 1150, 1120)  # thousandths, Monday first
-RAMP_THOUSANDTHS = (250, 450, 650, 820, 930)  # thousandths on an ad's first days
-IDLE_DAY_INTERVAL = 40  # an ordinary ad skips one day in so many
-VOUCHER_DIVISOR = 12  # one twelfth of the spend is paid by voucher
+WEEKDAY_THOUSANDTHS = (960, 940, 950, 980, 1060, 1150, 1120)  # Monday first
+RAMP_THOUSANDTHS = (250, 450, 650, 820, 930)  # of an ad's first days
+IDLE_DAY_INTERVAL = 40  # an ordinary ad delivers nothing on one day in this many
+VOUCHER_DIVISOR = 12  # one twelfth of the spend is paid with vouchers
 
 _RANDOM_PARTS = Struct("<16H")
 
 
 @dataclass(frozen=True)
 class AdProfile:
-    """An ad's constants, looked up once."""
+    """The constants of an ad's delivery, computed once."""
 
     ad: Ad
     number: int
@@ -109,13 +112,13 @@ class AdProfile:
     order_value: int  # minor units
 
     @classmethod
-    def of(cls, ad: Ad, seed: int, anchor: int) -> "AdProfile":
-        """Return the constants of an ad."""
+    def from_ad(cls, ad: Ad, seed: int, anchor: int) -> "AdProfile":
+        """Compute the constants of an ad; `anchor` is the plan's, in epoch seconds."""
         advertiser = ad.campaign.advertiser
         objective = ad.campaign.objective
         currency = advertiser.currency
         number = int(ad.id)
-        per_dollar = currency.per_dollar * currency.minor
+        per_dollar = currency.units_per_dollar * currency.minor_per_unit
         return cls(
             ad=ad,
             number=number,
@@ -130,74 +133,77 @@ class AdProfile:
         )
 
 
-def final_delivery(shape: AdProfile, ordinal: int) -> Vector | None:
-    """Return what the ad has delivered on a whole day once nothing moves any more, or None for nothing."""
-    ad = shape.ad
-    if ad.in_review or ordinal < shape.first_day:
+def final_delivery(profile: AdProfile, ordinal: int) -> Vector | None:
+    """Return the delivery of a whole day after all corrections, or None for no delivery."""
+    ad = profile.ad
+    if ad.in_review or ordinal < profile.first_day:
         return None
-    chances = _RANDOM_PARTS.unpack(
-        blake2b(b"%d:%d:%d" % (shape.seed, shape.number, ordinal), digest_size=32).digest()
+    randoms = _RANDOM_PARTS.unpack(
+        blake2b(b"%d:%d:%d" % (profile.seed, profile.number, ordinal), digest_size=32).digest()
     )
-    spend = _scripted_spend(shape, ordinal) if ad.script else _ordinary_spend(shape, ordinal, chances)
+    spend = _scripted_spend(profile, ordinal) if ad.spend_script else _ordinary_spend(profile, ordinal, randoms)
     if spend <= 0:
         return None
-    dollars_1000 = spend * 1000 / shape.minor_per_dollar
-    impressions = int(dollars_1000 * 100_000 / (shape.cpm_cents * (700 + chances[1] % 600))) + 1
-    return _funnel(shape, spend, impressions, chances)
+    dollars_1000 = spend * 1000 / profile.minor_per_dollar
+    impressions = int(dollars_1000 * 100_000 / (profile.cpm_cents * (700 + randoms[1] % 600))) + 1
+    return _funnel(profile, spend, impressions, randoms)
 
 
-def _scripted_spend(shape: AdProfile, ordinal: int) -> int:
-    before = shape.anchor_day - ordinal
-    return next((cents for since, until, cents in shape.ad.script if until <= before <= since), 0)
+def _scripted_spend(profile: AdProfile, ordinal: int) -> int:
+    days_before = profile.anchor_day - ordinal
+    return next((cents for since, until, cents in profile.ad.spend_script if until <= days_before <= since), 0)
 
 
-def _ordinary_spend(shape: AdProfile, ordinal: int, chances: tuple[int, ...]) -> int:
-    ad = shape.ad
-    if not ad.always and chances[0] % IDLE_DAY_INTERVAL == 0:
+def _ordinary_spend(profile: AdProfile, ordinal: int, randoms: tuple[int, ...]) -> int:
+    ad = profile.ad
+    if not ad.never_idle and randoms[0] % IDLE_DAY_INTERVAL == 0:
         return 0
-    age = ordinal - shape.first_day
+    age = ordinal - profile.first_day
     ramp = RAMP_THOUSANDTHS[age] if age < len(RAMP_THOUSANDTHS) else 1000
-    fresh = max(1000_000 // (1000 + age * ad.fatigue), ad.fatigue_floor)
-    mood = 850 + (int(ad.campaign.id) ^ ordinal * 2_654_435_761) % 301  # shared by the whole campaign
-    noise = 800 + chances[2] % 401
+    freshness = max(1000_000 // (1000 + age * ad.fatigue), ad.fatigue_floor)
+    # The same for all ads of a campaign.
+    campaign_factor = 850 + (int(ad.campaign.id) ^ ordinal * 2_654_435_761) % 301
+    noise = 800 + randoms[2] % 401
     weekday = WEEKDAY_THOUSANDTHS[date.fromordinal(ordinal).weekday()]
-    level = ad.daily * ramp * fresh // 1_000_000 * weekday // 1000 * mood // 1000 * noise // 1000
-    return max(min(level, ad.cap), 1 if ad.daily else 0)
-
-
-def _funnel(shape: AdProfile, spend: int, impressions: int, chances: tuple[int, ...]) -> Vector:
-    part: Callable[[int, int, int], int] = lambda whole, per_10k, chance: (  # noqa: E731  # one phrase, many uses
-        whole * per_10k * (32_768 + chance) // 655_360_000
+    level = (
+        ad.daily_target * ramp * freshness // 1_000_000 * weekday // 1000 * campaign_factor // 1000 * noise // 1000
     )
-    clicks = part(impressions, shape.ctr_per_10k, chances[3])
+    return max(min(level, ad.daily_cap), 1 if ad.daily_target else 0)
+
+
+def _funnel(profile: AdProfile, spend: int, impressions: int, randoms: tuple[int, ...]) -> Vector:
+    share: Callable[[int, int, int], int] = lambda whole, per_10k, random: (  # noqa: E731  # used often below
+        whole * per_10k * (32_768 + random) // 655_360_000
+    )
+    clicks = share(impressions, profile.ctr_per_10k, randoms[3])
     conversion = (
-        clicks * shape.conversions_per_10k * (32_768 + chances[4]) // 65_536 + chances[15] % 10_000
+        clicks * profile.conversions_per_10k * (32_768 + randoms[4]) // 65_536 + randoms[15] % 10_000
     ) // 10_000
     conversion = min(conversion, clicks)
-    plays = impressions * (9300 + chances[5] % 600) // 10_000
-    two = plays * (3200 + chances[6] % 1500) // 10_000
-    six = two * (2800 + chances[7] % 1500) // 10_000
-    p25 = two * (5200 + chances[8] % 2000) // 10_000
+    plays = impressions * (9300 + randoms[5] % 600) // 10_000
+    two = plays * (3200 + randoms[6] % 1500) // 10_000
+    six = two * (2800 + randoms[7] % 1500) // 10_000
+    p25 = two * (5200 + randoms[8] % 2000) // 10_000
     p50, p75 = p25 * 52 // 100, p25 * 31 // 100
-    full = p75 * (5500 + chances[9] % 2000) // 10_000
-    likes = part(impressions, 60, chances[10])
+    full = p75 * (5500 + randoms[9] % 2000) // 10_000
+    likes = share(impressions, 60, randoms[10])
     comments, shares = likes // 19, likes // 27
-    follows, visits = part(impressions, 6, chances[11]), part(impressions, 22, chances[12])
-    paid = conversion * (70 + chances[13] % 31) // 100
-    value = paid * (shape.order_value * (80 + chances[14] % 41) // 100)
+    follows, visits = share(impressions, 6, randoms[11]), share(impressions, 22, randoms[12])
+    paid = conversion * (70 + randoms[13] % 31) // 100
+    value = paid * (profile.order_value * (80 + randoms[14] % 41) // 100)
     onsite = paid // 7
-    reach = max(impressions * 1000 // (1080 + chances[13] % 420), 1)
-    landing = clicks * (78 + chances[9] % 15) // 100
-    view_through = conversion * (chances[6] % 40) // 100
+    reach = max(impressions * 1000 // (1080 + randoms[13] % 420), 1)
+    landing = clicks * (78 + randoms[9] % 15) // 100
+    view_through = conversion * (randoms[6] % 40) // 100
     return array(
         "q",
         (
             spend,
             impressions,
-            impressions + impressions * (chances[2] % 30) // 1000,
+            impressions + impressions * (randoms[2] % 30) // 1000,
             clicks,
             conversion,
-            conversion * (85 + chances[11] % 31) // 100,
+            conversion * (85 + randoms[11] % 31) // 100,
             plays,
             two,
             six,
@@ -218,7 +224,7 @@ def _funnel(shape: AdProfile, spend: int, impressions: int, chances: tuple[int, 
             paid,
             value,
             onsite,
-            onsite * shape.order_value,
+            onsite * profile.order_value,
             paid + conversion // 3,
             paid + conversion,
             landing,
@@ -226,7 +232,7 @@ def _funnel(shape: AdProfile, spend: int, impressions: int, chances: tuple[int, 
             view_through,
             conversion - view_through,
             spend // VOUCHER_DIVISOR,
-            0,  # result and real_time_result follow from the goal, in facts.py
+            0,  # result and real_time_result depend on the objective: facts.py sets them
             0,
             reach,
         ),

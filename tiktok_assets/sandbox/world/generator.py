@@ -1,4 +1,8 @@
-"""Generate the world of a plan: accounts, ordinary campaigns, the scenario, Smart+ and hidden campaigns."""
+"""Generate the world of a plan.
+
+A world has ordinary campaigns, a scenario (a change of leader in a testing campaign) and, by the plan, an Upgraded
+Smart+ campaign and the campaigns that lists hide by default.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,12 +24,13 @@ from tiktok_assets.sandbox.world.model import (
 from tiktok_assets.sandbox.world.seed_data import ACCOUNTS, AUDIENCES, HOOKS, THEMES
 from tiktok_assets.sandbox.world.status import PROMOTE, TOP_VIEW
 
-SMART_PLUS_ACCOUNT = 2
+SMART_PLUS_ACCOUNT = 2  # its position in the plan's order
 SMART_PLUS_CREATIVES = (3, 2)  # of each Upgraded Smart+ ad
-LEADER_CHANGE_WINDOW = timedelta(days=3)  # T1 lies this long before the anchor
+LEADER_CHANGE_WINDOW = timedelta(days=3)  # between `Scenario.t1` and `Scenario.t2`
 
-# (from that many days before the anchor, down to, cents a day). Lifetime at T1: the old leader 912-916 USD
-# against 644-794; at T2 at most 930 against 1144-1324, whatever the hour of the anchor: a lead over 20 %.
+# Rows of (from days before the anchor, to days before it, cents a day). Lifetime spend in USD: at t1 912-916 of
+# the old leader and 644-794 of the new one, at t2 at most 930 and 1144-1324; so the lead is above 20 % at every
+# hour of the anchor.
 OLD_LEADER = ((70, 40, 1800), (39, 10, 1100), (9, -10_000, 400))
 NEW_LEADER = (
     (12, 12, 4000),
@@ -41,18 +46,18 @@ NEW_LEADER = (
     (2, 2, 17_000),
     (1, -10_000, 18_000),
 )
-OTHERS_DOLLARS_A_DAY = 2.0  # 70 days of it stay far below both
+OTHERS_DOLLARS_A_DAY = 2.0  # of the other ads: 70 days of it are far below both leaders
 
 
 def build_world(plan: WorldPlan) -> World:
-    """Build the world of a plan; the same plan always gives the same world."""
+    """Generate the world of a plan; equal plans give equal worlds, ids included."""
     ids = IdGenerator()
     anchor = epoch_seconds(plan.anchor)
     advertisers: dict[str, Advertiser] = {}
-    story: Scenario | None = None
+    scenario: Scenario | None = None
     for index in range(plan.advertisers):
         account = ACCOUNTS[index] if index < len(ACCOUNTS) else ACCOUNTS[(index - 5) % 3 + 5]
-        random = Random(f"{plan.seed}:{index}")  # text seeds do not depend on the hash seed
+        random = Random(f"{plan.seed}:{index}")  # a text seed does not depend on PYTHONHASHSEED
         created = anchor - random.randint(500 * DAY_SECONDS, 1500 * DAY_SECONDS) - plan.days * DAY_SECONDS
         advertiser = Advertiser(
             id=IdGenerator.account(created, random.getrandbits(31) | 1),
@@ -61,12 +66,12 @@ def build_world(plan: WorldPlan) -> World:
             granted=account.granted,
         )
         advertisers[advertiser.id] = advertiser
-        if account.live:
-            told = _add_campaigns(Builder(plan, ids, random), advertiser, story=index == 0)
-            story = story or told
+        if account.has_campaigns:
+            added = _add_campaigns(Builder(plan, ids, random), advertiser, with_scenario=index == 0)
+            scenario = scenario or added
     if plan.smart_plus and not plan.dense and len(advertisers) > SMART_PLUS_ACCOUNT:
-        chance = Random(f"{plan.seed}:smart+")
-        _add_smart_plus_campaign(Builder(plan, ids, chance), list(advertisers.values())[SMART_PLUS_ACCOUNT])
+        builder = Builder(plan, ids, Random(f"{plan.seed}:smart+"))
+        _add_smart_plus_campaign(builder, list(advertisers.values())[SMART_PLUS_ACCOUNT])
     if plan.hidden_campaigns:
         builder = Builder(plan, ids, Random(f"{plan.seed}:hidden"))
         add_hidden_campaigns(builder, next(iter(advertisers.values())))
@@ -75,7 +80,7 @@ def build_world(plan: WorldPlan) -> World:
     return World(
         plan=plan,
         advertisers=advertisers,
-        story=story,
+        scenario=scenario,
         token=f"sandbox-token-{secret('token')[:26]}",
         app_id=IdGenerator.account(anchor - 900 * DAY_SECONDS, random.getrandbits(31) | 1),
         secret=secret("secret")[:40],
@@ -87,11 +92,12 @@ def build_world(plan: WorldPlan) -> World:
 
 
 def split_evenly(total: int, parts: int) -> list[int]:
-    """Split a total into parts that differ by at most one, none below one."""
+    """Split a total into parts that differ by at most one and are at least one."""
     return [max(total // parts + (index < total % parts), 1) for index in range(parts)]
 
 
-def _add_campaigns(builder: Builder, advertiser: Advertiser, *, story: bool) -> Scenario | None:
+def _add_campaigns(builder: Builder, advertiser: Advertiser, *, with_scenario: bool) -> Scenario | None:
+    """Add the campaigns of an account, and return the scenario if it was added."""
     plan, random = builder.plan, builder.random
     count = plan.campaigns or random.randint(4, 6)
     groups = (
@@ -99,17 +105,17 @@ def _add_campaigns(builder: Builder, advertiser: Advertiser, *, story: bool) -> 
     )
     total = sum(groups)
     ads = split_evenly(plan.ads, total) if plan.ads else [random.randint(3, 5) for _ in range(total)]
-    told = None
-    made = 0
-    if story and not plan.dense:
-        told = add_scenario(builder, advertiser, ads=ads[0])
-        made = 1
-    for index in range(made, count):
-        name, objective_type = THEMES[(index - made) % len(THEMES)]
+    scenario = None
+    scenario_campaigns = 0  # of the first positions; the scaling campaign takes another one
+    if with_scenario and not plan.dense:
+        scenario = add_scenario(builder, advertiser, ads=ads[0])
+        scenario_campaigns = 1
+    for index in range(scenario_campaigns, count):
+        name, objective_type = THEMES[(index - scenario_campaigns) % len(THEMES)]
         if index >= len(THEMES):
             name = f"{name} {index // len(THEMES) + 1}"
         days = plan.days + 1 if plan.dense else random.uniform(60, plan.days - 2)
-        if told and index == 1:  # the scaling campaign exists already
+        if scenario and index == 1:  # `add_scenario` has added the scaling campaign
             continue
         campaign = builder.campaign(advertiser, name, objective_type, days)
         start = sum(groups[:index])
@@ -117,13 +123,13 @@ def _add_campaigns(builder: Builder, advertiser: Advertiser, *, story: bool) -> 
             _add_dense_ad_groups(builder, campaign, ads[start : start + groups[index]])
         else:
             campaign.budget_optimize_on = index % 4 == 3
-            builder.ordinary(campaign, groups[index], ads[start : start + groups[index]])
+            builder.fill_campaign(campaign, groups[index], ads[start : start + groups[index]])
             if campaign.budget_optimize_on:
                 campaign.budget_mode = "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
-                campaign.budget = sum(ad.cap for group in campaign.ad_groups for ad in group.ads)
+                campaign.budget = sum(ad.daily_cap for group in campaign.ad_groups for ad in group.ads)
     if not plan.dense and len(advertiser.campaigns) > 3:
-        builder.scars(advertiser)
-    return told
+        builder.add_status_changes(advertiser)
+    return scenario
 
 
 def _add_dense_ad_groups(builder: Builder, campaign: Campaign, ads: list[int]) -> None:
@@ -136,31 +142,30 @@ def _add_dense_ad_groups(builder: Builder, campaign: Campaign, ads: list[int]) -
                 campaign.created,
                 builder.random.uniform(8, 60),
             )
-            ad.always, ad.fatigue = True, 1
+            ad.never_idle, ad.fatigue = True, 1
         builder.set_budget(ad_group)
 
 
 def _add_smart_plus_campaign(builder: Builder, advertiser: Advertiser) -> None:
-    """Add an Upgraded Smart+ campaign, where what reports call `ad_id` is a creative (dossier 5.7)."""
-    upgraded = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
+    """Add an Upgraded Smart+ campaign, in which `ad_id` is the id of a creative (API notes 5.7)."""
     campaign = builder.campaign(advertiser, "Smart+ | Catalogue", "WEB_CONVERSIONS", 50.3)
-    campaign.fields = dict(upgraded)
+    campaign.fields = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
     ad_group = builder.ad_group(campaign, "Smart+ | Automatic audience", campaign.created + 60)
     for number, creatives in enumerate(SMART_PLUS_CREATIVES):
-        asset_group = builder.ids.entity(ad_group.created + 60)
+        smart_plus_ad_id = builder.ids.entity(ad_group.created + 60)
         for index in range(creatives):
-            leads = (number, index) == (0, 0)
+            is_leader = (number, index) == (0, 0)
             name = f"Smart+ ad {number + 1} | creative {index + 1}"
-            dollars = 30 * (LEADER_WEIGHT if leads else builder.random.uniform(0.15, 0.9))
+            dollars = 30 * (LEADER_WEIGHT if is_leader else builder.random.uniform(0.15, 0.9))
             ad = builder.ad(ad_group, name, ad_group.created + 60 + index, dollars)
-            ad.asset_group = asset_group
-            if leads:
-                builder.lead(ad)
+            ad.smart_plus_ad_id = smart_plus_ad_id
+            if is_leader:
+                builder.make_leader(ad)
     builder.set_budget(ad_group)
 
 
 def add_scenario(builder: Builder, advertiser: Advertiser, *, ads: int) -> Scenario:
-    """Add the testing and the scaling campaign, and return who overtakes whom."""
+    """Add a testing campaign whose leader changes and a scaling campaign, and return their ids."""
     anchor = builder.plan.anchor
     testing = builder.campaign(advertiser, "Testing | New hooks", "WEB_CONVERSIONS", 71.4)
     scaling = builder.campaign(advertiser, "Scaling | Proven winners", "WEB_CONVERSIONS", 73.2)
@@ -176,7 +181,7 @@ def add_scenario(builder: Builder, advertiser: Advertiser, *, ads: int) -> Scena
         _set_script(ad, script)
     for group in testing.ad_groups:
         builder.set_budget(group)
-    builder.ordinary(scaling, 1, [3])
+    builder.fill_campaign(scaling, 1, [3])
     return Scenario(
         advertiser_id=advertiser.id,
         campaign_id=testing.id,
@@ -189,8 +194,8 @@ def add_scenario(builder: Builder, advertiser: Advertiser, *, ads: int) -> Scena
 
 
 def _set_script(ad: Ad, script: tuple[tuple[int, int, int], ...]) -> None:
-    ad.script, ad.always, ad.call_to_action = script, True, "SHOP_NOW"
-    ad.cap = max(cents for *_, cents in script)
+    ad.spend_script, ad.never_idle, ad.call_to_action = script, True, "SHOP_NOW"
+    ad.daily_cap = max(cents for *_, cents in script)
 
 
 def add_hidden_campaigns(builder: Builder, advertiser: Advertiser) -> None:
@@ -205,5 +210,5 @@ def add_hidden_campaigns(builder: Builder, advertiser: Advertiser) -> None:
         group: AdGroup = builder.ad_group(campaign, f"{name} | group", campaign.created + 60)
         for number in range(ads):
             ad = builder.ad(group, f"{name} | ad {number + 1}", group.created + 60 + number, 25)
-            builder.lead(ad)
+            builder.make_leader(ad)
         builder.set_budget(group)

@@ -21,27 +21,37 @@ ID_AT_LEVEL = {
 
 @dataclass
 class GroundTruth:
-    """Tells what is true at an instant (epoch seconds)."""
+    """Returns the entities and facts of the world at an instant (epoch seconds)."""
 
     world: World
     facts: Facts
 
     def entities(self, kind: str, now: int, advertiser_id: str | None) -> list[dict[str, Any]]:
-        """Return all entities of a kind (campaigns, ad_groups, ads, advertisers), the deleted ones too."""
+        """Return all entities of a kind (campaigns, ad_groups, ads, advertisers), even deleted and hidden ones.
+
+        Raises:
+            LookupError: The advertiser or the kind does not exist.
+        """
         advertisers = self._advertisers(advertiser_id)
         if kind == "advertisers":
             return [advertiser_item(one, now) | {"granted": one.granted} for one in advertisers]
-        tellers: dict[str, Any] = {
+        items_of: dict[str, Any] = {
             "campaigns": lambda one: [campaign_item(c, now) for c in one.campaigns if c.exists(now)],
             "ad_groups": lambda one: [ad_group_item(g, now) for g in one.ad_groups if g.exists(now)],
             "ads": lambda one: [ad_item(ad, now) for ad in one.ads if ad.exists(now)],
         }
-        return [item for one in advertisers for item in tellers[kind](one)]
+        return [item for one in advertisers for item in items_of[kind](one)]
 
     def report(
         self, level: str, now: int, advertiser_id: str, window: tuple[date, date] | None
     ) -> list[dict[str, Any]]:
-        """Return the facts of a level as {id, date, metrics}, by day; without a window the lifetime, date None."""
+        """Return the facts of a level as {id, date, metrics}.
+
+        With a window they are by day; without one they are lifetime totals, with date None.
+
+        Raises:
+            LookupError: The advertiser does not exist.
+        """
         (advertiser,) = self._advertisers(advertiser_id)
         cells: dict[tuple[str, int], list[Vector]] = {}
         for ad in advertiser.ads:
@@ -50,16 +60,18 @@ class GroundTruth:
         daily = {key: sum_over_ads(vectors) for key, vectors in cells.items()}
         if window is not None:
             return [
-                _row(own_id, date.fromordinal(ordinal).isoformat(), vector, advertiser)
-                for (own_id, ordinal), vector in sorted(daily.items())
+                _row(entity_id, date.fromordinal(ordinal).isoformat(), vector, advertiser)
+                for (entity_id, ordinal), vector in sorted(daily.items())
             ]
         lifetimes: dict[str, list[Vector]] = {}
-        for (own_id, _), vector in sorted(daily.items()):
-            lifetimes.setdefault(own_id, []).append(vector)
-        return [_row(own_id, None, sum_over_days(days), advertiser) for own_id, days in sorted(lifetimes.items())]
+        for (entity_id, _), vector in sorted(daily.items()):
+            lifetimes.setdefault(entity_id, []).append(vector)
+        return [
+            _row(entity_id, None, sum_over_days(days), advertiser) for entity_id, days in sorted(lifetimes.items())
+        ]
 
     def _days(self, ad: Ad, now: int, window: tuple[date, date] | None) -> Iterator[tuple[int, Vector]]:
-        for ordinal in self.facts.days_of(ad, now):
+        for ordinal in self.facts.possible_days(ad, now):
             if window and not window[0].toordinal() <= ordinal <= window[1].toordinal():
                 continue
             vector = self.facts.day(ad, ordinal, now)
@@ -74,12 +86,12 @@ class GroundTruth:
         return [self.world.advertisers[advertiser_id]]
 
 
-def _row(own_id: str, day: str | None, vector: Vector, advertiser: Advertiser) -> dict[str, Any]:
+def _row(entity_id: str, day: str | None, vector: Vector, advertiser: Advertiser) -> dict[str, Any]:
     decimals = advertiser.currency.decimals
     metrics: Mapping[str, str] = {
         name: NO_VALUE
-        if name in NUMERIC and NUMERIC[name].unique_users and vector[REACH] == 0
+        if name in NUMERIC and NUMERIC[name].counts_unique_users and vector[REACH] == 0
         else formatter_for(name, decimals)(vector)
         for name in (*NUMERIC, *sorted(ALWAYS_ZERO))
     }
-    return {"id": own_id, "date": day, "metrics": metrics}
+    return {"id": entity_id, "date": day, "metrics": metrics}

@@ -7,55 +7,57 @@ from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 HOUR_SECONDS = 3600
-UV_DELAY_HOURS = 16  # reach and voucher spend (dossier 7)
-CORRECTION_UTC_HOUR = 12  # the daily correction (dossier 7; 08:00 by another page, 0.1 #5)
-# How much of a day's delivery falls into each local hour, 00-23.
+REACH_DELAY_HOURS = 16  # of reach and voucher spend (API notes 7)
+CORRECTION_UTC_HOUR = 12  # of the daily correction (API notes 7; another page has 08:00, 0.1 #5)
+# The part of a day's delivery in each local hour, 00-23.
 HOUR_WEIGHTS = (20, 12, 8, 6, 6, 9, 16, 26, 34, 38, 40, 44, 50, 48, 44, 44, 48, 56, 66, 76, 80, 74, 58, 36)
 
 
 @dataclass(frozen=True)
 class LocalDay:
-    """One calendar day of one zone; `start` and `end` are epoch seconds, 23 to 25 hours apart."""
+    """A calendar day of a time zone.
+
+    Attributes:
+        ordinal: Its proleptic Gregorian ordinal.
+        start: Epoch seconds.
+        end: Epoch seconds, 23 to 25 hours after `start`.
+        hour_labels: The local hour of each real hour, in order.
+    """
 
     ordinal: int
     start: int
     end: int
-    labels: tuple[int, ...]  # the local hour each real hour begins in
+    hour_labels: tuple[int, ...]
 
     @cached_property
-    def weights(self) -> tuple[int, ...]:
-        """Return the cumulative weight before each hour, and the total last."""
-        return (0, *accumulate(HOUR_WEIGHTS[label] for label in self.labels))
+    def cumulative_weights(self) -> tuple[int, ...]:
+        """Return the cumulative weight before each hour, with the total as the last item."""
+        return (0, *accumulate(HOUR_WEIGHTS[label] for label in self.hour_labels))
 
     @cached_property
     def corrected_at(self) -> int:
-        """Return the first 12:00 UTC at or after the day's end (dossier 7)."""
+        """Return the first 12:00 UTC at or after the day's end (API notes 7)."""
         noon = self.end // 86_400 * 86_400 + CORRECTION_UTC_HOUR * HOUR_SECONDS
         return noon if noon >= self.end else noon + 86_400
 
     @property
-    def uv_at(self) -> int:
-        """Return when the unique-user metrics appear (dossier 7)."""
-        return self.end + UV_DELAY_HOURS * HOUR_SECONDS
-
-    @cached_property
-    def text(self) -> str:
-        """Return the day as `stat_time_day` writes it (dossier 6.2)."""
-        return f"{date.fromordinal(self.ordinal).isoformat()} 00:00:00"
+    def reach_available_at(self) -> int:
+        """Return when the metrics of unique users become available (API notes 7)."""
+        return self.end + REACH_DELAY_HOURS * HOUR_SECONDS
 
     def hours_before(self, instant: int) -> int:
-        """Return how many whole hours of the day lie before the instant."""
-        return min(max((instant - self.start) // HOUR_SECONDS, 0), len(self.labels))
+        """Return how many whole hours of the day are before the instant."""
+        return min(max((instant - self.start) // HOUR_SECONDS, 0), len(self.hour_labels))
 
     def weight_between(self, begin: int, end: int) -> int:
         """Return the weight of the day's whole hours between two instants."""
         first, last = self.hours_before(begin + HOUR_SECONDS - 1), self.hours_before(end)
-        return self.weights[last] - self.weights[first] if last > first else 0
+        return self.cumulative_weights[last] - self.cumulative_weights[first] if last > first else 0
 
 
 @lru_cache(maxsize=20_000)
 def local_day(zone: ZoneInfo, ordinal: int) -> LocalDay:
-    """Return a calendar day of a zone."""
+    """Return a calendar day of a time zone, by its ordinal."""
     start, end = (
         int(datetime.combine(date.fromordinal(day), time(), tzinfo=zone).timestamp())
         for day in (ordinal, ordinal + 1)
@@ -65,11 +67,12 @@ def local_day(zone: ZoneInfo, ordinal: int) -> LocalDay:
 
 
 def local_ordinal(zone: ZoneInfo, instant: int) -> int:
-    """Return the proleptic ordinal of the zone's calendar day at an instant."""
+    """Return the ordinal of the time zone's calendar day at an instant (epoch seconds)."""
     return datetime.fromtimestamp(instant, tz=zone).date().toordinal()
 
 
-# Thousandths of the final conversions known so many whole days after the day's end (dossier 7: up to 28 days).
+# Thousandths of the final conversions that are known a number of whole days after the day's end (API notes 7: they
+# grow for up to 28 days).
 GROWTH: tuple[int, ...] = (
     *(620, 690, 745, 790, 826, 855, 879, 899, 915, 928, 939, 948, 956, 962, 968),
     *range(970, 998, 2),

@@ -6,27 +6,32 @@ from pathlib import Path
 
 from tiktok_assets.sandbox.world.delivery import POSITION, Vector
 
-NO_VALUE = "-"  # dossier 6.5
+NO_VALUE = "-"  # API notes 6.5
 Formatter = Callable[[Vector], str]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One numeric metric: `top` alone, or `top` x `times` over `bottom`.
+    """A numeric metric: a column, or a quotient of two.
 
-    `kind` is count, money (account currency, its decimals: dossier 7) or rate (two decimals).
+    Attributes:
+        name: The API's name.
+        kind: `count`, `money` (the account's currency and its decimals, API notes 7) or `rate` (two decimals).
+        numerator: A delivery column.
+        denominator: The column to divide by; None for the numerator alone.
+        factor: The factor of the quotient.
     """
 
     name: str
     kind: str
-    top: str
-    bottom: str | None = None
-    times: int = 1
+    numerator: str
+    denominator: str | None = None
+    factor: int = 1
 
     @property
-    def unique_users(self) -> bool:
-        """Say whether the metric is one of the late, not addable ones (dossier 7)."""
-        return "reach" in (self.top, self.bottom)
+    def counts_unique_users(self) -> bool:
+        """Return whether the metric depends on reach, which is late and not additive (API notes 7)."""
+        return "reach" in (self.numerator, self.denominator)
 
 
 def _plain_metrics(kind: str, names: str) -> tuple[Metric, ...]:
@@ -42,11 +47,11 @@ COUNTS = _plain_metrics(
     "web_event_add_to_cart total_landing_page_view page_content_view_events vta_conversion cta_conversion "
     "reach",
 )
-# total_complete_payment_rate is, despite its name, the total purchase value (dossier 6.6).
+# total_complete_payment_rate is, despite its name, the total purchase value (API notes 6.6).
 MONEY = _plain_metrics("money", "spend total_complete_payment_rate total_onsite_shopping_value voucher_spend")
 COSTS = tuple(
-    Metric(name, "money", "spend", bottom, times)
-    for name, bottom, times in (
+    Metric(name, "money", "spend", denominator, factor)
+    for name, denominator, factor in (
         ("cpc", "clicks", 1),
         ("cpm", "impressions", 1000),
         ("cost_per_1000_reached", "reach", 1000),
@@ -64,12 +69,12 @@ COSTS = tuple(
         ("cost_per_cta_conversion", "cta_conversion", 1),
     )
 )
-# Rates are percentages (dossier 6.5): "1.12" is 1.12 %.
+# Rates are percentages (API notes 6.5): "1.12" is 1.12 %.
 RATES = tuple(
-    Metric(name, "rate", top, bottom, 100)
-    for name, top, bottom in (
+    Metric(name, "rate", numerator, denominator, 100)
+    for name, numerator, denominator in (
         ("ctr", "clicks", "impressions"),
-        ("conversion_rate", "conversion", "impressions"),  # both use impressions since 2023 (dossier 6.6)
+        ("conversion_rate", "conversion", "impressions"),  # both use impressions since 2023 (API notes 6.6)
         ("conversion_rate_v2", "conversion", "impressions"),
         ("real_time_conversion_rate", "real_time_conversion", "impressions"),
         ("real_time_conversion_rate_v2", "real_time_conversion", "impressions"),
@@ -85,8 +90,8 @@ RATES = tuple(
     )
 )
 RATIOS = tuple(
-    Metric(name, "rate", top, bottom)
-    for name, top, bottom in (
+    Metric(name, "rate", numerator, denominator)
+    for name, numerator, denominator in (
         ("frequency", "impressions", "reach"),
         ("complete_payment_roas", "total_complete_payment_rate", "spend"),
         ("onsite_shopping_roas", "total_onsite_shopping_value", "spend"),
@@ -98,8 +103,8 @@ VALUES = (
     Metric("billed_cost", "money", "spend"),
     Metric("value_per_complete_payment", "money", "total_complete_payment_rate", "complete_payment"),
 )
-# Things nobody in this world does: app, SKAN, offline, messaging and form events, their cost and their value
-# are always zero. Named as the model of bububa/tiktok-business that dossier 6.6 cites names them.
+# Events that do not occur in this world (app, SKAN, offline, messaging and form), with their costs and values:
+# always zero. The names are those of bububa/tiktok-business, which API notes 6.6 cite.
 ALWAYS_ZERO = frozenset(
     [
         "app_install",
@@ -207,26 +212,25 @@ DOCUMENTED = frozenset(
     for line in Path(__file__).with_name("documented_metrics.txt").read_text(encoding="utf-8").splitlines()
     if not line.startswith("#")
 )
-# Only at advertiser level, daily (dossier 6.6, 9 #3).
+# Available at advertiser level by day only (API notes 6.6, 9 #3).
 ACCOUNT_METRICS = frozenset({"cash_spend", "voucher_spend"})
-DEFAULT_METRICS = ("spend", "impressions")  # dossier 6.1
+DEFAULT_METRICS = ("spend", "impressions")  # API notes 6.1
 
 
 def is_numeric(name: str) -> bool:
-    """Say whether a name is a numeric metric this sandbox knows."""
+    """Return whether a name is a numeric metric of this sandbox."""
     return name in NUMERIC or name in ALWAYS_ZERO or name in ACCOUNT_METRICS or name in DOCUMENTED
 
 
 def is_additive(name: str) -> bool:
-    """Say whether a metric of a coarser level is the plain sum of the finer level's."""
+    """Return whether a metric's value at a coarser level is the sum of its values at a finer one."""
     metric = NUMERIC.get(name)
-    return (
-        metric is not None and metric.bottom is None and metric.top not in ("reach", "result", "real_time_result")
-    )
+    not_additive = ("reach", "result", "real_time_result")
+    return metric is not None and metric.denominator is None and metric.numerator not in not_additive
 
 
 def formatter_for(name: str, decimals: int) -> Formatter:
-    """Return the function that writes one metric of a vector as text.
+    """Return a function that formats one metric of a vector.
 
     Args:
         name: A numeric metric.
@@ -238,36 +242,36 @@ def formatter_for(name: str, decimals: int) -> Formatter:
         spend, voucher = POSITION["spend"], POSITION["voucher_spend"]
         return lambda vector: format_decimal(vector[spend] - vector[voucher], decimals)
     metric = NUMERIC[name]
-    top = POSITION[metric.top]
-    if metric.bottom is None:
+    numerator = POSITION[metric.numerator]
+    if metric.denominator is None:
         if metric.kind == "count" or decimals == 0:
-            return lambda vector: str(vector[top])
-        return _decimal_formatter(top, decimals)
+            return lambda vector: str(vector[numerator])
+        return _decimal_formatter(numerator, decimals)
     places = decimals if metric.kind == "money" else 2
-    # Money is in minor units already; the rest gains its two decimals here.
-    times = metric.times if metric.kind == "money" else metric.times * 100
-    return _quotient_formatter(top, POSITION[metric.bottom], times, places)
+    # Money is in minor units already; other values get their two decimals here.
+    factor = metric.factor if metric.kind == "money" else metric.factor * 100
+    return _quotient_formatter(numerator, POSITION[metric.denominator], factor, places)
 
 
-def _decimal_formatter(top: int, decimals: int) -> Formatter:
-    unit, shape = 10.0**decimals, f"%.{decimals}f"
-    return lambda vector: shape % (vector[top] / unit)  # exact below 2^53: correctly rounded twice
+def _decimal_formatter(column: int, decimals: int) -> Formatter:
+    unit, template = 10.0**decimals, f"%.{decimals}f"
+    return lambda vector: template % (vector[column] / unit)  # exact below 2^53: both steps round correctly
 
 
-def _quotient_formatter(top: int, bottom: int, times: int, places: int) -> Formatter:
-    unit, shape, zero = 10.0**places, f"%.{places}f", format_decimal(0, places)
+def _quotient_formatter(numerator: int, denominator: int, factor: int, places: int) -> Formatter:
+    unit, template, zero = 10.0**places, f"%.{places}f", format_decimal(0, places)
 
-    def render(vector: Vector) -> str:
-        below = vector[bottom]
-        if below == 0:
+    def format_quotient(vector: Vector) -> str:
+        divisor = vector[denominator]
+        if divisor == 0:
             return zero
-        return shape % ((2 * vector[top] * times + below) // (2 * below) / unit)  # half up
+        return template % ((2 * vector[numerator] * factor + divisor) // (2 * divisor) / unit)  # rounded half up
 
-    return render
+    return format_quotient
 
 
 def format_decimal(units: int, decimals: int) -> str:
-    """Return minor units as exact decimal text."""
+    """Format minor units as exact decimal text."""
     if decimals == 0:
         return str(units)
-    return f"{units / 10**decimals:.{decimals}f}"  # exact below 2^53: correctly rounded twice
+    return f"{units / 10**decimals:.{decimals}f}"  # exact below 2^53: both steps round correctly

@@ -1,4 +1,7 @@
-"""Define the entities of the sandbox's world, its plan and its ids."""
+"""Define the plan, the ids and the entities of the sandbox's world.
+
+Instants are epoch seconds, and amounts of money are minor units of the account's currency.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,24 +12,24 @@ from tiktok_assets.sandbox.world.seed_data import CURRENCIES, OBJECTIVES, Accoun
 
 
 class IdGenerator:
-    """Hands out identifiers, each once."""
+    """Generates unique ids that contain their creation time, as TikTok's do (API notes 1.5)."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def entity(self, created: int) -> str:
-        """Return 16 digits: unix seconds x 2^20 + low bits."""
+        """Return the next id of a campaign, ad group or ad: 16 digits, epoch seconds x 2^20 + low bits."""
         self._count += 1
         return str((created << 20) | (self._count * 1031 % (1 << 20)))
 
     @staticmethod
     def account(created: int, low: int) -> str:
-        """Return 19 digits: unix seconds x 2^32 + low bits."""
+        """Return the id of an account or app: 19 digits, epoch seconds x 2^32 + low bits."""
         return str((created << 32) | low)
 
 
 DEFAULT_ANCHOR = datetime(2026, 11, 9, 18, 0, tzinfo=UTC)
-MIN_SCENARIO_DAYS = 75  # the story needs this much history before the anchor
+MIN_SCENARIO_DAYS = 75  # history before the anchor that the scenario needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +37,17 @@ class WorldPlan:
     """The complete description of a world: equal plans give equal worlds.
 
     Attributes:
-        seed: Every made-up value follows from it.
-        anchor: The "now" of the story; campaigns, spend and story are laid out backwards from it.
+        seed: The seed of every generated value.
+        anchor: The "now" of the scenario; campaigns and spend are generated backwards from it.
         days: Days of history before the anchor.
-        advertisers: 1 Los Angeles, 2 Tokyo, 3 Berlin, 4 without campaigns, 5 without its grant, then more.
-        campaigns: Campaigns of each live advertiser; None takes a handful.
-        ad_groups: Ad groups of each live advertiser, over all its campaigns; None takes 2-3 a campaign.
-        ads: Ads of each live advertiser, over all its ad groups; None takes 3-5 an ad group.
-        smart_plus: The third account has an Upgraded Smart+ campaign, unless the world is dense.
-        hidden_campaigns: The first account has a TopView and a Promote campaign, which lists and reports leave
-            out unless they are asked for.
-        dense: Every ad delivers on every day, nothing is deleted, and there is no story.
+        advertisers: Number of accounts: Los Angeles, Tokyo, Berlin, one without campaigns, one not granted, more.
+        campaigns: Campaigns of each account that has any; None for 4-6.
+        ad_groups: Ad groups of each such account, over all its campaigns; None for 2-3 a campaign.
+        ads: Ads of each such account, over all its ad groups; None for 3-5 an ad group.
+        smart_plus: Whether the third account has an Upgraded Smart+ campaign; never in a dense world.
+        hidden_campaigns: Whether the first account has a TopView and a Promote campaign, which lists and reports
+            include on request only.
+        dense: Whether every ad delivers on every day, nothing is deleted and there is no scenario.
     """
 
     seed: int = 7
@@ -62,7 +65,9 @@ class WorldPlan:
         if self.anchor.tzinfo is None:
             raise ValueError("WorldPlan.anchor needs a time zone.")
         if not self.dense and self.days < MIN_SCENARIO_DAYS:
-            raise ValueError(f"WorldPlan.days must be at least {MIN_SCENARIO_DAYS}: the story needs that history.")
+            raise ValueError(
+                f"WorldPlan.days must be at least {MIN_SCENARIO_DAYS}: the scenario needs that history."
+            )
         for name in ("days", "advertisers", "campaigns", "ad_groups", "ads"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -71,9 +76,17 @@ class WorldPlan:
 
 @dataclass(kw_only=True)
 class Entity:
-    """What campaigns, ad groups and ads share; the instants are epoch seconds, None = never.
+    """The attributes that campaigns, ad groups and ads share.
 
-    `switched` and `fields` come from writes: (instant, on) in order, and values of the API's object.
+    Attributes:
+        id: The API's id.
+        name: The current name; earlier names are not kept.
+        created: When it was created.
+        paused: When the generator paused it; None for never.
+        deleted: When it was deleted; None for never.
+        edited: When it was last edited; None for never.
+        status_changes: Status updates by requests, as (instant, enabled), oldest first.
+        fields: Fields of the API object that requests have set.
     """
 
     id: str
@@ -82,36 +95,36 @@ class Entity:
     paused: int | None = None
     deleted: int | None = None
     edited: int | None = None
-    switched: list[tuple[int, bool]] = field(default_factory=list)
+    status_changes: list[tuple[int, bool]] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
 
     def exists(self, now: int) -> bool:
-        """Say whether the entity has come into being."""
+        """Return whether the entity has been created."""
         return self.created <= now
 
     def is_deleted(self, now: int) -> bool:
-        """Say whether the entity itself has been deleted."""
+        """Return whether the entity itself is deleted, whatever its parents are."""
         return self.deleted is not None and self.deleted <= now
 
     def is_paused(self, now: int) -> bool:
-        """Say whether the entity itself has been switched off."""
-        states = [on for instant, on in self.toggles() if instant <= now]
+        """Return whether the entity itself is paused, whatever its parents are."""
+        states = [enabled for instant, enabled in self.status_history() if instant <= now]
         return bool(states) and not states[-1]
 
-    def toggles(self) -> list[tuple[int, bool]]:
-        """Return when the entity's own switch was turned, and to what."""
+    def status_history(self) -> list[tuple[int, bool]]:
+        """Return the entity's own status changes as (instant, enabled), oldest first."""
         built = [] if self.paused is None else [(self.paused, False)]
-        return sorted(built + self.switched, key=lambda turn: turn[0])
+        return sorted(built + self.status_changes, key=lambda change: change[0])
 
-    def modified(self, now: int) -> int:
-        """Return the last instant at which the entity changed, as known now."""
-        changes = (self.created, self.paused, self.deleted, self.edited, *(at for at, _ in self.switched))
+    def modified_at(self, now: int) -> int:
+        """Return the last instant up to `now` at which the entity changed."""
+        changes = (self.created, self.paused, self.deleted, self.edited, *(at for at, _ in self.status_changes))
         return max(instant for instant in changes if instant is not None and instant <= now)
 
 
 @dataclass(kw_only=True)
 class Campaign(Entity):
-    """A campaign; `budget` is in minor units of the account's currency."""
+    """A campaign; `budget` is in minor units."""
 
     advertiser: "Advertiser" = field(repr=False)
     objective_type: str
@@ -122,12 +135,12 @@ class Campaign(Entity):
 
     @property
     def automation(self) -> str:
-        """Return MANUAL or UPGRADED_SMART_PLUS (dossier 5.7)."""
+        """Return MANUAL or UPGRADED_SMART_PLUS (API notes 5.7)."""
         return str(self.fields.get("campaign_automation_type", "MANUAL"))
 
     @property
     def objective(self) -> Objective:
-        """Return the traits that follow from the objective."""
+        """Return the defaults that follow from the objective."""
         return OBJECTIVES[self.objective_type]
 
 
@@ -135,58 +148,71 @@ class Campaign(Entity):
 class AdGroup(Entity):
     """An ad group; `budget` and `bid` are in minor units.
 
-    `starts` and `ends` bound its delivery; `scheduled` is a budget with the instant it takes effect.
+    Attributes:
+        starts_at: The start of its schedule; None for its creation.
+        ends_at: The end of its schedule; None for no end.
+        scheduled: A budget that takes effect later, as (instant, minor units).
     """
 
     campaign: Campaign = field(repr=False)
     budget: int = 0
     bid: int = 0
     age_groups: list[str] | None = None
-    starts: int | None = None
-    ends: int | None = None
+    starts_at: int | None = None
+    ends_at: int | None = None
     scheduled: tuple[int, int] | None = None
     ads: list["Ad"] = field(default_factory=list, repr=False)
 
 
 @dataclass(kw_only=True)
 class Ad(Entity):
-    """An ad with the shape of its delivery.
+    """An ad, with the parameters of its delivery.
 
-    In an Upgraded Smart+ campaign this is one creative, and `asset_group` the ad (dossier 5.7).
-    `daily` and `cap` are minor units a day; `script` maps days before the anchor to an exact spend.
+    In an Upgraded Smart+ campaign an `Ad` is one creative of the ad `smart_plus_ad_id` (API notes 5.7).
+
+    Attributes:
+        daily_target: The spend a day it aims at, in minor units.
+        daily_cap: The most it spends a day, in minor units.
+        fatigue: How much slower it spends each day, in thousandths.
+        fatigue_floor: The part of its target that it keeps, in thousandths.
+        never_idle: Whether it delivers on every day.
+        in_review: Whether it stays in review for good.
+        spend_script: The exact spend instead, as (from days before the anchor, to days before it, cents a day).
+        smart_plus_ad_id: In Smart+ campaigns the id of the ad that this creative belongs to.
+        reviews: Reviews, as (start, end).
     """
 
     ad_group: AdGroup = field(repr=False)
-    daily: int = 0
-    cap: int = 0
-    fatigue: int = 0  # parts per thousand lost a day, roughly
-    fatigue_floor: int = 0  # parts per thousand that remain
-    always: bool = False  # never idle for a day
+    daily_target: int = 0
+    daily_cap: int = 0
+    fatigue: int = 0
+    fatigue_floor: int = 0
+    never_idle: bool = False
     in_review: bool = False
-    script: tuple[tuple[int, int, int], ...] = ()
-    asset_group: str | None = None
+    spend_script: tuple[tuple[int, int, int], ...] = ()
+    smart_plus_ad_id: str | None = None
     call_to_action: str = "LEARN_MORE"
     text: str = ""
     reviews: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def ad_id_v2(self) -> str:
-        """Return the id of the ad, which is the creative's own but in Smart+ (dossier 5.7)."""
-        return self.asset_group or self.id
+        """Return the id of the ad: in Smart+ campaigns of the ad, not of the creative (API notes 5.7)."""
+        return self.smart_plus_ad_id or self.id
 
     @property
     def campaign(self) -> Campaign:
-        """Return the campaign the ad is under."""
+        """Return the campaign of the ad."""
         return self.ad_group.campaign
 
     def is_in_review(self, now: int) -> bool:
-        """Say whether a review of the ad is under way (dossier 8.5)."""
+        """Return whether the ad is in review (API notes 8.5)."""
         return self.in_review or any(begin <= now < end for begin, end in self.reviews)
 
 
 @dataclass(kw_only=True)
 class Advertiser:
-    """An advertiser account with all it holds."""
+    """An advertiser account with its campaigns; `granted` is whether the tokens may use it."""
 
     id: str
     account: Account
@@ -196,7 +222,7 @@ class Advertiser:
 
     @property
     def zone(self) -> ZoneInfo:
-        """Return the zone in which the account's days are counted (dossier 7)."""
+        """Return the time zone of the account's days (API notes 7)."""
         return ZoneInfo(self.account.display_timezone)
 
     @property
@@ -217,7 +243,7 @@ class Advertiser:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """The one leader change of the world, between `t1` and `t2`."""
+    """The ids of the leader change that happens between `t1` and `t2`."""
 
     advertiser_id: str
     campaign_id: str
@@ -230,29 +256,40 @@ class Scenario:
 
 @dataclass(kw_only=True)
 class World:
-    """Everything that is true, whatever the server says about it."""
+    """Everything that exists, whatever the server shows of it.
+
+    Attributes:
+        plan: The plan it was generated from.
+        advertisers: The accounts, by id.
+        scenario: The leader change, if the plan has one.
+        other_token: A valid token of another app.
+        media_libraries: The media of each account, computed on first use.
+        withdrawn_posts: When the authorization of a post ended, by its id.
+        request_ids: When each request id was last used, in monotonic seconds.
+        version: Grows with every write, so that cached results become stale.
+    """
 
     plan: WorldPlan
     advertisers: dict[str, Advertiser]
-    story: Scenario | None
+    scenario: Scenario | None
     token: str
     app_id: str
     secret: str
-    other_token: str  # valid, but of another app
+    other_token: str
     other_app_id: str
     other_secret: str
     ids: IdGenerator = field(default_factory=IdGenerator)
-    media: dict[str, Any] = field(default_factory=dict)  # by account, once asked for
-    withdrawn: dict[str, int] = field(default_factory=dict)  # posts no longer authorised, and since when
-    request_ids: dict[str, float] = field(default_factory=dict)  # when each was last used, wall seconds
-    version: int = 0  # grows with every write, so that nothing kept outlives it
+    media_libraries: dict[str, Any] = field(default_factory=dict)
+    withdrawn_posts: dict[str, int] = field(default_factory=dict)
+    request_ids: dict[str, float] = field(default_factory=dict)
+    version: int = 0
 
 
 def epoch_seconds(instant: datetime) -> int:
-    """Return an aware instant as whole epoch seconds."""
+    """Convert an aware instant to whole epoch seconds."""
     return int(instant.timestamp())
 
 
 def format_utc(seconds: int) -> str:
-    """Return an instant as the API writes entity times: UTC text (dossier 5.4, 7)."""
+    """Format an instant as the API does the times of entities: UTC text (API notes 5.4, 7)."""
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Currency:
-    """One currency: its decimals (dossier 7, 8.6) and what one US dollar is in it, roughly."""
+    """A currency: its decimals (API notes 7, 8.6) and its approximate rate to the US dollar."""
 
     decimals: int
-    per_dollar: float
+    units_per_dollar: float
 
     @property
-    def minor(self) -> int:
-        """Return how many minor units make one unit."""
+    def minor_per_unit(self) -> int:
+        """Return the minor units in one unit."""
         return int(10**self.decimals)
 
 
@@ -32,18 +32,18 @@ CURRENCIES = {
 
 @dataclass(frozen=True)
 class Account:
-    """One advertiser account of the agency, before its campaigns."""
+    """The attributes of an advertiser account, without its campaigns."""
 
     name: str
     company: str
-    timezone: str  # as the API gives it: may be Etc/GMT+8, sign inverted (dossier 5.3, 9 #18)
+    timezone: str  # of the API: may be Etc/GMT+8, whose sign is inverted (API notes 5.3, 9 #18)
     display_timezone: str
     currency: str
     country: str
     language: str
     location_id: str
-    site: str
-    live: bool = True
+    website: str
+    has_campaigns: bool = True
     granted: bool = True
 
 
@@ -91,7 +91,7 @@ ACCOUNTS = (
         "en",
         "2077456",
         "https://harbour-coffee.example/",
-        live=False,
+        has_campaigns=False,
     ),
     Account(
         "Camden Streetwear | UK",
@@ -143,14 +143,14 @@ ACCOUNTS = (
 
 @dataclass(frozen=True)
 class Objective:
-    """How a campaign's objective shapes its ad groups (dossier 5.6, 8.2) and its funnel."""
+    """An objective: the defaults of its ad groups (API notes 5.6, 8.2) and its conversion funnel."""
 
     objective_type: str
-    goal: str
+    optimization_goal: str
     billing_event: str
     promotion_type: str
     optimization_event: str | None
-    result: str  # the column its results are counted in
+    result_column: str  # the delivery column that counts its results
     conversions_per_10k_clicks: int
     cpm_cents: int
 
@@ -192,6 +192,6 @@ HOOKS = (
 AGE_GROUPS = (
     ["AGE_18_24", "AGE_25_34"],
     ["AGE_25_34", "AGE_35_44"],
-    None,  # no restriction reads null (dossier 5.4)
+    None,  # null for no restriction (API notes 5.4)
 )
 CALLS_TO_ACTION = ("LEARN_MORE", "SHOP_NOW", "SIGN_UP", "ORDER_NOW")

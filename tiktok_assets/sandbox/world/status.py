@@ -20,7 +20,7 @@ _PROMOTE_FIELDS = {
         "advertiser_id campaign_id campaign_name adgroup_id adgroup_name create_time budget schedule_type"
         " schedule_start_time schedule_end_time operation_status secondary_status"
     ),
-    # The page on ads is not mirrored: taken to be told as its parents are.
+    # The page on ads is not available to us; assumed to be as for its parents.
     "ad": (
         "advertiser_id campaign_id campaign_name adgroup_id adgroup_name ad_id ad_id_v2 ad_name create_time"
         " operation_status secondary_status"
@@ -29,7 +29,7 @@ _PROMOTE_FIELDS = {
 
 
 def visibility_of(entity: Entity) -> dict[str, str]:
-    """Return how an entity's campaign was bought and where it was made, which filters ask for."""
+    """Return the buying type and the origin of an entity's campaign, by which lists filter."""
     campaign = entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
     return {
         "buying_type": str(campaign.fields.get("buying_type", "AUCTION")),
@@ -38,13 +38,13 @@ def visibility_of(entity: Entity) -> dict[str, str]:
 
 
 def is_listed_by_default(campaign: Campaign) -> bool:
-    """Say whether lists and reports show a campaign without being asked for its kind."""
-    facets = visibility_of(campaign)
-    return facets["buying_type"] in DEFAULT_BUYING_TYPES and facets["campaign_system_origin"] in DEFAULT_ORIGINS
+    """Return whether lists and reports include a campaign when no filter asks for its kind."""
+    values = visibility_of(campaign)
+    return values["buying_type"] in DEFAULT_BUYING_TYPES and values["campaign_system_origin"] in DEFAULT_ORIGINS
 
 
 def without_hidden_fields(level: str, entity: Entity, item: dict[str, Any]) -> dict[str, Any]:
-    """Return what lists tell of an entity: of one of Promote a few fields, and its origin."""
+    """Return the fields of an object that lists show: for Promote only a few and the origin."""
     if visibility_of(entity)["campaign_system_origin"] != PROMOTE:
         return {name: value for name, value in item.items() if name != "buying_type"}
     kept = {name: value for name, value in item.items() if name in _PROMOTE_FIELDS[level].split()}
@@ -94,7 +94,7 @@ SECONDARY_STATUSES = {
 
 
 def secondary_status(entity: Entity, now: int) -> str:
-    """Return the secondary status: what a parent suffers shows in its children (dossier 5.6, SEED)."""
+    """Return the secondary status; a deleted or paused parent shows in its children (API notes 5.6, SEED)."""
     if isinstance(entity, Ad):
         return "AD_STATUS_" + _ad_status(entity, now)
     if isinstance(entity, AdGroup):
@@ -126,47 +126,51 @@ def _ad_group_status(ad_group: AdGroup, now: int) -> str:
 
 
 def _schedule_status(ad_group: AdGroup, now: int) -> str:
-    if ad_group.starts is not None and now < ad_group.starts:
+    if ad_group.starts_at is not None and now < ad_group.starts_at:
         return "NOT_START"
-    return "TIME_DONE" if ad_group.ends is not None and ad_group.ends <= now else ""
+    return "TIME_DONE" if ad_group.ends_at is not None and ad_group.ends_at <= now else ""
 
 
 def _ad_status(ad: Ad, now: int) -> str:
     if ad.is_deleted(now):
         return "DELETE"
-    of_group = _own_status(ad.ad_group, now)
-    when = _schedule_status(ad.ad_group, now).removeprefix("TIME_")  # AD_STATUS_NOT_START, AD_STATUS_DONE
-    own = _own_status(ad, now) or ("AUDIT" if ad.is_in_review(now) else when or "DELIVERY_OK")
-    return _campaign_status(ad.campaign, now) or (f"ADGROUP_{of_group}" if of_group else "") or own
+    group_status = _own_status(ad.ad_group, now)
+    schedule = _schedule_status(ad.ad_group, now).removeprefix("TIME_")  # AD_STATUS_NOT_START, AD_STATUS_DONE
+    own = _own_status(ad, now) or ("AUDIT" if ad.is_in_review(now) else schedule or "DELIVERY_OK")
+    return _campaign_status(ad.campaign, now) or (f"ADGROUP_{group_status}" if group_status else "") or own
 
 
 def operation_status(entity: Entity, now: int) -> str:
-    """Return the entity's own switch: ENABLE or DISABLE, whatever its parents are."""
+    """Return the entity's own operation status, ENABLE or DISABLE, whatever its parents are."""
     return "DISABLE" if entity.is_paused(now) or entity.is_deleted(now) else "ENABLE"
 
 
-def matches_status(shown: str, wanted: str) -> bool:
-    """Say whether a secondary status falls under a primary one, or is the wanted secondary one.
+def matches_status(status: str, wanted: str) -> bool:
+    """Return whether a secondary status belongs to a primary status, or equals a secondary one.
 
-    A child of something deleted counts as deleted itself (our reading of dossier 5.1, 5.6).
+    A child of a deleted parent counts as deleted (our reading of API notes 5.1, 5.6).
+
+    Args:
+        status: The secondary status of an entity.
+        wanted: A primary status, such as STATUS_NOT_DELETE, or a secondary one.
     """
-    deleted = shown.endswith("_DELETE")
-    delivering = shown.endswith(("DELIVERY_OK", "CAMPAIGN_STATUS_ENABLE"))
-    answers = {
+    deleted = status.endswith("_DELETE")
+    delivering = status.endswith(("DELIVERY_OK", "CAMPAIGN_STATUS_ENABLE"))
+    primary = {
         "STATUS_ALL": True,
         "STATUS_NOT_DELETE": not deleted,
         "STATUS_DELETE": deleted,
         "STATUS_DELIVERY_OK": delivering,
         "STATUS_NOT_DELIVERY": not delivering and not deleted,
-        "STATUS_DISABLE": shown.endswith("_DISABLE"),
-        "STATUS_TIME_DONE": shown.endswith(("TIME_DONE", "STATUS_DONE")),
+        "STATUS_DISABLE": status.endswith("_DISABLE"),
+        "STATUS_TIME_DONE": status.endswith(("TIME_DONE", "STATUS_DONE")),
         "STATUS_RF_CLOSED": False,
-        "STATUS_FROZEN": shown.endswith("_FROZEN"),
+        "STATUS_FROZEN": status.endswith("_FROZEN"),
     }
-    if wanted in answers:
-        return answers[wanted]
+    if wanted in primary:
+        return primary[wanted]
     if wanted.endswith("_STATUS_ALL"):
         return True
     if wanted.endswith("_STATUS_NOT_DELETE"):
         return not deleted
-    return shown == wanted
+    return status == wanted

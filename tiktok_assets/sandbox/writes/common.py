@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import ApiError
 from tiktok_assets.sandbox.http.params import parse_id
 from tiktok_assets.sandbox.world.model import Entity, World
 from tiktok_assets.sandbox.writes.request_schemas import READ_ONLY_FIELDS
 from tiktok_assets.sandbox.writes.schema import Schema, refuse_read_only, validate_body
 
-Answer = dict[str, Any]
-READ_ONLY_RESPONSE_FIELDS = frozenset(  # the pages of the write endpoints lack these keys of the reads
+READ_ONLY_RESPONSE_FIELDS = frozenset(  # fields of reads that the responses of writes do not have
     (
         "campaign_system_origin",
         "campaign_automation_type",
@@ -22,8 +21,12 @@ READ_ONLY_RESPONSE_FIELDS = frozenset(  # the pages of the write endpoints lack 
 )
 
 
-def read_body(context: Context, shape: Schema) -> dict[str, Any]:
-    """Return the checked body of a write."""
+def read_body(context: Context, schema: Schema) -> dict[str, Any]:
+    """Validate the body of a write, and return its known fields.
+
+    Raises:
+        ApiError: 40002, a field is missing, malformed or (with a switch) read-only.
+    """
     if context.switches.read_only_refused and context.path in READ_ONLY_FIELDS:
         read_only = READ_ONLY_FIELDS[context.path]
         refuse_read_only(context.body, read_only)
@@ -31,68 +34,71 @@ def read_body(context: Context, shape: Schema) -> dict[str, Any]:
         for index, creative in enumerate(creatives if isinstance(creatives, list) else ()):
             if isinstance(creative, dict):
                 refuse_read_only(creative, read_only, f"creatives.{index}.")
-    return validate_body(context.body, shape, placeholders=context.switches.placeholders_allowed)
+    return validate_body(context.body, schema, placeholders=context.switches.placeholders_allowed)
 
 
-def run_idempotent(context: Context, make: Callable[[], Answer]) -> Answer:
-    """Do a creation; the same `request_id` again within 10 seconds is 40050 (dossier 8.5).
+def run_idempotent(context: Context, create: Callable[[], ResponseData]) -> ResponseData:
+    """Run a creation once for each `request_id` within 10 seconds (API notes 8.5).
 
-    The seconds are those of the wall clock, for that is what a client waits by.
+    The seconds are real ones, because clients wait in real time.
+
+    Raises:
+        ApiError: 40050, the `request_id` was used before.
     """
-    given = context.body.get("request_id")
-    if given is None:
-        return make()
-    request_id = parse_id(given, "request_id")
-    done, now = context.world.request_ids, context.monotonic()
-    since = done.get(request_id)
-    if since is not None and now - since < context.switches.idempotency_seconds:
-        raise ApiError.of(40050)
-    answer = make()
-    done[request_id] = now
-    return answer
+    value = context.body.get("request_id")
+    if value is None:
+        return create()
+    request_id = parse_id(value, "request_id")
+    last_used, now = context.world.request_ids, context.monotonic()
+    previous = last_used.get(request_id)
+    if previous is not None and now - previous < context.switches.idempotency_seconds:
+        raise ApiError.from_code(40050)
+    data = create()
+    last_used[request_id] = now
+    return data
 
 
 def mark_written(context: Context, *changed: Entity) -> None:
-    """Mark entities as edited now, and make everything kept about the world stale."""
+    """Mark entities as edited now, and invalidate caches of the world."""
     for entity in changed:
         entity.edited = context.now
     context.world.version += 1
 
 
-def write_response(item: Mapping[str, Any], *, smart: bool = True) -> Answer:
-    """Return an object as a write answers it: the read's keys but for those its page lacks."""
-    keep = {"is_smart_performance_campaign"} if smart else set()
+def write_response(item: Mapping[str, Any], *, is_campaign: bool = True) -> ResponseData:
+    """Return the fields of an object that the responses of writes have."""
+    keep = {"is_smart_performance_campaign"} if is_campaign else set()
     return {name: value for name, value in item.items() if name not in READ_ONLY_RESPONSE_FIELDS or name in keep}
 
 
 def refuse_empty_update(fields: Mapping[str, Any], *keys: str) -> None:
-    """Refuse an update that changes nothing (dossier 3.2)."""
+    """Raise ApiError 40012 for an update with no other fields than `keys` (API notes 3.2)."""
     if not set(fields) - set(keys):
-        raise ApiError.of(40012)
+        raise ApiError.from_code(40012)
 
 
-# Where a body names what it changes.
+# Fields of a body with the ids of what it changes.
 ID_FIELDS = ("campaign_id", "adgroup_id")
 ID_LIST_FIELDS = ("campaign_ids", "adgroup_ids", "ad_ids")
 BUDGET_LIST_FIELDS = ("budget", "scheduled_budget")
 
 
 def objects_to_lock(world: World, body: dict[str, Any]) -> frozenset[str]:
-    """Return the campaigns and ad groups a write touches: those it names, and what they belong to."""
-    named = {body[name] for name in ID_FIELDS if isinstance(body.get(name), str)}
+    """Return the ids of the campaigns and ad groups that a write changes, parents included."""
+    ids = {body[name] for name in ID_FIELDS if isinstance(body.get(name), str)}
     for name in ID_LIST_FIELDS:
-        named |= {one for one in _list(body.get(name)) if isinstance(one, str)}
+        ids |= {one for one in _list(body.get(name)) if isinstance(one, str)}
     for name in BUDGET_LIST_FIELDS:
-        named |= {row.get("adgroup_id") for row in _list(body.get(name)) if isinstance(row, dict)}
-    if not named:
+        ids |= {row.get("adgroup_id") for row in _list(body.get(name)) if isinstance(row, dict)}
+    if not ids:
         return frozenset()
     advertiser = world.advertisers.get(str(body.get("advertiser_id")))
-    found: set[str] = set()
+    locked: set[str] = set()
     for ad_group in advertiser.ad_groups if advertiser else ():
-        if ad_group.id in named or any(ad.id in named for ad in ad_group.ads):
-            found |= {ad_group.id, ad_group.campaign.id}
+        if ad_group.id in ids or any(ad.id in ids for ad in ad_group.ads):
+            locked |= {ad_group.id, ad_group.campaign.id}
     campaigns = {one.id for one in advertiser.campaigns} if advertiser else set()
-    return frozenset(found | (campaigns & named))
+    return frozenset(locked | (campaigns & ids))
 
 
 def _list(value: object) -> Iterable[Any]:
@@ -100,18 +106,18 @@ def _list(value: object) -> Iterable[Any]:
 
 
 class WriteLocks:
-    """What is being written at this moment."""
+    """The ids of the objects that are being written now."""
 
     def __init__(self) -> None:
         self._held: set[str] = set()
 
-    def take(self, objects: frozenset[str]) -> bool:
-        """Take all of them, or none when one is held."""
+    def acquire(self, objects: frozenset[str]) -> bool:
+        """Lock all objects and return True, or none if one is locked already."""
         if self._held & objects:
             return False
         self._held |= objects
         return True
 
     def release(self, objects: frozenset[str]) -> None:
-        """Give back what was taken."""
+        """Unlock objects."""
         self._held -= objects

@@ -17,17 +17,17 @@ from tiktok_assets.sandbox.world.api_objects import (
 )
 from tiktok_assets.sandbox.world.model import AdGroup, Advertiser
 
-# The campaigns that may still have ads with a custom identity (mengxingxinqing/tiktok_ads, migrate_to_spark_ads);
-# Branded Mission and Smart Creative are not imitated.
+# Objectives that still allow a custom identity (mengxingxinqing/tiktok_ads, migrate_to_spark_ads); Branded Mission
+# and Smart Creative are not imitated.
 _CUSTOM_IDENTITY_OBJECTIVES = {"PRODUCT_SALES"}
 _NOT_WITH_POST = ("video_id", "image_ids", "ad_text", "ad_texts", "music_id")
-# How many images a format takes (OPS `Create_ads`), and on which placements it runs (create_carousel_ads,
-# create_single_image_ads).
+# The maximum number of images of a format (OPS `Create_ads`), 1 for the others; and the formats that are limited
+# to some placements (create_carousel_ads, create_single_image_ads).
 MAX_IMAGES = {"CAROUSEL_ADS": 35}
 _TIKTOK_ONLY_FORMATS, _NON_TIKTOK_FORMATS = {"CAROUSEL_ADS"}, {"SINGLE_IMAGE"}
 
-# Characters that are emoji by Unicode (emoji-data.txt, from U+2300), with their selector, keycap and flag letters.
-# The document only says that there may be none; where TikTok draws the line is uncertain.
+# Characters that are emoji by Unicode (emoji-data.txt, from U+2300), with the variation selector, the keycap and
+# flag letters. The documentation only forbids emoji; which characters TikTok refuses is uncertain.
 EMOJI = re.compile(
     "[\U0001f000-\U0001faff\ufe0f\u20e3"
     "\u231a\u231b\u2328\u23cf\u23e9-\u23f3\u23f8-\u23fa\u24c2\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe"
@@ -42,7 +42,7 @@ EMOJI = re.compile(
 
 
 def check_texts(fields: dict[str, Any], path: str) -> None:
-    """Refuse emoji in an ad's name and texts (OPS `Create_ads`)."""
+    """Raise ApiError 40002 for emoji in an ad's name or texts (OPS `Create_ads`)."""
     texts = {"ad_name": fields.get("ad_name"), "ad_text": fields.get("ad_text")}
     texts |= {f"ad_texts.{index}": text for index, text in enumerate(fields.get("ad_texts") or ())}
     for name, text in texts.items():
@@ -51,7 +51,7 @@ def check_texts(fields: dict[str, Any], path: str) -> None:
 
 
 def check_creative(context: Context, ad_group: AdGroup, fields: dict[str, Any], path: str) -> None:
-    """Check what a full creative needs: as a custom user's, a new post's (Push) or an existing one's (Pull)."""
+    """Check a full creative: with a custom identity, a new post (push) or an existing one (pull)."""
     check_texts(fields, path)
     _check_format(context, ad_group, fields, path)
     if fields["identity_type"] == "BC_AUTH_TT" and not fields.get("identity_authorized_bc_id"):
@@ -64,8 +64,8 @@ def check_creative(context: Context, ad_group: AdGroup, fields: dict[str, Any], 
         _check_push(ad_group.campaign.advertiser, fields, path)
     if not fields.get("call_to_action") and not fields.get("call_to_action_id"):
         raise bad_parameter(f"{path}call_to_action", MISSING)
-    website = ad_group.fields.get("promotion_type", ad_group.campaign.objective.promotion_type) == "WEBSITE"
-    if website and not any(
+    needs_website = ad_group.fields.get("promotion_type", ad_group.campaign.objective.promotion_type) == "WEBSITE"
+    if needs_website and not any(
         fields.get(name) for name in ("landing_page_url", "page_id", "deeplink", "tiktok_item_id")
     ):
         raise bad_parameter(f"{path}landing_page_url", MISSING)
@@ -114,7 +114,7 @@ def _check_push(advertiser: Advertiser, fields: dict[str, Any], path: str) -> No
         raise bad_parameter(f"{path}identity_id", "This identity cannot push posts; give tiktok_item_id.")
     if fields["ad_format"] not in {"SINGLE_VIDEO", "CAROUSEL_ADS"}:
         raise bad_parameter(f"{path}ad_format", "Only videos and carousels can be pushed as posts.")
-    if not fields.get("ad_text"):  # ad_texts are for ads that are no Spark Ads
+    if not fields.get("ad_text"):  # `ad_texts` are not for Spark Ads
         raise bad_parameter(f"{path}ad_text", MISSING)
     _require_media(fields, path)
 
@@ -142,7 +142,7 @@ def _find_identity(advertiser: Advertiser, fields: dict[str, Any], path: str) ->
 
 
 def check_media(context: Context, advertiser: Advertiser, fields: dict[str, Any], path: str) -> None:
-    """Refuse a video or an image of another account, and an image that is not in the library (dossier 8.3)."""
+    """Raise ApiError for a video or image that is not in the account's library (API notes 8.3)."""
     library = library_of(context, advertiser)
     video = fields.get("video_id")
     if video and video not in library.videos:

@@ -3,16 +3,16 @@
 from tiktok_assets.sandbox.reads.entity_filters import OBJECTIVE_TYPES
 from tiktok_assets.sandbox.writes.schema import Field, Schema
 
-MAX_BATCH = 20  # ids or creatives of one call (dossier 8.1)
-NAME_LENGTH = 512  # dossier 5.4, 8.2, 8.3
+MAX_BATCH = 20  # ids or creatives of one request (API notes 8.1)
+MAX_NAME_LENGTH = 512  # API notes 5.4, 8.2, 8.3
 BUDGET_MODES = (
     "BUDGET_MODE_INFINITE",
     "BUDGET_MODE_TOTAL",
     "BUDGET_MODE_DAY",
     "BUDGET_MODE_DYNAMIC_DAILY_BUDGET",
-)  # dossier 5.6
+)  # API notes 5.6
 OPERATION_STATUSES = ("ENABLE", "DISABLE")
-BILLING_EVENT_OF_GOAL = {  # goal -> the billing event that fits it (dossier 8.2, the map uncertain there)
+BILLING_EVENT_OF_GOAL = {  # the billing event of each goal (API notes 8.2, where the map is uncertain)
     **dict.fromkeys(("CLICK", "PAGE_VISIT"), "CPC"),
     **dict.fromkeys(
         ("CONVERT", "INSTALL", "IN_APP_EVENT", "TRAFFIC_LANDING_PAGE_VIEW", "LEAD_GENERATION"), "OCPM"
@@ -24,8 +24,8 @@ BILLING_EVENT_OF_GOAL = {  # goal -> the billing event that fits it (dossier 8.2
 }
 
 
-def _same_fields(kind: str, names: str, **more: object) -> dict[str, Field]:
-    return {name: Field(kind, **more) for name in names.split()}  # type: ignore[arg-type]
+def _same_fields(kind: str, names: str, **options: object) -> dict[str, Field]:
+    return {name: Field(kind, **options) for name in names.split()}  # type: ignore[arg-type]
 
 
 def _names(text: str) -> frozenset[str]:
@@ -37,7 +37,7 @@ ADVERTISER: Schema = {"advertiser_id": Field("id", required=True)}
 CAMPAIGN_UPDATE: Schema = {
     **ADVERTISER,
     "campaign_id": Field("id", required=True),
-    "campaign_name": Field("text", longest=NAME_LENGTH),
+    "campaign_name": Field("text", max_length=MAX_NAME_LENGTH),
     "special_industries": Field("texts", values=("HOUSING", "EMPLOYMENT", "CREDIT")),
     "budget": Field("number"),
     "po_number": Field("text"),
@@ -45,10 +45,10 @@ CAMPAIGN_UPDATE: Schema = {
 CAMPAIGN_CREATE: Schema = {
     **{name: field for name, field in CAMPAIGN_UPDATE.items() if name != "campaign_id"},
     "objective_type": Field("choice", required=True, values=tuple(OBJECTIVE_TYPES)),
-    "campaign_name": Field("text", required=True, longest=NAME_LENGTH),
+    "campaign_name": Field("text", required=True, max_length=MAX_NAME_LENGTH),
     "budget_mode": Field("choice", required=True, values=BUDGET_MODES),
     "request_id": Field("id"),
-    "budget_optimize_on": Field("flag"),
+    "budget_optimize_on": Field("boolean"),
     "operation_status": Field("choice", values=OPERATION_STATUSES),
     "app_promotion_type": Field("choice", values=("APP_INSTALL", "APP_RETARGETING", "APP_PREREGISTRATION")),
     "virtual_objective_type": Field("choice", values=("SALES",)),
@@ -59,34 +59,36 @@ CAMPAIGN_CREATE: Schema = {
     "rf_campaign_type": Field("choice", values=("STANDARD", "PULSE")),
     **_same_fields("text", "app_id rta_id"),
     **_same_fields(
-        "flag", "is_search_campaign is_advanced_dedicated_campaign disable_skan_campaign catalog_enabled"
+        "boolean", "is_search_campaign is_advanced_dedicated_campaign disable_skan_campaign catalog_enabled"
     ),
-    **_same_fields("flag", "rta_bid_enabled"),
+    **_same_fields("boolean", "rta_bid_enabled"),
 }
 
 AD_GROUP_UPDATE: Schema = {
     **ADVERTISER,
     "adgroup_id": Field("id", required=True),
-    "adgroup_name": Field("text", longest=NAME_LENGTH),
+    "adgroup_name": Field("text", max_length=MAX_NAME_LENGTH),
     "budget": Field("number"),
     "schedule_type": Field("choice", values=("SCHEDULE_START_END", "SCHEDULE_FROM_NOW")),
     **_same_fields("time", "schedule_start_time schedule_end_time"),
-    "dayparting": Field("text", longest=336),
+    "dayparting": Field("text", max_length=336),
     **_same_fields("bid", "bid_price conversion_bid_price deep_cpa_bid roas_bid"),
     "bid_type": Field("choice", values=("BID_TYPE_NO_BID", "BID_TYPE_CUSTOM")),
     "deep_bid_type": Field("choice"),
     "pacing": Field("choice", values=("PACING_MODE_SMOOTH", "PACING_MODE_FAST")),
     "gender": Field("choice", values=("GENDER_FEMALE", "GENDER_MALE", "GENDER_UNLIMITED")),
-    "location_ids": Field("ids", most=3000),
-    "zipcode_ids": Field("texts", most=3000),
+    "location_ids": Field("ids", max_items=3000),
+    "zipcode_ids": Field("texts", max_items=3000),
     **_same_fields(
         "texts", "languages age_groups operating_systems network_types device_model_ids carrier_ids isp_ids"
     ),
     **_same_fields("texts", "audience_ids excluded_audience_ids interest_category_ids interest_keyword_ids"),
     **_same_fields("texts", "category_exclusion_ids"),
-    **_same_fields("things", "actions included_custom_actions excluded_custom_actions"),
+    **_same_fields("dicts", "actions included_custom_actions excluded_custom_actions"),
     "device_price_ranges": Field("numbers"),
-    **_same_fields("flag", "comment_disabled share_disabled search_result_enabled auto_targeting_enabled is_hfss"),
+    **_same_fields(
+        "boolean", "comment_disabled share_disabled search_result_enabled auto_targeting_enabled is_hfss"
+    ),
     "brand_safety_type": Field(
         "choice",
         values=(
@@ -104,12 +106,12 @@ AD_GROUP_UPDATE: Schema = {
 AD_GROUP_CREATE: Schema = {
     **{name: field for name, field in AD_GROUP_UPDATE.items() if name != "adgroup_id"},
     "campaign_id": Field("id", required=True),
-    "adgroup_name": Field("text", required=True, longest=NAME_LENGTH),
+    "adgroup_name": Field("text", required=True, max_length=MAX_NAME_LENGTH),
     "request_id": Field("id"),
     "promotion_type": Field("choice"),
     "placement_type": Field("choice", values=("PLACEMENT_TYPE_AUTOMATIC", "PLACEMENT_TYPE_NORMAL")),
     "placements": Field("texts"),
-    "budget_mode": Field("choice", values=BUDGET_MODES),  # required but under CBO: see `write_rules`
+    "budget_mode": Field("choice", values=BUDGET_MODES),  # required without CBO: see `budgets`
     "schedule_type": Field("choice", required=True, values=("SCHEDULE_START_END", "SCHEDULE_FROM_NOW")),
     "schedule_start_time": Field("time", required=True),
     "optimization_goal": Field("choice", required=True, values=tuple(BILLING_EVENT_OF_GOAL)),
@@ -120,7 +122,7 @@ AD_GROUP_CREATE: Schema = {
     "operation_status": Field("choice", values=OPERATION_STATUSES),
     "app_id": Field("id"),
     "product_source": Field("choice", values=("UNSET", "CATALOG", "STORE", "SHOWCASE")),
-    **_same_fields("flag", "video_download_disabled"),
+    **_same_fields("boolean", "video_download_disabled"),
     "click_attribution_window": Field(
         "choice", values=("OFF", "ONE_DAY", "SEVEN_DAYS", "FOURTEEN_DAYS", "TWENTY_EIGHT_DAYS")
     ),
@@ -130,15 +132,15 @@ AD_GROUP_CREATE: Schema = {
     "bid_display_mode": Field("choice", values=("CPMV", "CPV")),
     "creative_material_mode": Field("choice", values=("CUSTOM",)),
     "saved_audience_id": Field("id"),
-    "targeting_expansion": Field("thing"),
-    "skip_learning_phase": Field("flag"),
+    "targeting_expansion": Field("dict"),
+    "skip_learning_phase": Field("boolean"),
     "statistic_type": Field("text"),
     "brand_safety_partner": Field("choice", values=("IAS", "OPEN_SLATE")),
 }
 
-IDENTITIES = ("CUSTOMIZED_USER", "AUTH_CODE", "TT_USER", "BC_AUTH_TT")  # dossier 5.6
+IDENTITIES = ("CUSTOMIZED_USER", "AUTH_CODE", "TT_USER", "BC_AUTH_TT")  # API notes 5.6
 _CREATIVE: Schema = {
-    "ad_name": Field("text", longest=NAME_LENGTH),
+    "ad_name": Field("text", max_length=MAX_NAME_LENGTH),
     "identity_type": Field("choice", values=IDENTITIES),
     "identity_id": Field("text"),
     "identity_authorized_bc_id": Field("id"),
@@ -156,22 +158,22 @@ _CREATIVE: Schema = {
     "fallback_type": Field("choice", values=("APP_INSTALL", "WEBSITE", "UNSET")),
     "page_id": Field("integer"),
     "tracking_pixel_id": Field("pixel"),
-    "utm_params": Field("things"),
+    "utm_params": Field("dicts"),
     "viewability_postbid_partner": Field("choice", values=("MOAT", "DOUBLE_VERIFY", "IAS")),
     "brand_safety_postbid_partner": Field("choice", values=("DOUBLE_VERIFY", "IAS", "ZEFR")),
-    **_same_fields("flag", "promotional_music_disabled creative_authorized"),
+    **_same_fields("boolean", "promotional_music_disabled creative_authorized"),
     "dark_post_status": Field("choice", values=("ON", "OFF")),
     "aigc_disclosure_type": Field("choice", values=("SELF_DISCLOSURE", "NOT_DECLARED")),
     **_same_fields("choice", "item_duet_status item_stitch_status", values=OPERATION_STATUSES),
 }
-# The keys a creative must have (dossier 8.3).
+# The required fields of a creative (API notes 8.3).
 _REQUIRED_CREATIVE_FIELDS = ("ad_name", "identity_type", "identity_id", "ad_format")
 NEW_CREATIVE: Schema = {
     **_CREATIVE,
     **{name: Field(**{**vars(_CREATIVE[name]), "required": True}) for name in _REQUIRED_CREATIVE_FIELDS},
     "operation_status": Field("choice", values=OPERATION_STATUSES),
 }
-# What patch_update may touch; everything else needs the full creative (dossier 8.3).
+# The fields that patch_update may change; other changes need the full creative (API notes 8.3).
 PATCHABLE_FIELDS = _names(
     "ad_id ad_name identity_id identity_type identity_authorized_bc_id video_id image_ids music_id tiktok_item_id "
     "ad_text ad_texts"
@@ -180,43 +182,45 @@ _AD_ID = {"ad_id": Field("id", required=True)}
 _CREATIVES = {**ADVERTISER, "adgroup_id": Field("id", required=True)}
 AD_CREATE: Schema = {
     **_CREATIVES,
-    "creatives": Field("objects", required=True, fewest=1, most=MAX_BATCH, shape=NEW_CREATIVE),
+    "creatives": Field("objects", required=True, min_items=1, max_items=MAX_BATCH, schema=NEW_CREATIVE),
 }
 AD_UPDATE: Schema = {
     **_CREATIVES,
-    "patch_update": Field("flag"),
-    "creatives": Field("objects", required=True, fewest=1, most=MAX_BATCH, shape={**NEW_CREATIVE, **_AD_ID}),
+    "patch_update": Field("boolean"),
+    "creatives": Field(
+        "objects", required=True, min_items=1, max_items=MAX_BATCH, schema={**NEW_CREATIVE, **_AD_ID}
+    ),
 }
 AD_PATCH: Schema = {
     **AD_UPDATE,
-    "creatives": Field("objects", required=True, fewest=1, most=MAX_BATCH, shape={**_CREATIVE, **_AD_ID}),
+    "creatives": Field("objects", required=True, min_items=1, max_items=MAX_BATCH, schema={**_CREATIVE, **_AD_ID}),
 }
 
 _STATUS: Schema = {
     **ADVERTISER,
     "operation_status": Field("choice", required=True, values=(*OPERATION_STATUSES, "DELETE")),
 }
-_IDS = Field("ids", required=True, fewest=1, most=MAX_BATCH)
+_IDS = Field("ids", required=True, min_items=1, max_items=MAX_BATCH)
 CAMPAIGN_STATUS: Schema = {**_STATUS, "campaign_ids": _IDS}
-AD_GROUP_STATUS: Schema = {**_STATUS, "adgroup_ids": _IDS, "allow_partial_success": Field("flag")}
+AD_GROUP_STATUS: Schema = {**_STATUS, "adgroup_ids": _IDS, "allow_partial_success": Field("boolean")}
 AD_STATUS: Schema = {
     **_STATUS,
-    **{name: Field("ids", fewest=1, most=MAX_BATCH) for name in ("ad_ids", "aco_ad_ids")},
+    **{name: Field("ids", min_items=1, max_items=MAX_BATCH) for name in ("ad_ids", "aco_ad_ids")},
 }
 AD_GROUP_BUDGET: Schema = {
     **ADVERTISER,
     **{
         name: Field(
             "objects",
-            fewest=1,
-            most=MAX_BATCH,
-            shape={"adgroup_id": Field("id", required=True), name: Field("number", required=True)},
+            min_items=1,
+            max_items=MAX_BATCH,
+            schema={"adgroup_id": Field("id", required=True), name: Field("number", required=True)},
         )
         for name in ("budget", "scheduled_budget")
     },
 }
 
-# Keys that only answers have (dossier 8.4).
+# Read-only fields (API notes 8.4).
 READ_ONLY_FIELDS = {
     "campaign/create": _names(
         "campaign_id create_time modify_time secondary_status objective is_new_structure bid_type deep_bid_type "

@@ -13,9 +13,9 @@ from tiktok_assets.sandbox.writes.request_schemas import BILLING_EVENT_OF_GOAL
 
 E = TypeVar("E", bound=Entity)
 HOUR_SECONDS = 3600
-LATEST_START, LATEST_END = "2028-01-01 00:00:00", "2038-01-01 00:00:00"  # dossier 8.2
+LATEST_START, LATEST_END = "2028-01-01 00:00:00", "2038-01-01 00:00:00"  # API notes 8.2
 MAX_START_AGE_SECONDS = 12 * HOUR_SECONDS
-# Which goals an objective takes (dossier 8.2 says that they must fit; the table itself is uncertain).
+# The goals that fit an objective (required by API notes 8.2; the table itself is uncertain).
 GOALS_OF_OBJECTIVE = {
     "REACH": ("REACH", "SHOW"),
     "TRAFFIC": ("CLICK", "TRAFFIC_LANDING_PAGE_VIEW", "DESTINATION_VISIT"),
@@ -26,41 +26,45 @@ GOALS_OF_OBJECTIVE = {
     "ENGAGEMENT": ("FOLLOWERS", "PAGE_VISIT", "MT_LIVE_ROOM"),
     "APP_PROMOTION": ("CLICK", "INSTALL", "IN_APP_EVENT", "VALUE", "AUTOMATIC_VALUE_OPTIMIZATION"),
 }
-PIXEL_GOALS = ("CONVERT", "VALUE")  # dossier 8.2
+PIXEL_GOALS = ("CONVERT", "VALUE")  # API notes 8.2
 ENTITY_NAMES = {Campaign: "campaign", AdGroup: "ad group", Ad: "ad"}
 
 
-def find_entity(members: Sequence[E], entity_id: str, path: str, now: int) -> E:
-    """Return a member that exists and is not deleted, nor anything above it (dossier 8.5)."""
-    for one in members:
+def find_entity(entities: Sequence[E], entity_id: str, path: str, now: int) -> E:
+    """Return an existing entity by its id.
+
+    Raises:
+        ApiError: 40002, it does not exist, is or has a deleted parent, or belongs to Smart+ (API notes 5.7, 8.5).
+    """
+    for one in entities:
         if one.id == entity_id and one.exists(now):
-            refuse_deleted(one, now)
+            check_is_writable(one, now)
             return one
     raise bad_parameter(path, f"{entity_id} does not exist in this account.")
 
 
-def refuse_deleted(entity: Entity, now: int) -> None:
-    """Raise "This campaign has been deleted." and its kin (dossier 3.3, 8.5)."""
-    owners: list[Entity] = [entity]
+def check_is_writable(entity: Entity, now: int) -> None:
+    """Raise ApiError 40002 for a deleted entity or parent, and for Smart+ (API notes 3.3, 5.7, 8.5)."""
+    ancestors: list[Entity] = [entity]
     if isinstance(entity, Ad):
-        owners = [entity.campaign, entity.ad_group, entity]
+        ancestors = [entity.campaign, entity.ad_group, entity]
     elif isinstance(entity, AdGroup):
-        owners = [entity.campaign, entity]
-    for owner in owners:
-        if owner.is_deleted(now):
-            raise ApiError(40002, f"This {ENTITY_NAMES[type(owner)]} has been deleted.")
-    campaign = owners[0]
-    if isinstance(campaign, Campaign) and campaign.automation != "MANUAL":  # dossier 5.7
+        ancestors = [entity.campaign, entity]
+    for ancestor in ancestors:
+        if ancestor.is_deleted(now):
+            raise ApiError(40002, f"This {ENTITY_NAMES[type(ancestor)]} has been deleted.")
+    campaign = ancestors[0]
+    if isinstance(campaign, Campaign) and campaign.automation != "MANUAL":  # API notes 5.7
         raise ApiError(40002, "Upgraded Smart+ campaigns cannot be changed through this endpoint.")
 
 
 def parse_instant(text: str) -> int:
-    """Return a UTC time text as epoch seconds."""
+    """Convert UTC time text to epoch seconds."""
     return int(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
 
 
 def parse_schedule(fields: dict[str, Any], now: int) -> tuple[int, int]:
-    """Return the start and the end of a schedule (dossier 8.2)."""
+    """Validate a schedule, and return its start and end in epoch seconds (API notes 8.2)."""
     start = fields["schedule_start_time"]
     begin = parse_instant(start)
     if begin < now - MAX_START_AGE_SECONDS:
@@ -79,13 +83,15 @@ def parse_schedule(fields: dict[str, Any], now: int) -> tuple[int, int]:
 
 
 def check_goal(campaign: Campaign, fields: dict[str, Any]) -> None:
-    """Check goal, billing event, pixel and objective against each other (dossier 8.2)."""
-    goal, billing = fields["optimization_goal"], fields["billing_event"]
-    fitting = GOALS_OF_OBJECTIVE.get(campaign.objective_type)
-    if fitting is not None and goal not in fitting:
+    """Check that goal, billing event, pixel and objective fit each other (API notes 8.2)."""
+    goal, billing_event = fields["optimization_goal"], fields["billing_event"]
+    allowed = GOALS_OF_OBJECTIVE.get(campaign.objective_type)
+    if allowed is not None and goal not in allowed:
         raise bad_parameter("optimization_goal", f"{goal} does not fit the objective {campaign.objective_type}.")
-    if billing != BILLING_EVENT_OF_GOAL[goal]:
-        raise bad_parameter("billing_event", f"{billing} does not fit {goal}; use {BILLING_EVENT_OF_GOAL[goal]}.")
+    if billing_event != BILLING_EVENT_OF_GOAL[goal]:
+        raise bad_parameter(
+            "billing_event", f"{billing_event} does not fit {goal}; use {BILLING_EVENT_OF_GOAL[goal]}."
+        )
     for name in ("pixel_id", "optimization_event"):
         if goal in PIXEL_GOALS and fields.get(name) is None:
             raise bad_parameter(name, MISSING)
@@ -93,9 +99,9 @@ def check_goal(campaign: Campaign, fields: dict[str, Any]) -> None:
             raise bad_parameter(name, f"Not supported with optimization_goal {goal}.")
 
 
-# Where the page asks for a dynamic budget instead of a daily one (mengxingxinqing/tiktok_ads, create_an_ad_group).
+# Objectives that need a dynamic budget instead of a daily one (mengxingxinqing/tiktok_ads, create_an_ad_group).
 DYNAMIC_BUDGET_OBJECTIVES = {"TRAFFIC", "APP_PROMOTION", "WEB_CONVERSIONS", "LEAD_GENERATION"}
-# What a saved audience may hold, and may then not be given beside it (create_an_ad_group).
+# Fields of a saved audience, which cannot be combined with it (create_an_ad_group).
 TARGETING_FIELDS = (
     *("zipcode_ids", "age_groups", "gender", "languages", "operating_systems", "audience_ids"),
     *("excluded_audience_ids", "interest_category_ids", "interest_keyword_ids", "actions", "device_model_ids"),
@@ -105,7 +111,7 @@ SHARED_CBO_FIELDS = ("optimization_goal", "bid_type", "optimization_event")
 
 
 def check_deprecated_fields(fields: dict[str, Any]) -> None:
-    """Refuse what answers show and creation no longer takes, and an audience given twice (create_an_ad_group)."""
+    """Raise ApiError 40002 for deprecated fields and for a second audience (create_an_ad_group)."""
     if fields.get("bid_display_mode") == "CPMV":
         raise bad_parameter("bid_display_mode", "CPMV is deprecated.")
     for name in ("auto_targeting_enabled", "targeting_expansion"):
@@ -118,7 +124,7 @@ def check_deprecated_fields(fields: dict[str, Any]) -> None:
 
 
 def check_budget_mode(campaign: Campaign, fields: dict[str, Any]) -> None:
-    """Refuse a daily budget where the objective takes a dynamic one."""
+    """Raise ApiError 40002 for a daily budget with an objective that needs a dynamic one."""
     daily = fields.get("budget_mode") == "BUDGET_MODE_DAY" and not campaign.budget_optimize_on
     if daily and campaign.objective_type in DYNAMIC_BUDGET_OBJECTIVES:
         raise bad_parameter(
@@ -127,7 +133,7 @@ def check_budget_mode(campaign: Campaign, fields: dict[str, Any]) -> None:
 
 
 def check_same_as_first_ad_group(campaign: Campaign, first: dict[str, Any] | None, fields: dict[str, Any]) -> None:
-    """Under campaign budget optimization goal, bid type and event are those of the first ad group."""
+    """Check that goal, bid type and event are those of the first ad group; required with CBO."""
     if not campaign.budget_optimize_on or first is None:
         return
     for name in SHARED_CBO_FIELDS:
@@ -136,7 +142,7 @@ def check_same_as_first_ad_group(campaign: Campaign, first: dict[str, Any] | Non
 
 
 def check_bid(fields: dict[str, Any], *, cbo: bool) -> None:
-    """Check that a custom bid has its price, and that the price stays below the budget (dossier 8.2)."""
+    """Check that a custom bid has a price, which must be below the budget (API notes 8.2)."""
     if cbo and fields.get("bid_type") is None:
         raise bad_parameter("bid_type", MISSING)
     if fields.get("bid_type") != "BID_TYPE_CUSTOM":
@@ -150,15 +156,15 @@ def check_bid(fields: dict[str, Any], *, cbo: bool) -> None:
 
 
 def check_location_and_placement(fields: dict[str, Any]) -> None:
-    """Check that there is a location, and placements where they are chosen by hand (dossier 8.2)."""
+    """Check that there is a location, and a placement if it is not automatic (API notes 8.2)."""
     if not fields.get("location_ids") and not fields.get("zipcode_ids"):
         raise bad_parameter("location_ids", MISSING)
-    by_hand = fields.get("placement_type", "PLACEMENT_TYPE_NORMAL") == "PLACEMENT_TYPE_NORMAL"
-    if by_hand and not fields.get("placements"):
+    is_manual = fields.get("placement_type", "PLACEMENT_TYPE_NORMAL") == "PLACEMENT_TYPE_NORMAL"
+    if is_manual and not fields.get("placements"):
         raise bad_parameter("placements", MISSING)
 
 
 def check_name(name: str, path: str) -> None:
-    """Refuse emoji and an empty name in an ad group's name (dossier 8.2)."""
+    """Raise ApiError 40002 for an ad group's name that is empty or contains emoji (API notes 8.2)."""
     if not name or EMOJI.search(name):
         raise bad_parameter(path, "Must not be empty nor contain emoji.")

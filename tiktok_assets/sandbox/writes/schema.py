@@ -12,50 +12,53 @@ UNSET = "UNSET"
 
 @dataclass(frozen=True)
 class Field:
-    """What one key of a body may hold.
+    """The schema of one field of a body.
 
     Attributes:
-        kind: One of `KINDS`, or "objects", whose items are of `shape`.
-        required: The key must be there, and not null.
-        values: The only texts allowed (of each item, for a list).
-        longest: The most characters of a text.
-        fewest: The fewest items of a list.
-        most: The most items of a list.
-        shape: The fields of each item of "objects".
+        kind: A key of `KINDS`, its plural for a list of it, or "objects" for a list of objects of `schema`.
+        required: Whether the field must be present and not null.
+        values: The allowed texts, of each item for a list; empty for any text.
+        max_length: The maximum length of a text.
+        min_items: The minimum length of a list.
+        max_items: The maximum length of a list.
+        schema: The fields of each item of "objects".
     """
 
     kind: str
     required: bool = False
     values: tuple[str, ...] = ()
-    longest: int | None = None
-    fewest: int = 0
-    most: int | None = None
-    shape: "Schema | None" = None
+    max_length: int | None = None
+    min_items: int = 0
+    max_items: int | None = None
+    schema: "Schema | None" = None
 
 
 Schema = Mapping[str, Field]
 
 
 def validate_body(
-    body: Mapping[str, Any], shape: Schema, *, path: str = "", placeholders: bool = False
+    body: Mapping[str, Any], schema: Schema, *, path: str = "", placeholders: bool = False
 ) -> dict[str, Any]:
-    """Return the known keys of a body, checked; unknown keys and nulls are left out.
+    """Validate a body, and return its known fields without nulls.
 
     Args:
-        body: What was sent.
-        shape: The keys that are known.
-        path: Where the body lies, for messages.
-        placeholders: Let the placeholders of an answer pass instead of refusing them (dossier 8.4).
+        body: The JSON object.
+        schema: Its known fields; others are ignored.
+        path: The prefix of field names in errors.
+        placeholders: Whether placeholders of responses are accepted (API notes 8.4).
+
+    Raises:
+        ApiError: 40002 with the dotted path of the field that is missing or malformed.
     """
-    found = {}
-    for name, field in shape.items():
+    valid = {}
+    for name, field in schema.items():
         value, at = body.get(name), f"{path}{name}"
         if value is None:
             if field.required:
                 raise bad_parameter(at, MISSING)
             continue
-        found[name] = _validate_field(value, field, at, placeholders=placeholders)
-    return found
+        valid[name] = _validate_field(value, field, at, placeholders=placeholders)
+    return valid
 
 
 def _validate_field(value: object, field: Field, path: str, *, placeholders: bool) -> object:
@@ -63,7 +66,7 @@ def _validate_field(value: object, field: Field, path: str, *, placeholders: boo
         return [
             validate_body(
                 _object(item, f"{path}.{index}"),
-                field.shape or {},
+                field.schema or {},
                 path=f"{path}.{index}.",
                 placeholders=placeholders,
             )
@@ -75,21 +78,21 @@ def _validate_field(value: object, field: Field, path: str, *, placeholders: boo
             for index, item in enumerate(_list(value, field, path))
         ]
     if not placeholders and value in _PLACEHOLDERS.get(field.kind, ()) and value not in field.values:
-        raise bad_parameter(path, f"Invalid value {value!r}.")  # placeholders are refused (dossier 8.4)
+        raise bad_parameter(path, f"Invalid value {value!r}.")  # a placeholder (API notes 8.4)
     return _validate_value(value, field, field.kind, path)
 
 
-# What an answer says for "nothing", which a request may not (dossier 8.4).
+# Values for "none" in responses, which requests may not contain (API notes 8.4).
 _PLACEHOLDERS: dict[str, tuple[object, ...]] = {"bid": (0,), "link": ("",), "pixel": (0,), "choice": (UNSET,)}
 
 
 def _list(value: object, field: Field, path: str) -> list[Any]:
     if not isinstance(value, list):
         raise bad_parameter(path, "Not a valid list.")
-    if len(value) < field.fewest:
-        raise bad_parameter(path, f"Shorter than minimum length {field.fewest}.")
-    if field.most is not None and len(value) > field.most:
-        raise bad_parameter(path, f"Longer than maximum length {field.most}.")
+    if len(value) < field.min_items:
+        raise bad_parameter(path, f"Shorter than minimum length {field.min_items}.")
+    if field.max_items is not None and len(value) > field.max_items:
+        raise bad_parameter(path, f"Longer than maximum length {field.max_items}.")
     return value
 
 
@@ -100,12 +103,12 @@ def _object(value: object, path: str) -> Mapping[str, Any]:
 
 
 def _validate_value(value: object, field: Field, kind: str, path: str) -> object:
-    found = KINDS[kind](value, path)
+    valid = KINDS[kind](value, path)
     if field.values:
-        parse_choice(found, path, field.values)
-    if field.longest is not None and isinstance(found, str) and len(found) > field.longest:
-        raise bad_parameter(path, f"Longer than maximum length {field.longest}.")
-    return found
+        parse_choice(valid, path, field.values)
+    if field.max_length is not None and isinstance(valid, str) and len(valid) > field.max_length:
+        raise bad_parameter(path, f"Longer than maximum length {field.max_length}.")
+    return valid
 
 
 def _text(value: object, path: str) -> str:
@@ -134,10 +137,6 @@ def _boolean(value: object, path: str) -> bool:
     return value
 
 
-def _json_object(value: object, path: str) -> Mapping[str, Any]:
-    return _object(value, path)
-
-
 KINDS: dict[str, Callable[[object, str], object]] = {
     "text": _text,
     "link": _text,
@@ -148,13 +147,13 @@ KINDS: dict[str, Callable[[object, str], object]] = {
     "pixel": _integer,
     "number": _number,
     "bid": _number,
-    "flag": _boolean,
-    "thing": _json_object,
+    "boolean": _boolean,
+    "dict": _object,
 }
 
 
 def refuse_read_only(body: Mapping[str, Any], names: frozenset[str], path: str = "") -> None:
-    """Raise 40002 for a key that only answers have (dossier 8.4)."""
+    """Raise ApiError 40002 for a read-only field (API notes 8.4)."""
     for name in body:
         if name in names:
             raise ApiError(40002, f"{path}{name}: Unknown field.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from tiktok_assets.sandbox.http.context import Context
+from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
 from tiktok_assets.sandbox.world.api_objects import ad_group_item
@@ -12,7 +12,7 @@ from tiktok_assets.sandbox.world.local_days import local_ordinal
 from tiktok_assets.sandbox.world.model import AdGroup, Entity
 from tiktok_assets.sandbox.writes.budgets import TOTAL
 from tiktok_assets.sandbox.writes.campaigns import parse_ad_group_budget
-from tiktok_assets.sandbox.writes.common import Answer, mark_written, read_body
+from tiktok_assets.sandbox.writes.common import mark_written, read_body
 from tiktok_assets.sandbox.writes.request_schemas import (
     AD_GROUP_BUDGET,
     AD_GROUP_STATUS,
@@ -21,26 +21,26 @@ from tiktok_assets.sandbox.writes.request_schemas import (
 )
 from tiktok_assets.sandbox.writes.rules import find_entity
 
-AD_GROUP_QUOTA = 4980  # the example's (dossier 5.7)
-PARTIAL_SUCCESS = 20001  # dossier 3.2
+AD_GROUP_QUOTA = 4980  # of the documentation's example (API notes 5.7)
+PARTIAL_SUCCESS = 20001  # API notes 3.2
 
 
-def campaign_status(context: Context) -> Answer:
-    """Answer campaign/status/update: all or none."""
-    given = read_body(context, CAMPAIGN_STATUS)
-    advertiser = context.advertiser(given["advertiser_id"])
-    status, ids = given["operation_status"], given["campaign_ids"]
+def campaign_status(context: Context) -> ResponseData:
+    """Answer campaign/status/update: update all campaigns or none."""
+    body = read_body(context, CAMPAIGN_STATUS)
+    advertiser = context.advertiser(body["advertiser_id"])
+    status, ids = body["operation_status"], body["campaign_ids"]
     _set_status(context, advertiser.campaigns, ids, status, "campaign_ids")
     listed = [{"campaign_id": campaign_id, "status": status} for campaign_id in ids]
     return {"campaign_ids": _ids(context, ids), "status": status, "campaign_list": listed}
 
 
-def ad_group_status(context: Context) -> Answer:
-    """Answer adgroup/status/update: all or none, or with allow_partial_success as many as can be."""
-    given = read_body(context, AD_GROUP_STATUS)
-    advertiser = context.advertiser(given["advertiser_id"])
-    status, ids = given["operation_status"], given["adgroup_ids"]
-    if not given.get("allow_partial_success"):
+def ad_group_status(context: Context) -> ResponseData:
+    """Answer adgroup/status/update: update all ad groups or none, unless allow_partial_success is set."""
+    body = read_body(context, AD_GROUP_STATUS)
+    advertiser = context.advertiser(body["advertiser_id"])
+    status, ids = body["operation_status"], body["adgroup_ids"]
+    if not body.get("allow_partial_success"):
         _set_status(context, advertiser.ad_groups, ids, status, "adgroup_ids")
         return {"adgroup_ids": _ids(context, ids), "status": status}
     done, errors = [], []
@@ -52,44 +52,44 @@ def ad_group_status(context: Context) -> Answer:
         else:
             done.append(ad_group_id)
     if errors:
-        context.code = PARTIAL_SUCCESS
+        context.response_code = PARTIAL_SUCCESS
     return {"adgroup_ids": _ids(context, done), "status": status, "error_list": errors}
 
 
-def ad_status(context: Context) -> Answer:
-    """Answer ad/status/update: all or none; automated-creative ads are not imitated."""
-    given = read_body(context, AD_STATUS)
-    advertiser = context.advertiser(given["advertiser_id"])
-    if not given.get("ad_ids"):
+def ad_status(context: Context) -> ResponseData:
+    """Answer ad/status/update: update all ads or none; ads with automated creatives are not imitated."""
+    body = read_body(context, AD_STATUS)
+    advertiser = context.advertiser(body["advertiser_id"])
+    if not body.get("ad_ids"):
         raise bad_parameter("ad_ids", MISSING)
-    _set_status(context, advertiser.ads, given["ad_ids"], given["operation_status"], "ad_ids")
-    return {"ad_ids": _ids(context, given["ad_ids"]), "aco_ad_ids": [], "status": given["operation_status"]}
+    _set_status(context, advertiser.ads, body["ad_ids"], body["operation_status"], "ad_ids")
+    return {"ad_ids": _ids(context, body["ad_ids"]), "aco_ad_ids": [], "status": body["operation_status"]}
 
 
 def _ids(context: Context, ids: list[str]) -> list[Any]:
-    # Typed string[], shown as bare integers in the page's example (dossier 0.1 #12).
+    # Documented as string[], but integers in the example (API notes 0.1 #12).
     return [int(one) for one in ids] if context.switches.status_ids_as_numbers else list(ids)
 
 
-def _set_status(context: Context, members: Sequence[Entity], ids: list[str], status: str, path: str) -> None:
-    entities = [find_entity(members, one, path, context.now) for one in ids]
+def _set_status(context: Context, candidates: Sequence[Entity], ids: list[str], status: str, path: str) -> None:
+    entities = [find_entity(candidates, one, path, context.now) for one in ids]
     for entity in entities:
         if status == "DELETE":
             entity.deleted = context.now
         else:
-            entity.switched.append((context.now, status == "ENABLE"))
+            entity.status_changes.append((context.now, status == "ENABLE"))
     mark_written(context, *entities)
 
 
-def ad_group_budgets(context: Context) -> Answer:
-    """Answer adgroup/budget/update: totals at once, daily budgets from the next midnight (dossier 8.1)."""
-    given = read_body(context, AD_GROUP_BUDGET)
-    advertiser = context.advertiser(given["advertiser_id"])
-    name = "budget" if given.get("budget") else "scheduled_budget"
-    if not given.get(name):
-        raise ApiError.of(40012)
+def ad_group_budgets(context: Context) -> ResponseData:
+    """Answer adgroup/budget/update: total budgets change now, daily ones at the next midnight (API notes 8.1)."""
+    body = read_body(context, AD_GROUP_BUDGET)
+    advertiser = context.advertiser(body["advertiser_id"])
+    name = "budget" if body.get("budget") else "scheduled_budget"
+    if not body.get(name):
+        raise ApiError.from_code(40012)
     changes: list[tuple[AdGroup, int]] = []
-    for index, row in enumerate(given[name]):
+    for index, row in enumerate(body[name]):
         path = f"{name}.{index}"
         ad_group = find_entity(advertiser.ad_groups, row["adgroup_id"], f"{path}.adgroup_id", context.now)
         mode = ad_group_item(ad_group, context.now)["budget_mode"]
@@ -119,10 +119,10 @@ def _next_midnight(context: Context, ad_group: AdGroup) -> int:
     return int(datetime.combine(today + timedelta(days=1), time(), tzinfo=zone).timestamp())
 
 
-def ad_group_quota(context: Context) -> Answer:
-    """Answer adgroup/quota: the active ad groups of the account (dossier 5.7).
+def ad_group_quota(context: Context) -> ResponseData:
+    """Answer adgroup/quota: how many active ad groups an account may have and has (API notes 5.7).
 
-    Both are 0 for an account that is punished (MX get_the_dynamic_quota_on_active_ad_groups).
+    Both are 0 for a punished account (MX get_the_dynamic_quota_on_active_ad_groups).
     """
     advertiser = context.advertiser(context.params.identifier("advertiser_id"))
     if advertiser.id in context.switches.punished:
