@@ -24,7 +24,7 @@ TikTokError
 
 from math import ceil
 
-from tiktok_assets.escaping import visible
+from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.spec.error_codes import Consequence
 
 QUOTA_USED_UP_MESSAGE = "the app's quota of requests for today is used up"
@@ -46,7 +46,7 @@ class TikTokError(Exception):
         details = [f"code {code}" if code is not None else "", f"request {request_id}" if request_id else ""]
         suffix = ", ".join(detail for detail in details if detail)
         prefix = f"{endpoint}: " if endpoint else ""
-        super().__init__(visible(f"{prefix}{message}{f' ({suffix})' if suffix else ''}"))
+        super().__init__(escape_control_characters(f"{prefix}{message}{f' ({suffix})' if suffix else ''}"))
 
 
 class RetryLaterError(TikTokError):

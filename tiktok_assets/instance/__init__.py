@@ -15,14 +15,14 @@ from tiktok_assets.storage.hive_store import StoreError
 
 
 def prepare_instance(settings: Settings) -> Path:
-    """Make the folder of the instance with our `dagster.yaml`, unless one is there, and name it DAGSTER_HOME.
+    """Create the instance folder with our configuration files, if they are missing, and set DAGSTER_HOME to it.
 
     Raises:
-        StoreError: if the folder cannot be made.
+        StoreError: if the folder cannot be created.
     """
     home = settings.instance_dir
     try:
-        if home.is_relative_to(settings.state_dir):  # a DAGSTER_HOME of the user's own keeps its permissions
+        if home.is_relative_to(settings.state_dir):  # do not change permissions of a DAGSTER_HOME set by the user
             create_private_folder(settings.state_dir)
             create_private_folder(home)
         home.mkdir(parents=True, exist_ok=True)
@@ -44,13 +44,13 @@ def _copy_if_missing(name: str, folder: Path) -> None:
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The instance of these settings, made if it is new.
+    """Open the Dagster instance of the settings; create it if it does not exist.
 
     Raises:
-        StoreError: if its folder cannot be made.
+        StoreError: if its folder cannot be created.
     """
     home = prepare_instance(settings)
-    # Two processes that create the same SQLite instance at once leave it with two schema versions.
+    # Two processes that create the same SQLite instance at once would leave it with two schema versions.
     with FileLock(home / "creation.lock"):
         instance = dg.DagsterInstance.get()
     with instance:

@@ -1,4 +1,4 @@
-"""Dagster's own event log in SQLite, over connections that stay open."""
+"""Store Dagster's event log in SQLite as Dagster does, but with connections that stay open."""
 
 import os
 from collections import OrderedDict
@@ -17,82 +17,85 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy.pool import StaticPool
 
 MAX_OPEN_FILES = 16
-"""Files kept open, those used last: the index, and one for each run under way or looked at."""
+"""The most files that are kept open, by latest use: the index, and one per run that is in progress or viewed."""
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
-"""What Dagster reads: how many events of a batch it collects. Unset, it hands over each as it comes."""
+"""Dagster's variable for how many events it collects into a batch; if it is unset, it stores each one alone."""
 
 EVENTS_PER_BATCH = 1000
 
 
 class EventLog(SqliteEventLogStorage):
-    """The files and tables of Dagster's `SqliteEventLogStorage`: either reads what the other has written.
+    """A faster `SqliteEventLogStorage` with the same files and tables; either class reads the other's data.
 
-    Dagster 1.13.27 makes an engine for every statement. Each event is then compiled to SQL anew, and SQLite folds
-    its write-ahead log into the file whenever the last connection closes. Here one connection a file stays open;
-    `make benchmark` shows both. The events that are planned when a run is made, one for each partition of each
-    table, come together and are written together.
+    Dagster 1.13.27 creates an engine for every statement. Each event is then compiled to SQL again, and SQLite
+    checkpoints its write-ahead log whenever the last connection closes. Here one connection per file stays open;
+    `make benchmark` compares both. The planned-materialization events of a new run, one per partition and table,
+    arrive as a batch and are written in one transaction.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
-        self._there: set[str] = set()
+        self._existing_tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """What `dagster.yaml` may say: `base_dir`, by default where Dagster keeps the log of DAGSTER_HOME."""
+        """Return the options in `dagster.yaml`: `base_dir`, by default Dagster's own folder in DAGSTER_HOME."""
         return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
 
     @classmethod
     def from_config_value(  # type: ignore[override]  # Dagster's own class declares its own configuration here
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
     ) -> "EventLog":
-        """The event log `dagster.yaml` asks for, in every process that opens the instance."""
+        """Create the event log from `dagster.yaml`; called in every process that opens the instance."""
         os.environ.setdefault(BATCH_SIZE_VARIABLE, str(EVENTS_PER_BATCH))
-        usual = Path(os.environ["DAGSTER_HOME"], "history", "runs")
-        return cls(config_value.get("base_dir") or str(usual), inst_data)
+        default = Path(os.environ["DAGSTER_HOME"], "history", "runs")
+        return cls(config_value.get("base_dir") or str(default), inst_data)
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        """Keep an event, and touch its run's file: the page of a run looks again when that changes."""
+        """Store an event, and touch the file of its run, because the run's page reloads when the file changes."""
         super().store_event(event)
         with suppress(FileNotFoundError):
             os.utime(self.path_for_shard(event.run_id))
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Keep the events of assets in one transaction for their run and one for the index, others one by one."""
-        together = [one for one in events if one.is_dagster_event and one.dagster_event_type in ASSET_EVENTS]
-        for run in dict.fromkeys(one.run_id for one in together):
-            self._store_together([one for one in together if one.run_id == run], run)
-        taken = set(map(id, together))
+        """Store asset events in one transaction per run and one for the index, and other events one by one."""
+        asset_events = [e for e in events if e.is_dagster_event and e.dagster_event_type in ASSET_EVENTS]
+        for run_id in dict.fromkeys(event.run_id for event in asset_events):
+            self._store_asset_events([event for event in asset_events if event.run_id == run_id], run_id)
+        stored = set(map(id, asset_events))
         for event in events:
-            if id(event) not in taken:
+            if id(event) not in stored:
                 self.store_event(event)
 
-    def _store_together(self, events: Sequence[dg.EventLogEntry], run: str) -> None:
+    def _store_asset_events(self, events: Sequence[dg.EventLogEntry], run_id: str) -> None:
         rows = [self._event_to_row(event) for event in events]
         insert = SqlEventLogStorageTable.insert()
-        with self.run_connection(run) as connection:
+        with self.run_connection(run_id) as connection:
             connection.execute(insert, rows)
         with self.index_transaction() as connection:
             ids = [int((connection.execute(insert, row).inserted_primary_key or (0,))[0]) for row in rows]
             self._store_asset_event_tags(connection, events, ids)
-            newest = {one.get_dagster_event().asset_key: (one, id_) for one, id_ in zip(events, ids, strict=True)}
-            for event, id_ in newest.values():
-                self._store_asset_event(connection, event, id_)
+            latest = {
+                event.get_dagster_event().asset_key: (event, event_id)
+                for event, event_id in zip(events, ids, strict=True)
+            }
+            for event, event_id in latest.values():
+                self._store_asset_event(connection, event, event_id)
         with suppress(FileNotFoundError):
-            os.utime(self.path_for_shard(run))
+            os.utime(self.path_for_shard(run_id))
 
     def wipe(self) -> None:
-        """Forget everything; the files of the runs go, so none of them may be open."""
+        """Delete all events; closes the files first, because they are removed."""
         self._close()
         super().wipe()
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the index has a table; asked with every event, and no table ever goes."""
-        if table_name not in self._there and super().has_table(table_name):
-            self._there.add(table_name)
-        return table_name in self._there
+        """Return whether the index has a table; cached, because each event calls it and no table is dropped."""
+        if table_name not in self._existing_tables and super().has_table(table_name):
+            self._existing_tables.add(table_name)
+        return table_name in self._existing_tables
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
@@ -108,7 +111,7 @@ class EventLog(SqliteEventLogStorage):
         if shard not in self._engines:
             engine = sa.create_engine(
                 self.conn_string_for_shard(shard),
-                # Whoever uses a connection holds the lock, so that all threads may share it.
+                # A connection is only used while the lock is held, so threads can share it.
                 poolclass=StaticPool,
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
             )
@@ -120,7 +123,7 @@ class EventLog(SqliteEventLogStorage):
         return self._engines[shard]
 
     def dispose(self) -> None:
-        """Close every file."""
+        """Close all files."""
         self._close()
         super().dispose()
 
@@ -131,12 +134,13 @@ class EventLog(SqliteEventLogStorage):
 
 
 BatchingEventLog = EventLog
-"""What the `dagster.yaml` of instances made before calls it."""
+"""The name of the class in the `dagster.yaml` of older instances."""
 
 
 def _set_synchronous_normal(connection: Any, _: object) -> None:  # noqa: ANN401 - of the driver
-    """A killed process loses nothing by it; a power cut may take the last events, and breaks no file.
+    """Set `synchronous` to NORMAL, which skips a disk sync per transaction.
 
-    What must not be done twice is not decided by this log, and which days are there is told by the tables.
+    A killed process loses no event. A power failure may lose the last ones but corrupts no file. That is
+    acceptable: writes to TikTok are tracked in the state database, and stored days in the tables, not in this log.
     """
     connection.execute("PRAGMA synchronous=NORMAL")
