@@ -1,1 +1,1 @@
-"""Dagster's webserver and our own pages, served behind a guard against other web sites."""
+"""Serve Dagster's webserver and the pages of this package behind a guard against other web sites."""

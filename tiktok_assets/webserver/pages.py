@@ -26,40 +26,43 @@ STATIC_PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
-"""What a page without scripts may do: show itself."""
+"""The Content-Security-Policy of a page without scripts."""
 
 _POLICY_META_TAG = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"')
 
 
 def create_pages_app(folder: Path, alerts: Path) -> ASGIApp:
-    """Return an application with the page of a folder at `/`, and a folder of alerts below `/alerts`.
+    """Create an application that serves the overview page at `/` and alert pages below `/alerts`.
 
-    The page is sent with the policy that stands in it, which names its scripts by their hashes.
+    The overview page is sent with the policy of its meta tag, which lists the hashes of its scripts.
+
+    Args:
+        folder: the folder with the overview page; it is read at each request.
+        alerts: the folder with the alert pages; it is created if it does not exist.
     """
 
-    async def _page(_: Request) -> Response:
+    async def _overview(_: Request) -> Response:
         path = folder / PAGE_FILE_NAME
         if not path.exists():
-            return PlainTextResponse("The page is made at the end of the first refresh.\n", 404)
+            return PlainTextResponse("The page is built at the end of the first refresh.\n", 404)
         text = path.read_text(encoding="utf-8")
         found = _POLICY_META_TAG.search(text)
         policy = f"{unescape(found[1])}; frame-ancestors 'none'" if found else STATIC_PAGE_POLICY
         return HTMLResponse(text, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
     create_private_folder(alerts)
-    return PageHeadersMiddleware(
-        Starlette(routes=[Route("/", _page), Mount("/alerts", StaticFiles(directory=alerts))])
-    )
+    routes = [Route("/", _overview), Mount("/alerts", StaticFiles(directory=alerts))]
+    return PageHeadersMiddleware(Starlette(routes=routes))
 
 
 class PageHeadersMiddleware:
-    """ASGI middleware that sends no referrer, and the policy of a page without scripts where a page has none."""
+    """ASGI middleware that sends no referrer, and the policy of a page without scripts unless the page has one."""
 
     def __init__(self, application: ASGIApp) -> None:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on and add the headers to its answer."""
+        """Pass a request on and add the headers to its response."""
 
         async def _send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -73,10 +76,14 @@ class PageHeadersMiddleware:
 
 @contextmanager
 def serve_pages(folder: Path, alerts: Path) -> Iterator[str]:
-    """Serve the page of a folder as it stands at each request, and a folder of alerts below it.
+    """Serve the overview page and the alert pages on a free port, behind the guard.
+
+    Args:
+        folder: the folder with the overview page.
+        alerts: the folder with the alert pages.
 
     Yields:
-        The address, on a free port; an alert is at `alerts/<its id>.html` below it.
+        The base URL; an alert is at `alerts/<its id>.html` below it.
     """
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]

@@ -1,7 +1,8 @@
 """Run Dagster's webserver behind the guard, with its daemon and one code server.
 
 This starts what `dagster dev` starts, but the webserver runs in this process with the guard around it. Dagster
-modules with an underscore in their path are not public; `tiktok_assets_tests/webserver/` fails when one disappears.
+modules with an underscore in their path are not public; the tests in `tiktok_assets_tests/webserver/` fail when
+one of them disappears.
 """
 
 import json
@@ -33,28 +34,29 @@ from tiktok_assets.webserver.guard import AllowedHosts, Guard, Login, parse_allo
 from tiktok_assets.webserver.pages import create_pages_app
 
 PAGES_PATH = "/tiktok-assets"
-"""Where the overview page stands, and the alerts below it: `/tiktok-assets/alerts/<id>.html`."""
+"""The path of the overview page; alert pages are below it at `/tiktok-assets/alerts/<id>.html`."""
+
 ALERTS_FOLDER = "alerts"
 STOP_TIMEOUT_SECONDS = 30
 STATEMENT_TIMEOUT_MILLISECONDS, POOL_RECYCLE_SECONDS, POOL_OVERFLOW = 15_000, 3600, 20
-"""What `dagster-webserver` gives its own database connections by default."""
+"""The defaults of `dagster-webserver` for its database connections."""
 
 
 class DaemonStoppedError(Exception):
-    """Dagster's daemon ended by itself; without it no schedule, sensor or queued run goes on."""
+    """Dagster's daemon stopped by itself, so no schedule, sensor or queued run would be processed."""
 
 
 def run_dagster(settings: Settings, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM, then end the daemon and the code server.
+    """Serve until SIGINT or SIGTERM, then stop the daemon and the code server.
 
     Args:
-        settings: of this process; children read the same environment.
+        settings: the settings of this process; child processes read the same environment.
         host: the address to listen on.
-        port: of the webserver.
+        port: the port of the webserver.
 
     Raises:
-        DaemonStoppedError: if the daemon ends first.
-        StoreError: if the instance cannot be made.
+        DaemonStoppedError: if the daemon stops first.
+        StoreError: if the Dagster instance cannot be created.
     """
     configure_loggers(formatter="colored", log_level="INFO")
     with (
@@ -64,7 +66,7 @@ def run_dagster(settings: Settings, host: str, port: int) -> None:
         tempfile.TemporaryDirectory() as folder,
         ProxyServerManager(instance, _workspace_target(instance), code_server_log_level="warning") as code_servers,
     ):
-        workspace = Path(folder) / "workspace.yaml"  # JSON is YAML too
+        workspace = Path(folder) / "workspace.yaml"  # JSON is valid YAML
         workspace.write_text(json.dumps({"load_from": code_servers.get_code_server_specs()}))
         instance.optimize_for_webserver(STATEMENT_TIMEOUT_MILLISECONDS, POOL_RECYCLE_SECONDS, POOL_OVERFLOW)
         with (
@@ -74,7 +76,7 @@ def run_dagster(settings: Settings, host: str, port: int) -> None:
             application = create_guarded_app(
                 create_app_from_workspace_process_context(context), settings, host, port
             )
-            # No access log: an address may hold an approval code.
+            # No access log: a URL may hold an approval code.
             server = uvicorn.Server(
                 uvicorn.Config(application, host=host, port=port, log_level="warning", access_log=False)
             )
@@ -86,27 +88,27 @@ def run_dagster(settings: Settings, host: str, port: int) -> None:
 
 @contextmanager
 def _interrupt_on_signals() -> Iterator[None]:
-    """Let SIGTERM end the process as Ctrl-C does; both are set, because a background shell ignores Ctrl-C."""
+    """Raise KeyboardInterrupt for SIGTERM and SIGINT; a background shell ignores SIGINT, so both are set."""
 
     def _interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    former = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for number, handler in former.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 def create_guarded_app(dagster: ASGIApp, settings: Settings, host: str, port: int) -> ASGIApp:
-    """Return Dagster's application and our pages behind the guard.
+    """Create an application of Dagster's webserver and the pages of this package, behind the guard.
 
     Args:
-        dagster: what answers every path but those of our pages.
-        settings: name the hosts, the password and the folders of the pages.
-        host: the address the server listens on, under which it answers too; a wildcard such as 0.0.0.0 names none.
-        port: the one the server listens on.
+        dagster: Dagster's application, for all paths except those of the pages.
+        settings: the settings with allowed hosts, password and folders.
+        host: the address the server listens on, which is an allowed host; a wildcard such as 0.0.0.0 allows none.
+        port: the port the server listens on.
     """
     hosts = AllowedHosts(port, parse_allowed_hosts([*settings.allowed_hosts, f"{host}:{port}"], settings.ui_url))
     password = settings.ui_password
@@ -124,9 +126,9 @@ def _workspace_target(instance: dg.DagsterInstance) -> WorkspaceFileTarget:
 
 @contextmanager
 def _daemon_process(workspace: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run the daemon in a process of its own, ended with this one."""
+    """Run the daemon in a child process, and stop it at the end."""
     command = [sys.executable, "-m", "dagster._daemon", "run", "--log-level", "info", "-w", str(workspace)]
-    process = subprocess.Popen(command)  # noqa: S603 - our interpreter
+    process = subprocess.Popen(command)  # noqa: S603 - our own interpreter
     try:
         yield process
     finally:

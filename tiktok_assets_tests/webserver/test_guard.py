@@ -121,7 +121,7 @@ foreign = st.one_of(
 def test_only_our_own_names_are_answered(host: str) -> None:
     """A request is answered only if its Host parses to loopback with our port, or to an allowed name."""
     address = parse_host(host.encode("latin-1", "replace").decode("latin-1"))
-    is_ours = address is not None and HOSTS.include(address.name, address.port or 80)
+    is_ours = address is not None and HOSTS.allows(address.name, address.port or 80)
     assert (check_request(scope_of("GET", "/", [("host", host)]), HOSTS) is None) == is_ours
     if is_ours:
         name, port = address.name, address.port or 80  # type: ignore[union-attr] # it is ours, so it parsed
@@ -139,7 +139,7 @@ def test_no_foreign_origin_changes_anything(origin: str, path: str) -> None:
             ("origin", given_origin),
         ]
         if check_request(scope_of("POST", path, headers), HOSTS) is None:
-            assert HOSTS.include_origin(given_origin)
+            assert HOSTS.allows_origin(given_origin)
             assert scheme in {"http://", "https://"}
             assert parse_host(origin) is not None
 
@@ -155,18 +155,18 @@ def test_two_hosts_are_no_host() -> None:
 def test_another_server_of_this_machine_is_another_site() -> None:
     """A loopback address in DAGSTER_UI_URL is allowed with its own port only, as a tunnel needs it."""
     hosts = AllowedHosts(PORT, parse_allowed_hosts([], "http://localhost:13000"))
-    assert hosts.include("localhost", 13000)
-    assert not hosts.include("localhost", 13001)
-    assert not hosts.include("127.0.0.1", 13000)
+    assert hosts.allows("localhost", 13000)
+    assert not hosts.allows("localhost", 13001)
+    assert not hosts.allows("127.0.0.1", 13000)
 
 
 def test_a_wildcard_address_is_no_name() -> None:
     """A server that listens on one address answers under it; listening on all addresses allows none of them."""
     one = AllowedHosts(PORT, parse_allowed_hosts([f"192.168.1.5:{PORT}"], "http://localhost:3000"))
     every = AllowedHosts(PORT, parse_allowed_hosts([f"0.0.0.0:{PORT}"], "http://localhost:3000"))
-    assert one.include_host(f"192.168.1.5:{PORT}", "http")
-    assert not one.include_host("192.168.1.5", "http")
-    assert not every.include_host(f"192.168.1.5:{PORT}", "http")
+    assert one.allows_host(f"192.168.1.5:{PORT}", "http")
+    assert not one.allows_host("192.168.1.5", "http")
+    assert not every.allows_host(f"192.168.1.5:{PORT}", "http")
 
 
 @pytest.fixture
