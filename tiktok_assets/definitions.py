@@ -1,4 +1,4 @@
-"""The composition root: settings in, Definitions out."""
+"""Build the Dagster definitions of this project from the settings."""
 
 import dagster as dg
 
@@ -32,14 +32,14 @@ from tiktok_assets.tables.schema import build_schema
 
 
 def build_definitions(settings: Settings, *, session: Session | None = None) -> dg.Definitions:
-    """Everything this project adds to a Dagster deployment; merge it into your own, or load it as it is.
+    """Build all assets, checks, jobs, schedules, sensors and resources, to load alone or merge into your own.
 
     Args:
-        settings: see `settings.load_settings`.
-        session: shared by all runs of this process and closed by the caller; None for one a run.
+        settings: as returned by `settings.load_settings`.
+        session: shared by all runs of this process and closed by the caller; None opens one session per run.
 
     Raises:
-        SettingsError: if the settings only allow to look at an account.
+        SettingsError: if the settings choose an API version other than the one the tables are declared in.
     """
     require_storable_version(settings)
     checks = build_table_checks(settings)
@@ -64,7 +64,7 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
             build_derived_job(settings, checks),
             build_backfill_history_job(settings),
             *([flag_top_spender] if TOP_SPENDERS in schemas else []),
-            # Where the settings only tell, nothing that writes to TikTok can be launched.
+            # In `alert` mode no job that writes to TikTok is registered.
             *([] if settings.scaling_mode == "alert" else [duplicate_ad]),
         ],
         schedules=[build_daily_refresh_schedule(settings)],
@@ -81,12 +81,12 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
             "tiktok": build_session_resource(settings, session),
             IO_MANAGER: HiveParquetIOManager(HiveStore(settings.data_dir), schemas),
         },
-        # Requests, not processor cores, are what a refresh waits for: one process a run saves seconds a step.
+        # A refresh waits for requests, not for processor cores: one process per run saves seconds per step.
         executor=dg.in_process_executor,
     )
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The code location: what `dagster dev` and `dg dev` load."""
+    """Return the definitions that `dagster dev` and `dg dev` load."""
     return build_definitions(load_settings())

@@ -11,9 +11,9 @@ from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
 from tiktok_assets.defs.partitions import SINGLE_RUN, get_intended_advertisers, get_run_partitions
 from tiktok_assets.defs.progress import log_plan, log_progress
 from tiktok_assets.escaping import escape_control_characters
-from tiktok_assets.ingest.account_reader import AccountChange, AccountsResult
+from tiktok_assets.ingest.account_reader import AccountChange, AccountsResult, describe_missing_endpoints
 from tiktok_assets.ingest.history import history_columns
-from tiktok_assets.ingest.writer import describe_missing_endpoints, refresh_advertisers, refresh_entity
+from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity
 from tiktok_assets.session import Session
 from tiktok_assets.spec.derived_tables import history_table_meaning, history_table_name
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
@@ -34,62 +34,68 @@ ZONE_AND_CURRENCY_CHECK = "zone_and_currency_kept"
     metadata=build_table_metadata(entity_columns(ADVERTISERS)),
     check_specs=[
         dg.AssetCheckSpec(
-            ALL_GRANTED_CHECK, asset=ADVERTISERS.table, description="Every account named may be read."
+            ALL_GRANTED_CHECK, asset=ADVERTISERS.table, description="Access to every account is granted."
         ),
         dg.AssetCheckSpec(
             ZONE_AND_CURRENCY_CHECK,
             asset=ADVERTISERS.table,
-            description="No account has another time zone or currency than at the reading before. After a change"
-            " stored days keep those they were read under and later readings come under the new ones: keep totals"
-            " apart by `currency`. To have old days under the new ones, read them again (`backfill_history`, or"
-            " `sync --from … --to …`).",
+            description="No account changed its time zone or currency since the previous refresh. After a change,"
+            " stored days keep the time zone and currency they were read with, and later days have the new ones:"
+            " keep totals separate by `currency`. To convert old days, read them again with"
+            " `sync --from … --to …`.",
         ),
     ],
 )
 def advertisers(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
-    """Read the accounts, keep the lost ones as not granted, and make each a partition."""
+    """Read the accounts, mark those whose access was lost as not granted, and add a partition for each."""
     log_plan(context, tiktok, get_intended_advertisers(context))
     try:
         zones, currencies = tiktok.settings.account_timezone, tiktok.settings.account_currency
-        landed, read = refresh_advertisers(tiktok.reader, tiktok.store, tiktok.advertiser_ids, zones, currencies)
+        written, accounts = refresh_advertisers(
+            tiktok.reader, tiktok.store, tiktok.advertiser_ids, zones, currencies
+        )
     except TikTokError as error:
         raise dg.Failure(f"{error} {suggest_fix(error)}", allow_retries=False) from error
     add_advertiser_partitions(context.instance, tiktok.advertiser_ids)
     if tiktok.missing_paths:
         context.log.warning("%s", describe_missing_endpoints(tiktok.missing_paths))
-    for advertiser_id, refusal in read.refused.items():
-        context.log.error("advertiser %s: %s %s", advertiser_id, refusal, suggest_fix(refusal))
-    lost = read.lost | {advertiser_id: str(refusal) for advertiser_id, refusal in read.refused.items()}
+    for advertiser_id, error in accounts.refused.items():
+        context.log.error("advertiser %s: %s %s", advertiser_id, error, suggest_fix(error))
+    lost = accounts.lost | {advertiser_id: str(error) for advertiser_id, error in accounts.refused.items()}
     check = dg.AssetCheckResult(
         passed=not lost, check_name=ALL_GRANTED_CHECK, severity=dg.AssetCheckSeverity.WARN, metadata=lost
     )
     return dg.MaterializeResult(
-        metadata=build_partition_metadata(landed), check_results=[check, _check_zone_and_currency(read)]
+        metadata=build_partition_metadata(written), check_results=[check, _check_zone_and_currency(accounts)]
     )
 
 
-def _check_zone_and_currency(read: AccountsResult) -> dg.AssetCheckResult:
-    """Whether no account changed its time zone or currency: a change fails at the reading that noticed it only."""
-    sentences = [str(change) for change in (read.changes or read.earlier_changes[-MAX_NAMED_CHANGES:])]
+def _check_zone_and_currency(accounts: AccountsResult) -> dg.AssetCheckResult:
+    """Check that no account changed its time zone or currency; a change fails only the refresh that finds it."""
+    sentences = [str(change) for change in (accounts.changes or accounts.earlier_changes[-MAX_NAMED_CHANGES:])]
     records = [
-        dg.TableRecord(asdict(change)) for change in (*read.earlier_changes, *read.changes)[-MAX_LISTED_CHANGES:]
+        dg.TableRecord(asdict(change))
+        for change in (*accounts.earlier_changes, *accounts.changes)[-MAX_LISTED_CHANGES:]
     ]
-    names = [one.name for one in fields(AccountChange)]
+    names = [field.name for field in fields(AccountChange)]
     schema = dg.TableSchema([dg.TableColumn(name, "string") for name in names])
     return dg.AssetCheckResult(
-        passed=not read.changes,
+        passed=not accounts.changes,
         check_name=ZONE_AND_CURRENCY_CHECK,
         severity=dg.AssetCheckSeverity.WARN,
         description=escape_control_characters("; ".join(sentences[:MAX_NAMED_CHANGES])) or None,
         metadata={
-            "changes": dg.MetadataValue.int(len(read.changes)),
+            "changes": dg.MetadataValue.int(len(accounts.changes)),
             **({"all_changes": dg.MetadataValue.table(records, schema)} if records else {}),
         },
     )
 
 
 def add_advertiser_partitions(instance: dg.DagsterInstance, advertiser_ids: list[str]) -> list[str]:
-    """Make accounts partitions; returns those that were not. None is ever removed: its history stays."""
+    """Add a partition for each new account and return the added ids.
+
+    Partitions are never removed, so that the history of an account stays.
+    """
     known = set(instance.get_dynamic_partitions(str(ADVERTISER_PARTITIONS.name)))
     new = [advertiser_id for advertiser_id in advertiser_ids if advertiser_id not in known]
     if new:
@@ -98,9 +104,9 @@ def add_advertiser_partitions(instance: dg.DagsterInstance, advertiser_ids: list
 
 
 def build_entity_assets(entity: Entity) -> dg.AssetsDefinition:
-    """The assets of one listed entity, a partition an advertiser: its snapshot, and its versions so far.
+    """Build the snapshot asset and the history asset of one entity, each with a partition per advertiser.
 
-    One step makes both, whichever is asked for: the versions are taken before the snapshot is replaced.
+    One step materializes both, whichever is selected: versions are recorded before the snapshot is replaced.
     """
     tables = {
         entity.table: (entity.meaning, entity_columns(entity)),
@@ -114,11 +120,11 @@ def build_entity_assets(entity: Entity) -> dg.AssetsDefinition:
                 table,
                 group_name=ACCOUNT_GROUP,
                 kinds=TABLE_KINDS,
-                description=meaning,
+                description=description,
                 metadata=build_table_metadata(columns),
                 deps=[ADVERTISERS.table],
             )
-            for table, (meaning, columns) in tables.items()
+            for table, (description, columns) in tables.items()
         ],
         partitions_def=ADVERTISER_PARTITIONS,
         backfill_policy=SINGLE_RUN,
@@ -132,9 +138,12 @@ def build_entity_assets(entity: Entity) -> dg.AssetsDefinition:
         ids = [str(partition.advertiser_id) for partition in partitions]
         outcomes = refresh_entity(tiktok.reader, tiktok.store, entity, ids)
         result = record_materializations(context, log_progress(context, tiktok, entity.table, outcomes, len(ids)))
-        for kind, refusal in tiktok.reader.refused_types.items():
+        for object_type, error in tiktok.reader.refused_types.items():
             context.log.warning(
-                "%s objects are left out of %s, as TikTok refused: %s", kind, entity.table, refusal
+                "%s objects are missing from %s because TikTok refused the request: %s",
+                object_type,
+                entity.table,
+                error,
             )
         for key in sorted(context.selected_asset_keys):
             yield dg.MaterializeResult(asset_key=key, metadata=result.metadata)

@@ -21,36 +21,40 @@ from tiktok_assets.settings import Settings
 from tiktok_assets.storage.state import State, StateError, utc_now
 
 ALERTS_FOLDER = "alerts"
+
 MAX_LOOKBACK = timedelta(days=1)
-"""What ended before is not told of, whatever was lost: it is no news."""
+"""Failures that ended earlier are not reported, even if the cursor is lost or older."""
+
 CURSOR_OVERLAP = timedelta(seconds=10)
-"""Runs that end at once are not committed in order; the outbox knows those it has."""
+"""Runs that end at the same time are not committed in order; the outbox rejects those it already has."""
+
 MAX_RUNS_PER_TICK = 1000
 MAX_TICK_SECONDS = 30
+
 MAX_CHECK_HISTORY = 20
-"""How many evaluations of a check are searched for the one before."""
+"""How many evaluations of a check are searched for the previous one."""
 
 WILL_RETRY_TAG = "dagster/will_retry"
-"""Dagster's own mark on a failed run it will launch again."""
+"""The tag Dagster sets on a failed run that it will retry."""
 
 FINISHED_STATUSES = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
 def deliver_due_alerts(settings: Settings, state: State) -> DeliveryReport:
-    """Hand over what is due, to the receivers and the folder of the settings."""
-    with suppress(OSError):  # what cannot be written is told of by the delivery
+    """Deliver the due alerts to the channels and the folder of the settings."""
+    with suppress(OSError):  # the delivery reports what it cannot write
         create_private_folder(settings.state_dir)
     return deliver(state, list_channels(settings), settings.state_dir / ALERTS_FOLDER)
 
 
 def build_deliver_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
-    """`deliver_alerts`: drains the outbox; a row that was delivered is not delivered again."""
+    """Build the sensor `deliver_alerts`, which delivers each row of the outbox once."""
 
     @dg.sensor(
         name="deliver_alerts",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Hands the alerts that are due to the receivers in TIKTOK_ALERT_URLS; writes each as a file.",
+        description="Delivers the due alerts to the channels in TIKTOK_ALERT_URLS and writes each as a file.",
     )
     def _deliver_alerts(_: dg.SensorEvaluationContext) -> dg.SkipReason:
         try:
@@ -63,13 +67,13 @@ def build_deliver_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def build_run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
-    """`run_failure_alert`: puts failed runs, and checks that begin to fail, into the outbox, once each."""
+    """Build the sensor `run_failure_alert`, which queues alerts for failed runs and newly failing checks."""
 
     @dg.sensor(
         name="run_failure_alert",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Writes an alert for failed runs (those of a minute in one) and checks that begin to fail.",
+        description="Queues alerts for failed runs (one for all within a minute) and for newly failing checks.",
     )
     def _run_failure_alert(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = utc_now()
@@ -77,14 +81,14 @@ def build_run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
         try:
             with closing(State(settings.state_address)) as state:
                 earliest = max(since - CURSOR_OVERLAP, now - MAX_LOOKBACK)
-                told, seen = queue_failure_alerts(
+                titles, checked_until = queue_failure_alerts(
                     settings, state, context.instance, earliest, partial(_is_in_this_location, context)
                 )
         except StateError as error:
-            return dg.SensorResult(skip_reason=f"No failure was looked for: {error}.")
-        cursor = max(seen, since).isoformat()
-        news = f"Told of: {', '.join(told)}." if told else "No new failure."
-        return dg.SensorResult(skip_reason=news, cursor=cursor)
+            return dg.SensorResult(skip_reason=f"Runs were not checked for failures: {error}.")
+        cursor = max(checked_until, since).isoformat()
+        reason = f"Queued alerts: {', '.join(titles)}." if titles else "No new failure."
+        return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
     return _run_failure_alert
 
@@ -92,20 +96,20 @@ def build_run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
 def queue_and_deliver_failures(
     settings: Settings, state: State, instance: dg.DagsterInstance, since: datetime
 ) -> str | None:
-    """What both sensors do, for a process without a daemon: put what failed into the outbox, and drain it.
+    """Queue alerts for failures and deliver them at once, for a process without a daemon.
 
     Args:
-        settings: the receivers.
+        settings: name the channels.
         state: holds the outbox.
         instance: holds the runs.
-        since: aware.
+        since: timezone-aware; runs that ended before are not checked.
 
     Returns:
-        One line of what was delivered and what was not; None if there was nothing to do.
+        One line that says what was delivered and what was not; None if there was nothing to deliver.
     """
-    queue_failure_alerts(settings, state, instance, since, gathering=timedelta(0))
-    told = deliver_due_alerts(settings, state)
-    return str(told) if told.had_work else None
+    queue_failure_alerts(settings, state, instance, since, grouping_delay=timedelta(0))
+    report = deliver_due_alerts(settings, state)
+    return str(report) if report.had_work else None
 
 
 def queue_failure_alerts(
@@ -113,24 +117,24 @@ def queue_failure_alerts(
     state: State,
     instance: dg.DagsterInstance,
     since: datetime,
-    is_ours: Callable[[dg.DagsterRun], bool] = lambda _: True,
+    is_included: Callable[[dg.DagsterRun], bool] = lambda _: True,
     *,
-    gathering: timedelta = GROUPING_DELAY,
+    grouping_delay: timedelta = GROUPING_DELAY,
 ) -> tuple[list[str], datetime]:
-    """Put what failed since an instant into the outbox: failed runs in one message, each once.
+    """Queue alerts for failed runs, all in one message, and for newly failing checks; each failure only once.
 
     Args:
-        settings: the receivers.
+        settings: name the channels.
         state: holds the outbox.
         instance: holds the runs.
-        since: aware.
-        is_ours: whether a run is to be told of.
-        gathering: how long the message about runs waits for further ones.
+        since: timezone-aware; runs that ended before are not checked.
+        is_included: whether failures of a run are reported.
+        grouping_delay: how long the message about runs waits for further failures.
 
     Returns:
-        The titles of the alerts that are new, and up to when was looked.
+        The titles of the new alerts, and the time until which runs were checked.
     """
-    began, told, seen = time.monotonic(), [], since
+    started, titles, checked_until = time.monotonic(), [], since
     failed: list[FailedRun] = []
     ended = instance.get_run_records(
         dg.RunsFilter(statuses=FINISHED_STATUSES, updated_after=since),
@@ -138,34 +142,36 @@ def queue_failure_alerts(
         order_by="update_timestamp",
         ascending=True,
     )
-    receivers = list_channels(settings)
+    channels = list_channels(settings)
     with state.transaction() as connection:
-        known = find_reported_runs(connection, [record.dagster_run.run_id for record in ended])
+        reported = find_reported_runs(connection, [record.dagster_run.run_id for record in ended])
     for record in ended:
         run = record.dagster_run
-        if is_ours(run):
-            if _is_final_failure(run) and run.run_id not in known:
+        if is_included(run):
+            if _is_final_failure(run) and run.run_id not in reported:
                 failed.append(_describe_failed_run(instance, record))
-            if found := tuple(_find_new_check_failures(instance, run.run_id)):
-                alert = build_check_failure_alert(run.run_id, found, settings)
+            if failed_checks := tuple(_find_new_check_failures(instance, run.run_id)):
+                alert = build_check_failure_alert(run.run_id, failed_checks, settings)
                 with state.transaction() as connection:
-                    if enqueue(connection, alert, receivers, utc_now()):
-                        told.append(alert.title)
-        seen = record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
-        if time.monotonic() - began > MAX_TICK_SECONDS:
+                    if enqueue(connection, alert, channels, utc_now()):
+                        titles.append(alert.title)
+        checked_until = record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
+        if time.monotonic() - started > MAX_TICK_SECONDS:
             break
     with state.transaction() as connection:
-        if news := enqueue_run_failures(connection, failed, settings, receivers, utc_now(), gathering=gathering):
-            told.append(news.title)
-    return told, seen
+        if run_alert := enqueue_run_failures(
+            connection, failed, settings, channels, utc_now(), grouping_delay=grouping_delay
+        ):
+            titles.append(run_alert.title)
+    return titles, checked_until
 
 
 def _is_in_this_location(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
-    """Whether a run is of this code location, or of a process that used it without one, as `sync` does."""
-    theirs, ours = run.remote_job_origin, context.code_location_origin
-    if theirs is None or ours is None:
+    """Return whether a run belongs to this code location, or to a process without one, such as `sync`."""
+    run_origin, own_origin = run.remote_job_origin, context.code_location_origin
+    if run_origin is None or own_origin is None:
         return True
-    return bool(theirs.repository_origin.code_location_origin.location_name == ours.location_name)
+    return bool(run_origin.repository_origin.code_location_origin.location_name == own_origin.location_name)
 
 
 def _is_final_failure(run: dg.DagsterRun) -> bool:
@@ -180,32 +186,36 @@ def _describe_failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> 
 
 
 def _find_new_check_failures(instance: dg.DagsterInstance, run_id: str) -> Iterator[FailedCheck]:
-    """The checks that failed in a run and had passed, or warned only, or never run, before."""
+    """Yield the checks that failed in a run and before that had passed, only warned, or never run."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        found = entry.get_dagster_event().asset_check_evaluation_data
-        if found.passed:
+        evaluation = entry.get_dagster_event().asset_check_evaluation_data
+        if evaluation.passed:
             continue
         history = instance.event_log_storage.get_asset_check_execution_history(
-            found.asset_check_key, limit=MAX_CHECK_HISTORY, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+            evaluation.asset_check_key,
+            limit=MAX_CHECK_HISTORY,
+            status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
         )
-        position = next((number for number, one in enumerate(history) if one.run_id == run_id), None)
-        before = [one for one in history[position + 1 :] if one.event] if position is not None else []
+        position = next((number for number, item in enumerate(history) if item.run_id == run_id), None)
+        before = [item for item in history[position + 1 :] if item.event] if position is not None else []
         if before and before[0].event:
             last = before[0].event.get_dagster_event().asset_check_evaluation_data
-            worse = found.severity == dg.AssetCheckSeverity.ERROR and last.severity == dg.AssetCheckSeverity.WARN
-            if not last.passed and not worse:
+            is_worse = (
+                evaluation.severity == dg.AssetCheckSeverity.ERROR and last.severity == dg.AssetCheckSeverity.WARN
+            )
+            if not last.passed and not is_worse:
                 continue
         yield FailedCheck(
-            asset=found.asset_key.to_user_string(),
-            check=found.check_name,
-            severity=found.severity.value,
-            reason=found.description or "",
+            asset=evaluation.asset_key.to_user_string(),
+            check=evaluation.check_name,
+            severity=evaluation.severity.value,
+            reason=evaluation.description or "",
             failed_at=datetime.fromtimestamp(entry.timestamp, UTC),
         )
 
 
 def find_failure_reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str | None, str]:
-    """The step that failed first, or None, and the first sentence of its reason, without a trace."""
+    """Return the step that failed first, or None, and the first sentence of the reason, without traceback."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.get_dagster_event()
         return event.step_key, extract_first_sentence(get_step_failure_reason(event))
@@ -215,7 +225,7 @@ def find_failure_reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str 
 
 
 def get_step_failure_reason(failure: dg.DagsterEvent) -> str:
-    """Why a step failed, in the words of whoever raised it, without the trace."""
+    """Return the message of the error that failed a step, without traceback."""
     data = failure.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
@@ -226,7 +236,10 @@ def get_step_failure_reason(failure: dg.DagsterEvent) -> str:
 
 
 def extract_first_sentence(text: str) -> str:
-    """Up to the first full stop or line's end; an error of ours without its class, another with its name alone."""
+    """Return the text up to the first sentence or line end.
+
+    The class of this project's own errors is removed; other errors keep their class name without its module.
+    """
     line = next(iter(text.strip().splitlines()), "")
     line = re.sub(r"^tiktok_assets\.[\w.]+: ", "", line)
     line = re.sub(r"^(?:\w+\.)+(\w+): ", r"\1: ", line)

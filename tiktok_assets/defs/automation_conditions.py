@@ -10,30 +10,34 @@ from tiktok_assets.defs.table_catalog import DUPLICATION_CANDIDATES, TRIGGERING_
 
 
 def sources_updated(*tables: str) -> dg.AutomationCondition:
-    """One of these sources was updated since the asset was last made or asked for."""
+    """Match when one of the source tables was updated since the asset was last materialized or requested."""
     return dg.AutomationCondition.any_deps_updated().allow(dg.AssetSelection.assets(*tables)).since_last_handled()
 
 
 def sources_updated_and_idle(*tables: str) -> dg.AutomationCondition:
-    """Due and quiet, for an asset that also reads tables whose update alone is no reason to run."""
+    """Match when one of the source tables was updated and neither they nor the asset are in progress.
+
+    For an asset that also reads tables whose updates must not trigger it.
+    """
     return (
         sources_updated(*tables)
         & ~dg.AutomationCondition.any_deps_in_progress().allow(dg.AssetSelection.assets(*tables))
         & ~dg.AutomationCondition.in_progress()
-    ).with_label(f"after {' and '.join(tables)}, once quiet")
+    ).with_label(f"{' or '.join(tables)} updated and idle")
 
 
-# Each by its own reasons: a source that one of them only reads beside would keep the warehouse waiting for ever.
+# Each table with its own triggering sources: an update of a table that an asset reads but is not triggered by
+# would keep the warehouse waiting forever.
 _RANKING_UPDATE_PENDING = reduce(
     or_,
     (
         dg.AutomationCondition.any_deps_match(sources_updated(*sources)).allow(dg.AssetSelection.assets(table))
         for table, sources in TRIGGERING_SOURCES.items()
     ),
-).with_label("the ranking or what follows from it is about to change")
+).with_label("an update of the ranking or of a table derived from it is pending")
 
-# A flag comes seconds after the page was made. When both are new at the same look, Dagster takes the older update
-# for handled by the younger materialization, in whichever order they came; only a request of our own settles it.
+# A flag can be written seconds after the page was built. When one evaluation sees both, Dagster counts the flag as
+# handled by the materialization, in whichever order they happened; only a request by this condition resets it.
 _AD_FLAGGED = (
     dg.AutomationCondition.any_deps_match(dg.AutomationCondition.any_new_update_has_run_tags(tag_keys={FLAG_TAG}))
     .allow(dg.AssetSelection.assets(DUPLICATION_CANDIDATES))
@@ -41,10 +45,10 @@ _AD_FLAGGED = (
     .with_label("an ad was flagged")
 )
 
-# Without the ranking the warehouse is built beside the new one, and then again for it and what follows from it.
+# Without the last term the warehouse would be built while the ranking is being rebuilt, and again after it.
 AFTER_SOURCES_AND_RANKING = (
     (dg.AutomationCondition.any_deps_updated().since_last_handled() | _AD_FLAGGED)
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
     & ~_RANKING_UPDATE_PENDING
-).with_label("after its sources and the ranking")
+).with_label("sources updated and idle, no ranking update pending")

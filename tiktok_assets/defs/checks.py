@@ -19,11 +19,11 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
 CHECK_TABLES_JOB = "check_tables"
-"""The job that runs them all."""
+"""The job that runs all checks."""
 
 
 def get_checked_days(settings: Settings) -> int:
-    """How many days of daily reports are looked at: all that a refresh can have rewritten."""
+    """Return how many days of daily reports are checked: all that a refresh can have rewritten."""
     return max(GAP_SEARCH_DAYS, settings.lookback_days, settings.sweep_days) + 2
 
 
@@ -31,43 +31,43 @@ _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSev
 
 
 def get_check_step_name(table: str) -> str:
-    """The step that checks a table."""
+    """Return the name of the step that checks a table."""
     return f"check_{table}"
 
 
 def build_all_checked_tables(settings: Settings) -> dict[str, CheckedTable]:
-    """Every stored table as the checks see it."""
+    """Build the description of every stored table that the checks use."""
     return build_checked_tables(
         get_stored_tables(settings), get_table_keys(settings), settings.chosen_reports, settings.chosen_metrics
     )
 
 
 TableChecks = Sequence[dg.AssetChecksDefinition]
-"""The checks of all tables: made once, since they are a large part of what a location is made of."""
+"""The checks of all tables; they are built only once because they take a large part of the load time."""
 
 
 def build_table_checks(settings: Settings) -> TableChecks:
-    """The checks of every stored table, a step each."""
-    return [_build_table_check(settings, subject) for subject in build_all_checked_tables(settings).values()]
+    """Build the checks of every stored table, one step per table."""
+    return [_build_table_check(settings, table) for table in build_all_checked_tables(settings).values()]
 
 
 def build_check_job(settings: Settings, checks: TableChecks) -> UnresolvedAssetJobDefinition:
-    """The job of all checks; launched by `refresh_sequence` and `sync` after a refresh."""
+    """Build the job of all checks, which `refresh_sequence` and `sync` launch after a refresh."""
     return dg.define_asset_job(
         CHECK_TABLES_JOB,
         selection=dg.AssetSelection.checks(*checks),
-        description=f"Looks at every table, and at the last {get_checked_days(settings)} days of the daily ones.",
+        description=f"Checks every table, and the last {get_checked_days(settings)} days of daily reports.",
     )
 
 
-def _build_table_check(settings: Settings, subject: CheckedTable) -> dg.AssetChecksDefinition:
-    checks = {check.name: check for check in select_checks(subject)}
+def _build_table_check(settings: Settings, checked_table: CheckedTable) -> dg.AssetChecksDefinition:
+    checks = {check.name: check for check in select_checks(checked_table)}
 
-    # Not a partition each: an evaluation costs two events, and its findings name the partitions.
+    # The checks are not partitioned: each evaluation costs two events, and its outcome names the partitions.
     @dg.multi_asset_check(
-        name=get_check_step_name(subject.table),
+        name=get_check_step_name(checked_table.table),
         specs=[
-            dg.AssetCheckSpec(check.name, asset=subject.table, description=check.description)
+            dg.AssetCheckSpec(check.name, asset=checked_table.table, description=check.description)
             for check in checks.values()
         ],
         can_subset=True,
@@ -75,46 +75,46 @@ def _build_table_check(settings: Settings, subject: CheckedTable) -> dg.AssetChe
             "days": dg.Field(
                 int,
                 default_value=get_checked_days(settings),
-                description="days of daily reports to look at; 0 for all",
+                description="days of daily reports to check; 0 for all",
             )
         },
     )
     def _check(
         context: dg.AssetCheckExecutionContext, tiktok: dg.ResourceParam[Session]
     ) -> Iterator[dg.AssetCheckResult]:
-        began = time.monotonic()
-        asked = {key.name for key in context.selected_asset_check_keys}
-        archive = build_check_context(settings, tiktok, int(context.op_execution_context.op_config["days"]))
-        chosen = {name: check for name, check in checks.items() if name in asked}
-        looked = evaluate_checks(archive, subject.table, chosen)
+        started = time.monotonic()
+        requested = {key.name for key in context.selected_asset_check_keys}
+        check_context = build_check_context(settings, tiktok, int(context.op_execution_context.op_config["days"]))
+        selected = {name: check for name, check in checks.items() if name in requested}
+        result = evaluate_checks(check_context, checked_table.table, selected)
         context.log.info(
             "%s: %s checks of %s rows in %s partitions took %.2f s",
-            subject.table,
-            len(chosen),
-            looked.rows,
-            looked.partitions,
-            time.monotonic() - began,
+            checked_table.table,
+            len(selected),
+            result.rows,
+            result.partitions,
+            time.monotonic() - started,
         )
-        for name, finding in looked.outcomes.items():
-            yield build_check_result(subject.table, checks[name], finding)
+        for name, outcome in result.outcomes.items():
+            yield build_check_result(checked_table.table, checks[name], outcome)
 
     return _check
 
 
 def select_job_tables(job: dg.JobDefinition, tables: Iterable[str]) -> dg.JobDefinition:
-    """A part of a job: these tables with the checks their steps make; without tables, the job.
+    """Return the part of a job with these tables and the checks their steps evaluate; the job without tables.
 
-    Dagster's own selection of assets would bring every check of them along.
+    Dagster's own asset selection would include every check of the tables.
     """
     keys = {dg.AssetKey(table) for table in tables}
     if not keys:
         return job
-    own = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in keys}
-    return job.get_subset(asset_selection=keys, asset_check_selection=own)
+    check_keys = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in keys}
+    return job.get_subset(asset_selection=keys, asset_check_selection=check_keys)
 
 
 def build_check_context(settings: Settings, session: Session, days: int) -> CheckContext:
-    """What the checks read: the store, as of the host's clock."""
+    """Build the context of the checks: the store, the settings and the current time."""
     return CheckContext(
         session.store,
         build_all_checked_tables(settings),
@@ -128,36 +128,36 @@ def build_check_context(settings: Settings, session: Session, days: int) -> Chec
     )
 
 
-def build_check_result(table: str, check: Check, finding: CheckOutcome) -> dg.AssetCheckResult:
-    """Make the result Dagster records of what a check found; names in it are text."""
-    metadata: dict[str, dg.MetadataValue] = {"faults": dg.MetadataValue.int(finding.count)}
-    for name, rows in (("first_faults", finding.faults), ("figures", finding.figures)):
+def build_check_result(table: str, check: Check, outcome: CheckOutcome) -> dg.AssetCheckResult:
+    """Build Dagster's result of a check from its outcome, with all names as plain text."""
+    metadata: dict[str, dg.MetadataValue] = {"faults": dg.MetadataValue.int(outcome.count)}
+    for name, rows in (("first_faults", outcome.faults), ("figures", outcome.figures)):
         if rows:
             metadata[name] = _build_table_metadata(rows)
-    if finding.notes:
+    if outcome.notes:
         metadata["notes"] = dg.MetadataValue.md(
-            "\n".join(f"- {escape_markdown(note)}" for note in finding.notes[:20])
+            "\n".join(f"- {escape_markdown(note)}" for note in outcome.notes[:20])
         )
     return dg.AssetCheckResult(
         asset_key=table,
         check_name=check.name,
-        passed=finding.passed,
+        passed=outcome.passed,
         severity=_SEVERITIES[check.severity],
-        description=summarize_outcome(finding),
+        description=summarize_outcome(outcome),
         metadata=metadata,
     )
 
 
-def summarize_outcome(finding: CheckOutcome) -> str | None:
-    """What was found, in one line; None where there is nothing to say."""
-    if finding.passed:
-        return "; ".join(finding.notes[:3]) or None
-    first = ", ".join(f"{name} {disable_links(value)}" for name, value in finding.faults[0].items() if value)
-    return f"{finding.count} found; the first: {first}"
+def summarize_outcome(outcome: CheckOutcome) -> str | None:
+    """Summarize the outcome in one line; None if the check passed without notes."""
+    if outcome.passed:
+        return "; ".join(outcome.notes[:3]) or None
+    first = ", ".join(f"{name} {disable_links(value)}" for name, value in outcome.faults[0].items() if value)
+    return f"{outcome.count} found; the first: {first}"
 
 
 def describe_evaluation(evaluation: dg.AssetCheckEvaluation) -> str:
-    """What a check that did not pass says, in one line that names the table."""
+    """Describe a failed evaluation in one line that names the table and the check."""
     return f"{evaluation.asset_key.path[-1]}, {evaluation.check_name}: {evaluation.description}"
 
 

@@ -33,25 +33,24 @@ from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets.top_spenders.leader_changes import record_leader_changes
-from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS, WINDOW_DAYS, CompleteDays
-from tiktok_assets.top_spenders.ranking import rank_top_spenders as rank
+from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS, WINDOW_DAYS, CompleteDays, rank_top_spenders
 
 INSIGHTS_GROUP = "insights"
 
 MAX_COMPLETE_DAY_AGE = 3
-"""A day is complete a day and a half after it began somewhere on earth; older, nobody refreshed the days."""
+"""In days. A day is complete a day and a half after its start in any time zone; an older gap means no refresh."""
 
 
 def build_top_spenders_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The `top_spenders` asset; where daily reports of ads were not chosen, its windows are null."""
+    """Build the `top_spenders` asset; its 3, 7 and 30 day windows are null without the daily ad report."""
     daily = AD_REPORT_DAILY if AD_REPORT_DAILY in {report.table for report in settings.chosen_reports} else None
 
     @dg.asset(
         name="top_spenders",
         group_name=INSIGHTS_GROUP,
         kinds={"polars", "parquet"},
-        description="The top-spending ad of each campaign over its whole life, with runner-up, share, lead and"
-        " since when, and the leaders of the last 3, 7 and 30 complete days.",
+        description="The top-spending ad of each campaign by lifetime spend, with its runner-up, share, lead and"
+        " start of the lead, and the top spenders of the last 3, 7 and 30 complete days.",
         metadata=build_table_metadata(TOP_SPENDERS_COLUMNS),
         partitions_def=ADVERTISERS,
         backfill_policy=SINGLE_RUN,
@@ -66,7 +65,7 @@ def build_top_spenders_asset(settings: Settings) -> dg.AssetsDefinition:
         ad_report_lifetime: pl.LazyFrame,
         campaign_report_lifetime: pl.LazyFrame,
     ) -> pl.DataFrame:
-        """Rank the stored lifetime reports, and note in the state whose leader changed."""
+        """Rank the stored lifetime reports and record the changes of leader in the state."""
         ads = ad_report_lifetime.collect()
         recent = None
         if daily:
@@ -74,7 +73,9 @@ def build_top_spenders_asset(settings: Settings) -> dg.AssetsDefinition:
             recent = read_recent_days(
                 tiktok.store, columns, context.partition_keys, _get_newest_fetched_at(ads) or tiktok.now()
             )
-        leaders = record_leader_changes(tiktok.state, rank(ads, campaign_report_lifetime.collect(), recent))
+        leaders = record_leader_changes(
+            tiktok.state, rank_top_spenders(ads, campaign_report_lifetime.collect(), recent)
+        )
         add_ranking_metadata(context, leaders)
         return leaders
 
@@ -89,29 +90,30 @@ def _get_newest_fetched_at(ads: pl.DataFrame) -> datetime | None:
 def read_recent_days(
     store: HiveStore, columns: Iterable[Column], advertiser_ids: Iterable[str], read_at: datetime
 ) -> CompleteDays:
-    """The newest complete days of each account, without a gap, as many as the longest window has.
+    """Read the newest consecutive complete days of each account, at most as many as the longest window has.
 
     Args:
-        store: with `ad_report_daily`.
-        columns: of that table.
-        advertiser_ids: whose days.
-        read_at: when the ranking's reports were read; days that end long before are left out.
+        store: holds `ad_report_daily`.
+        columns: the columns of that table.
+        advertiser_ids: the accounts to read.
+        read_at: when the ranked reports were fetched; if the newest complete day is more than
+            `MAX_COMPLETE_DAY_AGE` days older, no day is read.
     """
-    days = {one: _find_complete_days(store, one, read_at.date()) for one in advertiser_ids}
+    complete_days = {key: _find_complete_days(store, key, read_at.date()) for key in advertiser_ids}
     schema = build_schema(columns)
     frames = [
-        store.scan(AD_REPORT_DAILY, schema, advertiser_ids=[one], days=theirs).collect()
-        for one, theirs in days.items()
+        store.scan(AD_REPORT_DAILY, schema, advertiser_ids=[key], days=days).collect()
+        for key, days in complete_days.items()
     ]
     return CompleteDays(
         pl.DataFrame(
             [
                 {
-                    "advertiser_id": one,
-                    "complete_until": theirs[0] if theirs else None,
-                    "complete_days": len(theirs),
+                    "advertiser_id": key,
+                    "complete_until": days[0] if days else None,
+                    "complete_days": len(days),
                 }
-                for one, theirs in days.items()
+                for key, days in complete_days.items()
             ],
             {"advertiser_id": pl.String(), "complete_until": pl.Date(), "complete_days": pl.Int64()},
         ),
@@ -120,36 +122,39 @@ def read_recent_days(
 
 
 def _find_complete_days(store: HiveStore, advertiser_id: str, today: date) -> list[date]:
-    """Newest first. Each day is probed by its name: an object store has no cheap list of them."""
-    found: list[date] = []
-    day = today + timedelta(1)  # accounts ahead of UTC
-    while len(found) < max(WINDOW_DAYS):
+    """Return the newest consecutive complete days, newest first.
+
+    Each day is looked up by name, because listing them in an object store is expensive.
+    """
+    complete: list[date] = []
+    day = today + timedelta(1)  # for accounts in time zones ahead of UTC
+    while len(complete) < max(WINDOW_DAYS):
         if is_partition_complete(store.read_metadata(AD_REPORT_DAILY, Partition(advertiser_id, day))):
-            found.append(day)
-        elif found or day <= today - timedelta(MAX_COMPLETE_DAY_AGE):
+            complete.append(day)
+        elif complete or day <= today - timedelta(MAX_COMPLETE_DAY_AGE):
             break
         day -= timedelta(1)
-    return found
+    return complete
 
 
 SERVING_GROUP = "serving"
 
 
 def build_warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The `warehouse` asset, which depends on every table."""
+    """Build the `warehouse` asset, which depends on every table."""
     tables = get_stored_tables(settings)
 
     @dg.asset(
         name="warehouse",
         group_name=SERVING_GROUP,
         kinds={"duckdb"},
-        description="`warehouse.duckdb`: every table in one file, replaced whole, for SQL and BI tools;"
-        " monthly marts, and the columns of dbt_tiktok_ads.",
+        description="`warehouse.duckdb`: every table in one file, replaced atomically, for SQL and BI tools, with"
+        " monthly marts and views that have the columns of dbt_tiktok_ads.",
         deps=list(tables),
         automation_condition=AFTER_SOURCES_AND_RANKING,
     )
     def _warehouse(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
-        from tiktok_assets.storage.warehouse import build_warehouse  # noqa: PLC0415 - DuckDB loads slowly
+        from tiktok_assets.storage.warehouse import build_warehouse  # noqa: PLC0415 - DuckDB is slow to import
 
         built = build_warehouse(tiktok.store, settings.state_dir, tables, get_table_descriptions(settings))
         return dg.MaterializeResult(
@@ -180,11 +185,11 @@ SHOWN_TABLES = (
     "top_spenders",
     "duplication_candidates",
 )
-"""The tables whose rows are on the page."""
+"""The tables the overview page reads."""
 
 
 def build_overview_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The `account_overview` asset, which depends on the tables it shows."""
+    """Build the `account_overview` asset, which depends on the tables it reads."""
 
     @dg.asset(
         name=ACCOUNT_OVERVIEW,
@@ -196,7 +201,7 @@ def build_overview_asset(settings: Settings) -> dg.AssetsDefinition:
         automation_condition=AFTER_SOURCES_AND_RANKING,
     )
     def _account_overview(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
-        from tiktok_assets.overview.page import build_overview  # noqa: PLC0415 - Altair loads slowly
+        from tiktok_assets.overview.page import build_overview  # noqa: PLC0415 - Jinja is slow to import
 
         built = build_overview(tiktok.store, settings.state_dir, tiktok.now())
         link = {"page": dg.MetadataValue.url(settings.overview_url)} if settings.overview_url else {}
@@ -217,7 +222,7 @@ MAX_PREVIEW_ROWS = 20
 
 
 def render_accounts_preview(contents: Overview) -> str:
-    """The accounts as a Markdown table."""
+    """Render the accounts as a Markdown table."""
     rows = [
         (
             account.name,
@@ -228,5 +233,5 @@ def render_accounts_preview(contents: Overview) -> str:
         )
         for account in contents.accounts
     ]
-    heads = ("account", "spend, 7 days", "change", "conversions", "complete to")
-    return render_markdown_table(heads, rows[:MAX_PREVIEW_ROWS], numbers=(1, 2, 3))
+    headings = ("account", "spend, 7 days", "change", "conversions", "complete to")
+    return render_markdown_table(headings, rows[:MAX_PREVIEW_ROWS], numbers=(1, 2, 3))

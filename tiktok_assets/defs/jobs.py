@@ -38,7 +38,7 @@ from tiktok_assets.tables.account_calendar import Account
 
 
 def get_stage_tables(settings: Settings) -> dict[RefreshStage, list[str]]:
-    """The tables each stage of a refresh fills; a stage without tables is left out."""
+    """Return the tables that each refresh stage fills; a stage without tables is left out."""
     reports = settings.chosen_reports
     tables: dict[RefreshStage, list[str]] = {
         "refresh_accounts": [spec.key.path[-1] for asset in ACCOUNT_ASSETS for spec in asset.specs],
@@ -51,7 +51,7 @@ def get_stage_tables(settings: Settings) -> dict[RefreshStage, list[str]]:
 DERIVED_JOB = "refresh_derived"
 
 UNPARTITIONED_DERIVED_TABLES = (ACCOUNT_OVERVIEW, "warehouse")
-"""What has no partitions and sums up all the others."""
+"""The derived tables without partitions, which are built from all other tables."""
 
 DERIVED_TABLES = (
     TOP_SPENDERS,
@@ -63,7 +63,7 @@ DERIVED_TABLES = (
 
 
 def get_derived_tables(settings: Settings) -> list[str]:
-    """What is computed from the stored tables; ranking and candidates only where their sources were chosen."""
+    """Return the tables computed from stored tables; those whose source reports are not chosen are left out."""
     return [
         table
         for table in DERIVED_TABLES
@@ -72,14 +72,14 @@ def get_derived_tables(settings: Settings) -> list[str]:
 
 
 _JOB_DESCRIPTIONS: dict[RefreshStage, str] = {
-    "refresh_accounts": "Accounts, campaigns, ad groups and ads as they stand.",
+    "refresh_accounts": "The current accounts, campaigns, ad groups and ads.",
     "refresh_daily": "The daily reports of a range of days.",
     "refresh_lifetime": "The lifetime reports.",
 }
 
 
 def build_refresh_jobs(settings: Settings, checks: TableChecks) -> dict[str, UnresolvedAssetJobDefinition]:
-    """The jobs of the refresh, and the one that then checks; one job cannot hold different partitions."""
+    """Build a job per refresh stage, since one job cannot mix partition definitions, and the job of the checks."""
     stages: dict[str, UnresolvedAssetJobDefinition] = {
         stage: dg.define_asset_job(
             stage, selection=_select_without_checks(tables, checks), description=_JOB_DESCRIPTIONS[stage]
@@ -90,47 +90,47 @@ def build_refresh_jobs(settings: Settings, checks: TableChecks) -> dict[str, Unr
 
 
 def _select_without_checks(tables: Sequence[str], checks: TableChecks) -> dg.AssetSelection:
-    """Assets without the checks that have a job of their own: each run of a stage would repeat them."""
+    """Select assets without the checks of `check_tables`, which each run of a stage would repeat."""
     return dg.AssetSelection.assets(*tables) - dg.AssetSelection.checks(*checks)
 
 
 def build_derived_job(settings: Settings, checks: TableChecks) -> UnresolvedAssetJobDefinition:
-    """What the reports' tables give, for those who want it now; otherwise `derived_assets` does it."""
+    """Build the job to rebuild the derived tables by hand; the sensor `derived_assets` does it automatically."""
     return dg.define_asset_job(
         DERIVED_JOB,
         selection=_select_without_checks(get_derived_tables(settings), checks),
-        description="Top spenders, overview and warehouse, from what is stored.",
+        description="Top spenders, overview and warehouse, from the stored tables.",
     )
 
 
-def build_run_requests(stage: RefreshStage, refresh: str, chunks: list[PartitionRange]) -> Iterator[dg.RunRequest]:
-    """The run requests of a stage; asked for twice, they are launched once."""
-    for number, chunk in enumerate(chunks):
-        # The accounts themselves have no partitions: the first run of the stage reads them for all.
+def build_run_requests(stage: RefreshStage, refresh: str, ranges: list[PartitionRange]) -> Iterator[dg.RunRequest]:
+    """Yield the run requests of a stage; their run keys make Dagster launch each only once."""
+    for number, partition_range in enumerate(ranges):
+        # `advertisers` has no partitions: the first run of the stage reads it for all runs.
         assets = [spec.key for asset in ACCOUNT_ASSETS[1 if number else 0 :] for spec in asset.specs]
-        own = [key for asset in ACCOUNT_ASSETS[1 if number else 0 :] for key in asset.check_keys]
+        check_keys = [key for asset in ACCOUNT_ASSETS[1 if number else 0 :] for key in asset.check_keys]
         yield dg.RunRequest(
-            run_key=f"{refresh}:{stage}:{chunk.name}",
+            run_key=f"{refresh}:{stage}:{partition_range.name}",
             job_name=stage,
-            tags={REFRESH_TAG: refresh, STAGE_RUN_COUNT_TAG: str(len(chunks)), **chunk.tags},
+            tags={REFRESH_TAG: refresh, STAGE_RUN_COUNT_TAG: str(len(ranges)), **partition_range.tags},
             asset_selection=assets if stage == "refresh_accounts" else None,
-            # Those the steps make themselves; Dagster would add every check of a selected asset.
-            asset_check_keys=own if stage == "refresh_accounts" else None,
+            # Only the checks the steps evaluate themselves; Dagster would add every check of a selected asset.
+            asset_check_keys=check_keys if stage == "refresh_accounts" else None,
         )
 
 
 def build_backfill_history_job(settings: Settings) -> dg.JobDefinition:
-    """The job; killed and launched again, it goes on with the days still missing."""
+    """Build the job `backfill_history`; launched again after a failure, it reads the days still missing."""
     reports = [report for report in settings.chosen_reports if report.cadence == "daily"]
 
-    @dg.op(name="read_missing_days", description="Reads what was never read, windows of thirty days at a time.")
+    @dg.op(name="read_missing_days", description="Reads the days that were never read, in windows of thirty days.")
     def _read_missing_days(context: dg.OpExecutionContext, tiktok: dg.ResourceParam[Session]) -> None:
         ids = find_advertisers_to_refresh(context.instance, tiktok.store, settings)
-        holes = list(_find_missing_partitions(tiktok, reports, ids, settings))
-        days = {partition for _, partitions in holes for partition in partitions}
+        missing = list(_find_missing_partitions(tiktok, reports, ids, settings))
+        days = {partition for _, partitions in missing for partition in partitions}
         try:
-            record_partitions(context, _read_missing_partitions(context, tiktok, holes))
-        finally:  # also where an account failed: those of the others have landed
+            record_partitions(context, _read_missing_partitions(context, tiktok, missing))
+        finally:  # also after the failure of an account, since the partitions of the others were written
             record_partitions(
                 context, refresh_restatements(tiktok.store, get_daily_reports(settings), sorted(days))
             )
@@ -146,9 +146,9 @@ def build_backfill_history_job(settings: Settings) -> dg.JobDefinition:
 
 
 def _read_missing_partitions(
-    context: dg.OpExecutionContext, session: Session, holes: Iterable[tuple[Report, list[Partition]]]
+    context: dg.OpExecutionContext, session: Session, missing: Iterable[tuple[Report, list[Partition]]]
 ) -> Iterator[WrittenPartition | FailedPartitions]:
-    for report, partitions in holes:
+    for report, partitions in missing:
         context.log.info(describe_plan(session, partitions, [report.table]))
         outcomes = read_report_partitions(session, report, partitions)
         yield from log_progress(context, session, report.table, outcomes, len(partitions))
@@ -158,15 +158,15 @@ def _find_missing_partitions(
     session: Session, reports: Sequence[Report], advertiser_ids: Sequence[str], settings: Settings
 ) -> Iterator[tuple[Report, list[Partition]]]:
     accounts, refused = load_accounts(session.reader, session.store, settings, advertiser_ids)
-    # Nobody knows their zone, but reading them fails by name; leaving them out would look like success.
+    # Reading an account without a known time zone fails with its id; skipping it would look like success.
     accounts += [Account(advertiser_id, "", "UTC") for advertiser_id in refused]
     for report in reports:
-        holes = [
+        missing = [
             Partition(account.advertiser_id, day)
             for account in accounts
             for day in find_missing_days(
                 session.store, report.table, account, session.now(), start=settings.start_date
             )
         ]
-        if holes:
-            yield report, holes
+        if missing:
+            yield report, missing

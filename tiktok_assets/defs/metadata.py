@@ -34,14 +34,18 @@ _TYPES = {
 }
 _UNITS = {"money": " In the account's currency.", "rate": " In percent."}
 
-# Dagster records an output's partitions when the step ends, each with the same metadata. We record each as it
-# lands, with its own, so that a killed run keeps what it finished; this marker (of Dagster's own observable
-# sources) tells it that the events are there already. `test_streaming.py` holds it to one event a partition.
+OWNERS = ("team:marketing",)
+"""A placeholder: your own project overrides it with `dg.map_asset_specs`."""
+
+# Dagster records the partitions of an output when the step ends, all with the same metadata. We record each
+# partition when it is written, with its own metadata, so that a killed run keeps its finished partitions. This
+# marker, which Dagster uses for observable sources, makes it skip its own events; `test_materializations.py`
+# checks that.
 _ALREADY_RECORDED = {"__source_asset_observation__": True}
 
 
 def build_column_schema(columns: Iterable[Column]) -> dg.TableSchema:
-    """The columns of a table for the catalogue: type, meaning and unit."""
+    """Build the column schema of a table, with type, description and unit of each column."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -55,51 +59,51 @@ def build_column_schema(columns: Iterable[Column]) -> dg.TableSchema:
 
 
 def build_table_metadata(columns: Iterable[Column]) -> dict[str, Any]:
-    """The metadata of an asset that fills a table with these columns."""
+    """Build the definition metadata of an asset with these columns."""
     return {"dagster/column_schema": build_column_schema(columns)}
 
 
-def build_partition_metadata(landed: WrittenPartition) -> Mapping[str, Any]:
-    """The metadata of one materialized partition: the same keys for every asset.
+def build_partition_metadata(written: WrittenPartition) -> Mapping[str, Any]:
+    """Build the metadata of one materialized partition, with the same keys for every asset.
 
-    Requests, pages, retries, seconds and megabytes are those of the reading, which may fill several partitions;
-    `window` says which.
+    Requests, pages, retries, seconds and megabytes are those of the whole request, which can fill several
+    partitions; `window` holds its days.
     """
-    story = landed.stats
-    facts: dict[str, Any] = {
-        # Dagster sums the rows of partitions only under this name.
-        ("dagster/row_count" if landed.partition == Partition() else "dagster/partition_row_count"): landed.rows,
-        "rows": landed.rows,
+    stats = written.stats
+    metadata: dict[str, Any] = {
+        # Dagster sums the rows of partitions only under this key.
+        ("dagster/row_count" if written.partition == Partition() else "dagster/partition_row_count"): written.rows,
+        "rows": written.rows,
     }
-    for currency, spend in landed.spend.items():
-        # A plot needs a number and Dagster has only floats; the table keeps the exact amount. One name is one
-        # plot of all accounts, so that yen and dollars must have names of their own.
-        facts[f"spend_{currency}"] = dg.MetadataValue.float(float(spend))
-        facts["currency"] = currency
-    if landed.preview is not None:
-        facts.update(build_preview(landed.preview))
-    if story.window:
-        facts["window"] = str(story.window)
-    facts["fetched_at"] = dg.MetadataValue.timestamp(landed.fetched_at)
-    if landed.partition.advertiser_id:
-        facts["ads_manager"] = dg.MetadataValue.url(ads_manager_campaigns_url(landed.partition.advertiser_id))
-    facts |= {
-        "requests": story.requests,
-        "pages": story.pages,
-        "retries": story.retries,
-        "seconds": story.seconds,
-        "megabytes": story.megabytes,
-        "kilobytes_stored": round(landed.bytes / 1e3, 1),
+    for currency, spend in written.spend.items():
+        # Dagster plots only floats; the table keeps the exact amount. Dagster draws one plot per key for all
+        # accounts, so each currency needs its own key.
+        metadata[f"spend_{currency}"] = dg.MetadataValue.float(float(spend))
+        metadata["currency"] = currency
+    if written.preview is not None:
+        metadata.update(build_preview(written.preview))
+    if stats.window:
+        metadata["window"] = str(stats.window)
+    metadata["fetched_at"] = dg.MetadataValue.timestamp(written.fetched_at)
+    if written.partition.advertiser_id:
+        metadata["ads_manager"] = dg.MetadataValue.url(ads_manager_campaigns_url(written.partition.advertiser_id))
+    metadata |= {
+        "requests": stats.requests,
+        "pages": stats.pages,
+        "retries": stats.retries,
+        "seconds": stats.seconds,
+        "megabytes": stats.megabytes,
+        "kilobytes_stored": round(written.bytes / 1e3, 1),
     }
-    if landed.new_versions is not None:
-        facts["new_versions"] = landed.new_versions
-    if landed.malformed_values:
-        facts["malformed_values"] = landed.malformed_values
-    if story.unknown_fields:
-        facts["unknown_fields"] = escape_control_characters(", ".join(story.unknown_fields))
-    if story.refused_metrics:
-        facts["withdrawn_metrics"] = ", ".join(story.refused_metrics)
-    return facts
+    if written.new_versions is not None:
+        metadata["new_versions"] = written.new_versions
+    if written.malformed_values:
+        metadata["malformed_values"] = written.malformed_values
+    if stats.unknown_fields:
+        metadata["unknown_fields"] = escape_control_characters(", ".join(stats.unknown_fields))
+    if stats.refused_metrics:
+        metadata["withdrawn_metrics"] = ", ".join(stats.refused_metrics)
+    return metadata
 
 
 ALL_METRICS_SERVED_CHECK = "all_metrics_served"
@@ -111,36 +115,37 @@ def record_materializations(
     *,
     has_metrics: bool = False,
 ) -> dg.MaterializeResult:
-    """Record each partition as it lands; raise at the end for those that failed.
+    """Record each partition when it is written, and raise at the end if any failed.
 
     Args:
-        context: of the step.
-        outcomes: taken one by one.
-        has_metrics: whether the asset has the check `ALL_METRICS_SERVED`, which then gets its result.
+        context: the context of the step.
+        outcomes: consumed one by one.
+        has_metrics: whether the asset has the check `ALL_METRICS_SERVED_CHECK`, which then gets its result.
 
     Raises:
-        dagster.Failure: naming each failed stretch with its error and mend; all others are recorded.
+        dagster.Failure: with the error and the fix of each failed range; all other partitions are recorded.
     """
-    withdrawn = record_partitions(context, outcomes)
+    refused = record_partitions(context, outcomes)
     check = dg.AssetCheckResult(
-        passed=not withdrawn,
+        passed=not refused,
         check_name=ALL_METRICS_SERVED_CHECK,
         severity=dg.AssetCheckSeverity.WARN,
-        description=describe_refused_metrics(withdrawn) if withdrawn else None,
-        metadata={"withdrawn_metrics": ", ".join(sorted(withdrawn))} if withdrawn else {},
+        description=describe_refused_metrics(refused) if refused else None,
+        metadata={"withdrawn_metrics": ", ".join(sorted(refused))} if refused else {},
     )
     days = context.assets_def.partitions_def
     if isinstance(days, dg.MultiPartitionsDefinition):
-        # Dagster counts which days are there when it is asked; a page that asks first after years waits for it.
+        # Fill Dagster's cache of materialized partitions here; the first page that needs it would wait for it.
         context.instance.get_status_by_partition(context.asset_key, [], days)
     return dg.MaterializeResult(metadata=_ALREADY_RECORDED, check_results=[check] if has_metrics else [])
 
 
 def describe_refused_metrics(metrics: Iterable[str]) -> str:
-    """Return which metrics were refused, what that means, and what to do."""
+    """Describe which metrics TikTok refused, the effect, and the fix."""
     names = ", ".join(sorted(metrics))
     return (
-        f"TikTok refuses {names}: the column is empty. Take it out of TIKTOK_METRICS, or wait until it is served."
+        f"TikTok refuses {names}: the column is empty. Remove it from TIKTOK_METRICS, or wait until TikTok"
+        " returns it."
     )
 
 
@@ -148,90 +153,86 @@ def record_partitions(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     outcomes: Iterable[WrittenPartition | FailedPartitions],
 ) -> set[str]:
-    """Record each partition of whichever table as it lands; returns the metrics the API withdrew.
+    """Record each partition of any table when it is written, and return the metrics TikTok refused.
 
     Raises:
-        dagster.Failure: at the end, naming each failed stretch with its error and mend.
+        dagster.Failure: at the end, with the error and the fix of each failed range.
     """
     failures: list[FailedPartitions] = []
-    withdrawn: set[str] = set()
-    landed: Counter[str] = Counter()
+    refused: set[str] = set()
+    written: Counter[str] = Counter()
     spend_by_day: dict[tuple[str, str | None], dict[date, float]] = {}
     for outcome in outcomes:
         if isinstance(outcome, FailedPartitions) and outcome.is_not_offered:
-            context.log.warning("%s, and is left out.", outcome)
+            context.log.warning("%s, so it is skipped.", outcome)
             continue
         if isinstance(outcome, FailedPartitions):
             context.log.error("%s %s", outcome, outcome.fix)
             failures.append(outcome)
             continue
-        landed[outcome.table] += 1
-        withdrawn.update(outcome.stats.refused_metrics)
-        facts = dict(build_partition_metadata(outcome))
-        whose = (outcome.table, outcome.partition.advertiser_id)
-        facts.update(_build_spend_plot(outcome, spend_by_day.setdefault(whose, {})))
+        written[outcome.table] += 1
+        refused.update(outcome.stats.refused_metrics)
+        metadata = dict(build_partition_metadata(outcome))
+        key = (outcome.table, outcome.partition.advertiser_id)
+        metadata.update(_build_spend_plot(outcome, spend_by_day.setdefault(key, {})))
         context.log_event(
             dg.AssetMaterialization(
                 outcome.table,
                 partition=format_partition_key(outcome.partition),
-                metadata=facts,
+                metadata=metadata,
                 tags=build_partition_tags(outcome.partition),
             )
         )
     if failures:
-        raise build_failure(failures, sum(landed[table] for table in {failure.table for failure in failures}))
-    return withdrawn
+        raise build_failure(failures, sum(written[table] for table in {failure.table for failure in failures}))
+    return refused
 
 
 def write_export(
     context: dg.OpExecutionContext, store: HiveStore, table: str, advertiser_id: str, rows: pl.DataFrame
 ) -> None:
-    """Bring an account's partition of a table that exports the state up to date, from a job beside its asset."""
+    """Write and record an account's partition of a table that exports the state, from a job outside the asset."""
     written = store.write(table, Partition(advertiser_id), rows)
-    facts: dict[str, Any] = {"rows": written.rows, **build_preview(rows)}
-    context.log_event(dg.AssetMaterialization(table, partition=advertiser_id, metadata=facts))
+    metadata: dict[str, Any] = {"rows": written.rows, **build_preview(rows)}
+    context.log_event(dg.AssetMaterialization(table, partition=advertiser_id, metadata=metadata))
 
 
-def _build_spend_plot(landed: WrittenPartition, spend_by_day: dict[date, float]) -> Mapping[str, Any]:
-    """A line of the days this run has read of an account, on the last day of each reading.
+def _build_spend_plot(written: WrittenPartition, spend_by_day: dict[date, float]) -> Mapping[str, Any]:
+    """Build the plot of an account's spend by day in this run, on the last day of each request's window.
 
-    One picture a reading and not one a day: every byte of it stays in the event log.
+    Days before the last get no plot, because every byte of it stays in the event log.
     """
-    day, window = landed.partition.day, landed.stats.window
-    if day is None or window is None or not landed.spend:
+    day, window = written.partition.day, written.stats.window
+    if day is None or window is None or not written.spend:
         return {}
-    spend_by_day[day] = float(sum(landed.spend.values()))
-    whole = day == window.last and window.first < window.last
-    return {"spend_by_day": build_spend_line(spend_by_day)} if whole else {}
+    spend_by_day[day] = float(sum(written.spend.values()))
+    is_last = day == window.last and window.first < window.last
+    return {"spend_by_day": build_spend_line(spend_by_day)} if is_last else {}
 
 
-def build_failure(failures: list[FailedPartitions], landed: int) -> dg.Failure:
-    """Make the one failure that tells of all of them.
+def build_failure(failures: list[FailedPartitions], written: int) -> dg.Failure:
+    """Combine the failures of a step into one.
 
     Args:
-        failures: what was not read; a quota that is used up is told once, for it keeps all the rest away.
-        landed: the partitions of the same tables that were read.
+        failures: the partitions that were not read; a used-up daily quota is named only once.
+        written: the number of partitions of the same tables that were written.
     """
-    used_up = [failure for failure in failures if isinstance(failure.error, DailyQuotaError)]
-    others = [failure for failure in failures if failure not in used_up]
-    told = "; ".join(f"{failure} {failure.fix}".rstrip() for failure in [*others, *used_up[:1]])
-    lost = len({(failure.table, partition) for failure in failures for partition in failure.partitions})
+    quota_failures = [failure for failure in failures if isinstance(failure.error, DailyQuotaError)]
+    others = [failure for failure in failures if failure not in quota_failures]
+    reasons = "; ".join(f"{failure} {failure.fix}".rstrip() for failure in [*others, *quota_failures[:1]])
+    failed = len({(failure.table, partition) for failure in failures for partition in failure.partitions})
     return dg.Failure(
-        f"{lost} of {lost + landed} partitions failed: {told}",
+        f"{failed} of {failed + written} partitions failed: {reasons}",
         metadata={
             "failed": [format_partition_key(p) for failure in failures for p in failure.partitions],
-            "landed": landed,
+            "landed": written,
         },
         allow_retries=False,
     )
 
 
-OWNERS = ("team:marketing",)
-"""Nobody in particular: a project of your own overrides it with `dg.map_asset_specs`."""
-
-
 def add_owners_and_tags(assets: Iterable[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
-    """The assets with owners, and each report with the tags `level` and `cadence`."""
+    """Add the owners to all assets, and the tags `level` and `cadence` to the reports."""
     tags = {
         report.table: {"level": report.level.name, "cadence": report.cadence} for report in settings.chosen_reports
     }

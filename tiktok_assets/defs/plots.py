@@ -23,73 +23,73 @@ from tiktok_assets.overview.models import Row
 from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
 
 MAX_INLINE_MARKDOWN = 999
-"""Characters of Markdown that Dagster's page shows as they are; longer ones it hides behind a link (1.13.27)."""
+"""The most characters of Markdown that Dagster (1.13.27) shows inline; longer text is hidden behind a link."""
 
 MAX_TABLE_ROWS = 8
 
 _NAME_COLUMNS = ("ad_name", "ad_group_name", "campaign_name", "name", "ad_id", "advertiser_id")
-"""What a row is called: the first of these its table has."""
+"""The columns that can name a row; the first one the table has is used."""
 
 _PREVIEW_COLUMNS = (
     *("status", "secondary_status", "reason", "copy_ad_id", "objective_type", "display_timezone", "create_time"),
     *("currency", "spend", "impressions", "clicks", "conversion", "lead"),
 )
-"""What is told of it beside, where its table has it."""
+"""The other columns of a preview, where the table has them."""
 
 MAX_NAME_LENGTH = 60
 
 
 def add_ranking_metadata(context: dg.AssetExecutionContext, leaders: pl.DataFrame) -> None:
-    """Give each account's partition of `top_spenders` its own picture, table and link.
+    """Add plot, table and link to each account's partition of `top_spenders`.
 
     Args:
-        context: of a step whose partitions are advertisers.
-        leaders: rows of `top_spenders` of all of them.
+        context: the context of a step whose partitions are advertisers.
+        leaders: the rows of `top_spenders` of all these advertisers.
     """
     for key in context.partition_keys:
-        mine = leaders.filter(pl.col("advertiser_id") == key)
-        context.add_asset_metadata(build_ranking_metadata(key, mine), partition_key=key)
+        account_rows = leaders.filter(pl.col("advertiser_id") == key)
+        context.add_asset_metadata(build_ranking_metadata(key, account_rows), partition_key=key)
 
 
 def add_rows_metadata(context: dg.AssetExecutionContext, rows: pl.DataFrame) -> pl.DataFrame:
-    """Give each account's partition its number of rows and the first of them; returns the rows.
+    """Add the row count and a preview to each account's partition, and return the rows.
 
     Args:
-        context: of a step whose partitions are advertisers.
-        rows: of all of them.
+        context: the context of a step whose partitions are advertisers.
+        rows: the rows of all these advertisers.
     """
     for key in context.partition_keys:
-        mine = rows.filter(pl.col("advertiser_id") == key)
-        context.add_asset_metadata({"rows": mine.height, **build_preview(mine)}, partition_key=key)
+        account_rows = rows.filter(pl.col("advertiser_id") == key)
+        context.add_asset_metadata({"rows": account_rows.height, **build_preview(account_rows)}, partition_key=key)
     return rows
 
 
 def build_ranking_metadata(advertiser_id: str, leaders: pl.DataFrame) -> Mapping[str, Any]:
-    """The metadata of one account's ranking; amounts of different currencies are not drawn together."""
-    facts: dict[str, Any] = {
+    """Build the metadata of one account's ranking, with a plot and a table for each currency."""
+    metadata: dict[str, Any] = {
         "campaigns": leaders.height,
         "ads_manager": dg.MetadataValue.url(ads_manager_campaigns_url(advertiser_id)),
     }
     for currency in sorted(set(leaders.get_column("currency"))):
-        mine = (
+        account_rows = (
             leaders.filter(pl.col("currency") == currency)
             .sort("spend", descending=True)
             .head(MAX_TABLE_ROWS)
             .to_dicts()
         )
-        facts[f"leaders_{currency}"] = _render_rows_that_fit(_render_bars, mine, currency)
-        facts[f"table_{currency}"] = _render_rows_that_fit(_render_table, mine, currency)
-    return facts
+        metadata[f"leaders_{currency}"] = _render_rows_that_fit(_render_bars, account_rows, currency)
+        metadata[f"table_{currency}"] = _render_rows_that_fit(_render_table, account_rows, currency)
+    return metadata
 
 
 def _render_rows_that_fit(
-    draw: Callable[[Sequence[Row], str], str], rows: Sequence[Row], currency: str
+    render: Callable[[Sequence[Row], str], str], rows: Sequence[Row], currency: str
 ) -> dg.MarkdownMetadataValue:
-    """As many of the first rows as Dagster shows at once, one at least."""
-    for fitting in range(len(rows), 1, -1):
-        if len(drawn := draw(rows[:fitting], currency)) <= MAX_INLINE_MARKDOWN:
-            return dg.MetadataValue.md(drawn)
-    return dg.MetadataValue.md(draw(rows[:1], currency))
+    """Render as many of the first rows as Dagster shows inline, at least one."""
+    for count in range(len(rows), 1, -1):
+        if len(markdown := render(rows[:count], currency)) <= MAX_INLINE_MARKDOWN:
+            return dg.MetadataValue.md(markdown)
+    return dg.MetadataValue.md(render(rows[:1], currency))
 
 
 def _render_bars(rows: Sequence[Row], currency: str) -> str:
@@ -101,12 +101,14 @@ def _render_bars(rows: Sequence[Row], currency: str) -> str:
         )
         for row in rows
     ]
-    return embed_in_markdown(draw_ranked_bars(bars), f"Lifetime spend of each campaign's leader, {currency}")
+    return embed_in_markdown(
+        draw_ranked_bars(bars), f"Lifetime spend of the top spender of each campaign, {currency}"
+    )
 
 
 def _render_table(rows: Sequence[Row], currency: str) -> str:
     return render_markdown_table(
-        ("campaign", "leads", f"spend, {currency}", "of the campaign", "ahead of the next"),
+        ("campaign", "top spender", f"spend, {currency}", "share of campaign", "lead over next"),
         [
             (
                 _truncate(row["campaign_name"] or row["campaign_id"]),
@@ -122,10 +124,10 @@ def _render_table(rows: Sequence[Row], currency: str) -> str:
 
 
 def build_preview(rows: pl.DataFrame) -> Mapping[str, dg.MarkdownMetadataValue]:
-    """The first rows of any table with the columns a person looks for; empty where there are none.
+    """Render the most useful columns of the first rows of any table; empty without rows.
 
     Args:
-        rows: of one account; amounts are in the `currency` beside them.
+        rows: the rows of one account; amounts are in the row's `currency`.
     """
     name = next((column for column in _NAME_COLUMNS if column in rows.columns), None)
     if rows.is_empty() or name is None:
@@ -140,18 +142,18 @@ def build_preview(rows: pl.DataFrame) -> Mapping[str, dg.MarkdownMetadataValue]:
 
 
 def _render_preview(shown: Sequence[str], numbers: Sequence[int], rows: Sequence[Row], _: str) -> str:
-    """Where all amounts are of one currency, it stands at their head and not in a column."""
-    heads = [column.replace("_", " ") for column in shown]
+    """Render the rows; if all amounts have one currency, name it in the heading and not in a column."""
+    headings = [column.replace("_", " ") for column in shown]
     cells = [[_format_cell(column, row) for column in shown] for row in rows]
     currencies = {row["currency"] for row in rows if "currency" in row}
     if "spend" in shown and len(currencies) == 1:
-        heads[shown.index("spend")] = f"spend, {next(iter(currencies))}"
-        place = shown.index("currency")
-        numbers = [index - (index > place) for index in numbers]
-        del heads[place]
-        for line in cells:
-            del line[place]
-    return render_markdown_table(heads, cells, numbers)
+        headings[shown.index("spend")] = f"spend, {next(iter(currencies))}"
+        position = shown.index("currency")
+        numbers = [index - (index > position) for index in numbers]
+        del headings[position]
+        for row_cells in cells:
+            del row_cells[position]
+    return render_markdown_table(headings, cells, numbers)
 
 
 def _format_cell(column: str, row: Row) -> str:
@@ -175,22 +177,22 @@ def _truncate(name: str) -> str:
 
 
 def build_spend_line(spend: Mapping[date, float]) -> dg.MarkdownMetadataValue:
-    """Spend by day as a line."""
+    """Draw spend by day as a line."""
     days = sorted(spend)
-    told = f"Spend a day from {days[0]} to {days[-1]}"
-    return dg.MetadataValue.md(embed_in_markdown(draw_sparkline([spend[day] for day in days]), told))
+    title = f"Spend per day from {days[0]} to {days[-1]}"
+    return dg.MetadataValue.md(embed_in_markdown(draw_sparkline([spend[day] for day in days]), title))
 
 
 def render_markdown_table(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
+    headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
 ) -> str:
-    """A Markdown table of plain text: no name in it can be a picture, a link or a heading.
+    """Render a Markdown table whose cells are plain text: a name cannot become an image, a link or a heading.
 
     Args:
-        heads: of the columns.
-        rows: of cells.
-        numbers: the columns that stand to the right.
+        headings: the headings of the columns.
+        rows: the cells of each row.
+        numbers: the indexes of the columns to align right.
     """
-    rule = ["---:" if index in numbers else "---" for index in range(len(heads))]
-    lines = [heads, rule, *([escape_markdown(cell) for cell in row] for row in rows)]
+    rule = ["---:" if index in numbers else "---" for index in range(len(headings))]
+    lines = [headings, rule, *([escape_markdown(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

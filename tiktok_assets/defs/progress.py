@@ -17,61 +17,63 @@ from tiktok_assets.spec.metrics import describe_undocumented_metrics
 from tiktok_assets.storage.hive_store import Partition
 
 LOG_INTERVAL_SECONDS = 10.0
-"""A line costs an event, so they come at a calm rhythm."""
+"""The interval between progress lines; each line is an event in Dagster's event log."""
 
 
 def log_plan(context: dg.AssetExecutionContext, session: Session, partitions: Sequence[Partition]) -> None:
-    """Say once a run what it will take, before its first request and without one.
+    """Log the plan of a run once, before its first request and without sending one.
 
     Args:
-        context: of the step that comes first.
-        session: of the run.
-        partitions: those of the run.
+        context: the context of the first step.
+        session: the session of the run.
+        partitions: the partitions of the run.
     """
     if context.run.run_id in session.planned_runs:
         return
     session.planned_runs.add(context.run.run_id)
     tables = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
     context.log.info(describe_plan(session, partitions, tables))
-    if doubt := describe_undocumented_metrics(session.settings.chosen_metrics):
-        context.log.warning("%s", doubt)
+    if warning := describe_undocumented_metrics(session.settings.chosen_metrics):
+        context.log.warning("%s", warning)
 
 
 def describe_plan(session: Session, partitions: Sequence[Partition], tables: Iterable[str]) -> str:
-    """The sentence that says what reading these partitions of these tables will take."""
-    settings, wanted = session.settings, set(tables)
-    alike = _group_accounts_by_days(partitions)
-    accounts = sum(map(len, alike.values()))
-    found = [
-        estimate_refresh(session.store, settings.chosen_reports, ids, days, wanted - {ADVERTISERS.table})
-        for days, ids in alike.items()
+    """Describe how many requests, minutes and rows it takes to read these partitions of these tables."""
+    settings, table_names = session.settings, set(tables)
+    accounts_by_days = _group_accounts_by_days(partitions)
+    accounts = sum(map(len, accounts_by_days.values()))
+    estimates = [
+        estimate_refresh(session.store, settings.chosen_reports, ids, days, table_names - {ADVERTISERS.table})
+        for days, ids in accounts_by_days.items()
     ]
-    requests, rows, unknown = (sum(getattr(one, name) for one in found) for name in Estimate.__slots__)
-    if ADVERTISERS.table in wanted:
+    requests, rows, unknown = (
+        sum(getattr(estimate, name) for estimate in estimates) for name in Estimate.__slots__
+    )
+    if ADVERTISERS.table in table_names:
         named = len(settings.advertiser_ids)
         requests += ceil((named or accounts) / MAX_IDS_PER_CALL) + (0 if named else 1)
         rows, unknown = rows + (named or accounts), unknown + (not named)
     minutes = max(0.1, estimate_minutes(requests, settings.requests_per_second, settings.requests_per_minute))
     tier = "TIKTOK_QPS" if settings.qps else settings.api_tier
-    days = sum(1 for one in partitions if one.day)
+    days = sum(1 for partition in partitions if partition.day)
     return (
         f"Plan: {'at least' if unknown else 'about'} {requests:,} requests, {minutes} minutes"
-        f" at {settings.requests_per_second:g} a second ({tier}); {accounts:,} accounts"
-        + (f" and {days:,} days of theirs; " if days else "; ")
-        + f"{rows:,} rows by what is stored"
-        + (f", {unknown:,} of the readings never made before." if unknown else ".")
+        f" at {settings.requests_per_second:g} per second ({tier}); {accounts:,} accounts"
+        + (f" and {days:,} account days; " if days else "; ")
+        + f"{rows:,} rows estimated from stored data"
+        + (f", {unknown:,} queries without an estimate." if unknown else ".")
     )
 
 
 def _group_accounts_by_days(partitions: Iterable[Partition]) -> dict[tuple[date, ...], list[str]]:
-    """The accounts, by the days that are read of them."""
+    """Group the accounts by the days to read of them."""
     days: dict[str, list[date]] = {}
-    for one in partitions:
-        days.setdefault(str(one.advertiser_id), []).extend([one.day] if one.day else [])
-    alike: dict[tuple[date, ...], list[str]] = {}
-    for advertiser_id, theirs in days.items():
-        alike.setdefault(tuple(sorted(theirs)), []).append(advertiser_id)
-    return alike
+    for partition in partitions:
+        days.setdefault(str(partition.advertiser_id), []).extend([partition.day] if partition.day else [])
+    accounts_by_days: dict[tuple[date, ...], list[str]] = {}
+    for advertiser_id, account_days in days.items():
+        accounts_by_days.setdefault(tuple(sorted(account_days)), []).append(advertiser_id)
+    return accounts_by_days
 
 
 def _count_requests(session: Session) -> tuple[int, int, int]:
@@ -85,26 +87,26 @@ def log_progress(
     outcomes: Iterable[WrittenPartition | FailedPartitions],
     partitions: int,
 ) -> Iterator[WrittenPartition | FailedPartitions]:
-    """The outcomes as they come, with a line of progress every ten seconds and one at the end.
+    """Yield the outcomes unchanged, and log the progress every ten seconds and at the end.
 
     Args:
-        context: of the step.
-        session: its requests are counted.
-        table: what is read; others that come with it, as a history does, are not counted.
-        outcomes: taken one by one.
-        partitions: how many there will be.
+        context: the context of the step.
+        session: the session whose requests are counted.
+        table: the table that is read; outcomes of other tables, such as its history, are not counted.
+        outcomes: consumed one by one.
+        partitions: the expected number of partitions of the table.
     """
     before, began, done = _count_requests(session), time.monotonic(), 0
-    told = began
+    logged = began
 
-    def line() -> str:
-        requests, retries, refusals = (
+    def progress() -> str:
+        requests, retries, throttled = (
             now - then for now, then in zip(_count_requests(session), before, strict=True)
         )
         rate = requests / max(time.monotonic() - began, 0.001)
         return (
             f"{table}: {done:,} of {partitions:,} partitions done, {partitions - done:,} left;"
-            f" {requests:,} requests, {rate:.1f} a second; {refusals:,} refused for speed, {retries:,} sent again."
+            f" {requests:,} requests, {rate:.1f} per second; {throttled:,} rate limited, {retries:,} retried."
         )
 
     for outcome in outcomes:
@@ -112,8 +114,8 @@ def log_progress(
             done += len(outcome.partitions)
         elif outcome.table == table:
             done += 1
-        if time.monotonic() - told >= LOG_INTERVAL_SECONDS:
-            told = time.monotonic()
-            context.log.info(line())
+        if time.monotonic() - logged >= LOG_INTERVAL_SECONDS:
+            logged = time.monotonic()
+            context.log.info(progress())
         yield outcome
-    context.log.info(line())
+    context.log.info(progress())

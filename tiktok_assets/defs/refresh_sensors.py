@@ -18,39 +18,37 @@ from tiktok_assets.defs.schedules import find_latest_refresh
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings
 
-HOUR_SECONDS = 3600
-
 SEQUENCE_INTERVAL_SECONDS = 4
-"""At each turn of the daemon, which comes every five seconds: between two stages nothing is asked of the API."""
+"""Shorter than the daemon's interval of five seconds, so that the next stage starts soon after the last."""
 
 
 def build_refresh_sequence_sensor(
     settings: Settings, jobs: dict[str, UnresolvedAssetJobDefinition]
 ) -> dg.SensorDefinition:
-    """`refresh_sequence`: when all runs of a stage have ended, well or badly, asks for the next."""
+    """Build the sensor `refresh_sequence`, which requests the next stage when all runs of one have ended."""
 
     @dg.sensor(
         name="refresh_sequence",
         jobs=[job for stage, job in jobs.items() if stage != REFRESH_STAGES[0]],
         minimum_interval_seconds=SEQUENCE_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks for the daily, then the lifetime reports of the refresh under way, then for the checks.",
+        description="Requests the daily reports of the current refresh, then lifetime reports, then the checks.",
     )
     def _refresh_sequence(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         refresh = find_latest_refresh(context.instance)
         if not refresh or refresh == context.cursor:
-            return dg.SkipReason("No refresh is under way.")
+            return dg.SkipReason("No refresh is in progress.")
         for stage in [stage for stage in REFRESH_STAGES[1:] if stage in jobs]:
-            mine = context.instance.get_runs(dg.RunsFilter(tags={REFRESH_TAG: refresh}))
-            if any(run.status in UNFINISHED_STATUSES for run in mine) or _has_unsubmitted_runs(mine):
-                return dg.SkipReason(f"The runs of refresh {refresh} have not all ended.")
-            if any(run.job_name == stage for run in mine):
+            runs = context.instance.get_runs(dg.RunsFilter(tags={REFRESH_TAG: refresh}))
+            if any(run.status in UNFINISHED_STATUSES for run in runs) or _has_unsubmitted_runs(runs):
+                return dg.SkipReason(f"Runs of refresh {refresh} are still in progress.")
+            if any(run.job_name == stage for run in runs):
                 continue
             with open_session(settings) as session:
                 now = datetime.fromisoformat(refresh)
-                chunks = plan_stage_ranges(stage, context.instance, session.store, settings, now)
-            if chunks:
-                return dg.SensorResult(run_requests=list(build_run_requests(stage, refresh, chunks)))
+                ranges = plan_stage_ranges(stage, context.instance, session.store, settings, now)
+            if ranges:
+                return dg.SensorResult(run_requests=list(build_run_requests(stage, refresh, ranges)))
         checks = dg.RunRequest(
             run_key=f"{refresh}:{CHECK_TABLES_JOB}", job_name=CHECK_TABLES_JOB, tags={REFRESH_TAG: refresh}
         )
@@ -60,7 +58,7 @@ def build_refresh_sequence_sensor(
 
 
 def _has_unsubmitted_runs(runs: Sequence[dg.DagsterRun]) -> bool:
-    """Whether a stage has fewer runs yet than it was asked for; a run launched again counts once."""
+    """Return whether fewer runs of a stage exist than were requested; a retried run counts once."""
     keys: dict[str, set[str]] = {}
     for run in runs:
         keys.setdefault(run.job_name, set()).add(run.tags.get("dagster/run_key", run.run_id))
@@ -68,30 +66,30 @@ def _has_unsubmitted_runs(runs: Sequence[dg.DagsterRun]) -> bool:
 
 
 def build_advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinition:
-    """`advertiser_partitions`: makes every granted account a partition; removes none."""
+    """Build the sensor `advertiser_partitions`, which adds a partition for every granted account."""
 
     @dg.sensor(
         name="advertiser_partitions",
         target="advertisers",
-        minimum_interval_seconds=HOUR_SECONDS,
+        minimum_interval_seconds=3600,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Looks for newly granted ad accounts every hour and adds them as partitions.",
+        description="Adds newly granted ad accounts as partitions, every hour.",
     )
     def _advertiser_partitions(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         try:
             with open_session(settings) as session:
                 ids = session.advertiser_ids
         except TikTokError as error:
-            return dg.SkipReason(f"The accounts cannot be listed. {str(error).rstrip('.')}. {suggest_fix(error)}")
+            return dg.SkipReason(f"Listing the accounts failed. {str(error).rstrip('.')}. {suggest_fix(error)}")
         new = add_advertiser_partitions(context.instance, ids)
-        told = f"Added {', '.join(new)}." if new else "Nothing new."
-        return dg.SkipReason(f"{len(ids)} advertisers are granted or named. {told}")
+        result = f"Added {', '.join(new)}." if new else "None is new."
+        return dg.SkipReason(f"{len(ids)} advertisers are granted or configured. {result}")
 
     return _advertiser_partitions
 
 
 def build_derived_assets_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
-    """`derived_assets`: rebuilds what depends on the reports once they are quiet."""
+    """Build the sensor `derived_assets`, which rebuilds the derived tables after updates of their sources."""
     return dg.AutomationConditionSensorDefinition(
         "derived_assets",
         target=dg.AssetSelection.assets(*get_derived_tables(settings)),

@@ -24,26 +24,26 @@ from tiktok_assets.spec.derived_tables import RESTATEMENT_COLUMNS, RESTATEMENTS,
 from tiktok_assets.spec.reports import Report, report_columns
 from tiktok_assets.storage.hive_store import Partition
 
-RESTATEMENTS_GROUP = "reports"
+REPORTS_GROUP = "reports"
 
 
 def get_daily_reports(settings: Settings) -> list[str]:
-    """The chosen reports that have days."""
+    """Return the tables of the chosen daily reports."""
     return [report.table for report in settings.chosen_reports if report.cadence == "daily"]
 
 
 def get_daily_tables(settings: Settings) -> list[str]:
-    """The tables with days: the chosen reports, and what moved in them; none where none were chosen."""
+    """Return the tables partitioned by day: the chosen daily reports and, if there are any, the restatements."""
     reports = get_daily_reports(settings)
     return [*reports, RESTATEMENTS] if reports else []
 
 
 def build_restatements_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The asset `report_restatements`, gathered once after the daily reports from what their days note."""
+    """Build the `report_restatements` asset, collected after the daily reports from their partition metadata."""
 
     @dg.asset(
         name=RESTATEMENTS,
-        group_name=RESTATEMENTS_GROUP,
+        group_name=REPORTS_GROUP,
         kinds={"polars", "parquet"},
         description=RESTATEMENTS_MEANING,
         metadata=build_table_metadata(RESTATEMENT_COLUMNS),
@@ -62,12 +62,9 @@ def build_restatements_asset(settings: Settings) -> dg.AssetsDefinition:
     return _restatements
 
 
-REPORTS_GROUP = "reports"
-
-
 def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinition:
-    """The asset of one report: a partition an advertiser and day, or an advertiser."""
-    daily = report.cadence == "daily"
+    """Build the asset of one report, partitioned by advertiser and, for daily reports, by day."""
+    is_daily = report.cadence == "daily"
 
     @dg.asset(
         name=report.table,
@@ -75,13 +72,13 @@ def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinitio
         kinds=TABLE_KINDS,
         description=report.meaning,
         metadata=build_table_metadata(report_columns(report, settings.chosen_metrics)),
-        partitions_def=advertiser_days(settings.start_date) if daily else ADVERTISERS,
+        partitions_def=advertiser_days(settings.start_date) if is_daily else ADVERTISERS,
         backfill_policy=SINGLE_RUN,
         check_specs=[
             dg.AssetCheckSpec(
                 ALL_METRICS_SERVED_CHECK,
                 asset=report.table,
-                description="TikTok served every metric asked for; a column of one it refused is null.",
+                description="TikTok returned every requested metric; the column of a refused metric is null.",
             )
         ],
         deps=["ads" if report.level.name == "ad" else "advertisers"],
@@ -91,10 +88,10 @@ def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinitio
         log_plan(context, tiktok, partitions)
         outcomes = read_report_partitions(tiktok, report, partitions)
         try:
-            told = log_progress(context, tiktok, report.table, outcomes, len(partitions))
-            return record_materializations(context, told, has_metrics=True)
+            logged = log_progress(context, tiktok, report.table, outcomes, len(partitions))
+            return record_materializations(context, logged, has_metrics=True)
         except dg.Failure:
-            if daily:  # Dagster will skip the step that gathers them, and most of the days have landed
+            if is_daily:  # Dagster skips the restatements step after a failure, although most days were written
                 record_partitions(
                     context, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
                 )
@@ -106,14 +103,14 @@ def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinitio
 def read_report_partitions(
     session: Session, report: Report, partitions: Sequence[Partition]
 ) -> Iterator[WrittenPartition | FailedPartitions]:
-    """Read and replace these partitions of a report; those of an account nobody can tell of fail first."""
+    """Read and replace these partitions of a report; partitions of accounts that cannot be loaded fail first."""
     days: dict[str, list[date]] = {}
     for partition in partitions:
         days.setdefault(str(partition.advertiser_id), []).extend([partition.day] if partition.day else [])
     accounts, refused = load_accounts(session.reader, session.store, session.settings, list(days))
     for advertiser_id, error in refused.items():
-        theirs = tuple(partition for partition in partitions if partition.advertiser_id == advertiser_id)
-        yield FailedPartitions(report.table, theirs, error)
+        failed = tuple(partition for partition in partitions if partition.advertiser_id == advertiser_id)
+        yield FailedPartitions(report.table, failed, error)
     yield from refresh_report(
         session.reader, session.store, report, {account: days[account.advertiser_id] for account in accounts}
     )

@@ -18,11 +18,11 @@ IO_MANAGER = "hive_parquet"
 
 
 class HiveParquetIOManager(dg.IOManager):
-    """Reads and writes the partitions a step concerns, however many.
+    """An IO manager that loads tables as lazy frames and writes frames into the partitions of the run.
 
     Args:
-        store: the tables.
-        schemas: of each table, by name.
+        store: holds the tables.
+        schemas: the schema of each table, by name.
     """
 
     def __init__(self, store: HiveStore, schemas: Mapping[str, pl.Schema]) -> None:
@@ -30,7 +30,7 @@ class HiveParquetIOManager(dg.IOManager):
         self._schemas = schemas
 
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
-        """Replace every partition of the output; one without rows becomes a file without rows.
+        """Replace every partition of the output; a partition without rows becomes a file without rows.
 
         Raises:
             ForeignRowsError: if a row belongs to no partition of the output.
@@ -40,7 +40,7 @@ class HiveParquetIOManager(dg.IOManager):
         partitions = [parse_partition_key(key) for key in keys] or [Partition()]
         frames = {partition: obj.filter(_filter_partition(partition)) for partition in partitions}
         if sum(frame.height for frame in frames.values()) != obj.height:
-            # Let the store say which rows are strangers, before anything is written.
+            # The store raises and names the foreign rows, before anything is written.
             frames = {partitions[0]: obj}
         for partition, frame in frames.items():
             written = self._store.write(table, partition, frame)
@@ -50,7 +50,7 @@ class HiveParquetIOManager(dg.IOManager):
             context.add_output_metadata({"rows_of_run": obj.height, "partitions_of_run": len(keys)})
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
-        """The partitions the input maps to, or the whole table for an input without partitions."""
+        """Scan the partitions the input maps to, or the whole table for an input without partitions."""
         table = context.asset_key.path[-1]
         schema = self._schemas[table]
         if not context.has_asset_partitions:
@@ -67,9 +67,9 @@ def _filter_partition(partition: Partition) -> pl.Expr:
 
 
 def build_session_resource(settings: Settings, shared: Session | None = None) -> dg.ResourceDefinition:
-    """The `tiktok` resource: a session of its own for each run, or the one a caller shares and closes.
+    """Build the `tiktok` resource: a session per run, or the session that the caller shares and closes.
 
-    It has no Dagster configuration, so no run and no page of the user interface can show the token.
+    It has no Dagster configuration, so that no run and no page of Dagster's UI can show the token.
     """
 
     def _session(_: dg.InitResourceContext) -> Iterator[Session]:

@@ -1,24 +1,27 @@
-"""Define the run tags of this project and the run statuses that mean a run has not ended."""
+"""Define the run tags of this project and the statuses of runs that have not ended."""
 
 import dagster as dg
 
 FLAG_TAG = "tiktok_assets/flag"
-"""On each run that shall flag: the flag's id."""
+"""The id of the flag that a run of `flag_top_spender` writes."""
 
 FLAG_ATTEMPT_TAG = "tiktok_assets/flag_attempt"
+"""How many runs were requested for the flag before this one."""
 
 AD_TAG = "tiktok_assets/ad_id"
+"""The ad that a run of `flag_top_spender` flags."""
 
 SOURCE_FLAG_TAG = "tiktok_assets/from_flag"
-"""On each run `execute_duplications` asked for: the flag."""
+"""The id of the flag that made `execute_duplications` request the run."""
 
 DUPLICATION_KEY_TAG = "tiktok_assets/duplication"
-"""On each run a sensor asked for: the key of the duplication."""
+"""The duplication key of a run that a sensor requested."""
 
 DUPLICATION_ATTEMPT_TAG = "tiktok_assets/duplication_attempt"
+"""How many runs were requested for the duplication before this one."""
 
 STAGE_RUN_COUNT_TAG = "tiktok_assets/runs_of_stage"
-"""How many runs the stage of a refresh has: the first may end before the daemon has submitted the last."""
+"""The number of runs in the refresh stage: the first can end before the daemon has submitted the last."""
 
 UNFINISHED_STATUSES = [
     dg.DagsterRunStatus.QUEUED,
@@ -29,10 +32,10 @@ UNFINISHED_STATUSES = [
 ]
 
 SUPERSEDES_TAG = "tiktok_assets/supersedes"
-"""The earlier refresh that stopped half way and whose place this one takes."""
+"""The unfinished earlier refresh that this refresh replaces."""
 
 REFRESH_TAG = "tiktok_assets/refresh"
-"""Which refresh a run belongs to: the instant its schedule fired."""
+"""The refresh a run belongs to, identified by the scheduled time of its tick."""
 
 INTENDED_PARTITIONS_TAG = "tiktok_assets/intended_partitions"
-"""What a range run was asked to hold, written out, because a range follows the order keys were added in."""
+"""The partitions a range run is meant to hold, because Dagster resolves a range in the order keys were added."""

@@ -41,13 +41,13 @@ SCALING_GROUP = "scaling"
 
 
 def build_duplication_candidates_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The `duplication_candidates` asset, an export of the state."""
+    """Build the `duplication_candidates` asset, an export of the state."""
 
     @dg.asset(
         name=DUPLICATION_CANDIDATES,
         group_name=SCALING_GROUP,
         kinds={"polars", "parquet"},
-        description="Ads that began to lead their campaign: flagged, or held back and why.",
+        description="Ads that became the top spender of their campaign: flagged, or held back with the reason.",
         metadata=build_table_metadata(CANDIDATES_COLUMNS),
         partitions_def=ADVERTISERS,
         backfill_policy=SINGLE_RUN,
@@ -67,7 +67,7 @@ def build_duplication_candidates_asset(settings: Settings) -> dg.AssetsDefinitio
 
 
 def build_ad_duplications_asset() -> dg.AssetsDefinition:
-    """The `ad_duplications` asset, an export of the ledger."""
+    """Build the `ad_duplications` asset, an export of the ledger."""
 
     @dg.asset(
         name=AD_DUPLICATIONS,
@@ -89,7 +89,7 @@ def build_ad_duplications_asset() -> dg.AssetsDefinition:
 
 
 def build_duplication_results_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The `duplication_results` asset; it needs the daily reports of ads."""
+    """Build the `duplication_results` asset, which needs the daily ad report."""
     schema = build_schema(report_columns(REPORTS_BY_TABLE[AD_REPORT_DAILY], settings.chosen_metrics))
 
     @dg.asset(
@@ -113,7 +113,7 @@ def build_duplication_results_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def build_results(store: HiveStore, schema: pl.Schema, entries: Sequence[LedgerEntry]) -> pl.DataFrame:
-    """The results of finished duplications, from the stored days of both ads."""
+    """Compare the original and the copy of each finished duplication over the stored days of both ads."""
     ads = sorted({ad for entry in entries for ad in (entry.ad_id, entry.created_id(AD_STEP)) if ad})
     owners = sorted({entry.advertiser_id for entry in entries})
     rows = store.scan(AD_REPORT_DAILY, schema, advertiser_ids=owners).filter(pl.col("ad_id").is_in(ads)).collect()
@@ -121,9 +121,9 @@ def build_results(store: HiveStore, schema: pl.Schema, entries: Sequence[LedgerE
     complete = {
         owner: {
             day
-            for day in theirs
+            for day in compared
             if is_partition_complete(store.read_metadata(AD_REPORT_DAILY, Partition(owner, day)))
         }
-        for owner, theirs in days.items()
+        for owner, compared in days.items()
     }
     return build_results_table(entries, rows, complete)

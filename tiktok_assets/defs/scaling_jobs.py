@@ -33,13 +33,15 @@ LAUNCHER_TAGS = (
     "dagster/from_ui",
     "dagster/parent_run_id",
 )
-"""The tags of a run that tell who launched it; whoever launches can set them."""
+"""The run tags that say who launched a run; the launcher can set them, so they prove nothing."""
 
 MAX_TAG_LENGTH = 80
 
+FLAG_JOB = "flag_top_spender"
+
 
 class DuplicationConfig(dg.Config):
-    """What to duplicate into what; a dry run that leaves everything switched off unless more is said."""
+    """The ad to duplicate and its target campaign; by default a dry run that leaves the copy switched off."""
 
     advertiser_id: str
     ad_id: str
@@ -49,28 +51,34 @@ class DuplicationConfig(dg.Config):
     again: int = 0
     live: bool = False
     enable: bool = False
-    without_emoji: bool = Field(default=False, description="Cut emoji from the ad's texts, which TikTok refuses.")
-    approval: str | None = Field(default=None, repr=False, description="The alert's code, for a live run.")
+    without_emoji: bool = Field(
+        default=False, description="Remove emoji, which TikTok refuses, from the ad's texts."
+    )
+    approval: str | None = Field(
+        default=None, repr=False, description="The approval code of the alert, for a live run."
+    )
 
-    def wish(self, flag_id: str | None) -> DuplicationRequest:
-        """The wish of this configuration.
+    def build_request(self, flag_id: str | None) -> DuplicationRequest:
+        """Build the duplication request of this configuration.
 
         Raises:
-            dagster.Failure: if a value cannot be used.
+            dagster.Failure: if a value is invalid.
         """
         for name in ("advertiser_id", "ad_id", "campaign_id", "ad_group_id"):
-            told = getattr(self, name)
-            if told is not None and not (told.isascii() and told.isdecimal()):
-                raise dg.Failure(f"{name} {told!r} is no id; an id is all digits", allow_retries=False)
+            value = getattr(self, name)
+            if value is not None and not (value.isascii() and value.isdecimal()):
+                raise dg.Failure(f"{name} {value!r} is not an id; an id has digits only", allow_retries=False)
         if self.again < 0:
             raise dg.Failure(
-                f"again {self.again} is below 0; 0 asks for the first copy, 1, 2, … for another",
+                f"again {self.again} is below 0; use 0 for the first copy and 1, 2, … for further copies",
                 allow_retries=False,
             )
         try:
             budget = None if self.budget is None else Decimal(self.budget)
         except InvalidOperation:
-            raise dg.Failure(f"budget {self.budget!r} is no amount; write '50'", allow_retries=False) from None
+            raise dg.Failure(
+                f"budget {self.budget!r} is not an amount; write it as '50'", allow_retries=False
+            ) from None
         if budget is not None and not (budget.is_finite() and budget > 0):
             raise dg.Failure(f"budget {self.budget} must be more than 0", allow_retries=False)
         ids = (self.advertiser_id, self.ad_id, self.campaign_id, self.ad_group_id)
@@ -78,62 +86,66 @@ class DuplicationConfig(dg.Config):
 
 
 @dg.op(
-    name="duplicate_ad_op",  # Dagster wants other names for ops than for jobs; in the job it goes by the job's
-    description="Checks, then shows each request as it would be sent; with `live: true` and `approval` sends them,"
-    " once.",
+    name="duplicate_ad_op",  # an op and a job cannot share a name; in the job the op has the alias of the job
+    description="Validates the duplication, then shows each request as it would be sent; with `live: true` and"
+    " `approval` sends them, once.",
 )
 def duplicate_ad_op(
     context: dg.OpExecutionContext, config: DuplicationConfig, tiktok: dg.ResourceParam[Session]
 ) -> None:
-    """A dry run, or the duplication itself; either way what is known of it stands in the metadata."""
-    wish = config.wish(context.run.tags.get(SOURCE_FLAG_TAG))
+    """Run a dry run or the live duplication, and add the result to the output metadata."""
+    request = config.build_request(context.run.tags.get(SOURCE_FLAG_TAG))
     duplicator = tiktok.create_duplicator(approval=_build_approval(context.run, config))
     approved = True
     try:
         if not config.live:
             if config.approval:
-                context.log.warning("A dry run needs no approval code, and whoever sees this run can read it.")
-            rehearsal = duplicator.dry_run(wish)
-            context.log.info(format_dry_run(rehearsal))
-            shown = dg.MetadataValue.md(format_dry_run(rehearsal, escape_markdown))
-            context.add_output_metadata({"dry_run": shown})
+                context.log.warning(
+                    "A dry run needs no approval code; everyone who can see this run can read the code."
+                )
+            dry_run = duplicator.dry_run(request)
+            context.log.info(format_dry_run(dry_run))
+            markdown = dg.MetadataValue.md(format_dry_run(dry_run, escape_markdown))
+            context.add_output_metadata({"dry_run": markdown})
             return
-        context.log.info("Duplicating %s.", format_request(wish))
-        before = duplicator.ledger.find(wish.key)
-        entry = duplicator.duplicate(wish)
+        context.log.info("Duplicating %s.", format_request(request))
+        before = duplicator.ledger.find(request.key)
+        entry = duplicator.duplicate(request)
     except NotApprovedError as error:
         approved = False
         raise dg.Failure(f"not approved, nothing was sent: {error}.", allow_retries=False) from error
     except RefusedError as error:
-        raise dg.Failure(f"refused, nothing more is made: {error}", allow_retries=False) from error
+        raise dg.Failure(f"refused, nothing more is created: {error}", allow_retries=False) from error
     except (UnfinishedError, LeaseError) as error:
-        raise dg.Failure(f"{error} Launched again, it goes on where it stopped.", allow_retries=False) from error
+        raise dg.Failure(
+            f"{error} Launch the job again to continue where it stopped.", allow_retries=False
+        ) from error
     except TikTokError as error:
         raise dg.Failure(f"{error} {suggest_fix(error)}", allow_retries=False) from error
     finally:
         if config.live and approved:
-            _export_duplications(context, tiktok, wish.advertiser_id)
-    repeated = before is not None and before.status == DONE
-    told = f"{format_done(entry)}{' It was done before; nothing was sent.' if repeated else ''}"
-    context.log.info(told)
+            _export_duplications(context, tiktok, request.advertiser_id)
+    is_repeated = before is not None and before.status == DONE
+    summary = f"{format_done(entry)}{' It was done before; nothing was sent.' if is_repeated else ''}"
+    context.log.info(summary)
     context.add_output_metadata(
-        {"duplication": dg.MetadataValue.md(told), "duplication_key": wish.key, "sent": not repeated}
+        {"duplication": dg.MetadataValue.md(summary), "duplication_key": request.key, "sent": not is_repeated}
     )
 
 
 def _build_approval(run: dg.DagsterRun, config: DuplicationConfig) -> Approval:
-    """Return who launched a run, and the code of its configuration."""
+    """Build the approval of a run: who launched it, and the code in its configuration."""
     tags = [
         f"{name}={escape_control_characters(run.tags[name])[:MAX_TAG_LENGTH]}"
         for name in LAUNCHER_TAGS
         if name in run.tags
     ]
-    by = f"run {run.run_id}" + (f" ({', '.join(tags)})" if tags else "")
-    return Approval(by, BY_CODE, config.approval) if config.approval else Approval(by)
+    launched_by = f"run {run.run_id}" + (f" ({', '.join(tags)})" if tags else "")
+    return Approval(launched_by, BY_CODE, config.approval) if config.approval else Approval(launched_by)
 
 
 def _export_duplications(context: dg.OpExecutionContext, tiktok: Session, advertiser_id: str) -> None:
-    """Bring the account's partition of `ad_duplications` up to date."""
+    """Update the account's partition of `ad_duplications`."""
     rows = build_duplications_table(Ledger(tiktok.state).entries([advertiser_id]), utc_now())
     write_export(context, tiktok.store, AD_DUPLICATIONS, advertiser_id, rows)
 
@@ -144,35 +156,30 @@ def _export_duplications(context: dg.OpExecutionContext, tiktok: Session, advert
     " the approval code of the ad's alert.",
 )
 def duplicate_ad() -> None:
-    """One op."""
+    """Run the duplication as one op."""
     duplicate_ad_op.alias(DUPLICATE_JOB)()
 
 
-FLAG_JOB = "flag_top_spender"
-
-
 class FlagConfig(dg.Config):
-    """The ad to flag; the sensor fills it in."""
+    """The ad to flag; the sensor fills in the ids."""
 
     advertiser_id: str
     campaign_id: str
     ad_id: str
 
 
-@dg.op(
-    description="Writes the flag and its alert in one transaction, unless a guardrail holds the ad back by now."
-)
+@dg.op(description="Writes the flag and its alert in one transaction, unless a guardrail holds the ad back.")
 def flag_ad(context: dg.OpExecutionContext, config: FlagConfig, tiktok: dg.ResourceParam[Session]) -> None:
-    """Flag, say what was found, and bring the account's candidates up to date."""
+    """Flag the ad, log the result, and update the account's duplication candidates."""
     ad_key = (config.advertiser_id, config.campaign_id, config.ad_id)
     try:
-        found = record_flag(tiktok.state, tiktok.store, tiktok.settings, ad_key, tiktok.now())
+        assessment = record_flag(tiktok.state, tiktok.store, tiktok.settings, ad_key, tiktok.now())
     except LookupError as error:
         raise dg.Failure(f"{error}; check the three ids", allow_retries=False) from error
     context.log.info(
-        f"Held back: {escape_control_characters(str(found.reason))}."
-        if found.holds
-        else f"Flagged as {found.flag_id}."
+        f"Held back: {escape_control_characters(str(assessment.reason))}."
+        if assessment.holds
+        else f"Flagged as {assessment.flag_id}."
     )
     rows = build_candidates_table(
         tiktok.state, tiktok.store, tiktok.settings, tiktok.now(), [config.advertiser_id]
@@ -180,7 +187,9 @@ def flag_ad(context: dg.OpExecutionContext, config: FlagConfig, tiktok: dg.Resou
     write_export(context, tiktok.store, DUPLICATION_CANDIDATES, config.advertiser_id, rows)
 
 
-@dg.job(name=FLAG_JOB, description="Flags one new top spender and tells of it; `new_top_spender` asks for it.")
+@dg.job(
+    name=FLAG_JOB, description="Flags one new top spender and queues its alert; requested by `new_top_spender`."
+)
 def flag_top_spender() -> None:
-    """One op."""
+    """Flag the ad as one op."""
     flag_ad()

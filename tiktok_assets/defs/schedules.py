@@ -21,14 +21,20 @@ from tiktok_assets.settings import Settings
 from tiktok_assets.storage.state import utc_now
 
 MAX_MEASURED_REFRESHES = 5
-"""How many refreshes say how long one takes: one that was held up by a stop of the daemon says nothing."""
+"""How many refreshes the median duration is taken from; one alone could include a stop of the daemon."""
+
+STALLED_AFTER = timedelta(minutes=10)
+"""`refresh_sequence` runs every few seconds: a refresh whose runs did not change for so long has stopped."""
+
+HUNG_AFTER = timedelta(days=1)
+"""A run whose status did not change for so long is not waited for."""
 
 _MAX_TICKS = 60
-"""How many ticks show the shortest pause of a cron."""
+"""How many ticks are compared to find the shortest interval of a cron."""
 
 
 def measure_usual_refresh(instance: dg.DagsterInstance) -> timedelta | None:
-    """Return how long the last whole refreshes took, the middle one of them; None where there was none."""
+    """Return the median duration of the last complete refreshes, or None if there was none."""
     ended = instance.get_run_records(dg.RunsFilter(job_name=CHECK_TABLES_JOB), limit=4 * MAX_MEASURED_REFRESHES)
     refreshes = [
         (record.dagster_run.tags[REFRESH_TAG], record.end_time)
@@ -40,41 +46,34 @@ def measure_usual_refresh(instance: dg.DagsterInstance) -> timedelta | None:
 
 
 def _get_start_time(instance: dg.DagsterInstance, refresh: str) -> float:
-    """When the first run of a refresh was made, in epoch seconds."""
+    """Return when the first run of a refresh was created, in epoch seconds."""
     filters = dg.RunsFilter(tags={REFRESH_TAG: refresh})
     (first,) = instance.get_run_records(filters, limit=1, order_by="id", ascending=True)
     return first.create_timestamp.replace(tzinfo=UTC).timestamp()
 
 
 def find_shortest_interval(cron: str, now: datetime) -> timedelta:
-    """Return the shortest time between two of the next ticks of a cron, in UTC."""
+    """Return the shortest interval between the next ticks of a cron in UTC."""
     ticks = islice(cron_string_iterator(now.timestamp(), cron, "UTC"), _MAX_TICKS)
     return min(later - earlier for earlier, later in pairwise(ticks))
 
 
 def explain_short_cron(instance: dg.DagsterInstance, cron: str, now: datetime) -> str:
-    """Return what makes a cron too short for a refresh, as a clause with both times; "" where nothing does."""
-    takes, leaves = measure_usual_refresh(instance), find_shortest_interval(cron, now)
-    if takes is None or takes <= leaves:
+    """Explain with both durations that a cron is shorter than a refresh; empty if it is not."""
+    duration, interval = measure_usual_refresh(instance), find_shortest_interval(cron, now)
+    if duration is None or duration <= interval:
         return ""
-    fires = f"TIKTOK_REFRESH_CRON, {cron!r}, fires after {_format_minutes(leaves)}"
-    return f"a refresh takes about {_format_minutes(takes)}, and {fires}"
+    fires = f"TIKTOK_REFRESH_CRON, {cron!r}, fires after {_format_minutes(interval)}"
+    return f"a refresh takes about {_format_minutes(duration)}, and {fires}"
 
 
-def _format_minutes(time: timedelta) -> str:
-    minutes = max(round(time.total_seconds() / 60), 1)
+def _format_minutes(duration: timedelta) -> str:
+    minutes = max(round(duration.total_seconds() / 60), 1)
     return f"{minutes} minute{'s' * (minutes > 1)}"
 
 
-STALLED_AFTER = timedelta(minutes=10)
-"""`refresh_sequence` looks every few seconds: a refresh without a run for so long is not carried on by anyone."""
-
-HUNG_AFTER = timedelta(days=1)
-"""A run that changed its state no more for so long is not waited for."""
-
-
 def build_daily_refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """`daily_refresh`: each morning the first stage; `refresh_sequence` asks for the others."""
+    """Build the schedule `daily_refresh`, which requests the first stage of a refresh."""
 
     @dg.schedule(
         name="daily_refresh",
@@ -82,21 +81,22 @@ def build_daily_refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         job_name="refresh_accounts",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Hierarchy, then yesterday with the lookback and every hole of 30 days, then lifetime totals.",
+        description="Refreshes accounts and ads, then the lookback and the missing days of the last 30, then the"
+        " lifetime reports.",
     )
     def _daily_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        at = context.scheduled_execution_time
-        refresh = at.astimezone(UTC).isoformat()
+        scheduled_at = context.scheduled_execution_time
+        refresh = scheduled_at.astimezone(UTC).isoformat()
         earlier = find_unfinished_refresh(context.instance)
         if earlier and earlier.refresh != refresh and not earlier.may_be_superseded:
-            yield _explain_skipped_refresh(context.instance, earlier.refresh, settings.refresh_cron, at)
+            yield _explain_skipped_refresh(context.instance, earlier.refresh, settings.refresh_cron, scheduled_at)
             return
         supersedes = earlier.refresh if earlier and earlier.refresh != refresh else None
         with open_session(settings) as session:
-            chunks = plan_stage_ranges("refresh_accounts", context.instance, session.store, settings, at)
-        if not chunks:
-            yield dg.SkipReason("No advertisers yet: the sensor advertiser_partitions adds them.")
-        for request in build_run_requests("refresh_accounts", refresh, chunks):
+            ranges = plan_stage_ranges("refresh_accounts", context.instance, session.store, settings, scheduled_at)
+        if not ranges:
+            yield dg.SkipReason("There are no advertisers yet; the sensor advertiser_partitions adds them.")
+        for request in build_run_requests("refresh_accounts", refresh, ranges):
             yield request.with_replaced_attrs(
                 tags={**request.tags, **({SUPERSEDES_TAG: supersedes} if supersedes else {})}
             )
@@ -104,23 +104,30 @@ def build_daily_refresh_schedule(settings: Settings) -> dg.ScheduleDefinition:
     return _daily_refresh
 
 
-def _explain_skipped_refresh(instance: dg.DagsterInstance, refresh: str, cron: str, at: datetime) -> dg.SkipReason:
-    """Why a tick begins no refresh, and whether the cron is too short for one, as far as that is known."""
-    known = explain_short_cron(instance, cron, at)
+def _explain_skipped_refresh(
+    instance: dg.DagsterInstance, refresh: str, cron: str, now: datetime
+) -> dg.SkipReason:
+    """Explain why a tick starts no refresh, and whether the cron is shorter than a refresh if that is known."""
+    reason = explain_short_cron(instance, cron, now)
     hint = (
-        f"The cron is shorter than a refresh: {known}; choose a longer one."
-        if known
-        else f"Where this is said often, TIKTOK_REFRESH_CRON, {cron!r}, is shorter than a refresh takes: choose a"
-        " longer one."
+        f"The cron is shorter than a refresh: {reason}; choose a longer interval."
+        if reason
+        else f"If this message is frequent, TIKTOK_REFRESH_CRON, {cron!r}, is shorter than a refresh: choose a"
+        " longer interval."
     )
     return dg.SkipReason(
-        f"Refresh {refresh} is still under way; it is finished first; the next tick looks again. {hint}"
+        f"Refresh {refresh} is still in progress, so none is started; the next tick checks again. {hint}"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRefresh:
-    """A refresh whose checks have not ended yet, and whether nobody carries it on any more."""
+    """A refresh whose checks have not ended yet.
+
+    Attributes:
+        refresh: the scheduled time that identifies it.
+        may_be_superseded: whether it has stopped, so that a new refresh can replace it.
+    """
 
     refresh: str
     may_be_superseded: bool
@@ -132,7 +139,7 @@ def find_unfinished_refresh(instance: dg.DagsterInstance) -> UnfinishedRefresh |
     if not refresh:
         return None
     records = instance.get_run_records(dg.RunsFilter(tags={REFRESH_TAG: refresh}))
-    # In earlier releases the checks had no tag of their refresh, only their run key.
+    # Earlier releases did not tag the run of the checks with its refresh; it has only its run key.
     records = [
         *records,
         *instance.get_run_records(
@@ -143,11 +150,11 @@ def find_unfinished_refresh(instance: dg.DagsterInstance) -> UnfinishedRefresh |
     is_running = any(run.status in UNFINISHED_STATUSES for run in runs)
     if not is_running and any(run.job_name == CHECK_TABLES_JOB for run in runs):
         return None
-    changed = max(record.update_timestamp.replace(tzinfo=UTC) for record in records)
-    return UnfinishedRefresh(refresh, utc_now() - changed > (HUNG_AFTER if is_running else STALLED_AFTER))
+    changed_at = max(record.update_timestamp.replace(tzinfo=UTC) for record in records)
+    return UnfinishedRefresh(refresh, utc_now() - changed_at > (HUNG_AFTER if is_running else STALLED_AFTER))
 
 
 def find_latest_refresh(instance: dg.DagsterInstance) -> str | None:
-    """The newest refresh a schedule asked for, or None."""
+    """Return the newest refresh that a schedule requested, or None."""
     runs = instance.get_runs(dg.RunsFilter(job_name=REFRESH_STAGES[0]), limit=100)
     return max((run.tags[REFRESH_TAG] for run in runs if REFRESH_TAG in run.tags), default=None)

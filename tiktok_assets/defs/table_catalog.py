@@ -34,7 +34,7 @@ TRIGGERING_SOURCES: Mapping[str, Sequence[str]] = {
     AD_DUPLICATIONS: ("ads",),
     DUPLICATION_RESULTS: (AD_REPORT_DAILY, AD_DUPLICATIONS),
 }
-"""The sources whose update has a derived table made again; what else it reads is no reason to."""
+"""The sources whose updates trigger a derived table; updates of other tables it reads do not."""
 
 _TOP_SPENDER_TABLES: Mapping[str, Sequence[Column]] = {
     TOP_SPENDERS: TOP_SPENDERS_COLUMNS,
@@ -43,14 +43,14 @@ _TOP_SPENDER_TABLES: Mapping[str, Sequence[Column]] = {
 
 
 def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
-    """The columns of every table on disk, by the table's name; no ranking where its sources were not chosen."""
+    """Return the columns of every stored table by its name; a derived table is left out without its sources."""
     reports = {report.table: report_columns(report, settings.chosen_metrics) for report in settings.chosen_reports}
-    has_days = any(report.cadence == "daily" for report in settings.chosen_reports)
+    has_daily_reports = any(report.cadence == "daily" for report in settings.chosen_reports)
     return {
         **{entity.table: entity_columns(entity) for entity in ENTITIES},
         **{history_table_name(entity.table): history_columns(entity) for entity in LISTED_ENTITIES},
         **reports,
-        **({RESTATEMENTS: RESTATEMENT_COLUMNS} if has_days else {}),
+        **({RESTATEMENTS: RESTATEMENT_COLUMNS} if has_daily_reports else {}),
         **(_TOP_SPENDER_TABLES if reports.keys() >= set(TOP_SPENDERS_SOURCES) else {}),
         AD_DUPLICATIONS: DUPLICATIONS_COLUMNS,
         **({DUPLICATION_RESULTS: RESULTS_COLUMNS} if AD_REPORT_DAILY in reports else {}),
@@ -58,23 +58,27 @@ def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
 
 
 TABLE_DESCRIPTIONS: Mapping[str, str] = {
-    TOP_SPENDERS: "The leading ad of each campaign by lifetime spend, its runner-up, its lead and since when.",
-    DUPLICATION_CANDIDATES: "The ads that overtook the leader of their campaign, and why each is held back or told of.",
-    AD_DUPLICATIONS: "Every duplication asked for live: what was sent, what was made, or why not.",
-    DUPLICATION_RESULTS: "Original against copy over 3, 7 and 14 complete days from the copy's first day with spend.",
+    TOP_SPENDERS: "The top-spending ad of each campaign by lifetime spend, its runner-up, its lead and its start.",
+    DUPLICATION_CANDIDATES: (
+        "The ads that overtook the top spender of their campaign, each flagged or held back with the reason."
+    ),
+    AD_DUPLICATIONS: "Every live duplication: what was sent, and what was created or why it was not.",
+    DUPLICATION_RESULTS: (
+        "The original compared with its copy over 3, 7 and 14 complete days from the copy's first day with spend."
+    ),
     RESTATEMENTS: RESTATEMENTS_MEANING,
 }
 
 
 def get_table_descriptions(settings: Settings) -> Mapping[str, str]:
-    """One sentence on each stored table."""
-    meanings = {
+    """Return a one-sentence description of each stored table."""
+    descriptions = {
         **{entity.table: entity.meaning for entity in ENTITIES},
         **{history_table_name(entity.table): history_table_meaning(entity.table) for entity in LISTED_ENTITIES},
         **{report.table: report.meaning for report in settings.chosen_reports},
         **TABLE_DESCRIPTIONS,
     }
-    return {table: meanings[table] for table in get_stored_tables(settings)}
+    return {table: descriptions[table] for table in get_stored_tables(settings)}
 
 
 _DERIVED_TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -87,14 +91,14 @@ _DERIVED_TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
 
 
 def get_table_keys(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """The columns that name a row of each stored table."""
+    """Return the columns that identify a row of each stored table."""
     owner = ("advertiser_id",)
     return {
         ADVERTISERS.table: owner,
         **{entity.table: (*owner, to_column_name(entity.key)) for entity in LISTED_ENTITIES},
         **{
-            history_table_name(one.table): (*owner, to_column_name(one.key), "valid_from")
-            for one in LISTED_ENTITIES
+            history_table_name(entity.table): (*owner, to_column_name(entity.key), "valid_from")
+            for entity in LISTED_ENTITIES
         },
         **{report.table: report.key for report in settings.chosen_reports},
         **_DERIVED_TABLE_KEYS,

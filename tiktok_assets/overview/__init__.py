@@ -1,1 +1,1 @@
-"""`account_overview.html`: frames in, one page out that opens anywhere; knows nothing of Dagster."""
+"""Build the page `account_overview.html` from the stored tables, without Dagster."""

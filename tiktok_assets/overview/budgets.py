@@ -16,60 +16,69 @@ _DAILY_MODES = (DAILY_BUDGET, DYNAMIC_DAILY_BUDGET)
 
 @dataclass(frozen=True, slots=True)
 class BudgetUsage:
-    """A campaign's budget as it stands, and what it spent of it.
+    """A campaign's current budget and what it spent of it.
 
     Attributes:
         budget: in the account's currency.
-        is_daily: a budget a day, else one in total.
-        of_ad_groups: whether it is the sum of its ad groups' budgets.
-        spent: on the account's latest complete day, or in the whole life.
-        day: that day; None for a total.
+        is_daily: whether the budget is per day; otherwise it is a total.
+        is_from_ad_groups: whether it is the sum of the ad groups' budgets.
+        spent: on the account's latest complete day, or lifetime spend for a total budget.
+        day: that day; None for a total budget.
     """
 
     campaign_id: str
     campaign_name: str
     budget: Decimal
     is_daily: bool
-    of_ad_groups: bool
+    is_from_ad_groups: bool
     spent: Decimal
     day: date | None
 
     @property
     def share(self) -> float:
-        """Spent divided by the budget; may pass one, since TikTok evens daily budgets out over a week."""
+        """Spend divided by budget; can exceed 1, because TikTok balances daily budgets over a week."""
         return float(self.spent / self.budget)
 
 
-def compute_budget_usage(stored: OverviewTables) -> Mapping[str, Sequence[BudgetUsage]]:
-    """The budgets of the campaigns that are switched on, by account, the most used first.
+def compute_budget_usage(tables: OverviewTables) -> Mapping[str, Sequence[BudgetUsage]]:
+    """Compute the budget usage of the active campaigns by account, highest share first.
 
-    A campaign without a budget of its own has that of its ad groups, unless they are of different kinds. One whose
-    spend was read in another currency than the account has now is left out: its budget is in the new one.
+    A campaign without its own budget has the sum of its ad groups' budgets, unless they mix daily and total
+    budgets. A campaign whose spend was read in another currency than the account's current one is left out:
+    its budget is in the current currency.
     """
-    now = dict(stored.of("advertisers").select("advertiser_id", "currency").iter_rows())
-    groups = _sum_ad_group_budgets(stored.of("ad_groups"))
-    yesterday = {(row["campaign_id"], row["date"]): row for row in stored.of("campaign_report_daily").to_dicts()}
-    lifetime = {row["campaign_id"]: row for row in stored.of("campaign_report_lifetime").to_dicts()}
-    uses: dict[str, list[BudgetUsage]] = {}
-    for row in stored.of("campaigns").filter(_is_active()).to_dicts():
-        campaign, owner = row["campaign_id"], row["advertiser_id"]
+    currencies = dict(tables.get("advertisers").select("advertiser_id", "currency").iter_rows())
+    ad_group_budgets = _sum_ad_group_budgets(tables.get("ad_groups"))
+    daily_spend = {
+        (row["campaign_id"], row["date"]): row for row in tables.get("campaign_report_daily").to_dicts()
+    }
+    lifetime_spend = {row["campaign_id"]: row for row in tables.get("campaign_report_lifetime").to_dicts()}
+    usage_by_account: dict[str, list[BudgetUsage]] = {}
+    for row in tables.get("campaigns").filter(_is_active()).to_dicts():
+        campaign_id, advertiser_id = row["campaign_id"], row["advertiser_id"]
         own = (row["budget_mode"], row["budget"]) if row["budget"] else None
-        mode, budget = own or groups.get(campaign) or ("", None)
-        fresh = stored.freshness.get(owner)
-        day = fresh.complete_day if fresh else None
+        mode, budget = own or ad_group_budgets.get(campaign_id) or ("", None)
+        freshness = tables.freshness.get(advertiser_id)
+        day = freshness.complete_day if freshness else None
         is_daily = mode in _DAILY_MODES
         if not budget or not (mode == TOTAL_BUDGET or (is_daily and day)):
             continue
-        read = (yesterday.get((campaign, day)) if is_daily and day else lifetime.get(campaign)) or {}
-        if read and now.get(owner) and read["currency"] != now[owner]:
+        report = (
+            daily_spend.get((campaign_id, day)) if is_daily and day else lifetime_spend.get(campaign_id)
+        ) or {}
+        currency = currencies.get(advertiser_id)
+        if report and currency and report["currency"] != currency:
             continue
-        spent = read.get("spend")
-        name = row["campaign_name"] or campaign
-        use = BudgetUsage(
-            campaign, name, budget, is_daily, own is None, spent or Decimal(0), day if is_daily else None
+        spent = report.get("spend")
+        name = row["campaign_name"] or campaign_id
+        usage = BudgetUsage(
+            campaign_id, name, budget, is_daily, own is None, spent or Decimal(0), day if is_daily else None
         )
-        uses.setdefault(owner, []).append(use)
-    return {owner: sorted(mine, key=lambda use: (-use.share, use.campaign_id)) for owner, mine in uses.items()}
+        usage_by_account.setdefault(advertiser_id, []).append(usage)
+    return {
+        advertiser_id: sorted(usages, key=lambda usage: (-usage.share, usage.campaign_id))
+        for advertiser_id, usages in usage_by_account.items()
+    }
 
 
 def _is_active() -> pl.Expr:

@@ -15,18 +15,25 @@ from typing import Any
 from uuid import uuid4
 
 ROWS_DATASET = "rows"
-"""The name of the data in every specification: the drawing is made once, the data differ."""
+"""The name of the dataset in every specification; one specification is used with the rows of many charts."""
 
-_BLUE, _GREY = "#4a7dff", "#7a7f87"  # legible on white and on black: an image knows nothing of the page's theme
-_BARS_LEFT, _MAX_BAR_LENGTH, _ROW_HEIGHT = 180, 240, 22  # where bars begin, the longest, and one below the other
+_BLUE, _GREY = (
+    "#4a7dff",
+    "#7a7f87",
+)  # readable on white and on black, because an image cannot follow the theme of the page
+_BARS_LEFT, _MAX_BAR_LENGTH, _ROW_HEIGHT = (
+    180,
+    240,
+    22,
+)  # x of the bars, length of the longest bar, and height of a row, in pixels
 _MAX_LABEL_LENGTH = 24
 
 
 def draw_sparkline(values: Sequence[float | None], *, width: int = 240, height: int = 48) -> str:
-    """A line without axes from zero to the largest value, as SVG; a missing value is a gap.
+    """Draw a line without axes from zero to the largest value as SVG; a missing value is a gap.
 
     Args:
-        values: at equal distances.
+        values: drawn at equal distances.
         width: in pixels.
         height: in pixels.
     """
@@ -48,20 +55,20 @@ def draw_sparkline(values: Sequence[float | None], *, width: int = 240, height: 
 
 
 def draw_ranked_bars(rows: Sequence[tuple[str, float, str]]) -> str:
-    """Horizontal bars as SVG, in the order given.
+    """Draw horizontal bars as SVG, in the given order.
 
     Args:
-        rows: label, length (not negative), and the text beside the bar.
+        rows: the label, the length (not negative), and the text beside each bar.
     """
     longest = max((length for _, length, _ in rows), default=0) or 1
-    bars, words = "", ""
+    bars, texts = "", ""
     for index, (label, length, text) in enumerate(rows):
-        y, wide = index * _ROW_HEIGHT, round(_MAX_BAR_LENGTH * length / longest)
-        bars += f"M{_BARS_LEFT} {y + 4}h{wide}v14h-{wide}z"
-        beside = f"<tspan x='{_BARS_LEFT + wide + 6}'>{escape(text, quote=False)}</tspan>"
-        words += f"<text y='{y + 15}'>{escape(_truncate_label(label), quote=False)}{beside}</text>"
+        y, bar_length = index * _ROW_HEIGHT, round(_MAX_BAR_LENGTH * length / longest)
+        bars += f"M{_BARS_LEFT} {y + 4}h{bar_length}v14h-{bar_length}z"
+        beside = f"<tspan x='{_BARS_LEFT + bar_length + 6}'>{escape(text, quote=False)}</tspan>"
+        texts += f"<text y='{y + 15}'>{escape(_truncate_label(label), quote=False)}{beside}</text>"
     style = f"font-family='sans-serif' font-size='12' fill='{_GREY}'"
-    drawn = f"<g {style}><path fill='{_BLUE}' d='{bars}'/>{words}</g>"
+    drawn = f"<g {style}><path fill='{_BLUE}' d='{bars}'/>{texts}</g>"
     return _build_svg(_BARS_LEFT + _MAX_BAR_LENGTH + 100, max(len(rows), 1) * _ROW_HEIGHT, drawn)
 
 
@@ -70,31 +77,31 @@ def _truncate_label(label: str) -> str:
 
 
 def _build_svg(width: int, height: int, inside: str) -> str:
-    # A control character an ad's name may hold would make the whole picture invalid XML.
+    # A control character in an ad's name would make the whole image invalid XML.
     legal = re.sub(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "�", inside)
     return f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}'>{legal}</svg>"
 
 
 def embed_in_markdown(svg: str, alternative: str) -> str:
-    """The picture as a Markdown image that holds it; the alternative text must be our own words."""
+    """Embed an SVG in a Markdown image; `alternative` is not escaped, so it must not hold names."""
     return f"![{alternative}](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})"
 
 
 @cache
 def build_time_series_chart(measure: str, title: str, *, many: bool) -> dict[str, Any]:
-    """A Vega-Lite chart of one measure by day: a line, or for several series bars that add up to the day's total.
+    """Build a Vega-Lite chart of one measure by day: a line, or stacked bars with a legend for several series.
 
     Args:
-        measure: the column; it must be one that may be summed.
-        title: what a person calls it.
-        many: whether there are several series, which then have a legend.
+        measure: the column of an additive metric.
+        title: the title of the measure in tooltips.
+        many: whether there are several series.
 
     Returns:
-        A specification whose data `rows` have `date`, `series`, `is_complete` and the measure; an incomplete day
-        is a hollow point or a pale bar. A date must carry a time without a zone: a browser west of Greenwich would
-        otherwise show the day before.
+        A specification whose dataset `rows` has `date`, `series`, `is_complete` and the measure; an incomplete day
+        is a hollow point or a pale bar. A date must have a time without a zone, because a browser west of
+        Greenwich would otherwise show the day before.
     """
-    import altair as alt  # noqa: PLC0415 - slow to load, only for the page
+    import altair as alt  # noqa: PLC0415 - slow to import, only needed for the page
 
     axis = alt.Axis(format="%-d %b", tickCount=6, grid=False, labelOverlap=True)
     tooltip = [
@@ -129,23 +136,24 @@ def build_time_series_chart(measure: str, title: str, *, many: bool) -> dict[str
 
 
 def load_vega_javascript(folder: Path) -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed` (BSD-3-Clause, from vl-convert).
+    """Load Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`.
 
-    Bundling is slow, so the script is kept in a folder, once for each version.
+    The script comes from vl-convert (BSD-3-Clause). Bundling is slow, so it is cached in `folder`, once for each
+    version.
     """
-    kept = folder / f"vega-vl-convert-{version('vl-convert-python')}.js"
-    if kept.exists():
-        return kept.read_text(encoding="utf-8")
+    cached = folder / f"vega-vl-convert-{version('vl-convert-python')}.js"
+    if cached.exists():
+        return cached.read_text(encoding="utf-8")
     bundle = _build_vega_bundle()
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f"{uuid4().hex}.unfinished"
     unfinished.write_text(bundle, encoding="utf-8")
-    unfinished.replace(kept)
+    unfinished.replace(cached)
     return bundle
 
 
 @cache
 def _build_vega_bundle() -> str:
-    import vl_convert  # noqa: PLC0415 - a large library, only where there is no bundle yet
+    import vl_convert  # noqa: PLC0415 - slow to import, only needed until the bundle is cached
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))

@@ -23,7 +23,7 @@ _STATUS_LABELS = {
 
 
 def format_money(amount: Decimal | None, currency: str) -> str:
-    """An amount to the currency's minor unit, with its currency.
+    """Format an amount to the currency's minor unit, with its currency.
 
     >>> money(Decimal("1234.5"), "EUR")
     '1,234.50 EUR'
@@ -32,50 +32,50 @@ def format_money(amount: Decimal | None, currency: str) -> str:
 
 
 def format_amount_without_currency(amount: Decimal | None, currency: str) -> str:
-    """The same where the heading names the currency."""
+    """Format an amount to the currency's minor unit, without its currency."""
     return NO_VALUE if amount is None else format_amount(amount, currency)
 
 
 def format_count(number: int | None) -> str:
-    """A count with separators."""
+    """Format a count with thousands separators."""
     return NO_VALUE if number is None else f"{number:,}"
 
 
 def format_percent(share: float | Decimal | None, places: int = 0) -> str:
-    """A share as percent; what rounds to nothing without being nothing is less than the least."""
+    """Format a share as percent; a positive share that rounds to zero is shown as less than the smallest step."""
     if share is None:
         return NO_VALUE
-    told = f"{share:.{places}%}"
-    return f"<{10**-places:.{places}f}%" if share > 0 and not float(told[:-1]) else told
+    text = f"{share:.{places}%}"
+    return f"<{10**-places:.{places}f}%" if share > 0 and not float(text[:-1]) else text
 
 
 def format_change(share: float | Decimal | None) -> str:
-    """A change as percent with its sign, capped where it stops saying anything."""
+    """Format a change as percent with its sign, capped at 1000%."""
     if share is None:
         return NO_VALUE
-    if share >= 10:  # noqa: PLR2004 - it says so
+    if share >= 10:  # noqa: PLR2004 - the cap of the next line
         return "over +999%"
-    told = f"{share:+.0%}"
-    return "0%" if told in {"+0%", "-0%"} else told.replace("-", "\N{MINUS SIGN}")
+    text = f"{share:+.0%}"
+    return "0%" if text in {"+0%", "-0%"} else text.replace("-", "\N{MINUS SIGN}")
 
 
 def format_status(value: str | None) -> str:
-    """TikTok's secondary status in plain words.
+    """Format TikTok's secondary status in plain words.
 
     >>> status("AD_STATUS_DELIVERY_OK")
     'delivering'
     """
-    short = value or ""
+    name = value or ""
     for prefix in _STATUS_PREFIXES:
-        short = short.removeprefix(prefix)
-    return _STATUS_LABELS.get(short, short.replace("_", " ").lower() or NO_VALUE)
+        name = name.removeprefix(prefix)
+    return _STATUS_LABELS.get(name, name.replace("_", " ").lower() or NO_VALUE)
 
 
 def format_day(value: date | None) -> str:
-    """A calendar day."""
+    """Format a calendar day."""
     return value.isoformat() if value else NO_VALUE
 
 
 def format_instant(value: datetime | None) -> str:
-    """An instant to the minute, UTC."""
+    """Format an instant to the minute in UTC."""
     return f"{value:%Y-%m-%d %H:%M} UTC" if value else NO_VALUE

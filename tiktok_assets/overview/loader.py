@@ -14,7 +14,7 @@ from tiktok_assets.tables.totals import sum_expressions_or_null
 
 DAYS_SHOWN = 60
 FRESHNESS_LOOKBACK_DAYS = 30
-"""How many stored days are looked at for the latest complete one, and for holes."""
+"""How many days are searched for the latest complete one and for missing ones."""
 
 _ID, _TEXT, _COUNT = pl.String(), pl.String(), pl.Int64()
 _ADDITIVE = {"spend": MONEY, "impressions": _COUNT, "clicks": _COUNT, "conversion": _COUNT}
@@ -93,19 +93,19 @@ SCHEMAS: Mapping[str, pl.Schema] = {
         }
     ),
 }
-"""The columns read of each table; one an older file lacks, or a metric not asked for, is null."""
+"""The columns read of each table; a column missing in an older file, or of a metric not chosen, is null."""
 
 _DAILY_REPORTS = tuple(f"{level}_report_daily" for level in ("advertiser", "campaign", "ad_group", "ad"))
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far an account's daily report reaches.
+    """How complete an account's daily report is.
 
     Attributes:
-        complete_day: the newest day that was read after everything that makes it whole.
-        missing_days: days among the thirty before the newest that were never read.
-        fetched_at: when the newest day was read, UTC.
+        complete_day: the newest complete day.
+        missing_days: how many of the last thirty days up to the newest were never read.
+        fetched_at: when the newest day was read, in UTC.
     """
 
     complete_day: date | None
@@ -115,34 +115,37 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class OverviewTables:
-    """The frames of `SCHEMAS` by name, and the freshness of each account."""
+    """The frames of `SCHEMAS` by table name, and the freshness of each account."""
 
     frames: Mapping[str, pl.DataFrame]
     freshness: Mapping[str, Freshness]
 
-    def of(self, table: str) -> pl.DataFrame:
-        """The rows of a table; none where it was never read."""
+    def get(self, table: str) -> pl.DataFrame:
+        """Return the rows of a table; empty if it was never read."""
         return self.frames[table]
 
 
 def load_tables(store: HiveStore) -> OverviewTables:
-    """Read what the page shows."""
-    source, days = _find_daily_source(store)
-    freshness = {owner: _measure_freshness(store, source, owner, stored) for owner, stored in days.items()}
-    newest = {day for stored in days.values() for day in sorted(stored)[-DAYS_SHOWN:]}
-    complete = {fresh.complete_day for fresh in freshness.values() if fresh.complete_day}
-    wanted = {"campaign_report_daily": complete, "report_restatements": newest}
+    """Read the tables and days the page shows."""
+    source, days_by_account = _find_daily_source(store)
+    freshness = {
+        advertiser_id: _measure_freshness(store, source, advertiser_id, days)
+        for advertiser_id, days in days_by_account.items()
+    }
+    newest = {day for days in days_by_account.values() for day in sorted(days)[-DAYS_SHOWN:]}
+    complete = {one.complete_day for one in freshness.values() if one.complete_day}
+    days_to_read = {"campaign_report_daily": complete, "report_restatements": newest}
     frames = {
-        table: store.scan(table, schema, days=wanted.get(table)).collect()
+        table: store.scan(table, schema, days=days_to_read.get(table)).collect()
         for table, schema in SCHEMAS.items()
         if table != "daily"
     }
-    frames["daily"] = _sum_by_day(store, source, days, newest)
+    frames["daily"] = _sum_by_day(store, source, days_by_account, newest)
     return OverviewTables(frames, freshness)
 
 
 def _find_daily_source(store: HiveStore) -> tuple[str, Mapping[str, Sequence[date]]]:
-    """The daily report to sum by day, the smallest that stands, and which days of whom it holds."""
+    """Return the smallest stored daily report and its stored days by account."""
     for table in _DAILY_REPORTS:
         days: dict[str, list[date]] = {}
         for partition in store.partitions(table):
@@ -153,8 +156,10 @@ def _find_daily_source(store: HiveStore) -> tuple[str, Mapping[str, Sequence[dat
     return _DAILY_REPORTS[0], {}
 
 
-def _sum_by_day(store: HiveStore, table: str, owners: Collection[str], days: Collection[date]) -> pl.DataFrame:
-    rows = store.scan(table, SCHEMAS["daily"], advertiser_ids=owners, days=days)
+def _sum_by_day(
+    store: HiveStore, table: str, advertiser_ids: Collection[str], days: Collection[date]
+) -> pl.DataFrame:
+    rows = store.scan(table, SCHEMAS["daily"], advertiser_ids=advertiser_ids, days=days)
     return (
         rows.group_by("advertiser_id", "currency", "date")
         .agg(*sum_expressions_or_null(METRICS_BY_NAME[name] for name in _ADDITIVE), pl.col("is_complete").all())
@@ -163,14 +168,14 @@ def _sum_by_day(store: HiveStore, table: str, owners: Collection[str], days: Col
     )
 
 
-def _measure_freshness(store: HiveStore, table: str, owner: str, stored: Sequence[date]) -> Freshness:
+def _measure_freshness(store: HiveStore, table: str, advertiser_id: str, stored: Sequence[date]) -> Freshness:
     days = sorted(stored)[-FRESHNESS_LOOKBACK_DAYS:]
-    newest = store.read_metadata(table, Partition(owner, days[-1]))
+    newest = store.read_metadata(table, Partition(advertiser_id, days[-1]))
     complete = next(
         (
             day
             for day in reversed(days)
-            if is_partition_complete(store.read_metadata(table, Partition(owner, day)))
+            if is_partition_complete(store.read_metadata(table, Partition(advertiser_id, day)))
         ),
         None,
     )

@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class MetricTotals:
-    """What some rows add up to; None where no row says."""
+    """The sums of additive metrics over some rows; None if no row has a value."""
 
     spend: Decimal | None = None
     impressions: int | None = None
@@ -23,18 +23,23 @@ class MetricTotals:
 
     @property
     def cost_per_conversion(self) -> Decimal | None:
-        """Spend divided by conversions."""
+        """Spend divided by conversions, or None."""
         return self.spend / self.conversion if self.spend is not None and self.conversion else None
 
     @property
     def click_rate(self) -> float | None:
-        """Clicks divided by impressions."""
+        """Clicks divided by impressions, or None."""
         return self.clicks / self.impressions if self.clicks is not None and self.impressions else None
 
 
 @dataclass(frozen=True, slots=True)
 class RankedRow:
-    """A campaign or an ad in its rank."""
+    """A campaign or an ad with its rank by lifetime spend.
+
+    Attributes:
+        totals: its lifetime totals.
+        share: its share of the spend of the account or currency, from 0 to 1.
+    """
 
     rank: int
     id: str
@@ -42,7 +47,7 @@ class RankedRow:
     advertiser_name: str
     campaign_name: str
     status: str | None
-    sums: MetricTotals
+    totals: MetricTotals
     share: float | None
 
 
@@ -51,12 +56,12 @@ class AccountSection:
     """One account in one currency.
 
     Attributes:
-        week: sums of the seven days up to the latest complete one; `week_before` of the seven before.
+        week: totals of the seven days up to the latest complete one; `week_before`: of the seven days before.
         daily: rows of `date`, `spend`, `conversion`, `is_complete`, oldest first.
-        campaigns_in_all: how many have spent anything; `campaigns` are the first of them. Ads alike.
-        leaders: rows of `top_spenders`.
-        newcomers: rows of `duplication_candidates`: ads that overtook, flagged or held back.
-        restated: what readings of days already stored changed, newest first.
+        campaign_count: how many campaigns have spend; `campaigns` holds the first of them. The same for ads.
+        top_spenders: rows of `top_spenders`.
+        new_leaders: rows of `duplication_candidates`: ads that became top spender, flagged or held back.
+        restated_days: the changes of days that were read again, newest first.
     """
 
     advertiser_id: str
@@ -72,26 +77,26 @@ class AccountSection:
     lifetime: MetricTotals
     daily: Sequence[Row]
     campaigns: Sequence[RankedRow]
-    campaigns_in_all: int
+    campaign_count: int
     ads: Sequence[RankedRow]
-    ads_in_all: int
+    ad_count: int
     budgets: Sequence[BudgetUsage]
-    leaders: Sequence[Row]
-    newcomers: Sequence[Row]
-    restated: Sequence[Row]
+    top_spenders: Sequence[Row]
+    new_leaders: Sequence[Row]
+    restated_days: Sequence[Row]
 
     @property
     def growth(self) -> Decimal | None:
-        """By which share the week's spend is above the week before."""
+        """The relative change of the week's spend against the week before."""
         return compute_growth(self.week, self.week_before)
 
 
 @dataclass(frozen=True, slots=True)
 class CurrencySection:
-    """Every account of one currency.
+    """All accounts of one currency.
 
     Attributes:
-        lines: rows of `date`, `series`, `spend`, `conversion`, `is_complete`.
+        chart_rows: rows of `date`, `series`, `spend`, `conversion`, `is_complete`.
     """
 
     currency: str
@@ -99,34 +104,34 @@ class CurrencySection:
     week: MetricTotals
     week_before: MetricTotals
     lifetime: MetricTotals
-    lines: Sequence[Row]
+    chart_rows: Sequence[Row]
     campaigns: Sequence[RankedRow]
     ads: Sequence[RankedRow]
 
     @property
     def growth(self) -> Decimal | None:
-        """By which share the week's spend is above the week before."""
+        """The relative change of the week's spend against the week before."""
         return compute_growth(self.week, self.week_before)
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The whole page; no currency where nothing was read yet."""
+    """The contents of the whole page; no currency if nothing was read yet."""
 
     built_at: datetime
     currencies: Sequence[CurrencySection]
 
     @property
     def accounts(self) -> Sequence[AccountSection]:
-        """Every account, currency by currency."""
+        """All accounts, ordered by currency."""
         return [account for currency in self.currencies for account in currency.accounts]
 
     @property
-    def newcomers(self) -> Sequence[Row]:
-        """Every ad that overtook, account by account."""
-        return [row for account in self.accounts for row in account.newcomers]
+    def new_leaders(self) -> Sequence[Row]:
+        """All new top spenders, ordered by account."""
+        return [row for account in self.accounts for row in account.new_leaders]
 
 
-def compute_growth(now: MetricTotals, before: MetricTotals) -> Decimal | None:
-    """By which share spend is above what it was, or None where there was none."""
-    return now.spend / before.spend - 1 if now.spend is not None and before.spend else None
+def compute_growth(current: MetricTotals, previous: MetricTotals) -> Decimal | None:
+    """Compute the relative change of spend; None without spend before."""
+    return current.spend / previous.spend - 1 if current.spend is not None and previous.spend else None

@@ -25,16 +25,18 @@ from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
 from tiktok_assets.storage.files import describe_build_failure, write_atomically
 from tiktok_assets.storage.hive_store import HiveStore, StoreError
 
+PAGE_FILE_NAME = "account_overview.html"
+
 _TEMPLATES = "templates"
 MAX_LINKED_ACCOUNTS = 12
-"""Accounts with a link of their own at the top of the page; of more only the currencies have, and a table all."""
+"""If there are more accounts, the navigation links currencies instead of accounts."""
 
 _CHART_TITLES = {"spend": "Spend", "conversion": "Conversions"}
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart's place on the page: which drawing, under which heading, and what a screen reader says."""
+    """A chart on the page: the kind of specification, the heading, and the description for screen readers."""
 
     id: str
     kind: str
@@ -43,24 +45,24 @@ class Chart:
 
 
 def render_page(page: Overview, scripts: Path) -> str:
-    """The document.
+    """Render the HTML document.
 
     Args:
-        page: what it says.
-        scripts: local folder in which Vega's JavaScript is kept between builds.
+        page: the contents.
+        scripts: a local folder in which Vega's JavaScript is cached between builds.
     """
     charts, rows = _build_charts(page)
-    kinds = {chart.kind for places in charts.values() for chart in places}
+    kinds = {chart.kind for section_charts in charts.values() for chart in section_charts}
     drawings = {
         "kinds": {kind: _build_chart_spec(kind) for kind in sorted(kinds)},
         "charts": {
             chart.id: {"kind": chart.kind, "rows": rows[chart.id]}
-            for places in charts.values()
-            for chart in places
+            for section_charts in charts.values()
+            for chart in section_charts
         },
     }
-    own = _read_template("page.js")
-    # A page without charts needs no script, and none is allowed to run.
+    own_script = _read_template("page.js")
+    # A page without charts needs no script, so its policy allows none.
     vega = load_vega_javascript(scripts) if kinds else ""
     document = (
         _build_environment()
@@ -70,11 +72,11 @@ def render_page(page: Overview, scripts: Path) -> str:
             charts=charts,
             drawings=drawings if kinds else None,
             days_shown=DAYS_SHOWN,
-            linked_at_most=MAX_LINKED_ACCOUNTS,
-            style=Markup(_read_template("page.css")),  # noqa: S704 - ours
-            script=Markup(own),  # noqa: S704 - ours
+            max_linked_accounts=MAX_LINKED_ACCOUNTS,
+            style=Markup(_read_template("page.css")),  # noqa: S704 - our own file
+            script=Markup(own_script),  # noqa: S704 - our own file
             vega=Markup(vega),  # noqa: S704 - Vega's own bundle
-            policy=_build_content_security_policy([vega, own] if kinds else []),
+            policy=_build_content_security_policy([vega, own_script] if kinds else []),
         )
     )
     return document.strip() + "\n"
@@ -85,7 +87,7 @@ def _read_template(name: str) -> str:
 
 
 def _build_content_security_policy(scripts: Sequence[str]) -> str:
-    """Only these scripts run, and nothing is loaded from anywhere; Vega compiles its expressions at run time."""
+    """Allow only these scripts and no external resource; `unsafe-eval` is for Vega, which compiles expressions."""
     hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
     allowed = " ".join([*hashes, "'unsafe-eval'"]) if hashes else "'none'"
     return (
@@ -122,7 +124,7 @@ def _build_environment() -> Environment:
 
 
 def _escape_control_characters(value: object) -> object:
-    """Show control characters of a name as their escape; the template escapes the rest."""
+    """Escape the control characters of a string; the template escapes HTML."""
     return escape_control_characters(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -132,8 +134,8 @@ def _build_anchor(account: AccountSection) -> str:
 
 def _draw_account_sparkline(account: AccountSection) -> Markup:
     values = [None if row["spend"] is None else float(row["spend"]) for row in account.daily]
-    picture = Markup(draw_sparkline(values, width=144, height=32)) if values else formatting.NO_VALUE  # noqa: S704 - digits only
-    return Markup('<span class="spark" aria-hidden="true">{}</span>').format(picture)
+    image = Markup(draw_sparkline(values, width=144, height=32)) if values else formatting.NO_VALUE  # noqa: S704 - digits only
+    return Markup('<span class="spark" aria-hidden="true">{}</span>').format(image)
 
 
 def _build_chart_spec(kind: str) -> dict[str, Any]:
@@ -142,31 +144,35 @@ def _build_chart_spec(kind: str) -> dict[str, Any]:
 
 
 def _build_charts(page: Overview) -> tuple[Mapping[Any, list[Chart]], Mapping[str, list[Row]]]:
-    """The charts of each currency and account, and the rows of each chart."""
+    """Build the charts of each currency and account, and the rows of each chart."""
     charts: dict[Any, list[Chart]] = {}
     rows: dict[str, list[Row]] = {}
     for currency in page.currencies:
-        places: list[tuple[Any, CurrencySection | AccountSection]] = [
+        sections: list[tuple[Any, CurrencySection | AccountSection]] = [
             ((one.advertiser_id, one.currency), one) for one in currency.accounts
         ]
         if len(currency.accounts) > 1:
-            places.append((currency.currency, currency))
-        for key, place in places:
+            sections.append((currency.currency, currency))
+        for key, section in sections:
             charts[key] = []
             for measure, title in _CHART_TITLES.items():
-                lines = [
+                chart_rows = [
                     _build_chart_point(row, measure)
-                    for row in (place.lines if isinstance(place, CurrencySection) else _build_series_rows(place))
+                    for row in (
+                        section.chart_rows if isinstance(section, CurrencySection) else _build_series_rows(section)
+                    )
                     if row[measure] is not None
                 ]
-                if not lines:
+                if not chart_rows:
                     continue
-                shown = f"{title} a day" + (f", {currency.currency}" if measure == "spend" else "")
-                number = "many" if isinstance(place, CurrencySection) else "one"
+                heading = f"{title} per day" + (f", {currency.currency}" if measure == "spend" else "")
+                number = "many" if isinstance(section, CurrencySection) else "one"
                 kind = f"{measure}-{number}"
-                chart = Chart(f"c{len(rows)}", kind, shown, _describe_chart(shown, lines, measure, number))
+                chart = Chart(
+                    f"c{len(rows)}", kind, heading, _describe_chart(heading, chart_rows, measure, number)
+                )
                 charts[key].append(chart)
-                rows[chart.id] = lines
+                rows[chart.id] = chart_rows
     return charts, rows
 
 
@@ -175,7 +181,7 @@ def _build_series_rows(account: AccountSection) -> list[Row]:
 
 
 def _build_chart_point(row: Row, measure: str) -> Row:
-    """A row for the browser: a picture has no cents, so its amounts may be floats."""
+    """Build a row for the browser; amounts become floats, which is exact enough for a chart."""
     value = row[measure]
     return {
         "date": f"{row['date']}T00:00:00",
@@ -185,21 +191,20 @@ def _build_chart_point(row: Row, measure: str) -> Row:
     }
 
 
-def _describe_chart(shown: str, lines: Sequence[Row], measure: str, number: str) -> str:
+def _describe_chart(heading: str, rows: Sequence[Row], measure: str, number: str) -> str:
     totals: dict[str, float] = {}
-    for line in lines:
-        totals[line["date"][:10]] = totals.get(line["date"][:10], 0) + line[measure]
-    least, most = (f"{value:,.2f}".removesuffix(".00") for value in (min(totals.values()), max(totals.values())))
-    what = "a line" if number == "one" else "bars stacked by account"
-    return f"{shown}: {what} from {min(totals)} to {max(totals)}, between {least} and {most}."
-
-
-PAGE_FILE_NAME = "account_overview.html"
+    for row in rows:
+        totals[row["date"][:10]] = totals.get(row["date"][:10], 0) + row[measure]
+    lowest, highest = (
+        f"{value:,.2f}".removesuffix(".00") for value in (min(totals.values()), max(totals.values()))
+    )
+    shape = "a line" if number == "one" else "bars stacked by account"
+    return f"{heading}: {shape} from {min(totals)} to {max(totals)}, between {lowest} and {highest}."
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltPage:
-    """The page that now stands: where, its bytes, and what it says."""
+    """The written page: its path, its size in bytes, and its contents."""
 
     path: str
     bytes: int
@@ -207,15 +212,15 @@ class BuiltPage:
 
 
 def build_overview(store: HiveStore, state_dir: Path, now: datetime) -> BuiltPage:
-    """Replace the page; a reader sees the old one or the new one.
+    """Build the page from the stored tables and replace the old one atomically.
 
     Args:
-        store: the tables; the page stands beside them.
-        state_dir: local folder in which Vega's JavaScript is kept between builds.
-        now: aware; what the page says it was made at.
+        store: holds the tables; the page is written beside them.
+        state_dir: a local folder in which Vega's JavaScript is cached between builds.
+        now: timezone-aware; shown on the page as the build time.
 
     Raises:
-        StoreError: if a table cannot be read or the page cannot be put in place.
+        StoreError: if a table cannot be read or the page cannot be written.
     """
     target = store.base / PAGE_FILE_NAME
     try:

@@ -22,43 +22,43 @@ MAX_CHART_SERIES = 7
 _TOTAL_TYPES = {name: SCHEMAS["daily"][name] for name in MetricTotals.__slots__}
 
 
-def summarize(stored: OverviewTables, built_at: datetime) -> Overview:
-    """The page's contents.
+def summarize(tables: OverviewTables, built_at: datetime) -> Overview:
+    """Summarize the tables into the contents of the page.
 
     Args:
-        stored: see `stored.read_stored`.
-        built_at: aware.
+        tables: as returned by `loader.load_tables`.
+        built_at: timezone-aware.
     """
-    advertisers = {row["advertiser_id"]: row for row in stored.of("advertisers").to_dicts()}
-    budgets = compute_budget_usage(stored)
-    owners: dict[str, set[str]] = {}
-    for table in ("daily", "campaign_report_lifetime", "advertisers"):
-        for row in stored.of(table).select("currency", "advertiser_id").unique().to_dicts():
-            # An account without a currency of its own still shows what was read of it.
-            owners.setdefault(row["currency"] or "", set()).add(row["advertiser_id"])
-    pages = []
-    for currency, ids in sorted(owners.items()):
-        frames = {table: _filter_currency(stored.of(table), currency) for table in _MONEY_TABLES}
-        names = {owner: _get_account_name(advertisers, owner) for owner in ids}
-        statuses = _get_statuses(stored)
+    advertisers = {row["advertiser_id"]: row for row in tables.get("advertisers").to_dicts()}
+    budgets = compute_budget_usage(tables)
+    accounts_by_currency: dict[str, set[str]] = {}
+    for name in ("daily", "campaign_report_lifetime", "advertisers"):
+        for row in tables.get(name).select("currency", "advertiser_id").unique().to_dicts():
+            # An account whose row has no currency is still shown with its reports.
+            accounts_by_currency.setdefault(row["currency"] or "", set()).add(row["advertiser_id"])
+    sections = []
+    for currency, ids in sorted(accounts_by_currency.items()):
+        frames = {name: _filter_currency(tables.get(name), currency) for name in _MONEY_TABLES}
+        names = {advertiser_id: _get_account_name(advertisers, advertiser_id) for advertiser_id in ids}
+        statuses = _get_statuses(tables)
         accounts = [
             _build_account_section(
-                owner,
+                advertiser_id,
                 currency,
-                row=advertisers.get(owner, {}),
-                stored=stored,
+                row=advertisers.get(advertiser_id, {}),
+                tables=tables,
                 frames=frames,
                 names=names,
                 statuses=statuses,
                 budgets=budgets,
             )
-            for owner in ids
+            for advertiser_id in ids
         ]
         accounts.sort(key=lambda one: (-(one.week.spend or 0), -(one.lifetime.spend or 0), one.name))
-        pages.append(_build_currency_section(currency, accounts, frames, names, statuses))
-    # Currencies cannot be ranked by amount: those in which something was spent come first, then the alphabet.
-    pages.sort(key=lambda page: not page.lifetime.spend)
-    return Overview(built_at, pages)
+        sections.append(_build_currency_section(currency, accounts, frames, names, statuses))
+    # Amounts of different currencies cannot be compared: currencies with spend come first, then alphabetically.
+    sections.sort(key=lambda section: not section.lifetime.spend)
+    return Overview(built_at, sections)
 
 
 _MONEY_TABLES = (
@@ -75,13 +75,13 @@ def _filter_currency(frame: pl.DataFrame, currency: str) -> pl.DataFrame:
     return frame.filter(pl.col("currency").fill_null("") == currency)
 
 
-def _get_account_name(advertisers: Mapping[str, Row], owner: str) -> str:
-    return str(advertisers.get(owner, {}).get("name") or owner)
+def _get_account_name(advertisers: Mapping[str, Row], advertiser_id: str) -> str:
+    return str(advertisers.get(advertiser_id, {}).get("name") or advertiser_id)
 
 
-def _get_statuses(stored: OverviewTables) -> Mapping[str, str | None]:
-    campaigns = dict(stored.of("campaigns").select("campaign_id", "secondary_status").iter_rows())
-    return campaigns | dict(stored.of("ads").select("ad_id", "secondary_status").iter_rows())
+def _get_statuses(tables: OverviewTables) -> Mapping[str, str | None]:
+    campaigns = dict(tables.get("campaigns").select("campaign_id", "secondary_status").iter_rows())
+    return campaigns | dict(tables.get("ads").select("ad_id", "secondary_status").iter_rows())
 
 
 def _build_currency_section(
@@ -105,46 +105,48 @@ def _build_currency_section(
 
 
 def _build_account_section(
-    owner: str,
+    advertiser_id: str,
     currency: str,
     *,
     row: Row,
-    stored: OverviewTables,
+    tables: OverviewTables,
     frames: Mapping[str, pl.DataFrame],
     names: Mapping[str, str],
     statuses: Mapping[str, str | None],
     budgets: Mapping[str, Sequence[BudgetUsage]],
 ) -> AccountSection:
-    mine = {table: frame.filter(pl.col("advertiser_id") == owner) for table, frame in frames.items()}
-    fresh = stored.freshness.get(owner)
-    last = fresh.complete_day if fresh else None
-    campaigns, ads = mine["campaign_report_lifetime"], mine["ad_report_lifetime"]
+    account_frames = {
+        table: frame.filter(pl.col("advertiser_id") == advertiser_id) for table, frame in frames.items()
+    }
+    freshness = tables.freshness.get(advertiser_id)
+    last_day = freshness.complete_day if freshness else None
+    campaigns, ads = account_frames["campaign_report_lifetime"], account_frames["ad_report_lifetime"]
     return AccountSection(
-        advertiser_id=owner,
-        name=names[owner],
+        advertiser_id=advertiser_id,
+        name=names[advertiser_id],
         company=row.get("company") or "",
         timezone=row.get("display_timezone") or row.get("timezone") or "",
         currency=currency,
         is_granted=row.get("is_granted") is not False,
         balance=row.get("balance") if row.get("currency") == currency else None,
-        freshness=fresh,
-        week=_sum_week(mine["daily"], last),
-        week_before=_sum_week(mine["daily"], last - WEEK if last else None),
+        freshness=freshness,
+        week=_sum_week(account_frames["daily"], last_day),
+        week_before=_sum_week(account_frames["daily"], last_day - WEEK if last_day else None),
         lifetime=_sum_rows(campaigns),
-        daily=mine["daily"].select("date", "spend", "conversion", "is_complete").sort("date").to_dicts(),
+        daily=account_frames["daily"].select("date", "spend", "conversion", "is_complete").sort("date").to_dicts(),
         campaigns=_rank_rows(campaigns, "campaign", names, statuses),
-        campaigns_in_all=campaigns.filter(pl.col("spend") > 0).height,
+        campaign_count=campaigns.filter(pl.col("spend") > 0).height,
         ads=_rank_rows(ads, "ad", names, statuses),
-        ads_in_all=ads.filter(pl.col("spend") > 0).height,
-        budgets=budgets.get(owner, []) if row.get("currency") == currency else [],
-        leaders=mine["top_spenders"].sort("spend", descending=True).to_dicts(),
-        newcomers=_list_new_leaders(mine["duplication_candidates"], names),
-        restated=_list_restated_days(mine["report_restatements"]),
+        ad_count=ads.filter(pl.col("spend") > 0).height,
+        budgets=budgets.get(advertiser_id, []) if row.get("currency") == currency else [],
+        top_spenders=account_frames["top_spenders"].sort("spend", descending=True).to_dicts(),
+        new_leaders=_list_new_leaders(account_frames["duplication_candidates"], names),
+        restated_days=_list_restated_days(account_frames["report_restatements"]),
     )
 
 
 def _list_new_leaders(frame: pl.DataFrame, names: Mapping[str, str]) -> list[Row]:
-    """Ads that overtook, the latest first."""
+    """List the ads that became top spender, latest first."""
     rows = frame.sort("leads_since", "ad_id", descending=[True, False], nulls_last=True).to_dicts()
     return [{**row, "advertiser_name": names[row["advertiser_id"]]} for row in rows]
 
@@ -158,38 +160,39 @@ def _sum_week(daily: pl.DataFrame, last: date | None) -> MetricTotals:
 
 
 def _sum_rows(frame: pl.DataFrame) -> MetricTotals:
-    """The sums of what may be summed; a column without a value has none."""
+    """Sum the additive metrics; a column without values has no sum."""
     return MetricTotals(
         *frame.select(sum_expressions_or_null(METRICS_BY_NAME[name] for name in MetricTotals.__slots__)).row(0)
     )
 
 
-def _add_totals(parts: Sequence[MetricTotals]) -> MetricTotals:
+def _add_totals(totals: Sequence[MetricTotals]) -> MetricTotals:
     columns = {
-        name: pl.Series([getattr(one, name) for one in parts], dtype=kind) for name, kind in _TOTAL_TYPES.items()
+        name: pl.Series([getattr(one, name) for one in totals], dtype=dtype)
+        for name, dtype in _TOTAL_TYPES.items()
     }
     return _sum_rows(pl.DataFrame(columns))
 
 
 def _rank_rows(
-    frame: pl.DataFrame, what: str, names: Mapping[str, str], statuses: Mapping[str, str | None]
+    frame: pl.DataFrame, kind: str, names: Mapping[str, str], statuses: Mapping[str, str | None]
 ) -> list[RankedRow]:
     total = frame.get_column("spend").sum() or Decimal(0)
     top = (
         frame.filter(pl.col("spend") > 0)
-        .sort("spend", f"{what}_id", descending=[True, False])
+        .sort("spend", f"{kind}_id", descending=[True, False])
         .head(MAX_RANKED_ROWS)
         .to_dicts()
     )
     return [
         RankedRow(
             rank=rank,
-            id=row[f"{what}_id"],
-            name=row[f"{what}_name"] or row[f"{what}_id"],
+            id=row[f"{kind}_id"],
+            name=row[f"{kind}_name"] or row[f"{kind}_id"],
             advertiser_name=names[row["advertiser_id"]],
             campaign_name=row["campaign_name"] or "",
-            status=statuses.get(row[f"{what}_id"]),
-            sums=MetricTotals(*(row[name] for name in MetricTotals.__slots__)),
+            status=statuses.get(row[f"{kind}_id"]),
+            totals=MetricTotals(*(row[name] for name in MetricTotals.__slots__)),
             share=float(row["spend"] / total) if total else None,
         )
         for rank, row in enumerate(top, 1)
@@ -197,43 +200,42 @@ def _rank_rows(
 
 
 def _build_chart_rows(accounts: Sequence[AccountSection]) -> list[Row]:
-    """The days of the accounts that spent most, and of all others together."""
-    own = accounts if len(accounts) <= MAX_CHART_SERIES + 1 else accounts[:MAX_CHART_SERIES]
-    taken: set[str] = set()
-    lines = []
-    for account in own:
-        # Two accounts of one name are still two lines.
-        series = account.name if account.name not in taken else f"{account.name} ({account.advertiser_id})"
-        taken.add(series)
-        lines += [{"series": series, **row} for row in account.daily]
-    others = accounts[len(own) :]
+    """Build the rows of the chart: a series for each of the top accounts, and one for all others together."""
+    charted = accounts if len(accounts) <= MAX_CHART_SERIES + 1 else accounts[:MAX_CHART_SERIES]
+    series_names: set[str] = set()
+    rows: list[Row] = []
+    for account in charted:
+        # Two accounts with the same name are still two series.
+        series = account.name if account.name not in series_names else f"{account.name} ({account.advertiser_id})"
+        series_names.add(series)
+        rows += [{"series": series, **row} for row in account.daily]
+    others = accounts[len(charted) :]
     by_day: dict[date, list[Row]] = {}
     for account in others:
         for row in account.daily:
             by_day.setdefault(row["date"], []).append(row)
-    for day, rows in sorted(by_day.items()):
-        sums = _add_totals([MetricTotals(spend=row["spend"], conversion=row["conversion"]) for row in rows])
-        whole = all(row["is_complete"] for row in rows)
-        lines.append(
+    for day, day_rows in sorted(by_day.items()):
+        totals = _add_totals([MetricTotals(spend=row["spend"], conversion=row["conversion"]) for row in day_rows])
+        rows.append(
             {
                 "series": f"{len(others)} other accounts",
                 "date": day,
-                "spend": sums.spend,
-                "conversion": sums.conversion,
-                "is_complete": whole,
+                "spend": totals.spend,
+                "conversion": totals.conversion,
+                "is_complete": all(row["is_complete"] for row in day_rows),
             }
         )
-    return lines
+    return rows
 
 
 def _list_restated_days(frame: pl.DataFrame) -> list[Row]:
-    """Days whose numbers changed when they were read again, by day, from the account's own daily report."""
-    moved = (pl.col("spend_change") != 0) | (pl.col("conversion_change") != 0)
-    again = frame.filter(pl.col("previous_fetched_at").is_not_null() & moved)
-    reports = again.get_column("report").unique().to_list()
+    """List the days whose metrics changed when read again, preferably from the account's daily report."""
+    has_changed = (pl.col("spend_change") != 0) | (pl.col("conversion_change") != 0)
+    changes = frame.filter(pl.col("previous_fetched_at").is_not_null() & has_changed)
+    reports = changes.get_column("report").unique().to_list()
     report = min(reports, key=lambda name: (name != "advertiser_report_daily", name), default="")
     return (
-        again.filter(pl.col("report") == report)
+        changes.filter(pl.col("report") == report)
         .group_by("date")
         .agg(
             pl.col("spend_change").sum(),

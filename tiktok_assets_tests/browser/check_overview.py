@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tiktok_assets_tests.browser.conftest import Watch, keep
-from tiktok_assets_tests.overview.sample_store import TODAY, Shop
+from tiktok_assets_tests.overview.sample_store import TODAY, SampleStore
 
 DRAWN = """() => [...document.querySelectorAll('[data-chart]')].map((place) => {
   const marks = [...place.querySelectorAll('svg .mark-symbol path, svg .mark-line path, svg .mark-rect path')];
@@ -17,10 +17,10 @@ DRAWN = """() => [...document.querySelectorAll('[data-chart]')].map((place) => {
 })"""
 
 
-def address_of(shop: Shop) -> str:
+def address_of(sample: SampleStore) -> str:
     """The page as a person opens it: from the disk."""
-    shop.build()
-    return Path(str(shop.store.base), "account_overview.html").as_uri()
+    sample.build()
+    return Path(str(sample.store.base), "account_overview.html").as_uri()
 
 
 def scroll_through(page: Page) -> None:
@@ -40,7 +40,7 @@ def scroll_through(page: Page) -> None:
     [("light", 1280, 900), ("dark", 1280, 900), ("light", 360, 740), ("dark", 320, 600)],
 )
 def test_every_chart_is_drawn(
-    agency: Shop, watch: Watch, light: Literal["light", "dark"], width: int, height: int
+    agency: SampleStore, watch: Watch, light: Literal["light", "dark"], width: int, height: int
 ) -> None:
     """Opened from disk, each chart has a visible mark a day; nothing else is asked for; nothing overflows."""
     address = address_of(agency)
@@ -57,7 +57,7 @@ def test_every_chart_is_drawn(
 
 @pytest.mark.parametrize(("light", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)])
 def test_nothing_is_hard_to_reach_or_to_hear(
-    agency: Shop, watch: Watch, light: Literal["light", "dark"], width: int
+    agency: SampleStore, watch: Watch, light: Literal["light", "dark"], width: int
 ) -> None:
     """Deque's axe finds no fault: contrast, landmarks, headings, labels, what the keyboard cannot scroll."""
     page, _, _ = watch(address_of(agency), width=width, light=light)
@@ -68,7 +68,7 @@ def test_nothing_is_hard_to_reach_or_to_hear(
     assert len(found.response["passes"]) > 20  # it looked
 
 
-def test_charts_follow_the_light(agency: Shop, watch: Watch) -> None:
+def test_charts_follow_the_light(agency: SampleStore, watch: Watch) -> None:
     """When the system turns dark while the page is open, its charts are drawn anew in the colours of the dark."""
     page, _, complaints = watch(address_of(agency))
     scroll_through(page)
@@ -79,7 +79,7 @@ def test_charts_follow_the_light(agency: Shop, watch: Watch) -> None:
     assert complaints == []
 
 
-def test_the_keyboard_reaches_everything(agency: Shop, watch: Watch) -> None:
+def test_the_keyboard_reaches_everything(agency: SampleStore, watch: Watch) -> None:
     """The first stop is the skip link, which becomes visible; then come the accounts."""
     page, _, _ = watch(address_of(agency))
     page.keyboard.press("Tab")
@@ -90,13 +90,13 @@ def test_the_keyboard_reaches_everything(agency: Shop, watch: Watch) -> None:
     assert page.evaluate("document.activeElement.id") == "main"
 
 
-def test_a_hostile_name_stays_text_in_a_chart(shop: Shop, watch: Watch) -> None:
+def test_a_hostile_name_stays_text_in_a_chart(sample: SampleStore, watch: Watch) -> None:
     """A name with markup in a legend or under the pointer is text, and nothing in it runs."""
     for owner in ("1", "2"):
-        shop.account(owner, "USD", f"<img src=x onerror=document.title='owned'> {owner}")
+        sample.account(owner, "USD", f"<img src=x onerror=document.title='owned'> {owner}")
         for back in (1, 2):
-            shop.day(owner, "USD", TODAY - timedelta(back), spend=back * int(owner), conversion=1)
-    page, asked, complaints = watch(address_of(shop))
+            sample.day(owner, "USD", TODAY - timedelta(back), spend=back * int(owner), conversion=1)
+    page, asked, complaints = watch(address_of(sample))
     scroll_through(page)
     page.locator("[data-chart] svg .mark-symbol path").last.hover()
     page.wait_for_selector("#vg-tooltip-element.visible")

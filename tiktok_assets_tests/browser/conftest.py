@@ -16,9 +16,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tiktok_assets_tests.environment import clean_environment
-from tiktok_assets_tests.overview.conftest import agency, shop
+from tiktok_assets_tests.overview.conftest import agency, sample
 
-__all__ = ["agency", "shop"]
+__all__ = ["agency", "sample"]
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
@@ -102,8 +102,8 @@ def _ready(process: "subprocess.Popen[str]") -> Demo:
     for line in process.stderr:
         told += line
         if dagster := re.match(r"Open (http\S+)/asset-groups ", line):
-            (overview,) = re.findall(r"The numbers on one page: (\S+)", told)
+            (overview,) = re.findall(r"Overview page: (\S+)", told)
             (sandbox,) = re.findall(r"Sandbox at (http\S+?),", told)
-            (alert,) = re.findall(r"approve the duplicate: (\S+)", told)
+            (alert,) = re.findall(r"approve the duplication: (\S+)", told)
             return Demo(dagster[1], overview, sandbox, alert)
     raise AssertionError(told)

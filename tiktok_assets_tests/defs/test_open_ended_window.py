@@ -44,7 +44,7 @@ def test_an_open_end_is_yesterday_in_each_zone_and_the_plan_agrees(desk: Desk, h
     for account in accounts:
         yesterday = account.today(now) - DAY
         assert days_of(desk, account.advertiser_id) == list(DateWindow(FIRST, yesterday).days)
-    assert [line.rows for line in plan.lines if line.what == TABLE] == [synced.rows[TABLE]]
+    assert [line.rows for line in plan.lines if line.subject == TABLE] == [synced.rows[TABLE]]
 
 
 def test_an_unfinished_day_is_read_when_it_is_named(desk: Desk) -> None:

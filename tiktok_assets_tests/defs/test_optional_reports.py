@@ -81,7 +81,7 @@ def test_a_plan_counts_days_asked_one_at_a_time(make_desk: DeskMaker) -> None:
     desk = make_desk(reports=WISH)
     ids = desk.know()
     lines = plan_refresh(desk.session, ids, WINDOW, CHOSEN).lines
-    told = {line.what: line.requests for line in lines if line.what in CHOSEN}
+    told = {line.subject: line.requests for line in lines if line.subject in CHOSEN}
     days = len(ids) * len(WINDOW.days)
     assert told == {CHOSEN[0]: days, CHOSEN[1]: days, CHOSEN[2]: len(ids)}
     desk.host.behave()

@@ -61,7 +61,7 @@ def story_host() -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def story(story_host: Host) -> Scenario:
     """Who overtakes whom, and when."""
-    told = story_host.sandbox.world.story
+    told = story_host.sandbox.world.scenario
     assert told
     return told
 

@@ -1,4 +1,4 @@
-"""A store with a few accounts whose numbers a test chooses, and a page as a reader of HTML sees it."""
+"""A store whose rows a test chooses, and a parser for the page built from it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,19 +22,19 @@ YESTERDAY = TODAY - timedelta(1)
 
 
 @dataclass
-class Shop:
-    """Writes tables as a refresh leaves them; what is not said is what an ordinary account has."""
+class SampleStore:
+    """Writes tables as a refresh does, with default values for columns that a test does not choose."""
 
     folder: Path
     advertisers: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def store(self) -> HiveStore:
-        """The tables."""
+        """The store that holds the tables."""
         return HiveStore(str(self.folder / "data"))
 
-    def account(self, advertiser_id: str, currency: str, name: str = "Shop") -> None:
-        """One more account."""
+    def account(self, advertiser_id: str, currency: str, name: str = "SampleStore") -> None:
+        """Add an account."""
         self.advertisers.append(
             {
                 "advertiser_id": advertiser_id,
@@ -57,38 +57,43 @@ class Shop:
         is_complete: bool = True,
         **metrics: Any,  # noqa: ANN401
     ) -> None:
-        """One day of `advertiser_report_daily`; without metrics a day without delivery."""
+        """Write a day of `advertiser_report_daily`; without metrics it is a day without delivery."""
         row = {"advertiser_id": advertiser_id, "currency": currency, "date": day, "is_complete": is_complete}
-        notes = {FETCHED_AT_KEY: NOW.isoformat(), IS_COMPLETE_KEY: str(is_complete).lower()}
+        metadata = {FETCHED_AT_KEY: NOW.isoformat(), IS_COMPLETE_KEY: str(is_complete).lower()}
         rows = [row | metrics] if metrics else []
         frame = pl.DataFrame(rows, SCHEMAS["daily"])
-        self.store.write("advertiser_report_daily", Partition(advertiser_id, day), frame, metadata=notes)
+        self.store.write("advertiser_report_daily", Partition(advertiser_id, day), frame, metadata=metadata)
 
     def write(self, table: str, partition: Partition, rows: Iterable[dict[str, Any]]) -> None:
-        """Rows of any table."""
+        """Write rows of any table."""
         self.store.write(table, partition, pl.DataFrame(list(rows), SCHEMAS[table]))
 
-    def lifetime(self, advertiser_id: str, currency: str, what: str, rows: Iterable[dict[str, Any]]) -> None:
-        """A lifetime report, ids counted from one where none is given."""
-        own = [
-            {"advertiser_id": advertiser_id, "currency": currency, f"{what}_id": f"{advertiser_id}{number}", **row}
+    def lifetime(self, advertiser_id: str, currency: str, entity: str, rows: Iterable[dict[str, Any]]) -> None:
+        """Write a lifetime report; rows without ids get numbered ones."""
+        numbered = [
+            {
+                "advertiser_id": advertiser_id,
+                "currency": currency,
+                f"{entity}_id": f"{advertiser_id}{number}",
+                **row,
+            }
             for number, row in enumerate(rows, 1)
         ]
-        self.write(f"{what}_report_lifetime", Partition(advertiser_id), own)
+        self.write(f"{entity}_report_lifetime", Partition(advertiser_id), numbered)
 
     def build(self) -> tuple[Overview, str]:
-        """What the page says, and the page."""
+        """Build the page and return its contents and its HTML."""
         built = build_overview(self.store, self.folder / "state", NOW)
         return built.contents, Path(built.path).read_text(encoding="utf-8")
 
 
-class Page(HTMLParser):
-    """Every element with its attributes and the text inside, in order.
+class ParsedPage(HTMLParser):
+    """The elements, text, scripts and styles of an HTML document, in order.
 
     Attributes:
-        elements: name and attributes of each.
-        text: all text outside scripts and styles.
-        scripts: the text of each script, by its `type`.
+        elements: the name and the attributes of each element.
+        scripts: the `type` and the text of each script.
+        styles: the text of each style.
     """
 
     def __init__(self, document: str) -> None:
@@ -96,37 +101,37 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str]]] = []
         self.scripts: list[tuple[str, str]] = []
         self.styles: list[str] = []
-        self._parts: list[str] = []
+        self._text_parts: list[str] = []
         self._inside = ""
         self.feed(document)
         self.close()
 
     @property
     def text(self) -> str:
-        """What a person reads."""
-        return "".join(self._parts)
+        """All text outside scripts and styles."""
+        return "".join(self._text_parts)
 
     def all(self, name: str) -> Sequence[dict[str, str]]:
-        """The attributes of every element of one name."""
+        """Return the attributes of every element with this name."""
         return [attributes for found, attributes in self.elements if found == name]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
+        """Record an element."""
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
         if tag in {"script", "style"}:
             self._inside = tag
 
     def handle_endtag(self, tag: str) -> None:
-        """Leave a script or a style."""
+        """Record the end of a script or a style."""
         if tag == self._inside:
             self._inside = ""
 
     def handle_data(self, data: str) -> None:
-        """Keep text where it belongs."""
+        """Record text as script, style or visible text."""
         if self._inside == "script":
             kind = self.elements[-1][1].get("type", "")
             self.scripts.append((kind, data))
         elif self._inside == "style":
             self.styles.append(data)
         else:
-            self._parts.append(data)
+            self._text_parts.append(data)

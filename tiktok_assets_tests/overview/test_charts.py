@@ -1,4 +1,4 @@
-"""Laws of the pictures: always valid, small, true to their numbers, and drawn by what the page embeds."""
+"""Test that charts are valid SVG, small, in proportion, and drawn by the embedded Vega."""
 
 import base64
 import json
@@ -24,9 +24,9 @@ AMOUNTS = st.floats(0, 1e12, allow_nan=False)
 
 
 @given(values=st.lists(st.none() | AMOUNTS, max_size=60))
-def test_a_line_of_any_values_is_a_picture(values: list[float | None]) -> None:
-    """Without values, with gaps, all zero: the SVG is well formed, and its line stays inside."""
-    root = ET.fromstring(draw_sparkline(values))  # noqa: S314 - ours
+def test_sparkline_is_valid_svg_for_any_values(values: list[float | None]) -> None:
+    """Without values, with gaps or all zero, the SVG is well formed and the line stays inside."""
+    root = ET.fromstring(draw_sparkline(values))  # noqa: S314 - our own SVG
     path = root.findall(f"{SVG}path")[-1].get("d", "")
     heights = [float(point.split()[1]) for point in path.replace("L", "M").split("M") if point]
     assert len(heights) == sum(value is not None for value in values)
@@ -34,56 +34,58 @@ def test_a_line_of_any_values_is_a_picture(values: list[float | None]) -> None:
 
 
 @given(rows=st.lists(st.tuples(st.text(), AMOUNTS, st.text()), max_size=8))
-def test_bars_of_any_labels_are_a_picture(rows: list[tuple[str, float, str]]) -> None:
-    """Whatever an ad is called, the SVG is well formed, has a text a row and nothing else a label could bring."""
-    root = ET.fromstring(draw_ranked_bars(rows))  # noqa: S314 - ours
+def test_ranked_bars_are_valid_svg_for_any_labels(rows: list[tuple[str, float, str]]) -> None:
+    """For any label the SVG is well formed and holds one text per row and no element from a label."""
+    root = ET.fromstring(draw_ranked_bars(rows))  # noqa: S314 - our own SVG
     assert len(root.findall(f".//{SVG}text")) == len(rows)
     assert {element.tag for element in root.iter()} <= {
         SVG + name for name in ("svg", "g", "path", "text", "tspan")
     }
 
 
-def test_lengths_are_in_proportion() -> None:
+def test_bar_lengths_are_proportional() -> None:
     """A bar of half the amount is half as long."""
-    root = ET.fromstring(draw_ranked_bars([("a", 10, "10"), ("b", 5, "5"), ("c", 0, "0")]))  # noqa: S314 - ours
+    root = ET.fromstring(draw_ranked_bars([("a", 10, "10"), ("b", 5, "5"), ("c", 0, "0")]))  # noqa: S314 - our own SVG
     bars = root.find(f".//{SVG}path")
     assert bars is not None
     assert [int(bar.split("h")[1].split("v")[0]) for bar in bars.get("d", "").split("M")[1:]] == [240, 120, 0]
 
 
-def test_a_month_of_days_is_under_a_kilobyte() -> None:
-    """Every event that has the line stays small, and below what Dagster shows at once."""
-    assert len(embed_in_markdown(draw_sparkline([index * 1234.56 for index in range(30)]), "Spend a day")) < 1000
+def test_sparkline_of_a_month_is_under_a_kilobyte() -> None:
+    """The line of a month stays below the length of Markdown that Dagster shows inline."""
+    assert len(embed_in_markdown(draw_sparkline([index * 1234.56 for index in range(30)]), "Spend per day")) < 1000
 
 
-def test_a_picture_in_markdown_is_the_picture() -> None:
-    """The data address decodes to the same SVG."""
+def test_markdown_image_holds_the_svg() -> None:
+    """The data URL decodes to the same SVG."""
     svg = draw_sparkline([1, 2])
     assert base64.b64decode(embed_in_markdown(svg, "x").split("base64,")[1][:-1]).decode() == svg
 
 
 @pytest.mark.parametrize("many", [True, False])
 @pytest.mark.parametrize("measure", ["spend", "conversion"])
-def test_the_page_can_draw_its_charts(measure: str, *, many: bool) -> None:
-    """Vega itself draws a mark for every row of the data, with and without a legend."""
+def test_vega_draws_every_row(measure: str, *, many: bool) -> None:
+    """Vega draws a mark for every row of the data, with and without a legend."""
     rows = [
         {"date": f"2026-11-0{day}T00:00:00", "series": series, "is_complete": day < 3, measure: day}
         for day in range(1, 4)
         for series in ("one", "two")
     ]
-    drawing = json.loads(json.dumps(build_time_series_chart(measure, "Amount", many=many))) | {"width": 300}
-    svg = str(vl_convert.vegalite_to_svg(drawing | {"datasets": {ROWS_DATASET: rows}}))
+    specification = json.loads(json.dumps(build_time_series_chart(measure, "Amount", many=many))) | {"width": 300}
+    svg = str(vl_convert.vegalite_to_svg(specification | {"datasets": {ROWS_DATASET: rows}}))
     root = ET.fromstring(svg)  # noqa: S314 - Vega's
-    marks = [one for one in root.iter() if one.get("aria-roledescription") == ("bar" if many else "point")]
+    marks = [
+        element for element in root.iter() if element.get("aria-roledescription") == ("bar" if many else "point")
+    ]
     assert len(marks) == len(rows)
     assert ("legend" in svg) == many
 
 
-def test_vega_is_bundled_once(tmp_path: Path) -> None:
-    """The script is kept in the folder, sets what the page calls, and cannot end its own element."""
+def test_vega_bundle_is_cached(tmp_path: Path) -> None:
+    """The script is cached in the folder, sets `window.vegaEmbed`, and does not contain `</script`."""
     bundle = load_vega_javascript(tmp_path)
     assert "window.vegaEmbed" in bundle
     assert "</script" not in bundle
-    (kept,) = tmp_path.iterdir()
-    kept.write_text("kept")
-    assert load_vega_javascript(tmp_path) == "kept"
+    (cached,) = tmp_path.iterdir()
+    cached.write_text("cached")
+    assert load_vega_javascript(tmp_path) == "cached"

@@ -1,4 +1,4 @@
-"""Laws of the page: it opens alone, asks nobody, shows names as text, and never mixes currencies."""
+"""Test that the page is self-contained, valid and accessible, escapes names, and never mixes currencies."""
 
 import json
 import re
@@ -21,9 +21,9 @@ from tiktok_assets.overview.page import build_overview, render_page
 from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
 from tiktok_assets.storage.hive_store import HiveStore, StoreError
 from tiktok_assets_tests.hostile_names import ALL_FRAGMENTS, HOSTILE_NAMES, control_characters_in, visible_text
-from tiktok_assets_tests.overview.sample_store import NOW, YESTERDAY, Page, Shop
+from tiktok_assets_tests.overview.sample_store import NOW, YESTERDAY, ParsedPage, SampleStore
 
-HOSTILE = (
+MARKUP_NAMES = (
     "</script><script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "<!-- <script> -->",
@@ -36,41 +36,41 @@ HOSTILE = (
 )
 
 
-def scriptless(document: str) -> str:
-    """The document without Vega, which a strict parser reads slowly and which is not ours."""
+def remove_scripts(document: str) -> str:
+    """Return the document without scripts, because a strict parser reads Vega slowly."""
     return re.sub(r"<script>.*?</script>", "", document, flags=re.DOTALL)
 
 
-def policy_of(page: Page) -> str:
-    """The content security policy of a page."""
+def get_policy(page: ParsedPage) -> str:
+    """Return the content security policy of a page."""
     (policy,) = [one["content"] for one in page.all("meta") if one.get("http-equiv") == "Content-Security-Policy"]
     return policy
 
 
-def page_of(shop: Shop) -> Page:
-    """The page of a shop as a browser's parser sees it."""
-    return Page(shop.build()[1])
+def parse_page(sample: SampleStore) -> ParsedPage:
+    """Build and parse the page of a sample store."""
+    return ParsedPage(sample.build()[1])
 
 
-def test_a_store_without_tables_gives_a_page_that_says_what_to_do(shop: Shop) -> None:
-    """Before anything was read the page is whole, runs no script, and names the next step."""
-    contents, document = shop.build()
-    page = Page(document)
+def test_page_of_an_empty_store_names_the_next_step(sample: SampleStore) -> None:
+    """Before anything was read, the page is valid, allows no script, and names the next command."""
+    contents, document = sample.build()
+    page = ParsedPage(document)
     html5lib.HTMLParser(strict=True).parse(document)
     assert not contents.accounts
     assert "tiktok-assets sync" in page.text
     assert page.scripts == []
-    assert policy_of(page).startswith("default-src 'none'; script-src 'none';")
+    assert get_policy(page).startswith("default-src 'none'; script-src 'none';")
 
 
-def test_the_page_is_valid_html(agency: Shop) -> None:
-    """A strict parser of the standard finds no error, whatever the store holds."""
-    html5lib.HTMLParser(strict=True).parse(scriptless(agency.build()[1]))
+def test_page_is_valid_html(agency: SampleStore) -> None:
+    """A strict HTML5 parser finds no error in the page."""
+    html5lib.HTMLParser(strict=True).parse(remove_scripts(agency.build()[1]))
 
 
-def test_the_page_asks_nobody_for_anything(agency: Shop) -> None:
-    """No element or style loads from outside; the only addresses are links a person may follow to Ads Manager."""
-    page = page_of(agency)
+def test_page_loads_no_external_resource(agency: SampleStore) -> None:
+    """No element or style loads an external resource; the only external URLs are links to Ads Manager."""
+    page = parse_page(agency)
     for name, attributes in page.elements:
         for attribute in ("src", "srcset", "href", "action", "data", "poster", "formaction", "xlink:href"):
             if attribute in attributes:
@@ -83,10 +83,10 @@ def test_the_page_asks_nobody_for_anything(agency: Shop) -> None:
     assert not any(re.search(r"@import|url\(", style) for style in page.styles)
 
 
-def test_only_our_own_scripts_may_run(agency: Shop) -> None:
-    """The policy allows exactly the scripts of the page, by their hashes, and no connection."""
-    page = page_of(agency)
-    policy = policy_of(page)
+def test_policy_allows_only_the_scripts_of_the_page(agency: SampleStore) -> None:
+    """The content security policy allows exactly the scripts of the page, by hash, and no connection."""
+    page = parse_page(agency)
+    policy = get_policy(page)
     running = [text for kind, text in page.scripts if kind == ""]
     hashes = {f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in running}
     assert len(running) == 2
@@ -95,48 +95,48 @@ def test_only_our_own_scripts_may_run(agency: Shop) -> None:
     assert "unsafe-inline" not in policy.split("style-src")[0]
 
 
-def test_hostile_names_are_text(shop: Shop) -> None:
-    """A name with markup, script or template signs is shown as it is and makes no element, attribute or value."""
-    for number, name in enumerate(HOSTILE):
+def test_names_with_markup_are_shown_as_text(sample: SampleStore) -> None:
+    """A name with markup, script or template syntax is shown as text and creates no element or attribute."""
+    for number, name in enumerate(MARKUP_NAMES):
         owner = str(8000 + number)
-        shop.account(owner, "USD", name)
-        shop.day(owner, "USD", YESTERDAY, spend=number + 1, conversion=1)
+        sample.account(owner, "USD", name)
+        sample.day(owner, "USD", YESTERDAY, spend=number + 1, conversion=1)
         row = {"campaign_name": name, "spend": 5, "conversion": 1}
-        shop.lifetime(owner, "USD", "campaign", [row])
-        shop.lifetime(owner, "USD", "ad", [row | {"ad_name": name}])
-    page = page_of(shop)
+        sample.lifetime(owner, "USD", "campaign", [row])
+        sample.lifetime(owner, "USD", "ad", [row | {"ad_name": name}])
+    page = parse_page(sample)
     assert {name for name, _ in page.elements} & {"img", "b", "iframe", "object"} == set()
     assert len(page.all("script")) == 3
     assert not any(attribute.startswith("on") for _, attributes in page.elements for attribute in attributes)
-    for name in HOSTILE:
+    for name in MARKUP_NAMES:
         assert page.text.count(escape_control_characters(name)) >= 4
     ((_, drawings),) = [one for one in page.scripts if one[0] == "application/json"]
     drawn = {row["series"] for chart in json.loads(drawings)["charts"].values() for row in chart["rows"]}
-    assert {name for name in HOSTILE if escape_control_characters(name) not in drawn} <= {
-        HOSTILE[0],
-        HOSTILE[1],
-    }  # beyond the lines drawn
+    assert {name for name in MARKUP_NAMES if escape_control_characters(name) not in drawn} <= {
+        MARKUP_NAMES[0],
+        MARKUP_NAMES[1],
+    }  # beyond the charted series
 
 
 @settings(max_examples=25, deadline=None)
 @example(name=ALL_FRAGMENTS)
 @given(name=HOSTILE_NAMES)
-def test_any_name_is_text(name: str) -> None:
-    """Whatever an advertiser calls an ad, the elements are those of a plain name, and the text holds the name."""
+def test_any_name_is_shown_as_text(name: str) -> None:
+    """For any ad name the elements are those of a plain name, and the text contains the name."""
     with TemporaryDirectory() as folder:
         pages = []
-        for number, called in enumerate((name, "plain")):
-            shop = Shop(Path(folder, str(number)))
-            shop.account("1", "USD")
-            shop.lifetime("1", "USD", "ad", [{"ad_name": called, "spend": 1}])
-            pages.append(page_of(shop))
+        for number, ad_name in enumerate((name, "plain")):
+            sample = SampleStore(Path(folder, str(number)))
+            sample.account("1", "USD")
+            sample.lifetime("1", "USD", "ad", [{"ad_name": ad_name, "spend": 1}])
+            pages.append(parse_page(sample))
     assert [element for element, _ in pages[0].elements] == [element for element, _ in pages[1].elements]
     assert visible_text(escape_control_characters(name)) in visible_text(pages[0].text)
     assert control_characters_in(pages[0].text, allowed="\n") == set()
 
 
-def test_currencies_are_never_mixed(agency: Shop) -> None:
-    """Each currency has a section with its own accounts; sums add up within it, and none is a sum of several."""
+def test_currencies_are_never_mixed(agency: SampleStore) -> None:
+    """Each currency has a section with its own accounts and totals, and no total mixes currencies."""
     contents, document = agency.build()
     assert [(one.currency, len(one.accounts)) for one in contents.currencies] == [
         ("JPY", 1),
@@ -153,9 +153,9 @@ def test_currencies_are_never_mixed(agency: Shop) -> None:
     assert "Campaigns of all USD accounts" in document
 
 
-def test_what_is_stored_is_on_the_page(agency: Shop) -> None:
-    """Ranks, leaders, newcomers with their reason, budget use and restatements all appear."""
-    page = page_of(agency)
+def test_stored_rows_are_on_the_page(agency: SampleStore) -> None:
+    """Rankings, top spenders, held back ads with their reason, budget usage and restatements are on the page."""
+    page = parse_page(agency)
     for words in (
         "Ad of Campaign 10",
         "Winner",
@@ -170,10 +170,10 @@ def test_what_is_stored_is_on_the_page(agency: Shop) -> None:
         assert words in page.text
 
 
-def test_a_reader_without_eyes_or_mouse_finds_the_way(agency: Shop) -> None:
-    """Language, landmarks, a skip link, headings without gaps, captions, scopes, and words for each chart."""
+def test_page_is_accessible(agency: SampleStore) -> None:
+    """The page has language, landmarks, skip link, ordered headings, captions, scopes and chart descriptions."""
     _, document = agency.build()
-    page = Page(document)
+    page = ParsedPage(document)
     names = [name for name, _ in page.elements]
     assert page.all("html") == [{"lang": "en"}]
     assert [names.count(one) for one in ("header", "nav", "main", "footer", "h1", "title")] == [1] * 6
@@ -195,16 +195,16 @@ def test_a_reader_without_eyes_or_mouse_finds_the_way(agency: Shop) -> None:
 
 
 @pytest.mark.parametrize(("accounts", "own_links", "is_open"), [(12, True, True), (13, False, False)])
-def test_an_agency_of_tens_is_found_by_currency(
-    shop: Shop, accounts: int, *, own_links: bool, is_open: bool
+def test_navigation_links_currencies_for_many_accounts(
+    sample: SampleStore, accounts: int, *, own_links: bool, is_open: bool
 ) -> None:
-    """Up to twelve accounts each has a link at the top and its tables open; of more, the currencies have links."""
+    """Up to twelve accounts are linked at the top with open tables; with more the currencies are linked."""
     for number in range(accounts):
         owner, currency = str(7000 + number), ("EUR", "USD")[number % 2]
-        shop.account(owner, currency, f"Account {number}")
-        shop.day(owner, currency, YESTERDAY, spend=Decimal(5))
-        shop.lifetime(owner, currency, "campaign", [{"campaign_name": "One", "spend": Decimal(5)}])
-    page = page_of(shop)
+        sample.account(owner, currency, f"Account {number}")
+        sample.day(owner, currency, YESTERDAY, spend=Decimal(5))
+        sample.lifetime(owner, currency, "campaign", [{"campaign_name": "One", "spend": Decimal(5)}])
+    page = parse_page(sample)
     targets = [one["href"] for one in page.all("a")]
     assert targets.count("#account-7000-EUR") == (2 if own_links else 1)  # the table of all accounts links to each
     assert targets.count("#currency-EUR") == (not own_links)
@@ -212,50 +212,50 @@ def test_an_agency_of_tens_is_found_by_currency(
     assert folded.count(False) == (accounts if is_open else 0)
 
 
-def test_the_page_follows_the_light_and_the_window(agency: Shop) -> None:
-    """It has colours for dark and light, a viewport for a telephone, and tables that scroll by themselves."""
-    page = page_of(agency)
+def test_page_supports_dark_mode_and_small_screens(agency: SampleStore) -> None:
+    """The page has colours for dark mode, a viewport for phones, and tables that scroll horizontally."""
+    page = parse_page(agency)
     assert any(one.get("name") == "viewport" for one in page.all("meta"))
     assert "prefers-color-scheme: dark" in page.styles[0]
     assert ".wide { overflow-x: auto" in page.styles[0]
 
 
-def test_twice_gives_the_same_page(agency: Shop) -> None:
-    """The same store at the same instant gives the same bytes, and leaves nothing half made."""
+def test_building_twice_gives_the_same_page(agency: SampleStore) -> None:
+    """The same store at the same time gives the same bytes and leaves no temporary file."""
     assert agency.build()[1] == agency.build()[1]
     left = [path.name for path in Path(str(agency.store.base)).glob("*.unfinished")]
     assert left == []
 
 
-def test_the_page_is_small_enough_to_send(agency: Shop) -> None:
-    """Besides Vega's own 900 kB, an account takes less than 40 kB."""
+def test_page_is_small(agency: SampleStore) -> None:
+    """The page is below 1 MB with Vega, and an account takes less than 40 kB."""
     document = agency.build()[1]
     assert len(document) < 1_000_000
-    assert len(scriptless(document)) < 4 * 40_000
+    assert len(remove_scripts(document)) < 4 * 40_000
 
 
-def test_a_page_that_cannot_be_put_in_place_is_a_store_error(shop: Shop) -> None:
-    """A folder that cannot be written is one sentence with its path and the mend."""
-    (shop.folder / "data").write_text("a file where the tables should be")
-    with pytest.raises(StoreError, match=r"cannot build .*account_overview.html.*make that place writable"):
-        shop.build()
+def test_write_failure_is_a_store_error(sample: SampleStore) -> None:
+    """If the folder is not writable, the error names the path and the fix."""
+    (sample.folder / "data").write_text("a file where the tables should be")
+    with pytest.raises(StoreError, match=r"cannot build .*account_overview.html.*make its folder writable"):
+        sample.build()
 
 
-def test_the_page_goes_to_an_object_store(tmp_path: Path) -> None:
-    """Where the tables lie in an object store, so does the page, in one PUT."""
+def test_page_is_written_to_an_object_store(tmp_path: Path) -> None:
+    """If the tables are in an object store, the page is written there too."""
     built = build_overview(HiveStore("memory://bucket/tables"), tmp_path, NOW)
     assert UPath("memory://bucket/tables/account_overview.html").read_bytes().startswith(b"<!DOCTYPE html>")
     assert built.bytes > 1000
 
 
-def test_an_overview_of_nothing_is_drawn_without_scripts(tmp_path: Path) -> None:
-    """A page without charts bundles no Vega."""
+def test_page_without_charts_has_no_scripts(tmp_path: Path) -> None:
+    """A page without charts does not bundle Vega."""
     assert "<script" not in render_page(Overview(NOW, []), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_numbers_read_as_a_person_writes_them() -> None:
-    """Yen have no cents, a missing number is a dash and not a zero, and TikTok's statuses are words."""
+def test_amounts_changes_and_statuses_are_formatted_for_people() -> None:
+    """JPY has no minor unit, a missing value is a dash and not zero, and TikTok's statuses are words."""
     assert format_money(Decimal("1234567.6"), "JPY") == "1,234,568 JPY"
     assert format_money(Decimal("0.005"), "USD") == "0.01 USD"
     assert format_money(None, "USD") == NO_VALUE

@@ -1,5 +1,5 @@
 "use strict";
-// Draws each chart when it comes near the window, in the colours of the page, and again when those change.
+// Draws each chart when it scrolls near the viewport, in the colours of the page, and again when the colour scheme changes.
 (() => {
   const drawings = JSON.parse(document.getElementById("drawings").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -34,7 +34,7 @@
       }));
       place.dataset.drawn = "yes";
     } catch (error) {
-      place.textContent = "This chart could not be drawn; its numbers are in the tables.";
+      place.textContent = "This chart could not be drawn; its values are in the tables.";
       place.classList.add("failed");
       console.error(error);
     }
