@@ -142,7 +142,7 @@ def _find_daily_table(report: Report, stored: Mapping[str, Report]) -> str | Non
         (
             table
             for table, other in stored.items()
-            if other.level == report.level and other.cadence == "daily" and not other.splits
+            if other.level == report.level and other.cadence == "daily" and not other.is_split
         ),
         None,
     )

@@ -47,7 +47,7 @@ def check_missing_days(account: Account, stored: Collection[date], start: date, 
     last = max(stored, default=account.today(now) - _DAY)
     known = set(stored)
     expected = DateWindow(start, last).days
-    windows = split_into_windows((day for day in expected if day not in known), most=len(expected))
+    windows = split_into_windows((day for day in expected if day not in known), max_days=len(expected))
     not_backfilled = [window for window in windows if known and window.first == start]
     return CheckOutcome.from_faults(
         (

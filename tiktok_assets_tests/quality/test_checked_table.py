@@ -1,4 +1,4 @@
-"""Laws of what is checked: every stored table, by what is declared of it, without a word in the checks."""
+"""Test that every stored table is described and checked from its declaration alone."""
 
 import polars as pl
 import pytest
@@ -13,49 +13,49 @@ from tiktok_assets.spec.reports import REPORTS
 from tiktok_assets.storage.hive_store import Partition
 from tiktok_assets_tests.quality.sample_frames import ads
 
-EVERYTHING = build_all_checked_tables(
+ALL_TABLES = build_all_checked_tables(
     load_settings(reports=",".join(f"+{report.table}" for report in REPORTS if not report.standard))
 )
 
-each_subject = pytest.mark.parametrize("subject", EVERYTHING.values(), ids=lambda subject: subject.table)
+each_table = pytest.mark.parametrize("checked", ALL_TABLES.values(), ids=lambda checked: checked.table)
 
 
-@each_subject
-def test_every_stored_table_names_its_key(subject: CheckedTable) -> None:
-    """Each table on disk says which columns name a row, all of them its own: without them nothing is checked."""
-    assert subject.key, f"name the key of {subject.table} in defs/catalogue.table_keys"
-    assert set(subject.key) <= subject.names
-    assert {"declared_schema", "keys_name_rows"} <= {check.name for check in select_checks(subject)}
+@each_table
+def test_every_stored_table_declares_its_key(checked: CheckedTable) -> None:
+    """Every table declares the columns that identify a row, all of them its own."""
+    assert checked.key, f"add the key of {checked.table} to defs/table_catalog.get_table_keys"
+    assert set(checked.key) <= checked.column_names
+    assert {"declared_schema", "keys_name_rows"} <= {check.name for check in select_checks(checked)}
 
 
-@each_subject
-def test_every_report_is_reconciled_with_the_level_above(subject: CheckedTable) -> None:
-    """Each report below the account has the same report at the level above to agree with."""
-    if subject.report is None:
-        assert subject.upper is None
+@each_table
+def test_every_report_is_reconciled_with_the_level_above(checked: CheckedTable) -> None:
+    """Every report below the account level is compared with the same report at the level above."""
+    if checked.report is None:
+        assert checked.upper_table is None
         return
-    assert (subject.upper is None) == (subject.report.level.name == "advertiser")
-    above = EVERYTHING[subject.upper] if subject.upper else subject
+    assert (checked.upper_table is None) == (checked.report.level.name == "advertiser")
+    above = ALL_TABLES[checked.upper_table] if checked.upper_table else checked
     assert above.report
-    assert (above.report.cadence, above.report.breakdown) == (subject.report.cadence, subject.report.breakdown)
+    assert (above.report.cadence, above.report.breakdown) == (checked.report.cadence, checked.report.breakdown)
 
 
-def test_each_check_concerns_some_table_and_has_a_sentence() -> None:
-    """No check is idle, names are unique, and each says what holds where it passes."""
+def test_each_check_applies_to_a_table_and_has_a_description() -> None:
+    """Every check applies to a table, has a unique name, and has a description that is a sentence."""
     assert len({check.name for check in CHECKS}) == len(CHECKS)
     for check in CHECKS:
-        assert any(check.concerns(subject) for subject in EVERYTHING.values()), check.name
-        assert check.meaning.endswith(".")
+        assert any(check.applies_to(checked) for checked in ALL_TABLES.values()), check.name
+        assert check.description.endswith(".")
 
 
 def test_a_level_that_is_not_stored_is_skipped() -> None:
-    """Without ad groups, ads are compared with their campaigns."""
+    """Without ad group reports, ads are compared with campaigns."""
     settings = load_settings(reports="ad_report_daily,campaign_report_daily")
-    assert build_all_checked_tables(settings)["ad_report_daily"].upper == "campaign_report_daily"
+    assert build_all_checked_tables(settings)["ad_report_daily"].upper_table == "campaign_report_daily"
 
 
-def test_files_hold_the_declared_types() -> None:
-    """A column of another type, a missing key and a file nobody can read are named; an older file passes."""
+def test_files_have_the_declared_types() -> None:
+    """A wrong type, a missing key column and an unreadable file are faults; an older file passes."""
     declared, key = ads().schema, ("advertiser_id", "ad_id")
     one, other = Partition("7001"), Partition("7002")
     assert check_declared_schema({one: declared}, declared, key) == CheckOutcome()
