@@ -1,20 +1,20 @@
-"""Show text from outside as text: on a terminal, in a message, in Markdown, in JSON and in a spreadsheet."""
+"""Escape untrusted text for terminals, messages, Markdown, JSON and spreadsheets."""
 
 import json
 import re
 import unicodedata
 
 _CONTROL_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of control and format characters, lone surrogates and line ends."""
+"""Unicode's categories of control and format characters, lone surrogates and line separators."""
 
 WORD_JOINER = "\N{WORD JOINER}"
-"""Invisible, without width, and not part of any address: it keeps what stands around it from being a link."""
+"""An invisible character of no width that cannot be part of a URL, so that the text around it is not linked."""
 
 _ALLOWED_FORMAT_CHARACTERS = frozenset({WORD_JOINER, "\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}"})
-"""Format characters that emoji, Persian and Indic words are written with."""
+"""Format characters that emoji, Persian and Indic words contain."""
 
 _MARKDOWN_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-"""What a backslash makes plain (CommonMark 2.4). No maintained library only escapes: those at hand render."""
+"""The characters that can be escaped with a backslash (CommonMark 2.4)."""
 
 _MENTION_OR_LINK = re.compile(r"@(?=\S)|<(?=\S)|\](?=\()|/(?=/)|www(?=\.)|mailto(?=:)", re.IGNORECASE)
 _HOST_DOT = re.compile(r"(?<![\s\d.])\.(?=[\w-])|(?<=\d)\.(?=[^\W\d]|-)")
@@ -23,50 +23,54 @@ _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def escape_control_characters(text: str) -> str:
-    r"""Replace every control character by its escape, so that no terminal, page or log obeys it.
+    r"""Replace every control character by its escape sequence, so that no terminal, page or log interprets it.
 
-    >>> visible("\x1b[2J a\tb \u202eevil") == r"\x1b[2J a\tb \u202eevil"
+    >>> escape_control_characters("\x1b[2J a\tb \u202eevil") == r"\x1b[2J a\tb \u202eevil"
     True
     """
     if text.isprintable():
         return text
-    return "".join(one.encode("unicode_escape").decode() if _is_control_character(one) else one for one in text)
+    return "".join(
+        character.encode("unicode_escape").decode() if _is_control_character(character) else character
+        for character in text
+    )
 
 
 def disable_links(text: str) -> str:
-    """Show a text where chats and mail programs look for mentions, links and bare host names by themselves.
+    """Prevent chats and mail programs from turning parts of a text into mentions, links or host names.
 
-    It reads the same; an invisible joiner stands in each place that would make it one.
+    The text looks the same; a `WORD_JOINER` is inserted wherever a mention or a link would start.
     """
-    stopped = _MENTION_OR_LINK.sub(lambda found: f"{found[0]}{WORD_JOINER}", escape_control_characters(text))
-    return _HOST_DOT.sub(f"{WORD_JOINER}.{WORD_JOINER}", stopped)
+    without_links = _MENTION_OR_LINK.sub(lambda match: f"{match[0]}{WORD_JOINER}", escape_control_characters(text))
+    return _HOST_DOT.sub(f"{WORD_JOINER}.{WORD_JOINER}", without_links)
 
 
 def escape_markdown(text: str) -> str:
-    """Write a text as Markdown that renders as that text on one line: no link, picture, mention or HTML in it.
+    """Escape a text as Markdown that renders as this text on one line, without links, images, mentions or HTML.
 
-    The joiners are needed beside the backslashes: Dagster's page looks for addresses in the finished text.
+    The backslashes alone do not suffice: Dagster's UI searches the rendered text for URLs.
     """
     return _MARKDOWN_PUNCTUATION.sub(r"\\\1", re.sub(r"\s+", " ", disable_links(text)))
 
 
 def escape_json(document: str) -> str:
-    """Escape the control characters of a JSON document, its line ends aside; what it says stays the same."""
+    """Escape the control characters in a JSON document, except for its line breaks; its value stays the same."""
     if document.isprintable():
         return document
     return "".join(
-        json.dumps(one)[1:-1] if one not in "\n\t" and _is_control_character(one) else one for one in document
+        json.dumps(character)[1:-1] if character not in "\n\t" and _is_control_character(character) else character
+        for character in document
     ).replace("\x7f", "\\u007f")
 
 
 def escape_spreadsheet_cell(text: str) -> str:
-    """Quote a text cell that a spreadsheet would run as a formula.
+    """Prefix a cell with an apostrophe if a spreadsheet would evaluate it as a formula.
 
-    >>> spreadsheet_text("=1+1"), spreadsheet_text("Spring")
+    >>> escape_spreadsheet_cell("=1+1"), escape_spreadsheet_cell("Spring")
     ("'=1+1", 'Spring')
     """
     return f"'{text}" if text.startswith(_FORMULA_PREFIXES) else text
 
 
-def _is_control_character(one: str) -> bool:
-    return unicodedata.category(one) in _CONTROL_CATEGORIES and one not in _ALLOWED_FORMAT_CHARACTERS
+def _is_control_character(character: str) -> bool:
+    return unicodedata.category(character) in _CONTROL_CATEGORIES and character not in _ALLOWED_FORMAT_CHARACTERS

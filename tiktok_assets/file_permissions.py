@@ -1,7 +1,7 @@
 """Create files and folders that only their owner can read, and restrict existing ones with wider permissions.
 
-Permissions are set explicitly, so they do not depend on the umask. On systems without POSIX permissions (Windows)
-the functions only create.
+Permissions are set explicitly, so that they do not depend on the umask. On systems without POSIX permissions
+(Windows) the functions only create.
 """
 
 import os
@@ -14,20 +14,20 @@ _ROOT_UID = 0
 
 
 class UnsafeLocationError(PermissionError):
-    """Another user could replace what is kept there: a link of theirs, or a folder of theirs open to everyone."""
+    """Another user could replace the content, through their symbolic link or their world-writable folder."""
 
 
 def create_private_folder(folder: Path) -> Path:
-    """Create a folder only its owner may enter; tighten an existing one, with everything in it, if it is wider.
+    """Create a folder that only its owner can enter; restrict an existing one with all its content if it is wider.
 
-    One of another user, such as a mounted volume, and one that this process works in, such as a project, stay as
-    they are: the files created in them for their owner alone are private all the same.
+    A folder of another user, such as a mounted volume, and a folder that contains the working directory, such as a
+    project, keep their permissions. Files created in them by this module are private nevertheless.
 
     Args:
-        folder: its parents are created with the permissions usual on this system.
+        folder: the folder to create; its parents are created with the system's default permissions.
 
     Raises:
-        SharedPlaceError: if another user could replace what is in it.
+        UnsafeLocationError: if another user could replace its content.
         OSError: if it cannot be created.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -39,22 +39,22 @@ def create_private_folder(folder: Path) -> Path:
             raise
     if os.name != "posix":
         return folder
-    found = folder.stat()
-    if os.geteuid() not in {found.st_uid, _ROOT_UID}:
-        if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-            raise UnsafeLocationError(None, f"everyone may write to it: have its owner run `chmod o-w {folder}`")
-    elif found.st_mode & _GROUP_AND_OTHERS and not Path.cwd().is_relative_to(folder.resolve()):
-        folder.chmod(FOLDER_MODE)  # first: from here on nobody else reaches what is inside
+    status = folder.stat()
+    if os.geteuid() not in {status.st_uid, _ROOT_UID}:
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            raise UnsafeLocationError(None, f"all users can write to it; its owner must run `chmod o-w {folder}`")
+    elif status.st_mode & _GROUP_AND_OTHERS and not Path.cwd().is_relative_to(folder.resolve()):
+        folder.chmod(FOLDER_MODE)  # before its content: from here on no other user can reach it
         for path in folder.rglob("*"):
             _restrict_path(path)
     return folder
 
 
 def create_private_file(path: Path) -> Path:
-    """Create an empty file for its owner alone, or tighten an existing one; its content stays.
+    """Create an empty file that only its owner can read; restrict an existing one without changing its content.
 
     Raises:
-        SharedPlaceError: if it is a link that another user made.
+        UnsafeLocationError: if it is a symbolic link of another user.
         OSError: if it cannot be created.
     """
     try:
@@ -66,47 +66,53 @@ def create_private_file(path: Path) -> Path:
 
 
 def restrict_file(path: Path) -> bool:
-    """Take a file of ours from everyone else; returns whether anybody else could read it before."""
+    """Remove the permissions of other users from a file of this user; return whether they had any."""
     if os.name != "posix":
         return False
-    found = path.stat()
-    if not found.st_mode & _GROUP_AND_OTHERS or os.geteuid() not in {found.st_uid, _ROOT_UID}:
+    status = path.stat()
+    if not status.st_mode & _GROUP_AND_OTHERS or os.geteuid() not in {status.st_uid, _ROOT_UID}:
         return False
-    path.chmod(stat.S_IMODE(found.st_mode) & ~_GROUP_AND_OTHERS)
+    path.chmod(stat.S_IMODE(status.st_mode) & ~_GROUP_AND_OTHERS)
     return True
 
 
 def write_private_file(path: Path, content: bytes) -> None:
-    """Replace a file's content, whole or not at all, by a file for its owner alone.
+    """Replace a file atomically by one that only its owner can read.
 
     Raises:
         OSError: if it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE), "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        temporary.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _reject_foreign_link(path: Path) -> None:
-    """Refuse a link that another user made: it leads where they like."""
+    """Reject a symbolic link of another user, who could point it anywhere.
+
+    Raises:
+        UnsafeLocationError: if the path is such a link.
+    """
     if os.name != "posix":
         return
-    found = path.lstat()
-    if stat.S_ISLNK(found.st_mode) and found.st_uid not in {os.geteuid(), _ROOT_UID}:
-        raise UnsafeLocationError(None, f"{path} is a link of another user; name a place of your own")
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode) and status.st_uid not in {os.geteuid(), _ROOT_UID}:
+        raise UnsafeLocationError(
+            None, f"{path} is a symbolic link of another user; set a path that belongs to you"
+        )
 
 
 def _restrict_path(path: Path) -> None:
-    """Take a path from everyone else; links are left, since what they lead to is not ours to change."""
+    """Remove the permissions of other users from a path; symbolic links are skipped with their targets."""
     try:
         mode = path.lstat().st_mode
         if mode & _GROUP_AND_OTHERS and not stat.S_ISLNK(mode):
             path.chmod(stat.S_IMODE(mode) & ~_GROUP_AND_OTHERS)
-    except OSError:  # gone meanwhile, or of another user: the folder above keeps others out
+    except OSError:  # deleted meanwhile, or of another user; the restricted folder protects it
         return

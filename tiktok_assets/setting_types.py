@@ -32,36 +32,36 @@ def _split_mapping(value: object) -> object:
     if not isinstance(value, str):
         return value
     pairs = [item.strip().split(":", 1) for item in value.split(",") if item.strip()]
-    if any(len(pair) != 2 or not all(pair) for pair in pairs):  # noqa: PLR2004 - a pair has two halves
-        raise ValueError("it must be advertiser_id:value, comma-separated")
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):  # noqa: PLR2004 - a key and a value
+        raise ValueError("it must be a comma-separated list of advertiser_id:value")
     return dict(pairs)
 
 
 def _validate_ids(ids: _IdsT) -> _IdsT:
     for item in ids:
         if not re.fullmatch("[0-9]+", item):
-            raise ValueError(f"{item!r} is not an id; an advertiser id is all digits")
+            raise ValueError(f"{item!r} is not an advertiser id; use digits only")
     return ids
 
 
-def _validate_time_zones(told: dict[str, str]) -> dict[str, str]:
-    for zone in told.values():
+def _validate_time_zones(zones: dict[str, str]) -> dict[str, str]:
+    for zone in zones.values():
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{zone!r} is no time zone; give one such as Europe/Berlin") from None
-    return told
+            raise ValueError(f"{zone!r} is not a time zone; use an IANA name such as Europe/Berlin") from None
+    return zones
 
 
-def _validate_currencies(told: dict[str, str]) -> dict[str, str]:
-    for currency in told.values():
+def _validate_currencies(currencies: dict[str, str]) -> dict[str, str]:
+    for currency in currencies.values():
         if not re.fullmatch("[A-Z]{3}", currency):
-            raise ValueError(f"{currency!r} is no currency; give its three letters, such as USD")
-    return told
+            raise ValueError(f"{currency!r} is not a currency code; use three letters such as USD")
+    return currencies
 
 
-def _validate_identities(told: dict[str, str]) -> dict[str, str]:
-    for text in told.values():
+def _validate_identities(identities: dict[str, str]) -> dict[str, str]:
+    for text in identities.values():
         kind, _, rest = text.partition(":")
         parts = rest.split(":") if rest else []
         if (
@@ -70,17 +70,17 @@ def _validate_identities(told: dict[str, str]) -> dict[str, str]:
             or not all(parts)
         ):
             raise ValueError(
-                f"{text!r} is no identity that can post; give TT_USER:identity_id or"
+                f"{text!r} is not an identity that can post; use TT_USER:identity_id or"
                 " BC_AUTH_TT:identity_id:business_center_id"
             )
-    return told
+    return identities
 
 
 def _validate_origin(url: str) -> str:
     parts = urlsplit(url)
-    beside = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
-    # Reading the port is what checks it.
-    if parts.scheme not in {"http", "https"} or not parts.hostname or beside or parts.port == 0:
+    has_more = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
+    # Reading `port` validates it.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or has_more or parts.port == 0:
         raise ValueError("it must be scheme, host and port only, such as https://business-api.tiktok.com")
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -88,59 +88,57 @@ def _validate_origin(url: str) -> str:
 def _validate_page_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.password:
-        raise ValueError(
-            "it must be the address of a page, without password or query, such as http://localhost:3000"
-        )
+        raise ValueError("it must be the URL of a page, without password or query, such as http://localhost:3000")
     return url.rstrip("/")
 
 
 def _validate_cron(text: str) -> str:
     fields = text.split()
     if len(fields) != len(_CRON_FIELDS):
-        raise ValueError("it must be five fields: minute, hour, day, month, weekday")
+        raise ValueError("it must have five fields: minute, hour, day, month, weekday")
     for field, (name, lowest, highest, words) in zip(fields, _CRON_FIELDS, strict=True):
         value = rf"(\d{{1,2}}|{words})" if words else r"\d{1,2}"
         for part in field.split(","):
-            fits = re.fullmatch(rf"(\*|{value}(-{value})?)(/[1-9]\d?)?", part, re.ASCII | re.IGNORECASE)
+            is_valid = re.fullmatch(rf"(\*|{value}(-{value})?)(/[1-9]\d?)?", part, re.ASCII | re.IGNORECASE)
             numbers = re.findall(r"\d+", part.partition("/")[0])
-            if not fits or any(not lowest <= int(number) <= highest for number in numbers):
-                raise ValueError(f"{part!r} is no {name}")
+            if not is_valid or any(not lowest <= int(number) <= highest for number in numbers):
+                raise ValueError(f"{part!r} is not a valid {name}")
     return text
 
 
 def _validate_not_in_future(day: date) -> date:
     if day > datetime.now(UTC).date():
-        raise ValueError("it lies in the future; give a day that has begun")
+        raise ValueError("it is in the future; use today or an earlier day")
     return day
 
 
 def _make_absolute(folder: str) -> str:
-    """A folder as it lies when the settings are read: a process that changes its directory keeps its data."""
+    """Make a local folder absolute, so that a process can change its working directory."""
     return folder if "://" in folder else str(Path(folder).absolute())
 
 
 def _reject_float(value: object) -> object:
-    """Money is exact: a float that came from code would not be."""
+    """Reject an amount of money given as a float in code, which would not be exact."""
     if isinstance(value, float):
-        raise TypeError("give an amount of money as text, such as '50'")
+        raise TypeError("use text for an amount of money, such as '50'")
     return value
 
 
-def _validate_campaigns(told: dict[str, str]) -> dict[str, str]:
-    _validate_ids(list(told.values()))
-    return told
+def _validate_campaigns(campaigns: dict[str, str]) -> dict[str, str]:
+    _validate_ids(list(campaigns.values()))
+    return campaigns
 
 
 def _validate_regex(text: str | None) -> str | None:
     try:
         re.compile(text or "")
     except re.error as error:
-        raise ValueError(f"it is no regular expression ({error})") from None
+        raise ValueError(f"it is not a valid regular expression ({error})") from None
     return text or None
 
 
 def _split_apprise_urls(value: object) -> object:
-    """Apprise URLs hold commas themselves; only one before the next scheme parts two of them."""
+    """Split Apprise URLs at commas that are followed by a scheme, because the URLs themselves contain commas."""
     if not isinstance(value, str):
         return value
     urls = [url for url in re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", value.strip()) if url]
@@ -152,7 +150,9 @@ def _split_apprise_urls(value: object) -> object:
 def _validate_host_names(names: list[str]) -> list[str]:
     for name in names:
         if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", name, re.ASCII):
-            raise ValueError(f"{name!r} is no host name; give one such as dagster.example or dagster.example:3000")
+            raise ValueError(
+                f"{name!r} is not a host name; use one such as dagster.example or dagster.example:3000"
+            )
     return names
 
 

@@ -1,8 +1,9 @@
-"""The schemas `dbt_tiktok_ads` and `ad_reporting`: the names and columns of Fivetran's dbt packages.
+"""Define the views of `dbt_tiktok_ads` and `ad_reporting`, with the names and columns of Fivetran's dbt packages.
 
-Names and order of columns: the models of fivetran/dbt_tiktok_ads 1.2 and what fivetran/dbt_ad_reporting takes from
-them (peers.md section 4). Other than there, reach is the day's as TikTok gives it, the day is the account's, the
-account's report is not built from its ads, and a metric that was not asked for is null, not zero.
+Names and order of columns follow the models of fivetran/dbt_tiktok_ads 1.2, and the columns that
+fivetran/dbt_ad_reporting selects from them. The differences: reach is TikTok's value for the day, days are in the
+account's time zone, the account's report is not summed from its ads, and a metric that was not requested is null
+instead of zero.
 """
 
 from tiktok_assets.spec.metrics import METRICS_BY_NAME
@@ -32,13 +33,13 @@ _MEASURES: tuple[tuple[str, str], ...] = (
     ("total_purchase_value", "total_purchase_value"),
     ("total_sales_lead_value", "total_sales_lead_value"),
 )
-"""The measures of the five reports: their name there, and ours."""
+"""The measures of the five reports: the name in the dbt model, and our metric."""
 
 _COUNTRY_MEASURES = ("clicks", "impressions", "spend", "conversion", "real_time_conversion")
 
 _TYPES = {"money": "DECIMAL(18, 4)", "count": "BIGINT"}
 _VALUES = ("total_purchase_value", "total_sales_lead_value")
-_VALUES_HINT = "ask for it with TIKTOK_METRICS=+total_purchase_value,+total_sales_lead_value"
+_VALUES_HINT = "request it with TIKTOK_METRICS=+total_purchase_value,+total_sales_lead_value"
 
 _RATES: tuple[tuple[str, str, str], ...] = (
     ("daily_cpc", "TRY_CAST(r.spend / nullif(r.clicks, 0) AS DECIMAL(18, 4))", "cost per click"),
@@ -56,34 +57,42 @@ _RATES: tuple[tuple[str, str, str], ...] = (
 
 
 def _in_account_currency(amount: str) -> str:
-    """An amount in the account's present currency, where the row is in it too."""
+    """Return an expression for an amount in the account's currency; null in rows of another currency."""
     return f"CASE WHEN coalesce(a.currency, r.currency) = r.currency THEN {amount} END"
 
 
-_SOURCE = ViewColumn("source_relation", "''", "always empty: one source")
+_SOURCE = ViewColumn("source_relation", "''", "always empty, because there is one source")
 _DAY = ViewColumn("date_day", 'r."date"', "the account's calendar day")
 _ACCOUNT = (
     ViewColumn("advertiser_id", "r.advertiser_id", "the ad account"),
     ViewColumn("advertiser_name", "a.name", "the account's name"),
 )
-_CURRENCY = ViewColumn("currency", "r.currency", "ISO 4217; every amount of the row is in it")
+_CURRENCY = ViewColumn("currency", "r.currency", "ISO 4217 code; the currency of every amount of the row")
 _CAMPAIGN = (
     ViewColumn("campaign_id", "r.campaign_id", "the campaign"),
-    ViewColumn("campaign_name", "coalesce(c.campaign_name, r.campaign_name)", "the campaign's newest name"),
+    ViewColumn("campaign_name", "coalesce(c.campaign_name, r.campaign_name)", "the campaign's latest name"),
 )
 _AD_GROUP = (
     ViewColumn("ad_group_id", "r.ad_group_id", "the ad group"),
-    ViewColumn("ad_group_name", "coalesce(g.ad_group_name, r.ad_group_name)", "the ad group's newest name"),
+    ViewColumn("ad_group_name", "coalesce(g.ad_group_name, r.ad_group_name)", "the ad group's latest name"),
 )
 _TARGETING = (
-    ViewColumn("category", "json_extract_string(g.extra, '$.category_id')", "the ad group's category, where sent"),
-    ViewColumn("gender", "g.gender", "the gender the ad group targets"),
-    ViewColumn("audience_type", "json_extract_string(g.extra, '$.audience_type')", "where TikTok sends it"),
+    ViewColumn(
+        "category",
+        "json_extract_string(g.extra, '$.category_id')",
+        "the ad group's category, if TikTok returns it",
+    ),
+    ViewColumn("gender", "g.gender", "the targeted gender of the ad group"),
+    ViewColumn(
+        "audience_type",
+        "json_extract_string(g.extra, '$.audience_type')",
+        "the ad group's audience type, if TikTok returns it",
+    ),
     ViewColumn("budget", _in_account_currency("g.budget"), "the ad group's budget; null in another currency"),
 )
 _AD = (
-    ViewColumn("ad_id", "r.ad_id", "the ad; of an upgraded Smart+ campaign the creative"),
-    ViewColumn("ad_name", "coalesce(d.ad_name, r.ad_name)", "the ad's newest name"),
+    ViewColumn("ad_id", "r.ad_id", "the ad; in an upgraded Smart+ campaign the creative"),
+    ViewColumn("ad_name", "coalesce(d.ad_name, r.ad_name)", "the ad's latest name"),
 )
 _URL = tuple(
     ViewColumn(name, f"p.{name}", f"see marts.ad_landing_pages.{name}")
@@ -124,7 +133,7 @@ _REPORTS: tuple[tuple[str, str, tuple[ViewColumn, ...], tuple[str, ...]], ...] =
         ("advertiser", "campaign", "ad_group", "ad", "url"),
     ),
 )
-"""The five models: name, level of the report behind it, what describes a row, what is joined for that."""
+"""The five models: name, level of the source report, descriptive columns, and the joins they need."""
 
 _COUNTRY_TABLE = "campaign_audience_country_daily"
 _COMMON = {
@@ -138,12 +147,12 @@ _PLATFORM_SPECIFIC = {"currency", *(column.name for column in _TARGETING)}
 
 
 def build_dbt_views(tables: Tables) -> list[View]:
-    """The models whose report is there, then the columns they have in common with other ad platforms."""
+    """Return the models whose source reports exist, then those with the columns common to all platforms."""
     reports = [
         View(
             DBT_SCHEMA,
             f"tiktok_ads__{name}_report",
-            f"Each {name.replace('_', ' ')} by day, as tiktok_ads__{name}_report of dbt_tiktok_ads has it.",
+            f"Each {name.replace('_', ' ')} by day, with the columns of tiktok_ads__{name}_report.",
             (_SOURCE, _DAY, *described, *_measure_columns(column_names(tables, f"{level}_report_daily"))),
             f"FROM main.{level}_report_daily AS r " + " ".join(_JOINS[one] for one in joins),
         )
@@ -154,11 +163,13 @@ def build_dbt_views(tables: Tables) -> list[View]:
     return [*reports, *([_country_view(tables)] if _COUNTRY_TABLE in tables else []), *common]
 
 
-def _measure_column(name: str, ours: str, columns: tuple[str, ...]) -> ViewColumn:
-    metric = METRICS_BY_NAME[ours]
-    if ours in columns:
-        return ViewColumn(name, f"r.{ours}", metric.meaning)
-    return ViewColumn(name, f"CAST(NULL AS {_TYPES[metric.kind]})", f"{metric.meaning}; null: not asked for")
+def _measure_column(name: str, metric_name: str, columns: tuple[str, ...]) -> ViewColumn:
+    metric = METRICS_BY_NAME[metric_name]
+    if metric_name in columns:
+        return ViewColumn(name, f"r.{metric_name}", metric.meaning)
+    return ViewColumn(
+        name, f"CAST(NULL AS {_TYPES[metric.kind]})", f"{metric.meaning}; null because it was not requested"
+    )
 
 
 def _rate_columns(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
@@ -186,7 +197,7 @@ def _country_view(tables: Tables) -> View:
     return View(
         DBT_SCHEMA,
         "tiktok_ads__campaign_country_report",
-        "Campaign by day and country, as tiktok_ads__campaign_country_report of dbt_tiktok_ads has it.",
+        "Campaign by day and country, with the columns of tiktok_ads__campaign_country_report.",
         (
             _SOURCE,
             _DAY,
@@ -196,10 +207,12 @@ def _country_view(tables: Tables) -> View:
             ViewColumn("country_code", "r.country_code", "ISO country code"),
             *_ACCOUNT,
             _CURRENCY,
-            ViewColumn("objective_type", "c.objective_type", "what the campaign is bought for"),
-            ViewColumn("status", "c.secondary_status", "what the campaign is doing"),
+            ViewColumn("objective_type", "c.objective_type", "advertising objective of the campaign"),
+            ViewColumn("status", "c.secondary_status", "delivery status of the campaign"),
             ViewColumn(
-                "split_test_variable", "json_extract_string(c.extra, '$.split_test_variable')", "where sent"
+                "split_test_variable",
+                "json_extract_string(c.extra, '$.split_test_variable')",
+                "the variable of a split test, if TikTok returns it",
             ),
             ViewColumn(
                 "budget", _in_account_currency("c.budget"), "the campaign's budget; null in another currency"
@@ -214,7 +227,7 @@ def _country_view(tables: Tables) -> View:
 
 
 def _common_view(view: View) -> View:
-    """What every platform of `dbt_ad_reporting` has of a report."""
+    """Return the model of `dbt_ad_reporting` that corresponds to a report."""
     name = view.name.removeprefix("tiktok_ads__").replace("advertiser", "account")
     measures = {column.name for column in _measure_columns(())}
     described = [c for c in view.columns if c.name not in measures | _PLATFORM_SPECIFIC]
@@ -224,8 +237,8 @@ def _common_view(view: View) -> View:
     return View(
         AD_REPORTING_SCHEMA,
         f"{AD_REPORTING_SCHEMA}__{name}",
-        f"The columns {AD_REPORTING_SCHEMA}__{name} of dbt_ad_reporting has of every platform; amounts in each account's"
-        " currency, which this package does not name.",
+        f"The columns of {AD_REPORTING_SCHEMA}__{name} of dbt_ad_reporting, which are common to all platforms;"
+        " amounts are in each account's currency, for which that package has no column.",
         (*renamed[:2], platform, *renamed[2:]),
         f"FROM {view.full_name}",
     )

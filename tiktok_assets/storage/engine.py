@@ -1,4 +1,4 @@
-"""The database engine of the state: transactions one at a time, private files, columns that are all there."""
+"""Create the SQLAlchemy engine of the state: serialized transactions, private files, and missing columns added."""
 
 import sqlite3
 import time
@@ -10,24 +10,24 @@ import sqlalchemy as sa
 from tiktok_assets.file_permissions import create_private_file, create_private_folder, restrict_file
 
 BUSY_TIMEOUT_SECONDS = 30
-"""How long one process waits for another's transaction; each takes milliseconds."""
+"""How long a process waits for another's transaction; each takes milliseconds."""
 
 _RETRY_SECONDS = 0.01
 
 
 def open_engine(url: sa.URL) -> sa.Engine:
-    """Make an engine whose transactions come one after the other, over all processes.
+    """Create an engine whose transactions are serialized over all processes.
 
     Raises:
-        OSError: if SQLite's file cannot be made its owner's alone.
-        sqlalchemy.exc.ArgumentError: if there is no such database.
-        ImportError: if its driver is not installed.
+        OSError: if the permissions of SQLite's file cannot be restricted to its owner.
+        sqlalchemy.exc.ArgumentError: if the URL is invalid.
+        ImportError: if the database's driver is not installed.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and url.database:
         _restrict_database_files(Path(url.database))
-    busy = {"timeout": BUSY_TIMEOUT_SECONDS} if is_sqlite else {}
-    engine = sa.create_engine(url, connect_args=busy, hide_parameters=True, pool_pre_ping=not is_sqlite)
+    connect_args = {"timeout": BUSY_TIMEOUT_SECONDS} if is_sqlite else {}
+    engine = sa.create_engine(url, connect_args=connect_args, hide_parameters=True, pool_pre_ping=not is_sqlite)
     if is_sqlite:
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_immediate)
@@ -37,51 +37,57 @@ def open_engine(url: sa.URL) -> sa.Engine:
 
 
 def add_missing_columns(connection: sa.Connection, tables: sa.MetaData) -> None:
-    """Add the columns a database made by an earlier version lacks; they may be null, so that version goes on."""
-    found = sa.inspect(connection).get_multi_columns(filter_names=list(tables.tables))
-    for (_, name), columns in found.items():
+    """Add the columns that a database of an earlier version lacks.
+
+    The columns are nullable, so that the earlier version can still write to the database.
+    """
+    existing = sa.inspect(connection).get_multi_columns(filter_names=list(tables.tables))
+    for (_, name), columns in existing.items():
         known = {column["name"] for column in columns}
         for column in tables.tables[name].columns:
             if column.name not in known:
-                kind = column.type.compile(connection.dialect)
-                connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {column.name} {kind}")
+                column_type = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {column.name} {column_type}")
 
 
 def _restrict_database_files(database: Path) -> None:
-    """Create the file before SQLite does, for its owner alone; its log and shared memory get its permissions."""
+    """Create the file before SQLite does, for its owner only; SQLite gives -wal and -shm the same permissions."""
     if not database.parent.exists():
         create_private_folder(database.parent)
     create_private_file(database)
-    for beside in ("-wal", "-shm"):
+    for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
-            restrict_file(database.with_name(f"{database.name}{beside}"))
+            restrict_file(database.with_name(f"{database.name}{suffix}"))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """Leave `BEGIN` to us, and have a commit on the disk before it returns."""
+    """Disable the driver's own `BEGIN`, and make commits durable before they return."""
     connection.isolation_level = None
-    patience = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             break
-        except sqlite3.OperationalError:  # another opens a new file too: for this SQLite itself does not wait
-            if time.monotonic() >= patience:
+        except (
+            sqlite3.OperationalError
+        ):  # another process opens the new file too; SQLite's timeout ignores this case
+            if time.monotonic() >= deadline:
                 raise
             time.sleep(_RETRY_SECONDS)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA secure_delete=ON")  # a delivered approval code is overwritten in the file as well
+    connection.execute("PRAGMA secure_delete=ON")  # overwrites deleted content in the file, such as approval codes
 
 
 _ADVISORY_LOCK_ID = 0x7469_6B74_6F6B_6173
-"""The name of our lock among a database's advisory locks."""
+"""The id of the advisory lock in PostgreSQL: "tiktokas" in ASCII."""
 
 
 def _begin_serialized(connection: sa.Connection) -> None:
-    """As SQLite's: READ COMMITTED alone would let two transactions each miss what the other is about to write.
+    """Serialize transactions in PostgreSQL, as SQLite's `BEGIN IMMEDIATE` does.
 
-    A process that stops within a transaction is cut off, so that the others need not wait for it.
+    With READ COMMITTED alone, two transactions could each miss what the other is about to write. A process that
+    hangs within a transaction is disconnected, so that others do not wait for it.
     """
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'")
     connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_SECONDS // 2}s'")

@@ -16,166 +16,178 @@ from upath import UPath
 PARTITION_FILE_NAME = "part-0.parquet"
 _ADVERTISER_PREFIX, _DATE_PREFIX = "advertiser_id=", "date="
 _MAX_CLOCK_RESOLUTION_NS = 2_000_000_000
-"""The coarsest clock a file system gives its files their time by."""
+"""The coarsest resolution of modification times of any file system."""
 
 
 class ListedFile(NamedTuple):
-    """One file.
+    """A partition file.
 
     Attributes:
-        owner: its advertiser; None for the file of a whole table.
+        advertiser_id: its advertiser; None for the file of a whole table.
         day: its day as text; None for the file of a whole advertiser.
-        mark: other than that of any file that stands there later; None where that is not certain.
+        version: a text that differs from the version of every later file of the same partition; None where that is
+            not certain.
     """
 
-    owner: str | None
+    advertiser_id: str | None
     day: str | None
-    mark: str | None
+    version: str | None
 
 
-def list_local_files(root: str, owners: Iterable[str] | None) -> Iterator[ListedFile]:
-    """The files below a local folder, by advertiser and day.
+def list_local_files(root: str, advertiser_ids: Iterable[str] | None) -> Iterator[ListedFile]:
+    """List the partition files below a local folder, sorted by advertiser and day.
 
-    A file is replaced by a rename, which brings another inode, or one that was set free in between. Then the time
-    differs, if only the file was so old when it was listed that a successor cannot have the same.
+    A file is replaced by a rename, which gives it another inode, or one that was freed meanwhile. In that case its
+    modification time differs, unless the old file was written within the clock's resolution before the listing;
+    such a file has the version None.
 
     Args:
-        root: the table's folder; it need not be there.
-        owners: only theirs; None for all.
+        root: the folder of the table, which need not exist.
+        advertiser_ids: the advertisers to list; None for all.
     """
     listed_at = time.time_ns()
-    if told := _stat_partition_file(root):
-        yield ListedFile(None, None, _file_version(told, listed_at))
+    if status := _stat_partition_file(root):
+        yield ListedFile(None, None, _file_version(status, listed_at))
         return
-    for owner in _partition_values(root, _ADVERTISER_PREFIX) if owners is None else sorted(set(owners)):
-        folder = f"{root}/{_ADVERTISER_PREFIX}{owner}"
-        if told := _stat_partition_file(folder):
-            yield ListedFile(owner, None, _file_version(told, listed_at))
+    for advertiser_id in (
+        _partition_values(root, _ADVERTISER_PREFIX) if advertiser_ids is None else sorted(set(advertiser_ids))
+    ):
+        folder = f"{root}/{_ADVERTISER_PREFIX}{advertiser_id}"
+        if status := _stat_partition_file(folder):
+            yield ListedFile(advertiser_id, None, _file_version(status, listed_at))
             continue
         for day in _partition_values(folder, _DATE_PREFIX):
-            if told := _stat_partition_file(f"{folder}/{_DATE_PREFIX}{day}"):
-                yield ListedFile(owner, day, _file_version(told, listed_at))
+            if status := _stat_partition_file(f"{folder}/{_DATE_PREFIX}{day}"):
+                yield ListedFile(advertiser_id, day, _file_version(status, listed_at))
 
 
 def _stat_partition_file(folder: str) -> os.stat_result | None:
-    """Of the folder's file; plain text and one call, because a table has ten thousand of them."""
+    """Return the status of a folder's partition file; fast, because a table can have ten thousand files."""
     try:
         return os.stat(f"{folder}/{PARTITION_FILE_NAME}")  # noqa: PTH116 - a Path costs ten times the call
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def _file_version(told: os.stat_result, listed_at: int) -> str | None:
-    if told.st_mtime_ns > listed_at - _MAX_CLOCK_RESOLUTION_NS:
+def _file_version(status: os.stat_result, listed_at: int) -> str | None:
+    if status.st_mtime_ns > listed_at - _MAX_CLOCK_RESOLUTION_NS:
         return None
-    return f"{told.st_ino}-{told.st_size}-{told.st_mtime_ns}"
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
 
 
 def _partition_values(folder: str, prefix: str) -> list[str]:
-    """The values of one partition column below a folder, sorted."""
+    """Return the values of one partition column below a folder, sorted."""
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - as above
+        names = os.listdir(folder)  # noqa: PTH208 - a Path costs more, as above
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
 
-def list_object_store_files(files: Any, root: str, owners: Iterable[str] | None) -> Iterator[ListedFile]:  # noqa: ANN401
-    """The same of an object store, which lists a thousand objects in one answer; its ETag is the mark.
+def list_object_store_files(
+    filesystem: Any,  # noqa: ANN401 - fsspec has no types
+    root: str,
+    advertiser_ids: Iterable[str] | None,
+) -> Iterator[ListedFile]:
+    """List the partition files in an object store, sorted by advertiser and day; the version is the ETag.
+
+    One request of the store lists a thousand objects, so that whole tables are listed at once.
 
     Args:
-        files: the store, as fsspec has it.
-        root: the table's path in it.
-        owners: only theirs; None for all.
+        filesystem: the file system of fsspec.
+        root: the path of the table in it.
+        advertiser_ids: the advertisers to list; None for all.
     """
-    whole = f"{root}/{PARTITION_FILE_NAME}"
-    if owners is None:
-        found = _find_objects(files, root)
-    elif files.exists(whole):
-        found = {whole: files.info(whole)}
+    whole_table = f"{root}/{PARTITION_FILE_NAME}"
+    if advertiser_ids is None:
+        objects = _find_objects(filesystem, root)
+    elif filesystem.exists(whole_table):
+        objects = {whole_table: filesystem.info(whole_table)}
     else:
-        found = {}
-        for one in set(owners):
-            found |= _find_objects(files, f"{root}/{_ADVERTISER_PREFIX}{one}")
-    marks = {
-        place: get_etag(told)
-        for path, told in found.items()
-        if (place := _parse_object_path(path.removeprefix(f"{root}/")))
+        objects = {}
+        for advertiser_id in set(advertiser_ids):
+            objects |= _find_objects(filesystem, f"{root}/{_ADVERTISER_PREFIX}{advertiser_id}")
+    versions = {
+        file: _get_etag(info)
+        for path, info in objects.items()
+        if (file := _parse_object_path(path.removeprefix(f"{root}/")))
     }
-    for place in sorted(marks, key=lambda one: (one.owner or "", one.day or "")):
-        if not {ListedFile(None, None, None), ListedFile(place.owner, None, None)} & (marks.keys() - {place}):
-            yield place._replace(mark=marks[place])
+    for file in sorted(versions, key=lambda one: (one.advertiser_id or "", one.day or "")):
+        # A file of the whole table or advertiser takes precedence over files below it, as on a disk.
+        enclosing = {ListedFile(None, None, None), ListedFile(file.advertiser_id, None, None)}
+        if not enclosing & (versions.keys() - {file}):
+            yield file._replace(version=versions[file])
 
 
 def _parse_object_path(path: str) -> ListedFile | None:
-    """Whose file a path below a table is; None where it is none of ours."""
-    told = re.fullmatch(
+    """Parse the path of an object below its table; None if it is not a partition file."""
+    match = re.fullmatch(
         rf"(?:{_ADVERTISER_PREFIX}([^/]+)/(?:{_DATE_PREFIX}([^/]+)/)?)?{re.escape(PARTITION_FILE_NAME)}", path
     )
-    return ListedFile(told[1], told[2], None) if told else None
+    return ListedFile(match[1], match[2], None) if match else None
 
 
-def get_etag(told: dict[str, Any]) -> str | None:
-    """What a store says to tell one content of an object from another; None where it says nothing."""
-    return told.get("ETag") or told.get("etag")
+def _get_etag(info: dict[str, Any]) -> str | None:
+    """Return the ETag of an object, which identifies its content; None if the store has none."""
+    return info.get("ETag") or info.get("etag")
 
 
-def _find_objects(files: Any, root: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - fsspec has no types
+def _find_objects(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - fsspec has no types
     with suppress(FileNotFoundError):
-        return dict(files.find(root, detail=True))
+        return dict(filesystem.find(root, detail=True))
     return {}
 
 
 def write_atomically(content: bytes, target: UPath) -> None:
-    """Replace the target in one step: by a rename on a disk, by one PUT in an object store.
+    """Replace the content of a file in one step: by a rename on disk, by one PUT in an object store.
 
     Raises:
-        OSError: if it cannot be written; what stood before still stands.
+        OSError: if it cannot be written; the previous file is unchanged.
     """
     if not isinstance(target, Path):
         target.write_bytes(content)
         return
-    unfinished = Path(str(target)).with_name(f"_{uuid4().hex}.unfinished")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(str(target)).with_name(f"_{uuid4().hex}.unfinished")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(str(target))
+        temporary.write_bytes(content)
+        temporary.replace(str(target))
     finally:
-        unfinished.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def move_atomically(made: Path, target: UPath) -> None:
-    """The same with a file that was made on this machine, of any size, which is gone afterwards.
+def move_atomically(source: Path, target: UPath) -> None:
+    """Replace a file by a local file of any size in one step, and delete the local file.
 
     Raises:
-        OSError: as above.
+        OSError: if it cannot be written; the previous file is unchanged.
     """
     if not isinstance(target, Path):
-        target.fs.put_file(str(made), target.path)
-        made.unlink()
+        target.fs.put_file(str(source), target.path)
+        source.unlink()
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        made.replace(str(target))
+        source.replace(str(target))
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        unfinished = Path(str(target)).with_name(f"_{uuid4().hex}.unfinished")
+        temporary = Path(str(target)).with_name(f"_{uuid4().hex}.unfinished")
         try:
-            shutil.copyfile(made, unfinished)
-            unfinished.replace(str(target))
+            shutil.copyfile(source, temporary)
+            temporary.replace(str(target))
         finally:
-            unfinished.unlink(missing_ok=True)
-        made.unlink()
+            temporary.unlink(missing_ok=True)
+        source.unlink()
 
 
 def describe_build_failure(target: UPath, error: Exception) -> str:
-    """Why a file made of the tables does not stand, and what to do about it.
+    """Return why a file that is built from the tables could not be built, and what to do about it.
 
     Args:
-        target: the file.
-        error: of the disk, or of whoever read the tables.
+        target: the file that was being built.
+        error: the error of the disk, or of the library that read the tables.
     """
     if isinstance(error, OSError):
-        return f"cannot build {target}: {error}; make that place writable and free some room on it"
+        return f"cannot build {target}: {error}; make its folder writable and free some disk space"
     return f"cannot build {target}: {error}; the check `declared_schema` names the file to refresh"

@@ -30,44 +30,44 @@ __all__ = [
 _TEMPORARY_FOLDER = "_writing"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ABANDONED_AFTER_SECONDS = 24 * 3600
-# A file is one small group of rows, found by its path: the least and the most of each column would skip none.
+# Files are small and selected by path; the minimum and maximum of their columns would not help to skip any.
 _STATISTICS = {"min": False, "max": False, "null_count": True}
 
 
 class StoreError(Exception):
-    """The tables cannot be read or written; the message says where and what to do."""
+    """The tables cannot be read or written; the message says which file or folder, and what to do."""
 
 
 class ForeignRowsError(StoreError):
-    """Rows of another partition came along; nothing was written."""
+    """Rows of another partition were about to be written; nothing was written."""
 
 
 class UnsafeNameError(StoreError):
-    """A table or an advertiser has a name that would leave its folder; nothing was read or written."""
+    """A table or an advertiser has a name that is unsafe in a path; nothing was read or written."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """Which file of a table: an advertiser, an advertiser's day, or, with neither, the whole table."""
+    """The key of one file of a table: an advertiser, an advertiser's day, or without both the whole table."""
 
     advertiser_id: str | None = None
     day: date | None = None
 
     @property
     def columns(self) -> Mapping[str, str | date]:
-        """The columns a row of this partition carries, with their values."""
+        """The values that every row of the partition has, by column."""
         pairs = {"advertiser_id": self.advertiser_id, "date": self.day}
         return {name: value for name, value in pairs.items() if value is not None}
 
     @property
     def folder(self) -> str:
-        """The path below the table."""
+        """The path of the partition below its table."""
         return "/".join(f"{name}={value}" for name, value in self.columns.items())
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A file that now stands: where, how many rows, how many bytes."""
+    """A partition file that was written: its path, its rows, and its size in bytes."""
 
     path: str
     rows: int
@@ -75,17 +75,20 @@ class WrittenFile:
 
 
 class HiveStore:
-    """The tables under one folder, local or an object store.
+    """The tables below one folder, on disk or in an object store.
 
-    A file is written under a name no glob of a table meets and then renamed (on an object store: one PUT),
-    so a reader, and a process killed at any line, sees the old partition or the new one. A partition without
-    rows is a file without rows: no delivery is not the same as never read.
+    A file is written under a temporary name outside of the table and then renamed (in an object store: one PUT),
+    so that a reader sees either the old or the new partition, even if the writing process is killed. A partition
+    without rows is a file without rows, which is different from a partition that was never read.
+
+    Args:
+        base: the folder, as a path or a URL of fsspec such as `s3://bucket/prefix`.
     """
 
     def __init__(self, base: str) -> None:
         self.base = UPath(base)
         self._is_local = isinstance(self.base, Path)
-        if not self._is_local:  # what another process wrote must be seen, however long this one lives
+        if not self._is_local:  # without a cache, files that other processes write meanwhile are seen
             self.base = UPath(base, use_listings_cache=False)
 
     def __repr__(self) -> str:
@@ -97,36 +100,36 @@ class HiveStore:
         partition: Partition,
         frame: pl.DataFrame,
         *,
-        notes: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> WrittenFile:
         """Replace one partition.
 
         Args:
-            table: its name.
-            partition: which file.
-            frame: every row of it; may have none.
-            notes: kept in the file's own metadata, so that an empty partition can still say when it was read.
+            table: the name of the table.
+            partition: the partition to replace.
+            frame: all rows of the partition; may be empty.
+            metadata: key-value metadata of the file, which is kept for partitions without rows as well.
 
         Raises:
             ForeignRowsError: if a row belongs to another partition.
-            UnsafeNameError: if table or advertiser are no plain names.
+            UnsafeNameError: if the table or the advertiser has an unsafe name.
             StoreError: if the folder cannot be written.
         """
         target = self._file(table, partition)
         for name, value in partition.columns.items():
             column = frame.get_column(name)
-            if strangers := frame.height - len(column.filter(column == value)):
+            if foreign := frame.height - len(column.filter(column == value)):
                 raise ForeignRowsError(
-                    f"{strangers} of {frame.height} rows for {table}/{partition.folder} are of another {name};"
+                    f"{foreign} of {frame.height} rows for {table}/{partition.folder} have another {name};"
                     " nothing was written"
                 )
         buffer = io.BytesIO()
         frame.write_parquet(
             buffer,
             compression="zstd",
-            compression_level=1,  # takes less time than the default of 3, for files hardly larger
+            compression_level=1,  # faster than the default of 3, for files that are hardly larger
             statistics=_STATISTICS,
-            metadata=dict(notes or {}),
+            metadata=dict(metadata or {}),
         )
         content = buffer.getbuffer()
         try:
@@ -137,36 +140,35 @@ class HiveStore:
         except OSError as error:
             raise StoreError(
                 f"cannot write {target}: {error.strerror or error};"
-                " make the folder writable or point TIKTOK_DATA_DIR elsewhere"
+                " make the folder writable or set TIKTOK_DATA_DIR to another one"
             ) from error
         return WrittenFile(str(target), frame.height, content.nbytes)
 
     def _replace(self, target: Path, content: memoryview) -> None:
-        writing = self._writing_folder()
-        unfinished = writing / f"{uuid4().hex}.unfinished"
+        temporary = self._open_temporary_folder() / f"{uuid4().hex}.unfinished"
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            unfinished.write_bytes(content)
-            unfinished.replace(target)
+            temporary.write_bytes(content)
+            temporary.replace(target)
         finally:
-            unfinished.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
-    def _writing_folder(self) -> Path:
-        """Where files grow up; what a killed process left there a day ago is removed."""
+    def _open_temporary_folder(self) -> Path:
+        """Return the folder for unfinished files, after deleting those older than a day from killed processes."""
         folder = Path(str(self.base)) / _TEMPORARY_FOLDER
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-        for left in os.scandir(folder):
-            with suppress(FileNotFoundError):  # another writer has put its file in place meanwhile
-                if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-                    Path(left.path).unlink()
+        for entry in os.scandir(folder):
+            with suppress(FileNotFoundError):  # another writer has renamed its file meanwhile
+                if time.time() - entry.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                    Path(entry.path).unlink()
         return folder
 
     def check_writable(self) -> None:
-        """Prove that a table could be written.
+        """Check that tables can be written, by writing and deleting a temporary file.
 
         Raises:
-            StoreError: saying why not.
+            StoreError: with the reason if not.
         """
         probe = self.base / _TEMPORARY_FOLDER / f"{uuid4().hex}.probe"
         try:
@@ -177,7 +179,7 @@ class HiveStore:
         except OSError as error:
             raise StoreError(
                 f"cannot write to {self.base}: {error.strerror or error};"
-                " make the folder writable or point TIKTOK_DATA_DIR elsewhere"
+                " make the folder writable or set TIKTOK_DATA_DIR to another one"
             ) from error
 
     def scan(
@@ -188,20 +190,20 @@ class HiveStore:
         advertiser_ids: Iterable[str] | None = None,
         days: Iterable[date] | None = None,
     ) -> pl.LazyFrame:
-        """The stored rows of a table, lazily.
+        """Scan the rows of a table lazily.
 
         Args:
-            table: its name.
-            schema: what the rows shall look like; a column an older file lacks is null, one it has beside is left.
-            advertiser_ids: only these; None for all.
-            days: only these; None for all, and for tables without days.
+            table: the name of the table.
+            schema: the schema of the result; a column that an older file lacks is null, other columns are ignored.
+            advertiser_ids: the advertisers to read; None for all.
+            days: the days to read; None for all, and for tables without days.
         """
-        wanted = set(days) if days is not None else None
-        standing = self.partitions(table, advertiser_ids)
-        return self.read(table, schema, (one for one in standing if wanted is None or one.day in wanted))
+        selected = set(days) if days is not None else None
+        existing = self.partitions(table, advertiser_ids)
+        return self.read(table, schema, (one for one in existing if selected is None or one.day in selected))
 
     def read(self, table: str, schema: pl.Schema, partitions: Iterable[Partition]) -> pl.LazyFrame:
-        """The rows of partitions that stand, lazily and in that order, with the columns of the schema."""
+        """Scan existing partitions lazily, in the given order, with the columns of the schema."""
         paths = [self._path(table, partition) for partition in partitions]
         if not paths:
             return pl.LazyFrame(schema=schema)
@@ -210,11 +212,17 @@ class HiveStore:
         )
 
     def partitions(self, table: str, advertiser_ids: Iterable[str] | None = None) -> Iterator[Partition]:
-        """The partitions that stand, in order of advertiser and day."""
-        yield from self.marks(table, advertiser_ids)
+        """Yield the existing partitions of a table, sorted by advertiser and day."""
+        yield from self.file_versions(table, advertiser_ids)
 
-    def marks(self, table: str, advertiser_ids: Iterable[str] | None = None) -> dict[Partition, str | None]:
-        """The partitions that stand, in order, each with the mark of its file; see `listing.Standing`."""
+    def file_versions(
+        self, table: str, advertiser_ids: Iterable[str] | None = None
+    ) -> dict[Partition, str | None]:
+        """Return the existing partitions of a table in order, with their file versions (see `files.ListedFile`).
+
+        Raises:
+            UnsafeNameError: if the table or an advertiser has an unsafe name.
+        """
         _validate_name(table, "table")
         if advertiser_ids is not None:
             advertiser_ids = [_validate_name(one, "advertiser id") for one in advertiser_ids]
@@ -223,34 +231,35 @@ class HiveStore:
         else:
             files = list_object_store_files(self.base.fs, f"{self.base.path}/{table}", advertiser_ids)
         return {
-            Partition(file.owner, date.fromisoformat(file.day) if file.day else None): file.mark for file in files
+            Partition(file.advertiser_id, date.fromisoformat(file.day) if file.day else None): file.version
+            for file in files
         }
 
-    def notes(self, table: str, partition: Partition) -> Mapping[str, str] | None:
-        """What was noted when a partition was written, or None if it never was or its file cannot be read."""
+    def read_metadata(self, table: str, partition: Partition) -> Mapping[str, str] | None:
+        """Read the key-value metadata of a partition; None if it does not exist or cannot be read."""
         try:
             return pl.read_parquet_metadata(self._path(table, partition))
         except (OSError, PolarsError):
             return None
 
-    def open(self, table: str, partition: Partition) -> pl.LazyFrame | None:
-        """The rows of one partition with the columns its file has, or None if it never was written."""
+    def scan_partition(self, table: str, partition: Partition) -> pl.LazyFrame | None:
+        """Scan one partition lazily, with the columns of its file; None if it does not exist."""
         path = self._file(table, partition)
         if not path.exists():
             return None
         return pl.scan_parquet(str(path), hive_partitioning=False)
 
-    def size(self, table: str, partition: Partition) -> int:
-        """The bytes of a partition that stands.
+    def partition_size(self, table: str, partition: Partition) -> int:
+        """Return the size of an existing partition in bytes.
 
         Raises:
-            StoreError: if it does not.
+            StoreError: if it does not exist.
         """
         path = self._file(table, partition)
         try:
             return int(path.stat().st_size)
         except OSError as error:
-            raise StoreError(f"{path} does not stand: {error.strerror or error}") from error
+            raise StoreError(f"{path} does not exist: {error.strerror or error}") from error
 
     def _file(self, table: str, partition: Partition) -> UPath:
         return self.base / _relative_path(table, partition)
@@ -260,20 +269,23 @@ class HiveStore:
 
 
 def _validate_name(name: str, what: str) -> str:
-    """The name, if it may be part of a path: no separator, dot or blank, nothing a file system reads otherwise.
+    """Return a name if it is safe as part of a path: letters, digits, underscores and hyphens only.
 
-    Here alone a path below the data folder is made of text from outside.
+    All paths below the data folder that contain text from outside pass through this function.
+
+    Raises:
+        UnsafeNameError: if it is not.
     """
     if not _SAFE_NAME.fullmatch(name):
-        raise UnsafeNameError(f"{name[:60]!r} is no {what}; nothing was read or written under that name")
+        raise UnsafeNameError(f"{name[:60]!r} is not a valid {what}; nothing was read or written under that name")
     return name
 
 
 def _relative_path(table: str, partition: Partition) -> str:
-    """The path of a partition's file below the base, which it cannot leave.
+    """Return the path of a partition's file relative to the base.
 
     Raises:
-        UnsafeNameError: if table or advertiser are no plain names.
+        UnsafeNameError: if the table or the advertiser has an unsafe name.
     """
     if partition.advertiser_id is not None:
         _validate_name(partition.advertiser_id, "advertiser id")

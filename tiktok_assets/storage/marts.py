@@ -1,7 +1,7 @@
-"""The schema `marts`: months, currencies and landing pages, summed where a sum is true and recomputed where not.
+"""Define the views of the schema `marts`: metrics by month, by currency and by landing page.
 
-Only additive metrics are summed, and never across currencies; rates, ratios and cost-pers are recomputed from the
-sums; reach, frequency and results are left out, since no sum of them is one.
+Additive metrics are summed, never across currencies. Rates, ratios and costs are recomputed from the sums. Reach,
+frequency and results are left out, because they cannot be summed.
 """
 
 from tiktok_assets.spec.metric_catalogue import Metric
@@ -15,10 +15,13 @@ LANDING_PAGES_VIEW = f"{MARTS_SCHEMA}.ad_landing_pages"
 _SUM_TYPES = {"money": "DECIMAL(38, 4)", "count": "BIGINT"}
 _UTM_PARAMETERS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 _URL_PART_MEANINGS = {
-    "base_url": "the landing page without its parameters",
-    "url_host": "the host of the landing page, as a browser reads it; without user and port",
-    "url_path": "the path of the landing page, / for its root",
-    **{name: f"{name} of the landing page, or else of the parameters TikTok adds" for name in _UTM_PARAMETERS},
+    "base_url": "the landing page's URL without its parameters",
+    "url_host": "the host of the landing page, as a browser parses it; without user and port",
+    "url_path": "the path of the landing page; / for the root",
+    **{
+        name: f"{name} of the landing page's URL, or else of the parameters TikTok adds"
+        for name in _UTM_PARAMETERS
+    },
 }
 
 _LEVELS = ("advertiser", "campaign", "ad_group", "ad")
@@ -31,7 +34,7 @@ _NAMED_LEVELS = {
 
 
 def build_marts(tables: Tables) -> list[View]:
-    """The marts whose sources are there."""
+    """Return the views whose source tables exist."""
     found = [_landing_pages_view()] if "ads" in tables else []
     if "advertiser_report_daily" in tables:
         found += [_currency_view(tables, "daily"), _currency_view(tables, "monthly")]
@@ -41,33 +44,37 @@ def build_marts(tables: Tables) -> list[View]:
     return found
 
 
-def measure_columns(columns: tuple[str, ...], of: str = "") -> tuple[ViewColumn, ...]:
-    """The sums of what may be summed, and what can be recomputed from them.
+def measure_columns(columns: tuple[str, ...], prefix: str = "") -> tuple[ViewColumn, ...]:
+    """Return view columns with the sums of additive metrics, and the averages recomputed from them.
 
     Args:
-        columns: of the report that is summed.
-        of: the report's alias in the query, with its dot.
+        columns: the columns of the report that is summed.
+        prefix: the report's alias in the query with a dot, or "".
     """
     sums = tuple(METRICS_BY_NAME[name] for name in summable_columns(columns))
     return (
-        *(ViewColumn(one.name, _sum_expression(one, of), one.meaning) for one in sums),
+        *(ViewColumn(one.name, _sum_expression(one, prefix), one.meaning) for one in sums),
         *(
-            ViewColumn(one.name, _quotient_expression(one, of), f"{one.meaning}; recomputed from the sums")
+            ViewColumn(one.name, _quotient_expression(one, prefix), f"{one.meaning}; recomputed from the sums")
             for one in recomputable_metrics(columns)
         ),
     )
 
 
-def _sum_expression(metric: Metric, of: str) -> str:
-    return f'CAST(sum({of}"{metric.name}") AS {_SUM_TYPES[metric.kind]})'
+def _sum_expression(metric: Metric, prefix: str) -> str:
+    return f'CAST(sum({prefix}"{metric.name}") AS {_SUM_TYPES[metric.kind]})'
 
 
-def _quotient_expression(metric: Metric, of: str) -> str:
+def _quotient_expression(metric: Metric, prefix: str) -> str:
     quotient = metric.quotient
     if not quotient:
         raise ValueError(metric.name)
-    top, bottom = (METRICS_BY_API_NAME[name].name for name in (quotient.top, quotient.bottom))
-    value = f'{quotient.times} * CAST(sum({of}"{top}") AS DOUBLE) / nullif(sum({of}"{bottom}"), 0)'
+    numerator, denominator = (
+        METRICS_BY_API_NAME[name].name for name in (quotient.numerator, quotient.denominator)
+    )
+    value = (
+        f'{quotient.factor} * CAST(sum({prefix}"{numerator}") AS DOUBLE) / nullif(sum({prefix}"{denominator}"), 0)'
+    )
     return f"TRY_CAST({value} AS DECIMAL(18, 4))" if metric.kind == "money" else value
 
 
@@ -75,20 +82,20 @@ def _currency_view(tables: Tables, period: str) -> View:
     table = "advertiser_report_daily"
     daily = period == "daily"
     when = (
-        ViewColumn("date", '"date"', "the calendar day, each account's own")
+        ViewColumn("date", '"date"', "the calendar day in each account's time zone")
         if daily
         else ViewColumn("month", _MONTH_EXPRESSION, "first day of the month")
     )
     return View(
         MARTS_SCHEMA,
         f"currency_{period}",
-        f"What all accounts of one currency cost and brought in a {'day' if daily else 'month'};"
-        " there is no total of several currencies.",
+        f"Cost and results of all accounts of one currency by {'day' if daily else 'month'};"
+        " different currencies are not added up.",
         (
             when,
-            ViewColumn("currency", "currency", "ISO 4217; every amount of the row is in it"),
+            ViewColumn("currency", "currency", "ISO 4217 code; the currency of every amount of the row"),
             ViewColumn("advertisers", "count(DISTINCT advertiser_id)", "accounts with delivery"),
-            ViewColumn("is_complete", "bool_and(is_complete)", "whether every day was read when it was whole"),
+            ViewColumn("is_complete", "bool_and(is_complete)", "whether every day was complete when it was read"),
             *measure_columns(column_names(tables, table)),
         ),
         f"FROM main.{table} GROUP BY ALL",
@@ -103,7 +110,7 @@ def _monthly_view(tables: Tables, level: str) -> View:
     return View(
         MARTS_SCHEMA,
         f"{level}_monthly",
-        f"What each {level.replace('_', ' ')} cost and brought in a month of the account's days.",
+        f"Cost and results of each {level.replace('_', ' ')} by month, in the account's time zone.",
         (
             ViewColumn("advertiser_id", "advertiser_id", "the ad account"),
             ViewColumn("month", _MONTH_EXPRESSION, "first day of the month"),
@@ -113,13 +120,13 @@ def _monthly_view(tables: Tables, level: str) -> View:
             ),
             *(
                 ViewColumn(
-                    f"{one}_name", f'arg_max({one}_name, "date")', f"the {one.replace('_', ' ')}'s newest name"
+                    f"{one}_name", f'arg_max({one}_name, "date")', f"the {one.replace('_', ' ')}'s latest name"
                 )
                 for one in _NAMED_LEVELS[level]
             ),
-            ViewColumn("currency", "currency", "ISO 4217; every amount of the row is in it"),
+            ViewColumn("currency", "currency", "ISO 4217 code; the currency of every amount of the row"),
             ViewColumn("days", 'count(DISTINCT "date")', "days with delivery"),
-            ViewColumn("is_complete", "bool_and(is_complete)", "whether every day was read when it was whole"),
+            ViewColumn("is_complete", "bool_and(is_complete)", "whether every day was complete when it was read"),
             *measure_columns(column_names(tables, table)),
         ),
         f"FROM main.{table} GROUP BY ALL",
@@ -130,17 +137,18 @@ def _landing_pages_view() -> View:
     return View(
         MARTS_SCHEMA,
         "ad_landing_pages",
-        "The landing page of each ad that has one, in its parts.",
+        "The landing page of each ad that has one, split into the parts of its URL.",
         (
             ViewColumn("advertiser_id", "advertiser_id", "the ad account"),
             ViewColumn("ad_id", "ad_id", "the ad"),
-            ViewColumn("landing_page_url", "landing_page_url", "where a click leads"),
+            ViewColumn("landing_page_url", "landing_page_url", "URL that a click opens"),
             ViewColumn("base_url", "regexp_extract(landing_page_url, '^[^?#]*')", _URL_PART_MEANINGS["base_url"]),
             ViewColumn("url_host", "url_host", _URL_PART_MEANINGS["url_host"]),
             ViewColumn("url_path", "coalesce(url_path, '/')", _URL_PART_MEANINGS["url_path"]),
             *(ViewColumn(name, _utm_expression(name), _URL_PART_MEANINGS[name]) for name in _UTM_PARAMETERS),
         ),
-        f"FROM main.ads LEFT JOIN {LANDING_PAGES_TABLE} USING (landing_page_url) WHERE nullif(landing_page_url, '') IS NOT NULL",
+        f"FROM main.ads LEFT JOIN {LANDING_PAGES_TABLE} USING (landing_page_url)"
+        " WHERE nullif(landing_page_url, '') IS NOT NULL",
     )
 
 
@@ -149,7 +157,7 @@ def _url_part_expression(pattern: str) -> str:
 
 
 def _utm_expression(name: str) -> str:
-    """The parameter of the link, decoded where it is sound, or the one TikTok is told to add."""
+    """Return a UTM parameter of the URL, decoded if it is valid, or else the one that TikTok adds."""
     raw = _url_part_expression(rf"^[^?#]*\?(?:[^#]*?&)?{name}=([^&#]*)")
     added = (
         "list_filter(TRY_CAST(TRY_CAST(utm_params AS JSON) AS STRUCT(key VARCHAR, value VARCHAR)[]),"
@@ -162,13 +170,13 @@ def _landing_page_daily_view(tables: Tables) -> View:
     return View(
         MARTS_SCHEMA,
         "landing_page_daily",
-        "What the ads of each landing page cost and brought on a day; ads without a landing page are left out.",
+        "Cost and results of each landing page's ads by day; ads without a landing page are left out.",
         (
             ViewColumn("advertiser_id", "r.advertiser_id", "the ad account"),
             ViewColumn("date", 'r."date"', "the account's calendar day"),
             *(ViewColumn(name, f"p.{name}", meaning) for name, meaning in _URL_PART_MEANINGS.items()),
-            ViewColumn("currency", "r.currency", "ISO 4217; every amount of the row is in it"),
-            ViewColumn("is_complete", "bool_and(r.is_complete)", "whether the day was read when it was whole"),
+            ViewColumn("currency", "r.currency", "ISO 4217 code; the currency of every amount of the row"),
+            ViewColumn("is_complete", "bool_and(r.is_complete)", "whether the day was complete when it was read"),
             *measure_columns(column_names(tables, "ad_report_daily"), "r."),
         ),
         f"FROM main.ad_report_daily AS r JOIN {LANDING_PAGES_VIEW} AS p USING (advertiser_id, ad_id) GROUP BY ALL",

@@ -1,4 +1,4 @@
-"""Record report timeouts in the state, so that no process repeats a report another saw time out (API notes 4.3)."""
+"""Store report timeouts in the state, so that no process repeats a report that timed out twice (API notes 4.3)."""
 
 import time
 from collections.abc import Callable
@@ -20,47 +20,49 @@ _SQLITE_PREFIX = "sqlite:///"
 
 
 class StoredTimeouts:
-    """Counts time-outs in the table `report_timeouts`, by the wall clock; safe to share between threads.
+    """A `TimeoutStore` in the table `report_timeouts` of the state; safe to share between threads.
+
+    Timeouts count by the wall clock. An SQLite file that was not written to for ten minutes has no timeouts that
+    still count, and is not opened, so that a command that only reads does not load the database library.
 
     Args:
-        address: of the state. An SQLite file nobody has written to for ten minutes holds no time-out that counts,
-            and is not opened: a command that only reads costs two looks at a folder.
-        open_state: opens the state; called when there is something to know or to note.
+        address: the database URL of the state.
+        open_state: opens the state; called only if there is something to read or write.
     """
 
     def __init__(self, address: str, open_state: Callable[[], "State"]) -> None:
         self._file = Path(address.removeprefix(_SQLITE_PREFIX)) if address.startswith(_SQLITE_PREFIX) else None
         self._open_state = open_state
         self._lock = Lock()
-        self._granted: dict[str, datetime] = {}
+        self._permitted: dict[str, datetime] = {}
 
     def begin(self, identity: str) -> float | None:
-        """Leave to send a report, or the seconds to stay away from it; see `api.timeouts.Timeouts`."""
-        if not self._may_know():
+        """Return None if a report may be sent now, else the seconds until it may be; see `TimeoutStore`."""
+        if not self._may_have_timeouts():
             return None
         with self._lock, self._open_state().transaction() as connection:
             now = datetime.now(UTC)
-            if seconds := self._barred(connection, identity, now):
+            if seconds := self._blocked_seconds(connection, identity, now):
                 return seconds
-            if self._recent(connection, identity, now):
-                self._granted[identity] = now
+            if self._recent_timeouts(connection, identity, now):
+                self._permitted[identity] = now
                 self._insert(connection, identity, now)
         return None
 
     def end(self, identity: str, *, timed_out: bool) -> float | None:
-        """What became of a report that had leave; returns the seconds to stay away from it now."""
-        granted = self._granted.pop(identity, None)
-        if not timed_out and granted is None:
+        """Record the result of a permitted report; return the seconds until it may be sent again, if any."""
+        permitted_at = self._permitted.pop(identity, None)
+        if not timed_out and permitted_at is None:
             return None
         with self._lock, self._open_state().transaction() as connection:
             now = datetime.now(UTC)
-            self._forget(connection, identity, granted, now)
+            self._delete(connection, identity, permitted_at, now)
             if timed_out:
                 self._insert(connection, identity, now)
-            return self._barred(connection, identity, now)
+            return self._blocked_seconds(connection, identity, now)
 
-    def _may_know(self) -> bool:
-        """Whether anybody has written to the state so lately that it may hold a time-out."""
+    def _may_have_timeouts(self) -> bool:
+        """Return whether the state was written to so recently that it may contain timeouts that still count."""
         if self._file is None:
             return True
         for file in (self._file, self._file.with_name(f"{self._file.name}-wal")):
@@ -69,34 +71,36 @@ class StoredTimeouts:
                     return True
         return False
 
-    def _barred(self, connection: "sa.Connection", identity: str, now: datetime) -> float | None:
-        recent = self._recent(connection, identity, now)
+    def _blocked_seconds(self, connection: "sa.Connection", identity: str, now: datetime) -> float | None:
+        recent = self._recent_timeouts(connection, identity, now)
         if len(recent) < MAX_TIMEOUTS_PER_REPORT:
             return None
         return (recent[-MAX_TIMEOUTS_PER_REPORT] + _TIMEOUT_MEMORY - now).total_seconds()
 
     @staticmethod
-    def _recent(connection: "sa.Connection", identity: str, now: datetime) -> list[datetime]:
-        """The instants that still count, oldest first."""
-        import sqlalchemy as sa  # noqa: PLC0415 - `get` needs no database
+    def _recent_timeouts(connection: "sa.Connection", identity: str, now: datetime) -> list[datetime]:
+        """Return the timeouts that still count, oldest first."""
+        import sqlalchemy as sa  # noqa: PLC0415 - imported late, because reading commands do not need a database
 
-        from tiktok_assets.storage.state import report_timeouts  # noqa: PLC0415 - the same
+        from tiktok_assets.storage.state import report_timeouts  # noqa: PLC0415 - as above
 
-        counted = (report_timeouts.c.query == identity) & (report_timeouts.c.at > now - _TIMEOUT_MEMORY)
+        is_recent = (report_timeouts.c.query == identity) & (report_timeouts.c.at > now - _TIMEOUT_MEMORY)
         return list(
-            connection.scalars(sa.select(report_timeouts.c.at).where(counted).order_by(report_timeouts.c.at))
+            connection.scalars(sa.select(report_timeouts.c.at).where(is_recent).order_by(report_timeouts.c.at))
         )
 
     @staticmethod
     def _insert(connection: "sa.Connection", identity: str, at: datetime) -> None:
-        from tiktok_assets.storage.state import report_timeouts  # noqa: PLC0415 - the same
+        from tiktok_assets.storage.state import report_timeouts  # noqa: PLC0415 - as above
 
         connection.execute(report_timeouts.insert().values(query=identity, at=at))
 
     @staticmethod
-    def _forget(connection: "sa.Connection", identity: str, granted: datetime | None, now: datetime) -> None:
-        """Take back what leave had noted beforehand, and everything that counts no longer."""
-        from tiktok_assets.storage.state import report_timeouts  # noqa: PLC0415 - the same
+    def _delete(connection: "sa.Connection", identity: str, permitted_at: datetime | None, now: datetime) -> None:
+        """Delete the row that `begin` inserted, and all rows that no longer count."""
+        from tiktok_assets.storage.state import report_timeouts  # noqa: PLC0415 - as above
 
-        mine = (report_timeouts.c.query == identity) & (report_timeouts.c.at == granted)
-        connection.execute(report_timeouts.delete().where(mine | (report_timeouts.c.at <= now - _TIMEOUT_MEMORY)))
+        inserted = (report_timeouts.c.query == identity) & (report_timeouts.c.at == permitted_at)
+        connection.execute(
+            report_timeouts.delete().where(inserted | (report_timeouts.c.at <= now - _TIMEOUT_MEMORY))
+        )

@@ -1,6 +1,6 @@
-"""The transactional state: what must not be lost or done twice, in one database through SQLAlchemy.
+"""Store the transactional state, which must not be lost or processed twice, in one database through SQLAlchemy.
 
-Rows here outlive the Dagster instance: "once" is a unique key of this database and nothing else.
+The rows outlive the Dagster instance. Exactly-once rules are unique keys of this database.
 """
 
 from collections.abc import Iterator
@@ -18,37 +18,37 @@ from tiktok_assets.storage.hive_store import StoreError
 
 
 def utc_now() -> datetime:
-    """The aware instant by this machine's clock: leases and deliveries happen in our time, not in the API's."""
+    """Return the current instant of this machine's clock, which leases and deliveries use, as aware UTC."""
     return datetime.now(UTC)
 
 
 class Instant(sa.TypeDecorator[datetime]):
-    """An aware instant, kept as UTC text of one width, so that it sorts, and reads the same in every database."""
+    """A column type for aware instants, stored as UTC text of fixed width, so that they sort."""
 
     impl = sa.String(32)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
-        """As text."""
+        """Convert an aware instant to text."""
         return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        """As an aware instant."""
+        """Convert text to an aware instant."""
         return None if value is None else datetime.fromisoformat(value)
 
 
 class Money(sa.TypeDecorator[Decimal]):
-    """An exact amount, kept as text: SQLite would make it a float."""
+    """A column type for exact amounts, stored as text, because SQLite would convert them to floats."""
 
     impl = sa.String(40)
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
-        """As text."""
+        """Convert an amount to text."""
         return None if value is None else str(value)
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Decimal | None:  # noqa: ARG002
-        """As an exact number."""
+        """Convert text to an exact amount."""
         return None if value is None else Decimal(value)
 
 
@@ -61,7 +61,7 @@ report_timeouts = sa.Table(
     sa.Column("query", _HASH, primary_key=True, doc="sha256 of path and parameters"),
     sa.Column("at", Instant, primary_key=True),
 )
-"""Reports that timed out: the third time-out of one query within ten minutes would have TikTok block it."""
+"""Timeouts of reports; TikTok blocks a query after its third timeout within ten minutes."""
 
 top_spender_changes = sa.Table(
     "top_spender_changes",
@@ -75,7 +75,7 @@ top_spender_changes = sa.Table(
     sa.Column("facts", sa.JSON, nullable=False, doc="the row of `top_spenders` as text"),
     sa.UniqueConstraint("advertiser_id", "campaign_id", "observed_at"),
 )
-"""Who began to lead a campaign and when; one row a change, whatever is replayed."""
+"""Changes of the top spender of a campaign, one row per change; repeated runs add no rows."""
 
 flags = sa.Table(
     "flags",
@@ -88,7 +88,7 @@ flags = sa.Table(
     sa.Column("facts", sa.JSON, nullable=False, doc="the numbers it was flagged for"),
     sa.UniqueConstraint("advertiser_id", "campaign_id", "ad_id"),
 )
-"""Ads that were told of as new top spenders: once per campaign and ad, ever."""
+"""Ads that were flagged as new top spenders, at most once per campaign and ad."""
 
 outbox = sa.Table(
     "outbox",
@@ -106,19 +106,21 @@ outbox = sa.Table(
     sa.Column("delivered_at", Instant),
     sa.Column("last_error", sa.Text),
 )
-"""One row per alert and destination: what is still to be told to whom."""
+"""Messages to deliver, one row per alert and destination."""
 
 reported_runs = sa.Table(
     "told_runs",
     TABLES,
     sa.Column("run_id", _HASH, primary_key=True),
-    sa.Column("alert_id", _HASH, nullable=False, doc="the message that names it; changes while that is not sent"),
+    sa.Column(
+        "alert_id", _HASH, nullable=False, doc="the message that contains it; changes while that is not sent"
+    ),
     sa.Column("job", sa.Text, nullable=False),
     sa.Column("step", sa.Text),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("failed_at", Instant, nullable=False),
 )
-"""Failed runs that were told of, each once; several may share one message."""
+"""Failed runs that were reported, each once; several can share one message."""
 
 duplications = sa.Table(
     "duplications",
@@ -126,40 +128,42 @@ duplications = sa.Table(
     sa.Column("duplication_key", _HASH, primary_key=True),
     sa.Column("advertiser_id", _ID, nullable=False),
     sa.Column("ad_id", _ID, nullable=False, doc="the original"),
-    sa.Column("campaign_id", _ID, nullable=False, doc="into which"),
-    sa.Column("ad_group_id", _ID, doc="the ad group named; null for a copy of the source's"),
+    sa.Column("campaign_id", _ID, nullable=False, doc="the target campaign"),
+    sa.Column("ad_group_id", _ID, doc="the target ad group; null to duplicate the source's"),
     sa.Column("again", sa.Integer, nullable=False, default=0),
     sa.Column("enable", sa.Boolean, nullable=False, default=False),
     sa.Column("budget", Money),
     sa.Column("currency", sa.String(3)),
-    sa.Column("added_budget", Money, doc="what it adds a day, for the cap"),
+    sa.Column("added_budget", Money, doc="what it adds to daily budgets, for the limit"),
     sa.Column("status", _CODE, nullable=False, doc="started, done, refused"),
     sa.Column("reason", sa.Text),
     sa.Column("flag_id", _HASH),
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("done_at", Instant),
-    sa.Column("approved_how", _CODE, doc="code, terminal, yes, execute; null if begun by an earlier version"),
+    sa.Column("approved_how", _CODE, doc="code, terminal, yes, execute; null if started by an earlier version"),
     sa.Column("approved_by", sa.Text, doc="the run and its tags, or the user and host of the command line"),
     sa.Column("approved_at", Instant),
-    sa.Column("approval_id", _HASH, doc="of the approval used; null where a person answered on a terminal"),
+    sa.Column("approval_id", _HASH, doc="the approval that was used; null if a person confirmed on a terminal"),
 )
-"""The ledger: one row a duplication, written before its first request."""
+"""The ledger of duplications, one row per duplication, written before its first request."""
 
 duplication_steps = sa.Table(
     "duplication_steps",
     TABLES,
     sa.Column("duplication_key", _HASH, sa.ForeignKey("duplications.duplication_key"), primary_key=True),
     sa.Column("step", _CODE, primary_key=True, doc="ad_group, ad"),
-    sa.Column("target", _ID, doc="the object above it: a campaign or an ad group; null until that is made"),
-    sa.Column("marker", _CODE, nullable=False, doc="at the end of the object's name, to find it by"),
-    sa.Column("request", sa.Text, nullable=False, doc="the body, byte for byte as sent; holds no token"),
-    sa.Column("sent_at", Instant, doc="set before the request leaves"),
+    sa.Column("target", _ID, doc="the parent, a campaign or an ad group; null until it is created"),
+    sa.Column(
+        "marker", _CODE, nullable=False, doc="suffix of the object's name, to find it after a lost response"
+    ),
+    sa.Column("request", sa.Text, nullable=False, doc="the exact body of the request; contains no token"),
+    sa.Column("sent_at", Instant, doc="set before the request is sent"),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("object_id", _ID, doc="set once the object is known to exist"),
     sa.Column("made_at", Instant),
     sa.Column("request_id", sa.String(64)),
 )
-"""Each object of a duplication: what was asked for, when, and what came of it."""
+"""The objects of each duplication, with the request that creates them and its result."""
 
 approvals = sa.Table(
     "approvals",
@@ -174,11 +178,11 @@ approvals = sa.Table(
     sa.Column("again", sa.Integer, nullable=False, default=0),
     sa.Column("issued_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
-    sa.Column("used_for", _HASH, doc="the one duplication it allowed to begin"),
+    sa.Column("used_for", _HASH, doc="the duplication it was used for"),
     sa.Column("used_at", Instant),
     sa.Column("used_by", sa.Text),
 )
-"""What may be duplicated live, each good for one duplication until it expires; its code is not kept."""
+"""Approvals of live duplications, each for one duplication until it expires; only its code's hash is stored."""
 
 wrong_codes = sa.Table(
     "wrong_codes",
@@ -187,7 +191,7 @@ wrong_codes = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("by", sa.Text, nullable=False),
 )
-"""Codes that were presented and never issued, so that guessing is bounded."""
+"""Attempts with codes that were never issued, to limit guessing."""
 
 secret_keys = sa.Table(
     "keys",
@@ -195,7 +199,7 @@ secret_keys = sa.Table(
     sa.Column("name", _CODE, primary_key=True),
     sa.Column("key", _HASH, nullable=False, doc="64 hexadecimal digits, generated once"),
 )
-"""Secret keys, shared by every host of this state."""
+"""Secret keys, shared by all hosts that use this state."""
 
 leases = sa.Table(
     "leases",
@@ -204,27 +208,27 @@ leases = sa.Table(
     sa.Column("owner", _HASH, nullable=False),
     sa.Column("until", Instant, nullable=False),
 )
-"""Who may act on what at the moment; a lease that ran out may be taken."""
+"""Leases with their owner; an expired lease can be acquired by another owner."""
 
 
 class StateError(StoreError):
-    """The state cannot be reached; nothing was done that it should have recorded."""
+    """The state cannot be opened; nothing was done that would have to be recorded in it."""
 
 
 class State:
-    """An open database with the tables above, made on first use; safe to share between threads.
+    """The database of the state, with its tables created on first use; safe to share between threads.
 
     Args:
-        url: as SQLAlchemy writes them; see `Settings.state_address`.
+        url: the database URL in the form of SQLAlchemy; see `Settings.state_database_url`.
 
     Raises:
-        StateError: if the database cannot be opened; the message never shows the URL's password.
+        StateError: if the database cannot be opened; the message never contains the URL's password.
     """
 
     def __init__(self, url: str) -> None:
         try:
             parsed = make_url(url)
-            self._shown = parsed.render_as_string(hide_password=True)
+            self._url_without_password = parsed.render_as_string(hide_password=True)
             self._engine = open_engine(parsed)
             with self.transaction() as connection:
                 TABLES.create_all(connection)
@@ -234,17 +238,17 @@ class State:
         except (OSError, ArgumentError, ImportError, SQLAlchemyError) as error:
             raise StateError(
                 f"the state cannot be opened ({type(error).__name__}); check TIKTOK_STATE_URL and TIKTOK_STATE_DIR"
-            ) from None  # the cause may show the URL
+            ) from None  # the cause may contain the URL with its password
 
     def __repr__(self) -> str:
-        return f"State({self._shown!r})"
+        return f"State({self._url_without_password!r})"
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """All or nothing, and one at a time from its first line, so that a read stays true until the commit."""
+        """Open a serialized transaction, so that what it reads stays valid until its commit."""
         with self._engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self._engine.dispose()

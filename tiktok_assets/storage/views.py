@@ -1,4 +1,4 @@
-"""A view of the warehouse: named columns with their meaning over one FROM clause, as SQL of DuckDB."""
+"""Describe views of the warehouse, and render them as SQL of DuckDB."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Tables = Mapping[str, Sequence[Column]]
 
 @dataclass(frozen=True, slots=True)
 class ViewColumn:
-    """One column: its name, the expression it is, and what it means."""
+    """A column of a view: its name, its SQL expression and its meaning."""
 
     name: str
     expression: str
@@ -20,13 +20,13 @@ class ViewColumn:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One view.
+    """A view of the warehouse.
 
     Attributes:
-        schema: where it stands.
-        name: what it is called there.
-        meaning: one sentence.
-        columns: in order.
+        schema: the schema it is created in.
+        name: its name in the schema.
+        meaning: one sentence for the data dictionary.
+        columns: its columns, in order.
         source: the FROM clause and what follows it.
     """
 
@@ -38,12 +38,12 @@ class View:
 
     @property
     def full_name(self) -> str:
-        """Schema and name."""
+        """The name with its schema."""
         return f"{self.schema}.{self.name}"
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """What creates it, in a database that holds its schema and what it reads, and describes it."""
+        """The SQL statements that create and describe the view; its schema and sources must exist."""
         selected = ",\n  ".join(f'{column.expression} AS "{column.name}"' for column in self.columns)
         return (
             f"CREATE VIEW {self.full_name} AS SELECT\n  {selected}\n{self.source}",
@@ -56,14 +56,14 @@ class View:
 
 
 def sql_literal(text: str) -> str:
-    """A text in SQL.
+    """Quote a text as an SQL literal.
 
-    >>> literal("the ad's name")
+    >>> sql_literal("the ad's name")
     "'the ad''s name'"
     """
     return "'" + text.replace("'", "''") + "'"
 
 
 def column_names(tables: Tables, table: str) -> tuple[str, ...]:
-    """The columns of a table; none where the table is not there."""
+    """Return the names of a table's columns; empty if the table does not exist."""
     return tuple(column.name for column in tables.get(table, ()))

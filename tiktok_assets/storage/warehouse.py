@@ -1,7 +1,8 @@
-"""`warehouse.duckdb`: every table and mart in one file an analyst opens, built beside and put in place whole.
+"""Build `warehouse.duckdb`: all tables and views in one file for analysts, replaced atomically.
 
-It is built from the one before and the partition files that changed since, or from nothing: if there is none, if
-it is not byte for byte as this machine left it, if what the tables are made as is another, or if it has grown.
+The file is updated from its previous version with the partition files that changed since. It is built from scratch
+if there is no previous version, if its content is not what this machine wrote, if tables or views have changed, or
+if it has grown too large for its rows.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from polars.exceptions import PolarsError
 from upath import UPath
 
 from tiktok_assets.file_permissions import create_private_folder
-from tiktok_assets.storage import dbt_views, marts, warehouse_loading
+from tiktok_assets.storage import dbt_views, marts
 from tiktok_assets.storage.files import describe_build_failure, move_atomically, write_atomically
 from tiktok_assets.storage.hive_store import HiveStore, StoreError
 from tiktok_assets.storage.views import Tables, View, sql_literal
@@ -27,6 +28,9 @@ from tiktok_assets.storage.warehouse_loading import (
     FILES_COLUMNS,
     FILES_MEANING,
     FILES_TABLE,
+    LANDING_PAGES_COLUMNS,
+    LANDING_PAGES_MEANING,
+    LANDING_PAGES_TABLE,
     LoadResult,
     create_tables,
     update_tables,
@@ -38,20 +42,23 @@ _BUILD_FOLDER_PREFIX = "warehouse-"
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 _MAX_GROWTH = 1.5
 _SMALL_BYTES = 16_000_000
-_MEMORY_LIMIT = "512MB"  # whatever the file's size: what does not fit waits beside it on the disk
+_MEMORY_LIMIT = "512MB"  # for a file of any size; DuckDB spills the rest to disk
+
+SCHEMAS = (marts.MARTS_SCHEMA, dbt_views.DBT_SCHEMA, dbt_views.AD_REPORTING_SCHEMA)
+"""The schemas of the views."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltWarehouse:
-    """The file that now stands.
+    """The result of a build.
 
     Attributes:
-        path: where.
-        bytes: its size.
-        rows: of each table.
-        files: how many Parquet files are behind it.
-        loaded: how many of them were read now.
-        seconds: that it took.
+        path: the path of the file.
+        bytes: the size of the file.
+        rows: the number of rows of each table.
+        files: the number of Parquet files the tables are loaded from.
+        loaded: how many of them this build loaded.
+        seconds: the duration of the build.
     """
 
     path: str
@@ -62,119 +69,121 @@ class BuiltWarehouse:
     seconds: float
 
 
-class _BuildRecord(msgspec.Struct, frozen=True):
-    """What this machine knows of the file it put in place last.
+class _BuildRecord(
+    msgspec.Struct, frozen=True, rename={"definition_sha256": "made_as", "bytes_per_row": "bytes_a_row"}
+):
+    """The record of the file this machine built last, stored as `warehouse.json` in the state folder.
 
     Attributes:
-        sha256: of its bytes.
-        made_as: of everything its tables and views were made by.
-        bytes_a_row: when it was last built from nothing; what is deleted later leaves holes.
+        sha256: the hash of the file's content.
+        definition_sha256: the hash of DuckDB's version and the definitions of tables and views.
+        bytes_per_row: the file's size per row when it was last built from scratch; rows that are deleted later
+            leave unused space in the file.
     """
 
     sha256: str
-    made_as: str
-    bytes_a_row: float
-
-
-SCHEMAS = (marts.MARTS_SCHEMA, dbt_views.DBT_SCHEMA, dbt_views.AD_REPORTING_SCHEMA)
+    definition_sha256: str
+    bytes_per_row: float
 
 
 def build_views(tables: Tables) -> list[View]:
-    """The views of a warehouse with these tables, each after those it reads."""
+    """Return the views of a warehouse with these tables, each after those it selects from."""
     return [*marts.build_marts(tables), *dbt_views.build_dbt_views(tables)]
 
 
 def build_warehouse(
     store: HiveStore, state_dir: Path, tables: Tables, meanings: Mapping[str, str] | None = None
 ) -> BuiltWarehouse:
-    """Have the file hold every table as it is stored now; a reader may hold the old one open.
+    """Build the warehouse file from the stored tables; readers can keep the previous file open.
 
     Args:
-        store: the tables on disk.
-        state_dir: local folder in which the file is built, and where it is noted how it was left.
-        tables: the columns of each, by name; a table nobody materialized yet is there without rows.
-        meanings: one sentence on a table, by its name.
+        store: the stored tables.
+        state_dir: the local folder in which the file is built, and that contains the build record.
+        tables: the columns of each table; a table that was not materialized yet is created without rows.
+        meanings: the meaning of each table, for its comment.
 
     Raises:
-        StoreError: if the file cannot be built or put in place.
+        StoreError: if the file cannot be built or replaced.
     """
-    began = time.monotonic()
-    target, seal_file = store.base / WAREHOUSE_FILE_NAME, state_dir / BUILD_RECORD_FILE_NAME
-    described = _describe_statements(tables, meanings or {})
-    made_as = hashlib.sha256(msgspec.json.encode([duckdb.__version__, tables, described])).hexdigest()
+    started = time.monotonic()
+    target, record_file = store.base / WAREHOUSE_FILE_NAME, state_dir / BUILD_RECORD_FILE_NAME
+    definitions = _definition_statements(tables, meanings or {})
+    definition_sha256 = hashlib.sha256(msgspec.json.encode([duckdb.__version__, tables, definitions])).hexdigest()
     try:
-        with _open_build_folder(state_dir) as room:
-            building = room / WAREHOUSE_FILE_NAME
-            before = _load_previous_build(target, building, seal_file, made_as)
-            brought = _update_previous_build(building, store, tables, before) if before else None
-            if before is None or brought is None:
-                building.unlink(missing_ok=True)
-                before, brought = None, _build_from_scratch(building, store, tables, described)
-            size = building.stat().st_size
-            if before is None or brought.loaded or brought.removed:
-                bytes_a_row = before.bytes_a_row if before else size / max(1, sum(brought.rows.values()))
-                seal = _BuildRecord(_sha256(building), made_as, bytes_a_row)
-                move_atomically(building, target)
-                write_atomically(msgspec.json.encode(seal), UPath(seal_file))
+        with _open_build_folder(state_dir) as folder:
+            file = folder / WAREHOUSE_FILE_NAME
+            previous = _load_previous_build(target, file, record_file, definition_sha256)
+            result = _update_previous_build(file, store, tables, previous) if previous else None
+            if previous is None or result is None:
+                file.unlink(missing_ok=True)
+                previous, result = None, _build_from_scratch(file, store, tables, definitions)
+            size = file.stat().st_size
+            if previous is None or result.loaded or result.removed:
+                bytes_per_row = previous.bytes_per_row if previous else size / max(1, sum(result.rows.values()))
+                record = _BuildRecord(_sha256(file), definition_sha256, bytes_per_row)
+                move_atomically(file, target)
+                write_atomically(msgspec.json.encode(record), UPath(record_file))
     except (OSError, duckdb.Error, PolarsError) as error:
         raise StoreError(describe_build_failure(target, error)) from error
-    return BuiltWarehouse(str(target), size, brought.rows, brought.files, brought.loaded, time.monotonic() - began)
+    return BuiltWarehouse(str(target), size, result.rows, result.files, result.loaded, time.monotonic() - started)
 
 
 @contextmanager
 def _open_build_folder(state_dir: Path) -> Iterator[Path]:
-    """A folder to build in; what a killed process left a day ago is removed."""
+    """Create a temporary folder to build in, after deleting those older than a day from killed processes."""
     create_private_folder(state_dir)
-    for left in state_dir.glob(f"{_BUILD_FOLDER_PREFIX}*"):
-        with suppress(OSError):  # its owner has removed it meanwhile
-            if time.time() - left.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-                shutil.rmtree(left)
-    with TemporaryDirectory(prefix=_BUILD_FOLDER_PREFIX, dir=state_dir) as room:
-        yield Path(room)
+    for folder in state_dir.glob(f"{_BUILD_FOLDER_PREFIX}*"):
+        with suppress(OSError):  # its process has deleted it meanwhile
+            if time.time() - folder.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                shutil.rmtree(folder)
+    with TemporaryDirectory(prefix=_BUILD_FOLDER_PREFIX, dir=state_dir) as created:
+        yield Path(created)
 
 
-def _load_previous_build(target: UPath, copy: Path, seal_file: Path, made_as: str) -> _BuildRecord | None:
-    """The seal of the file that stands, copied, if this machine put it there and it is to be made alike."""
+def _load_previous_build(
+    target: UPath, copy: Path, record_file: Path, definition_sha256: str
+) -> _BuildRecord | None:
+    """Copy the existing file and return its build record, if this machine wrote it with the same definitions."""
     try:
-        seal = msgspec.json.decode(seal_file.read_bytes(), type=_BuildRecord)
-        if seal.made_as != made_as:
+        record = msgspec.json.decode(record_file.read_bytes(), type=_BuildRecord)
+        if record.definition_sha256 != definition_sha256:
             return None
         if isinstance(target, Path):
             shutil.copyfile(str(target), copy)
         else:
             target.fs.get_file(target.path, str(copy))
-        return seal if _sha256(copy) == seal.sha256 else None
-    except (OSError, ValueError, msgspec.MsgspecError):  # ValueError: a seal that is no text
+        return record if _sha256(copy) == record.sha256 else None
+    except (OSError, ValueError, msgspec.MsgspecError):  # ValueError: a record that is not text
         return None
 
 
 def _update_previous_build(
-    building: Path, store: HiveStore, tables: Tables, before: _BuildRecord
+    file: Path, store: HiveStore, tables: Tables, previous: _BuildRecord
 ) -> LoadResult | None:
-    """The file before brought up to date; None if it cannot be, or has grown too large for its rows."""
+    """Update a copy of the previous file; None if that fails, or if the file is too large for its rows."""
     try:
-        with duckdb.connect(str(building), config={"memory_limit": _MEMORY_LIMIT}) as connection:
-            brought = _load_in_one_transaction(connection, store, tables, [])
+        with duckdb.connect(str(file), config={"memory_limit": _MEMORY_LIMIT}) as connection:
+            result = _load_in_one_transaction(connection, store, tables, [])
     except duckdb.Error:
         return None
-    most = _SMALL_BYTES + _MAX_GROWTH * before.bytes_a_row * sum(brought.rows.values())
-    return brought if building.stat().st_size <= most else None
+    max_bytes = _SMALL_BYTES + _MAX_GROWTH * previous.bytes_per_row * sum(result.rows.values())
+    return result if file.stat().st_size <= max_bytes else None
 
 
-def _build_from_scratch(building: Path, store: HiveStore, tables: Tables, described: list[str]) -> LoadResult:
-    with duckdb.connect(str(building), config={"memory_limit": _MEMORY_LIMIT}) as connection:
+def _build_from_scratch(file: Path, store: HiveStore, tables: Tables, definitions: list[str]) -> LoadResult:
+    with duckdb.connect(str(file), config={"memory_limit": _MEMORY_LIMIT}) as connection:
         create_tables(connection, tables)
-        return _load_in_one_transaction(connection, store, tables, described)
+        return _load_in_one_transaction(connection, store, tables, definitions)
 
 
 def _load_in_one_transaction(
-    connection: duckdb.DuckDBPyConnection, store: HiveStore, tables: Tables, described: list[str]
+    connection: duckdb.DuckDBPyConnection, store: HiveStore, tables: Tables, definitions: list[str]
 ) -> LoadResult:
-    """One transaction: each statement by itself would be written to disk by itself."""
+    """Load all tables in one transaction, because DuckDB writes every transaction to disk separately."""
     connection.execute("BEGIN")
-    brought = update_tables(connection, store, tables)
-    connection.execute(";\n".join([*described, "COMMIT"]))
-    return brought
+    result = update_tables(connection, store, tables)
+    connection.execute(";\n".join([*definitions, "COMMIT"]))
+    return result
 
 
 def _sha256(file: Path) -> str:
@@ -182,18 +191,15 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _describe_statements(tables: Tables, meanings: Mapping[str, str]) -> list[str]:
-    """Statements that say what each table and column means, and add the views."""
-    named = {f'"{name}"': (meanings.get(name), columns) for name, columns in tables.items()}
-    ours = {
+def _definition_statements(tables: Tables, meanings: Mapping[str, str]) -> list[str]:
+    """Return the SQL statements that comment tables and columns, and create the views."""
+    stored_tables = {f'"{name}"': (meanings.get(name), columns) for name, columns in tables.items()}
+    own_tables = {
         FILES_TABLE: (FILES_MEANING, FILES_COLUMNS),
-        warehouse_loading.LANDING_PAGES_TABLE: (
-            warehouse_loading.LANDING_PAGES_MEANING,
-            warehouse_loading.LANDING_PAGES_COLUMNS,
-        ),
+        LANDING_PAGES_TABLE: (LANDING_PAGES_MEANING, LANDING_PAGES_COLUMNS),
     }
     statements = []
-    for name, (meaning, columns) in {**named, **ours}.items():
+    for name, (meaning, columns) in {**stored_tables, **own_tables}.items():
         if meaning:
             statements.append(f"COMMENT ON TABLE {name} IS {sql_literal(meaning)}")
         statements += [f'COMMENT ON COLUMN {name}."{one.name}" IS {sql_literal(one.meaning)}' for one in columns]

@@ -24,8 +24,7 @@ from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.hive_store import ForeignRowsError, HiveStore, Partition, StoreError
-from tiktok_assets.tables.frames import build_schema, entity_columns, report_schema
-from tiktok_assets.tables.text_columns import INSTANT, MONEY
+from tiktok_assets.tables.schema import INSTANT, MONEY, build_schema, entity_columns, report_schema
 
 OWNER = "7104142337395130369"
 DAY = date(2026, 3, 1)
@@ -137,19 +136,19 @@ def test_a_table_nobody_wrote_is_empty_with_its_schema(tmp_path: Path) -> None:
     for table, schema in SCHEMAS.items():
         assert store.scan(table, schema).collect().schema == schema
         assert list(store.partitions(table)) == []
-    assert store.notes("ad_groups", Partition(OWNER)) is None
+    assert store.read_metadata("ad_groups", Partition(OWNER)) is None
     assert not (tmp_path / "none").exists()
 
 
 def test_no_delivery_differs_from_never_read(tmp_path: Path) -> None:
     """A partition without rows stands, with its notes; one never written does not."""
     store = HiveStore(str(tmp_path))
-    store.write("report", Partition("1", DAY), small("1", DAY), notes={"is_complete": "true"})
+    store.write("report", Partition("1", DAY), small("1", DAY), metadata={"is_complete": "true"})
     assert list(store.partitions("report")) == [Partition("1", DAY)]
-    noted = store.notes("report", Partition("1", DAY))
+    noted = store.read_metadata("report", Partition("1", DAY))
     assert noted is not None
     assert noted["is_complete"] == "true"
-    assert store.notes("report", Partition("1", DAY + timedelta(1))) is None
+    assert store.read_metadata("report", Partition("1", DAY + timedelta(1))) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -177,7 +176,7 @@ def test_rows_of_another_partition_are_refused_and_change_nothing(
     store.write("report", Partition("1", DAY), small("1", DAY, "1"))
     before = standing(tmp_path)
     mixed = pl.concat([small("1", DAY, "2"), pl.DataFrame([(*stranger, Decimal(3))], SMALL, orient="row")])
-    with pytest.raises(ForeignRowsError, match=r"^1 of 2 rows for report/advertiser_id=1/date=2026-03-01 are of"):
+    with pytest.raises(ForeignRowsError, match=r"^1 of 2 rows for report/advertiser_id=1/date=2026-03-01 have another"):
         store.write("report", Partition("1", DAY), mixed)
     with pytest.raises(ForeignRowsError):
         store.write("report", Partition("3", DAY), mixed)
@@ -305,21 +304,21 @@ def test_a_spoiled_file_has_no_notes(tmp_path: Path) -> None:
     """A file that is none says nothing of itself, as if it had never been written: the day is read again."""
     store, partition = HiveStore(str(tmp_path)), Partition("7001", date(2026, 3, 1))
     frame = pl.DataFrame({"advertiser_id": ["7001"], "date": [partition.day]})
-    written = store.write("table", partition, frame, notes={"is_complete": "true"})
-    assert (store.notes("table", partition) or {})["is_complete"] == "true"
+    written = store.write("table", partition, frame, metadata={"is_complete": "true"})
+    assert (store.read_metadata("table", partition) or {})["is_complete"] == "true"
     Path(written.path).write_bytes(b"PAR1 but not really")
-    assert store.notes("table", partition) is None
+    assert store.read_metadata("table", partition) is None
 
 
 def test_one_partition_opens_as_its_file_is(tmp_path: Path) -> None:
     """A partition opened by itself has its file's own columns and bytes; one never written has neither."""
     store, partition = HiveStore(str(tmp_path)), Partition("7001", date(2026, 3, 1))
-    assert store.open("table", partition) is None
-    with pytest.raises(StoreError, match=r"table/advertiser_id=7001/date=2026-03-01.*does not stand"):
-        store.size("table", partition)
+    assert store.scan_partition("table", partition) is None
+    with pytest.raises(StoreError, match=r"table/advertiser_id=7001/date=2026-03-01.*does not exist"):
+        store.partition_size("table", partition)
     frame = pl.DataFrame({"advertiser_id": ["7001"], "date": [partition.day], "more": [1]})
     written = store.write("table", partition, frame)
-    opened = store.open("table", partition)
+    opened = store.scan_partition("table", partition)
     assert opened is not None
     assert opened.collect().equals(frame)
-    assert store.size("table", partition) == written.bytes
+    assert store.partition_size("table", partition) == written.bytes

@@ -18,9 +18,9 @@ from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, report_c
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.storage.views import Tables
 from tiktok_assets.storage.warehouse import SCHEMAS, build_views, build_warehouse
-from tiktok_assets.tables.frames import build_schema, entity_columns
+from tiktok_assets.tables.schema import build_schema, entity_columns
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.ingest.conftest import accounts_of, reading
+from tiktok_assets_tests.ingest.conftest import granted_accounts, open_reader
 
 COUNTRY = REPORTS_BY_TABLE["campaign_audience_country_daily"]
 DAYS = [date(2026, 10, day) for day in (30, 31)] + [date(2026, 11, day) for day in (1, 2, 3)]
@@ -108,8 +108,8 @@ AD_REPORTING = {
 def agency_store(tmp_path_factory: pytest.TempPathFactory) -> HiveStore:
     """Five days of the demo agency over the end of a month, in dollars, yen and euros."""
     store = HiveStore(str(tmp_path_factory.mktemp("agency") / "data"))
-    with Host.run(WorldPlan()) as host, reading(host) as one:
-        accounts = accounts_of(host)
+    with Host.run(WorldPlan()) as host, open_reader(host) as one:
+        accounts = granted_accounts(host)
         ids = [account.advertiser_id for account in accounts]
         refresh_advertisers(one.reader, store, ids)
         for entity in LISTED_ENTITIES:

@@ -12,8 +12,7 @@ import pytest
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.storage.hive_store import ForeignRowsError, HiveStore, Partition
 from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
-from tiktok_assets.tables.frames import build_schema
-from tiktok_assets.tables.text_columns import MONEY
+from tiktok_assets.tables.schema import MONEY, build_schema
 from tiktok_assets_tests.storage.object_store import ObjectStore
 
 COLUMNS = (
@@ -62,13 +61,13 @@ def test_what_is_written_is_read_back(bucket: ObjectStore, store: HiveStore) -> 
         for back in range(2):
             frame = rows(owner, DAY - timedelta(back), *(["12.3400", "0.0001"] if back else []))
             partition = Partition(owner, DAY - timedelta(back))
-            written[partition] = (frame, store.write("t", partition, frame, notes={"fetched_at": f"{back}"}))
+            written[partition] = (frame, store.write("t", partition, frame, metadata={"fetched_at": f"{back}"}))
     assert list(store.partitions("t")) == sorted(written)
     assert list(store.partitions("t", OWNERS[:1])) == sorted(written)[:2]
     for partition, (frame, told) in written.items():
         assert told.rows == frame.height
         owner, day = str(partition.advertiser_id), partition.day or DAY
-        assert (store.notes("t", partition) or {})["fetched_at"] == str((DAY - day).days)
+        assert (store.read_metadata("t", partition) or {})["fetched_at"] == str((DAY - day).days)
         one = store.scan("t", SCHEMA, advertiser_ids=[owner], days=[day])
         assert one.collect().equals(frame)
     everything = pl.concat([written[partition][0] for partition in sorted(written)])
@@ -95,7 +94,7 @@ def test_a_partition_is_replaced_whole(store: HiveStore) -> None:
 def test_what_was_never_written_is_not_there(bucket: ObjectStore, store: HiveStore) -> None:
     """A table nobody wrote has no partitions, notes or rows; proving that one may write leaves nothing."""
     assert list(store.partitions("t")) == []
-    assert store.notes("t", Partition(OWNERS[0])) is None
+    assert store.read_metadata("t", Partition(OWNERS[0])) is None
     assert store.scan("t", SCHEMA).collect().equals(pl.DataFrame(schema=SCHEMA))
     store.check_writable()
     assert bucket.objects == {}

@@ -30,12 +30,12 @@ def touches(store: HiveStore, table: str, owner: str | None, day: date | None = 
     raised: list[Exception] = []
     for act in (
         lambda: store.write(table, Partition(owner), frame),
-        lambda: store.open(table, partition),
-        lambda: store.size(table, partition),
-        lambda: store.notes(table, partition),
+        lambda: store.scan_partition(table, partition),
+        lambda: store.partition_size(table, partition),
+        lambda: store.read_metadata(table, partition),
         lambda: store.read(table, SCHEMA, [partition]),
         lambda: store.scan(table, SCHEMA, advertiser_ids=[owner] if owner is not None else None),
-        lambda: store.marks(table, [owner] if owner is not None else None),
+        lambda: store.file_versions(table, [owner] if owner is not None else None),
     ):
         with pytest.raises(UnsafeNameError) as caught:
             act()
@@ -93,7 +93,7 @@ def test_an_evil_id_of_the_api_writes_nothing(tmp_path: Path, name: str) -> None
         }
         ran = run_command("sync", "--select", "advertisers", variables=variables, folder=tmp_path)
     assert ran.exit_code == 1, ran.out
-    assert "no advertiser id" in ran.err
+    assert "not an advertiser id" in ran.err
     assert "Traceback" not in ran.err
     assert list(tmp_path.rglob("*.parquet")) == []
 

@@ -15,7 +15,7 @@ from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, report_columns
 from tiktok_assets.storage.hive_store import HiveStore, Partition, StoreError
 from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
-from tiktok_assets.tables.frames import build_schema, entity_columns
+from tiktok_assets.tables.schema import build_schema, entity_columns
 
 TABLES: dict[str, Sequence[Column]] = {
     **{entity.table: entity_columns(entity) for entity in ENTITIES},
@@ -130,5 +130,5 @@ def test_a_build_that_fails_leaves_the_old_file(store: HiveStore, tmp_path: Path
 def test_a_state_folder_that_cannot_be_made_is_named(store: HiveStore, tmp_path: Path) -> None:
     """Where there is no room to build, the error says what could not be built, and what to mend."""
     (tmp_path / "state").write_text("a file", encoding="utf-8")
-    with pytest.raises(StoreError, match=r"^cannot build .*make that place writable"):
+    with pytest.raises(StoreError, match=r"^cannot build .*make its folder writable"):
         build_warehouse(store, tmp_path / "state", TABLES)

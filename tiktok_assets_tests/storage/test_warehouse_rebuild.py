@@ -28,7 +28,7 @@ from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
 from tiktok_assets.storage.warehouse_loading import FILES_TABLE
-from tiktok_assets.tables.frames import build_schema, entity_columns
+from tiktok_assets.tables.schema import build_schema, entity_columns
 
 Tables = dict[str, Sequence[Column]]
 
