@@ -28,8 +28,7 @@ from tiktok_assets.duplication.models import DuplicationRequest, LedgerEntry
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.entities import ADS
-from tiktok_assets.tables.frames import entity_columns
-from tiktok_assets.tables.schema import build_schema
+from tiktok_assets.tables.schema import build_schema, entity_columns
 
 APPROVAL_HINT = (
     "run it on a terminal to get a prompt, or add --yes, or add --code and send the alert's approval code to"
@@ -136,7 +135,7 @@ def obtain_approval(session: Session, request: DuplicationRequest, *, yes: bool,
         CommandError: if the user declines, or a check refuses the duplication before the prompt.
     """
     approver = f"{_user_name()}@{socket.gethostname()}"
-    entry = session.duplicator().ledger.find(request.key)
+    entry = session.create_duplicator().ledger.find(request.key)
     if entry and entry.covers(request):
         return Approval(approver)
     on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
@@ -170,7 +169,7 @@ def _read_code(*, on_terminal: bool) -> str:
 
 def _is_shared(settings: Settings) -> bool:
     """Return whether the state is on a database server, which other hosts may use too."""
-    return make_url(settings.state_address).get_backend_name() != "sqlite"
+    return make_url(settings.state_database_url).get_backend_name() != "sqlite"
 
 
 def _user_name() -> str:
@@ -187,7 +186,7 @@ def _user_name() -> str:
 
 def dry_run(session: Session, request: DuplicationRequest) -> DryRun:
     """Check a duplication and build its requests without sending them."""
-    return session.duplicator().dry_run(request)
+    return session.create_duplicator().dry_run(request)
 
 
 def execute(session: Session, request: DuplicationRequest, approval: Approval) -> tuple[LedgerEntry, bool]:
@@ -196,7 +195,7 @@ def execute(session: Session, request: DuplicationRequest, approval: Approval) -
     Raises:
         CommandError: if it was not approved, was refused or cannot be finished now.
     """
-    duplicator = session.duplicator(approval=approval)
+    duplicator = session.create_duplicator(approval=approval)
     before = duplicator.ledger.find(request.key)
     try:
         return duplicator.duplicate(request), bool(before and before.done_at)

@@ -1,7 +1,7 @@
 """Refuse cross-site requests and requests without the password.
 
 Dagster's webserver executes mutations sent by GET and checks neither Host nor Origin, so listening on loopback
-does not protect it from pages in the user's own browser. The ASGI middleware of this module wraps that application.
+does not protect it from pages in the user's own browser. The ASGI middleware here wraps that application.
 """
 
 import hmac

@@ -1,1 +1,1 @@
-"""Tests of the commands."""
+"""Tests of `tiktok_assets.cli`."""

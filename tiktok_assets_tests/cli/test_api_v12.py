@@ -9,14 +9,14 @@ import pytest
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.settings import SettingsError, load_settings
-from tiktok_assets_tests.cli.conftest import Run
+from tiktok_assets_tests.cli.conftest import RunCommand
 
 V12 = {"TIKTOK_API_VERSION": "v1.2"}
 SHOWN = ("id", "name", "status", "spend", "impressions", "currency")
 REFUSED = (("sync",), ("sync", "--plan"), ("plan",), ("dev",))
 
 
-def rows(run: Run, version: str, *arguments: str) -> list[dict[str, Any]]:
+def rows(run: RunCommand, version: str, *arguments: str) -> list[dict[str, Any]]:
     """What a command prints in a version of the API."""
     ran = run(*arguments, "--json", variables={"TIKTOK_API_VERSION": version})
     assert (ran.exit_code, ran.err) == (0, "")
@@ -24,9 +24,9 @@ def rows(run: Run, version: str, *arguments: str) -> list[dict[str, Any]]:
     return printed
 
 
-def walk(run: Run, sandbox: RunningSandbox, version: str) -> Iterator[list[dict[str, Any]]]:
+def walk(run: RunCommand, sandbox: RunningSandbox, version: str) -> Iterator[list[dict[str, Any]]]:
     """The steps of the tutorial, each with ids, names, statuses, spend and impressions."""
-    story = sandbox.world.story
+    story = sandbox.world.scenario
     assert story
     account = ("--advertiser", story.advertiser_id)
     of_campaign = (*account, "--campaign", story.campaign_id)
@@ -44,9 +44,9 @@ def walk(run: Run, sandbox: RunningSandbox, version: str) -> Iterator[list[dict[
         yield [{key: one[key] for key in one if key.rpartition("_")[2] in SHOWN} for one in step]
 
 
-def test_the_walk_tells_the_same_in_both_versions(run: Run, sandbox: RunningSandbox) -> None:
+def test_the_walk_tells_the_same_in_both_versions(run: RunCommand, sandbox: RunningSandbox) -> None:
     """Ids, names, statuses, spend and impressions of every step agree, to the top-spending ad of the campaign."""
-    story = sandbox.world.story
+    story = sandbox.world.scenario
     assert story
     old, new = (list(walk(run, sandbox, version)) for version in ("v1.2", "v1.3"))
     newer = {"smart_plus_ad_id"}  # a name v1.2 never had
@@ -60,16 +60,16 @@ def test_the_walk_tells_the_same_in_both_versions(run: Run, sandbox: RunningSand
     assert {"spend", "impressions"} <= report[0].keys()
 
 
-def test_the_walk_is_spoken_in_v12_alone(run: Run, sandbox: RunningSandbox) -> None:
+def test_the_walk_is_spoken_in_v12_alone(run: RunCommand, sandbox: RunningSandbox) -> None:
     """No step of the walk in v1.2 sends a request to v1.3."""
     sandbox.state.requests.clear()
     list(walk(run, sandbox, "v1.2"))
     assert {request["version"] for request in sandbox.state.requests} == {"v1.2"}
 
 
-def test_the_walk_prints_tables(run: Run, sandbox: RunningSandbox) -> None:
+def test_the_walk_prints_tables(run: RunCommand, sandbox: RunningSandbox) -> None:
     """A person sees the report of v1.2 as a table, with the columns it has."""
-    story = sandbox.world.story
+    story = sandbox.world.scenario
     assert story
     asked = ("get", "report", "--lifetime", "--advertiser", story.advertiser_id, "--campaign", story.campaign_id)
     ran = run(*asked, variables=V12)
@@ -79,7 +79,7 @@ def test_the_walk_prints_tables(run: Run, sandbox: RunningSandbox) -> None:
 
 
 @pytest.mark.parametrize("command", REFUSED, ids=" ".join)
-def test_what_stores_refuses_v12(run: Run, sandbox: RunningSandbox, command: tuple[str, ...]) -> None:
+def test_what_stores_refuses_v12(run: RunCommand, sandbox: RunningSandbox, command: tuple[str, ...]) -> None:
     """Planning, syncing and serving end with one sentence that says to use v1.3, before anything is asked."""
     sandbox.state.requests.clear()
     ran = run(*command, variables=V12)

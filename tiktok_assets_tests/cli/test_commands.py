@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tiktok_assets.sandbox.running import RunningSandbox
-from tiktok_assets_tests.cli.conftest import Run
+from tiktok_assets_tests.cli.conftest import RunCommand
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,9 @@ from tiktok_assets_tests.cli.conftest import Run
         ("campaign/get", "budget", '"much"'),
     ],
 )
-def test_one_odd_value_ends_no_sync(run: Run, sandbox: RunningSandbox, path: str, field: str, raw: str) -> None:
+def test_one_odd_value_ends_no_sync(
+    run: RunCommand, sandbox: RunningSandbox, path: str, field: str, raw: str
+) -> None:
     """`sync` ends with exit code 0 and asks nothing again, whatever one value says."""
     account = next(one.id for one in sandbox.world.advertisers.values() if one.granted)
     with httpx.Client(base_url=f"{sandbox.base_url}/sandbox/") as control:
@@ -43,9 +45,9 @@ def truth(sandbox: RunningSandbox, what: str, **query: str) -> list[dict[str, ob
     return rows
 
 
-def test_get_walks_the_account_as_the_tutorial_does(run: Run, sandbox: RunningSandbox) -> None:
+def test_get_walks_the_account_as_the_tutorial_does(run: RunCommand, sandbox: RunningSandbox) -> None:
     """Campaigns, the ad groups of one, the ads of one and their lifetime report lead to the top-spending ad."""
-    story = sandbox.world.story
+    story = sandbox.world.scenario
     assert story
     account = ("--advertiser", story.advertiser_id, "--json")
     campaigns = json.loads(run("get", "campaigns", *account).out)
@@ -62,9 +64,9 @@ def test_get_walks_the_account_as_the_tutorial_does(run: Run, sandbox: RunningSa
     ]
 
 
-def test_a_daily_report_is_printed_as_table_json_and_csv(run: Run, sandbox: RunningSandbox) -> None:
+def test_a_daily_report_is_printed_as_table_json_and_csv(run: RunCommand, sandbox: RunningSandbox) -> None:
     """The same report comes as a table, as JSON with exact text amounts, and as CSV."""
-    story = sandbox.world.story
+    story = sandbox.world.scenario
     assert story
     last = story.t2.date().fromordinal(story.t2.date().toordinal() - 3).isoformat()
     asked = ("get", "report", "--advertiser", story.advertiser_id, "--from", last, "--to", last, "--level", "ad")
@@ -82,9 +84,9 @@ def test_a_daily_report_is_printed_as_table_json_and_csv(run: Run, sandbox: Runn
     assert rows[0]["ad_id"] in table.out
 
 
-def test_sync_stores_what_plan_foresaw_and_top_ranks_it(run: Run, sandbox: RunningSandbox) -> None:
+def test_sync_stores_what_plan_foresaw_and_top_ranks_it(run: RunCommand, sandbox: RunningSandbox) -> None:
     """`sync` sends exactly the requests `plan` names, and `top` then knows each leader that `sync` counted."""
-    story = sandbox.world.story
+    story = sandbox.world.scenario
     assert story
     first = story.t2.date().fromordinal(story.t2.date().toordinal() - 8).isoformat()
     last = story.t2.date().fromordinal(story.t2.date().toordinal() - 2).isoformat()
@@ -123,7 +125,7 @@ def test_sync_stores_what_plan_foresaw_and_top_ranks_it(run: Run, sandbox: Runni
         ("duplicate",),
     ],
 )
-def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> None:
+def test_every_command_explains_itself(run: RunCommand, command: tuple[str, ...]) -> None:
     """`--help` of every command exits 0 and needs no settings."""
     ran = run(*command, "--help", variables={"TIKTOK_BASE_URL": "nonsense"})
 
@@ -131,7 +133,7 @@ def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> No
     assert "Usage" in ran.out
 
 
-def test_one_lost_advertiser_leaves_the_others_complete(run: Run, sandbox: RunningSandbox) -> None:
+def test_one_lost_advertiser_leaves_the_others_complete(run: RunCommand, sandbox: RunningSandbox) -> None:
     """`sync` fails by name for an account that lost its grant, stores all others whole, and counts what landed."""
     accounts = httpx.get(f"{sandbox.base_url}/sandbox/info").json()["advertisers"]
     lost = next(one["advertiser_id"] for one in accounts if not one["granted"])
@@ -149,7 +151,7 @@ def test_one_lost_advertiser_leaves_the_others_complete(run: Run, sandbox: Runni
     assert result["partitions"] == {"advertisers": 1} | whole
 
 
-def test_a_short_list_of_reports_still_syncs(run: Run) -> None:
+def test_a_short_list_of_reports_still_syncs(run: RunCommand) -> None:
     """With only one report chosen, `sync` refreshes that one and derives what it can."""
     ran = run("sync", "--json", variables={"TIKTOK_REPORTS": "campaign_report_lifetime"})
     result = json.loads(ran.out)
@@ -164,7 +166,7 @@ def test_a_short_list_of_reports_still_syncs(run: Run) -> None:
     }
 
 
-def test_the_plan_of_an_empty_store_is_that_of_its_first_refresh(run: Run) -> None:
+def test_the_plan_of_an_empty_store_is_that_of_its_first_refresh(run: RunCommand) -> None:
     """Without days asked for, `plan` counts the thirty the first refresh reads, with a row a day and account."""
     told = json.loads(run("plan", "--select", "advertiser_report_daily", "--json").out)
     known, line = told["lines"]
@@ -175,7 +177,7 @@ def test_the_plan_of_an_empty_store_is_that_of_its_first_refresh(run: Run) -> No
     assert line["rows"] % 30 == 0
 
 
-def test_a_mistyped_command_is_answered_with_the_nearest(run: Run) -> None:
+def test_a_mistyped_command_is_answered_with_the_nearest(run: RunCommand) -> None:
     """A command that does not exist ends with exit code 2 and names the nearest, once."""
     ran = run("snyc")
 

@@ -19,7 +19,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.settings import load_settings
-from tiktok_assets_tests.cli.conftest import Ran, run_command, variables_of
+from tiktok_assets_tests.cli.conftest import CommandResult, build_variables, run_command
 
 SMALL = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
 OPTIONAL = "+campaign_report_hourly,+ad_audience_country_daily"
@@ -33,13 +33,13 @@ def host() -> Iterator[RunningSandbox]:
         yield running
 
 
-def contact(host: RunningSandbox, folder: Path, *arguments: str, **variables: str) -> Ran:
+def contact(host: RunningSandbox, folder: Path, *arguments: str, **variables: str) -> CommandResult:
     """Run `doctor --first-contact`."""
-    settings = {**variables_of(host), **variables}
+    settings = {**build_variables(host), **variables}
     return run_command("doctor", "--first-contact", *arguments, variables=settings, folder=folder)
 
 
-def observations(ran: Ran) -> dict[str, dict[str, object]]:
+def observations(ran: CommandResult) -> dict[str, dict[str, object]]:
     """The observations of a run with --json, by what was asked for."""
     return {one["asked_for"]: one for one in json.loads(ran.out)["observations"]}
 
@@ -141,7 +141,7 @@ def test_without_app_or_account_it_says_what_to_set(host: RunningSandbox, tmp_pa
     ran = contact(host, tmp_path, "--json", "--advertiser", named, **without)
     assert ran.exit_code == 0, ran.err
     assert observations(ran)["finding accounts"]["outcome"] == "not asked"
-    ran = run_command("doctor", "--advertiser", named, variables=variables_of(host), folder=tmp_path)
+    ran = run_command("doctor", "--advertiser", named, variables=build_variables(host), folder=tmp_path)
     assert (ran.exit_code, "--first-contact" in ran.err) == (2, True)
 
 

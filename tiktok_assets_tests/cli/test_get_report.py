@@ -10,7 +10,7 @@ import pytest
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets_tests.cli.conftest import Ran, run_command, variables_of
+from tiktok_assets_tests.cli.conftest import CommandResult, build_variables, run_command
 
 EVENING, MORNING = datetime(2026, 10, 7, 18, tzinfo=UTC), datetime(2026, 10, 7, 5, tzinfo=UTC)
 PLAN = WorldPlan(anchor=EVENING, dense=True, days=12, advertisers=2, campaigns=1, ad_groups=1, ads=1)
@@ -26,14 +26,14 @@ def two_zones() -> Iterator[RunningSandbox]:
         yield running
 
 
-def report(sandbox: RunningSandbox, folder: Path, account: int, *options: str) -> Ran:
+def report(sandbox: RunningSandbox, folder: Path, account: int, *options: str) -> CommandResult:
     """`get report` of one of the two."""
     owner = list(sandbox.world.advertisers)[account]
     asked = ("get", "report", "--advertiser", owner, "--level", "advertiser", "--json", *options)
-    return run_command(*asked, variables=variables_of(sandbox), folder=folder)
+    return run_command(*asked, variables=build_variables(sandbox), folder=folder)
 
 
-def days(ran: Ran) -> list[str]:
+def days(ran: CommandResult) -> list[str]:
     """The days of its rows."""
     assert ran.exit_code == 0, ran.err
     return [row["date"] for row in json.loads(ran.out)]

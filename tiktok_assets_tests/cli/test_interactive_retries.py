@@ -17,7 +17,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import BUDGET_FILE
-from tiktok_assets_tests.cli.conftest import run_command, variables_of
+from tiktok_assets_tests.cli.conftest import build_variables, run_command
 from tiktok_assets_tests.environment import clean_environment
 
 SMALL = WorldPlan(dense=True, advertisers=2, days=6, campaigns=1, ad_groups=2, ads=3)
@@ -54,7 +54,7 @@ def test_a_restricted_app_is_told_when_to_come_back(
 ) -> None:
     """A command that only looks gives up on a lasting 40100 within seconds, and says when to return."""
     began = time.monotonic()
-    ran = run_command(*command, variables=variables_of(host), folder=tmp_path)
+    ran = run_command(*command, variables=build_variables(host), folder=tmp_path)
     assert ran.exit_code == 1
     assert "It may work again in" in ran.err
     assert "Traceback" not in ran.err
@@ -65,8 +65,8 @@ def test_another_process_pausing_is_told_at_once(host: RunningSandbox, tmp_path:
     """While the app pauses for minutes a command asks nothing, and doctor names the same time."""
     _pause(tmp_path, seconds=240)
     asked = len(host.state.requests)
-    ran = run_command("get", "campaigns", variables=variables_of(host), folder=tmp_path)
-    told = run_command("doctor", variables=variables_of(host), folder=tmp_path)
+    ran = run_command("get", "campaigns", variables=build_variables(host), folder=tmp_path)
+    told = run_command("doctor", variables=build_variables(host), folder=tmp_path)
     assert "It may work again in 2" in ran.err
     assert "It may work again in 2" in told.out
     assert len(host.state.requests) == asked
@@ -80,7 +80,7 @@ def test_ctrl_c_ends_a_pause(host: RunningSandbox, tmp_path: Path) -> None:
     with subprocess.Popen(  # noqa: S603 - our own interpreter and text
         [sys.executable, "-c", WAITER],
         cwd=tmp_path,
-        env=clean_environment(variables_of(host)),
+        env=clean_environment(build_variables(host)),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -11,11 +11,11 @@ from tiktok_assets.cli.overview import browser_url
 from tiktok_assets.overview.models import Overview
 from tiktok_assets.overview.page import PAGE_FILE_NAME, BuiltPage
 from tiktok_assets.webserver.pages import serve_pages
-from tiktok_assets_tests.cli.conftest import Run
+from tiktok_assets_tests.cli.conftest import RunCommand
 from tiktok_assets_tests.overview.sample_store import NOW
 
 
-def test_the_page_is_made_without_a_host(run: Run, tmp_path: Path) -> None:
+def test_the_page_is_made_without_a_host(run: RunCommand, tmp_path: Path) -> None:
     """Without a token, a host or a table the page is made, and the command says where."""
     ran = run("overview", "--json", variables={"TIKTOK_ACCESS_TOKEN": "", "TIKTOK_BASE_URL": "http://127.0.0.1:9"})
     assert ran.exit_code == 0, ran.err

@@ -93,7 +93,7 @@ def test_a_plan_names_the_requests_and_rows_that_follow(
     with closing(Session(chosen)) as session:
         rows = read(session, owners, window, tables)
     assert told.requests == len(sandbox.state.requests)
-    assert {line.what: line.rows for line in told.lines if line.what in tables} == dict(rows)
+    assert {line.subject: line.rows for line in told.lines if line.subject in tables} == dict(rows)
 
 
 def settings_of(sandbox: RunningSandbox, folder: Path, **more: Any) -> Any:  # noqa: ANN401 - of any kind

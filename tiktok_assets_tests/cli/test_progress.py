@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tiktok_assets.sandbox.running import RunningSandbox
-from tiktok_assets_tests.cli.conftest import Run
+from tiktok_assets_tests.cli.conftest import RunCommand
 from tiktok_assets_tests.environment import clean_environment
 
 SYNC = ("sync", "--select", "advertisers,campaigns")
@@ -54,7 +54,7 @@ def test_a_terminal_shows_a_bar_with_stage_requests_and_lines(sandbox: RunningSa
     assert "refresh_accounts: 1 advertisers" in shown
 
 
-def test_a_pipe_gets_plain_lines_only(run: Run) -> None:
+def test_a_pipe_gets_plain_lines_only(run: RunCommand) -> None:
     """Without a terminal there is no bar and no colour, on either output."""
     ran = run(*SYNC)
     assert ran.exit_code == 0, ran.err

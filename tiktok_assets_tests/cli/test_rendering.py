@@ -27,16 +27,9 @@ from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets_tests.cli.conftest import Ran, run_command, variables_of
+from tiktok_assets_tests.cli.conftest import CommandResult, build_variables, run_command
 from tiktok_assets_tests.environment import clean_environment
-from tiktok_assets_tests.hostile_names import (
-    ALL_FRAGMENTS,
-    FRAGMENT_NAMES,
-    FRAGMENTS,
-    HOSTILE_NAMES,
-    control_characters_in,
-    visible_text,
-)
+from tiktok_assets_tests.hostile_names import ALL_FRAGMENTS, FRAGMENT_NAMES, FRAGMENTS, HOSTILE_NAMES, control_characters_in, visible_text
 
 SMALL = WorldPlan(dense=True, advertisers=2, days=6, campaigns=1, ad_groups=2, ads=6)
 STARTS = ("=", "-", "+", "@", "\t", "\r", "")
@@ -68,10 +61,10 @@ def ad_names(host: RunningSandbox) -> set[str]:
     return {ad.name for campaign in owner.campaigns for group in campaign.ad_groups for ad in group.ads}
 
 
-def run(host: RunningSandbox, folder: Path, *arguments: str) -> Ran:
+def run(host: RunningSandbox, folder: Path, *arguments: str) -> CommandResult:
     """Run a command on that account; no control character may come out of it, but line ends."""
     named = {"TIKTOK_ADVERTISER_IDS": granted(host)}
-    ran = run_command(*arguments, variables={**variables_of(host), **named}, folder=folder)
+    ran = run_command(*arguments, variables={**build_variables(host), **named}, folder=folder)
     assert "Traceback" not in ran.err
     assert control_characters_in(ran.out + ran.err, allowed="\n") == set()
     return ran
@@ -131,7 +124,7 @@ def test_json_is_exact(host: RunningSandbox, tmp_path: Path) -> None:
 
 def test_csv_runs_nothing_in_a_spreadsheet(host: RunningSandbox, tmp_path: Path) -> None:
     """With --csv no text begins as a formula does, numbers stay numbers, and --raw gives the names themselves."""
-    variables = {**variables_of(host), "TIKTOK_ADVERTISER_IDS": granted(host)}
+    variables = {**build_variables(host), "TIKTOK_ADVERTISER_IDS": granted(host)}
     for command in (("get", "ads"), ("get", "report", "--lifetime"), ("top", "--live")):
         quoted, raw = (
             list(
@@ -179,7 +172,7 @@ def test_a_csv_cell_comes_back(name: str) -> None:
 def test_csv_on_a_terminal_obeys_nothing(host: RunningSandbox, tmp_path: Path) -> None:
     """A terminal gets the control characters of a name as their escapes, even in CSV."""
     ours, theirs = pty.openpty()
-    variables = {**variables_of(host), "TIKTOK_ADVERTISER_IDS": granted(host)}
+    variables = {**build_variables(host), "TIKTOK_ADVERTISER_IDS": granted(host)}
     with subprocess.Popen(
         [sys.executable, "-m", "tiktok_assets", "get", "ads", "--csv"],
         cwd=tmp_path,

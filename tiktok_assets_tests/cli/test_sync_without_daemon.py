@@ -1,4 +1,4 @@
-"""Laws of duplications without a daemon: `sync` finishes what a person began live, begins nothing, and tells."""
+"""Tests of what `sync` does beside the refresh: finish duplications, deliver alerts and flag top spenders."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,14 +26,14 @@ from tiktok_assets_tests.duplication.test_lease_takeover import Ended, end, once
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[DuplicationHarness]:
-    """A world of one account and its story."""
+    """A harness on a sandbox with one account and its scenario."""
     plan = WorldPlan(advertisers=1, campaigns=2, ad_groups=2, ads=2, days=80)
-    with Host.run(plan) as host, open_harness(host, tmp_path) as one:
-        yield one
+    with Host.run(plan) as host, open_harness(host, tmp_path) as harness:
+        yield harness
 
 
-def settings_of(bench: DuplicationHarness, folder: Path, mode: str) -> Settings:
-    """A folder of their own, little to read, and nobody to tell but the folder of alerts."""
+def build_settings(bench: DuplicationHarness, folder: Path, mode: str) -> Settings:
+    """Return settings with folders of their own, two reports and no alert channels."""
     sandbox = bench.host.sandbox
     return load_settings(
         base_url=sandbox.base_url,
@@ -50,48 +50,53 @@ def settings_of(bench: DuplicationHarness, folder: Path, mode: str) -> Settings:
     )
 
 
-def half_made(settings: Settings, wish: DuplicationRequest) -> None:
-    """A live duplication whose process ended after the ad group."""
+def interrupt_duplication(settings: Settings, request: DuplicationRequest) -> None:
+    """Run a live duplication that stops after its ad group is created."""
     with open_session(settings) as session:
-        duplicator = session.duplicator(approval=APPROVED_ON_TERMINAL)
+        duplicator = session.create_duplicator(approval=APPROVED_ON_TERMINAL)
         ledger = replace(duplicator.ledger, checkpoint=once_at("ledger: before sending ad", end))
-        ending = replace(duplicator, ledger=ledger)
+        interrupted = replace(duplicator, ledger=ledger)
         with pytest.raises(Ended):
-            ending.carry_out(wish)
+            interrupted.duplicate(request)
 
 
-def test_sync_finishes_what_was_begun_and_begins_nothing(bench: DuplicationHarness, tmp_path: Path) -> None:
-    """`--status` names what is half made; a whole `sync` makes the rest and hands over what the outbox holds."""
-    settings, wish = settings_of(bench, tmp_path, "execute"), bench.wish(again=1)
-    half_made(settings, wish)
-    assert [len(rows) for rows in bench.made(wish)] == [1, 0]
+def test_sync_finishes_duplications_but_starts_none(bench: DuplicationHarness, tmp_path: Path) -> None:
+    """A full `sync` finishes a started duplication and delivers the outbox; a flag alone starts no duplication."""
+    settings, request = build_settings(bench, tmp_path, "execute"), bench.request(again=1)
+    interrupt_duplication(settings, request)
+    assert [len(rows) for rows in bench.created_objects(request)] == [1, 0]
     with open_session(settings) as session, session.state.transaction() as connection:
         enqueue(connection, Alert("waits", "run_failure", "T", "t", "m", "h", "b", {}), [], session.now())
-        row = {"advertiser_id": wish.advertiser_id, "campaign_id": "1", "ad_id": wish.ad_id, "currency": "USD"}
+        row = {
+            "advertiser_id": request.advertiser_id,
+            "campaign_id": "1",
+            "ad_id": request.ad_id,
+            "currency": "USD",
+        }
         key = {name: row[name] for name in ("advertiser_id", "campaign_id", "ad_id")}
         connection.execute(sa.insert(flags).values(**key, flag_id="f", flagged_at=session.now(), facts=row))
-    told = run(bench, tmp_path, "--status")
-    assert wish.key in told.out
-    assert "ad group made" in told.out
+    status = run(bench, tmp_path, "--status")
+    assert request.key in status.out
+    assert "ad group made" in status.out
 
     lines: list[str] = []
     with open_session(settings) as session:
         run_sync(settings, session, SyncRequest(select="campaigns"), lines.append)
-    assert [len(rows) for rows in bench.made(wish)] == [1, 0]
+    assert [len(rows) for rows in bench.created_objects(request)] == [1, 0]
     with open_session(settings) as session:
         assert Ledger(session.state).entries(status=STARTED)
-        synced = run_sync(settings, session, SyncRequest(), lines.append)
-        assert [entry.wish for entry in Ledger(session.state).entries(status=DONE)] == [wish]
+        result = run_sync(settings, session, SyncRequest(), lines.append)
+        assert [entry.request for entry in Ledger(session.state).entries(status=DONE)] == [request]
         with session.state.transaction() as connection:
             assert set(connection.scalars(sa.select(outbox.c.status))) == {"delivered"}
-    assert synced.failures == []
-    assert [len(rows) for rows in bench.made(wish)] == [1, 1]
-    assert any(line.startswith(f"duplicate_ad: finishes {wish.key}") for line in lines)
+    assert result.failures == []
+    assert [len(rows) for rows in bench.created_objects(request)] == [1, 1]
+    assert any(line.startswith(f"duplicate_ad: finishes {request.key}") for line in lines)
     assert (tmp_path / "state" / "alerts" / "waits.html").exists()
-    assert len(bench.writes) == 2  # nothing for the flag: who wants that starts the daemon's sensor
+    assert len(bench.writes) == 2  # none for the flag: only the daemon's sensor starts duplications
 
 
-FLAGGING = (
+FLAG_TABLES = (
     "campaigns,ad_groups,ads,ad_report_lifetime,campaign_report_lifetime,"
     "top_spenders,duplication_candidates,warehouse"
 )
@@ -99,22 +104,22 @@ FLAGGING = (
 
 @pytest.fixture
 def sandbox() -> Iterator[RunningSandbox]:
-    """One account with the story."""
+    """A sandbox with one account and its scenario."""
     plan = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)
     with RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as running:
         yield running
 
 
 @pytest.fixture
-def story(sandbox: RunningSandbox) -> Scenario:
-    """Who overtakes whom, and when."""
-    assert sandbox.world.story
-    return sandbox.world.story
+def scenario(sandbox: RunningSandbox) -> Scenario:
+    """The scenario of the sandbox: which ad overtakes which, and when."""
+    assert sandbox.world.scenario
+    return sandbox.world.scenario
 
 
 @pytest.fixture
 def settings(sandbox: RunningSandbox, tmp_path: Path) -> Settings:
-    """A folder of their own, and nobody to tell but the folder of alerts."""
+    """Settings with folders of their own and no alert channels."""
     return load_settings(
         base_url=sandbox.base_url,
         access_token=sandbox.token,
@@ -129,35 +134,39 @@ def settings(sandbox: RunningSandbox, tmp_path: Path) -> Settings:
     )
 
 
-def synced(settings: Settings, select: str) -> tuple[SyncResult, list[str]]:
-    """One `sync`, and what it told."""
-    told: list[str] = []
+def sync_tables(settings: Settings, select: str) -> tuple[SyncResult, list[str]]:
+    """Run one `sync` of some tables; return its result and its log lines."""
+    lines: list[str] = []
     with open_session(settings) as session:
-        return run_sync(settings, session, SyncRequest(select=select), told.append), told
+        return run_sync(settings, session, SyncRequest(select=select), lines.append), lines
 
 
-def test_sync_flags_the_ad_that_overtakes_once(
-    settings: Settings, sandbox: RunningSandbox, story: Scenario
+def test_sync_flags_a_new_top_spender_once(
+    settings: Settings, sandbox: RunningSandbox, scenario: Scenario
 ) -> None:
-    """A sync that sees another leader than before flags it and has it in its tables; the next is quiet."""
-    sandbox.clock.set(story.t2)
-    baseline = {"advertiser_id": story.advertiser_id, "campaign_id": story.campaign_id, "observed_at": story.t1}
-    state = State(settings.state_address)
+    """A sync that finds a new top spender flags it in its tables; the next sync does not flag it again."""
+    sandbox.clock.set(scenario.t2)
+    baseline = {
+        "advertiser_id": scenario.advertiser_id,
+        "campaign_id": scenario.campaign_id,
+        "observed_at": scenario.t1,
+    }
+    state = State(settings.state_database_url)
     with state.transaction() as connection:
-        row = {**baseline, "ad_id": story.old_leader_ad_id, "facts": {}}
+        row = {**baseline, "ad_id": scenario.old_leader_ad_id, "facts": {}}
         connection.execute(sa.insert(top_spender_changes).values(row))
-    done, told = synced(settings, FLAGGING)
-    name = f"Unboxing UGC | v4 ({story.new_leader_ad_id}) in campaign {story.campaign_id}"
-    assert done.failures == []
-    assert f"New top spender: {name}." in told
-    assert any(line.startswith(f"flag_top_spender: ad {story.new_leader_ad_id}, ") for line in told)
+    result, lines = sync_tables(settings, FLAG_TABLES)
+    name = f"Unboxing UGC | v4 ({scenario.new_leader_ad_id}) in campaign {scenario.campaign_id}"
+    assert result.failures == []
+    assert f"New top spender: {name}." in lines
+    assert any(line.startswith(f"flag_top_spender: ad {scenario.new_leader_ad_id}, ") for line in lines)
     with duckdb.connect(str(Path(settings.data_dir, "warehouse.duckdb")), read_only=True) as warehouse:
         rows = warehouse.execute("SELECT ad_id, status FROM duplication_candidates").fetchall()
-    assert rows == [(story.new_leader_ad_id, "flagged")]
-    again, told = synced(settings, "top_spenders")
+    assert rows == [(scenario.new_leader_ad_id, "flagged")]
+    again, lines = sync_tables(settings, "top_spenders")
     assert again.failures == []
-    assert not any(line.startswith(("New top spender", "flag_top_spender")) for line in told)
+    assert not any(line.startswith(("New top spender", "flag_top_spender")) for line in lines)
     with state.transaction() as connection:
-        assert connection.scalars(sa.select(flags.c.ad_id)).all() == [story.new_leader_ad_id]
+        assert connection.scalars(sa.select(flags.c.ad_id)).all() == [scenario.new_leader_ad_id]
         assert len(connection.execute(sa.select(outbox)).all()) == 1
     state.close()
