@@ -1,1 +1,1 @@
-"""Tests of `sandbox`."""
+"""Tests of `tiktok_assets.sandbox`."""

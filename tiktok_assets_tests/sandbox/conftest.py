@@ -1,4 +1,4 @@
-"""One sandbox for the folder, and a small client that speaks to it over HTTP."""
+"""Fixtures: a sandbox for all read tests, one for all write tests, and an HTTP client without product code."""
 
 import json
 from collections.abc import Iterator
@@ -29,34 +29,34 @@ STATUS_OF = {"AUCTION_AD": "ad_status", "AUCTION_ADGROUP": "adgroup_status", "AU
 
 @dataclass
 class Api:
-    """Speaks to a sandbox as a careful human would, with nothing of the product's client."""
+    """A minimal HTTP client of a sandbox, independent of the product's client."""
 
     sandbox: RunningSandbox
     http: httpx.Client
 
     def get(self, path: str, *, token: str | None = None, **params: object) -> dict[str, Any]:
         """Return the envelope of a GET; lists and objects are sent as JSON text."""
-        answer = self.http.get(
+        response = self.http.get(
             f"/open_api/v1.3/{path}/",
             params={key: _text(value) for key, value in params.items()},
             headers={"Access-Token": self.sandbox.token if token is None else token},
         )
-        body: dict[str, Any] = answer.json()
+        body: dict[str, Any] = response.json()
         return body
 
     def post(self, path: str, *, token: str | None = None, **body: object) -> dict[str, Any]:
         """Return the envelope of a POST."""
-        answer = self.http.post(
+        response = self.http.post(
             f"/open_api/v1.3/{path}/",
             json=body,
             headers={"Access-Token": self.sandbox.token if token is None else token},
         )
-        found: dict[str, Any] = answer.json()
-        return found
+        envelope: dict[str, Any] = response.json()
+        return envelope
 
     def report(self, advertiser_id: str, level: str = "AUCTION_AD", **params: object) -> dict[str, Any]:
-        """Return the envelope of a report; the dimensions are the level's id unless given."""
-        asked: dict[str, Any] = {
+        """Return the envelope of a report; by default its dimension is the level's id."""
+        query: dict[str, Any] = {
             "advertiser_id": advertiser_id,
             "report_type": "BASIC",
             "data_level": level,
@@ -64,13 +64,13 @@ class Api:
             "page_size": 1000,
             **params,
         }
-        return self.get(REPORT, **asked)
+        return self.get(REPORT, **query)
 
     def rows(self, advertiser_id: str, level: str = "AUCTION_AD", **params: object) -> list[dict[str, Any]]:
         """Return the rows of a report that must succeed, deleted entities included."""
         if level in STATUS_OF:
-            everything = {"field_name": STATUS_OF[level], "filter_type": "IN", "filter_value": '["STATUS_ALL"]'}
-            params.setdefault("filtering", [everything])
+            all_statuses = {"field_name": STATUS_OF[level], "filter_type": "IN", "filter_value": '["STATUS_ALL"]'}
+            params.setdefault("filtering", [all_statuses])
         body = self.report(advertiser_id, level, **params)
         assert (body["code"], body["message"]) == (0, "OK")
         rows: list[dict[str, Any]] = body["data"]["list"]
@@ -78,9 +78,9 @@ class Api:
 
     def control(self, method: str, path: str, /, **body: object) -> Any:  # noqa: ANN401  # JSON is anything
         """Return the JSON of a control route that must succeed."""
-        answer = self.http.request(method, f"/sandbox/{path}", json=body or None)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self.http.request(method, f"/sandbox/{path}", json=body or None)
+        assert response.status_code == 200, response.text
+        return response.json()
 
 
 def _text(value: object) -> str:
@@ -93,7 +93,7 @@ def total(rows: list[dict[str, Any]], metric: str) -> Decimal:
 
 
 def client(sandbox: RunningSandbox) -> Iterator[Api]:
-    """Yield a client to a sandbox, which is put back as it was afterwards, but for what was written."""
+    """Yield a client of a sandbox, and afterwards reset its clock, faults, limits, switches and grants."""
     with httpx.Client(base_url=sandbox.base_url, timeout=10) as http:
         yield Api(sandbox, http)
     sandbox.clock.set(sandbox.world.plan.anchor)
@@ -118,32 +118,32 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 def api(sandbox: RunningSandbox) -> Iterator[Api]:
-    """Return a client to the shared sandbox, which nobody writes to."""
+    """Return a client of the shared sandbox, for tests that only read."""
     yield from client(sandbox)
 
 
 @pytest.fixture(scope="session")
 def accounts(sandbox: RunningSandbox) -> list[str]:
-    """Return the account ids: Los Angeles, Tokyo, Berlin, the empty one, the one without its grant."""
+    """Return the account ids: Los Angeles, Tokyo, Berlin, one without campaigns, one not granted."""
     return list(sandbox.world.advertisers)
 
 
 @pytest.fixture(scope="session")
-def written_sandbox() -> Iterator[RunningSandbox]:
-    """Run one sandbox without limits for every test that writes."""
+def writable_sandbox() -> Iterator[RunningSandbox]:
+    """Run one sandbox without limits for all tests that write."""
     with RunningSandbox(limits=Limits(qps=None, qpm=None)) as running:
         yield running
 
 
 @pytest.fixture
-def drafts(written_sandbox: RunningSandbox) -> Iterator["EntityFactory"]:
-    """Return a writer to the first account, with media of that account."""
-    yield from (writer(api) for api in client(written_sandbox))
+def factory(writable_sandbox: RunningSandbox) -> Iterator["EntityFactory"]:
+    """Return an entity factory for the first account."""
+    yield from (factory_for(api) for api in client(writable_sandbox))
 
 
-def writer(api: Api) -> "EntityFactory":
-    """Return a writer to a sandbox's first account."""
-    from tiktok_assets_tests.sandbox.factory import EntityFactory  # noqa: PLC0415  # it builds on this file
+def factory_for(api: Api) -> "EntityFactory":
+    """Return an entity factory for a sandbox's first account."""
+    from tiktok_assets_tests.sandbox.factory import EntityFactory  # noqa: PLC0415  # it imports this module
 
     account = next(iter(api.sandbox.world.advertisers))
     video = library_video(account)

@@ -1,4 +1,4 @@
-"""Ready-made bodies of writes: a campaign, an ad group and an ad that the sandbox accepts."""
+"""Create campaigns, ad groups and ads that the sandbox accepts."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -11,18 +11,18 @@ _numbers = count(1)
 
 @dataclass
 class EntityFactory:
-    """Writes to one account as a careful human would."""
+    """Creates entities in one account, and builds valid bodies for it."""
 
     api: Api
     account: str
     media: dict[str, Any]
 
     def name(self) -> str:
-        """Return a name nobody has."""
+        """Return an unused name."""
         return f"Draft {next(_numbers)}"
 
     def campaign_body(self, **other: object) -> dict[str, Any]:
-        """Return the body of campaign/create, but for the account."""
+        """Return the body of campaign/create without the account."""
         body = {
             "objective_type": "WEB_CONVERSIONS",
             "campaign_name": self.name(),
@@ -31,7 +31,7 @@ class EntityFactory:
         return _without_none({**body, **other})
 
     def ad_group_body(self, campaign_id: str, /, **other: object) -> dict[str, Any]:
-        """Return the body of adgroup/create, but for the account."""
+        """Return the body of adgroup/create without the account."""
         body = {
             "campaign_id": campaign_id,
             "adgroup_name": self.name(),
@@ -68,28 +68,28 @@ class EntityFactory:
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401  # any body
         """Return the data of a write that must succeed."""
-        answer = self.api.post(path, **{"advertiser_id": self.account, **body})
-        assert answer["code"] == 0, answer
-        data: dict[str, Any] = answer["data"]
+        response = self.api.post(path, **{"advertiser_id": self.account, **body})
+        assert response["code"] == 0, response
+        data: dict[str, Any] = response["data"]
         return data
 
     def refused(self, path: str, **body: Any) -> tuple[int, str]:  # noqa: ANN401  # any body
         """Return code and message of a write that must fail."""
-        answer = self.api.post(path, **{"advertiser_id": self.account, **body})
-        assert answer["code"] != 0
-        assert answer["data"] == {}
-        return answer["code"], answer["message"]
+        response = self.api.post(path, **{"advertiser_id": self.account, **body})
+        assert response["code"] != 0
+        assert response["data"] == {}
+        return response["code"], response["message"]
 
     def scaling(self) -> str:
-        """Return the story's scaling campaign."""
-        story = self.api.sandbox.world.scenario
-        assert story
-        return story.scaling_campaign_id
+        """Return the id of the scenario's scaling campaign."""
+        scenario = self.api.sandbox.world.scenario
+        assert scenario
+        return scenario.scaling_campaign_id
 
     def old_ad_group(self) -> str:
-        """Return an ad group that the scaling campaign has had from the beginning."""
-        chosen = {"campaign_ids": [self.scaling()]}
-        groups = self.api.get("adgroup/get", advertiser_id=self.account, page_size=1000, filtering=chosen)
+        """Return the id of a generated ad group of the scaling campaign."""
+        filtering = {"campaign_ids": [self.scaling()]}
+        groups = self.api.get("adgroup/get", advertiser_id=self.account, page_size=1000, filtering=filtering)
         return str(groups["data"]["list"][-1]["adgroup_id"])
 
     def campaign(self, **other: object) -> str:
@@ -97,22 +97,22 @@ class EntityFactory:
         return str(self.post("campaign/create", **self.campaign_body(**other))["campaign_id"])
 
     def ad_group(self, campaign_id: str | None = None, **other: object) -> str:
-        """Create an ad group, by itself in a campaign of its own, and return its id."""
+        """Create an ad group, by default in a new campaign, and return its id."""
         campaign_id = campaign_id or self.campaign()
         return str(self.post("adgroup/create", **self.ad_group_body(campaign_id, **other))["adgroup_id"])
 
     def ad(self, adgroup_id: str | None = None, **other: object) -> str:
-        """Create an ad, by itself in an ad group of its own, and return its id."""
+        """Create an ad, by default in a new ad group, and return its id."""
         group = adgroup_id or self.ad_group()
         (ad_id,) = self.post("ad/create", adgroup_id=group, creatives=[self.creative(**other)])["ad_ids"]
         return str(ad_id)
 
     def read(self, path: str, **filtering: object) -> dict[str, Any]:
-        """Return the one entity a filter leaves, deleted ones included."""
-        wanted = {"primary_status": "STATUS_ALL", **filtering}
-        (item,) = self.api.get(path, advertiser_id=self.account, filtering=wanted)["data"]["list"]
-        found: dict[str, Any] = item
-        return found
+        """Return the only entity that matches a filter, even if it is deleted."""
+        filters = {"primary_status": "STATUS_ALL", **filtering}
+        (item,) = self.api.get(path, advertiser_id=self.account, filtering=filters)["data"]["list"]
+        entity: dict[str, Any] = item
+        return entity
 
 
 def _without_none(body: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Laws of what an account may hold at most, and of each step of the penalty for time-outs."""
+"""Tests of the maximum number of campaigns and ad groups, and of the penalties for time-outs."""
 
 import pytest
 
@@ -7,54 +7,52 @@ from tiktok_assets.sandbox.http.errors import ApiError
 from tiktok_assets.sandbox.http.rate_limits import SLOW_SECONDS, SLOWDOWN_STEPS, Limits, Penalties
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets_tests.sandbox.conftest import Api, client, writer
+from tiktok_assets_tests.sandbox.conftest import Api, client, factory_for
 from tiktok_assets_tests.sandbox.factory import EntityFactory
 
 MAX_ENTITIES = 999
-FULL_MESSAGES = {
-    what: WorldPlan(
+PLANS = {
+    kind: WorldPlan(
         dense=True, advertisers=1, days=1, campaigns=campaigns, ad_groups=MAX_ENTITIES - 1, ads=MAX_ENTITIES - 1
     )
-    for what, campaigns in (("campaigns", MAX_ENTITIES - 1), ("ad groups", 1))
+    for kind, campaigns in (("campaigns", MAX_ENTITIES - 1), ("ad groups", 1))
 }
-"""Accounts with room for one more."""
+"""Plans of accounts to which one more entity can be added."""
 
 
-def assert_full(drafts: EntityFactory, what: str) -> None:
-    """One more is made, the next refused by its number; once one is deleted, there is room again."""
-    listed = drafts.api.get("campaign/get", advertiser_id=drafts.account, page_size=1)["data"]["list"]
-    holder = listed[0]["campaign_id"]
-    if what == "campaigns":
-        made = drafts.campaign()
-        path, body, gone = "campaign", drafts.campaign_body(), {"campaign_ids": [made]}
+def assert_full(factory: EntityFactory, kind: str) -> None:
+    """Check that one more is created and the next is refused, until one is deleted."""
+    listed = factory.api.get("campaign/get", advertiser_id=factory.account, page_size=1)["data"]["list"]
+    campaign_id = listed[0]["campaign_id"]
+    if kind == "campaigns":
+        created = factory.campaign()
+        path, body, deleted = "campaign", factory.campaign_body(), {"campaign_ids": [created]}
     else:
-        made = drafts.ad_group(holder)
-        path, body, gone = "adgroup", drafts.ad_group_body(holder), {"adgroup_ids": [made]}
-    code, message = drafts.refused(f"{path}/create", **body)
+        created = factory.ad_group(campaign_id)
+        path, body, deleted = "adgroup", factory.ad_group_body(campaign_id), {"adgroup_ids": [created]}
+    code, message = factory.refused(f"{path}/create", **body)
     assert (code, str(MAX_ENTITIES) in message) == (40002, True)
-    drafts.post(f"{path}/status/update", operation_status="DELETE", **gone)
-    drafts.post(f"{path}/create", **body)
+    factory.post(f"{path}/status/update", operation_status="DELETE", **deleted)
+    factory.post(f"{path}/create", **body)
 
 
-@pytest.mark.parametrize("what", FULL_MESSAGES)
-def test_an_account_is_full_at_999(what: str) -> None:
-    """An account holds 999 campaigns, a campaign 999 ad groups; deleted ones make room."""
+@pytest.mark.parametrize("kind", PLANS)
+def test_at_most_999_campaigns_and_ad_groups(kind: str) -> None:
+    """An account may have 999 campaigns and a campaign 999 ad groups, not counting deleted ones."""
     limits = Limits(qps=None, qpm=None)
-    with RunningSandbox(
-        FULL_MESSAGES[what], limits=limits, switches=Switches(unique_campaign_names=False)
-    ) as running:
+    with RunningSandbox(PLANS[kind], limits=limits, switches=Switches(unique_campaign_names=False)) as running:
         for api in client(running):
-            assert_full(writer(api), what)
+            assert_full(factory_for(api), kind)
 
 
 @pytest.mark.parametrize(("time_outs", "per_second"), SLOWDOWN_STEPS)
-def test_the_more_time_outs_the_slower(time_outs: int, per_second: int) -> None:
-    """Ten, twenty, thirty time-outs within ten seconds leave five, one and no query a second for five minutes."""
+def test_time_outs_slow_down_queries(time_outs: int, per_second: int) -> None:
+    """After 10, 20 or 30 time-outs within ten seconds, 5, 1 or 0 queries a second are allowed for five minutes."""
     now = [100.0]
     penalties = Penalties(lambda: now[0])
 
     def admitted() -> int:
-        """How many of eight different queries pass at this moment."""
+        """Return how many of eight different queries are allowed now."""
         refused = []
         for number in range(8):
             try:
@@ -76,8 +74,8 @@ def test_the_more_time_outs_the_slower(time_outs: int, per_second: int) -> None:
     assert admitted() == 8
 
 
-def test_slow_time_outs_are_not_punished() -> None:
-    """Thirty time-outs of different queries, none ten of them within ten seconds, cost nothing."""
+def test_rare_time_outs_have_no_penalty() -> None:
+    """Thirty time-outs of different queries have no effect if no ten of them are within ten seconds."""
     now = [0.0]
     penalties = Penalties(lambda: now[0])
     for number in range(30):
@@ -88,7 +86,7 @@ def test_slow_time_outs_are_not_punished() -> None:
 
 
 def test_asynchronous_reports_are_not_imitated(api: Api, accounts: list[str]) -> None:
-    """The routes of asynchronous reports are unknown ones: nobody mistakes them for empty reports."""
+    """The routes of asynchronous reports return the error for unknown routes."""
     assert api.post("report/task/create", advertiser_id=accounts[0])["code"] == 40400
     for route in ("check", "download"):
         assert api.get(f"report/task/{route}", advertiser_id=accounts[0], task_id="1")["code"] == 40400

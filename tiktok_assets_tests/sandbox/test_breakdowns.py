@@ -1,4 +1,4 @@
-"""Laws of audience, country and Smart+ reports, of time-out penalties, and of TikTok's own sandbox."""
+"""Tests of audience, country and Smart+ reports, of time-out penalties and of TikTok's own sandbox."""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -19,10 +19,10 @@ STATUS_ALL = {"field_name": "ad_status", "filter_type": "IN", "filter_value": '[
 def audience(
     api: Api, account: str, *dimensions: str, level: str = "AUCTION_AD", window: dict[str, Any] = WINDOW
 ) -> list[dict[str, Any]]:
-    """Return the rows of an audience report that must succeed, all pages of it."""
-    asked = {"report_type": "AUDIENCE", "dimensions": [ID_OF[level], *dimensions], "metrics": NAMES, **window}
+    """Return the rows of all pages of an audience report."""
+    query = {"report_type": "AUDIENCE", "dimensions": [ID_OF[level], *dimensions], "metrics": NAMES, **window}
     rows: list[dict[str, Any]] = []
-    while page := api.rows(account, level, page=len(rows) // 1000 + 1, **asked):
+    while page := api.rows(account, level, page=len(rows) // 1000 + 1, **query):
         rows += page
         if len(page) < 1000:
             break
@@ -31,10 +31,10 @@ def audience(
 
 @pytest.mark.parametrize("dimensions", [("age",), ("gender",), ("age", "gender"), ("platform",), ("language",)])
 @pytest.mark.parametrize("by_day", [True, False])
-def test_the_parts_of_an_audience_are_the_whole(
+def test_audience_rows_sum_to_the_basic_report(
     api: Api, accounts: list[str], dimensions: tuple[str, ...], by_day: bool
 ) -> None:
-    """Settled days split by audience add up, exactly, to the basic report of each ad."""
+    """The audience rows of settled days sum exactly to the basic report of each ad."""
     time = ["stat_time_day"] if by_day else []
     parts = audience(api, accounts[2], *dimensions, *time)
     assert {*dimensions, *time, "ad_id"} == set(parts[0]["dimensions"])
@@ -51,23 +51,23 @@ def test_the_parts_of_an_audience_are_the_whole(
 
 
 @pytest.mark.parametrize("level", list(ID_OF))
-def test_audiences_agree_between_levels(api: Api, accounts: list[str], level: str) -> None:
-    """A coarser level's audience is the exact sum of the finer level's."""
+def test_audience_sums_agree_between_levels(api: Api, accounts: list[str], level: str) -> None:
+    """Audience reports have the same sums at every level."""
     finest = total(audience(api, accounts[0], "age"), "spend")
     assert finest == total(audience(api, accounts[0], "age", level=level), "spend") > 0
 
 
 @pytest.mark.parametrize("dimension", ["country_code", "interest_category"])
 def test_some_breakdowns_do_not_sum_to_the_total(api: Api, accounts: list[str], dimension: str) -> None:
-    """Countries and interests leave something out."""
+    """Breakdowns by country and interest omit part of the delivery."""
     parts = audience(api, accounts[0], dimension)
     assert 0 < total(parts, "spend") < total(api.rows(accounts[0], metrics=NAMES, **WINDOW), "spend")
     if dimension == "interest_category":
         assert parts[0]["dimensions"]["interest_category_v2"] == parts[0]["dimensions"]["interest_category"]
 
 
-def test_people_go_with_countries(api: Api, accounts: list[str]) -> None:
-    """Reach and frequency are served with country, as a live probe of 2026-08-13 showed."""
+def test_country_reports_have_reach(api: Api, accounts: list[str]) -> None:
+    """Reports by country have reach and frequency, as seen live on 2026-08-13."""
     names = ["spend", "reach", "frequency", "conversion_rate_v2"]
     body = api.report(
         accounts[0], report_type="AUDIENCE", dimensions=["ad_id", "country_code"], metrics=names, **WINDOW
@@ -76,23 +76,23 @@ def test_people_go_with_countries(api: Api, accounts: list[str]) -> None:
     assert set(body["data"]["list"][0]["metrics"]) == set(names)
 
 
-def test_countries_in_a_basic_report(api: Api, accounts: list[str]) -> None:
-    """country_code is a dimension of BASIC too, can then be filtered by, and does not go with hours."""
-    asked: dict[str, Any] = {"dimensions": ["ad_id", "country_code", "stat_time_day"], **WINDOW}
-    rows = api.rows(accounts[1], **asked)
+def test_country_in_a_basic_report(api: Api, accounts: list[str]) -> None:
+    """BASIC reports allow the dimension country_code and a filter by it, but not with hours."""
+    query: dict[str, Any] = {"dimensions": ["ad_id", "country_code", "stat_time_day"], **WINDOW}
+    rows = api.rows(accounts[1], **query)
     assert {row["dimensions"]["country_code"] for row in rows} == {"JP", "US"}
     japan = {"field_name": "country_code", "filter_type": "IN", "filter_value": '["JP"]'}
-    rows = api.rows(accounts[1], filtering=[STATUS_ALL, japan], **asked)
+    rows = api.rows(accounts[1], filtering=[STATUS_ALL, japan], **query)
     assert {row["dimensions"]["country_code"] for row in rows} == {"JP"}
     assert api.report(accounts[1], filtering=[japan], **WINDOW)["code"] == 40002
     hours = {"dimensions": ["ad_id", "country_code", "stat_time_hour"], "start_date": "2026-11-02"}
     assert "Conflict" in api.report(accounts[1], **{**WINDOW, **hours})["message"]
 
 
-def test_audiences_are_sixteen_hours_late(api: Api, accounts: list[str]) -> None:
-    """Yesterday's audience appears 16 hours after the local midnight, its countries at once (dossier 7)."""
+def test_audience_data_are_sixteen_hours_late(api: Api, accounts: list[str]) -> None:
+    """Audience data appear 16 hours after the local day's end, countries at once (API notes 7)."""
     yesterday: dict[str, Any] = {"start_date": "2026-11-08", "end_date": "2026-11-08"}
-    for now, rows in (("2026-11-09T23:00:00Z", False), ("2026-11-10T00:00:00Z", True)):  # midnight was 08:00
+    for now, rows in (("2026-11-09T23:00:00Z", False), ("2026-11-10T00:00:00Z", True)):  # midnight was at 08:00
         api.control("POST", "clock", now=now)
         assert bool(audience(api, accounts[0], "age", window=yesterday)) is rows
         assert audience(api, accounts[0], "country_code", window=yesterday)
@@ -119,24 +119,24 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("params", "named"), REFUSED, ids=str)
-def test_audience_rules(api: Api, accounts: list[str], params: dict[str, Any], named: str) -> None:
-    """A request that breaks a rule of dossier 6.2 is a 40002 that names it."""
+@pytest.mark.parametrize(("params", "message"), REFUSED, ids=str)
+def test_audience_rules(api: Api, accounts: list[str], params: dict[str, Any], message: str) -> None:
+    """An audience request that breaks a rule of API notes 6.2 fails with 40002 and names the rule."""
     body = api.report(accounts[0], **{"report_type": "AUDIENCE", **WINDOW, **params})
     assert body["code"] == 40002
-    assert named in body["message"]
+    assert message in body["message"]
 
 
 def smart_ads(api: Api, account: str) -> list[dict[str, Any]]:
     """Return the Upgraded Smart+ rows of ad/get."""
-    chosen = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
-    body = api.get("ad/get", advertiser_id=account, page_size=1000, filtering=chosen)
+    filtering = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
+    body = api.get("ad/get", advertiser_id=account, page_size=1000, filtering=filtering)
     rows: list[dict[str, Any]] = body["data"]["list"]
     return rows
 
 
 def test_smart_plus_ads_are_creatives(api: Api, accounts: list[str]) -> None:
-    """`ad_id` is a creative, `ad_id_v2` the ad of several, without a modify_time; elsewhere both are the ad."""
+    """In Smart+ `ad_id` is a creative without modify_time and `ad_id_v2` its ad; otherwise they are equal."""
     rows = smart_ads(api, accounts[2])
     assert (len(rows), len({one["ad_id_v2"] for one in rows})) == (5, 2)
     assert all(one["ad_id"] != one["ad_id_v2"] == one["smart_plus_ad_id"] for one in rows)
@@ -144,52 +144,54 @@ def test_smart_plus_ads_are_creatives(api: Api, accounts: list[str]) -> None:
     manual = api.get("ad/get", advertiser_id=accounts[0], page_size=1000)["data"]["list"]
     assert all(one["ad_id"] == one["ad_id_v2"] and "modify_time" in one for one in manual)
     for path, key in (("campaign/get", "campaign_id"), ("adgroup/get", "adgroup_id")):
-        chosen = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
-        found = api.get(path, advertiser_id=accounts[2], filtering=chosen)["data"]["list"]
-        assert {one[key] for one in found} == {one[key] for one in rows}
+        filtering = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
+        rows_of_parent = api.get(path, advertiser_id=accounts[2], filtering=filtering)["data"]["list"]
+        assert {one[key] for one in rows_of_parent} == {one[key] for one in rows}
     since = {"modified_after": "2026-01-01 00:00:00"}
     body = api.get("ad/get", advertiser_id=accounts[2], page_size=1000, filtering=since)
     assert (body["code"], {one["campaign_automation_type"] for one in body["data"]["list"]}) == (0, {"MANUAL"})
 
 
 def test_smart_plus_reports_at_two_levels(api: Api, accounts: list[str]) -> None:
-    """By creative and by ad the spend is the same, so adding both doubles it; a marker tells them apart."""
+    """Rows by creative and by ad have the same total spend and different values of campaign_automation_type."""
     names = ["spend", "campaign_automation_type", "ad_name"]
-    sums, markers, counts = [], [], []
+    sums, types, counts = [], [], []
     for dimension in ("ad_id", "ad_id_v2"):
         rows = api.rows(accounts[2], dimensions=[dimension], metrics=names, query_lifetime=True)
         smart = [row for row in rows if row["metrics"]["campaign_automation_type"] != "MANUAL"]
         sums.append(total(rows, "spend"))
         counts.append(len(smart))
-        markers.append({row["metrics"]["campaign_automation_type"] for row in smart})
+        types.append({row["metrics"]["campaign_automation_type"] for row in smart})
     assert sums[0] == sums[1] > 0
     assert counts == [5, 2]
-    assert markers == [{"UPGRADED_SMART_PLUS_CREATIVE"}, {"UPGRADED_SMART_PLUS"}]
+    assert types == [{"UPGRADED_SMART_PLUS_CREATIVE"}, {"UPGRADED_SMART_PLUS"}]
 
 
-def test_the_two_ids_do_not_mix(api: Api, accounts: list[str]) -> None:
-    """Neither as dimension, metric nor filter may ad_id and ad_id_v2 meet in one query."""
-    newer = {"field_name": "ad_ids_v2", "filter_type": "IN", "filter_value": '["1"]'}
-    for asked in (
+def test_both_ad_ids_in_one_query_fail(api: Api, accounts: list[str]) -> None:
+    """A query with both ad_id and ad_id_v2 as dimension, metric or filter fails."""
+    v2_filter = {"field_name": "ad_ids_v2", "filter_type": "IN", "filter_value": '["1"]'}
+    for query in (
         {"dimensions": ["ad_id"], "metrics": ["ad_id_v2"]},
         {"dimensions": ["ad_id_v2"], "metrics": ["ad_id"]},
-        {"dimensions": ["ad_id"], "filtering": [newer]},
+        {"dimensions": ["ad_id"], "filtering": [v2_filter]},
     ):
-        body = api.report(accounts[2], query_lifetime=True, **asked)
+        body = api.report(accounts[2], query_lifetime=True, **query)
         assert (body["code"], "ad_id_v2" in body["message"]) == (40002, True)
-    assert api.report(accounts[2], query_lifetime=True, dimensions=["ad_id_v2"], filtering=[newer])["code"] == 0
+    assert (
+        api.report(accounts[2], query_lifetime=True, dimensions=["ad_id_v2"], filtering=[v2_filter])["code"] == 0
+    )
 
 
-def test_smart_plus_is_closed_to_the_old_writes(api: Api, accounts: list[str]) -> None:
-    """Switching or editing an Upgraded Smart+ object through the old endpoints is refused."""
+def test_smart_plus_refuses_ordinary_writes(api: Api, accounts: list[str]) -> None:
+    """The ordinary write endpoints refuse Upgraded Smart+ campaigns."""
     ad = smart_ads(api, accounts[2])[0]
     body: dict[str, Any] = {"advertiser_id": accounts[2], "operation_status": "DISABLE"}
-    answer = api.post("campaign/status/update", campaign_ids=[ad["campaign_id"]], **body)
-    assert (answer["code"], "Smart+" in answer["message"]) == (40002, True)
+    response = api.post("campaign/status/update", campaign_ids=[ad["campaign_id"]], **body)
+    assert (response["code"], "Smart+" in response["message"]) == (40002, True)
 
 
-def test_a_query_that_timed_out_three_times_is_blocked(api: Api, accounts: list[str]) -> None:
-    """The fourth identical query is refused untried; another one passes; by switch nothing counts."""
+def test_query_is_blocked_after_three_time_outs(api: Api, accounts: list[str]) -> None:
+    """After three time-outs a query is blocked and others are not; a switch turns this off."""
     api.control("POST", "faults", kind="code", code=50002, path="report/integrated/get", times=3)
     codes = [api.report(accounts[0], query_lifetime=True)["code"] for _ in range(4)]
     assert codes == [50002, 50002, 50002, 40016]
@@ -201,32 +203,32 @@ def test_a_query_that_timed_out_three_times_is_blocked(api: Api, accounts: list[
     assert api.report(accounts[0], query_lifetime=True)["code"] == 0
 
 
-def test_penalties_pass() -> None:
-    """A block ends after ten minutes; ten time-outs within ten seconds slow every query to five a second."""
+def test_penalties_end() -> None:
+    """A block ends after ten minutes, and a slowdown after five."""
     now = [0.0]
     penalties = Penalties(lambda: now[0])
 
-    def admitted(name: str) -> bool:
+    def is_allowed(name: str) -> bool:
         try:
             penalties.check({"q": name}, 40016)
-        except Exception:  # noqa: BLE001  # any refusal
+        except Exception:  # noqa: BLE001  # any error
             return False
         return True
 
     for _ in range(3):
         penalties.record_timeout({"q": "same"})
-    assert (admitted("same"), admitted("other")) == (False, True)
+    assert (is_allowed("same"), is_allowed("other")) == (False, True)
     now[0] = 600.0
-    assert admitted("same")
+    assert is_allowed("same")
     for number in range(10):
         penalties.record_timeout({"q": str(number)})
-    assert [admitted(f"new {number}") for number in range(6)] == [True] * 5 + [False]
+    assert [is_allowed(f"new {number}") for number in range(6)] == [True] * 5 + [False]
     now[0] = 900.0
-    assert all(admitted(f"new {number}") for number in range(20))
+    assert all(is_allowed(f"new {number}") for number in range(20))
 
 
-def test_tiktoks_own_sandbox() -> None:
-    """No account list or details, no secondary_status, order ignored, 40013, a request a second an endpoint."""
+def test_tiktok_sandbox_switch() -> None:
+    """TikTok's own sandbox has no account endpoints, secondary_status or order, and its own limits and errors."""
     with RunningSandbox(switches=Switches(tiktok_sandbox=True)) as running:
         for api in client(running):
             limits = running.state.limiter.limits
@@ -236,8 +238,8 @@ def test_tiktoks_own_sandbox() -> None:
             assert api.get("campaign/get", advertiser_id=account)["code"] == 40016
             assert api.get("adgroup/get", advertiser_id=account)["code"] == 0
             api.control("POST", "limits", path_qps=None, path_qpm=None)
-            asked = {"app_id": running.app_id, "secret": running.secret}
-            assert api.get("oauth2/advertiser/get", **asked)["code"] == 40009
+            query = {"app_id": running.app_id, "secret": running.secret}
+            assert api.get("oauth2/advertiser/get", **query)["code"] == 40009
             assert api.get("advertiser/info", advertiser_ids=[account])["code"] == 40009
             assert api.get("ad/get", advertiser_id="12")["code"] == 40013
             (ad,) = api.get("ad/get", advertiser_id=account, page_size=1)["data"]["list"]

@@ -1,4 +1,4 @@
-"""Laws of an account that changes its time zone or its currency."""
+"""Tests of the clock, limits, faults, control routes and the runner."""
 
 import json
 import socket
@@ -23,49 +23,49 @@ from tiktok_assets_tests.sandbox.conftest import REPORT, Api
 ACCOUNT_PLAN = WorldPlan(dense=True, days=10, advertisers=3, campaigns=1, ad_groups=1, ads=2)
 
 
-def spends(host: Host, owner: str) -> dict[str, Decimal]:
-    """The account's spend by day, as the world has it."""
+def true_spend(host: Host, owner: str) -> dict[str, Decimal]:
+    """Return the true spend of an account by day."""
     day = {"start_date": "2026-10-30", "end_date": "2026-11-08"}
-    rows = host.truth("report", level="advertiser", advertiser_id=owner, **day)
+    rows = host.ground_truth("report", level="advertiser", advertiser_id=owner, **day)
     return {row["date"]: Decimal(row["metrics"]["spend"]) for row in rows}
 
 
 def account(host: Host, owner: str) -> dict[str, Any]:
-    """What `info` tells of an account."""
-    (found,) = [one for one in host.control("GET", "info")["advertisers"] if one["advertiser_id"] == owner]
-    return dict(found)
+    """Return an account from the control route `info`."""
+    (row,) = [one for one in host.control("GET", "info")["advertisers"] if one["advertiser_id"] == owner]
+    return dict(row)
 
 
-def test_a_new_currency_converts_and_leaves_the_others() -> None:
-    """From dollars to yen every amount is about a hundred and fifty times as large, and has no decimals."""
+def test_currency_change_converts_amounts() -> None:
+    """A change from dollars to yen multiplies the amounts of that account by about 150, without decimals."""
     with Host.run(ACCOUNT_PLAN) as host:
         first, other, _ = host.advertiser_ids
-        before, others = spends(host, first), spends(host, other)
+        before, others = true_spend(host, first), true_spend(host, other)
         host.control("POST", "accounts", advertiser_id=first, currency="JPY")
         assert account(host, first)["currency"] == "JPY"
-        after = spends(host, first)
+        after = true_spend(host, first)
         assert after.keys() == before.keys()
         assert all(Decimal(145) < after[day] / before[day] < Decimal(155) for day in before)
         assert all(amount == amount.to_integral_value() for amount in after.values())
-        assert spends(host, other) == others
+        assert true_spend(host, other) == others
 
 
-def test_a_new_zone_cuts_the_days_anew() -> None:
-    """In Tokyo the world's evening is the next day already, and has delivery of its own."""
+def test_time_zone_change_splits_days_anew() -> None:
+    """After a change to Tokyo time the current instant is in the next day, which has delivery."""
     with Host.run(ACCOUNT_PLAN) as host:
         owner = host.advertiser_ids[0]
-        before = host.truth(
+        before = host.ground_truth(
             "report", level="advertiser", advertiser_id=owner, start_date="2026-11-10", end_date="2026-11-10"
         )
         assert before == []
         host.control("POST", "accounts", advertiser_id=owner, timezone="Asia/Tokyo")
-        told = account(host, owner)
-        assert (told["timezone"], told["display_timezone"], told["currency"]) == (
+        changed = account(host, owner)
+        assert (changed["timezone"], changed["display_timezone"], changed["currency"]) == (
             "Asia/Tokyo",
             "Asia/Tokyo",
             "USD",
         )
-        after = host.truth(
+        after = host.ground_truth(
             "report", level="advertiser", advertiser_id=owner, start_date="2026-11-10", end_date="2026-11-10"
         )
         assert len(after) == 1
@@ -74,22 +74,22 @@ def test_a_new_zone_cuts_the_days_anew() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"timezone": "Mars/Base"}, {"currency": "XXX"}, {"timezone": "../etc"}], ids=str
 )
-def test_an_unknown_zone_or_currency_changes_nothing(wrong: dict[str, str]) -> None:
-    """It is a 400 with a sentence."""
+def test_unknown_time_zone_or_currency_is_refused(wrong: dict[str, str]) -> None:
+    """An unknown time zone or currency is refused with 400, and nothing changes."""
     with Host.run(ACCOUNT_PLAN) as host:
         owner = host.advertiser_ids[0]
         before = account(host, owner)
-        answer = host.http.post("accounts", json={"advertiser_id": owner, **wrong})
-        assert answer.status_code == 400
-        assert answer.json()["error"]
+        response = host.http.post("accounts", json={"advertiser_id": owner, **wrong})
+        assert response.status_code == 400
+        assert response.json()["error"]
         assert account(host, owner) == before
 
 
 WALL = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def test_the_clock_never_passes_the_wall_clock() -> None:
-    """The world's clock stands, runs and jumps, but not into the real future."""
+def test_clock_never_passes_the_wall_clock() -> None:
+    """The world's clock can be fixed, run or be set, but not to the real future."""
     wall = [WALL]
     clock = Clock(WALL - timedelta(days=5), wall=lambda: wall[0])
     clock.advance(3600)
@@ -105,56 +105,56 @@ def test_the_clock_never_passes_the_wall_clock() -> None:
         clock.set(WALL.replace(tzinfo=None))
 
 
-def test_the_clock_route_refuses_the_future(api: Api) -> None:
-    """A refused instant is a 400 with a sentence and changes nothing."""
+def test_clock_route_refuses_the_future(api: Api) -> None:
+    """A future instant is refused with 400, and nothing changes."""
     before = api.control("GET", "clock")
-    answer = api.http.post("/sandbox/clock", json={"advance_seconds": 1e9})
-    assert (answer.status_code, "wall clock" in answer.json()["error"]) == (400, True)
+    response = api.http.post("/sandbox/clock", json={"advance_seconds": 1e9})
+    assert (response.status_code, "wall clock" in response.json()["error"]) == (400, True)
     assert before == api.control("GET", "clock")
 
 
-def test_the_limiter() -> None:
-    """So many a second, so many a minute, and five minutes' pause after a breach by the minute."""
+def test_limiter() -> None:
+    """The limiter applies limits per second and minute; exceeding the latter blocks for five minutes."""
     now = [0.0]
     limiter = Limiter(Limits(qps=2, qpm=3), lambda: now[0])
 
-    def admitted() -> int:
+    def code() -> int:
         try:
             limiter.admit("ad/get", "1")
         except ApiError as error:
             return error.code
         return 0
 
-    assert [admitted() for _ in range(3)] == [0, 0, 40100]
+    assert [code() for _ in range(3)] == [0, 0, 40100]
     now[0] = 1.0
-    assert [admitted() for _ in range(2)] == [0, 40100]
+    assert [code() for _ in range(2)] == [0, 40100]
     now[0] = 200.0
-    assert admitted() == 40100
+    assert code() == 40100
     now[0] = 302.0
-    assert admitted() == 0
+    assert code() == 0
     limiter.limits.advertiser_qps = 1
-    assert [(now.__setitem__(0, at), admitted())[1] for at in (400.0, 400.5)] == [0, 40133]
+    assert [(now.__setitem__(0, at), code())[1] for at in (400.0, 400.5)] == [0, 40133]
 
 
-def test_an_endpoint_may_have_a_limit_of_its_own() -> None:
-    """Five new ads a second and 150 a minute, whatever the app may send elsewhere; over it is 40016."""
+def test_endpoint_limit() -> None:
+    """ad/create allows 5 requests a second and 150 a minute, whatever the app's limits; more fail with 40016."""
     now = [0.0]
     limiter = Limiter(Limits(qps=1000, qpm=None), lambda: now[0])
 
-    def admitted(path: str) -> int:
+    def code(path: str) -> int:
         try:
             limiter.admit(path, "1")
         except ApiError as error:
             return error.code
         return 0
 
-    assert [admitted("ad/create") for _ in range(6)] == [0] * 5 + [40016]
-    assert [admitted("ad/get") for _ in range(6)] == [0] * 6
-    codes = [(now.__setitem__(0, second), admitted("ad/create"))[1] for second in range(1, 59) for _ in range(5)]
+    assert [code("ad/create") for _ in range(6)] == [0] * 5 + [40016]
+    assert [code("ad/get") for _ in range(6)] == [0] * 6
+    codes = [(now.__setitem__(0, second), code("ad/create"))[1] for second in range(1, 59) for _ in range(5)]
     assert (codes.count(0), set(codes)) == (145, {0, 40016})
     now[0] = 200.0
     limiter.limits.path_qps, limiter.limits.path_qpm = 1, 2
-    assert [(now.__setitem__(0, at), admitted("ad/get"))[1] for at in (200, 200.5, 201, 202)] == [
+    assert [(now.__setitem__(0, at), code("ad/get"))[1] for at in (200, 200.5, 201, 202)] == [
         0,
         40016,
         0,
@@ -162,8 +162,8 @@ def test_an_endpoint_may_have_a_limit_of_its_own() -> None:
     ]
 
 
-def test_the_quota_of_the_day_is_refilled_at_midnight_utc() -> None:
-    """So many a day; then 40100 with a text that names the quota, until the world's next day."""
+def test_daily_quota_resets_at_midnight_utc() -> None:
+    """After the daily quota requests fail with 40100 until the world's next day in UTC."""
     day = [date(2026, 11, 1)]
     limiter = Limiter(Limits(qps=None, qpm=None, qpd=2), lambda: 0.0, lambda: day[0])
     for _ in range(2):
@@ -177,7 +177,7 @@ def test_the_quota_of_the_day_is_refilled_at_midnight_utc() -> None:
 
 
 def test_limits_over_http(api: Api, accounts: list[str]) -> None:
-    """Past the limit the answer is 40100 in HTTP 200, until the limit is lifted."""
+    """Over the limit the API returns 40100 with HTTP status 200, until the limit is removed."""
     api.control("POST", "limits", qps=2, qpm=None)
     codes = [api.get("campaign/get", advertiser_id=accounts[0])["code"] for _ in range(4)]
     assert 40100 in codes
@@ -185,8 +185,8 @@ def test_limits_over_http(api: Api, accounts: list[str]) -> None:
     assert api.get("campaign/get", advertiser_id=accounts[0])["code"] == 0
 
 
-def test_grants_come_and_go(api: Api, accounts: list[str]) -> None:
-    """An account without its grant is refused and unlisted, and back when it is granted again."""
+def test_grants(api: Api, accounts: list[str]) -> None:
+    """An account is refused while its grant is revoked, and accessible when it is granted again."""
     api.control("POST", "grants", advertiser_id=accounts[0], granted=False)
     assert api.get("campaign/get", advertiser_id=accounts[0])["code"] == 40001
     assert api.report(accounts[0], query_lifetime=True)["code"] == 40001
@@ -195,8 +195,8 @@ def test_grants_come_and_go(api: Api, accounts: list[str]) -> None:
     assert api.get("campaign/get", advertiser_id=accounts[0])["code"] == 0
 
 
-def test_the_request_log(api: Api, accounts: list[str]) -> None:
-    """The log has path, query and code of each request, and neither token nor secret."""
+def test_request_log(api: Api, accounts: list[str]) -> None:
+    """The log has the path, query and code of each request, but no token and no secret."""
     api.control("DELETE", "requests")
     api.get("oauth2/advertiser/get", app_id=api.sandbox.app_id, secret=api.sandbox.secret)
     api.get("ad/get", advertiser_id=accounts[4])
@@ -207,8 +207,8 @@ def test_the_request_log(api: Api, accounts: list[str]) -> None:
     assert api.sandbox.token not in json.dumps(log)
 
 
-def ask(api: Api, page: int = 1) -> httpx.Response:
-    """Send one ordinary list request and return the raw answer."""
+def request_ads(api: Api, page: int = 1) -> httpx.Response:
+    """Send a list request and return the raw response."""
     return api.http.get(
         "/open_api/v1.3/ad/get/",
         params={
@@ -220,10 +220,10 @@ def ask(api: Api, page: int = 1) -> httpx.Response:
     )
 
 
-def test_a_fault_fires_as_often_as_declared(api: Api) -> None:
-    """`after` lets pass, `times` bounds, `path` narrows; the list tells how often it fired."""
+def test_fault_fires_as_often_as_declared(api: Api) -> None:
+    """A fault skips `after` requests, fires `times` times on its `path`, and counts how often it fired."""
     api.control("POST", "faults", kind="code", path="ad/get", code=50002, message="slow", after=1, times=2)
-    codes = [ask(api).json()["code"] for _ in range(4)]
+    codes = [request_ads(api).json()["code"] for _ in range(4)]
     assert codes == [0, 50002, 50002, 0]
     (fault,) = api.control("GET", "faults")
     assert fault["fired"] == 2
@@ -231,62 +231,65 @@ def test_a_fault_fires_as_often_as_declared(api: Api) -> None:
     assert api.control("GET", "faults") == []
 
 
-def test_chance_is_seeded(api: Api) -> None:
-    """A fault with a probability falls on the same requests each time."""
+def test_fault_probability_is_seeded(api: Api) -> None:
+    """A fault with a probability fires for the same requests in every run."""
     runs = []
     for _ in range(2):
         api.control("DELETE", "faults")
         api.control("POST", "faults", kind="code", probability=0.5, times=None)
-        runs.append([ask(api).json()["code"] for _ in range(12)])
+        runs.append([request_ads(api).json()["code"] for _ in range(12)])
     assert runs[0] == runs[1]
     assert {0, 50000} == set(runs[0])
 
 
-def test_faults_that_break_the_answer(api: Api) -> None:
-    """Statuses, redirects, cut, truncated and foreign bodies arrive as asked for."""
+def test_faults_that_replace_the_response(api: Api) -> None:
+    """Faults return other statuses, redirects, and closed, truncated and non-JSON bodies."""
     api.control("POST", "faults", kind="http_status", status=502, html="<h1>Bad</h1>")
-    assert ((answer := ask(api)).status_code, answer.text) == (502, "<h1>Bad</h1>")
+    assert ((response := request_ads(api)).status_code, response.text) == (502, "<h1>Bad</h1>")
     api.control("POST", "faults", kind="http_status", status=429)
-    assert ((answer := ask(api)).status_code, answer.json()["code"]) == (429, 50000)
+    assert ((response := request_ads(api)).status_code, response.json()["code"]) == (429, 50000)
     api.control("POST", "faults", kind="redirect", status=302, location="http://elsewhere.example/")
-    assert ((answer := ask(api)).status_code, answer.headers["Location"]) == (302, "http://elsewhere.example/")
+    assert ((response := request_ads(api)).status_code, response.headers["Location"]) == (
+        302,
+        "http://elsewhere.example/",
+    )
     for kind in ("not_json", "truncated"):
         api.control("POST", "faults", kind=kind)
         with pytest.raises(ValueError, match=r"Expecting|Unterminated|Invalid"):
-            ask(api).json()
+            request_ads(api).json()
     api.control("POST", "faults", kind="cut")
     with pytest.raises(httpx.RemoteProtocolError):
-        ask(api)
+        request_ads(api)
     api.control("POST", "faults", kind="hang", seconds=0.2)
     started = time.monotonic()
-    assert ask(api).json()["code"] == 0
+    assert request_ads(api).json()["code"] == 0
     assert time.monotonic() - started >= 0.2
 
 
-def test_faults_that_spoil_the_data(api: Api) -> None:
-    """Pages repeat, drift and lose rows; fields appear and change their type."""
-    honest = [ask(api, page=page).json()["data"] for page in (1, 2)]
+def test_faults_that_change_the_data(api: Api) -> None:
+    """Faults repeat and shift pages, remove rows, and add and change fields."""
+    expected = [request_ads(api, page=page).json()["data"] for page in (1, 2)]
     api.control("POST", "faults", kind="repeated_page")
-    assert honest[0]["list"] == ask(api, page=2).json()["data"]["list"]
+    assert expected[0]["list"] == request_ads(api, page=2).json()["data"]["list"]
     api.control("POST", "faults", kind="drift", shift=1)
-    moved = ask(api, page=2).json()["data"]
-    assert honest[0]["list"][-1] == moved["list"][0]
-    assert honest[1]["page_info"]["total_number"] + 1 == moved["page_info"]["total_number"]
+    shifted = request_ads(api, page=2).json()["data"]
+    assert expected[0]["list"][-1] == shifted["list"][0]
+    assert expected[1]["page_info"]["total_number"] + 1 == shifted["page_info"]["total_number"]
     api.control("POST", "faults", kind="drift", shift=-1)
-    assert honest[1]["list"][1] == ask(api, page=2).json()["data"]["list"][0]
+    assert expected[1]["list"][1] == request_ads(api, page=2).json()["data"]["list"][0]
     api.control("POST", "faults", kind="lost_row")
-    assert honest[0]["list"][1:] == ask(api).json()["data"]["list"]
+    assert expected[0]["list"][1:] == request_ads(api).json()["data"]["list"]
     api.control("POST", "faults", kind="new_field")
-    assert all("brand_new_field" in row for row in ask(api).json()["data"]["list"])
+    assert all("brand_new_field" in row for row in request_ads(api).json()["data"]["list"])
     api.control("POST", "faults", kind="wrong_type")
-    assert isinstance(ask(api).json()["data"]["page_info"]["total_number"], str)
+    assert isinstance(request_ads(api).json()["data"]["page_info"]["total_number"], str)
     api.control("POST", "faults", kind="wrong_type", field="ad_name")
-    assert isinstance(ask(api).json()["data"]["list"][0]["ad_name"], dict)
-    assert honest[0] == ask(api).json()["data"]
+    assert isinstance(request_ads(api).json()["data"]["list"][0]["ad_name"], dict)
+    assert expected[0] == request_ads(api).json()["data"]
 
 
-def test_faults_reach_reports(api: Api, accounts: list[str]) -> None:
-    """A fault may be kept to one path and one account."""
+def test_fault_of_one_path_and_account(api: Api, accounts: list[str]) -> None:
+    """A fault can be limited to one path and one account."""
     api.control("POST", "faults", kind="code", path=REPORT, advertiser_id=accounts[1], code=40067, times=None)
     assert api.report(accounts[0], query_lifetime=True)["code"] == 0
     assert api.report(accounts[1], query_lifetime=True)["code"] == 40067
@@ -294,30 +297,30 @@ def test_faults_reach_reports(api: Api, accounts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "nonsense"}, {"kind": "code", "colour": 1}, {}], ids=str)
-def test_bad_faults_are_refused(api: Api, wrong: dict[str, Any]) -> None:
-    """A fault that cannot be understood is a 400 with a sentence."""
-    answer = api.http.post("/sandbox/faults", json=wrong)
-    assert answer.status_code == 400
-    assert answer.json()["error"]
+def test_invalid_faults_are_refused(api: Api, wrong: dict[str, Any]) -> None:
+    """An invalid fault is refused with 400 and an error message."""
+    response = api.http.post("/sandbox/faults", json=wrong)
+    assert response.status_code == 400
+    assert response.json()["error"]
 
 
 def test_latency(api: Api) -> None:
-    """Latency delays every API answer and no control route."""
+    """Latency delays every response of the API, but no control route."""
     api.control("POST", "latency", seconds=0.15)
     started = time.monotonic()
-    ask(api)
+    request_ads(api)
     assert time.monotonic() - started >= 0.15
     started = time.monotonic()
     api.control("POST", "latency", seconds=0)
     assert time.monotonic() - started < 0.15
 
 
-def test_a_port_in_use_is_one_sentence() -> None:
-    """A taken port is a named error, and exit code 1 on the command line."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_port_in_use() -> None:
+    """A port in use is a SandboxError, and one line and exit code 1 on the command line."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
         with pytest.raises(SandboxError, match="in use"), RunningSandbox(port=port):
             pass
         command = [sys.executable, "-m", "tiktok_assets.sandbox", "--port", str(port)]
@@ -326,20 +329,20 @@ def test_a_port_in_use_is_one_sentence() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_command_line_serves() -> None:
-    """The command prints one line of JSON, answers there, and ends on a signal."""
+def test_command_line_serves() -> None:
+    """The command prints its address as one line of JSON, serves there, and stops on a signal."""
     command = [sys.executable, "-m", "tiktok_assets.sandbox", "--json", "--seed", "9", "--advertisers", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own module
         assert process.stdout
-        told = json.loads(process.stdout.readline())
-        info = httpx.get(f"{told['base_url']}/sandbox/info").json()
+        details = json.loads(process.stdout.readline())
+        info = httpx.get(f"{details['base_url']}/sandbox/info").json()
         process.terminate()
         process.wait(10)
-    assert (9, told["token"], 2) == (info["seed"], info["token"], len(info["advertisers"]))
+    assert (9, details["token"], 2) == (info["seed"], info["token"], len(info["advertisers"]))
 
 
-def test_two_sandboxes_stand_side_by_side() -> None:
-    """Sandboxes of one process share nothing, and stop when left."""
+def test_two_sandboxes_are_independent() -> None:
+    """Two sandboxes of one process are independent, and stop at the end of their `with` block."""
     with RunningSandbox(WorldPlan(seed=1)) as one, RunningSandbox(WorldPlan(seed=2)) as two:
         urls = {one.base_url, two.base_url}
         seeds = [httpx.get(f"{running.base_url}/sandbox/info").json()["seed"] for running in (one, two)]

@@ -1,4 +1,4 @@
-"""Laws of the account and entity endpoints."""
+"""Tests of the account and entity lists."""
 
 from typing import Any
 
@@ -22,16 +22,16 @@ def ids(body: dict[str, Any], key: str) -> list[str]:
 @pytest.mark.parametrize(("path", "key"), LISTS)
 @given(page_size=st.integers(1, 40), deleted=st.booleans())
 @shared
-def test_paging_loses_and_repeats_nothing(  # noqa: PLR0917  # pytest passes them by name
+def test_pages_are_complete(  # noqa: PLR0917  # pytest passes them by name
     api: Api, accounts: list[str], path: str, key: str, page_size: int, deleted: bool
 ) -> None:
-    """Whatever the page size, the pages together are the whole list, by own id descending."""
-    asked: dict[str, Any] = {"filtering": {"primary_status": "STATUS_ALL" if deleted else "STATUS_NOT_DELETE"}}
-    whole = ids(api.get(path, advertiser_id=accounts[0], page_size=1000, **asked), key)
+    """For every page size the pages together are the whole list, ordered by id, descending."""
+    query: dict[str, Any] = {"filtering": {"primary_status": "STATUS_ALL" if deleted else "STATUS_NOT_DELETE"}}
+    whole = ids(api.get(path, advertiser_id=accounts[0], page_size=1000, **query), key)
     seen: list[str] = []
     page, pages = 1, 1
     while page <= pages:
-        body = api.get(path, advertiser_id=accounts[0], page=page, page_size=page_size, **asked)
+        body = api.get(path, advertiser_id=accounts[0], page=page, page_size=page_size, **query)
         pages = body["data"]["page_info"]["total_page"]
         seen += ids(body, key)
         page += 1
@@ -39,19 +39,19 @@ def test_paging_loses_and_repeats_nothing(  # noqa: PLR0917  # pytest passes the
 
 
 @pytest.mark.parametrize(("path", "key"), LISTS)
-def test_deleted_are_hidden_by_default(api: Api, accounts: list[str], path: str, key: str) -> None:
-    """Without a status filter exactly the deleted are missing, and the truth has them all."""
-    shown = ids(api.get(path, advertiser_id=accounts[0], page_size=1000), key)
-    everything = ids(
+def test_deleted_entities_are_excluded_by_default(api: Api, accounts: list[str], path: str, key: str) -> None:
+    """Without a status filter exactly the deleted entities are missing; the ground truth has all."""
+    default = ids(api.get(path, advertiser_id=accounts[0], page_size=1000), key)
+    all_ids = ids(
         api.get(path, advertiser_id=accounts[0], page_size=1000, filtering={"primary_status": "STATUS_ALL"}), key
     )
-    gone = ids(
+    deleted = ids(
         api.get(path, advertiser_id=accounts[0], page_size=1000, filtering={"primary_status": "STATUS_DELETE"}),
         key,
     )
     truth = api.control("GET", f"truth/{KINDS[path]}?advertiser_id={accounts[0]}")
-    assert gone
-    assert sorted(shown + gone) == sorted(everything) == sorted(item[key] for item in truth)
+    assert deleted
+    assert sorted(default + deleted) == sorted(all_ids) == sorted(item[key] for item in truth)
 
 
 FILTERS = [
@@ -68,23 +68,23 @@ FILTERS = [
 def test_filters(  # noqa: PLR0917  # pytest passes them by name
     api: Api, accounts: list[str], path: str, filtering: dict[str, Any], field: str, value: str
 ) -> None:
-    """A filter leaves something, and only what it names."""
+    """A filter returns entities, and only those that match it."""
     body = api.get(path, advertiser_id=accounts[0], page_size=1000, filtering=filtering)
     assert {value} == {item[field] for item in body["data"]["list"]}
 
 
-def test_a_disabled_campaign_shows_in_its_children(api: Api, accounts: list[str]) -> None:
-    """Children of a disabled campaign say so and keep their own switch."""
-    off = api.get("campaign/get", advertiser_id=accounts[0], filtering={"primary_status": "STATUS_DISABLE"})
-    (campaign_id,) = ids(off, "campaign_id")
+def test_disabled_campaign_changes_status_of_children(api: Api, accounts: list[str]) -> None:
+    """Children of a disabled campaign have its secondary status and their own operation status."""
+    disabled = api.get("campaign/get", advertiser_id=accounts[0], filtering={"primary_status": "STATUS_DISABLE"})
+    (campaign_id,) = ids(disabled, "campaign_id")
     body = api.get("ad/get", advertiser_id=accounts[0], filtering={"campaign_ids": [campaign_id]})
     statuses = {item["secondary_status"] for item in body["data"]["list"]}
     assert {"AD_STATUS_CAMPAIGN_DISABLE"} == statuses
     assert "ENABLE" in {item["operation_status"] for item in body["data"]["list"]}
 
 
-def test_ids_decode_to_their_creation(api: Api, accounts: list[str]) -> None:
-    """Entity ids are 16 digits of unix seconds times 2^20; account ids 19 digits."""
+def test_length_of_ids(api: Api, accounts: list[str]) -> None:
+    """Entity ids have 16 digits and account ids 19 digits."""
     for path, key in LISTS:
         for item in api.get(path, advertiser_id=accounts[0], page_size=1000)["data"]["list"]:
             assert len(item[key]) == 16
@@ -92,7 +92,7 @@ def test_ids_decode_to_their_creation(api: Api, accounts: list[str]) -> None:
 
 
 def test_fields_and_nulls(api: Api, accounts: list[str]) -> None:
-    """`fields` selects, an unknown name is refused, and NULL_FIELD drops nulls."""
+    """`fields` selects fields and refuses unknown ones; NULL_FIELD omits nulls."""
     body = api.get("ad/get", advertiser_id=accounts[0], fields=["ad_id", "ad_name"])
     assert {"ad_id", "ad_name"} == set(body["data"]["list"][0])
     assert api.get("ad/get", advertiser_id=accounts[0], fields=["nonsense"])["code"] == 40002
@@ -101,17 +101,17 @@ def test_fields_and_nulls(api: Api, accounts: list[str]) -> None:
 
 
 def test_empty_account(api: Api, accounts: list[str]) -> None:
-    """An account without campaigns answers an empty list and total_page 0."""
+    """An account without campaigns has an empty list and total_page 0."""
     body = api.get("campaign/get", advertiser_id=accounts[3])
     info = {"page": 1, "page_size": 10, "total_number": 0, "total_page": 0}
     assert {"list": [], "page_info": info} == body["data"]
 
 
-def test_nothing_exists_before_its_time(api: Api, accounts: list[str]) -> None:
-    """With the clock before an ad's creation the ad is not there."""
-    story = api.sandbox.world.scenario
-    assert story
-    ad: dict[str, Any] = {"filtering": {"ad_ids": [story.new_leader_ad_id]}}
+def test_entities_exist_after_their_creation(api: Api, accounts: list[str]) -> None:
+    """Before its creation an ad is not listed."""
+    scenario = api.sandbox.world.scenario
+    assert scenario
+    ad: dict[str, Any] = {"filtering": {"ad_ids": [scenario.new_leader_ad_id]}}
     (item,) = api.get("ad/get", advertiser_id=accounts[0], **ad)["data"]["list"]
     api.control("POST", "clock", advance_seconds=-14 * 86_400)
     assert api.get("ad/get", advertiser_id=accounts[0], **ad)["data"]["list"] == []
@@ -119,7 +119,7 @@ def test_nothing_exists_before_its_time(api: Api, accounts: list[str]) -> None:
 
 
 def test_accounts(api: Api, accounts: list[str]) -> None:
-    """The account list has what is granted; a wrong secret is 40001; info tells zone and currency."""
+    """The account list has the granted accounts, and the details have time zone and currency."""
     sandbox = api.sandbox
     body = api.get("oauth2/advertiser/get", app_id=sandbox.app_id, secret=sandbox.secret)
     assert accounts[:4] == ids(body, "advertiser_id")
@@ -146,53 +146,53 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "params", "code", "named"), REFUSED)
-def test_bad_requests_name_their_parameter(  # noqa: PLR0917  # pytest passes them by name
-    api: Api, accounts: list[str], path: str, params: dict[str, Any], code: int, named: str
+@pytest.mark.parametrize(("path", "params", "code", "message"), REFUSED)
+def test_errors_name_the_parameter(  # noqa: PLR0917  # pytest passes them by name
+    api: Api, accounts: list[str], path: str, params: dict[str, Any], code: int, message: str
 ) -> None:
-    """A bad value is refused with a code and the dotted path of the parameter."""
+    """An invalid value fails with a code and the dotted path of the parameter."""
     body = api.get(path, advertiser_id=accounts[0], **params)
     assert code == body["code"]
-    assert named in body["message"]
+    assert message in body["message"]
     assert body["data"] == {}
 
 
 def test_order_of_checks(api: Api, accounts: list[str]) -> None:
-    """Token before shape, shape before grants, grants before data; every failure is HTTP 200."""
-    lost = accounts[4]
+    """The token is checked before the parameters, and those before the grant; all errors have HTTP status 200."""
+    not_granted = accounts[4]
     wrong: dict[str, Any] = {"page_size": 0}
     url = "/open_api/v1.3/ad/get/"
-    bare = api.http.get(url, params=wrong)
-    assert (bare.status_code, bare.json()["code"]) == (200, 40104)
-    assert api.get("ad/get", token="stale", advertiser_id=lost, **wrong)["code"] == 40105
-    assert api.get("ad/get", advertiser_id=lost, **wrong)["code"] == 40002
-    refused = api.get("ad/get", advertiser_id=lost)
+    without_token = api.http.get(url, params=wrong)
+    assert (without_token.status_code, without_token.json()["code"]) == (200, 40104)
+    assert api.get("ad/get", token="stale", advertiser_id=not_granted, **wrong)["code"] == 40105
+    assert api.get("ad/get", advertiser_id=not_granted, **wrong)["code"] == 40002
+    refused = api.get("ad/get", advertiser_id=not_granted)
     assert refused["code"] == 40001
     assert "does not grant you /ad/get/:GET permission" in refused["message"]
 
 
 def test_envelope(api: Api, accounts: list[str]) -> None:
-    """Every answer has four keys and a 34-character request id; unknown parameters change nothing."""
+    """Every envelope has four fields and a request id of 34 characters; unknown parameters are ignored."""
     body = api.get("campaign/get", advertiser_id=accounts[0], lifetime=True, nonsense="x")
     assert {"code", "message", "request_id", "data"} == set(body)
     assert len(body["request_id"]) == 34
     assert body["data"]["page_info"]["page_size"] == 10
-    slashless = api.http.get(
+    without_slash = api.http.get(
         "/open_api/v1.3/campaign/get",
         params={"advertiser_id": accounts[0]},
         headers={"Access-Token": api.sandbox.token},
     )
-    assert body["data"] == slashless.json()["data"]
+    assert body["data"] == without_slash.json()["data"]
     assert api.http.get("/open_api/v1.3/nothing/here/").status_code == 404
     assert api.http.get("/open_api/v9.9/campaign/get/").json()["code"] == 40006
 
 
-def test_a_get_may_carry_its_parameters_in_a_json_body(api: Api, accounts: list[str]) -> None:
-    """The documented odd form, a GET with a JSON body and numbers as text, is understood."""
-    answer = api.http.request(
+def test_get_with_json_body(api: Api, accounts: list[str]) -> None:
+    """A GET may have a JSON body instead of query parameters, as documented."""
+    response = api.http.request(
         "GET",
         "/open_api/v1.3/campaign/get/",
         json={"advertiser_id": accounts[0], "page": "1", "page_size": 2, "fields": ["campaign_id"]},
         headers={"Access-Token": api.sandbox.token},
     )
-    assert len(answer.json()["data"]["list"]) == 2
+    assert len(response.json()["data"]["list"]) == 2

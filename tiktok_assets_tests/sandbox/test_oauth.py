@@ -1,4 +1,4 @@
-"""Laws of tokens: single-use codes, both exchanges, revocation, tokens of another app."""
+"""Tests of tokens: single-use codes, both exchanges, revocation and tokens of another app."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from tiktok_assets_tests.sandbox.conftest import Api
 
 
 def credentials(api: Api, **other: object) -> dict[str, Any]:
-    """Return the body of an exchange with a fresh auth_code."""
+    """Return the body of an exchange with a new auth_code."""
     code = api.control("POST", "auth_codes")["auth_code"]
     return {"app_id": api.sandbox.app_id, "secret": api.sandbox.secret, "auth_code": code, **other}
 
 
-def test_a_code_is_good_once(api: Api, accounts: list[str]) -> None:
-    """A code makes a token that reads, with the accounts granted now; the second time it is 40110."""
+def test_code_is_valid_once(api: Api, accounts: list[str]) -> None:
+    """A code gives a token and the granted accounts once; the second time it fails with 40110."""
     body = credentials(api)
     data = api.post("oauth2/access_token", token="", **body)["data"]
     assert data["advertiser_ids"] == accounts[:4]
@@ -25,8 +25,8 @@ def test_a_code_is_good_once(api: Api, accounts: list[str]) -> None:
     assert api.post("oauth2/access_token", **body)["code"] == 40110
 
 
-def test_a_code_lives_an_hour_of_the_worlds_clock(api: Api) -> None:
-    """59 minutes later it still works, an hour later it does not."""
+def test_code_is_valid_for_an_hour(api: Api) -> None:
+    """A code is valid for less than one hour of the world's clock."""
     for seconds, code in ((3599, 0), (3600, 40110)):
         body = credentials(api)
         api.control("POST", "clock", advance_seconds=seconds)
@@ -44,31 +44,31 @@ def test_a_code_lives_an_hour_of_the_worlds_clock(api: Api) -> None:
     ids=str,
 )
 def test_wrong_credentials(api: Api, wrong: dict[str, Any], code: int) -> None:
-    """A wrong code, secret or app has its own answer, and spends no good code."""
+    """A wrong code, secret or app fails with its own error code, and does not use up a valid auth_code."""
     body = credentials(api)
     assert api.post("oauth2/access_token", **body | wrong)["code"] == code
     assert api.post("oauth2/access_token", **body)["code"] == 0
 
 
-def test_a_snapshot_of_the_accounts(api: Api, accounts: list[str]) -> None:
-    """The exchange tells who was granted then; the account list who is granted now."""
+def test_exchange_returns_granted_accounts(api: Api, accounts: list[str]) -> None:
+    """The exchange returns the accounts granted at that time, the account list those granted now."""
     api.control("POST", "grants", advertiser_id=accounts[1], granted=False)
     data = api.post("oauth2/access_token", **credentials(api))["data"]
     assert accounts[1] not in data["advertiser_ids"]
     api.control("POST", "grants", advertiser_id=accounts[1], granted=True)
-    asked = {"app_id": api.sandbox.app_id, "secret": api.sandbox.secret}
-    listed = api.get("oauth2/advertiser/get", token=data["access_token"], **asked)["data"]["list"]
+    query = {"app_id": api.sandbox.app_id, "secret": api.sandbox.secret}
+    listed = api.get("oauth2/advertiser/get", token=data["access_token"], **query)["data"]["list"]
     assert accounts[1] in {one["advertiser_id"] for one in listed}
 
 
-def test_credentials_may_be_in_the_query(api: Api) -> None:
-    """The exchange works with query parameters and an empty body too."""
-    answer = api.http.post("/open_api/v1.3/oauth2/access_token/", params=credentials(api))
-    assert answer.json()["code"] == 0
+def test_credentials_in_the_query(api: Api) -> None:
+    """The exchange accepts the credentials as query parameters."""
+    response = api.http.post("/open_api/v1.3/oauth2/access_token/", params=credentials(api))
+    assert response.json()["code"] == 0
 
 
-def test_the_rfc_form(api: Api) -> None:
-    """oauth/token answers beside the code, with a Bearer type; other grants have codes; a form is as good."""
+def test_rfc_token_endpoint(api: Api) -> None:
+    """oauth/token returns its data at the top level, accepts a form body, and refuses other grant types."""
     body = credentials(api)
     rfc = {
         "client_id": body["app_id"],
@@ -82,36 +82,38 @@ def test_the_rfc_form(api: Api) -> None:
     assert (flat["token_type"], flat["code"], "data" in flat) == ("Bearer", 0, False)
     assert api.get("advertiser/info", token=flat["access_token"], advertiser_ids=[])["code"] == 40002
     form = rfc | {"code": credentials(api)["auth_code"]}
-    answer = httpx.post(f"{api.sandbox.base_url}/open_api/v1.3/oauth/token/", data=form).json()
-    assert (answer["code"], answer["advertiser_ids"]) == (0, flat["advertiser_ids"])
+    response = httpx.post(f"{api.sandbox.base_url}/open_api/v1.3/oauth/token/", data=form).json()
+    assert (response["code"], response["advertiser_ids"]) == (0, flat["advertiser_ids"])
 
 
 def test_revocation(api: Api, accounts: list[str]) -> None:
-    """A revoked token is 40105 everywhere."""
+    """A revoked token fails with 40105."""
     body = credentials(api)
     token = api.post("oauth2/access_token", **body)["data"]["access_token"]
-    gone: dict[str, Any] = {"app_id": body["app_id"], "secret": body["secret"], "access_token": token}
-    data = api.post("oauth2/revoke_token", token=token, **gone)["data"]
+    revocation: dict[str, Any] = {"app_id": body["app_id"], "secret": body["secret"], "access_token": token}
+    data = api.post("oauth2/revoke_token", token=token, **revocation)["data"]
     assert data == {"app_id": body["app_id"], "advertiser_ids": accounts[:4]}
     assert api.get("campaign/get", token=token, advertiser_id=accounts[0])["code"] == 40105
     assert api.get("campaign/get", advertiser_id=accounts[0])["code"] == 0
 
 
-def test_the_token_of_another_app(api: Api, accounts: list[str]) -> None:
-    """It reads accounts, but used with this app's id it is 40001 with the text seen in the wild."""
+def test_token_of_another_app(api: Api, accounts: list[str]) -> None:
+    """The token of another app reads accounts, but with this app's id it fails with 40001."""
     other = api.control("GET", "info")["other_token"]
     assert api.get("campaign/get", token=other, advertiser_id=accounts[0])["code"] == 0
-    asked = {"app_id": api.sandbox.app_id, "secret": api.sandbox.secret}
-    answer = api.get("oauth2/advertiser/get", token=other, **asked)
-    assert answer["code"] == 40001
-    assert "app_id is inconsistent with the token's app information" in answer["message"]
+    query = {"app_id": api.sandbox.app_id, "secret": api.sandbox.secret}
+    response = api.get("oauth2/advertiser/get", token=other, **query)
+    assert response["code"] == 40001
+    assert "app_id is inconsistent with the token's app information" in response["message"]
 
 
-def test_the_browser_brings_the_code_back(api: Api) -> None:
-    """The control route gives the redirected URL with code and state, and no secret reaches the log."""
-    told = api.control("POST", "auth_codes", state="abc", redirect_uri="https://agency.example/back/")
-    assert told["redirected_url"].startswith(f"https://agency.example/back/?auth_code={told['auth_code']}&")
-    assert told["redirected_url"].endswith("state=abc")
+def test_redirect_has_code_and_state(api: Api) -> None:
+    """The control route returns the redirect URL with code and state, and the log has no secret."""
+    authorization = api.control("POST", "auth_codes", state="abc", redirect_uri="https://agency.example/back/")
+    assert authorization["redirected_url"].startswith(
+        f"https://agency.example/back/?auth_code={authorization['auth_code']}&"
+    )
+    assert authorization["redirected_url"].endswith("state=abc")
     body = credentials(api)
     api.post("oauth2/access_token", **body)
     log = str(api.control("GET", "requests")[-1])

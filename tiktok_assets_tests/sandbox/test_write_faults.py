@@ -1,4 +1,4 @@
-"""Laws of writes that go wrong: cut connections, late commits, hidden objects, overlapping writes."""
+"""Tests of failing writes: closed connections, late commits, hidden objects and overlapping writes."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,173 +11,172 @@ from tiktok_assets_tests.sandbox.conftest import REPORT, Api
 from tiktok_assets_tests.sandbox.factory import EntityFactory
 
 
-def named(drafts: EntityFactory, name: str) -> list[str]:
-    """Return the true campaigns of a name."""
-    told = drafts.api.control("GET", f"truth/campaigns?advertiser_id={drafts.account}")
-    return [one["campaign_id"] for one in told if one["campaign_name"] == name]
+def campaigns_named(factory: EntityFactory, name: str) -> list[str]:
+    """Return the ids of all campaigns with a name, from the ground truth."""
+    rows = factory.api.control("GET", f"truth/campaigns?advertiser_id={factory.account}")
+    return [one["campaign_id"] for one in rows if one["campaign_name"] == name]
 
 
-def cut_off(drafts: EntityFactory, kind: str, **fault: object) -> str:
-    """Send a creation whose connection the fault cuts, and return the name it had."""
-    drafts.api.control("POST", "faults", kind=kind, path="campaign/create", **fault)
-    body = drafts.campaign_body()
+def create_and_lose_connection(factory: EntityFactory, kind: str, **fault: object) -> str:
+    """Create a campaign whose connection the fault closes, and return its name."""
+    factory.api.control("POST", "faults", kind=kind, path="campaign/create", **fault)
+    body = factory.campaign_body()
     with pytest.raises(httpx.TransportError):
-        drafts.post("campaign/create", **body)
+        factory.post("campaign/create", **body)
     return str(body["campaign_name"])
 
 
-def test_cut_before_is_never_committed(drafts: EntityFactory) -> None:
-    """The connection breaks and nothing was made, then or later."""
-    name = cut_off(drafts, "cut_before")
+def test_cut_before_is_never_committed(factory: EntityFactory) -> None:
+    """With cut_before nothing is created, then or later."""
+    name = create_and_lose_connection(factory, "cut_before")
     time.sleep(0.1)
-    assert named(drafts, name) == []
+    assert campaigns_named(factory, name) == []
 
 
-def test_commit_then_cut_is_committed_at_once(drafts: EntityFactory) -> None:
-    """The connection breaks and the object is there."""
-    assert len(named(drafts, cut_off(drafts, "commit_then_cut"))) == 1
+def test_commit_then_cut_is_committed_at_once(factory: EntityFactory) -> None:
+    """With commit_then_cut the object is created although the connection closes."""
+    assert len(campaigns_named(factory, create_and_lose_connection(factory, "commit_then_cut"))) == 1
 
 
-def test_commit_late_is_committed_after_a_while(drafts: EntityFactory) -> None:
-    """The connection breaks at once; the object appears so many real seconds later."""
+def test_commit_late_is_committed_later(factory: EntityFactory) -> None:
+    """With commit_late the connection closes at once and the object is created some real seconds later."""
     started = time.monotonic()
-    name = cut_off(drafts, "commit_late", seconds=0.4)
+    name = create_and_lose_connection(factory, "commit_late", seconds=0.4)
     assert time.monotonic() - started < 0.3
-    assert named(drafts, name) == []
+    assert campaigns_named(factory, name) == []
     time.sleep(0.6)
-    assert len(named(drafts, name)) == 1
-    first, second = drafts.api.control("GET", "requests")[-2:]
+    assert len(campaigns_named(factory, name)) == 1
+    first, second = factory.api.control("GET", "requests")[-2:]
     assert (first["status"], first["fault"]) == (None, "commit_late")
     assert (second["code"], second["fault"]) == (0, "commit_late: committed")
 
 
-def test_a_late_commit_meets_the_request_id(drafts: EntityFactory) -> None:
-    """When the same request_id has succeeded meanwhile, the late write comes to nothing."""
-    drafts.api.control("POST", "faults", kind="commit_late", path="campaign/create", seconds=0.3)
-    body = drafts.campaign_body(request_id="77")
+def test_late_commit_with_a_used_request_id_fails(factory: EntityFactory) -> None:
+    """A late write fails if the same request_id was used meanwhile."""
+    factory.api.control("POST", "faults", kind="commit_late", path="campaign/create", seconds=0.3)
+    body = factory.campaign_body(request_id="77")
     with pytest.raises(httpx.TransportError):
-        drafts.post("campaign/create", **body)
-    drafts.post("campaign/create", **body)
+        factory.post("campaign/create", **body)
+    factory.post("campaign/create", **body)
     time.sleep(0.5)
-    assert len(named(drafts, body["campaign_name"])) == 1
+    assert len(campaigns_named(factory, body["campaign_name"])) == 1
 
 
-def test_an_answer_may_lie_about_a_write(drafts: EntityFactory) -> None:
-    """With `commit` an error is answered although the write was done."""
-    drafts.api.control("POST", "faults", kind="code", code=50002, path="campaign/create", commit=True)
-    body = drafts.campaign_body()
-    assert drafts.api.post("campaign/create", advertiser_id=drafts.account, **body)["code"] == 50002
-    assert len(named(drafts, body["campaign_name"])) == 1
+def test_error_response_after_a_commit(factory: EntityFactory) -> None:
+    """With `commit` the response is an error although the write was done."""
+    factory.api.control("POST", "faults", kind="code", code=50002, path="campaign/create", commit=True)
+    body = factory.campaign_body()
+    assert factory.api.post("campaign/create", advertiser_id=factory.account, **body)["code"] == 50002
+    assert len(campaigns_named(factory, body["campaign_name"])) == 1
 
 
 @pytest.mark.parametrize("clock", ["wall", "world"])
-def test_invisible_hides_what_was_created(drafts: EntityFactory, clock: str) -> None:
-    """Reads and reports do not show the object for so many seconds of the named clock; the truth does."""
+def test_invisible_hides_what_was_created(factory: EntityFactory, clock: str) -> None:
+    """Lists and reports hide a created object for some seconds of the given clock; the ground truth has it."""
     seconds = 0.4 if clock == "wall" else 60
-    drafts.api.control("POST", "faults", kind="invisible", path="campaign/create", seconds=seconds, clock=clock)
-    campaign = drafts.campaign()
-    chosen: dict[str, Any] = {"advertiser_id": drafts.account, "filtering": {"campaign_ids": [campaign]}}
-    assert drafts.api.get("campaign/get", **chosen)["data"]["list"] == []
-    rows = drafts.api.rows(drafts.account, "AUCTION_CAMPAIGN", query_lifetime=True)
+    factory.api.control("POST", "faults", kind="invisible", path="campaign/create", seconds=seconds, clock=clock)
+    campaign = factory.campaign()
+    query: dict[str, Any] = {"advertiser_id": factory.account, "filtering": {"campaign_ids": [campaign]}}
+    assert factory.api.get("campaign/get", **query)["data"]["list"] == []
+    rows = factory.api.rows(factory.account, "AUCTION_CAMPAIGN", query_lifetime=True)
     assert campaign not in {row["dimensions"]["campaign_id"] for row in rows}
-    assert campaign in {one["campaign_id"] for one in drafts.api.control("GET", "truth/campaigns")}
+    assert campaign in {one["campaign_id"] for one in factory.api.control("GET", "truth/campaigns")}
     if clock == "wall":
         time.sleep(0.5)
     else:
-        drafts.api.control("POST", "clock", advance_seconds=60)
-    assert len(drafts.api.get("campaign/get", **chosen)["data"]["list"]) == 1
+        factory.api.control("POST", "clock", advance_seconds=60)
+    assert len(factory.api.get("campaign/get", **query)["data"]["list"]) == 1
 
 
-def test_faults_stack(drafts: EntityFactory) -> None:
-    """Faults marked to stack fire beside another one; others wait for their turn."""
-    drafts.api.control("POST", "faults", kind="commit_then_cut", path="campaign/create")
-    drafts.api.control("POST", "faults", kind="invisible", path="campaign/create", seconds=30, stack=True)
-    drafts.api.control("POST", "faults", kind="code", path="campaign/create", code=40100)
-    body = drafts.campaign_body()
+def test_faults_stack(factory: EntityFactory) -> None:
+    """Faults with `stack` fire in addition to another one, and others fire for later requests."""
+    factory.api.control("POST", "faults", kind="commit_then_cut", path="campaign/create")
+    factory.api.control("POST", "faults", kind="invisible", path="campaign/create", seconds=30, stack=True)
+    factory.api.control("POST", "faults", kind="code", path="campaign/create", code=40100)
+    body = factory.campaign_body()
     with pytest.raises(httpx.TransportError):
-        drafts.post("campaign/create", **body)
-    found = drafts.api.get(
-        "campaign/get", advertiser_id=drafts.account, filtering={"campaign_name": body["campaign_name"]}
+        factory.post("campaign/create", **body)
+    listed = factory.api.get(
+        "campaign/get", advertiser_id=factory.account, filtering={"campaign_name": body["campaign_name"]}
     )
-    assert (found["data"]["list"], len(named(drafts, body["campaign_name"]))) == ([], 1)
-    assert drafts.api.post("campaign/create", advertiser_id=drafts.account, **body)["code"] == 40100
+    assert (listed["data"]["list"], len(campaigns_named(factory, body["campaign_name"]))) == ([], 1)
+    assert factory.api.post("campaign/create", advertiser_id=factory.account, **body)["code"] == 40100
 
 
-def test_write_faults_are_replayable(drafts: EntityFactory) -> None:
-    """A fault with a probability falls on the same writes each time."""
+def test_write_faults_are_repeatable(factory: EntityFactory) -> None:
+    """A fault with a probability fires for the same requests in every run."""
     runs = []
     for _ in range(2):
-        drafts.api.control("DELETE", "faults")
-        drafts.api.control("POST", "faults", kind="cut_before", path="adgroup/quota", probability=0.5, times=None)
-        runs.append([_survives(drafts) for _ in range(10)])
+        factory.api.control("DELETE", "faults")
+        factory.api.control("POST", "faults", kind="cut_before", path="adgroup/quota", probability=0.5, times=None)
+        runs.append([_succeeds(factory) for _ in range(10)])
     assert runs[0] == runs[1]
     assert {True, False} == set(runs[0])
 
 
-def _survives(drafts: EntityFactory) -> bool:
+def _succeeds(factory: EntityFactory) -> bool:
     try:
-        return bool(drafts.api.get("adgroup/quota", advertiser_id=drafts.account)["code"] == 0)
+        return bool(factory.api.get("adgroup/quota", advertiser_id=factory.account)["code"] == 0)
     except httpx.TransportError:
         return False
 
 
-def _together(drafts: EntityFactory, *writes: tuple[str, dict[str, Any]]) -> list[int]:
+def _run_concurrently(factory: EntityFactory, *writes: tuple[str, dict[str, Any]]) -> list[int]:
     with ThreadPoolExecutor(len(writes)) as pool:
-        sent = [
-            pool.submit(drafts.api.post, path, **{"advertiser_id": drafts.account, **body})
+        futures = [
+            pool.submit(factory.api.post, path, **{"advertiser_id": factory.account, **body})
             for path, body in writes
         ]
-    return sorted(one.result()["code"] for one in sent)
+    return sorted(one.result()["code"] for one in futures)
 
 
-def test_overlapping_writes_on_one_object_conflict(drafts: EntityFactory) -> None:
-    """Of two writes that overlap on one campaign or ad group one is 40202; apart, or after one another, none."""
-    groups = [drafts.ad_group(), drafts.ad_group()]
-    drafts.api.control("POST", "latency", seconds=0.2)
+def test_overlapping_writes_conflict(factory: EntityFactory) -> None:
+    """Of two writes that overlap on one campaign or ad group, one fails with 40202."""
+    groups = [factory.ad_group(), factory.ad_group()]
+    factory.api.control("POST", "latency", seconds=0.2)
 
     def creation(group: str) -> tuple[str, dict[str, Any]]:
-        return "ad/create", {"adgroup_id": group, "creatives": [drafts.creative()]}
+        return "ad/create", {"adgroup_id": group, "creatives": [factory.creative()]}
 
-    assert _together(drafts, creation(groups[0]), creation(groups[0])) == [0, 40202]
-    assert _together(drafts, creation(groups[0]), creation(groups[1])) == [0, 0]
-    campaign = drafts.read("adgroup/get", adgroup_ids=[groups[0]])["campaign_id"]
-    renaming = ("campaign/update", {"campaign_id": campaign, "campaign_name": drafts.name()})
-    assert _together(drafts, creation(groups[0]), renaming) == [0, 40202]
-    drafts.api.control("POST", "switches", optimistic_lock=False)
-    assert _together(drafts, creation(groups[0]), creation(groups[0])) == [0, 0]
+    assert _run_concurrently(factory, creation(groups[0]), creation(groups[0])) == [0, 40202]
+    assert _run_concurrently(factory, creation(groups[0]), creation(groups[1])) == [0, 0]
+    campaign = factory.read("adgroup/get", adgroup_ids=[groups[0]])["campaign_id"]
+    renaming = ("campaign/update", {"campaign_id": campaign, "campaign_name": factory.name()})
+    assert _run_concurrently(factory, creation(groups[0]), renaming) == [0, 40202]
+    factory.api.control("POST", "switches", optimistic_lock=False)
+    assert _run_concurrently(factory, creation(groups[0]), creation(groups[0])) == [0, 0]
 
 
 def test_ties_are_shuffled_between_pages(api: Api, accounts: list[str]) -> None:
-    """Rows of equal rank change places between pages, so that some come twice and some never; ranks hold."""
-    asked: dict[str, Any] = {
+    """Rows of equal rank change their order between requests, and the order by rank stays."""
+    query: dict[str, Any] = {
         "query_lifetime": True,
-        "order_field": "profile_visits",
-        "metrics": ["profile_visits"],
+        "order_field": "onsite_shopping",
+        "metrics": ["onsite_shopping"],
     }
-    honest = api.rows(accounts[0], order_field="onsite_shopping", query_lifetime=True, metrics=["onsite_shopping"])
+    expected = api.rows(accounts[0], **query)
     api.control("POST", "faults", kind="ties_shuffled", path=REPORT, times=None)
-    asked |= {"order_field": "onsite_shopping", "metrics": ["onsite_shopping"]}
-    orders = [api.rows(accounts[0], **asked) for _ in range(2)]
+    orders = [api.rows(accounts[0], **query) for _ in range(2)]
     assert orders[0] != orders[1]
     for order in orders:
         figures = [int(row["metrics"]["onsite_shopping"]) for row in order]
         assert sorted(figures, reverse=True) == figures
         key = lambda row: row["dimensions"]["ad_id"]  # noqa: E731  # read twice below
-        assert sorted(honest, key=key) == sorted(order, key=key)
+        assert sorted(expected, key=key) == sorted(order, key=key)
 
 
-def test_the_same_writes_make_the_same_world() -> None:
-    """Two sandboxes of one plan that receive the same writes answer the same, ids included."""
+def test_equal_writes_give_equal_worlds() -> None:
+    """Equal plans and equal writes give equal worlds, ids included."""
     from tiktok_assets.sandbox.running import RunningSandbox  # noqa: PLC0415
-    from tiktok_assets_tests.sandbox.conftest import writer  # noqa: PLC0415
+    from tiktok_assets_tests.sandbox.conftest import factory_for  # noqa: PLC0415
 
-    told = []
+    results = []
     for _ in range(2):
         with RunningSandbox() as running, httpx.Client(base_url=running.base_url) as http:
-            drafts = writer(Api(running, http))
-            group = drafts.ad_group(drafts.campaign(campaign_name="Same"), adgroup_name="Same")
-            ad = drafts.ad(group, ad_name="Same")
-            drafts.api.control("POST", "clock", advance_seconds=4 * 86_400)
-            rows = drafts.api.rows(drafts.account, query_lifetime=True)
-            told.append((drafts.read("ad/get", ad_ids=[ad]), rows))
-    assert told[0] == told[1]
+            factory = factory_for(Api(running, http))
+            group = factory.ad_group(factory.campaign(campaign_name="Same"), adgroup_name="Same")
+            ad = factory.ad(group, ad_name="Same")
+            factory.api.control("POST", "clock", advance_seconds=4 * 86_400)
+            rows = factory.api.rows(factory.account, query_lifetime=True)
+            results.append((factory.read("ad/get", ad_ids=[ad]), rows))
+    assert results[0] == results[1]

@@ -1,4 +1,4 @@
-"""Laws of what the create endpoints refuse: each broken rule by name, and nothing made."""
+"""Tests of the rules of the create endpoints: errors name the rule, and nothing is created."""
 
 from typing import Any
 
@@ -24,14 +24,14 @@ CAMPAIGNS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "named"), CAMPAIGNS, ids=str)
-def test_campaigns_refused(drafts: EntityFactory, wrong: dict[str, Any], named: str) -> None:
-    """A campaign that breaks a rule is a 40002 that names it, and nothing is made."""
-    before = drafts.api.control("GET", f"truth/campaigns?advertiser_id={drafts.account}")
-    code, message = drafts.refused("campaign/create", **drafts.campaign_body(**wrong))
+@pytest.mark.parametrize(("wrong", "expected"), CAMPAIGNS, ids=str)
+def test_invalid_campaigns_are_refused(factory: EntityFactory, wrong: dict[str, Any], expected: str) -> None:
+    """A campaign that breaks a rule fails with 40002 and names the rule, and nothing is created."""
+    before = factory.api.control("GET", f"truth/campaigns?advertiser_id={factory.account}")
+    code, message = factory.refused("campaign/create", **factory.campaign_body(**wrong))
     assert code == 40002
-    assert named in message
-    assert before == drafts.api.control("GET", f"truth/campaigns?advertiser_id={drafts.account}")
+    assert expected in message
+    assert before == factory.api.control("GET", f"truth/campaigns?advertiser_id={factory.account}")
 
 
 AD_GROUPS: list[tuple[dict[str, Any], str]] = [
@@ -65,13 +65,13 @@ AD_GROUPS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "named"), AD_GROUPS, ids=str)
-def test_ad_groups_refused(drafts: EntityFactory, wrong: dict[str, Any], named: str) -> None:
-    """An ad group that breaks a rule is a 40002 that names it."""
-    body = drafts.ad_group_body(drafts.scaling(), **wrong)
-    code, message = drafts.refused("adgroup/create", **body)
+@pytest.mark.parametrize(("wrong", "expected"), AD_GROUPS, ids=str)
+def test_invalid_ad_groups_are_refused(factory: EntityFactory, wrong: dict[str, Any], expected: str) -> None:
+    """An ad group that breaks a rule fails with 40002 and names the rule."""
+    body = factory.ad_group_body(factory.scaling(), **wrong)
+    code, message = factory.refused("adgroup/create", **body)
     assert code == 40002
-    assert named in message
+    assert expected in message
 
 
 CREATIVES: list[tuple[dict[str, Any], int, str]] = [
@@ -106,13 +106,15 @@ CREATIVES: list[tuple[dict[str, Any], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "code", "named"), CREATIVES, ids=str)
-def test_creatives_refused(drafts: EntityFactory, wrong: dict[str, Any], code: int, named: str) -> None:
-    """One bad creative refuses the call with its dotted path, and none of its ads is made."""
-    group = drafts.old_ad_group()
-    before = len(drafts.api.control("GET", f"truth/ads?advertiser_id={drafts.account}"))
-    creatives = [drafts.creative(), drafts.creative(**wrong)]
-    said = drafts.refused("ad/create", adgroup_id=group, creatives=creatives)
-    assert code == said[0]
-    assert named in said[1]
-    assert before == len(drafts.api.control("GET", f"truth/ads?advertiser_id={drafts.account}"))
+@pytest.mark.parametrize(("wrong", "code", "expected"), CREATIVES, ids=str)
+def test_invalid_creatives_are_refused(
+    factory: EntityFactory, wrong: dict[str, Any], code: int, expected: str
+) -> None:
+    """One invalid creative fails the request with its dotted path, and no ad is created."""
+    group = factory.old_ad_group()
+    before = len(factory.api.control("GET", f"truth/ads?advertiser_id={factory.account}"))
+    creatives = [factory.creative(), factory.creative(**wrong)]
+    error_code, error_message = factory.refused("ad/create", adgroup_id=group, creatives=creatives)
+    assert code == error_code
+    assert expected in error_message
+    assert before == len(factory.api.control("GET", f"truth/ads?advertiser_id={factory.account}"))

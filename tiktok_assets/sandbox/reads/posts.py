@@ -18,13 +18,13 @@ def identity_list(context: Context) -> ResponseData:
     """Answer identity/get (get_the_identity_list)."""
     params = context.params
     advertiser = context.advertiser(params.identifier("advertiser_id"))
-    wanted = params.choice("identity_type", IDENTITY_TYPES) if params.text("identity_type") else None
+    identity_type = params.choice("identity_type", IDENTITY_TYPES) if params.text("identity_type") else None
     page, page_size = params.integer("page", 1, 1), params.integer("page_size", 20, 1, 100)
-    found = [one for one in identities_of(advertiser) if wanted in {None, one.identity_type}]
-    if wanted == "BC_AUTH_TT" and (owner := params.text("identity_authorized_bc_id")):
-        found = [one for one in found if one.bc_id == owner]
-    rows, info = cut_page([_identity_item(one, advertiser) for one in found], page, page_size)
-    if wanted == "BC_AUTH_TT":  # as in the example of create_spark_ads
+    identities = [one for one in identities_of(advertiser) if identity_type in {None, one.identity_type}]
+    if identity_type == "BC_AUTH_TT" and (owner := params.text("identity_authorized_bc_id")):
+        identities = [one for one in identities if one.bc_id == owner]
+    rows, info = cut_page([_identity_item(one, advertiser) for one in identities], page, page_size)
+    if identity_type == "BC_AUTH_TT":  # as in the example of create_spark_ads
         info = _ZERO_PAGE_INFO
     return {"identity_list": rows, "page_info": info}
 
@@ -50,8 +50,8 @@ def _identity_item(one: Identity, advertiser: Advertiser) -> ResponseData:
 def post_info(context: Context) -> ResponseData:
     """Answer identity/video/info (get_info_about_tiktok_posts).
 
-    A post of another identity is refused if it is requested alone, and left out of several; the documentation
-    says neither.
+    A post of another identity is refused if it is requested alone, and left out of several; neither is
+    documented.
     """
     params = context.params
     advertiser = context.advertiser(params.identifier("advertiser_id"))
@@ -70,12 +70,12 @@ def post_info(context: Context) -> ResponseData:
         if len(post_ids) > MAX_POSTS:
             raise bad_parameter("item_ids", f"The number of ids exceeds the limit of {MAX_POSTS}.")
         return {"video_details": [posts[post] for post in post_ids if post in posts]}
-    wanted = params.text("item_id")
-    if wanted is None:
+    post_id = params.text("item_id")
+    if post_id is None:
         raise bad_parameter("item_id", MISSING)
-    if wanted not in posts:
-        raise bad_parameter("item_id", f"The post {wanted} is not associated with this identity.")
-    return {"video_detail": posts[wanted]}
+    if post_id not in posts:
+        raise bad_parameter("item_id", f"The post {post_id} is not associated with this identity.")
+    return {"video_detail": posts[post_id]}
 
 
 def is_post_authorized(context: Context, advertiser: Advertiser, fields: dict[str, Any]) -> bool:

@@ -76,10 +76,12 @@ def parse_filters(
     Raises:
         ApiError: 40002, a filter is malformed or cannot be combined with the level or the dimensions.
     """
-    found = [_parse_filter(row, f"filtering.{index}", level, dimensions) for index, row in enumerate(given or [])]
-    if level.status_field and not any(one.attribute == "secondary_status" for one in found):
+    filters = [
+        _parse_filter(row, f"filtering.{index}", level, dimensions) for index, row in enumerate(given or [])
+    ]
+    if level.status_field and not any(one.attribute == "secondary_status" for one in filters):
         key = (level.status_field, "IN", "STATUS_NOT_DELETE")
-        found.append(
+        filters.append(
             ReportFilter(
                 "secondary_status",
                 on_metric=False,
@@ -87,14 +89,14 @@ def parse_filters(
                 predicate=lambda value: matches_status(value, "STATUS_NOT_DELETE"),
             )
         )
-    given_attributes = {one.attribute for one in found}
+    given_attributes = {one.attribute for one in filters}
     if level.entity_kind:
-        found += [
+        filters += [
             ReportFilter(name, on_metric=False, key=(name, "IN", "default"), predicate=allowed.__contains__)
             for name, allowed in DEFAULT_FILTERS.items()
             if name not in given_attributes
         ]
-    return tuple(found)
+    return tuple(filters)
 
 
 def _parse_filter(row: object, path: str, level: DataLevel, dimensions: tuple[str, ...]) -> ReportFilter:
@@ -122,10 +124,10 @@ def _parse_filter(row: object, path: str, level: DataLevel, dimensions: tuple[st
 
 def _parse_values(text: str, path: str) -> list[str]:
     """Parse a JSON array in a string; ids in it may be numbers (API notes 6.4)."""
-    found = parse_json(text, path)
-    if not isinstance(found, list):
+    items = parse_json(text, path)
+    if not isinstance(items, list):
         raise bad_parameter(path, "Not a valid list.")
-    return [item if isinstance(item, str) else str(item) for item in found]
+    return [item if isinstance(item, str) else str(item) for item in items]
 
 
 def _predicate(

@@ -150,18 +150,19 @@ def _parse_dimensions(params: Params, level: DataLevel, *, audience: bool) -> tu
 def _parse_breakdowns(
     dimensions: tuple[str, ...], time_dimension: str | None, *, audience: bool
 ) -> tuple[str, ...]:
-    found = tuple(name for name in dimensions if name in BREAKDOWNS)
-    if audience and not found:
+    breakdowns = tuple(name for name in dimensions if name in BREAKDOWNS)
+    if audience and not breakdowns:
         raise bad_parameter("dimensions", "An audience dimension is required with report_type AUDIENCE.")
     # One breakdown, or age with gender; not by hour, and interests not by day (API notes 6.2).
-    if len(found) > 1 and set(found) != {"age", "gender"}:
+    if len(breakdowns) > 1 and set(breakdowns) != {"age", "gender"}:
         raise metrics_conflict()
     by_day = time_dimension == "stat_time_day"
-    if found and (
-        time_dimension == "stat_time_hour" or (by_day and not all(BREAKDOWNS[one].allows_days for one in found))
+    if breakdowns and (
+        time_dimension == "stat_time_hour"
+        or (by_day and not all(BREAKDOWNS[one].allows_days for one in breakdowns))
     ):
         raise metrics_conflict()
-    return found
+    return breakdowns
 
 
 def _parse_filters(
