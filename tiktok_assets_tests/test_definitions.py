@@ -1,4 +1,4 @@
-"""Laws of the code location: what it holds, that it loads anywhere, and that loading it asks nobody anything."""
+"""Test the code location: its assets and jobs, that it loads anywhere, and that loading sends no request."""
 
 import subprocess
 import sys
@@ -10,11 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
-from tiktok_assets.tables.schema import build_schema
 
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.settings import Settings, SettingsError, load_settings
+from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.environment import clean_environment
 
@@ -32,7 +32,7 @@ GROUPS = {
     "scaling": {"duplication_candidates", "ad_duplications", "duplication_results"},
     "serving": {"warehouse"},
 }
-"""The standard set of the contract, by group."""
+"""The standard assets by group."""
 
 BY_DAY = {name for name in REPORTS if name.endswith("daily")} | {"report_restatements"}
 FILES = {"account_overview", "warehouse"}
@@ -41,14 +41,14 @@ WITHOUT_PARTITIONS = {"advertisers", "account_overview", "warehouse"}
 
 @pytest.fixture(autouse=True)
 def _instance() -> Iterator[None]:
-    """An instance that is open: Dagster asks the last one of the process, which another test may have closed."""
+    """Open an instance, because Dagster uses the last one of the process, which another test may have closed."""
     with dg.DagsterInstance.ephemeral():
         yield
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of a fresh folder, without a token."""
+    """Return settings of a new folder, without a token."""
     return load_settings(
         access_token=None, data_dir=str(tmp_path / "data"), state_dir=tmp_path / "state", start_date="2026-10-01"
     )
@@ -56,21 +56,21 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def specs(settings: Settings) -> Mapping[str, dg.AssetSpec]:
-    """Every asset's spec, by the asset's name."""
+    """Return the spec of every asset by its name."""
     found = build_definitions(settings).resolve_all_asset_specs()
     return {spec.key.to_user_string(): spec for spec in found}
 
 
-def test_the_assets_are_exactly_the_contracts(specs: Mapping[str, dg.AssetSpec]) -> None:
-    """The standard set, nothing missing and nothing more, each in its group."""
+def test_assets_match_the_contract(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """The definitions hold exactly the standard assets, each in its group."""
     groups: dict[str | None, set[str]] = {}
     for name, spec in specs.items():
         groups.setdefault(spec.group_name, set()).add(name)
     assert groups == GROUPS
 
 
-def test_the_partitions_are_the_contracts(specs: Mapping[str, dg.AssetSpec]) -> None:
-    """Daily reports by account and day, the others by account, the accounts and the warehouse whole."""
+def test_partitions_match_the_contract(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """Daily reports are partitioned by account and day, other tables by account, three assets not at all."""
     for name, spec in specs.items():
         kind = type(spec.partitions_def)
         if name in WITHOUT_PARTITIONS:
@@ -79,8 +79,8 @@ def test_the_partitions_are_the_contracts(specs: Mapping[str, dg.AssetSpec]) -> 
             assert kind is (dg.MultiPartitionsDefinition if name in BY_DAY else dg.DynamicPartitionsDefinition)
 
 
-def test_every_asset_explains_itself(specs: Mapping[str, dg.AssetSpec]) -> None:
-    """Each has one sentence of description, and each table its columns with type and meaning."""
+def test_every_asset_has_a_description(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """Each asset has a one-sentence description, and each table a column schema with types and descriptions."""
     for name, spec in specs.items():
         assert spec.description
         assert spec.description.endswith(".")
@@ -95,22 +95,22 @@ def test_every_asset_explains_itself(specs: Mapping[str, dg.AssetSpec]) -> None:
         assert all(column.type and column.description for column in schema.columns)
 
 
-def test_the_columns_shown_are_the_columns_stored(settings: Settings, specs: Mapping[str, dg.AssetSpec]) -> None:
-    """The catalogue names the columns of the tables on disk, in their order."""
+def test_column_schema_matches_the_stored_columns(settings: Settings, specs: Mapping[str, dg.AssetSpec]) -> None:
+    """The column schema of each asset has the stored columns in their order."""
     for table, columns in get_stored_tables(settings).items():
         shown = [column.name for column in specs[table].metadata["dagster/column_schema"].columns]
         assert shown == list(build_schema(columns))
 
 
-def test_every_dependency_is_an_asset_of_ours(specs: Mapping[str, dg.AssetSpec]) -> None:
-    """No asset depends on one that is not there, and the warehouse depends on every table."""
+def test_every_dependency_is_a_known_asset(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """No asset depends on an unknown one, and the warehouse depends on every table."""
     for spec in specs.values():
         assert {dep.asset_key.to_user_string() for dep in spec.deps} <= specs.keys()
     assert {dep.asset_key.to_user_string() for dep in specs["warehouse"].deps} == specs.keys() - FILES
 
 
-def test_the_jobs_are_the_stages_and_what_a_person_launches(settings: Settings) -> None:
-    """Three stages, what is derived, and the history; each says what it does."""
+def test_jobs_match_the_contract(settings: Settings) -> None:
+    """The jobs are the stages, the derived tables, the backfill, the checks and the flag, with descriptions."""
     jobs = {job.name: job for job in build_definitions(settings).resolve_all_job_defs()}
     ours = {name for name in jobs if not name.startswith("__")}
     assert ours == {
@@ -125,12 +125,12 @@ def test_the_jobs_are_the_stages_and_what_a_person_launches(settings: Settings) 
     assert all(str(jobs[name].description).endswith(".") for name in ours)
 
 
-def test_it_can_be_merged_into_a_project_of_your_own(settings: Settings) -> None:
-    """Definitions with assets of one's own beside ours are valid."""
+def test_definitions_can_be_merged(settings: Settings) -> None:
+    """Definitions merged with assets of another project are valid."""
 
     @dg.asset
     def mine() -> None:
-        """An asset beside ours."""
+        """Return nothing; an asset of another project."""
 
     merged = dg.Definitions.merge(build_definitions(settings), dg.Definitions(assets=[mine]))
     dg.Definitions.validate_loadable(merged)
@@ -138,7 +138,7 @@ def test_it_can_be_merged_into_a_project_of_your_own(settings: Settings) -> None
 
 @pytest.mark.parametrize("reports", ["ad_report_daily", "ad_report_lifetime", "+ad_report_daily", ""])
 def test_every_choice_of_reports_loads(tmp_path: Path, reports: str) -> None:
-    """Whatever reports are chosen, the definitions are whole: no job, sensor or ranking without its assets."""
+    """With any choice of reports the definitions are valid and hold the chosen tables."""
     settings = load_settings(reports=reports, data_dir=str(tmp_path), state_dir=tmp_path)
     definitions = build_definitions(settings)
     dg.Definitions.validate_loadable(definitions)
@@ -147,12 +147,12 @@ def test_every_choice_of_reports_loads(tmp_path: Path, reports: str) -> None:
 
 
 def _environment(folder: Path, **variables: str) -> dict[str, str]:
-    """This process's environment without any of our or Dagster's settings but these."""
+    """Return the environment of this process without this project's and Dagster's settings, except these."""
     return clean_environment({"DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT), **variables})
 
 
-def test_it_loads_as_the_code_server_loads_it_and_asks_nobody_anything(tmp_path: Path) -> None:
-    """`dagster definitions validate -w workspace.yaml` succeeds without a token and makes no connection."""
+def test_loading_needs_no_token_and_no_connection(tmp_path: Path) -> None:
+    """`dagster definitions validate -w workspace.yaml` succeeds without a token and opens no connection."""
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
     with Listener() as listener:
         done = subprocess.run(  # noqa: S603 - our own interpreter
@@ -170,8 +170,8 @@ def test_it_loads_as_the_code_server_loads_it_and_asks_nobody_anything(tmp_path:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_wrong_setting_stops_the_load_with_one_sentence(tmp_path: Path) -> None:
-    """The location's own function raises, and names the variable and where to change it."""
+def test_invalid_setting_fails_the_load(tmp_path: Path) -> None:
+    """Loading raises an error that names the variable and where to change it."""
     done = subprocess.run(
         [sys.executable, "-c", "from tiktok_assets.definitions import defs; defs.load_fn()"],
         cwd=tmp_path,
@@ -188,7 +188,7 @@ def test_a_wrong_setting_stops_the_load_with_one_sentence(tmp_path: Path) -> Non
     assert done.stderr.count("TIKTOK_LOOKBACK_DAYS") == 1
 
 
-def test_every_way_to_start_shows_one_location() -> None:
+def test_all_workspace_files_name_the_same_location() -> None:
     """`workspace.yaml`, the packaged one and `[tool.dg.project]` name the same module and location."""
     ours = yaml.safe_load((ROOT / "workspace.yaml").read_text())
     packaged = yaml.safe_load(files("tiktok_assets.instance").joinpath("workspace.yaml").read_text())
@@ -204,9 +204,9 @@ def test_every_way_to_start_shows_one_location() -> None:
     assert project["root_module"] == "tiktok_assets"
 
 
-def test_the_instance_sends_nothing_anywhere() -> None:
-    """`dagster.yaml` is the packaged one and switches telemetry and pop-ups off."""
+def test_telemetry_is_disabled() -> None:
+    """`dagster.yaml` is the packaged one and disables telemetry and the newsletter dialog."""
     text = (ROOT / "dagster.yaml").read_text()
     assert text == files("tiktok_assets.instance").joinpath("dagster.yaml").read_text()
-    told = yaml.safe_load(text)
-    assert (told["telemetry"], told["nux"]) == ({"enabled": False}, {"enabled": False})
+    config = yaml.safe_load(text)
+    assert (config["telemetry"], config["nux"]) == ({"enabled": False}, {"enabled": False})

@@ -58,7 +58,7 @@ def build_deliver_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
     )
     def _deliver_alerts(_: dg.SensorEvaluationContext) -> dg.SkipReason:
         try:
-            with closing(State(settings.state_address)) as state:
+            with closing(State(settings.state_database_url)) as state:
                 return dg.SkipReason(str(deliver_due_alerts(settings, state)))
         except StateError as error:
             return dg.SkipReason(f"No alert was delivered: {error}.")
@@ -79,7 +79,7 @@ def build_run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
         now = utc_now()
         since = datetime.fromisoformat(context.cursor) if context.cursor else now - MAX_LOOKBACK
         try:
-            with closing(State(settings.state_address)) as state:
+            with closing(State(settings.state_database_url)) as state:
                 earliest = max(since - CURSOR_OVERLAP, now - MAX_LOOKBACK)
                 titles, checked_until = queue_failure_alerts(
                     settings, state, context.instance, earliest, partial(_is_in_this_location, context)

@@ -17,9 +17,7 @@ from tiktok_assets.duplication.formatting import format_done, format_dry_run, fo
 from tiktok_assets.duplication.lease import LeaseError
 from tiktok_assets.duplication.ledger import Ledger
 from tiktok_assets.duplication.models import DONE, DuplicationRequest
-from tiktok_assets.duplication.results import (
-    build_duplications_table,
-)
+from tiktok_assets.duplication.results import build_duplications_table
 from tiktok_assets.escaping import escape_control_characters, escape_markdown
 from tiktok_assets.session import Session
 from tiktok_assets.storage.state import utc_now

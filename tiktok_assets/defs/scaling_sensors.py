@@ -48,12 +48,12 @@ class RankingEvaluation:
 
     Attributes:
         requests: the requested runs of `flag_top_spender`.
-        told: one sentence per finding.
+        messages: one sentence per finding.
         cursor: where the next evaluation starts.
     """
 
     requests: Sequence[dg.RunRequest]
-    told: Sequence[str]
+    messages: Sequence[str]
     cursor: str | None
 
 
@@ -163,8 +163,8 @@ def build_new_top_spender_sensor(settings: Settings, shared: Session | None = No
         with nullcontext(shared) if shared else open_session(settings) as session:
             evaluation = evaluate_rankings(context.instance, session, context.cursor)
         if not evaluation.requests:
-            return dg.SensorResult(skip_reason="\n".join(evaluation.told), cursor=evaluation.cursor)
-        context.log.info("\n".join(evaluation.told))  # Dagster shows no message for a tick that requests runs
+            return dg.SensorResult(skip_reason="\n".join(evaluation.messages), cursor=evaluation.cursor)
+        context.log.info("\n".join(evaluation.messages))  # Dagster shows no message for a tick that requests runs
         return dg.SensorResult(run_requests=list(evaluation.requests), cursor=evaluation.cursor)
 
     return _new_top_spender

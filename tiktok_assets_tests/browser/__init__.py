@@ -1,1 +1,1 @@
-"""What a person sees, in a real Chromium: `make browser`; `PICTURES=docs make browser` also keeps the pictures."""
+"""Tests of the pages in Chromium: `make browser`; `PICTURES=docs make browser` also saves the screenshots."""

@@ -1,4 +1,4 @@
-"""One Chromium of this machine, what it asked for and complained of, and one demo to look at."""
+"""Fixtures: a headless Chromium, its pages with their requests and errors, and one running demo."""
 
 import os
 import re
@@ -23,14 +23,14 @@ __all__ = ["agency", "sample"]
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 Watched = tuple[Page, list[str], list[str]]
-"""A page, the addresses it asked for, and what it complained of."""
+"""A page, the URLs it requested, and its errors."""
 
 Watch = Callable[..., Watched]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium, headless."""
+    """Start a headless Chromium."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert found, "there is no Chromium; install it (Debian: apt-get install chromium)"
     with sync_playwright() as playwright:
@@ -41,37 +41,37 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def watch(browser: Browser) -> Iterator[Watch]:
-    """Open an address in a window of a size and a light."""
+    """Return a function that opens a URL in a window with this size and colour scheme."""
     contexts: list[Any] = []
 
     def _watch(
-        address: str, *, width: int = 1280, height: int = 900, light: Literal["light", "dark"] = "light"
+        address: str, *, width: int = 1280, height: int = 900, color_scheme: Literal["light", "dark"] = "light"
     ) -> Watched:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=light)
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=color_scheme)
         contexts.append(context)
         page = context.new_page()
-        asked: list[str] = []
-        complaints: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        requested: list[str] = []
+        errors: list[str] = []
+        page.on("request", lambda request: requested.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(address)
-        return page, asked, complaints
+        return page, requested, errors
 
     yield _watch
     for context in contexts:
         context.close()
 
 
-def keep(page: Page, name: str, **options: Any) -> None:  # noqa: ANN401 - of Playwright's screenshot
-    """Keep a picture, if `PICTURES` names a folder."""
+def save_screenshot(page: Page, name: str, **options: Any) -> None:  # noqa: ANN401 - of Playwright's screenshot
+    """Save a screenshot, if `PICTURES` names a folder."""
     if folder := os.environ.get("PICTURES"):
         page.screenshot(path=str(Path(folder) / name), **options)
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Where the demo answers: Dagster, the page of all accounts, the sandbox, and the alert of the story."""
+    """The URLs of the demo: Dagster, the overview page, the sandbox, and the alert of the scenario."""
 
     dagster: str
     overview: str
@@ -81,7 +81,7 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo as a user starts it, once its story is told; it ends well on Ctrl-C."""
+    """Start the demo as a user does, wait until its scenario has run, and stop it with Ctrl-C."""
     folder = tmp_path_factory.mktemp("demo")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -97,13 +97,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def _ready(process: "subprocess.Popen[str]") -> Demo:
-    told = ""
+    output = ""
     assert process.stderr
     for line in process.stderr:
-        told += line
+        output += line
         if dagster := re.match(r"Open (http\S+)/asset-groups ", line):
-            (overview,) = re.findall(r"Overview page: (\S+)", told)
-            (sandbox,) = re.findall(r"Sandbox at (http\S+?),", told)
-            (alert,) = re.findall(r"approve the duplication: (\S+)", told)
+            (overview,) = re.findall(r"Overview page: (\S+)", output)
+            (sandbox,) = re.findall(r"Sandbox at (http\S+?),", output)
+            (alert,) = re.findall(r"approve the duplication: (\S+)", output)
             return Demo(dagster[1], overview, sandbox, alert)
-    raise AssertionError(told)
+    raise AssertionError(output)

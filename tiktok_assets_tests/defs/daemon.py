@@ -1,4 +1,4 @@
-"""The parts of Dagster's daemon over one instance: the schedule's real ticks, and what the runs come to."""
+"""The scheduler of Dagster's daemon over one instance: real schedule ticks, and runs that a test ends."""
 
 import logging
 import sys
@@ -38,27 +38,27 @@ defs = build_definitions(load_settings(**{chosen!r}))
 
 
 @dataclass(frozen=True)
-class Target(WorkspaceLoadTarget):
-    """A workspace of one code location, loaded into this process."""
+class LoadTarget(WorkspaceLoadTarget):
+    """A workspace of one code location that is loaded into this process."""
 
     origin: InProcessCodeLocationOrigin
 
     def create_origins(self) -> list[InProcessCodeLocationOrigin]:
-        """The one there is."""
+        """Return the origin of the code location."""
         return [self.origin]
 
 
-def target_of(folder: Path, chosen: Mapping[str, str], number: int) -> Target:
-    """The code location with these settings; each number is a module of its own, since Python keeps modules."""
+def build_target(folder: Path, chosen: Mapping[str, str], number: int) -> LoadTarget:
+    """Build the code location with these settings; each number is its own module, since Python caches modules."""
     file = folder / f"location_{number}.py"
     if not file.exists():
         file.write_text(CODE.format(chosen=dict(chosen)))
     origin = LoadableTargetOrigin(executable_path=sys.executable, python_file=str(file), attribute="defs")
-    return Target(InProcessCodeLocationOrigin(origin, location_name=LOCATION))
+    return LoadTarget(InProcessCodeLocationOrigin(origin, location_name=LOCATION))
 
 
-def settings_told(settings: Settings, sandbox_token: str, **more: str) -> dict[str, str]:
-    """What `load_settings` has to be told to give these settings again."""
+def settings_arguments(settings: Settings, sandbox_token: str, **more: str) -> dict[str, str]:
+    """Return the arguments with which `load_settings` returns these settings again."""
     secret = settings.app_secret.get_secret_value() if settings.app_secret else ""
     return {
         "base_url": settings.base_url,
@@ -78,8 +78,8 @@ class Daemon:
     """Dagster's scheduler over code locations that differ in their settings.
 
     Attributes:
-        locations: what the code location is after each reload.
-        chosen: which of them is loaded now.
+        locations: the code location after each reload.
+        chosen: the index of the loaded location.
     """
 
     instance: dg.DagsterInstance
@@ -89,21 +89,21 @@ class Daemon:
 
     @classmethod
     @contextmanager
-    def over(cls, instance: dg.DagsterInstance, folder: Path, *chosen: Mapping[str, str]) -> Iterator["Daemon"]:
-        """A daemon that may load each of these locations, whose modules are kept in a folder."""
+    def open(cls, instance: dg.DagsterInstance, folder: Path, *chosen: Mapping[str, str]) -> Iterator["Daemon"]:
+        """Open a daemon that can load each of these locations, whose modules are written into a folder."""
         with ExitStack() as stack:
-            targets = [target_of(folder, one, number) for number, one in enumerate(chosen)]
+            targets = [build_target(folder, one, number) for number, one in enumerate(chosen)]
             yield cls(instance, [stack.enter_context(WorkspaceProcessContext(instance, one)) for one in targets])
 
     def schedule(self, now: datetime) -> list[InstigatorTick]:
-        """What the scheduler does at an instant, whatever it missed before; the ticks so far, the oldest first."""
+        """Run the scheduler at an instant, whatever it missed before, and return all ticks, oldest first."""
         self.logger.disabled = True
         for error in launch_scheduled_runs(self.locations[self.chosen], self.logger, now, {}):
             assert error is None, error
         return self.ticks()
 
     def ticks(self) -> list[InstigatorTick]:
-        """The ticks of the schedule so far, the oldest first."""
+        """Return all ticks of the schedule, oldest first."""
         states = self.instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
         assert len({one.selector_id for one in states}) <= 1
         return [
@@ -114,11 +114,11 @@ class Daemon:
 
     @property
     def unfinished(self) -> list[dg.DagsterRun]:
-        """The runs that are queued or under way, the oldest first."""
+        """The queued and started runs, oldest first."""
         return list(self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED_STATUSES), ascending=True))
 
     def submit(self, request: dg.RunRequest) -> None:
-        """Make what a sensor asked for a waiting run, unless there is one with its key, as the daemon does."""
+        """Create a waiting run for a sensor's request unless a run has its key, as the daemon does."""
         key = {"dagster/run_key": str(request.run_key)}
         if not self.instance.get_runs(dg.RunsFilter(tags=key), limit=1):
             run = dg.DagsterRun(
@@ -128,14 +128,14 @@ class Daemon:
             )
             self.instance.add_run(run)
 
-    def end(self, run: dg.DagsterRun, how: str = "success", took: timedelta = timedelta(0)) -> None:
-        """Let a run end: `success`, `failure` or `canceled`; no event is written, which takes long."""
+    def end_run(self, run: dg.DagsterRun, how: str = "success", took: timedelta = timedelta(0)) -> None:
+        """End a run with `success`, `failure` or `canceled`, without writing an event, which would be slow."""
         event = dg.DagsterEvent(ENDS[how].value, run.job_name)
         self.instance.run_storage.handle_run_event(run.run_id, event, datetime.now(UTC) + took)
 
 
-def let_pass(instance: dg.DagsterInstance, time: timedelta) -> None:
-    """Let time pass for every run of the instance: each changed so much longer ago."""
+def age_runs(instance: dg.DagsterInstance, time: timedelta) -> None:
+    """Make every run of the instance older by moving its last update into the past."""
     with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]  # of the SQL storage
         for id_, changed in connection.execute(sa.select(RunsTable.c.id, RunsTable.c.update_timestamp)).all():
             row = sa.update(RunsTable).where(RunsTable.c.id == id_)

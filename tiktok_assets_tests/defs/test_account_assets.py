@@ -1,89 +1,92 @@
-"""Laws of the account group: what is granted, what was lost, and which accounts become partitions."""
+"""Test the account group: granted and lost accounts, and the partitions added for them."""
 
 import dagster as dg
 
 from tiktok_assets.defs.account_assets import ALL_GRANTED_CHECK, add_advertiser_partitions
 from tiktok_assets.defs.refresh_stages import get_advertiser_keys
-from tiktok_assets_tests.defs.conftest import Desk, DeskMaker, failure_in
+from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory, get_failure
 
 
-def _check(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+def get_granted_check(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+    """Return the evaluation of the check on granted accounts."""
     (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == ALL_GRANTED_CHECK]
     return check
 
 
-def test_reading_the_accounts_makes_each_a_partition(desk: Desk) -> None:
-    """The first reading of the accounts adds every granted one as a partition and passes its check."""
-    result = desk.run("refresh_accounts", tables=["advertisers"])
+def test_reading_accounts_adds_partitions(deployment: Deployment) -> None:
+    """The first refresh of the accounts adds a partition for every granted one and passes the check."""
+    result = deployment.run("refresh_accounts", tables=["advertisers"])
     assert result.success
-    assert list(get_advertiser_keys(desk.instance)) == desk.advertiser_ids
-    assert desk.table("advertisers").get_column("advertiser_id").to_list() == desk.advertiser_ids
-    assert _check(result).passed
+    assert list(get_advertiser_keys(deployment.instance)) == deployment.advertiser_ids
+    assert deployment.read_table("advertisers").get_column("advertiser_id").to_list() == deployment.advertiser_ids
+    assert get_granted_check(result).passed
 
 
-def test_an_account_that_lost_its_grant_keeps_its_row_and_fails_the_check(make_desk: DeskMaker) -> None:
-    """The others are read, the lost one is marked and named by a failing check; the run succeeds."""
-    desk = make_desk()
-    ids = desk.advertiser_ids
-    assert desk.run("refresh_accounts", tables=["advertisers"]).success
-    desk.revoke(ids[1])
-    later = make_desk(desk.instance)  # a run of a later day lists the accounts anew
+def test_lost_account_keeps_its_row_and_fails_the_check(make_deployment: DeploymentFactory) -> None:
+    """An account that lost its grant keeps its row as not granted, and the check names it; the run succeeds."""
+    deployment = make_deployment()
+    ids = deployment.advertiser_ids
+    assert deployment.run("refresh_accounts", tables=["advertisers"]).success
+    deployment.revoke(ids[1])
+    later = make_deployment(deployment.instance)  # a run of a later day lists the accounts anew
     result = later.run("refresh_accounts", tables=["advertisers"])
     assert result.success
-    check = _check(result)
+    check = get_granted_check(result)
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert list(check.metadata) == [ids[1]]
-    table = later.table("advertisers")
+    table = later.read_table("advertisers")
     assert table.filter(is_granted=False).get_column("advertiser_id").to_list() == [ids[1]]
     assert table.height == len(ids)
-    assert list(get_advertiser_keys(desk.instance)) == ids
+    assert list(get_advertiser_keys(deployment.instance)) == ids
 
 
-def test_a_named_account_that_is_not_granted_hides_no_other(make_desk: DeskMaker, desk: Desk) -> None:
-    """An id in the settings that may not be read fails the check by name; the other named ones are read."""
-    first, second, *_ = desk.advertiser_ids
-    desk.revoke(second)
-    named = make_desk(advertiser_ids=f"{second},{first}")
+def test_configured_account_without_grant_does_not_hide_others(
+    make_deployment: DeploymentFactory, deployment: Deployment
+) -> None:
+    """A configured account that cannot be read fails the check by id; the other configured accounts are read."""
+    first, second, *_ = deployment.advertiser_ids
+    deployment.revoke(second)
+    named = make_deployment(advertiser_ids=f"{second},{first}")
     result = named.run("refresh_accounts", tables=["advertisers"])
     assert result.success
-    check = _check(result)
+    check = get_granted_check(result)
     assert not check.passed
     assert second in check.metadata
-    assert named.table("advertisers").get_column("advertiser_id").to_list() == [first]
+    assert named.read_table("advertisers").get_column("advertiser_id").to_list() == [first]
 
 
-def test_a_wrong_token_fails_the_run_with_its_mend(make_desk: DeskMaker) -> None:
-    """Without a valid token the step says in one sentence what to check; nothing is stored."""
-    desk = make_desk(access_token="not-the-token")
-    result = desk.run("refresh_accounts", tables=["advertisers"])
+def test_invalid_token_fails_the_run_with_a_fix(make_deployment: DeploymentFactory) -> None:
+    """With an invalid token the step fails with one sentence that says what to check, and stores nothing."""
+    deployment = make_deployment(access_token="not-the-token")
+    result = deployment.run("refresh_accounts", tables=["advertisers"])
     assert not result.success
-    said = failure_in(result, "advertisers")
-    assert said.endswith("Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.")
-    assert "not-the-token" not in said
-    assert desk.keys("advertisers") == []
+    message = get_failure(result, "advertisers")
+    assert message.endswith("Check TIKTOK_ACCESS_TOKEN, and that it was issued by this app for this host.")
+    assert "not-the-token" not in message
+    assert deployment.stored_keys("advertisers") == []
 
 
-def test_a_missing_token_is_named(make_desk: DeskMaker) -> None:
+def test_missing_token_names_the_variable(make_deployment: DeploymentFactory) -> None:
     """A run without a token fails and names the variable to set."""
-    desk = make_desk(access_token=None)
-    result = desk.run("refresh_accounts", tables=["advertisers"])
-    assert "run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN" in failure_in(result, "advertisers")
+    deployment = make_deployment(access_token=None)
+    result = deployment.run("refresh_accounts", tables=["advertisers"])
+    assert "run `tiktok-assets auth`, or set TIKTOK_ACCESS_TOKEN" in get_failure(result, "advertisers")
 
 
-def test_the_listed_tables_hold_what_the_world_holds(desk: Desk) -> None:
-    """Campaigns, ad groups and ads are the world's own, each under its account; an empty one is stored empty."""
-    ids = desk.know()
-    assert desk.run_range("refresh_accounts", ids).success
+def test_entity_tables_match_the_sandbox(deployment: Deployment) -> None:
+    """Campaigns, ad groups and ads are those of the sandbox under their account; empty lists are stored empty."""
+    ids = deployment.add_partitions()
+    assert deployment.run_range("refresh_accounts", ids).success
     for table, key in {"campaigns": "campaign_id", "ad_groups": "adgroup_id", "ads": "ad_id"}.items():
-        truth = sorted((str(row["advertiser_id"]), str(row[key])) for row in desk.host.truth(table))
+        truth = sorted((str(row["advertiser_id"]), str(row[key])) for row in deployment.host.ground_truth(table))
         own = key.replace("adgroup", "ad_group")
-        assert sorted(desk.table(table).select("advertiser_id", own).rows()) == truth
-        assert desk.keys(table) == ids
+        assert sorted(deployment.read_table(table).select("advertiser_id", own).rows()) == truth
+        assert deployment.stored_keys(table) == ids
 
 
-def test_adding_accounts_twice_adds_nothing(desk: Desk) -> None:
-    """Only new accounts are added, behind the others, and the answer names just them."""
-    assert add_advertiser_partitions(desk.instance, ["7002", "7001"]) == ["7002", "7001"]
-    assert add_advertiser_partitions(desk.instance, ["7001", "7003"]) == ["7003"]
-    assert add_advertiser_partitions(desk.instance, ["7003"]) == []
-    assert sorted(get_advertiser_keys(desk.instance)) == ["7001", "7002", "7003"]
+def test_adding_accounts_twice_adds_nothing(deployment: Deployment) -> None:
+    """Only new accounts are added, after the others, and only they are returned."""
+    assert add_advertiser_partitions(deployment.instance, ["7002", "7001"]) == ["7002", "7001"]
+    assert add_advertiser_partitions(deployment.instance, ["7001", "7003"]) == ["7003"]
+    assert add_advertiser_partitions(deployment.instance, ["7003"]) == []
+    assert sorted(get_advertiser_keys(deployment.instance)) == ["7001", "7002", "7003"]

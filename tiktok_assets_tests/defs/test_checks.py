@@ -1,4 +1,4 @@
-"""Laws of the checks in Dagster: one job looks at every table, one result a check, and says what it found."""
+"""Test the asset checks: one job evaluates every table, with one result per check and its findings."""
 
 from datetime import date
 
@@ -15,43 +15,46 @@ from tiktok_assets.defs.checks import (
 from tiktok_assets.defs.jobs import build_run_requests
 from tiktok_assets.defs.refresh_stages import PartitionRange
 from tiktok_assets.storage.hive_store import Partition
-from tiktok_assets_tests.defs.conftest import Desk, DeskMaker
+from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory
 
 FEW = "ad_report_daily,ad_group_report_daily"
 
 
-def refreshed(desk: Desk) -> Desk:
-    """A desk whose accounts and daily reports were just read."""
-    desk.know()
+def refresh(deployment: Deployment) -> Deployment:
+    """Read the accounts and daily reports of a deployment, and return it."""
+    deployment.add_partitions()
     for stage in ("refresh_accounts", "refresh_daily"):
-        assert all(result.success for result in desk.refresh(stage))
-    return desk
+        assert all(result.success for result in deployment.refresh(stage))
+    return deployment
 
 
-def spoil(desk: Desk) -> tuple[str, date]:
-    """Write one row of a day of the ads twice, past every refusal; returns whose and which."""
+def duplicate_row(deployment: Deployment) -> tuple[str, date]:
+    """Write one row of a day of the ads twice, past every validation; return the account and the day."""
     (owner, day), *_ = (
-        desk.table("ad_report_daily").filter(pl.col("is_complete")).select("advertiser_id", "date").rows()
+        deployment.read_table("ad_report_daily")
+        .filter(pl.col("is_complete"))
+        .select("advertiser_id", "date")
+        .rows()
     )
     partition = Partition(owner, day)
-    rows = desk.store.scan_partition("ad_report_daily", partition)
+    rows = deployment.store.scan_partition("ad_report_daily", partition)
     assert rows is not None
-    frame, notes = rows.collect(), desk.store.read_metadata("ad_report_daily", partition)
-    desk.store.write("ad_report_daily", partition, pl.concat([frame, frame[:1]]), metadata=notes)
+    frame, notes = rows.collect(), deployment.store.read_metadata("ad_report_daily", partition)
+    deployment.store.write("ad_report_daily", partition, pl.concat([frame, frame[:1]]), metadata=notes)
     return owner, day
 
 
-def test_every_table_is_checked_and_each_check_has_one_result(make_desk: DeskMaker) -> None:
-    """After a refresh the job gives each check of each table one result, however many partitions; all pass."""
-    desk = refreshed(make_desk(reports=FEW))
-    result = desk.run(CHECK_TABLES_JOB)
+def test_each_check_of_each_table_has_one_result(make_deployment: DeploymentFactory) -> None:
+    """After a refresh the job gives each check of each table one passing result for all partitions."""
+    deployment = refresh(make_deployment(reports=FEW))
+    result = deployment.run(CHECK_TABLES_JOB)
     assert result.success
     found = result.get_asset_check_evaluations()
-    held = desk.definitions.resolve_job_def(CHECK_TABLES_JOB).asset_layer.asset_graph.asset_check_keys
+    held = deployment.definitions.resolve_job_def(CHECK_TABLES_JOB).asset_layer.asset_graph.asset_check_keys
     assert sorted((one.asset_key.path[-1], one.check_name) for one in found) == sorted(
         (key.asset_key.path[-1], key.name) for key in held
     )
-    assert {key.asset_key.path[-1] for key in held} == build_all_checked_tables(desk.settings).keys()
+    assert {key.asset_key.path[-1] for key in held} == build_all_checked_tables(deployment.settings).keys()
     assert [(one.asset_key, one.check_name, one.description) for one in found if not one.passed] == []
     (agreed,) = [one for one in found if one.check_name == "levels_agree"]
     figures = agreed.metadata["figures"]
@@ -59,11 +62,11 @@ def test_every_table_is_checked_and_each_check_has_one_result(make_desk: DeskMak
     assert {record.data["gap"] for record in figures.records} <= {"0", "0.0000"}
 
 
-def test_a_fault_is_told_with_its_partition(make_desk: DeskMaker) -> None:
-    """A row that stands twice fails two checks of its table, with severity, sentence and the rows concerned."""
-    desk = refreshed(make_desk(reports=FEW))
-    owner, day = spoil(desk)
-    result = desk.run(CHECK_TABLES_JOB)
+def test_fault_names_its_partition(make_deployment: DeploymentFactory) -> None:
+    """A duplicated row fails two checks of its table, with severity, description and the rows."""
+    deployment = refresh(make_deployment(reports=FEW))
+    owner, day = duplicate_row(deployment)
+    result = deployment.run(CHECK_TABLES_JOB)
     assert result.success  # what a check finds is no failure of the run
     failing = {one.check_name: one for one in result.get_asset_check_evaluations() if not one.passed}
     assert {name: one.severity.value for name, one in failing.items()} == {
@@ -79,14 +82,14 @@ def test_a_fault_is_told_with_its_partition(make_desk: DeskMaker) -> None:
     assert [record.data["date"] for record in rows.records] == [str(day)]
 
 
-def test_one_check_can_be_asked_alone(make_desk: DeskMaker) -> None:
-    """A table's checks are one step, of which each can run by itself; every check says what it means."""
-    desk = refreshed(make_desk(reports=FEW))
-    spoil(desk)
-    job = desk.definitions.resolve_job_def(CHECK_TABLES_JOB)
+def test_one_check_can_be_selected_alone(make_deployment: DeploymentFactory) -> None:
+    """Each check of a table's step can run alone, and every check has a description."""
+    deployment = refresh(make_deployment(reports=FEW))
+    duplicate_row(deployment)
+    job = deployment.definitions.resolve_job_def(CHECK_TABLES_JOB)
     key = dg.AssetCheckKey(dg.AssetKey("ad_report_daily"), "keys_name_rows")
     result = job.get_subset(asset_check_selection={key}).execute_in_process(
-        instance=desk.instance,
+        instance=deployment.instance,
         run_config={"ops": {get_check_step_name("ad_report_daily"): {"config": {"days": 0}}}},
     )
     (found,) = result.get_asset_check_evaluations()
@@ -95,13 +98,13 @@ def test_one_check_can_be_asked_alone(make_desk: DeskMaker) -> None:
     assert all(len(graph.get(one).description or "") > 40 for one in graph.asset_check_keys)
 
 
-def test_a_refresh_runs_no_checks_of_its_own(make_desk: DeskMaker) -> None:
-    """The stages of a refresh leave the checks to the job that follows, so that many runs do not repeat them."""
-    desk = make_desk()
+def test_refresh_stages_run_no_table_checks(make_deployment: DeploymentFactory) -> None:
+    """The stages of a refresh do not run the checks of the job `check_tables`."""
+    deployment = make_deployment()
     for job in ("refresh_accounts", "refresh_daily", "refresh_lifetime", "refresh_derived"):
-        whole = desk.definitions.resolve_job_def(job)
-        part = select_job_tables(whole, [key.path[-1] for key in whole.asset_layer.executable_asset_keys])
-        assert not [node.name for node in (*whole.nodes, *part.nodes) if node.name.startswith("check_")]
+        job_def = deployment.definitions.resolve_job_def(job)
+        part = select_job_tables(job_def, [key.path[-1] for key in job_def.asset_layer.executable_asset_keys])
+        assert not [node.name for node in (*job_def.nodes, *part.nodes) if node.name.startswith("check_")]
     first, second = build_run_requests(
         "refresh_accounts", "now", [PartitionRange(("7001",), None), PartitionRange(("7002",), None)]
     )
@@ -112,34 +115,39 @@ def test_a_refresh_runs_no_checks_of_its_own(make_desk: DeskMaker) -> None:
     assert second.asset_check_keys == []
 
 
-def test_sync_checks_what_it_read(make_desk: DeskMaker) -> None:
-    """A sync tells what its checks found of the tables it read: a warning is told, an error fails it.
+def test_sync_checks_the_tables_it_read(make_deployment: DeploymentFactory) -> None:
+    """`sync` evaluates the checks of the tables it read: a warning is printed, an error fails it.
 
-    A selection that does not name them leaves the checks out.
+    A selection that does not name the tables leaves the checks out.
     """
-    desk = make_desk(reports=FEW)
-    told: list[str] = []
-    whole = SyncRequest(
+    deployment = make_deployment(reports=FEW)
+    lines: list[str] = []
+    first_sync = SyncRequest(
         first="2026-10-01", last="2026-10-02", select="ad_report_daily,ad_group_report_daily,check_tables"
     )
-    assert run_sync(desk.settings, desk.session, whole, told.append).warnings == []
-    synced = run_sync(desk.settings, desk.session, SyncRequest(first="2026-10-04", last="2026-10-06"), told.append)
-    assert synced.failures == []
-    line = [one for one in told if one.startswith(CHECK_TABLES_JOB)][-1]
-    assert f"checks of {len(build_all_checked_tables(desk.settings))} tables" in line
-    holes = [one for one in synced.warnings if ", no_holes: " in one]
-    assert [one.split(",")[0] for one in holes] == ["ad_group_report_daily", "ad_report_daily"]
-    assert "missing 2026-10-03..2026-10-03" in holes[0]
-    assert [f"warning: {one}" for one in synced.warnings] == [one for one in told if one.startswith("warning: ")]
-    before = len(told)
-    run_sync(
-        desk.settings, desk.session, SyncRequest(first="2026-10-06", last="2026-10-06", select="ads"), told.append
+    assert run_sync(deployment.settings, deployment.session, first_sync, lines.append).warnings == []
+    synced = run_sync(
+        deployment.settings, deployment.session, SyncRequest(first="2026-10-04", last="2026-10-06"), lines.append
     )
-    assert not [one for one in told[before:] if one.startswith(CHECK_TABLES_JOB)]
-    owner, _ = spoil(desk)
-    asked = SyncRequest(first="2026-10-06", last="2026-10-06", select="ad_report_daily,ads,check_tables")
-    again = run_sync(desk.settings, desk.session, asked, told.append)
+    assert synced.failures == []
+    line = [one for one in lines if one.startswith(CHECK_TABLES_JOB)][-1]
+    assert f"checks of {len(build_all_checked_tables(deployment.settings))} tables" in line
+    gaps = [one for one in synced.warnings if ", no_holes: " in one]
+    assert [one.split(",")[0] for one in gaps] == ["ad_group_report_daily", "ad_report_daily"]
+    assert "missing 2026-10-03..2026-10-03" in gaps[0]
+    assert [f"warning: {one}" for one in synced.warnings] == [one for one in lines if one.startswith("warning: ")]
+    before = len(lines)
+    run_sync(
+        deployment.settings,
+        deployment.session,
+        SyncRequest(first="2026-10-06", last="2026-10-06", select="ads"),
+        lines.append,
+    )
+    assert not [one for one in lines[before:] if one.startswith(CHECK_TABLES_JOB)]
+    owner, _ = duplicate_row(deployment)
+    requested = SyncRequest(first="2026-10-06", last="2026-10-06", select="ad_report_daily,ads,check_tables")
+    again = run_sync(deployment.settings, deployment.session, requested, lines.append)
     assert [one.split(",")[0] for one in (*again.warnings, *again.failures)].count("ad_report_daily") == 3
     (failure,) = again.failures
     assert failure.startswith(f"ad_report_daily, keys_name_rows: 1 found; the first: advertiser_id {owner}")
-    assert any(" checks of 2 tables, " in one for one in told)
+    assert any(" checks of 2 tables, " in one for one in lines)

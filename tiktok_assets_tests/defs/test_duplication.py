@@ -1,4 +1,4 @@
-"""Laws of duplication in Dagster: approved before it writes, once, switched off, and told of afterwards."""
+"""Test duplication in Dagster: it needs approval, runs once, leaves the copy switched off, and is reported."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,65 +24,65 @@ from tiktok_assets.defs.scaling_sensors import (
     find_flagged_requests,
     find_unfinished_requests,
 )
-from tiktok_assets.duplication.approvals import issue_code
+from tiktok_assets.duplication import approvals
 from tiktok_assets.duplication.ledger import Ledger
 from tiktok_assets.duplication.models import DuplicationRequest
 from tiktok_assets.settings import load_settings
 from tiktok_assets.storage.state import flags
 from tiktok_assets_tests.cli.conftest import run_command
-from tiktok_assets_tests.defs.conftest import Desk, desk_at
+from tiktok_assets_tests.defs.conftest import Deployment, open_deployment
 from tiktok_assets_tests.duplication.harness import APPROVED_ON_TERMINAL, DuplicationHarness
 
 JOB = "duplicate_ad"
 
 
 @pytest.fixture
-def approving(bench: DuplicationHarness, tmp_path: Path) -> Iterator[Desk]:
-    """A desk in mode `execute`, whose scaling campaign is the story's."""
+def execute_deployment(bench: DuplicationHarness, tmp_path: Path) -> Iterator[Deployment]:
+    """Open a deployment in mode `execute` with the scaling campaign of the scenario."""
     campaigns = {bench.owner.id: bench.scaling.id}
-    with desk_at(bench.host, tmp_path, scaling_mode="execute", scaling_campaigns=campaigns) as desk:
-        yield desk
+    with open_deployment(bench.host, tmp_path, scaling_mode="execute", scaling_campaigns=campaigns) as deployment:
+        yield deployment
 
 
-def coded(desk: Desk, wish: DuplicationRequest) -> str:
-    """The approval code of an alert for a wish."""
-    with desk.session.state.transaction() as connection:
-        return issue_code(connection, wish, "alert", datetime.now(UTC)).text
+def issue_alert_code(deployment: Deployment, request: DuplicationRequest) -> str:
+    """Return the approval code of an alert for a request."""
+    with deployment.session.state.transaction() as connection:
+        return approvals.issue_code(connection, request, "alert", datetime.now(UTC)).text
 
 
-def approved(desk: Desk, wish: DuplicationRequest, **other: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
-    """The run configuration of a live run with the code issued for just that."""
-    budget = {} if wish.budget is None else {"budget": str(wish.budget)}
-    return config_of(wish, live=True, approval=coded(desk, wish), **budget, **other)
+def approved_config(deployment: Deployment, request: DuplicationRequest, **other: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
+    """Return the run configuration of a live run with its approval code."""
+    budget = {} if request.budget is None else {"budget": str(request.budget)}
+    return build_config(request, live=True, approval=issue_alert_code(deployment, request), **budget, **other)
 
 
-def config_of(wish: DuplicationRequest, **other: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
-    """The run configuration of a wish."""
-    own = {"advertiser_id": wish.advertiser_id, "ad_id": wish.ad_id, "campaign_id": wish.campaign_id}
-    return {"ops": {JOB: {"config": {**own, "again": wish.again, **other}}}}
+def build_config(request: DuplicationRequest, **other: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
+    """Return the run configuration of a request."""
+    own = {"advertiser_id": request.advertiser_id, "ad_id": request.ad_id, "campaign_id": request.campaign_id}
+    return {"ops": {JOB: {"config": {**own, "again": request.again, **other}}}}
 
 
 def launch(
-    desk: Desk, config: Mapping[str, Any], tags: Mapping[str, str] | None = None
+    deployment: Deployment, config: Mapping[str, Any], tags: Mapping[str, str] | None = None
 ) -> dg.ExecuteInProcessResult:
     """Run the job as the launchpad does."""
-    return desk.definitions.resolve_job_def(JOB).execute_in_process(
-        run_config=dict(config), instance=desk.instance, tags=dict(tags or {}), raise_on_error=False
+    return deployment.definitions.resolve_job_def(JOB).execute_in_process(
+        run_config=dict(config), instance=deployment.instance, tags=dict(tags or {}), raise_on_error=False
     )
 
 
-def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, object]:
-    """What the op says of itself."""
+def get_metadata(result: dg.ExecuteInProcessResult) -> dict[str, object]:
+    """Return the output metadata of the op."""
     (event,) = [one for one in result.all_events if one.is_successful_output]
     return {name: value.value for name, value in event.step_output_data.metadata.items()}
 
 
-def failure_of(result: dg.ExecuteInProcessResult) -> str:
-    """Why the op failed."""
+def get_op_failure(result: dg.ExecuteInProcessResult) -> str:
+    """Return the error message of the failed op."""
     (event,) = [one for one in result.all_events if one.is_step_failure]
-    told = event.step_failure_data.user_failure_data
-    assert told
-    return str(told.description)
+    failure_data = event.step_failure_data.user_failure_data
+    assert failure_data
+    return str(failure_data.description)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,8 @@ def failure_of(result: dg.ExecuteInProcessResult) -> str:
         ("execute", {"finish_duplications": "RUNNING", "execute_duplications": "STOPPED"}),
     ],
 )
-def test_what_writes_is_there_only_where_the_mode_allows_it(
-    tmp_path: Path, mode: str, sensors: dict[str, str]
-) -> None:
-    """In `alert` nothing that writes is registered; what begins by itself is off until a person switches it on."""
+def test_scaling_mode_decides_what_is_registered(tmp_path: Path, mode: str, sensors: dict[str, str]) -> None:
+    """In `alert` nothing that writes is registered; `execute_duplications` is stopped by default."""
     settings = load_settings(scaling_mode=mode, state_dir=tmp_path, data_dir=str(tmp_path))
     definitions = build_definitions(settings)
     jobs = {job.name for job in definitions.resolve_all_job_defs()}
@@ -107,251 +105,287 @@ def test_what_writes_is_there_only_where_the_mode_allows_it(
     assert found == sensors
 
 
-def test_the_alerts_link_is_a_dry_run_that_shows_every_request(bench: DuplicationHarness, approving: Desk) -> None:
-    """The configuration an alert links to runs as it is, writes nothing, and shows what would be sent."""
+def test_alert_link_is_a_dry_run_that_shows_every_request(
+    bench: DuplicationHarness, execute_deployment: Deployment
+) -> None:
+    """The configuration in an alert's link runs, writes nothing, and shows the requests that would be sent."""
     request = bench.request()
-    config = yaml.safe_load(build_launchpad_config(wish.advertiser_id, wish.ad_id, wish.campaign_id))
-    result = launch(approving, config)
+    config = yaml.safe_load(build_launchpad_config(request.advertiser_id, request.ad_id, request.campaign_id))
+    result = launch(execute_deployment, config)
     assert result.success
-    told = str(metadata_of(result)["dry_run"])
+    text = str(get_metadata(result)["dry_run"])
     for path in ("adgroup/create", "ad/create"):
-        assert f"POST {bench.host.sandbox.base_url}/open_api/v1.3/{path}/\n{{" in told
-    assert "source_copyable: fine" in told
-    assert bench.host.sandbox.token not in told
+        assert f"POST {bench.host.sandbox.base_url}/open_api/v1.3/{path}/\n{{" in text
+    assert "source_copyable: passed" in text
+    assert bench.host.sandbox.token not in text
     assert bench.writes == []
-    assert Ledger(approving.session.state).entries() == []
+    assert Ledger(execute_deployment.session.state).entries() == []
 
 
-def test_a_live_launch_with_the_code_is_the_approval(bench: DuplicationHarness, approving: Desk) -> None:
-    """Launched live it is made, switched off, and exported; launched again it says so and sends nothing."""
+def test_live_launch_with_code_duplicates_once(bench: DuplicationHarness, execute_deployment: Deployment) -> None:
+    """A live run creates the copy switched off and exports it; launched again it sends nothing."""
     request = bench.request(again=1, budget=Decimal(45))
-    config = approved(approving, wish)
-    first = launch(approving, config, {"dagster/from_ui": "true", "user": "ann\x1b[2J"})
-    assert first.success, failure_of(first)
-    assert metadata_of(first)["sent"] is True
-    (group,), (ad,) = bench.created_objects(wish)
+    config = approved_config(execute_deployment, request)
+    first = launch(execute_deployment, config, {"dagster/from_ui": "true", "user": "ann\x1b[2J"})
+    assert first.success, get_op_failure(first)
+    assert get_metadata(first)["sent"] is True
+    (group,), (ad,) = bench.created_objects(request)
     assert (group["operation_status"], ad["operation_status"], group["budget"]) == ("DISABLE", "DISABLE", 45)
     sent = len(bench.writes)
-    again = launch(approving, config)
-    assert metadata_of(again)["sent"] is False
-    assert "nothing was sent" in str(metadata_of(again)["duplication"])
+    again = launch(execute_deployment, config)
+    assert get_metadata(again)["sent"] is False
+    assert "nothing was sent" in str(get_metadata(again)["duplication"])
     assert len(bench.writes) == sent
-    (row,) = approving.table("ad_duplications").to_dicts()
-    assert (row["status"], row["copy_ad_id"], row["duplication_key"]) == ("done", ad["ad_id"], wish.key)
+    (row,) = execute_deployment.read_table("ad_duplications").to_dicts()
+    assert (row["status"], row["copy_ad_id"], row["duplication_key"]) == ("done", ad["ad_id"], request.key)
     who = f"run {first.run_id} (user=ann\\x1b[2J, dagster/from_ui=true)"
     assert (row["approved_how"], row["approved_by"]) == ("code", who)
     assert row["approved_at"]
     code = config["ops"][JOB]["config"]["approval"]
     for run in (first, again):
-        assert code not in repr(approving.instance.all_logs(run.run_id))
-    assert [key for key, _ in approving.recorded("ad_duplications")] == [wish.advertiser_id] * 2
+        assert code not in repr(execute_deployment.instance.all_logs(run.run_id))
+    assert [key for key, _ in execute_deployment.materializations("ad_duplications")] == [
+        request.advertiser_id
+    ] * 2
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"ad_id": "12345"}, "ad 12345 is not in account"),
-        ({"budget": "5"}, "begins at 20 USD"),
-        ({"budget": "dear"}, "is no amount"),
+        ({"budget": "5"}, "at least 20 USD"),
+        ({"budget": "dear"}, "is not an amount"),
         ({"budget": "-5"}, "more than 0"),
-        ({"campaign_id": "x"}, "is no id"),
+        ({"campaign_id": "x"}, "is not an id"),
         ({"again": -1}, "below 0"),
     ],
 )
-def test_a_refused_run_fails_with_its_reason(
-    bench: DuplicationHarness, approving: Desk, change: dict[str, object], reason: str
+def test_refused_run_fails_with_its_reason(
+    bench: DuplicationHarness, execute_deployment: Deployment, change: dict[str, object], reason: str
 ) -> None:
-    """What cannot be is a failed run that says why, so that it is told of like any failure; nothing is written."""
+    """An impossible duplication fails the run with the reason and writes nothing."""
     request = bench.request(again=2)
-    told = Decimal(5) if change.get("budget") == "5" else None
-    meant = replace(wish, ad_id=str(change.get("ad_id", wish.ad_id)), budget=told)
-    result = launch(approving, config_of(wish, live=True, **{"approval": coded(approving, meant), **change}))
+    budget = Decimal(5) if change.get("budget") == "5" else None
+    approved_request = replace(request, ad_id=str(change.get("ad_id", request.ad_id)), budget=budget)
+    result = launch(
+        execute_deployment,
+        build_config(
+            request, live=True, **{"approval": issue_alert_code(execute_deployment, approved_request), **change}
+        ),
+    )
     assert not result.success
-    assert reason in failure_of(result)
+    assert reason in get_op_failure(result)
     assert bench.writes == []
 
 
 @pytest.mark.parametrize("mode", ["propose", "execute"])
 @pytest.mark.parametrize("enable", [False, True])
-def test_a_launch_without_the_code_sends_nothing(
+def test_launch_without_code_sends_nothing(
     bench: DuplicationHarness, tmp_path: Path, mode: str, *, enable: bool
 ) -> None:
-    """Whoever can launch the job and was not told the code gets one sentence; nothing is asked, made or stored."""
+    """Without the approval code a live run fails with one sentence; nothing is requested, created or stored."""
     request = bench.request(again=7)
     campaigns = {bench.owner.id: bench.scaling.id}
-    with desk_at(bench.host, tmp_path, scaling_mode=mode, scaling_campaigns=campaigns) as desk:
-        code = coded(desk, wish)
+    with open_deployment(bench.host, tmp_path, scaling_mode=mode, scaling_campaigns=campaigns) as deployment:
+        code = issue_alert_code(deployment, request)
         for guessed, reason in (
             (None, "setting" if enable else "needs the approval code of its alert"),
             ("", "needs the approval code"),
             ("A" * 24, "none that was issued here"),
             (code.replace("-", "")[:-1], "none that was issued here"),
         ):
-            result = launch(desk, config_of(wish, live=True, enable=enable, approval=guessed or ""))
-            told = failure_of(result)
-            assert ("TIKTOK_SCALING_ENABLE" if enable else reason) in told
-            assert code not in told
-            assert "\n" not in told
+            result = launch(deployment, build_config(request, live=True, enable=enable, approval=guessed or ""))
+            text = get_op_failure(result)
+            assert ("TIKTOK_SCALING_ENABLE" if enable else reason) in text
+            assert code not in text
+            assert "\n" not in text
             step = next(event for event in result.all_events if event.is_step_failure)
             assert step.step_failure_data.user_failure_data
         assert bench.host.requests == []
-        assert Ledger(desk.session.state).entries() == []
-        assert desk.recorded("ad_duplications") == []
+        assert Ledger(deployment.session.state).entries() == []
+        assert deployment.materializations("ad_duplications") == []
 
 
-def test_a_code_in_a_dry_run_is_warned_of(bench: DuplicationHarness, approving: Desk) -> None:
-    """A dry run does without; it says that a code in its configuration can be read, and does not use it."""
+def test_code_in_a_dry_run_is_warned_about(bench: DuplicationHarness, execute_deployment: Deployment) -> None:
+    """A dry run needs no code; it warns that the code in its configuration can be read, and does not use it."""
     request = bench.request(again=8)
-    config = approved(approving, wish)
+    config = approved_config(execute_deployment, request)
     config["ops"][JOB]["config"]["live"] = False
-    result = launch(approving, config)
+    result = launch(execute_deployment, config)
     assert result.success
-    told = [entry.user_message for entry in approving.instance.all_logs(result.run_id)]
-    assert [line for line in told if "whoever sees this run can read it" in line]
+    text = [entry.user_message for entry in execute_deployment.instance.all_logs(result.run_id)]
+    assert [line for line in text if "whoever sees this run can read it" in line]
     config["ops"][JOB]["config"]["live"] = True
-    assert launch(approving, config).success
+    assert launch(execute_deployment, config).success
 
 
-def test_the_job_and_the_command_at_once_make_one(
-    bench: DuplicationHarness, approving: Desk, tmp_path: Path
+def test_job_and_command_at_once_create_one_copy(
+    bench: DuplicationHarness, execute_deployment: Deployment, tmp_path: Path
 ) -> None:
-    """The launchpad and the command line, at the same time and in two processes, make one copy between them."""
+    """The job and the command, run at the same time in two processes, create one copy."""
     request = bench.request(again=3)
     sandbox = bench.host.sandbox
     variables = {
         "TIKTOK_BASE_URL": sandbox.base_url,
         "TIKTOK_ACCESS_TOKEN": sandbox.token,
-        "TIKTOK_ADVERTISER_IDS": wish.advertiser_id,
-        "TIKTOK_STATE_DIR": str(approving.settings.state_dir),
-        "TIKTOK_DATA_DIR": approving.settings.data_dir,
+        "TIKTOK_ADVERTISER_IDS": request.advertiser_id,
+        "TIKTOK_STATE_DIR": str(execute_deployment.settings.state_dir),
+        "TIKTOK_DATA_DIR": execute_deployment.settings.data_dir,
         "TIKTOK_SCALING_MODE": "propose",
     }
-    asked = ["duplicate", wish.ad_id, "--to", wish.campaign_id, "--again", "3", "--live", "--yes", "--json"]
-    config = approved(approving, wish)
-    bench.host.control("POST", "latency", seconds=0.2)  # so that they meet
+    requested = [
+        "duplicate",
+        request.ad_id,
+        "--to",
+        request.campaign_id,
+        "--again",
+        "3",
+        "--live",
+        "--yes",
+        "--json",
+    ]
+    config = approved_config(execute_deployment, request)
+    bench.host.control("POST", "latency", seconds=0.2)  # so that both run at the same time
     with ThreadPoolExecutor(1) as pool:
-        command = pool.submit(run_command, *asked, variables=variables, folder=tmp_path)
-        results = [launch(approving, config) for _ in range(2)]
+        command = pool.submit(run_command, *requested, variables=variables, folder=tmp_path)
+        results = [launch(execute_deployment, config) for _ in range(2)]
         ran = command.result()
     bench.host.control("POST", "latency", seconds=0)
     assert [result.success for result in results] == [True, True]
     assert ran.exit_code == 0, ran.err
-    assert [len(rows) for rows in bench.created_objects(wish)] == [1, 1]
-    assert json.loads(ran.out)["copy_ad_id"] == bench.created_objects(wish)[1][0]["ad_id"]
+    assert [len(rows) for rows in bench.created_objects(request)] == [1, 1]
+    assert json.loads(ran.out)["copy_ad_id"] == bench.created_objects(request)[1][0]["ad_id"]
 
 
-def put_flag(desk: Desk, wish: DuplicationRequest, flagged_at: datetime, campaign_id: str = "1") -> None:
-    """A flag, as the job that flags writes it."""
-    row = {"flag_id": f"flag{wish.ad_id}", "advertiser_id": wish.advertiser_id, "campaign_id": campaign_id}
-    with desk.session.state.transaction() as connection:
-        connection.execute(sa.insert(flags).values(**row, ad_id=wish.ad_id, flagged_at=flagged_at, facts={}))
+def insert_flag(
+    deployment: Deployment, request: DuplicationRequest, flagged_at: datetime, campaign_id: str = "1"
+) -> None:
+    """Insert a flag as the job that flags writes it."""
+    row = {"flag_id": f"flag{request.ad_id}", "advertiser_id": request.advertiser_id, "campaign_id": campaign_id}
+    with deployment.session.state.transaction() as connection:
+        connection.execute(sa.insert(flags).values(**row, ad_id=request.ad_id, flagged_at=flagged_at, facts={}))
 
 
-def test_execute_duplicates_a_fresh_flag_once_and_switched_off(bench: DuplicationHarness, approving: Desk) -> None:
-    """A fresh flag is asked for until the ledger has it; an old one, or one in the scaling campaign, never."""
+def test_execute_duplicates_a_new_flag_once_switched_off(
+    bench: DuplicationHarness, execute_deployment: Deployment
+) -> None:
+    """A new flag is requested until the ledger has it; an old one, or one in the scaling campaign, never."""
     request = bench.request()
-    assert launch(approving, config_of(wish)).success  # from here on the session knows the host's clock
-    state, settings, now = approving.session.state, approving.settings, approving.now
-    put_flag(approving, wish, now - timedelta(hours=1))
-    put_flag(approving, bench.request(ad_id="71"), now - MAX_FLAG_AGE - timedelta(minutes=1))
-    put_flag(approving, bench.request(ad_id="72"), now, campaign_id=bench.scaling.id)
-    (asked,) = find_flagged_requests(state, settings, now)
-    assert asked == bench.request(flag_id=f"flag{wish.ad_id}")
-    foreign = launch(approving, config_of(wish, live=True))
-    assert "needs the approval code" in failure_of(foreign)
-    (request,) = _evaluated(approving, "execute_duplications")
-    assert isinstance(request, dg.RunRequest)
-    assert request.run_config["ops"][JOB]["config"]["enable"] is False
-    code = request.run_config["ops"][JOB]["config"]["approval"]
-    # Whoever launches the same without the run's code gets nothing, and its code is good for nothing else.
-    assert "needs the approval code" in failure_of(launch(approving, config_of(wish, live=True), request.tags))
+    assert launch(
+        execute_deployment, build_config(request)
+    ).success  # the session reads the host's clock from here on
+    state, settings, now = execute_deployment.session.state, execute_deployment.settings, execute_deployment.now
+    insert_flag(execute_deployment, request, now - timedelta(hours=1))
+    insert_flag(execute_deployment, bench.request(ad_id="71"), now - MAX_FLAG_AGE - timedelta(minutes=1))
+    insert_flag(execute_deployment, bench.request(ad_id="72"), now, campaign_id=bench.scaling.id)
+    (requested,) = find_flagged_requests(state, settings, now)
+    assert requested == bench.request(flag_id=f"flag{request.ad_id}")
+    foreign = launch(execute_deployment, build_config(request, live=True))
+    assert "needs the approval code" in get_op_failure(foreign)
+    (run_request,) = evaluate_sensor(execute_deployment, "execute_duplications")
+    assert isinstance(run_request, dg.RunRequest)
+    assert run_request.run_config["ops"][JOB]["config"]["enable"] is False
+    code = run_request.run_config["ops"][JOB]["config"]["approval"]
+    # A launch without the run's code sends nothing, and the code approves no other configuration.
+    assert "needs the approval code" in get_op_failure(
+        launch(execute_deployment, build_config(request, live=True), run_request.tags)
+    )
     for other in ({"budget": "500"}, {"again": 1}, {"enable": True}):
-        changed = config_of(wish, **{"live": True, "approval": code, **other})
-        assert "not approved" in failure_of(launch(approving, changed))
+        changed = build_config(request, **{"live": True, "approval": code, **other})
+        assert "not approved" in get_op_failure(launch(execute_deployment, changed))
     assert bench.writes == []
-    result = launch(approving, request.run_config, request.tags)
-    assert result.success, failure_of(result)
-    (group,), (ad,) = bench.created_objects(wish)
+    result = launch(execute_deployment, run_request.run_config, run_request.tags)
+    assert result.success, get_op_failure(result)
+    (group,), (ad,) = bench.created_objects(request)
     assert (group["operation_status"], ad["operation_status"]) == ("DISABLE", "DISABLE")
     assert list(find_flagged_requests(state, settings, now)) == []
     (entry,) = Ledger(state).entries()
-    assert entry.flag_id == f"flag{wish.ad_id}"
+    assert entry.flag_id == f"flag{request.ad_id}"
     assert (entry.approved_how, entry.approved_by) == (
         "execute",
         f"run {result.run_id} (dagster/sensor_name=execute_duplications)",
     )
-    (skip,) = _evaluated(approving, "execute_duplications")
+    (skip,) = evaluate_sensor(execute_deployment, "execute_duplications")
     assert isinstance(skip, dg.SkipReason)
 
 
-def _evaluated(desk: Desk, name: str) -> list[object]:
-    sensor = next(one for one in desk.definitions.sensors or () if one.name == name)
-    data = sensor.evaluate_tick(dg.build_sensor_context(instance=desk.instance, definitions=desk.definitions))
+def evaluate_sensor(deployment: Deployment, name: str) -> list[object]:
+    """Return the run requests of a sensor, or its skip reason."""
+    sensor = next(one for one in deployment.definitions.sensors or () if one.name == name)
+    data = sensor.evaluate_tick(
+        dg.build_sensor_context(instance=deployment.instance, definitions=deployment.definitions)
+    )
     return [*(data.run_requests or ()), *([dg.SkipReason(data.skip_message)] if data.skip_message else [])]
 
 
-def test_what_was_interrupted_is_asked_for_again(bench: DuplicationHarness, approving: Desk) -> None:
-    """A live duplication that was begun and not finished is launched again as it was wanted, unless held."""
+def test_interrupted_duplication_is_requested_again(
+    bench: DuplicationHarness, execute_deployment: Deployment
+) -> None:
+    """An unfinished live duplication is requested again with its configuration, unless its lease is held."""
     request = bench.request(again=4)
-    ledger = Ledger(approving.session.state)
-    with ledger.lease(wish.advertiser_id, seconds=30, wait_seconds=0) as lease:
-        ledger.begin(lease, wish, APPROVED_ON_TERMINAL)
-        assert list(find_unfinished_requests(approving.session.state)) == []
-    (request,) = _evaluated(approving, "finish_duplications")
-    assert isinstance(request, dg.RunRequest)
-    config = request.run_config["ops"][JOB]["config"]
+    ledger = Ledger(execute_deployment.session.state)
+    with ledger.lease(request.advertiser_id, seconds=30, wait_seconds=0) as lease:
+        ledger.start(lease, request, APPROVED_ON_TERMINAL)
+        assert list(find_unfinished_requests(execute_deployment.session.state)) == []
+    (run_request,) = evaluate_sensor(execute_deployment, "finish_duplications")
+    assert isinstance(run_request, dg.RunRequest)
+    config = run_request.run_config["ops"][JOB]["config"]
     assert (config["again"], config["live"], config["enable"]) == (4, True, False)
-    result = launch(approving, request.run_config, request.tags)
-    assert result.success, failure_of(result)
-    assert [len(rows) for rows in bench.created_objects(wish)] == [1, 1]
-    assert list(find_unfinished_requests(approving.session.state)) == []
-    # A run a short while ago is not followed by another at once, whatever became of it.
-    assert list(build_duplication_runs(approving.instance, [wish])) == []
+    result = launch(execute_deployment, run_request.run_config, run_request.tags)
+    assert result.success, get_op_failure(result)
+    assert [len(rows) for rows in bench.created_objects(request)] == [1, 1]
+    assert list(find_unfinished_requests(execute_deployment.session.state)) == []
+    # After a recent run none is requested, whatever its status.
+    assert list(build_duplication_runs(execute_deployment.instance, [request])) == []
 
 
-def test_a_run_that_was_killed_does_not_block_the_next(bench: DuplicationHarness, approving: Desk) -> None:
-    """A run that says for ever that it is under way is waited for a few hours; then another is asked for."""
+def test_killed_run_does_not_block_the_next(bench: DuplicationHarness, execute_deployment: Deployment) -> None:
+    """A run that stays in progress forever is waited for a few hours; then another is requested."""
     request = bench.request(again=6)
     for hours, attempts in ((1, []), (5, ["1"])):
         lost = dg.DagsterRun(
             job_name=JOB,
             run_id=str(uuid4()),
-            tags={DUPLICATION_KEY_TAG: wish.key},
+            tags={DUPLICATION_KEY_TAG: request.key},
             status=dg.DagsterRunStatus.STARTED,
         )
-        approving.instance.run_storage.add_historical_run(lost, datetime.now(UTC) - timedelta(hours=hours))
-        asked = list(build_duplication_runs(approving.instance, [wish]))
-        assert [request.tags[DUPLICATION_ATTEMPT_TAG] for request in asked] == attempts
-        approving.instance.delete_run(lost.run_id)
+        execute_deployment.instance.run_storage.add_historical_run(
+            lost, datetime.now(UTC) - timedelta(hours=hours)
+        )
+        requested = list(build_duplication_runs(execute_deployment.instance, [request]))
+        assert [run_request.tags[DUPLICATION_ATTEMPT_TAG] for run_request in requested] == attempts
+        execute_deployment.instance.delete_run(lost.run_id)
 
 
-def test_results_are_those_of_the_stored_days(bench: DuplicationHarness, approving: Desk, tmp_path: Path) -> None:
-    """Ten days later the copy has its first complete days, with the spend the world knows."""
+def test_results_match_the_stored_days(
+    bench: DuplicationHarness, execute_deployment: Deployment, tmp_path: Path
+) -> None:
+    """Ten days later the copy has its first complete days, with the spend of the sandbox."""
     request = bench.request(again=5, enable=True)
-    (approval,) = [approved(approving, wish, enable=True)]
-    assert "TIKTOK_SCALING_ENABLE=allow" in failure_of(launch(approving, approval))
+    (approval,) = [approved_config(execute_deployment, request, enable=True)]
+    assert "TIKTOK_SCALING_ENABLE=allow" in get_op_failure(launch(execute_deployment, approval))
     assert bench.writes == []
     allowed = {"scaling_mode": "execute", "scaling_enable": "allow", "scaling_campaigns": {}}
-    with desk_at(bench.host, tmp_path, approving.instance, **allowed) as allowing:
+    with open_deployment(bench.host, tmp_path, execute_deployment.instance, **allowed) as allowing:
         result = launch(allowing, approval)
-    assert result.success, failure_of(result)
-    copy = str(approving.table("ad_duplications").to_dicts()[0]["copy_ad_id"])
+    assert result.success, get_op_failure(result)
+    copy = str(execute_deployment.read_table("ad_duplications").to_dicts()[0]["copy_ad_id"])
     bench.host.advance(days=6)
-    owner = wish.advertiser_id
-    approving.know([owner])
-    start = approving.settings.start_date
-    days = [start + timedelta(number) for number in range((approving.now.date() - start).days + 1)]
-    recent = [day for day in days if day >= approving.now.date() - timedelta(8)]
+    owner = request.advertiser_id
+    execute_deployment.add_partitions([owner])
+    start = execute_deployment.settings.start_date
+    days = [start + timedelta(number) for number in range((execute_deployment.now.date() - start).days + 1)]
+    recent = [day for day in days if day >= execute_deployment.now.date() - timedelta(8)]
     key = f"{owner}|{recent[0]}", f"{owner}|{recent[-1]}"
     span = {"dagster/asset_partition_range_start": key[0], "dagster/asset_partition_range_end": key[1]}
-    assert approving.run("refresh_daily", span, ["ad_report_daily"]).success
-    assert approving.run("refresh_derived", {"dagster/partition": owner}, ["duplication_results"]).success
-    rows = {row["days"]: row for row in approving.table("duplication_results").to_dicts()}
+    assert execute_deployment.run("refresh_daily", span, ["ad_report_daily"]).success
+    assert execute_deployment.run("refresh_derived", {"dagster/partition": owner}, ["duplication_results"]).success
+    rows = {row["days"]: row for row in execute_deployment.read_table("duplication_results").to_dicts()}
     three = rows[3]
     assert three["copy_ad_id"] == copy
     span = {"start_date": str(three["first_day"]), "end_date": str(three["last_day"])}
-    facts = bench.host.truth("report", level="ad", advertiser_id=owner, **span)
-    for ad_id, spend in ((wish.ad_id, three["spend"]), (copy, three["copy_spend"])):
+    facts = bench.host.ground_truth("report", level="ad", advertiser_id=owner, **span)
+    for ad_id, spend in ((request.ad_id, three["spend"]), (copy, three["copy_spend"])):
         assert spend == sum(Decimal(fact["metrics"]["spend"]) for fact in facts if str(fact["id"]) == ad_id) > 0
     assert three["copy_cpm"] > 0
     assert rows[14]["spend"] is None

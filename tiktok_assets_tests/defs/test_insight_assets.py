@@ -1,4 +1,4 @@
-"""Laws of the ranking as an asset: it is the ranking of what is stored, an account at a time."""
+"""Test the ranking as an asset: it ranks the stored reports, one account at a time."""
 
 from collections import Counter
 from datetime import timedelta
@@ -10,18 +10,20 @@ from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY
 from tiktok_assets.storage.hive_store import Partition
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets.top_spenders.ranking import rank_top_spenders
-from tiktok_assets_tests.defs.conftest import Desk, DeskMaker
+from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory
 
 
-def test_the_stored_ranking_is_the_ranking_of_the_stored_reports(desk: Desk) -> None:
-    """One run over all accounts stores, for each, exactly what ranking its stored lifetime reports gives."""
-    ids = desk.know()
-    assert desk.run_range("refresh_lifetime", ids).success
-    assert desk.run_range("refresh_derived", ids, tables=["top_spenders"]).success
-    assert desk.keys("top_spenders") == ids
-    assert Counter(key for key, _ in desk.recorded("top_spenders")) == Counter(ids)
-    expected = rank_top_spenders(desk.table("ad_report_lifetime"), desk.table("campaign_report_lifetime"))
-    ranking = desk.table("top_spenders")
+def test_stored_ranking_ranks_the_stored_reports(deployment: Deployment) -> None:
+    """One run over all accounts stores for each the ranking of its stored lifetime reports."""
+    ids = deployment.add_partitions()
+    assert deployment.run_range("refresh_lifetime", ids).success
+    assert deployment.run_range("refresh_derived", ids, tables=["top_spenders"]).success
+    assert deployment.stored_keys("top_spenders") == ids
+    assert Counter(key for key, _ in deployment.materializations("top_spenders")) == Counter(ids)
+    expected = rank_top_spenders(
+        deployment.read_table("ad_report_lifetime"), deployment.read_table("campaign_report_lifetime")
+    )
+    ranking = deployment.read_table("top_spenders")
     beside = ["leads_since", "complete_days"]
     assert ranking.drop(beside).equals(expected.drop(beside))
     assert expected.height == 3
@@ -29,15 +31,15 @@ def test_the_stored_ranking_is_the_ranking_of_the_stored_reports(desk: Desk) -> 
     assert ranking.get_column("complete_days").to_list() == [0, 0, 0]
 
 
-def test_the_windows_are_the_worlds_last_complete_days(make_desk: DeskMaker) -> None:
-    """Over three days that are stored whole the numbers are the world's; a window not stored whole is null."""
-    desk = make_desk(reports="ad_report_daily,ad_report_lifetime,campaign_report_lifetime")
-    ids = desk.know()
-    for result in [*desk.refresh("refresh_accounts"), *desk.refresh("refresh_daily")]:
+def test_windows_are_the_last_complete_days(make_deployment: DeploymentFactory) -> None:
+    """Windows over complete days match the sandbox; a window without enough complete days is null."""
+    deployment = make_deployment(reports="ad_report_daily,ad_report_lifetime,campaign_report_lifetime")
+    ids = deployment.add_partitions()
+    for result in [*deployment.refresh("refresh_accounts"), *deployment.refresh("refresh_daily")]:
         assert result.success
-    assert desk.run_range("refresh_lifetime", ids).success
-    assert desk.run_range("refresh_derived", ids, tables=["top_spenders"]).success
-    ranking = desk.table("top_spenders").to_dicts()
+    assert deployment.run_range("refresh_lifetime", ids).success
+    assert deployment.run_range("refresh_derived", ids, tables=["top_spenders"]).success
+    ranking = deployment.read_table("top_spenders").to_dicts()
     assert len(ranking) == 3
     for row in ranking:
         until = row["complete_until"]
@@ -45,7 +47,9 @@ def test_the_windows_are_the_worlds_last_complete_days(make_desk: DeskMaker) -> 
         for ago in range(3):
             day = str(until - timedelta(ago))
             owner = row["advertiser_id"]
-            for fact in desk.host.truth("report", level="ad", advertiser_id=owner, start_date=day, end_date=day):
+            for fact in deployment.host.ground_truth(
+                "report", level="ad", advertiser_id=owner, start_date=day, end_date=day
+            ):
                 ad_id = str(fact["id"])
                 spends[ad_id] = spends.get(ad_id, Decimal(0)) + Decimal(fact["metrics"]["spend"])
         order = sorted(spends, key=lambda ad: (-spends[ad], ad))
@@ -56,34 +60,37 @@ def test_the_windows_are_the_worlds_last_complete_days(make_desk: DeskMaker) -> 
         assert [row["spend_30d"], row["rank_30d"], row["top_30d_ad_id"]] == [None] * 3
 
 
-def test_a_hole_in_the_days_ends_the_windows(desk: Desk) -> None:
-    """Days behind a missing one do not count, nor do days that end long before the ranking was read."""
-    ids = desk.know()
-    schema = build_schema(get_stored_tables(desk.settings)["ad_report_daily"])
-    columns = get_stored_tables(desk.settings)["ad_report_daily"]
-    today = desk.now.date()
+def test_missing_day_ends_the_windows(deployment: Deployment) -> None:
+    """Days before a missing one do not count, nor do days that end long before the ranking was read."""
+    ids = deployment.add_partitions()
+    schema = build_schema(get_stored_tables(deployment.settings)["ad_report_daily"])
+    columns = get_stored_tables(deployment.settings)["ad_report_daily"]
+    today = deployment.now.date()
     for ago in (1, 2, 4, 5):
         partition = Partition(ids[0], today - timedelta(ago))
-        desk.store.write("ad_report_daily", partition, schema.to_frame(), metadata={IS_COMPLETE_KEY: "true"})
-    desk.store.write(
+        deployment.store.write("ad_report_daily", partition, schema.to_frame(), metadata={IS_COMPLETE_KEY: "true"})
+    deployment.store.write(
         "ad_report_daily", Partition(ids[0], today), schema.to_frame(), metadata={IS_COMPLETE_KEY: "false"}
     )
-    near = read_recent_days(desk.store, columns, ids[:2], desk.now).days.rows()
+    near = read_recent_days(deployment.store, columns, ids[:2], deployment.now).days.rows()
     assert near == [(ids[0], today - timedelta(1), 2), (ids[1], None, 0)]
-    late = read_recent_days(desk.store, columns, ids[:1], desk.now + timedelta(2)).days.rows()
+    late = read_recent_days(deployment.store, columns, ids[:1], deployment.now + timedelta(2)).days.rows()
     assert late == [(ids[0], today - timedelta(1), 2)]
-    stale = read_recent_days(desk.store, columns, ids[:1], desk.now + timedelta(3)).days.rows()
+    stale = read_recent_days(deployment.store, columns, ids[:1], deployment.now + timedelta(3)).days.rows()
     assert stale == [(ids[0], None, 0)]
 
 
-def test_the_leaders_are_the_worlds(desk: Desk) -> None:
-    """Each campaign's leader is the ad that spent the most by the world's own account, with that spend."""
-    ids = desk.know()
-    assert desk.run_range("refresh_lifetime", ids).success
-    assert desk.run_range("refresh_derived", ids, tables=["top_spenders"]).success
-    leaders = {row["advertiser_id"]: (row["ad_id"], row["spend"]) for row in desk.table("top_spenders").to_dicts()}
+def test_top_spenders_match_the_sandbox(deployment: Deployment) -> None:
+    """The top spender of each campaign is the one of the sandbox's ground truth, with that spend."""
+    ids = deployment.add_partitions()
+    assert deployment.run_range("refresh_lifetime", ids).success
+    assert deployment.run_range("refresh_derived", ids, tables=["top_spenders"]).success
+    leaders = {
+        row["advertiser_id"]: (row["ad_id"], row["spend"])
+        for row in deployment.read_table("top_spenders").to_dicts()
+    }
     for owner in ids:
-        facts = desk.host.truth("report", level="ad", advertiser_id=owner, lifetime="true")
+        facts = deployment.host.ground_truth("report", level="ad", advertiser_id=owner, lifetime="true")
         spends = {str(fact["id"]): Decimal(fact["metrics"]["spend"]) for fact in facts}
         if not spends:
             assert owner not in leaders
@@ -92,11 +99,11 @@ def test_the_leaders_are_the_worlds(desk: Desk) -> None:
         assert leaders[owner] == (best, spends[best])
 
 
-def test_ranking_one_account_leaves_the_others_alone(desk: Desk) -> None:
-    """A run of one account's ranking reads and writes that account's partition only."""
-    ids = desk.know()
-    assert desk.run_range("refresh_lifetime", ids).success
-    result = desk.run("refresh_derived", {"dagster/partition": ids[1]}, ["top_spenders"])
+def test_ranking_one_account_keeps_the_others(deployment: Deployment) -> None:
+    """A run for one account reads and writes only the partition of that account."""
+    ids = deployment.add_partitions()
+    assert deployment.run_range("refresh_lifetime", ids).success
+    result = deployment.run("refresh_derived", {"dagster/partition": ids[1]}, ["top_spenders"])
     assert result.success
-    assert desk.keys("top_spenders") == [ids[1]]
-    assert set(desk.table("top_spenders").get_column("advertiser_id")) == {ids[1]}
+    assert deployment.stored_keys("top_spenders") == [ids[1]]
+    assert set(deployment.read_table("top_spenders").get_column("advertiser_id")) == {ids[1]}

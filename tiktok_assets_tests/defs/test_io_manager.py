@@ -1,4 +1,4 @@
-"""Laws of the IO manager: an asset of yours reads and writes exactly the partitions its run concerns."""
+"""Test that the IO manager reads and writes exactly the partitions of the run."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,57 +9,57 @@ import polars as pl
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN, advertiser_days
 from tiktok_assets.defs.resources import IO_MANAGER, HiveParquetIOManager
-from tiktok_assets_tests.defs.conftest import Desk, keys_of
+from tiktok_assets_tests.defs.conftest import Deployment, format_keys
 
 WINDOW = DateWindow(date(2026, 10, 2), date(2026, 10, 4))
 FROM_STORE = dg.AssetIn(input_manager_key=IO_MANAGER)
 MINE = pl.Schema({"advertiser_id": pl.String, "date": pl.Date, "clicks": pl.Int64})
 
 
-def beside(desk: Desk, asset: dg.AssetsDefinition) -> Desk:
-    """The same desk with an asset of the user's own and a job `mine` for it."""
-    manager = HiveParquetIOManager(desk.store, {"mine": MINE})
+def with_asset(deployment: Deployment, asset: dg.AssetsDefinition) -> Deployment:
+    """Return the deployment with an asset of the user's own and a job `mine` for it."""
+    manager = HiveParquetIOManager(deployment.store, {"mine": MINE})
     own = dg.Definitions(
         assets=[asset], jobs=[dg.define_asset_job("mine", selection=["mine"])], resources={"mine_store": manager}
     )
-    merged = dg.Definitions.merge(desk.definitions, own)
-    return Desk(desk.host, desk.settings, desk.session, merged, desk.instance)
+    merged = dg.Definitions.merge(deployment.definitions, own)
+    return Deployment(deployment.host, deployment.settings, deployment.session, merged, deployment.instance)
 
 
-def stored(desk: Desk) -> list[str]:
-    """Three days of all accounts but the first; returns all accounts."""
-    ids = desk.know()
-    assert desk.run_range("refresh_daily", ids, WINDOW, ["ad_report_daily"]).success
+def store_three_days(deployment: Deployment) -> list[str]:
+    """Store three days of all accounts but the first, and return all accounts."""
+    ids = deployment.add_partitions()
+    assert deployment.run_range("refresh_daily", ids, WINDOW, ["ad_report_daily"]).success
     return ids
 
 
-def keys_in(frame: pl.DataFrame) -> list[str]:
-    """The keys of the partitions whose rows a frame has."""
+def keys_of_rows(frame: pl.DataFrame) -> list[str]:
+    """Return the partition keys of the rows of a frame."""
     return sorted({f"{owner}|{day}" for owner, day in frame.select("advertiser_id", "date").rows()})
 
 
-def test_an_asset_by_account_gets_all_days_of_its_account(desk: Desk) -> None:
-    """A lazy frame of a daily table holds every stored day of the account, and no other account's."""
-    ids = stored(desk)
+def test_asset_by_account_gets_all_days_of_its_account(deployment: Deployment) -> None:
+    """The frame of a daily table holds every stored day of the account, and of no other account."""
+    ids = store_three_days(deployment)
     seen: list[pl.DataFrame] = []
 
     @dg.asset(partitions_def=ADVERTISERS, ins={"ad_report_daily": FROM_STORE})
     def mine(ad_report_daily: pl.LazyFrame) -> None:
         seen.append(ad_report_daily.collect())
 
-    assert beside(desk, mine).run("mine", {"dagster/partition": ids[1]}).success
+    assert with_asset(deployment, mine).run("mine", {"dagster/partition": ids[1]}).success
     (frame,) = seen
-    assert keys_in(frame) == keys_of([ids[1]], WINDOW)
-    assert frame.equals(desk.table("ad_report_daily").filter(advertiser_id=ids[1]))
+    assert keys_of_rows(frame) == format_keys([ids[1]], WINDOW)
+    assert frame.equals(deployment.read_table("ad_report_daily").filter(advertiser_id=ids[1]))
 
 
-def test_an_asset_by_account_and_day_gets_its_keys_only(desk: Desk) -> None:
+def test_asset_by_account_and_day_gets_only_its_keys(deployment: Deployment) -> None:
     """In a range run the frame holds the accounts and days of the run."""
-    ids = stored(desk)
+    ids = store_three_days(deployment)
     seen: list[pl.DataFrame] = []
 
     @dg.asset(
-        partitions_def=advertiser_days(desk.settings.start_date),
+        partitions_def=advertiser_days(deployment.settings.start_date),
         backfill_policy=SINGLE_RUN,
         ins={"ad_report_daily": FROM_STORE},
     )
@@ -67,42 +67,44 @@ def test_an_asset_by_account_and_day_gets_its_keys_only(desk: Desk) -> None:
         seen.append(ad_report_daily.collect())
 
     window = DateWindow(date(2026, 10, 3), date(2026, 10, 4))
-    assert beside(desk, mine).run_range("mine", ids[1:3], window).success
-    assert keys_in(seen[0]) == keys_of(ids[1:3], window)
+    assert with_asset(deployment, mine).run_range("mine", ids[1:3], window).success
+    assert keys_of_rows(seen[0]) == format_keys(ids[1:3], window)
 
 
-def test_an_asset_without_partitions_gets_the_whole_table(desk: Desk) -> None:
-    """Where the reader has no partitions it reads every one that stands."""
-    stored(desk)
+def test_asset_without_partitions_gets_the_whole_table(deployment: Deployment) -> None:
+    """An asset without partitions reads every stored partition."""
+    store_three_days(deployment)
     seen: list[pl.DataFrame] = []
 
     @dg.asset(ins={"ad_report_daily": FROM_STORE})
     def mine(ad_report_daily: pl.LazyFrame) -> None:
         seen.append(ad_report_daily.collect())
 
-    assert beside(desk, mine).run("mine").success
-    assert seen[0].equals(desk.table("ad_report_daily"))
+    assert with_asset(deployment, mine).run("mine").success
+    assert seen[0].equals(deployment.read_table("ad_report_daily"))
 
 
-def test_a_table_nobody_filled_is_a_frame_without_rows(desk: Desk) -> None:
-    """Reading before the first refresh gives the declared columns and nothing else."""
-    ids = desk.know()
+def test_unfilled_table_is_an_empty_frame(deployment: Deployment) -> None:
+    """Before the first refresh a table has its declared columns and no rows."""
+    ids = deployment.add_partitions()
     seen: list[pl.DataFrame] = []
 
     @dg.asset(partitions_def=ADVERTISERS, ins={"ad_report_daily": FROM_STORE})
     def mine(ad_report_daily: pl.LazyFrame) -> None:
         seen.append(ad_report_daily.collect())
 
-    assert beside(desk, mine).run("mine", {"dagster/partition": ids[1]}).success
+    assert with_asset(deployment, mine).run("mine", {"dagster/partition": ids[1]}).success
     assert seen[0].is_empty()
     assert {"advertiser_id", "ad_id", "date", "spend"} <= set(seen[0].columns)
 
 
-def writing(desk: Desk, make: Callable[[dg.AssetExecutionContext], pl.DataFrame]) -> dg.AssetsDefinition:
-    """An asset by account and day that returns what `make` makes."""
+def build_writing_asset(
+    deployment: Deployment, make: Callable[[dg.AssetExecutionContext], pl.DataFrame]
+) -> dg.AssetsDefinition:
+    """Build an asset by account and day that returns the frame of `make`."""
 
     @dg.asset(
-        partitions_def=advertiser_days(desk.settings.start_date),
+        partitions_def=advertiser_days(deployment.settings.start_date),
         backfill_policy=SINGLE_RUN,
         io_manager_key="mine_store",
     )
@@ -112,7 +114,8 @@ def writing(desk: Desk, make: Callable[[dg.AssetExecutionContext], pl.DataFrame]
     return mine
 
 
-def _frame(keys: list[str]) -> pl.DataFrame:
+def build_frame(keys: list[str]) -> pl.DataFrame:
+    """Build a frame with one row per key."""
     owners, days = zip(*(key.split("|") for key in keys), strict=True)
     return pl.DataFrame(
         {"advertiser_id": owners, "date": [date.fromisoformat(day) for day in days], "clicks": range(len(keys))},
@@ -120,54 +123,63 @@ def _frame(keys: list[str]) -> pl.DataFrame:
     )
 
 
-def _mine(desk: Desk) -> pl.DataFrame:
-    return desk.store.scan("mine", MINE).collect()
+def read_mine(deployment: Deployment) -> pl.DataFrame:
+    """Read the table of the user's own asset."""
+    return deployment.store.scan("mine", MINE).collect()
 
 
-def test_a_returned_frame_is_split_into_its_partitions(desk: Desk) -> None:
-    """Each key of the run becomes a file of its own rows; one without rows becomes a file without rows."""
-    ids = desk.know()
-    keys = keys_of(ids[:2], WINDOW)
+def test_returned_frame_is_split_into_partitions(deployment: Deployment) -> None:
+    """Each key of the run gets a file of its rows; a key without rows gets a file without rows."""
+    ids = deployment.add_partitions()
+    keys = format_keys(ids[:2], WINDOW)
     with_rows = keys[:2] + keys[3:]
-    merged = beside(desk, writing(desk, lambda _: _frame(with_rows)))
+    merged = with_asset(deployment, build_writing_asset(deployment, lambda _: build_frame(with_rows)))
     assert merged.run_range("mine", ids[:2], WINDOW).success
-    assert desk.keys("mine") == keys
-    assert _mine(desk).equals(_frame(with_rows))
-    assert sorted(key for key, _ in desk.recorded("mine")) == keys
+    assert deployment.stored_keys("mine") == keys
+    assert read_mine(deployment).equals(build_frame(with_rows))
+    assert sorted(key for key, _ in deployment.materializations("mine")) == keys
 
 
-def test_rows_of_another_partition_are_refused_and_nothing_is_written(desk: Desk) -> None:
-    """A frame with one row of a day that is not of the run fails the step; what stood before stands."""
-    ids = desk.know()
-    keys = keys_of(ids[:2], WINDOW)
-    assert beside(desk, writing(desk, lambda _: _frame(keys))).run_range("mine", ids[:2], WINDOW).success
-    before = {key: desk.bytes_of("mine", key) for key in keys}
-    foreign = _frame([*keys[:2], f"{ids[0]}|2026-10-05"])
-    result = beside(desk, writing(desk, lambda _: foreign)).run_range("mine", ids[:2], WINDOW)
+def test_foreign_rows_are_refused_and_nothing_is_written(deployment: Deployment) -> None:
+    """A frame with a row of another day fails the step, and the stored files are unchanged."""
+    ids = deployment.add_partitions()
+    keys = format_keys(ids[:2], WINDOW)
+    assert (
+        with_asset(deployment, build_writing_asset(deployment, lambda _: build_frame(keys)))
+        .run_range("mine", ids[:2], WINDOW)
+        .success
+    )
+    before = {key: deployment.read_bytes("mine", key) for key in keys}
+    foreign = build_frame([*keys[:2], f"{ids[0]}|2026-10-05"])
+    result = with_asset(deployment, build_writing_asset(deployment, lambda _: foreign)).run_range(
+        "mine", ids[:2], WINDOW
+    )
     assert not result.success
     (event,) = [one for one in result.all_events if one.is_step_failure]
     assert "nothing was written" in str(event.step_failure_data.error)
-    assert {key: desk.bytes_of("mine", key) for key in desk.keys("mine")} == before
-    assert len(desk.recorded("mine")) == len(keys)
+    assert {key: deployment.read_bytes("mine", key) for key in deployment.stored_keys("mine")} == before
+    assert len(deployment.materializations("mine")) == len(keys)
 
 
-def test_rows_that_name_no_partition_are_refused(desk: Desk) -> None:
-    """A row whose account or day is null belongs nowhere, so it fails the step too."""
-    ids = desk.know()
-    nameless = _frame([f"{ids[0]}|2026-10-02"]).with_columns(date=pl.lit(None, pl.Date))
-    result = beside(desk, writing(desk, lambda _: nameless)).run_range("mine", ids[:1], WINDOW)
+def test_rows_without_a_partition_are_refused(deployment: Deployment) -> None:
+    """A row whose account or day is null fails the step."""
+    ids = deployment.add_partitions()
+    nameless = build_frame([f"{ids[0]}|2026-10-02"]).with_columns(date=pl.lit(None, pl.Date))
+    result = with_asset(deployment, build_writing_asset(deployment, lambda _: nameless)).run_range(
+        "mine", ids[:1], WINDOW
+    )
     assert not result.success
-    assert desk.keys("mine") == []
+    assert deployment.stored_keys("mine") == []
 
 
-def test_a_table_without_partitions_is_one_file(desk: Desk) -> None:
-    """An asset without partitions replaces its whole table and its event says how many rows."""
+def test_table_without_partitions_is_one_file(deployment: Deployment) -> None:
+    """An asset without partitions replaces its whole table, and its materialization has the row count."""
 
     @dg.asset(io_manager_key="mine_store")
     def mine() -> pl.DataFrame:
-        return _frame(["7001|2026-10-02", "7002|2026-10-02"])
+        return build_frame(["7001|2026-10-02", "7002|2026-10-02"])
 
-    assert beside(desk, mine).run("mine").success
-    assert _mine(desk).height == 2
-    ((_, facts),) = desk.recorded("mine")
+    assert with_asset(deployment, mine).run("mine").success
+    assert read_mine(deployment).height == 2
+    ((_, facts),) = deployment.materializations("mine")
     assert facts["rows"] == facts["dagster/row_count"] == 2

@@ -1,4 +1,4 @@
-"""Laws of the partitions: which keys exist, how they sort, and what a range of them holds."""
+"""Test the partitions: which keys exist, how they sort, and what a range of them holds."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -18,8 +18,8 @@ from tiktok_assets.storage.hive_store import Partition
 START = date(2026, 10, 1)
 
 
-def test_the_days_run_from_the_start_date_to_today() -> None:
-    """Each calendar day since the start is a key, today among them: east of UTC it may be over already."""
+def test_days_are_from_the_start_date_to_today() -> None:
+    """Each calendar day since the start is a key, including today, which can be over east of UTC."""
     keys = build_daily_partitions(START).get_partition_keys(
         current_time=datetime(2026, 10, 4, 0, 0, 1, tzinfo=UTC)
     )
@@ -28,8 +28,8 @@ def test_the_days_run_from_the_start_date_to_today() -> None:
     assert build_daily_partitions(START).get_partition_keys(current_time=just_before) == keys[:-1]
 
 
-def test_the_accounts_are_one_set_of_partitions_for_every_table() -> None:
-    """Tables by account and tables by account and day share the accounts."""
+def test_all_tables_share_the_account_partitions() -> None:
+    """Tables by account and tables by account and day share the account partitions."""
     dimensions = {one.name: one.partitions_def for one in advertiser_days(START).partitions_defs}
     assert dimensions.keys() == {"advertiser_id", DATE_DIMENSION}
     assert dimensions["advertiser_id"] == ADVERTISERS
@@ -37,8 +37,8 @@ def test_the_accounts_are_one_set_of_partitions_for_every_table() -> None:
 
 
 @pytest.mark.parametrize("order", [["7002", "7001", "7003"], ["7001", "7002", "7003"]])
-def test_a_range_of_keys_is_contiguous_an_account(order: list[str]) -> None:
-    """The account comes first in a key, so the days of one account are neighbours."""
+def test_range_is_contiguous_per_account(order: list[str]) -> None:
+    """The account is first in a key, so the days of one account are adjacent."""
     # Dagster remembers the keys of an instant, whatever the instance: each order has one of its own.
     now = datetime(2026, 10, 3, 12, 0, 0, int(order[0]), tzinfo=UTC)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -48,15 +48,15 @@ def test_a_range_of_keys_is_contiguous_an_account(order: list[str]) -> None:
     assert every == [f"{owner}|{day}" for owner in order for day in days]
 
 
-def test_an_event_has_the_tags_of_its_two_dimensions() -> None:
-    """Dagster finds an event of two dimensions by these tags; one of an account alone has none."""
+def test_event_has_the_tags_of_its_dimensions() -> None:
+    """An event of account and day has Dagster's two dimension tags; an event of an account alone has none."""
     key = dg.MultiPartitionKey({"advertiser_id": "7001", "date": "2026-10-01"})
     theirs = {f"dagster/partition/{name}": value for name, value in key.keys_by_dimension.items()}
     assert build_partition_tags(Partition("7001", START)) == theirs
     assert build_partition_tags(Partition("7001")) == {}
 
 
-def test_an_intention_names_accounts_and_the_stretch_of_days() -> None:
-    """What a run is meant to hold reads as accounts and, where there are days, first and last."""
+def test_intended_partitions_name_accounts_and_days() -> None:
+    """The tag names the accounts and, if there are days, the first and the last day."""
     assert format_intended_partitions(["7002", "7001"]) == "7001,7002"
     assert format_intended_partitions(["7001"], [START + timedelta(1), START]) == "7001|2026-10-01..2026-10-02"

@@ -1,4 +1,4 @@
-"""Laws of what events show: names are text, pictures are shown at once, currencies stand apart."""
+"""Test materialization metadata: names are escaped, plots are shown inline, currencies are separate."""
 
 from base64 import b64decode
 from datetime import UTC, datetime
@@ -28,14 +28,14 @@ from tiktok_assets.quality.checks import select_checks
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.settings import load_settings
 from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_SCHEMA
-from tiktok_assets_tests.defs.conftest import Desk
+from tiktok_assets_tests.defs.conftest import Deployment
 from tiktok_assets_tests.hostile_names import ALL_FRAGMENTS, HOSTILE_NAMES, control_characters_in, visible_text
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": True})
 
 
-def cells_of(markdown: str) -> list[str]:
-    """The text of each cell of the table a renderer makes; anything but text in it is named by its kind."""
+def get_cells(markdown: str) -> list[str]:
+    """Return the text of each cell of the rendered table; other node types are returned by their type."""
     cells = []
     for before, token in pairwise(MARKDOWN.parse(markdown)):
         if before.type == "td_open":
@@ -48,9 +48,9 @@ def cells_of(markdown: str) -> list[str]:
 @settings(max_examples=200)
 @example(ALL_FRAGMENTS)
 @given(name=HOSTILE_NAMES)
-def test_a_name_in_a_markdown_table_is_text(name: str) -> None:
-    """Pipes, pictures, links, headings, HTML and bare addresses in a name are shown, never obeyed."""
-    assert [visible_text(cell) for cell in cells_of(render_markdown_table(["name"], [[name]]))] == [
+def test_name_in_a_markdown_table_is_text(name: str) -> None:
+    """Pipes, images, links, headings, HTML and URLs in a name are shown as text."""
+    assert [visible_text(cell) for cell in get_cells(render_markdown_table(["name"], [[name]]))] == [
         visible_text(escape_control_characters(name))
     ]
 
@@ -58,13 +58,13 @@ def test_a_name_in_a_markdown_table_is_text(name: str) -> None:
 @settings(max_examples=25)
 @example(ALL_FRAGMENTS)
 @given(name=HOSTILE_NAMES)
-def test_a_name_in_metadata_is_text(name: str) -> None:
-    """In the preview of a table and in the picture of a ranking a name is text."""
+def test_name_in_metadata_is_text(name: str) -> None:
+    """In the preview of a table and in the plot of a ranking a name is text."""
     frame = pl.DataFrame([{"ad_name": name}], {"ad_name": pl.String()})
     (table,) = build_preview(frame).values()
-    facts = build_ranking_metadata("1", pl.DataFrame([leader("1", 1, "USD", name)], TOP_SPENDERS_SCHEMA))
+    facts = build_ranking_metadata("1", pl.DataFrame([build_leader("1", 1, "USD", name)], TOP_SPENDERS_SCHEMA))
     for shown in (table, facts["table_USD"]):
-        cells = [visible_text(cell).removesuffix("…") for cell in cells_of(shown.value)]
+        cells = [visible_text(cell).removesuffix("…") for cell in get_cells(shown.value)]
         blank = not visible_text(escape_control_characters(name)).strip()
         assert blank or any(
             visible_text(escape_control_characters(name)).startswith(cell) for cell in cells if cell
@@ -75,16 +75,16 @@ def test_a_name_in_metadata_is_text(name: str) -> None:
     assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314 - our own
 
 
-def test_what_a_check_says_is_text() -> None:
-    """A finding's sentence, rows and notes hold an ad's name without a link, a mention or a control character."""
-    finding = CheckOutcome(1, ({"ad_name": ALL_FRAGMENTS},), notes=(ALL_FRAGMENTS,))
-    told = summarize_outcome(finding) or ""
-    assert visible_text(told) == visible_text(
+def test_check_result_is_text() -> None:
+    """Description, rows and notes of a check show an ad's name without link, mention or control character."""
+    outcome = CheckOutcome(1, ({"ad_name": ALL_FRAGMENTS},), notes=(ALL_FRAGMENTS,))
+    description = summarize_outcome(outcome) or ""
+    assert visible_text(description) == visible_text(
         f"1 found; the first: ad_name {escape_control_characters(ALL_FRAGMENTS)}"
     )
-    assert LinkifyIt().match(told) is None
+    assert LinkifyIt().match(description) is None
     result = build_check_result(
-        "ads", next(iter(select_checks(build_all_checked_tables(load_settings())["ads"]))), finding
+        "ads", next(iter(select_checks(build_all_checked_tables(load_settings())["ads"]))), outcome
     )
     table, notes = result.metadata["first_faults"], result.metadata["notes"]
     assert isinstance(table, dg.TableMetadataValue)
@@ -94,14 +94,14 @@ def test_what_a_check_says_is_text() -> None:
     assert kinds == {"text"}
 
 
-def test_a_picture_in_a_name_is_not_fetched() -> None:
-    """A name that is a Markdown picture of a foreign host makes no picture."""
+def test_image_in_a_name_is_not_rendered() -> None:
+    """A name that is a Markdown image creates no image."""
     hostile = "![x](http://192.0.2.1/x.png) <img src=x> www.example.com"
-    assert [visible_text(cell) for cell in cells_of(render_markdown_table(["a"], [[hostile]]))] == [hostile]
+    assert [visible_text(cell) for cell in get_cells(render_markdown_table(["a"], [[hostile]]))] == [hostile]
 
 
-def leader(advertiser_id: str, number: int, currency: str, name: str) -> dict[str, Any]:
-    """A row of `top_spenders`."""
+def build_leader(advertiser_id: str, number: int, currency: str, name: str) -> dict[str, Any]:
+    """Build a row of `top_spenders`."""
     return {
         "advertiser_id": advertiser_id,
         "campaign_id": str(number),
@@ -116,70 +116,72 @@ def leader(advertiser_id: str, number: int, currency: str, name: str) -> dict[st
     }
 
 
-def test_a_ranking_is_shown_at_once_and_by_currency() -> None:
-    """However many campaigns and however long their names, Dagster shows both; currencies stand apart."""
-    rows = [leader("1", number, "USD", "A rather long name & <more>" * 9) for number in range(40)]
-    rows += [leader("1", number, "JPY", "Short") for number in range(40, 42)]
+def test_ranking_is_shown_inline_and_by_currency() -> None:
+    """With many campaigns and long names Dagster shows plot and table inline, one of each per currency."""
+    rows = [build_leader("1", number, "USD", "A rather long name & <more>" * 9) for number in range(40)]
+    rows += [build_leader("1", number, "JPY", "Short") for number in range(40, 42)]
     facts = build_ranking_metadata("1", pl.DataFrame(rows, TOP_SPENDERS_SCHEMA))
     assert facts["campaigns"] == 42
     for currency in ("USD", "JPY"):
         table, picture = (facts[f"{what}_{currency}"] for what in ("table", "leaders"))
         assert isinstance(picture, dg.MarkdownMetadataValue)
-        assert picture.value.startswith("![Lifetime spend of each campaign's leader, ")
+        assert picture.value.startswith("![Lifetime spend of the top spender of each campaign, ")
         assert max(len(picture.value), len(table.value)) <= MAX_INLINE_MARKDOWN
-        assert len(cells_of(table.value)) >= 5 * 2
+        assert len(get_cells(table.value)) >= 5 * 2
     assert facts["ads_manager"].value.endswith("aadvid=1")
 
 
-def test_an_account_without_campaigns_has_a_link_and_no_picture() -> None:
-    """Nothing to rank is no empty picture."""
+def test_account_without_campaigns_has_no_plot() -> None:
+    """Without campaigns the metadata has a link and no plot."""
     facts = build_ranking_metadata("1", pl.DataFrame([], TOP_SPENDERS_SCHEMA))
     assert set(facts) == {"campaigns", "ads_manager"}
 
 
-def test_each_partition_tells_of_itself(desk: Desk) -> None:
-    """After a refresh each account's ranking has its own facts, and each reading of days one line of its spend."""
-    ids = desk.know()
-    first, last = (desk.now.date().replace(day=day) for day in (2, 5))
-    assert desk.run_range("refresh_accounts", ids).success
-    assert desk.run_range("refresh_daily", ids, DateWindow(first, last)).success
-    assert desk.run_range("refresh_lifetime", ids).success
-    assert desk.run_range("refresh_derived", ids).success
-    days = dict(desk.recorded("campaign_report_daily"))
+def test_each_partition_has_its_own_metadata(deployment: Deployment) -> None:
+    """After a refresh each account's ranking has its own metadata, and each window one plot of its spend."""
+    ids = deployment.add_partitions()
+    first, last = (deployment.now.date().replace(day=day) for day in (2, 5))
+    assert deployment.run_range("refresh_accounts", ids).success
+    assert deployment.run_range("refresh_daily", ids, DateWindow(first, last)).success
+    assert deployment.run_range("refresh_lifetime", ids).success
+    assert deployment.run_range("refresh_derived", ids).success
+    days = dict(deployment.materializations("campaign_report_daily"))
     drawn = {key for key, facts in days.items() if "spend_by_day" in facts}
     assert drawn == {f"{owner}|{last}" for owner in ids}
     assert all(str(facts["ads_manager"]).endswith(f"aadvid={key.split('|')[0]}") for key, facts in days.items())
-    rankings = dict(desk.recorded("top_spenders"))
-    leaders = desk.table("top_spenders")
+    rankings = dict(deployment.materializations("top_spenders"))
+    leaders = deployment.read_table("top_spenders")
     assert {key: facts["campaigns"] for key, facts in rankings.items()} == {
         owner: leaders.filter(pl.col("advertiser_id") == owner).height for owner in ids
     }
-    ((_, page),) = desk.recorded("account_overview")
+    ((_, page),) = deployment.materializations("account_overview")
     assert page["accounts"] == len(ids)
-    assert len(cells_of(str(page["preview"]))) == 5 * len(ids)
+    assert len(get_cells(str(page["preview"]))) == 5 * len(ids)
 
 
-def test_a_reading_shows_its_first_rows_once(desk: Desk) -> None:
-    """Each account's snapshot and lifetime report has a preview; of the days of a reading only the last has."""
-    ids = desk.know()
-    first, last = (desk.now.date().replace(day=day) for day in (2, 5))
-    assert desk.run_range("refresh_accounts", ids).success
-    assert desk.run_range("refresh_daily", ids, DateWindow(first, last)).success
-    assert desk.run_range("refresh_lifetime", ids).success
-    delivering = set(desk.table("ads").get_column("advertiser_id"))
+def test_preview_is_recorded_once_per_request(deployment: Deployment) -> None:
+    """Each account's snapshot and lifetime report has a preview; of a window of days only the last has one."""
+    ids = deployment.add_partitions()
+    first, last = (deployment.now.date().replace(day=day) for day in (2, 5))
+    assert deployment.run_range("refresh_accounts", ids).success
+    assert deployment.run_range("refresh_daily", ids, DateWindow(first, last)).success
+    assert deployment.run_range("refresh_lifetime", ids).success
+    delivering = set(deployment.read_table("ads").get_column("advertiser_id"))
     for table in ("campaigns", "ad_groups", "ads", "campaign_report_lifetime", "ad_report_lifetime"):
-        shown = {key: str(facts["preview"]) for key, facts in desk.recorded(table) if "preview" in facts}
+        shown = {
+            key: str(facts["preview"]) for key, facts in deployment.materializations(table) if "preview" in facts
+        }
         assert shown.keys() == delivering
-        assert all(len(one) <= MAX_INLINE_MARKDOWN and cells_of(one) for one in shown.values())
-    days = {key for key, facts in desk.recorded("ad_report_daily") if "preview" in facts}
+        assert all(len(one) <= MAX_INLINE_MARKDOWN and get_cells(one) for one in shown.values())
+    days = {key for key, facts in deployment.materializations("ad_report_daily") if "preview" in facts}
     assert days == {f"{owner}|{last}" for owner in delivering}
-    ((_, accounts),) = desk.recorded("advertisers")
-    names = desk.table("advertisers").get_column("name").to_list()
-    assert [cell for cell in cells_of(str(accounts["preview"])) if cell in names] == names[:PREVIEW_ROWS]
+    ((_, accounts),) = deployment.materializations("advertisers")
+    names = deployment.read_table("advertisers").get_column("name").to_list()
+    assert [cell for cell in get_cells(str(accounts["preview"])) if cell in names] == names[:PREVIEW_ROWS]
 
 
-def test_a_preview_tells_amounts_by_their_currency_and_statuses_in_words() -> None:
-    """Yen have no cents, a missing number is a dash, and no more rows are shown than fit."""
+def test_preview_formats_amounts_and_statuses() -> None:
+    """JPY has no minor unit, a missing value is a dash, and only as many rows are shown as fit."""
     row = {
         "ad_name": "One | two",
         "status": "AD_STATUS_DELIVERY_OK",
@@ -190,7 +192,7 @@ def test_a_preview_tells_amounts_by_their_currency_and_statuses_in_words() -> No
     schema = {**kinds, "spend": pl.Decimal(18, 4), "clicks": pl.Int64()}
     frame = pl.DataFrame([row] * 400, schema)
     (shown,) = build_preview(frame).values()
-    assert cells_of(shown.value)[:5] == ["One | two", "delivering", "1,235", NO_VALUE, "One | two"]
+    assert get_cells(shown.value)[:5] == ["One | two", "delivering", "1,235", NO_VALUE, "One | two"]
     assert "spend, JPY" in shown.value
     assert len(shown.value) <= MAX_INLINE_MARKDOWN
     assert build_preview(frame.clear()) == {}

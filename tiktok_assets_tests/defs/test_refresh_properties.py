@@ -1,4 +1,4 @@
-"""Laws of refreshes whatever the daemon misses: each stage's work runs once a refresh, and no stage starves."""
+"""Test that each stage runs once per refresh and none is skipped, whatever the daemon misses."""
 
 import shutil
 from collections import Counter
@@ -21,8 +21,8 @@ from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
 from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG, SUPERSEDES_TAG
 from tiktok_assets.defs.schedules import HUNG_AFTER
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.defs.conftest import PLAN, WEDNESDAY, Desk, desk_at
-from tiktok_assets_tests.defs.daemon import ENDS, Daemon, let_pass, settings_told
+from tiktok_assets_tests.defs.conftest import PLAN, WEDNESDAY, Deployment, open_deployment
+from tiktok_assets_tests.defs.daemon import ENDS, Daemon, age_runs, settings_arguments
 from tiktok_assets_tests.defs.test_automation import sensed
 
 EVERY = (*REFRESH_STAGES, "check_tables")
@@ -30,85 +30,85 @@ CRONS = ("30 * * * *", "*/20 * * * *", "15 */3 * * *")
 
 
 @dataclass
-class Shift:
-    """A daemon that works in steps over the two accounts of a desk, whose stages have two runs each."""
+class DaemonSimulation:
+    """A daemon that is stepped over two accounts, whose stages have two runs each."""
 
-    desk: Desk
+    deployment: Deployment
     daemon: Daemon
     now: datetime = WEDNESDAY - timedelta(minutes=1)
     cursor: str | None = None
     left: list[dg.RunRequest] = field(default_factory=list)
     changed: datetime = WEDNESDAY
 
-    def begin(self) -> None:
-        """The scheduler sees the schedule for the first time, and fires from here on."""
+    def start(self) -> None:
+        """Let the scheduler see the schedule for the first time."""
         self.daemon.schedule(self.now)
 
-    def let_pass(self, minutes: int) -> None:
-        """Nobody does anything for a while, as when the daemon is down."""
+    def stop_for(self, minutes: int) -> None:
+        """Let time pass without any step, as when the daemon is down."""
         self.now += timedelta(minutes=minutes)
-        let_pass(self.desk.instance, timedelta(minutes=minutes))
+        age_runs(self.deployment.instance, timedelta(minutes=minutes))
 
-    def fire(self, minutes: int = 0) -> None:
-        """Time passes, and the scheduler looks, once: ticks between are missed."""
-        self.let_pass(minutes)
-        before = {run.tags[REFRESH_TAG] for run in self.of_refreshes()}
+    def fire_schedule(self, minutes: int = 0) -> None:
+        """Let time pass and run the scheduler once; ticks between are missed."""
+        self.stop_for(minutes)
+        before = {run.tags[REFRESH_TAG] for run in self.refresh_runs()}
         waiting, quiet = self.daemon.unfinished, self.now - self.changed
         self.daemon.schedule(self.now)
-        if {run.tags[REFRESH_TAG] for run in self.of_refreshes()} - before:
+        if {run.tags[REFRESH_TAG] for run in self.refresh_runs()} - before:
             assert not waiting or quiet > HUNG_AFTER
             self.changed = self.now
 
-    def end(self, number: int, how: str = "success") -> None:
-        """Let one of the waiting runs end, if there are so many."""
+    def end_runs(self, number: int, how: str = "success") -> None:
+        """End some of the waiting runs."""
         if number < len(waiting := self.daemon.unfinished):
-            self.daemon.end(waiting[number], how)
+            self.daemon.end_runs(waiting[number], how)
             self.changed = self.now
 
-    def sense(self, submitted: int = 99) -> bool:
-        """The sensor's tick; a daemon that is killed after some submissions makes the others first."""
+    def evaluate_sensor(self, submitted: int = 99) -> bool:
+        """Evaluate the sensor; a daemon killed after some submissions submits the others first."""
         for request in self.left:
             self.daemon.submit(request)
         self.changed = self.now if self.left else self.changed
-        before = self.of_refreshes()
-        asked, _, self.cursor = sensed(self.desk, "refresh_sequence", self.cursor)
-        for request in asked:
+        before = self.refresh_runs()
+        requested, _, self.cursor = sensed(self.deployment, "refresh_sequence", self.cursor)
+        for request in requested:
             refresh, stage = request.tags[REFRESH_TAG], str(request.job_name)
             earlier = EVERY[: EVERY.index(stage)]
             assert all(self.has_ended(run) for run in before if run.tags[REFRESH_TAG] == refresh)
             assert {run.job_name for run in before if run.tags[REFRESH_TAG] == refresh} == set(earlier)
-        for request in asked[:submitted]:
+        for request in requested[:submitted]:
             self.daemon.submit(request)
-        self.left = list(asked[submitted:])
-        self.changed = self.now if asked[:submitted] else self.changed
-        return bool(asked)
+        self.left = list(requested[submitted:])
+        self.changed = self.now if requested[:submitted] else self.changed
+        return bool(requested)
 
-    def end_all(self) -> None:
-        """Let every run end well."""
+    def end_all_runs(self) -> None:
+        """End every run with success."""
         while self.daemon.unfinished:
-            self.end(0)
+            self.end_runs(0)
 
-    def of_refreshes(self) -> list[dg.DagsterRun]:
-        """The runs of every refresh, the oldest first."""
-        return [run for run in self.desk.instance.get_runs(ascending=True) if REFRESH_TAG in run.tags]
+    def refresh_runs(self) -> list[dg.DagsterRun]:
+        """Return the runs of every refresh, oldest first."""
+        return [run for run in self.deployment.instance.get_runs(ascending=True) if REFRESH_TAG in run.tags]
 
     @staticmethod
     def has_ended(run: dg.DagsterRun) -> bool:
-        """Whether a run is over."""
+        """Return whether a run has ended."""
         return run.is_finished
 
-    def rest(self) -> None:
-        """A quiet time: every run ends, and the sensor looks on, until it asks for nothing more."""
+    def run_until_idle(self) -> None:
+        """End every run and evaluate the sensor until it requests nothing more."""
         for _ in range(len(EVERY) + 3):
-            asked = self.sense()
-            if not asked and not self.daemon.unfinished:
+            requested = self.evaluate_sensor()
+            if not requested and not self.daemon.unfinished:
                 return
-            self.end_all()
+            self.end_all_runs()
         raise AssertionError([run.tags for run in self.daemon.unfinished])
 
-    def assert_law(self) -> None:
-        """Each refresh had each stage once and in order, or is named by the one that took its place."""
-        runs = self.of_refreshes()
+    def assert_each_stage_ran_once(self) -> None:
+        """Assert that each refresh ran each stage once and in order, or is superseded by name."""
+        runs = self.refresh_runs()
         keys = Counter(run.tags["dagster/run_key"] for run in runs)
         assert set(keys.values()) <= {1}
         refreshes = list(dict.fromkeys(run.tags[REFRESH_TAG] for run in runs))
@@ -129,32 +129,34 @@ class Shift:
         assert sorted(set(begun)) == refreshes
         for tick in ticks:
             assert (tick.status == TickStatus.SUCCESS) == bool(tick.run_ids)
-            assert tick.run_ids or "is still under way" in str(tick.tick_data.skip_reason)
+            assert tick.run_ids or "is still in progress" in str(tick.tick_data.skip_reason)
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Path]]:
-    """A host, and a folder with the accounts stored."""
+def host_with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Path]]:
+    """Run a host, and return it with a folder in which the accounts are stored."""
     folder = tmp_path_factory.mktemp("laws")
-    with Host.run(PLAN) as host, desk_at(host, folder) as desk:
-        assert desk.run("refresh_accounts", tables=["advertisers"]).success
+    with Host.run(PLAN) as host, open_deployment(host, folder) as deployment:
+        assert deployment.run("refresh_accounts", tables=["advertisers"]).success
         yield host, folder
 
 
 @contextmanager
-def shift_at(filled: tuple[Host, Path], home: Path, folder: Path) -> Iterator[Shift]:
-    """A shift over an instance of its own."""
-    host, data = filled
+def open_simulation(host_with_accounts: tuple[Host, Path], home: Path, folder: Path) -> Iterator[DaemonSimulation]:
+    """Open a simulation over its own instance."""
+    host, data = host_with_accounts
     shutil.copytree(home, folder / "home")
     owners = ",".join(host.advertiser_ids[:3:2])
     with (
         dg.DagsterInstance.from_config(str(folder / "home")) as instance,
-        desk_at(host, data, instance, advertiser_ids=owners, start_date="2026-10-05") as desk,
+        open_deployment(host, data, instance, advertiser_ids=owners, start_date="2026-10-05") as deployment,
     ):
-        desk.know(host.advertiser_ids)
-        told = [settings_told(desk.settings, host.sandbox.token, refresh_cron=cron) for cron in CRONS]
-        with Daemon.over(instance, data, *told) as daemon:
-            yield Shift(desk, daemon)
+        deployment.add_partitions(host.advertiser_ids)
+        arguments = [
+            settings_arguments(deployment.settings, host.sandbox.token, refresh_cron=cron) for cron in CRONS
+        ]
+        with Daemon.open(instance, data, *arguments) as daemon:
+            yield DaemonSimulation(deployment, daemon)
 
 
 STEPS = st.lists(
@@ -186,112 +188,116 @@ IMPATIENT = [("fire", 5), ("fire", 60), ("sense", 99), ("success", 0), ("sense",
 @example(STUCK_IN_THE_QUEUE)
 @example(IMPATIENT)
 @given(STEPS)
-def test_each_stage_runs_once_a_refresh_and_none_starves(
-    filled: tuple[Host, Path], fresh_home: Path, steps: list[tuple[str, int]]
+def test_each_stage_runs_once_per_refresh(
+    host_with_accounts: tuple[Host, Path], fresh_home: Path, steps: list[tuple[str, int]]
 ) -> None:
-    """Missed and quiet ticks, a full queue, failed runs, kills between submissions, reloads with another cron."""
-    with TemporaryDirectory() as folder, shift_at(filled, fresh_home, Path(folder)) as shift:
-        shift.begin()
+    """With missed ticks, a full queue, failed runs, killed submissions and cron reloads each stage runs once."""
+    with TemporaryDirectory() as folder, open_simulation(host_with_accounts, fresh_home, Path(folder)) as shift:
+        shift.start()
         for step, number in steps:
             if step == "fire":
-                shift.fire(number)
+                shift.fire_schedule(number)
             elif step == "sense":
-                shift.sense(number)
+                shift.evaluate_sensor(number)
             elif step == "lose":
                 shift.left.clear()  # what could not be submitted: its location did not load
             elif step in ENDS:
-                shift.end(number, step)
+                shift.end_runs(number, step)
             elif step == "end all":
-                shift.end_all()
+                shift.end_all_runs()
             elif step == "down":
-                shift.let_pass(number)
+                shift.stop_for(number)
             elif step == "reload":
                 shift.daemon.chosen = number
-        shift.rest()
-        shift.fire(200)
-        shift.rest()
-        shift.assert_law()
-        newest = shift.of_refreshes()[-1]
+        shift.run_until_idle()
+        shift.fire_schedule(200)
+        shift.run_until_idle()
+        shift.assert_each_stage_ran_once()
+        newest = shift.refresh_runs()[-1]
         assert newest.job_name == "check_tables"
         assert shift.now - datetime.fromisoformat(newest.tags[REFRESH_TAG]) < timedelta(hours=3)
 
 
-def test_a_cron_changed_while_ticks_are_missed(
-    filled: tuple[Host, Path], fresh_home: Path, tmp_path: Path
+def test_cron_change_while_ticks_are_missed(
+    host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
-    """A daemon that was down, and is back with another cron, makes the newest tick of the new one only."""
-    with shift_at(filled, fresh_home, tmp_path) as shift:
-        shift.begin()
-        shift.fire(2)
-        shift.rest()
+    """A daemon that restarts with another cron runs only the newest tick of the new one."""
+    with open_simulation(host_with_accounts, fresh_home, tmp_path) as shift:
+        shift.start()
+        shift.fire_schedule(2)
+        shift.run_until_idle()
         shift.daemon.chosen = 2
-        shift.fire(7 * 60)  # six ticks of the old cron and two of the new one were missed
-        shift.rest()
+        shift.fire_schedule(7 * 60)  # six ticks of the old cron and two of the new one were missed
+        shift.run_until_idle()
         begun = [datetime.fromtimestamp(one.timestamp, UTC) for one in shift.daemon.ticks()]
         assert begun == [WEDNESDAY, WEDNESDAY.replace(hour=18, minute=15)]
-        shift.assert_law()
+        shift.assert_each_stage_ran_once()
 
 
-def test_a_cron_shorter_than_a_refresh(filled: tuple[Host, Path], fresh_home: Path, tmp_path: Path) -> None:
-    """Of twelve ticks while a refresh is under way none begins another; each says why; the next one does."""
-    with shift_at(filled, fresh_home, tmp_path) as shift:
+def test_cron_shorter_than_a_refresh(
+    host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
+) -> None:
+    """Of twelve ticks during a refresh each is skipped with the reason; the next one starts a refresh."""
+    with open_simulation(host_with_accounts, fresh_home, tmp_path) as shift:
         shift.daemon.chosen = 1
-        shift.begin()
-        shift.fire(11)
+        shift.start()
+        shift.fire_schedule(11)
         for _ in range(12):
             shift.now += timedelta(minutes=20)
-            shift.fire()
+            shift.fire_schedule()
         ticks = shift.daemon.ticks()
         assert [one.status for one in ticks] == [TickStatus.SUCCESS, *[TickStatus.SKIPPED] * 12]
         assert all("'*/20 * * * *'" in str(one.tick_data.skip_reason) for one in ticks[1:])
-        shift.rest()
-        for run in shift.of_refreshes():  # it took two hours, as the next ticks know
-            shift.daemon.end(run, took=timedelta(hours=2))
-        shift.fire(20)
+        shift.run_until_idle()
+        for run in shift.refresh_runs():  # it took two hours, as the next ticks know
+            shift.daemon.end_runs(run, took=timedelta(hours=2))
+        shift.fire_schedule(20)
         shift.now += timedelta(minutes=20)
-        shift.fire()
+        shift.fire_schedule()
         known = (
             "a refresh takes about 120 minutes, and TIKTOK_REFRESH_CRON, '*/20 * * * *', fires after 20 minutes"
         )
         assert known in str(shift.daemon.ticks()[-1].tick_data.skip_reason)
-        shift.rest()
-        assert len({run.tags[REFRESH_TAG] for run in shift.of_refreshes()}) == 2
-        shift.assert_law()
+        shift.run_until_idle()
+        assert len({run.tags[REFRESH_TAG] for run in shift.refresh_runs()}) == 2
+        shift.assert_each_stage_ran_once()
 
 
-def test_a_full_run_queue_holds_up_and_loses_nothing(
-    filled: tuple[Host, Path], fresh_home: Path, tmp_path: Path
+def test_full_run_queue_delays_and_loses_nothing(
+    host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
-    """While the runs of a stage wait in the queue nothing further is asked for, and nothing is asked for twice."""
-    with shift_at(filled, fresh_home, tmp_path) as shift:
-        shift.begin()
-        shift.fire(2)
+    """While the runs of a stage are queued, nothing further is requested and nothing is requested twice."""
+    with open_simulation(host_with_accounts, fresh_home, tmp_path) as shift:
+        shift.start()
+        shift.fire_schedule(2)
         first = [run.run_id for run in shift.daemon.unfinished]
         assert len(first) == 2
         for _ in range(4):
-            shift.sense()
-            shift.fire(60)
+            shift.evaluate_sensor()
+            shift.fire_schedule(60)
         assert [run.run_id for run in shift.daemon.unfinished] == first
-        shift.end(1)  # one comes through, the other still waits
-        shift.sense()
+        shift.end_runs(1)  # one comes through, the other still waits
+        shift.evaluate_sensor()
         assert [run.run_id for run in shift.daemon.unfinished] == first[:1]
-        shift.rest()
-        shift.assert_law()
+        shift.run_until_idle()
+        shift.assert_each_stage_ran_once()
 
 
-def test_schedule_and_sensor_at_the_same_tick(filled: tuple[Host, Path], fresh_home: Path, tmp_path: Path) -> None:
-    """Both at once, again and again: a tick begins one refresh, and no run is there twice."""
+def test_schedule_and_sensor_at_the_same_tick(
+    host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
+) -> None:
+    """If schedule and sensor are evaluated at the same time, a tick starts one refresh and no run exists twice."""
     with (
-        shift_at(filled, fresh_home, tmp_path) as shift,
+        open_simulation(host_with_accounts, fresh_home, tmp_path) as shift,
         ThreadPoolExecutor(2) as threads,
     ):
-        shift.begin()
+        shift.start()
         for minutes in (2, 60, 60, 60, 60, 60):
             shift.now += timedelta(minutes=minutes)
-            sensing, firing = threads.submit(shift.sense), threads.submit(shift.fire)
+            sensing, firing = threads.submit(shift.evaluate_sensor), threads.submit(shift.fire_schedule)
             sensing.result()
             firing.result()
-            shift.fire()  # a scheduler that was killed at its end looks again
-            shift.end_all()
-        shift.rest()
-        shift.assert_law()
+            shift.fire_schedule()  # a scheduler that was killed at its end looks again
+            shift.end_all_runs()
+        shift.run_until_idle()
+        shift.assert_each_stage_ran_once()

@@ -1,4 +1,4 @@
-"""Laws of the report group: what a morning asks for, in how many requests, and after a fortnight without one."""
+"""Test the report assets: which requests a daily refresh sends, and which after missed days."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +10,7 @@ from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.metadata import ALL_METRICS_SERVED_CHECK
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, plan_stage_ranges
 from tiktok_assets.storage.hive_store import Partition
-from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Desk, DeskMaker, keys_of
+from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Deployment, DeploymentFactory, format_keys
 
 SINCE = date(2026, 9, 25)
 LOOKBACK_DAYS = 2
@@ -18,14 +18,16 @@ DAY = timedelta(1)
 SUNDAY_NOON = datetime(2026, 10, 4, 12, 30, tzinfo=UTC)
 
 
-def windows(desk: Desk) -> dict[str, DateWindow | None]:
-    """The days each account's daily reports would ask for now."""
-    chunks = plan_stage_ranges("refresh_daily", desk.instance, desk.store, desk.settings, desk.now)
+def windows_to_refresh(deployment: Deployment) -> dict[str, DateWindow | None]:
+    """Return the days each account's daily reports would request now."""
+    chunks = plan_stage_ranges(
+        "refresh_daily", deployment.instance, deployment.store, deployment.settings, deployment.now
+    )
     return {owner: chunk.window for chunk in chunks for owner in chunk.advertiser_ids}
 
 
-def asked(desk: Desk) -> Counter[tuple[str, str, str, str]]:
-    """How often each report was asked for: account, level, first and last day."""
+def count_requests(deployment: Deployment) -> Counter[tuple[str, str, str, str]]:
+    """Count the report requests by account, level, first and last day."""
     return Counter(
         (
             one["query"]["advertiser_id"],
@@ -33,131 +35,137 @@ def asked(desk: Desk) -> Counter[tuple[str, str, str, str]]:
             one["query"].get("start_date", ""),
             one["query"].get("end_date", ""),
         )
-        for one in desk.report_requests()
+        for one in deployment.report_requests()
     )
 
 
-def morning(desk: Desk) -> None:
-    """Hierarchy and daily reports at the world's present instant."""
-    desk.host.control("DELETE", "requests")
+def refresh_accounts_and_days(deployment: Deployment) -> None:
+    """Refresh entities and daily reports at the current time of the sandbox."""
+    deployment.host.control("DELETE", "requests")
     for stage in REFRESH_STAGES[:2]:
-        for result in desk.refresh(stage):
+        for result in deployment.refresh(stage):
             assert result.success
 
 
 @pytest.fixture
-def settled(make_desk: DeskMaker) -> Desk:
-    """A desk whose store is whole: every day since the start, read when it was over."""
-    ids = make_desk().advertiser_ids[2:]
-    desk = make_desk(
+def settled(make_deployment: DeploymentFactory) -> Deployment:
+    """Open a deployment that has every day since the start stored as complete."""
+    ids = make_deployment().advertiser_ids[2:]
+    deployment = make_deployment(
         start_date=str(SINCE), advertiser_ids=",".join(ids), reports="advertiser_report_daily,ad_report_daily"
     )
-    desk.know(ids)
-    assert desk.run_range("refresh_accounts", ids).success
-    assert desk.run_range("refresh_daily", ids, DateWindow(SINCE, date(2026, 10, 6))).success
-    return desk
+    deployment.add_partitions(ids)
+    assert deployment.run_range("refresh_accounts", ids).success
+    assert deployment.run_range("refresh_daily", ids, DateWindow(SINCE, date(2026, 10, 6))).success
+    return deployment
 
 
-def test_a_settled_store_only_asks_for_the_lookback(settled: Desk) -> None:
-    """Where every day is whole, the next morning asks for yesterday and the lookback, one request a level."""
+def test_complete_store_requests_only_the_lookback(settled: Deployment) -> None:
+    """If every day is complete, the next refresh requests yesterday and the lookback, one request per level."""
     settled.host.advance(days=1)
     yesterday = date(2026, 10, 7)
     expected = DateWindow(yesterday - LOOKBACK_DAYS * DAY, yesterday)
-    assert windows(settled) == dict.fromkeys(settled.settings.advertiser_ids, expected)
-    morning(settled)
-    assert asked(settled) == {
+    assert windows_to_refresh(settled) == dict.fromkeys(settled.settings.advertiser_ids, expected)
+    refresh_accounts_and_days(settled)
+    assert count_requests(settled) == {
         (owner, level, str(expected.first), str(expected.last)): 1
         for owner in settled.settings.advertiser_ids
         for level in ("AUCTION_ADVERTISER", "AUCTION_AD")
     }
 
 
-def test_after_a_missed_fortnight_one_request_a_level_fills_the_gap(settled: Desk) -> None:
-    """Fourteen days on, the window reaches back to the oldest missing or incomplete day, and none is left out."""
+def test_missed_fortnight_is_filled_with_one_request_per_level(settled: Deployment) -> None:
+    """After fourteen days the window starts at the oldest missing or incomplete day, and no day is left out."""
     settled.host.advance(days=14)
     yesterday = date(2026, 10, 20)
-    reached = windows(settled)
+    reached = windows_to_refresh(settled)
     assert reached.keys() == set(settled.settings.advertiser_ids)
     for window in reached.values():
         assert window
         # The sixth was read half a day after it ended: too early to be whole west of Tokyo.
         assert date(2026, 10, 6) <= window.first <= date(2026, 10, 7)
         assert window.last == yesterday
-    morning(settled)
-    assert asked(settled) == {
+    refresh_accounts_and_days(settled)
+    assert count_requests(settled) == {
         (owner, level, str(window.first), str(window.last)): 1
         for owner, window in reached.items()
         if window
         for level in ("AUCTION_ADVERTISER", "AUCTION_AD")
     }
     for table in ("advertiser_report_daily", "ad_report_daily"):
-        assert settled.keys(table) == keys_of(settled.settings.advertiser_ids, DateWindow(SINCE, yesterday))
+        assert settled.stored_keys(table) == format_keys(
+            settled.settings.advertiser_ids, DateWindow(SINCE, yesterday)
+        )
 
 
-def test_a_day_read_too_early_is_read_again_until_it_is_whole(settled: Desk) -> None:
-    """Each account's first morning after the gap begins at its own oldest day that is not whole."""
+def test_incomplete_day_is_read_again_until_complete(settled: Deployment) -> None:
+    """The first refresh after the gap starts at each account's oldest incomplete day."""
     settled.host.advance(days=14)
-    table = settled.table("ad_report_daily").filter(date=date(2026, 10, 6))
-    for owner, window in windows(settled).items():
+    table = settled.read_table("ad_report_daily").filter(date=date(2026, 10, 6))
+    for owner, window in windows_to_refresh(settled).items():
         mine = table.filter(advertiser_id=owner).get_column("is_complete").unique().to_list()
         assert window
         assert window.first == (date(2026, 10, 7) if mine == [True] else date(2026, 10, 6))
 
 
-def test_one_day_lost_long_ago_stretches_one_account_only(settled: Desk) -> None:
-    """A partition that is missing within thirty days is read again for its account, with the days after it."""
+def test_lost_day_extends_the_window_of_its_account(settled: Deployment) -> None:
+    """A day missing within thirty days is read again for its account, with the days after it."""
     settled.host.advance(days=1)
     owner = settled.settings.advertiser_ids[1]
     folder = settled.store.base / "ad_report_daily" / f"advertiser_id={owner}" / "date=2026-09-28"
     (folder / "part-0.parquet").unlink()
-    reached = windows(settled)
+    reached = windows_to_refresh(settled)
     lookback = DateWindow(date(2026, 10, 5), date(2026, 10, 7))
     assert reached.pop(owner) == DateWindow(date(2026, 9, 28), date(2026, 10, 7))
     assert set(reached.values()) == {lookback}
 
 
 @pytest.mark.parametrize(("days_on", "back"), [(0, 2), (1, 8), (2, 2)])
-def test_the_morning_after_a_sunday_sweeps(make_desk: DeskMaker, days_on: int, back: int) -> None:
-    """Once a week the sweep is asked for instead of the lookback, when the account's yesterday was a Sunday."""
-    desk = make_desk(start_date=str(SINCE), sweep_days=8, reports="ad_report_daily")
-    desk.know()
-    assert desk.run("refresh_accounts", tables=["advertisers"]).success
-    desk.host.sandbox.clock.set(SUNDAY_NOON + days_on * DAY)
-    yesterday = desk.now.date() - DAY
-    no_rows = desk.table("ad_report_daily")
-    for owner in desk.advertiser_ids:
+def test_refresh_after_a_sunday_sweeps(make_deployment: DeploymentFactory, days_on: int, back: int) -> None:
+    """Once a week, if yesterday was a Sunday for the account, the sweep replaces the lookback."""
+    deployment = make_deployment(start_date=str(SINCE), sweep_days=8, reports="ad_report_daily")
+    deployment.add_partitions()
+    assert deployment.run("refresh_accounts", tables=["advertisers"]).success
+    deployment.host.sandbox.clock.set(SUNDAY_NOON + days_on * DAY)
+    yesterday = deployment.now.date() - DAY
+    no_rows = deployment.read_table("ad_report_daily")
+    for owner in deployment.advertiser_ids:
         for day in DateWindow(SINCE, yesterday).days:  # read when it was over
-            desk.store.write("ad_report_daily", Partition(owner, day), no_rows, metadata={"is_complete": "true"})
-    assert windows(desk) == dict.fromkeys(desk.advertiser_ids, DateWindow(yesterday - back * DAY, yesterday))
+            deployment.store.write(
+                "ad_report_daily", Partition(owner, day), no_rows, metadata={"is_complete": "true"}
+            )
+    assert windows_to_refresh(deployment) == dict.fromkeys(
+        deployment.advertiser_ids, DateWindow(yesterday - back * DAY, yesterday)
+    )
 
 
-def test_each_report_is_one_request_an_account_and_thirty_days(desk: Desk) -> None:
-    """Two days of four accounts at four levels are sixteen requests, the lifetime sixteen more."""
-    ids = desk.know()
-    assert desk.run_range("refresh_accounts", ids).success
-    desk.host.control("DELETE", "requests")
-    assert desk.run_range("refresh_daily", ids, DateWindow(date(2026, 10, 5), date(2026, 10, 6))).success
-    assert len(desk.report_requests()) == len(ids) * len(DAILY)
-    assert desk.run_range("refresh_lifetime", ids).success
-    assert len(desk.report_requests()) == len(ids) * (len(DAILY) + len(LIFETIME))
-    assert all(one["code"] == 0 for one in desk.report_requests())
+def test_each_report_is_one_request_per_account(deployment: Deployment) -> None:
+    """Two days of four accounts at four levels are sixteen requests, the lifetime reports sixteen more."""
+    ids = deployment.add_partitions()
+    assert deployment.run_range("refresh_accounts", ids).success
+    deployment.host.control("DELETE", "requests")
+    assert deployment.run_range("refresh_daily", ids, DateWindow(date(2026, 10, 5), date(2026, 10, 6))).success
+    assert len(deployment.report_requests()) == len(ids) * len(DAILY)
+    assert deployment.run_range("refresh_lifetime", ids).success
+    assert len(deployment.report_requests()) == len(ids) * (len(DAILY) + len(LIFETIME))
+    assert all(one["code"] == 0 for one in deployment.report_requests())
 
 
-def test_reports_ask_for_the_accounts_that_nobody_read_yet(desk: Desk) -> None:
-    """A report launched before the accounts finds zone and currency itself."""
-    ids = desk.know()
-    assert desk.run_range("refresh_daily", ids[:2], DateWindow(date(2026, 10, 2), date(2026, 10, 2))).success
-    assert desk.run_range("refresh_lifetime", ids[:2]).success
+def test_report_reads_unknown_accounts_first(deployment: Deployment) -> None:
+    """A report launched before the accounts stage requests time zone and currency itself."""
+    ids = deployment.add_partitions()
+    assert deployment.run_range("refresh_daily", ids[:2], DateWindow(date(2026, 10, 2), date(2026, 10, 2))).success
+    assert deployment.run_range("refresh_lifetime", ids[:2]).success
     for table in (*DAILY, *LIFETIME):
-        assert len(desk.keys(table)) == 2
+        assert len(deployment.stored_keys(table)) == 2
 
 
-def test_a_day_that_is_not_over_is_stored_as_incomplete(desk: Desk) -> None:
-    """A key of today, launched by hand, is read, and says of itself that it is not whole."""
-    ids = desk.know()
-    today = desk.now.date()
-    assert desk.run_range("refresh_daily", ids, DateWindow(today, today), ["ad_report_daily"]).success
-    table = desk.table("ad_report_daily")
+def test_unfinished_day_is_stored_as_incomplete(deployment: Deployment) -> None:
+    """A key of today, launched by hand, is read and stored as incomplete."""
+    ids = deployment.add_partitions()
+    today = deployment.now.date()
+    assert deployment.run_range("refresh_daily", ids, DateWindow(today, today), ["ad_report_daily"]).success
+    table = deployment.read_table("ad_report_daily")
     assert table.height
     assert set(table.get_column("is_complete")) == {False}
 
@@ -169,14 +177,14 @@ WINDOW = DateWindow(date(2026, 10, 3), date(2026, 10, 4))
     ("job", "table"), [("refresh_daily", "ad_report_daily"), ("refresh_lifetime", "campaign_report_lifetime")]
 )
 @pytest.mark.parametrize("metrics", ["+total_purchase_value", "spend,clicks"])
-def test_the_check_names_the_metrics_that_were_refused(
-    make_desk: DeskMaker, job: str, table: str, metrics: str
+def test_check_names_the_refused_metrics(
+    make_deployment: DeploymentFactory, job: str, table: str, metrics: str
 ) -> None:
-    """A report with a withdrawn metric lands without it, says so, and its check warns; without one it passes."""
-    desk = make_desk(metrics=metrics)
-    desk.host.control("POST", "switches", withdrawn_metrics=["total_purchase_value"])
-    ids = desk.know()
-    result = desk.run_range(job, ids[:2], WINDOW if "daily" in table else None, [table])
+    """A report with a refused metric is stored without it and its check warns; otherwise the check passes."""
+    deployment = make_deployment(metrics=metrics)
+    deployment.host.control("POST", "switches", withdrawn_metrics=["total_purchase_value"])
+    ids = deployment.add_partitions()
+    result = deployment.run_range(job, ids[:2], WINDOW if "daily" in table else None, [table])
     assert result.success
     (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == ALL_METRICS_SERVED_CHECK]
     assert (check.asset_key.path, check.check_name) == ([table], ALL_METRICS_SERVED_CHECK)
@@ -186,10 +194,10 @@ def test_the_check_names_the_metrics_that_were_refused(
     assert {name: value.value for name, value in check.metadata.items()} == (
         {"withdrawn_metrics": withdrawn} if withdrawn else {}
     )
-    events = desk.recorded(table)
+    events = deployment.materializations(table)
     assert len(events) == len(ids[:2]) * (len(WINDOW.days) if "daily" in table else 1)
     assert {facts.get("withdrawn_metrics") for _, facts in events} == {withdrawn}
-    stored = desk.table(table)
+    stored = deployment.read_table(table)
     assert stored.height
     assert stored.get_column("spend").null_count() == 0
     if withdrawn:
