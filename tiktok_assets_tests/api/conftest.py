@@ -1,4 +1,4 @@
-"""Hosts to read from over real HTTP: the sandbox told to misbehave by name, and a listener that only listens."""
+"""Run the sandbox over real HTTP with injected faults, or a server that records requests, for tests of `api`."""
 
 import json
 import logging
@@ -15,9 +15,10 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from tiktok_assets.api.client import Client, RequestStats, RetryPolicy
+from tiktok_assets.api.client import Client, RequestStats
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.api.pagination import Fetcher
+from tiktok_assets.api.retry import RetryPolicy
 from tiktok_assets.sandbox.http.context import Switches
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
@@ -25,32 +26,32 @@ from tiktok_assets.sandbox.world.model import WorldPlan
 
 ATTEMPTS = 4
 FAST = RetryPolicy(
-    attempts=ATTEMPTS,
+    max_attempts=ATTEMPTS,
     total_seconds=30.0,
-    wait_initial_seconds=0.001,
-    wait_max_seconds=0.002,
-    throttle_seconds=0.002,
-    shared_pause_seconds=0.004,
-    breach_memory_seconds=0.0,
-    timeouts_within_seconds=0.01,
-    connect_seconds=5.0,
-    read_seconds=20.0,
+    min_backoff_seconds=0.001,
+    max_backoff_seconds=0.002,
+    first_cooldown_seconds=0.002,
+    long_cooldown_seconds=0.004,
+    cooldown_memory_seconds=0.0,
+    timeout_window_seconds=0.01,
+    connect_timeout_seconds=5.0,
+    read_timeout_seconds=20.0,
 )
-"""Waits of milliseconds; no test but those about time-outs may run into one, however busy the machine."""
+"""Backoffs and cooldowns of milliseconds, but long timeouts, so that a busy machine causes none."""
 
 SHORT_TIMEOUTS = RetryPolicy(
-    attempts=2,
+    max_attempts=2,
     total_seconds=30.0,
-    wait_initial_seconds=0.001,
-    wait_max_seconds=0.002,
-    throttle_seconds=0.002,
-    shared_pause_seconds=0.004,
-    breach_memory_seconds=0.0,
-    timeouts_within_seconds=0.01,
-    connect_seconds=0.4,
-    read_seconds=0.4,
+    min_backoff_seconds=0.001,
+    max_backoff_seconds=0.002,
+    first_cooldown_seconds=0.002,
+    long_cooldown_seconds=0.004,
+    cooldown_memory_seconds=0.0,
+    timeout_window_seconds=0.01,
+    connect_timeout_seconds=0.4,
+    read_timeout_seconds=0.4,
 )
-"""For hosts that hang."""
+"""A policy for hosts that hang."""
 
 HANG_SECONDS = 0.7
 PAGE = 1000
@@ -63,7 +64,7 @@ SEVERAL_PAGES = WorldPlan(dense=True, advertisers=1, days=3, campaigns=3, ad_gro
 
 @dataclass
 class Host:
-    """A sandbox, and the control routes that make it misbehave and tell the truth."""
+    """A running sandbox with the control routes that inject faults and return the ground truth."""
 
     sandbox: RunningSandbox
     http: httpx.Client
@@ -72,7 +73,7 @@ class Host:
     @classmethod
     @contextmanager
     def run(cls, plan: WorldPlan | None = None) -> "Iterator[Host]":
-        """Run a sandbox without limits."""
+        """Run a sandbox without rate limits."""
         with (
             RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as sandbox,
             httpx.Client(base_url=f"{sandbox.base_url}/sandbox/", timeout=20) as http,
@@ -86,33 +87,33 @@ class Host:
 
     @property
     def advertiser_ids(self) -> list[str]:
-        """All accounts of the world."""
+        """Return the ids of all accounts of the world."""
         return list(self.sandbox.world.advertisers)
 
     @property
     def secrets(self) -> tuple[str, str]:
-        """What may be shown nowhere."""
+        """Return the token and the app's secret, which must never be shown."""
         return self.sandbox.token, self.sandbox.secret
 
-    def control(self, method: str, path: str, /, **body: object) -> Any:  # noqa: ANN401 - JSON is anything
-        """The JSON of a control route that must succeed; money comes as exact decimals."""
-        answer = self.http.request(method, path, json=body or None)
-        assert answer.status_code == 200, answer.text
-        return json.loads(answer.text, parse_float=Decimal)
+    def control(self, method: str, path: str, /, **body: object) -> Any:  # noqa: ANN401 - any JSON value
+        """Call a control route that must succeed, and return its JSON with exact decimals."""
+        response = self.http.request(method, path, json=body or None)
+        assert response.status_code == 200, response.text
+        return json.loads(response.text, parse_float=Decimal)
 
-    def truth(self, what: str, **asked: str) -> list[dict[str, Any]]:
-        """What is so at this instant of the world, without pages, filters or rules."""
-        answer = self.http.get(f"truth/{what}", params=asked)
-        assert answer.status_code == 200, answer.text
-        rows: list[dict[str, Any]] = json.loads(answer.text, parse_float=Decimal)
+    def ground_truth(self, kind: str, **parameters: str) -> list[dict[str, Any]]:
+        """Return the current data of the world without pages, filters or API rules."""
+        response = self.http.get(f"truth/{kind}", params=parameters)
+        assert response.status_code == 200, response.text
+        rows: list[dict[str, Any]] = json.loads(response.text, parse_float=Decimal)
         return rows
 
-    def misbehave(self, kind: str, **how: object) -> None:
-        """Ask for a fault by name."""
-        self.control("POST", "faults", kind=kind, **how)
+    def inject_fault(self, kind: str, **options: object) -> None:
+        """Inject a fault by name."""
+        self.control("POST", "faults", kind=kind, **options)
 
-    def behave(self) -> None:
-        """Put everything back as it was, and forget the requests."""
+    def reset(self) -> None:
+        """Remove all faults, penalties and settings, set the clock back, and clear the request log."""
         self.sandbox.state.faults.clear()
         self.sandbox.state.requests.clear()
         if penalties := getattr(self.sandbox.state, "penalties", None):
@@ -124,24 +125,24 @@ class Host:
             advertiser.granted = advertiser.account.granted
 
     def advance(self, **amount: float) -> None:
-        """Let the world's time pass: days, hours, seconds."""
+        """Advance the clock of the world by days, hours or seconds."""
         seconds = sum({"days": 86_400, "hours": 3_600, "seconds": 1}[unit] * n for unit, n in amount.items())
         self.control("POST", "clock", advance_seconds=seconds)
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The API requests since the last `behave`, oldest first."""
-        asked: list[dict[str, Any]] = self.control("GET", "requests")
-        return asked
+        """Return the API requests since the last `reset`, oldest first."""
+        requests: list[dict[str, Any]] = self.control("GET", "requests")
+        return requests
 
-    def settle(self, sent: int) -> None:
-        """Wait until a host that hung has dealt with all that was sent, and cannot disturb the next test."""
-        patience = time.monotonic() + 10
-        while len(self.requests) < sent and time.monotonic() < patience:
+    def wait_for_requests(self, sent: int) -> None:
+        """Wait until a host that hangs has logged all requests, so that the next test starts clean."""
+        deadline = time.monotonic() + 10
+        while len(self.requests) < sent and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def client(self, policy: RetryPolicy = FAST) -> Client:
-        """A client of this host that has cost nothing yet; connections are kept, since TLS is slow to begin."""
+        """Return a client with empty statistics; its connections are reused because TLS is slow to start."""
         if policy not in self.clients:
             self.clients[policy] = Client(self.sandbox.base_url, self.sandbox.token, policy=policy)
         client = self.clients[policy]
@@ -150,7 +151,7 @@ class Host:
 
     @contextmanager
     def fetcher(self, policy: RetryPolicy = FAST) -> Iterator[tuple[Client, Fetcher]]:
-        """A client and what reads its pages."""
+        """Open a client and a fetcher on it."""
         client = self.client(policy)
         fetcher = Fetcher(client)
         try:
@@ -161,48 +162,49 @@ class Host:
 
 @dataclass
 class Listener:
-    """A host that notes every connection and every request, and gives one prepared answer to all.
+    """A server that records all connections and requests, and sends the same prepared response to each.
 
     Attributes:
-        status: of every answer.
-        body: of every answer.
-        connections: how many were made.
-        heard: path with query, and the headers, of each request.
-        bodies: what was posted.
+        status: the HTTP status of the response.
+        body: the body of the response.
+        headers: additional headers of the response.
+        connections: number of connections.
+        received: the path with its query, and the headers, of each request.
+        posted_bodies: the body of each POST request.
     """
 
     status: int = 200
     body: bytes = b"{}"
     headers: Mapping[str, str] = field(default_factory=dict)
     connections: int = 0
-    heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
+    received: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    posted_bodies: list[bytes] = field(default_factory=list)
     url: str = ""
 
     def __enter__(self) -> Self:
-        told = self
+        listener = self
 
         class Handler(BaseHTTPRequestHandler):
-            """Notes and answers."""
+            """Records requests and sends the prepared response."""
 
             def setup(self) -> None:
-                told.connections += 1
+                listener.connections += 1
                 super().setup()
 
             def do_GET(self) -> None:
-                told.heard.append((self.path, {name.lower(): text for name, text in self.headers.items()}))
-                self.send_response(told.status)
-                for name, text in {"Content-Length": str(len(told.body)), **told.headers}.items():
+                listener.received.append((self.path, {name.lower(): text for name, text in self.headers.items()}))
+                self.send_response(listener.status)
+                for name, text in {"Content-Length": str(len(listener.body)), **listener.headers}.items():
                     self.send_header(name, text)
                 self.end_headers()
-                self.wfile.write(told.body)
+                self.wfile.write(listener.body)
 
             def do_POST(self) -> None:
-                told.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                listener.posted_bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
                 self.do_GET()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -219,18 +221,18 @@ class Listener:
 def assert_no_secret_leaks(
     secrets: tuple[str, ...], caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    """Nothing that was logged or raised shows a secret: message, repr, traceback and causes included."""
+    """Check that no log record and no part of an error (message, repr, traceback, causes) has a secret."""
     shown = [repr(error), *traceback.format_exception(error)]
-    link: BaseException | None = error
-    while link is not None:
-        shown += [str(link), repr(link), repr(link.args)]
-        link = link.__cause__ or link.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        shown += [str(cause), repr(cause), repr(cause.args)]
+        cause = cause.__cause__ or cause.__context__
     shown += [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
     assert [text for text in shown for secret in secrets if secret in text] == []
 
 
 def assert_error_details(error: TikTokError, path: str, *, code: int | None) -> None:
-    """An error says which endpoint failed, and code and request id where there was an envelope."""
+    """Check that an error has the endpoint, and code and request id if there was an envelope."""
     assert error.endpoint.strip("/") == path
     assert path in str(error)
     assert error.code == code
@@ -242,30 +244,30 @@ def assert_error_details(error: TikTokError, path: str, *, code: int | None) -> 
 
 @pytest.fixture(scope="session")
 def hosts() -> Iterator[dict[str, Host]]:
-    """One host for each size of world: small, exactly a page, one row more, several pages."""
+    """Run one host per size of world: small, exactly one page, one row more, several pages."""
     plans = {"small": SMALL, "a page": FULL_PAGE, "one more": ONE_MORE, "several": SEVERAL_PAGES}
     with ExitStack() as open_hosts:
         yield {name: open_hosts.enter_context(Host.run(plan)) for name, plan in plans.items()}
 
 
 @pytest.fixture
-def small(hosts: dict[str, Host]) -> Iterator[Host]:
-    """The host of a small world, well-behaved before and after."""
-    hosts["small"].behave()
+def small_host(hosts: dict[str, Host]) -> Iterator[Host]:
+    """Return the host of a small world, reset before and after the test."""
+    hosts["small"].reset()
     yield hosts["small"]
-    hosts["small"].behave()
+    hosts["small"].reset()
 
 
 @pytest.fixture
-def paged(hosts: dict[str, Host]) -> Iterator[Host]:
-    """The host of a world whose listings take two pages, the second with one row."""
-    hosts["one more"].behave()
+def paged_host(hosts: dict[str, Host]) -> Iterator[Host]:
+    """Return the host of a world whose queries take two pages, the second with one row; also reset."""
+    hosts["one more"].reset()
     yield hosts["one more"]
-    hosts["one more"].behave()
+    hosts["one more"].reset()
 
 
 @pytest.fixture
-def everything_logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Everything any library has to say, down to DEBUG."""
+def debug_log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Capture the log of all libraries at level DEBUG."""
     caplog.set_level(logging.DEBUG)
     return caplog

@@ -1,4 +1,4 @@
-"""Laws of one request: it brings its answer, or a named error, and it never says the token to anybody else."""
+"""Tests of single requests: retries, errors, redirects, and secrets that must not leak."""
 
 import socket
 from dataclasses import replace
@@ -31,12 +31,12 @@ from tiktok_assets_tests.api.conftest import (
     assert_no_secret_leaks,
 )
 
-ANSWER = b'{"code": 0, "message": "OK", "request_id": "1", "data": {"list": []}}'
+RESPONSE_BODY = b'{"code": 0, "message": "OK", "request_id": "1", "data": {"list": []}}'
 
 Case = tuple[str, dict[str, object], type[TikTokError], int | None]
-"""A fault, how, the error it ends in, and that error's code."""
+"""A fault, its options, the resulting error class, and that error's code."""
 
-PASSING: list[Case] = [
+TEMPORARY_FAILURES: list[Case] = [
     ("code", {"code": 40016}, ThrottledError, 40016),
     ("code", {"code": 40100}, ThrottledError, 40100),
     ("code", {"code": 40132}, ThrottledError, 40132),
@@ -54,9 +54,9 @@ PASSING: list[Case] = [
     ("truncated", {}, RetryLaterError, None),
     ("cut", {}, RetryLaterError, None),
 ]
-"""What passes by itself: asked again, and an error only if it never passes."""
+"""Failures that are retried, and raised only if they persist."""
 
-STAYING: list[Case] = [
+PERMANENT_FAILURES: list[Case] = [
     ("code", {"code": 40001}, AdvertiserError, 40001),
     ("code", {"code": 40002}, RequestError, 40002),
     ("code", {"code": 40067}, TooLargeError, 40067),
@@ -68,11 +68,11 @@ STAYING: list[Case] = [
     ("redirect", {"status": 302}, ContractError, None),
     ("redirect", {"status": 307, "location": "http://[broken"}, ContractError, None),
 ]
-"""What stays as it is: asked once."""
+"""Failures that are not retried."""
 
 
-def asked_of(host: Host, endpoint: Endpoint) -> dict[str, Parameter]:
-    """The parameters an endpoint cannot do without."""
+def required_parameters(host: Host, endpoint: Endpoint) -> dict[str, Parameter]:
+    """Return the parameters that an endpoint requires."""
     owner = host.advertiser_ids[0]
     asked: dict[Endpoint, dict[str, Parameter]] = {
         ADVERTISER_LIST: {"app_id": host.sandbox.app_id, "secret": host.sandbox.secret},
@@ -88,12 +88,12 @@ def asked_of(host: Host, endpoint: Endpoint) -> dict[str, Parameter]:
     return asked.get(endpoint, {"advertiser_id": owner})
 
 
-def outcome(
-    host: Host, endpoint: Endpoint, client: Client, tally: RequestStats
+def get_data_or_error(
+    host: Host, endpoint: Endpoint, client: Client, stats: RequestStats
 ) -> dict[str, object] | TikTokError:
-    """The data of an answer, or the error in its place."""
+    """Return the data of a response, or the error."""
     try:
-        return client.get(endpoint, asked_of(host, endpoint), tally).data
+        return client.get(endpoint, required_parameters(host, endpoint), stats).data
     except TikTokError as error:
         return error
 
@@ -101,188 +101,186 @@ def outcome(
 each_endpoint = pytest.mark.parametrize(
     "endpoint", [ADVERTISER_LIST, CAMPAIGN_LIST, REPORT], ids=lambda endpoint: endpoint.path
 )
-"""One with the secret in its query, one with pages, one that must not be repeated; others differ only in path."""
+"""One with the secret in its query, one with pages, one that must not be repeated; others differ in path only."""
 
 
 @each_endpoint
-@pytest.mark.parametrize("case", PASSING, ids=repr)
-def test_what_passes_is_asked_again_and_what_never_passes_is_named(
-    small: Host,
-    everything_logged: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("case", TEMPORARY_FAILURES, ids=repr)
+def test_temporary_failures_are_retried(
+    small_host: Host,
+    debug_log: pytest.LogCaptureFixture,
     endpoint: Endpoint,
     case: Case,
 ) -> None:
-    """A passing failure costs a retry each time and no row; one that stays is the named error after the last."""
-    kind, how, error, code = case
-    client = small.client()
-    whole = outcome(small, endpoint, client, RequestStats())
-    assert isinstance(whole, dict)
+    """A temporary failure costs one retry each time; one that persists is raised after the last attempt."""
+    kind, options, error, code = case
+    client = small_host.client()
+    expected_data = get_data_or_error(small_host, endpoint, client, RequestStats())
+    assert isinstance(expected_data, dict)
     for times in (1, 2):
-        small.behave()
-        small.misbehave(kind, times=times, **how)
-        tally = RequestStats()
-        assert outcome(small, endpoint, client, tally) == whole
-        assert (tally.requests, tally.retries) == (times + 1, times) == (len(small.requests), times)
-    small.behave()
-    small.misbehave(kind, times=None, **how)
-    tally = RequestStats()
-    failed = outcome(small, endpoint, client, tally)
+        small_host.reset()
+        small_host.inject_fault(kind, times=times, **options)
+        stats = RequestStats()
+        assert get_data_or_error(small_host, endpoint, client, stats) == expected_data
+        assert (stats.requests, stats.retries) == (times + 1, times) == (len(small_host.requests), times)
+    small_host.reset()
+    small_host.inject_fault(kind, times=None, **options)
+    stats = RequestStats()
+    failed = get_data_or_error(small_host, endpoint, client, stats)
     assert type(failed) is error
     assert_error_details(failed, endpoint.path.strip("/"), code=code)
-    assert (tally.requests, tally.retries) == (ATTEMPTS, ATTEMPTS - 1) == (len(small.requests), ATTEMPTS - 1)
-    assert_no_secret_leaks(small.secrets, everything_logged, failed)
+    assert (stats.requests, stats.retries) == (ATTEMPTS, ATTEMPTS - 1) == (len(small_host.requests), ATTEMPTS - 1)
+    assert_no_secret_leaks(small_host.secrets, debug_log, failed)
 
 
 @each_endpoint
-@pytest.mark.parametrize("case", STAYING, ids=repr)
-def test_what_stays_wrong_is_named_at_once(
-    small: Host,
-    everything_logged: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("case", PERMANENT_FAILURES, ids=repr)
+def test_permanent_failures_are_raised_at_once(
+    small_host: Host,
+    debug_log: pytest.LogCaptureFixture,
     endpoint: Endpoint,
     case: Case,
 ) -> None:
-    """A failure that a repeat cannot mend is raised from its first answer, and the next question is answered."""
-    kind, how, error, code = case
-    client = small.client()
-    small.misbehave(kind, **how)
-    tally = RequestStats()
-    failed = outcome(small, endpoint, client, tally)
-    assert isinstance(outcome(small, endpoint, client, RequestStats()), dict)
+    """A failure that a retry cannot fix is raised after one request, and the next request succeeds."""
+    kind, options, error, code = case
+    client = small_host.client()
+    small_host.inject_fault(kind, **options)
+    stats = RequestStats()
+    failed = get_data_or_error(small_host, endpoint, client, stats)
+    assert isinstance(get_data_or_error(small_host, endpoint, client, RequestStats()), dict)
     assert type(failed) is error
     assert_error_details(failed, endpoint.path.strip("/"), code=code)
-    assert (tally.requests, tally.retries) == (1, 0)
-    assert_no_secret_leaks(small.secrets, everything_logged, failed)
+    assert (stats.requests, stats.retries) == (1, 0)
+    assert_no_secret_leaks(small_host.secrets, debug_log, failed)
 
 
 @each_endpoint
 @pytest.mark.parametrize("code", [50002, 51001, 51010])
-def test_a_timed_out_report_is_not_repeated_and_a_timed_out_list_is(
-    small: Host, endpoint: Endpoint, code: int
-) -> None:
-    """The API punishes a report that times out again and again: it is too large; a list is simply asked again."""
-    client = small.client()
-    small.misbehave("code", code=code)
-    tally = RequestStats()
-    answered = outcome(small, endpoint, client, tally)
+def test_timed_out_reports_are_not_retried(small_host: Host, endpoint: Endpoint, code: int) -> None:
+    """A report that timed out at TikTok is not retried, because TikTok penalizes it; a list is retried."""
+    client = small_host.client()
+    small_host.inject_fault("code", code=code)
+    stats = RequestStats()
+    answered = get_data_or_error(small_host, endpoint, client, stats)
     if endpoint is REPORT:
         assert type(answered) is TimedOutError
-        assert (tally.requests, tally.retries) == (1, 0)
+        assert (stats.requests, stats.retries) == (1, 0)
     else:
         assert isinstance(answered, dict)
-        assert (tally.requests, tally.retries) == (2, 1)
+        assert (stats.requests, stats.retries) == (2, 1)
 
 
 @pytest.mark.parametrize("endpoint", [CAMPAIGN_LIST, REPORT], ids=lambda endpoint: endpoint.path)
 @pytest.mark.parametrize("kind", ["hang", "gateway"])
-def test_silence_is_a_time_out(
-    small: Host,
-    everything_logged: pytest.LogCaptureFixture,
+def test_missing_response_is_a_timeout(
+    small_host: Host,
+    debug_log: pytest.LogCaptureFixture,
     endpoint: Endpoint,
     kind: str,
 ) -> None:
-    """A host that is silent, or whose gateway says that it is, gets a list asked again and a report only once."""
-    error, sent = (TimedOutError, 1) if endpoint is REPORT else (RetryLaterError, SHORT_TIMEOUTS.attempts)
+    """If the host or its gateway does not respond in time, a list is retried and a report is not."""
+    error, sent = (TimedOutError, 1) if endpoint is REPORT else (RetryLaterError, SHORT_TIMEOUTS.max_attempts)
     if kind == "hang":
-        small.misbehave("hang", times=None, seconds=HANG_SECONDS)
+        small_host.inject_fault("hang", times=None, seconds=HANG_SECONDS)
     else:
-        small.misbehave("http_status", times=None, status=504, html="<html>gateway time-out</html>")
-    client = small.client(SHORT_TIMEOUTS)
-    tally = RequestStats()
-    failed = outcome(small, endpoint, client, tally)
-    small.settle(tally.requests)
+        small_host.inject_fault("http_status", times=None, status=504, html="<html>gateway time-out</html>")
+    client = small_host.client(SHORT_TIMEOUTS)
+    stats = RequestStats()
+    failed = get_data_or_error(small_host, endpoint, client, stats)
+    small_host.wait_for_requests(stats.requests)
     assert type(failed) is error
-    assert tally.requests == sent
+    assert stats.requests == sent
     assert_error_details(failed, endpoint.path.strip("/"), code=None)
-    assert_no_secret_leaks(small.secrets, everything_logged, failed)
+    assert_no_secret_leaks(small_host.secrets, debug_log, failed)
 
 
-def test_a_host_that_takes_no_connection_is_asked_again(small: Host) -> None:
-    """A report that never reached the host was not too large: it is asked again, then named for that."""
+def test_failed_connection_is_retried(small_host: Host) -> None:
+    """A failed connection is retried even for a report, and the error has the address."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         closed.listen(0)
         address = closed.getsockname()
-        crowd = [socket.socket() for _ in range(4)]
+        waiting_sockets = [socket.socket() for _ in range(4)]
         try:
-            for one in crowd:
+            for one in waiting_sockets:
                 one.setblocking(False)
                 one.connect_ex(address)
             with Client(f"http://127.0.0.1:{address[1]}", "a-token", policy=SHORT_TIMEOUTS) as client:
-                tally = RequestStats()
-                failed = outcome(small, REPORT, client, tally)
+                stats = RequestStats()
+                failed = get_data_or_error(small_host, REPORT, client, stats)
         finally:
-            for one in crowd:
+            for one in waiting_sockets:
                 one.close()
     assert type(failed) is RetryLaterError
-    assert tally.requests == SHORT_TIMEOUTS.attempts
+    assert stats.requests == SHORT_TIMEOUTS.max_attempts
     with Client(f"http://127.0.0.1:{address[1]}", "a-token", policy=FAST) as client:
-        refused = outcome(small, REPORT, client, RequestStats())
+        refused = get_data_or_error(small_host, REPORT, client, RequestStats())
     assert type(refused) is RetryLaterError
     assert str(address[1]) in str(refused)
 
 
 @each_endpoint
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_the_token_is_not_carried_to_another_host(
-    small: Host, everything_logged: pytest.LogCaptureFixture, endpoint: Endpoint, status: int
+def test_token_is_not_sent_to_another_host(
+    small_host: Host, debug_log: pytest.LogCaptureFixture, endpoint: Endpoint, status: int
 ) -> None:
-    """Whatever kind of redirect names another host or port, nobody connects to it, and the error names it."""
-    client = small.client()
-    with Listener(body=ANSWER) as other:
+    """A redirect to another host, port or scheme is an error, and no connection is made to its target."""
+    client = small_host.client()
+    with Listener(body=RESPONSE_BODY) as other:
         elsewhere = [
             f"{other.url}/open_api/v1.3/{endpoint.path}",
             other.url.replace("127.0.0.1", "localhost"),
             f"//127.0.0.1:{other.url.rpartition(':')[2]}/",
-            small.sandbox.base_url.replace("http:", "https:"),  # another scheme is another host
+            small_host.sandbox.base_url.replace("http:", "https:"),  # another scheme is another host
         ]
         for location in elsewhere:
-            small.misbehave("redirect", status=status, location=location)
-            tally = RequestStats()
-            failed = outcome(small, endpoint, client, tally)
+            small_host.inject_fault("redirect", status=status, location=location)
+            stats = RequestStats()
+            failed = get_data_or_error(small_host, endpoint, client, stats)
             assert type(failed) is ContractError
-            assert tally.requests == 1
+            assert stats.requests == 1
             assert_error_details(failed, endpoint.path.strip("/"), code=None)
-            assert_no_secret_leaks(small.secrets, everything_logged, failed)
-        assert (other.connections, other.heard) == (0, [])
+            assert_no_secret_leaks(small_host.secrets, debug_log, failed)
+        assert (other.connections, other.received) == (0, [])
 
 
 @each_endpoint
 @pytest.mark.parametrize("status", [307, 308])
-def test_a_redirect_within_the_host_is_followed_once(
-    small: Host, everything_logged: pytest.LogCaptureFixture, endpoint: Endpoint, status: int
+def test_redirect_within_the_host_is_followed_once(
+    small_host: Host, debug_log: pytest.LogCaptureFixture, endpoint: Endpoint, status: int
 ) -> None:
-    """One 307 or 308 to the same host costs one request and no retry; two in a row are a broken contract."""
-    client = small.client()
-    whole = outcome(small, endpoint, client, RequestStats())
-    assert isinstance(whole, dict)
-    small.misbehave("redirect", status=status)
-    tally = RequestStats()
-    assert outcome(small, endpoint, client, tally) == whole
-    assert (tally.requests, tally.retries) == (2, 0)
-    small.misbehave("redirect", status=status, times=2)
-    tally = RequestStats()
-    failed = outcome(small, endpoint, client, tally)
+    """One 307 or 308 within the host is followed without a retry; two in a row are a contract error."""
+    client = small_host.client()
+    expected_data = get_data_or_error(small_host, endpoint, client, RequestStats())
+    assert isinstance(expected_data, dict)
+    small_host.inject_fault("redirect", status=status)
+    stats = RequestStats()
+    assert get_data_or_error(small_host, endpoint, client, stats) == expected_data
+    assert (stats.requests, stats.retries) == (2, 0)
+    small_host.inject_fault("redirect", status=status, times=2)
+    stats = RequestStats()
+    failed = get_data_or_error(small_host, endpoint, client, stats)
     assert type(failed) is ContractError
-    assert tally.requests == 2
-    assert_no_secret_leaks(small.secrets, everything_logged, failed)
+    assert stats.requests == 2
+    assert_no_secret_leaks(small_host.secrets, debug_log, failed)
 
 
 @pytest.mark.parametrize("secret_in", ["message", "log"])
-def test_what_the_host_repeats_of_our_secrets_is_not_shown(
-    small: Host, everything_logged: pytest.LogCaptureFixture, secret_in: str
+def test_secrets_quoted_by_the_host_are_removed(
+    small_host: Host, debug_log: pytest.LogCaptureFixture, secret_in: str
 ) -> None:
-    """Even a host that quotes token and secret back, in its message or in a redirect, does not get them shown."""
-    token, secret = small.secrets
+    """Token and secret are not shown even if the host quotes them in a message or a redirect."""
+    token, secret = small_host.secrets
     quoted = f"The secret {secret} does not go with the token {token}."
     if secret_in == "message":
-        small.misbehave("code", code=40001, message=quoted)
+        small_host.inject_fault("code", code=40001, message=quoted)
     else:
-        small.misbehave("redirect", status=302)
-    client = small.client()
-    failed = outcome(small, ADVERTISER_LIST, client, RequestStats())
+        small_host.inject_fault("redirect", status=302)
+    client = small_host.client()
+    failed = get_data_or_error(small_host, ADVERTISER_LIST, client, RequestStats())
     assert isinstance(failed, TikTokError)
     assert token not in repr(client)
-    assert_no_secret_leaks(small.secrets, everything_logged, failed)
+    assert_no_secret_leaks(small_host.secrets, debug_log, failed)
 
 
 @pytest.mark.parametrize(
@@ -298,28 +296,28 @@ def test_what_the_host_repeats_of_our_secrets_is_not_shown(
     ],
 )
 @each_endpoint
-def test_a_token_that_cannot_work_is_one_sentence(
-    small: Host, everything_logged: pytest.LogCaptureFixture, endpoint: Endpoint, token: str, requests: int
+def test_unusable_token_is_a_credentials_error(
+    small_host: Host, debug_log: pytest.LogCaptureFixture, endpoint: Endpoint, token: str, requests: int
 ) -> None:
-    """A missing, mistyped or wrong token is a CredentialsError of one line, found without asking if it can be."""
-    with Client(small.sandbox.base_url, token, policy=FAST) as client:
-        failed = outcome(small, endpoint, client, RequestStats())
+    """A missing, malformed or wrong token raises a CredentialsError of one line, without a request if possible."""
+    with Client(small_host.sandbox.base_url, token, policy=FAST) as client:
+        failed = get_data_or_error(small_host, endpoint, client, RequestStats())
     assert type(failed) is CredentialsError
     assert "\n" not in str(failed)
     assert "token" in str(failed).lower()
-    assert len(small.requests) == requests
+    assert len(small_host.requests) == requests
     if len(token) > 1:
-        assert_no_secret_leaks((token, small.sandbox.secret), everything_logged, failed)
+        assert_no_secret_leaks((token, small_host.sandbox.secret), debug_log, failed)
 
 
-def test_without_any_token_nothing_is_asked(small: Host) -> None:
-    """A client can be made without a token; its first question says which variable is missing."""
+def test_missing_token_sends_no_request(small_host: Host) -> None:
+    """A client without a token sends no request; its error has the name of the missing variable."""
     with (
-        Client(small.sandbox.base_url, None, policy=FAST) as client,
+        Client(small_host.sandbox.base_url, None, policy=FAST) as client,
         pytest.raises(CredentialsError, match="TIKTOK_ACCESS_TOKEN"),
     ):
         client.get(CAMPAIGN_LIST, {}, RequestStats())
-    assert small.requests == []
+    assert small_host.requests == []
 
 
 @pytest.mark.parametrize(
@@ -333,15 +331,17 @@ def test_without_any_token_nothing_is_asked(small: Host) -> None:
         (200, b'{"code": 0, "message": "OK", "data": null}', ContractError),
         (200, b"", RetryLaterError),
         (200, b'{"code": 0, "data": {"a": 1e}}', RetryLaterError),
-        (500, ANSWER, RetryLaterError),
-        (429, ANSWER, ThrottledError),
+        (500, RESPONSE_BODY, RetryLaterError),
+        (429, RESPONSE_BODY, ThrottledError),
         (403, b'{"code": 40006, "message": "no schema found", "data": {}}', RequestError),
     ],
 )
-def test_an_answer_that_is_none_is_named(small: Host, status: int, body: bytes, error: type[TikTokError]) -> None:
-    """Whatever a host sends in place of an envelope with data is a named error; the code outranks the status."""
+def test_invalid_envelope_raises_an_error(
+    small_host: Host, status: int, body: bytes, error: type[TikTokError]
+) -> None:
+    """A response that is not an envelope with data raises an error; its code takes precedence over the status."""
     with Listener(status=status, body=body) as host, Client(host.url, "a-token", policy=FAST) as client:
-        failed = outcome(small, CAMPAIGN_LIST, client, RequestStats())
+        failed = get_data_or_error(small_host, CAMPAIGN_LIST, client, RequestStats())
     assert type(failed) is error
 
 
@@ -367,61 +367,66 @@ def test_an_answer_that_is_none_is_named(small: Host, status: int, body: bytes, 
         (b'{"code": 0, "data": {"a": "x\x01y\nz"}}', {"a": "x\x01y\nz"}),
     ],
 )
-def test_one_odd_value_costs_no_answer(small: Host, body: bytes, data: dict[str, object]) -> None:
-    """Text that no strict parser of JSON takes is read all the same, at the first attempt."""
+def test_single_invalid_value_is_repaired(small_host: Host, body: bytes, data: dict[str, object]) -> None:
+    """JSON that a strict parser refuses because of single values is repaired and read at the first attempt."""
     with Listener(body=body) as host, Client(host.url, "a-token", policy=FAST) as client:
-        assert outcome(small, CAMPAIGN_LIST, client, RequestStats()) == data
-    assert len(host.heard) == 1
+        assert get_data_or_error(small_host, CAMPAIGN_LIST, client, RequestStats()) == data
+    assert len(host.received) == 1
 
 
-def test_what_is_nested_without_end_is_a_text(small: Host) -> None:
-    """A value nested deeper than anything documented is kept as text, and costs nothing beside it."""
+def test_deeply_nested_value_becomes_a_string(small_host: Host) -> None:
+    """A value that is nested too deeply becomes a string; the values beside it are read."""
     deep = b"[" * 5000 + b'"\\ud83d"' + b"]" * 5000
     body = b'{"code": 0, "data": {"a": ' + deep + b', "b": 1}}'
     with Listener(body=body) as host, Client(host.url, "a-token", policy=FAST) as client:
-        found = outcome(small, CAMPAIGN_LIST, client, RequestStats())
+        found = get_data_or_error(small_host, CAMPAIGN_LIST, client, RequestStats())
     assert isinstance(found, dict)
     assert found["b"] == 1
     assert "[[[[" in str(found["a"])
 
 
-def test_retries_end_when_their_time_is_over(small: Host) -> None:
-    """However many attempts there may be, one question does not take longer than the policy allows."""
-    small.misbehave("code", code=50000, times=None)
-    policy = replace(FAST, attempts=10_000, total_seconds=0.3, wait_initial_seconds=0.05, wait_max_seconds=0.05)
-    client = small.client(policy)
-    failed = outcome(small, CAMPAIGN_LIST, client, RequestStats())
+def test_retries_end_after_total_seconds(small_host: Host) -> None:
+    """Retries of a request end after the total time of the policy, however many attempts it allows."""
+    small_host.inject_fault("code", code=50000, times=None)
+    policy = replace(
+        FAST, max_attempts=10_000, total_seconds=0.3, min_backoff_seconds=0.05, max_backoff_seconds=0.05
+    )
+    client = small_host.client(policy)
+    failed = get_data_or_error(small_host, CAMPAIGN_LIST, client, RequestStats())
     assert type(failed) is RetryLaterError
-    assert 1 < len(small.requests) < 20
+    assert 1 < len(small_host.requests) < 20
 
 
-def test_the_total_counts_everything(small: Host) -> None:
-    """A client's total is the sum of what each undertaking was told it cost."""
-    small.misbehave("code", code=40100, times=1)
-    client = small.client()
-    tallies = [RequestStats(), RequestStats()]
-    for tally in tallies:
-        outcome(small, CAMPAIGN_LIST, client, tally)
-    assert [tally.requests for tally in tallies] == [2, 1]
-    for figure in ("requests", "retries", "bytes"):
-        assert getattr(client.total, figure) == sum(getattr(tally, figure) for tally in tallies)
+def test_total_is_the_sum_of_all_statistics(small_host: Host) -> None:
+    """The total of a client is the sum of the statistics of its requests."""
+    small_host.inject_fault("code", code=40100, times=1)
+    client = small_host.client()
+    all_stats = [RequestStats(), RequestStats()]
+    for stats in all_stats:
+        get_data_or_error(small_host, CAMPAIGN_LIST, client, stats)
+    assert [stats.requests for stats in all_stats] == [2, 1]
+    for name in ("requests", "retries", "bytes"):
+        assert getattr(client.total, name) == sum(getattr(stats, name) for stats in all_stats)
     assert client.total.bytes > 0
 
 
-def test_the_clock_is_the_hosts(small: Host) -> None:
-    """After an answer, now is what the host's Date says, be it years ago; before the first it is our own clock."""
-    with Client(small.sandbox.base_url, small.sandbox.token, policy=FAST) as client:
+def test_now_follows_the_date_header(small_host: Host) -> None:
+    """After a response, `now` follows the Date header of the host; before it, the local clock."""
+    with Client(small_host.sandbox.base_url, small_host.sandbox.token, policy=FAST) as client:
         assert abs(client.now() - datetime.now(UTC)) < timedelta(seconds=5)
-        for instant in (datetime(2021, 2, 28, 23, 59, 58, tzinfo=UTC), small.sandbox.world.plan.anchor):
-            small.control("POST", "clock", now=instant.isoformat())
-            outcome(small, CAMPAIGN_LIST, client, RequestStats())
+        for instant in (datetime(2021, 2, 28, 23, 59, 58, tzinfo=UTC), small_host.sandbox.world.plan.anchor):
+            small_host.control("POST", "clock", now=instant.isoformat())
+            get_data_or_error(small_host, CAMPAIGN_LIST, client, RequestStats())
             assert timedelta() <= client.now() - instant < timedelta(seconds=5)
         assert client.now().tzinfo is UTC
 
 
-@pytest.mark.parametrize("told", ["", "soon", "Tue, 99 Foo 2021 99:99:99 GMT"])
-def test_a_host_without_a_clock_leaves_us_ours(small: Host, told: str) -> None:
-    """A Date that is none changes nothing and breaks nothing."""
-    with Listener(body=ANSWER, headers={"Date": told}) as host, Client(host.url, "a-token", policy=FAST) as client:
-        assert isinstance(outcome(small, CAMPAIGN_LIST, client, RequestStats()), dict)
+@pytest.mark.parametrize("date_header", ["", "soon", "Tue, 99 Foo 2021 99:99:99 GMT"])
+def test_invalid_date_header_is_ignored(small_host: Host, date_header: str) -> None:
+    """A missing or invalid Date header leaves the local clock in use."""
+    with (
+        Listener(body=RESPONSE_BODY, headers={"Date": date_header}) as host,
+        Client(host.url, "a-token", policy=FAST) as client,
+    ):
+        assert isinstance(get_data_or_error(small_host, CAMPAIGN_LIST, client, RequestStats()), dict)
         assert abs(client.now() - datetime.now(UTC)) < timedelta(seconds=60)

@@ -1,4 +1,4 @@
-"""Laws of the budget in Redis, for several hosts: counted, paused and told as in a file."""
+"""Tests of the request budget in Redis, which several hosts share."""
 
 import os
 import subprocess
@@ -38,36 +38,36 @@ while time.monotonic() < until:
 budget.close()
 print(*times)
 """
-PAUSE = {"first_seconds": 0.4, "then_seconds": 60.0, "memory_seconds": 20.0}
+COOLDOWN = {"first_seconds": 0.4, "long_seconds": 60.0, "memory_seconds": 20.0}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The address of an imitation of Redis, over real TCP; or of the real one that `REDIS_URL` names."""
-    if real := os.environ.get("REDIS_URL"):
-        yield real
+    """Return the URL of a fake Redis over TCP, or of the real one in `REDIS_URL`."""
+    if real_url := os.environ.get("REDIS_URL"):
+        yield real_url
         return
-    imitation = TcpFakeServer(("127.0.0.1", 0))
-    thread = Thread(target=imitation.serve_forever, args=(0.02,), daemon=True)
+    fake_server = TcpFakeServer(("127.0.0.1", 0))
+    thread = Thread(target=fake_server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    yield f"redis://127.0.0.1:{imitation.server_address[1]}/0"
-    imitation.shutdown()
-    imitation.server_close()
+    yield f"redis://127.0.0.1:{fake_server.server_address[1]}/0"
+    fake_server.shutdown()
+    fake_server.server_close()
     thread.join()
 
 
 @pytest.fixture
 def url(server: str) -> str:
-    """The same, without budgets."""
+    """Return the URL of a Redis without budgets."""
     with redis.Redis.from_url(server) as client:
         for key in client.keys(f"{KEY_PREFIX}:*"):
             client.delete(key)
     return server
 
 
-def test_processes_that_share_a_redis_share_the_budget(url: str) -> None:
-    """Three greedy processes are together never given more than the rate in any second, nor much less."""
-    askers = [
+def test_processes_share_the_budget_in_redis(url: str) -> None:
+    """Three processes get no more requests per second than the rate, and not much less."""
+    clients = [
         subprocess.Popen(  # noqa: S603 - our own interpreter and text
             [sys.executable, "-c", BUDGET_CLIENT, url, "10", "2"],
             stdin=subprocess.PIPE,
@@ -76,30 +76,29 @@ def test_processes_that_share_a_redis_share_the_budget(url: str) -> None:
         )
         for _ in range(3)
     ]
-    for asker in askers:
-        assert asker.stdout
-        assert asker.stdout.readline() == "ready\n"
-    answers = []
-    for asker in askers:
-        assert asker.stdin
-        asker.stdin.write("go\n")
-        asker.stdin.flush()
-    answers = [asker.communicate(timeout=60)[0].split() for asker in askers]
-    assert [asker.returncode for asker in askers] == [0, 0, 0]
-    together = sorted(float(instant) for answer in answers for instant in answer)
-    assert max_in_a_second(together) <= 10
-    assert len(together) >= 12
-    assert sum(bool(answer) for answer in answers) > 1
+    for client in clients:
+        assert client.stdout
+        assert client.stdout.readline() == "ready\n"
+    for client in clients:
+        assert client.stdin
+        client.stdin.write("go\n")
+        client.stdin.flush()
+    outputs = [client.communicate(timeout=60)[0].split() for client in clients]
+    assert [client.returncode for client in clients] == [0, 0, 0]
+    times = sorted(float(instant) for output in outputs for instant in output)
+    assert max_in_a_second(times) <= 10
+    assert len(times) >= 12
+    assert sum(bool(output) for output in outputs) > 1
 
 
-def test_the_script_that_counts_is_ours() -> None:
-    """The library's script still has the line we change, and no longer the bound that let two pass at once."""
+def test_put_item_script_is_patched() -> None:
+    """The library's script still has the line we change, and ours has the changed bound."""
     assert PUT_ITEM_SCRIPT != LuaScript.PUT_ITEM
     assert "window_start, now" not in PUT_ITEM_SCRIPT
 
 
-def test_another_app_has_a_budget_of_its_own(url: str) -> None:
-    """What one app has spent another may still ask, and their notes lie beside each other."""
+def test_each_app_has_its_own_budget(url: str) -> None:
+    """The requests of one app do not count for another, and their keys differ."""
     for app in ("one", "other"):
         budget = RedisBudget(url, app, 0.1, 600)
         began = time.monotonic()
@@ -110,15 +109,15 @@ def test_another_app_has_a_budget_of_its_own(url: str) -> None:
         assert len(client.keys(f"{KEY_PREFIX}:*:requests")) == 2
 
 
-def test_a_refusal_makes_the_other_hosts_wait(url: str) -> None:
-    """The first refusal is a short pause for all; after the second the impatient are told when to come back."""
-    one, other = (RedisBudget(url, "app", 1000, 60_000, patience_seconds=5) for _ in range(2))
+def test_breach_starts_a_cooldown_on_all_hosts(url: str) -> None:
+    """A first breach makes all hosts wait; after a second, budgets with a short maximum wait raise an error."""
+    one, other = (RedisBudget(url, "app", 1000, 60_000, max_cooldown_wait_seconds=5) for _ in range(2))
     one.acquire()
-    assert one.breached(**PAUSE) is None
+    assert one.record_breach(**COOLDOWN) is None
     began = time.monotonic()
     other.acquire()
     assert 0.1 < time.monotonic() - began < 5
-    assert other.breached(**PAUSE) == 60.0
+    assert other.record_breach(**COOLDOWN) == 60.0
     with pytest.raises(ThrottledError) as caught:
         one.acquire()
     assert caught.value.retry_after_seconds
@@ -127,11 +126,11 @@ def test_a_refusal_makes_the_other_hosts_wait(url: str) -> None:
     other.close()
 
 
-def test_a_closed_budget_lets_go_of_who_waits(url: str) -> None:
-    """Whoever waits out a pause is released when the budget is closed."""
+def test_close_ends_waits(url: str) -> None:
+    """A thread that waits for a cooldown is released when the budget is closed."""
     budget = RedisBudget(url, "app", 1000, 60_000)
     budget.acquire()
-    budget.breached(first_seconds=60.0, then_seconds=60.0, memory_seconds=0.0)
+    budget.record_breach(first_seconds=60.0, long_seconds=60.0, memory_seconds=0.0)
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(budget.acquire)
         time.sleep(0.2)
@@ -141,8 +140,8 @@ def test_a_closed_budget_lets_go_of_who_waits(url: str) -> None:
             waiting.result(timeout=10)
 
 
-def test_a_redis_that_forgot_its_scripts_goes_on(url: str) -> None:
-    """A Redis that was started anew knows no script; the budget tells it and goes on."""
+def test_lost_script_is_loaded_again(url: str) -> None:
+    """The script is loaded again after Redis was restarted."""
     budget = RedisBudget(url, "app", 1000, 60_000)
     budget.acquire()
     with redis.Redis.from_url(url) as client:
@@ -151,30 +150,30 @@ def test_a_redis_that_forgot_its_scripts_goes_on(url: str) -> None:
     budget.close()
 
 
-def test_a_redis_that_is_not_there_is_named_without_its_address(url: str) -> None:
-    """One sentence names the variable and what happened, and neither password nor host."""
+def test_unreachable_redis_error_hides_the_url(url: str) -> None:
+    """The error of an unreachable Redis has the setting, and neither password nor host."""
     assert url
-    for address in ("redis://:hush@127.0.0.1:9/0", "rediss://nobody:hush@127.0.0.1:9"):
+    for bad_url in ("redis://:hush@127.0.0.1:9/0", "rediss://nobody:hush@127.0.0.1:9"):
         with pytest.raises(RetryLaterError, match="TIKTOK_LIMITER_URL") as caught:
-            RedisBudget(address, "app", 10, 600)
+            RedisBudget(bad_url, "app", 10, 600)
         assert "hush" not in f"{caught.value!r} {caught.value.__cause__} {caught.value.__suppress_context__}"
         assert caught.value.__suppress_context__
 
 
-def test_a_session_counts_where_the_settings_say(small: Host, url: str, tmp_path: Path) -> None:
-    """With TIKTOK_LIMITER_URL every request is counted in Redis, and no budget file is made."""
+def test_session_uses_redis_if_configured(small_host: Host, url: str, tmp_path: Path) -> None:
+    """With TIKTOK_LIMITER_URL, requests are counted in Redis, and no budget file is created."""
     settings = load_settings(
-        base_url=small.sandbox.base_url,
-        access_token=small.sandbox.token,
-        advertiser_ids=small.advertiser_ids,
+        base_url=small_host.sandbox.base_url,
+        access_token=small_host.sandbox.token,
+        advertiser_ids=small_host.advertiser_ids,
         qps=1000,
         limiter_url=url,
         data_dir=str(tmp_path / "data"),
         state_dir=tmp_path / "state",
     )
     with open_session(settings) as session:
-        assert read_accounts(session.reader, small.advertiser_ids).refused == {}
+        assert read_accounts(session.reader, small_host.advertiser_ids).refused == {}
     with redis.Redis.from_url(url) as client:
         (key,) = client.keys(f"{KEY_PREFIX}:*:requests")
-        assert client.zcard(key) == len(small.requests) == 1
+        assert client.zcard(key) == len(small_host.requests) == 1
     assert not list(tmp_path.rglob("*.sqlite"))
