@@ -8,7 +8,24 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tiktok_assets.setting_types import AdvertiserIds, Amount, Campaigns, Cron, Currencies, DataFolder, HostNames, Identities, LocalFolder, Origin, PageUrl, Password, PastDay, RegexPattern, SecretUrls, TimeZones
+from tiktok_assets.setting_types import (
+    AdvertiserIds,
+    Amount,
+    Campaigns,
+    Cron,
+    Currencies,
+    DataFolder,
+    HostNames,
+    Identities,
+    LocalFolder,
+    Origin,
+    PageUrl,
+    Password,
+    PastDay,
+    RegexPattern,
+    SecretUrls,
+    TimeZones,
+)
 from tiktok_assets.spec.endpoints import PATH_RATE_LIMITS
 from tiktok_assets.spec.metric_catalogue import Metric
 from tiktok_assets.spec.metrics import select_metrics

@@ -1,4 +1,4 @@
-"""Names somebody else chose: what a terminal, a chat, a browser or a spreadsheet would obey."""
+"""Names of campaigns and ads that terminals, chats, browsers or spreadsheets could interpret."""
 
 import unicodedata
 
@@ -73,7 +73,7 @@ ALL_FRAGMENTS = " ".join(FRAGMENTS)
 
 
 def control_characters_in(text: str, *, allowed: str = "") -> set[str]:
-    """The control characters in a text: what no name may bring to a terminal, a page or a message."""
+    """Return the control characters of a text, which must not reach a terminal, a page or a message."""
     joiners = "\u200c\u200d\u2060"
     return {
         one
@@ -83,5 +83,5 @@ def control_characters_in(text: str, *, allowed: str = "") -> set[str]:
 
 
 def visible_text(text: str) -> str:
-    """What a person reads: runs of blanks as one, and nothing of what has no width."""
+    """Return the text a person sees: whitespace collapsed, characters without width removed."""
     return " ".join(text.replace("\u2060", "").split())

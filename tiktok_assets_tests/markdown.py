@@ -1,4 +1,4 @@
-"""Markdown as the generated documents need it."""
+"""Write Markdown for the generated documents."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -6,7 +6,7 @@ WRITTEN_BY = "<!-- written by `python -m tiktok_assets_tests.test_docs`; do not 
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows as Markdown."""
+    """Yield the lines of a Markdown table."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:

@@ -1,4 +1,4 @@
-"""Laws of text from outside: whatever it holds, it is read as text, and every control character as its escape."""
+"""Tests of escaping: untrusted text is shown as text, with control characters as escape sequences."""
 
 import csv
 import io
@@ -26,15 +26,15 @@ from tiktok_assets_tests.hostile_names import (
 
 GFM = MarkdownIt("gfm-like", {"linkify": True})
 
-LINKS_OF_DAGSTERS_PAGE = (
+LINKS_IN_DAGSTER = (
     re.compile(r"(https?://|www(?=\.))([-.\w]+)([^ \t\r\n]*)", re.IGNORECASE | re.ASCII),
     re.compile(r"([-.\w+]+)@([-\w]+(?:\.[-\w]+)+)", re.ASCII),
 )
-"""What mdast-util-gfm-autolink-literal, of which Dagster's page has its Markdown, makes links of in plain text."""
+"""What mdast-util-gfm-autolink-literal, which renders Markdown in Dagster's UI, turns into links in plain text."""
 
 
 def text_of(markdown: str) -> str:
-    """What a renderer shows of one paragraph; anything in it but text is named by its kind."""
+    """Render one paragraph of Markdown; anything but text is shown by its token type."""
     opened, inline, closed = GFM.parse(markdown)
     assert (opened.type, closed.type) == ("paragraph_open", "paragraph_close")
     return "".join(
@@ -44,46 +44,46 @@ def text_of(markdown: str) -> str:
 
 @example(ALL_FRAGMENTS)
 @given(HOSTILE_NAMES)
-def test_control_characters_are_shown_as_their_escape(name: str) -> None:
-    """No control character is left, the escapes say which there were, and a second time changes nothing."""
-    shown = escape_control_characters(name)
-    assert control_characters_in(shown) == set()
-    assert escape_control_characters(shown) == shown
+def test_control_characters_are_escaped(name: str) -> None:
+    """No control character is left, and escaping again changes nothing."""
+    escaped = escape_control_characters(name)
+    assert control_characters_in(escaped) == set()
+    assert escape_control_characters(escaped) == escaped
     if control_characters_in(name) == set():
-        assert shown == name
+        assert escaped == name
 
 
-def test_the_escapes_are_those_programmers_know() -> None:
-    """An escape sequence, a bell, a bidi override, a tab and a line end are named as Python writes them."""
+def test_escapes_are_those_of_python() -> None:
+    """Escape sequences, bells, bidi overrides, tabs and line ends are escaped as in Python."""
     assert escape_control_characters("\x1b[2J\a\u202e\t\n\x9b\ud83d") == r"\x1b[2J\x07\u202e\t\n\x9b\ud83d"
     assert escape_control_characters("👩‍👧 می‌خواهم") == "👩‍👧 می‌خواهم"
 
 
 @example(ALL_FRAGMENTS)
 @given(HOSTILE_NAMES)
-def test_nothing_finds_a_link_in_an_unlinked_name(name: str) -> None:
-    """A program that makes links of addresses, host names and mail addresses by itself finds none."""
-    shown = disable_links(name)
-    assert LinkifyIt().match(shown) is None
-    assert [one.pattern for one in LINKS_OF_DAGSTERS_PAGE if one.search(shown)] == []
-    assert visible_text(shown) == visible_text(escape_control_characters(name))
-    for call in ("@everyone", "@here", "<!", "<@", "<#", "<at>", "<http", "<script", "](", "://"):
-        assert call not in shown
+def test_no_link_is_found_after_disable_links(name: str) -> None:
+    """A program that links URLs, host names and mail addresses finds none."""
+    escaped = disable_links(name)
+    assert LinkifyIt().match(escaped) is None
+    assert [one.pattern for one in LINKS_IN_DAGSTER if one.search(escaped)] == []
+    assert visible_text(escaped) == visible_text(escape_control_characters(name))
+    for mention in ("@everyone", "@here", "<!", "<@", "<#", "<at>", "<http", "<script", "](", "://"):
+        assert mention not in escaped
 
 
 @example(ALL_FRAGMENTS)
 @given(HOSTILE_NAMES)
-def test_a_name_in_markdown_is_text(name: str) -> None:
-    """A renderer with autolinks on shows the name, and makes no link, picture, emphasis or HTML of it."""
-    shown = escape_markdown(f"a{name}")
-    assert visible_text(text_of(shown)) == visible_text(escape_control_characters(f"a{name}"))
-    assert [one.pattern for one in LINKS_OF_DAGSTERS_PAGE if one.search(text_of(shown))] == []
+def test_escaped_markdown_renders_as_text(name: str) -> None:
+    """A renderer with autolinks shows the name, without links, images, emphasis or HTML."""
+    escaped = escape_markdown(f"a{name}")
+    assert visible_text(text_of(escaped)) == visible_text(escape_control_characters(f"a{name}"))
+    assert [one.pattern for one in LINKS_IN_DAGSTER if one.search(text_of(escaped))] == []
 
 
 @example(ALL_FRAGMENTS)
 @given(HOSTILE_NAMES)
-def test_json_stays_exact_and_shows_no_control_character(name: str) -> None:
-    """A document says the same with its control characters escaped."""
+def test_escaped_json_has_the_same_value(name: str) -> None:
+    """A document with escaped control characters has the same value."""
     document = escape_json(json.dumps({"name": name}, ensure_ascii=False, indent=2))
     assert json.loads(document) == {"name": name}
     assert control_characters_in(document, allowed="\n") == set()
@@ -91,8 +91,8 @@ def test_json_stays_exact_and_shows_no_control_character(name: str) -> None:
 
 @example("=1+1")
 @given(HOSTILE_NAMES)
-def test_a_spreadsheet_runs_no_name(name: str) -> None:
-    """A cell never begins as a formula does, and comes back from CSV as it was, but for the quote before it."""
+def test_spreadsheet_cell_is_never_a_formula(name: str) -> None:
+    """A cell never starts like a formula, and is otherwise unchanged after a roundtrip through CSV."""
     written = io.StringIO()
     csv.writer(written).writerow([escape_spreadsheet_cell(name), "after"])
     ((cell, after),) = csv.reader(io.StringIO(written.getvalue(), newline=""))
@@ -101,7 +101,7 @@ def test_a_spreadsheet_runs_no_name(name: str) -> None:
 
 
 def test_numbers_and_versions_keep_their_dots() -> None:
-    """What is no host name is left alone to the last character."""
+    """Text that contains no host name is unchanged."""
     for plain in ("v1.2", "1,234.50 EUR", "Spring (EU)", "50% off!", "a . b"):
         assert disable_links(plain) == plain
     assert set(FRAGMENTS) - {escape_control_characters(one) for one in FRAGMENTS}

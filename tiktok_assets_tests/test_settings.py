@@ -1,4 +1,4 @@
-"""Laws of the settings: where a value comes from, what is refused, and what is never shown."""
+"""Tests of the settings: sources, validation, and secrecy."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from tiktok_assets.spec.reports import STANDARD_REPORTS
 
 SECRET = "act.7f3c0ffee5ecret"
 VARIABLES = {str(field.alias): name for name, field in Settings.model_fields.items()}
-ANY_TEXT_WILL_DO = {
+ANY_TEXT_IS_VALID = {
     "TIKTOK_ACCESS_TOKEN",
     "TIKTOK_APP_ID",
     "TIKTOK_APP_SECRET",
@@ -23,7 +23,7 @@ ANY_TEXT_WILL_DO = {
     "TIKTOK_STATE_URL",
     "TIKTOK_LIMITER_URL",
 }
-WRONG = [
+INVALID = [
     ("TIKTOK_ALERT_URLS", "me@example.com"),
     ("TIKTOK_SCALING_MODE", "auto"),
     ("TIKTOK_SCALING_ENABLE", "yes"),
@@ -58,7 +58,7 @@ WRONG = [
     ("TIKTOK_API_VERSION", "1.2"),
     ("TIKTOK_ADVERTISER_IDS", "7001;7002"),
     ("TIKTOK_ADVERTISER_IDS", "7001,acme"),
-    ("TIKTOK_ADVERTISER_IDS", "\N{ARABIC-INDIC DIGIT SEVEN}"),  # a digit, but none of an id
+    ("TIKTOK_ADVERTISER_IDS", "\N{ARABIC-INDIC DIGIT SEVEN}"),  # a digit, but not ASCII
     ("TIKTOK_ACCOUNT_TIMEZONE", "Europe/Berlin"),
     ("TIKTOK_ACCOUNT_TIMEZONE", "7001:"),
     ("TIKTOK_ACCOUNT_TIMEZONE", "7001:Europe/Nowhere"),
@@ -85,7 +85,7 @@ WRONG = [
     ("TIKTOK_REPORTS", "ad_report_yearly"),
     ("TIKTOK_METRICS", "+Spend"),
 ]
-GOOD = {
+VALID = {
     "TIKTOK_ACCESS_TOKEN": SECRET,
     "TIKTOK_APP_ID": "7543056879933489153",
     "TIKTOK_APP_SECRET": SECRET,
@@ -129,15 +129,15 @@ GOOD = {
 
 @pytest.fixture(autouse=True)
 def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins in an empty folder with none of our variables set."""
+    """Start each test in an empty folder without any variable of the settings."""
     monkeypatch.chdir(tmp_path)
     for variable, name in VARIABLES.items():
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def test_nothing_is_compulsory() -> None:
-    """Without a variable and without a `.env` the settings load, with the documented defaults."""
+def test_no_setting_is_required() -> None:
+    """Without variables and `.env` the settings load with the documented defaults."""
     settings = load_settings()
     assert settings.access_token is None
     assert (settings.base_url, settings.api_version) == ("https://business-api.tiktok.com", "v1.3")
@@ -148,21 +148,21 @@ def test_nothing_is_compulsory() -> None:
     assert settings.instance_dir == Path(".tiktok_assets/dagster").absolute()
 
 
-def test_every_setting_has_a_variable_of_ours_and_a_meaning() -> None:
-    """A setting is named by one variable, `TIKTOK_...` or Dagster's own, and says in words what it is."""
+def test_every_setting_has_a_variable_and_a_meaning() -> None:
+    """A setting has one variable, `TIKTOK_...` or Dagster's own, and a description."""
     assert [v for v in VARIABLES if not v.startswith("TIKTOK_")] == ["DAGSTER_UI_URL", "DAGSTER_HOME"]
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
-def test_every_setting_can_be_set_or_is_refused_for_a_reason() -> None:
-    """The tables of this file know a good value of every variable, and a wrong one of all that have any."""
-    assert GOOD.keys() == VARIABLES.keys()
-    assert {variable for variable, _ in WRONG} | ANY_TEXT_WILL_DO == VARIABLES.keys()
+def test_every_setting_is_covered_by_this_file() -> None:
+    """This file has a valid value of every variable, and an invalid one of each that has any."""
+    assert VALID.keys() == VARIABLES.keys()
+    assert {variable for variable, _ in INVALID} | ANY_TEXT_IS_VALID == VARIABLES.keys()
 
 
-def test_good_values_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every variable reaches its field, and lists and pairs are comma-separated with room for blanks."""
-    for variable, value in GOOD.items():
+def test_valid_values_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable sets its field; lists and pairs are comma-separated, with optional blanks."""
+    for variable, value in VALID.items():
         monkeypatch.setenv(variable, value)
     settings = load_settings()
     assert settings.api_version == "v1.2"
@@ -178,11 +178,9 @@ def test_good_values_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPa
     assert settings.model_fields_set == set(VARIABLES.values())
 
 
-@pytest.mark.parametrize(("variable", "value"), WRONG)
-def test_a_wrong_value_stops_the_load_naming_the_variable(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A wrong value gives one line that names the variable and the mend, and holds no secret."""
+@pytest.mark.parametrize(("variable", "value"), INVALID)
+def test_invalid_value_error(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid value raises an error of one line with the variable and the fix, and without secrets."""
     monkeypatch.setenv("TIKTOK_ACCESS_TOKEN", SECRET)
     monkeypatch.setenv("TIKTOK_APP_SECRET", SECRET)
     monkeypatch.setenv(variable, value)
@@ -197,16 +195,16 @@ def test_a_wrong_value_stops_the_load_naming_the_variable(
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize(("variable", "value"), WRONG)
-def test_a_wrong_value_in_the_file_is_named_just_so(variable: str, value: str) -> None:
-    """What is wrong in the environment is wrong in `.env` too."""
+@pytest.mark.parametrize(("variable", "value"), INVALID)
+def test_invalid_value_in_the_env_file_error(variable: str, value: str) -> None:
+    """A value that is invalid in the environment is invalid in `.env` too."""
     Path(".env").write_text(f"{variable}='{value}'\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=f"^{variable} cannot be used: "):
         load_settings()
 
 
-def test_the_environment_beats_the_file_and_an_argument_beats_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Precedence is argument, environment, `.env`, default."""
+def test_precedence_of_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The precedence is argument, environment, `.env`, default."""
     Path(".env").write_text("TIKTOK_LOOKBACK_DAYS=1\nTIKTOK_SWEEP_DAYS=2\nANOTHER=x\n", encoding="utf-8")
     monkeypatch.setenv("TIKTOK_LOOKBACK_DAYS", "3")
     settings = load_settings()
@@ -214,47 +212,47 @@ def test_the_environment_beats_the_file_and_an_argument_beats_both(monkeypatch: 
     assert load_settings(lookback_days=4).lookback_days == 4
 
 
-def test_only_a_variable_of_ours_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stray DATA_DIR, METRICS or BASE_URL that belongs to another program changes nothing."""
+def test_unrelated_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables such as DATA_DIR, METRICS or BASE_URL of other programs change nothing."""
     for name in VARIABLES.values():
         if name.upper() not in VARIABLES:
-            monkeypatch.setenv(name.upper(), "somebody else's")
+            monkeypatch.setenv(name.upper(), "of another program")
     Path(".env").write_text("REPORTS=theirs\n", encoding="utf-8")
     assert load_settings().model_fields_set == set()
 
 
-def test_the_file_counts_only_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `.env` of the parent folder is not read."""
+def test_env_file_is_read_from_the_working_directory_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `.env` in the parent folder is not read."""
     Path(".env").write_text("TIKTOK_LOOKBACK_DAYS=1\n", encoding="utf-8")
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     assert load_settings().lookback_days == 7
 
 
-def test_no_rendering_of_the_settings_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`repr`, `str` and the JSON of settings never hold the token or the app's secret."""
+def test_settings_never_show_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`repr`, `str` and JSON of the settings never contain the token or the app secret."""
     monkeypatch.setenv("TIKTOK_ACCESS_TOKEN", SECRET)
     monkeypatch.setenv("TIKTOK_APP_SECRET", SECRET)
     settings = load_settings()
-    for shown in (repr(settings), str(settings), f"{settings.access_token}", settings.model_dump_json()):
-        assert SECRET not in shown
+    for text in (repr(settings), str(settings), f"{settings.access_token}", settings.model_dump_json()):
+        assert SECRET not in text
 
 
-def test_settings_cannot_be_changed_afterwards() -> None:
-    """What a process loaded stays as it is."""
+def test_settings_are_immutable() -> None:
+    """Loaded settings cannot be changed."""
     settings = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.lookback_days = 1
 
 
-def test_an_argument_nobody_declared_is_refused() -> None:
-    """A misspelt argument is an error, not a setting that does nothing."""
+def test_unknown_override_is_rejected() -> None:
+    """A misspelt override is an error."""
     with pytest.raises(KeyError, match="look_back"):
         load_settings(look_back=1)
 
 
-def test_the_start_date_may_be_today_but_not_lie_ahead() -> None:
-    """Partitions begin on a day that has begun somewhere."""
+def test_start_date_cannot_be_in_the_future() -> None:
+    """The start date can be today, but not later."""
     today = datetime.now(UTC).date()
     assert load_settings(start_date=today).start_date == today
     with pytest.raises(SettingsError, match="TIKTOK_START_DATE"):
@@ -262,8 +260,8 @@ def test_the_start_date_may_be_today_but_not_lie_ahead() -> None:
 
 
 @pytest.mark.parametrize("tier", TIER_LIMITS)
-def test_each_tier_has_its_budget(tier: Tier) -> None:
-    """A tier gives requests a second and a minute; TIKTOK_QPS overrides the first and never lowers the second."""
+def test_rate_limits_of_each_tier(tier: Tier) -> None:
+    """A tier sets requests per second and minute; TIKTOK_QPS overrides the first and never lowers the second."""
     second, minute = TIER_LIMITS[tier]
     settings = load_settings(api_tier=tier)
     assert (settings.requests_per_second, settings.requests_per_minute) == (second, minute)
@@ -273,17 +271,17 @@ def test_each_tier_has_its_budget(tier: Tier) -> None:
 
 
 @pytest.mark.parametrize("tier", TIER_LIMITS)
-def test_a_path_may_have_a_limit_of_its_own(tier: Tier) -> None:
-    """Ads are made as slowly as the tier wants it; TIKTOK_PATH_QPM holds for every path, and binds."""
+def test_rate_limit_of_a_path(tier: Tier) -> None:
+    """Creating ads has a limit by tier; TIKTOK_PATH_QPM limits every path, and the lower limit applies."""
     own = PATH_RATE_LIMITS[AD_CREATE.path][tier]
     plain, slow = load_settings(api_tier=tier), load_settings(api_tier=tier, path_qpm=30)
-    assert (plain.limits_of_path(AD_CREATE.path), plain.limits_of_path(REPORT.path)) == (own, None)
-    assert slow.limits_of_path(AD_CREATE.path) == slow.limits_of_path(REPORT.path) == (0.5, 30)
-    assert load_settings(api_tier=tier, path_qpm=6000).limits_of_path(AD_CREATE.path) == own
+    assert (plain.path_limits(AD_CREATE.path), plain.path_limits(REPORT.path)) == (own, None)
+    assert slow.path_limits(AD_CREATE.path) == slow.path_limits(REPORT.path) == (0.5, 30)
+    assert load_settings(api_tier=tier, path_qpm=6000).path_limits(AD_CREATE.path) == own
 
 
-def test_a_plus_adds_and_a_plain_list_replaces() -> None:
-    """Metrics and reports are chosen by the same two rules, and the catalogue's order is kept."""
+def test_plus_adds_and_plain_list_replaces() -> None:
+    """Metrics and reports are selected by the same two rules, in the catalogue's order."""
     extra = next(metric for metric in METRICS if not metric.standard)
     assert load_settings(metrics=f"+{extra.api_name}").chosen_metrics == (*STANDARD_METRICS, extra)
     replaced = load_settings(metrics="clicks, impressions").chosen_metrics
@@ -295,8 +293,8 @@ def test_a_plus_adds_and_a_plain_list_replaces() -> None:
     assert load_settings(reports="+ad_report_daily").chosen_reports == STANDARD_REPORTS
 
 
-def test_alert_urls_are_parted_where_a_scheme_begins() -> None:
-    """Apprise URLs hold commas themselves; none is shown."""
+def test_alert_urls_are_split_at_schemes() -> None:
+    """Apprise URLs can contain commas; they are split at schemes, and never shown."""
     two = load_settings(alert_urls="mailto://u:p@h?to=a@x.org,b@x.org,json://host/a")
     assert [url.get_secret_value() for url in two.alert_urls] == [
         "mailto://u:p@h?to=a@x.org,b@x.org",
@@ -306,19 +304,17 @@ def test_alert_urls_are_parted_where_a_scheme_begins() -> None:
     assert load_settings(ui_url="https://host/dagster/").ui_url == "https://host/dagster"
 
 
-def test_an_address_that_cannot_be_used_is_told_of_its_own_setting() -> None:
-    """The page of all accounts is not taken for Dagster's; the sentence says what an address must be."""
+def test_invalid_overview_url_error() -> None:
+    """The error about the overview's URL names its own setting and says what the URL must be."""
     with pytest.raises(
-        SettingsError, match="TIKTOK_OVERVIEW_URL cannot be used: it must be the address of a page"
-    ) as told:
+        SettingsError, match="TIKTOK_OVERVIEW_URL cannot be used: it must be the URL of a page"
+    ) as caught:
         load_settings(overview_url="account_overview.html")
-    assert "Dagster" not in str(told.value)
+    assert "Dagster" not in str(caught.value)
 
 
-def test_a_relative_folder_is_where_the_settings_were_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process that changes its directory afterwards keeps its tables and its state; a URL is left as it is."""
+def test_relative_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that changes its directory keeps its data and state folders; a URL is unchanged."""
     monkeypatch.chdir(tmp_path)
     settings = load_settings(data_dir="tables", state_dir="state")
 

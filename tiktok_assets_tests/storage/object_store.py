@@ -1,4 +1,4 @@
-"""A small object store: the five operations of S3 that a table of files needs, over real HTTP and in memory."""
+"""A minimal object store for tests: the five operations of S3 that the store needs, over HTTP and in memory."""
 
 import re
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from xml.sax.saxutils import escape
 
 @dataclass
 class ObjectStore:
-    """An S3 endpoint on loopback, answering from `__enter__` to `__exit__`; any bucket is there.
+    """An S3 endpoint on loopback that runs from `__enter__` to `__exit__` and accepts any bucket.
 
     Attributes:
-        objects: by path, the bucket first.
-        puts: how often each was written.
-        url: where it listens.
+        objects: the content of each object, by path including the bucket.
+        puts: how often each object was written.
+        url: the URL of the endpoint.
         lock: held while objects change.
     """
 
@@ -30,7 +30,7 @@ class ObjectStore:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a user sets so that `s3://` leads here."""
+        """The environment variables that make `s3://` use this endpoint."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ALLOW_HTTP": "true",
@@ -56,8 +56,8 @@ class ObjectStore:
         self._server.server_close()
         self._thread.join()
 
-    def listed(self, bucket: str, query: Mapping[str, str]) -> bytes:
-        """The objects below a prefix, those behind the delimiter as folders."""
+    def list_objects(self, bucket: str, query: Mapping[str, str]) -> bytes:
+        """Return the XML list of the objects below a prefix, and of the folders if there is a delimiter."""
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
         names = sorted(
             key.removeprefix(f"{bucket}/") for key in self.objects if key.startswith(f"{bucket}/{prefix}")
@@ -69,9 +69,9 @@ class ObjectStore:
                 folders.append(prefix + rest.split(delimiter)[0] + delimiter)
             else:
                 files.append(name)
-        told = "".join(
+        entries = "".join(
             f"<Contents><Key>{escape(name)}</Key><Size>{len(self.objects[f'{bucket}/{name}'])}</Size>"
-            f"<ETag>{escape(_tag(self.objects[f'{bucket}/{name}']))}</ETag>"
+            f"<ETag>{escape(_etag(self.objects[f'{bucket}/{name}']))}</ETag>"
             "<LastModified>2026-01-01T00:00:00.000Z</LastModified><StorageClass>STANDARD</StorageClass></Contents>"
             for name in files
         ) + "".join(
@@ -82,18 +82,18 @@ class ObjectStore:
             '<?xml version="1.0" encoding="UTF-8"?>'
             '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
             f"<Name>{bucket}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{count}</KeyCount>"
-            f"<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>{told}</ListBucketResult>"
+            f"<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
         ).encode()
 
 
 class _Server(ThreadingHTTPServer):
-    """Knows what it serves."""
+    """The HTTP server of an `ObjectStore`."""
 
     store: ObjectStore
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers as S3 does."""
+    """Handle the requests of S3."""
 
     protocol_version = "HTTP/1.1"
 
@@ -102,41 +102,41 @@ class _Handler(BaseHTTPRequestHandler):
         with self._store.lock:
             self._store.objects[self._key] = content
             self._store.puts[self._key] = self._store.puts.get(self._key, 0) + 1
-        self._tell(200, headers={"ETag": _tag(content)})
+        self._respond(200, headers={"ETag": _etag(content)})
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
         if "list-type" in self._query:
-            self._tell(200, self._store.listed(self._key.split("/")[0], self._query))
+            self._respond(200, self._store.list_objects(self._key.split("/")[0], self._query))
             return
         content = self._store.objects.get(self._key)
         if content is None:
-            self._tell(404, b"" if self.command == "HEAD" else b"<Error><Code>NoSuchKey</Code></Error>")
+            self._respond(404, b"" if self.command == "HEAD" else b"<Error><Code>NoSuchKey</Code></Error>")
             return
-        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
-        headers = {"ETag": _tag(content), "Last-Modified": formatdate(0, usegmt=True)}
-        if not asked:
-            self._tell(200, content, headers=headers)
+        byte_range = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        headers = {"ETag": _etag(content), "Last-Modified": formatdate(0, usegmt=True)}
+        if not byte_range:
+            self._respond(200, content, headers=headers)
             return
         size = len(content)
-        first = int(asked[1]) if asked[1] else max(0, size - int(asked[2]))
-        last = min(int(asked[2]), size - 1) if asked[1] and asked[2] else size - 1
+        first = int(byte_range[1]) if byte_range[1] else max(0, size - int(byte_range[2]))
+        last = min(int(byte_range[2]), size - 1) if byte_range[1] and byte_range[2] else size - 1
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-        self._tell(206, content[first : last + 1], headers=headers)
+        self._respond(206, content[first : last + 1], headers=headers)
 
     def do_DELETE(self) -> None:
         with self._store.lock:
             self._store.objects.pop(self._key, None)
-        self._tell(204)
+        self._respond(204)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         bucket = self._key.split("/")[0]
         for name in re.findall(r"<Key>(.*?)</Key>", body):
             self._store.objects.pop(f"{bucket}/{name}", None)
-        self._tell(200, b"<DeleteResult></DeleteResult>")
+        self._respond(200, b"<DeleteResult></DeleteResult>")
 
     @property
     def _store(self) -> ObjectStore:
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         parsed = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
         return {name: values[0] for name, values in parsed.items()}
 
-    def _tell(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+    def _respond(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
         for name, text in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, text)
@@ -161,8 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+        """Suppress the log."""
 
 
-def _tag(content: bytes) -> str:
+def _etag(content: bytes) -> str:
     return f'"{md5(content, usedforsecurity=False).hexdigest()}"'

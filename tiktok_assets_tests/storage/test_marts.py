@@ -1,4 +1,4 @@
-"""Laws of the warehouse's views: names as promised, sums that are the store's, nothing summed wrongly."""
+"""Tests of the warehouse's views: documented names and columns, and sums that equal the stored rows."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ TABLES: Tables = {
 }
 LEVELS = {"advertiser": "advertiser_id", "campaign": "campaign_id", "ad_group": "ad_group_id", "ad": "ad_id"}
 
-# Transcribed from the models of fivetran/dbt_tiktok_ads 1.2 and dbt_ad_reporting (peers.md section 4).
+# Transcribed from the models of fivetran/dbt_tiktok_ads 1.2 and dbt_ad_reporting.
 ACCOUNT, CAMPAIGN = ["advertiser_id", "advertiser_name"], ["campaign_id", "campaign_name"]
 AD_GROUP, AD = ["ad_group_id", "ad_group_name"], ["ad_id", "ad_name"]
 URL = ["base_url", "url_host", "url_path", "utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"]
@@ -106,7 +106,7 @@ AD_REPORTING = {
 
 @pytest.fixture(scope="module")
 def agency_store(tmp_path_factory: pytest.TempPathFactory) -> HiveStore:
-    """Five days of the demo agency over the end of a month, in dollars, yen and euros."""
+    """Five days of the demo agency across the end of a month, in dollars, yen and euros."""
     store = HiveStore(str(tmp_path_factory.mktemp("agency") / "data"))
     with Host.run(WorldPlan()) as host, open_reader(host) as one:
         accounts = granted_accounts(host)
@@ -123,49 +123,47 @@ def agency_store(tmp_path_factory: pytest.TempPathFactory) -> HiveStore:
 def warehouse(
     agency_store: HiveStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse of those days, as an analyst opens it."""
+    """The warehouse of these days, opened as by an analyst."""
     meanings = dict.fromkeys(TABLES, "what it holds")
     path = build_warehouse(agency_store, tmp_path_factory.mktemp("state"), TABLES, meanings).path
     with duckdb.connect(path, read_only=True) as connection:
         yield connection
 
 
-def select(connection: duckdb.DuckDBPyConnection, what: str, source: str, rest: str = "") -> list[Any]:
-    """What an analyst reads."""
-    return connection.execute(f"SELECT {what} FROM {source} {rest}").fetchall()  # noqa: S608 - our own words
+def select(connection: duckdb.DuckDBPyConnection, columns: str, source: str, rest: str = "") -> list[Any]:
+    """Run a query on the warehouse."""
+    return connection.execute(f"SELECT {columns} FROM {source} {rest}").fetchall()  # noqa: S608 - fixed text
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
-    """The columns of a view, in order."""
+    """Return the columns of a view, in order."""
     return [str(row[0]) for row in connection.execute(f"DESCRIBE {view}").fetchall()]
 
 
 def stored(store: HiveStore, table: str) -> pl.DataFrame:
-    """Every stored row of a table."""
+    """Read all stored rows of a table."""
     return store.scan(table, build_schema(TABLES[table])).collect()
 
 
 @pytest.mark.parametrize("name", FIVETRAN)
-def test_the_models_have_the_names_and_columns_of_the_package(
-    warehouse: duckdb.DuckDBPyConnection, name: str
-) -> None:
-    """Each model of dbt_tiktok_ads is there under its name, with its columns in order and nothing beside."""
+def test_models_have_the_columns_of_dbt_tiktok_ads(warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Each model of dbt_tiktok_ads exists under its name, with exactly its columns in order."""
     assert columns_of(warehouse, f"dbt_tiktok_ads.tiktok_ads__{name}_report") == FIVETRAN[name]
 
 
 @pytest.mark.parametrize("name", AD_REPORTING)
-def test_the_common_columns_are_those_of_every_platform(warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Each report of dbt_ad_reporting TikTok has a part in is there under its name, with its columns in order."""
+def test_models_have_the_columns_of_dbt_ad_reporting(warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Each report of dbt_ad_reporting that TikTok is part of exists under its name, with its columns in order."""
     view = f"ad_reporting.ad_reporting__{name}_report"
     assert columns_of(warehouse, view) == AD_REPORTING[name]
     assert select(warehouse, "DISTINCT platform", view) == [("tiktok_ads",)]
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_models_rows_are_the_stored_ones(
+def test_model_rows_are_the_stored_rows(
     warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore, level: str
 ) -> None:
-    """A model has a row for each stored row, with its money and counts, and reach as TikTok gave it."""
+    """A model has one row per stored row, with its amounts, counts and TikTok's reach."""
     own = LEVELS[level]
     names = ["spend", "impressions", "clicks", "reach", "conversion", "likes"]
     what = f"advertiser_id, date_day, {own}, {', '.join(names)}, currency"
@@ -176,8 +174,8 @@ def test_a_models_rows_are_the_stored_ones(
     assert len(rows) > 10
 
 
-def test_nobodys_account_or_campaign_is_missing(warehouse: duckdb.DuckDBPyConnection) -> None:
-    """No row of a model has a null account, campaign or ad group, deleted ones included."""
+def test_models_have_no_null_keys(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """No row of a model has a null account, campaign or ad group, including deleted ones."""
     for name, columns in FIVETRAN.items():
         keys = [one for one in columns if one in {*ACCOUNT, *CAMPAIGN, *AD_GROUP, *AD, "currency", "base_url"}]
         nulls = " OR ".join(f"{key} IS NULL" for key in keys)
@@ -187,8 +185,8 @@ def test_nobodys_account_or_campaign_is_missing(warehouse: duckdb.DuckDBPyConnec
         assert currencies == [("EUR",), ("JPY",), ("USD",)]
 
 
-def test_the_models_rates_are_of_the_days_counts(warehouse: duckdb.DuckDBPyConnection) -> None:
-    """Cost per click and mille are exact to four places, the click rate in percent; no clicks have no cost."""
+def test_model_rates_follow_from_the_counts(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Costs have four exact decimals, the click rate is in percent; without clicks there is no cost per click."""
     what = "spend, clicks, impressions, daily_cpc, daily_cpm, daily_ctr"
     rows = select(warehouse, what, "dbt_tiktok_ads.tiktok_ads__ad_report")
     assert rows
@@ -200,8 +198,8 @@ def test_the_models_rates_are_of_the_days_counts(warehouse: duckdb.DuckDBPyConne
         assert ctr == pytest.approx(100 * clicks / impressions)
 
 
-def test_only_what_adds_up_is_summed(warehouse: duckdb.DuckDBPyConnection) -> None:
-    """No mart has reach, frequency or a result; whatever is summed is additive, whatever else is recomputed."""
+def test_marts_sum_only_additive_metrics(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """No mart has reach, frequency or results; other metrics are additive and summed, or recomputed."""
     marts = [view for view in build_views(TABLES) if view.schema == "marts" and view.name != "ad_landing_pages"]
     assert {view.name for view in marts} == {
         *(f"{level}_monthly" for level in LEVELS),
@@ -219,10 +217,10 @@ def test_only_what_adds_up_is_summed(warehouse: duckdb.DuckDBPyConnection) -> No
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_months_are_the_sums_of_their_days(
+def test_months_are_the_sums_of_their_days(
     warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore, level: str
 ) -> None:
-    """A month of an object has the sums of its stored days to the cent, and rates that follow from them."""
+    """A month has the exact sums of its stored days, and rates that follow from them."""
     own, table = LEVELS[level], f"{level}_report_daily"
     frame = stored(agency_store, table).with_columns(month=pl.col("date").dt.truncate("1mo"))
     sums = summable_columns(frame.columns)
@@ -236,10 +234,8 @@ def test_the_months_are_the_sums_of_their_days(
         assert ctr == pytest.approx(100 * clicks / impressions)
 
 
-def test_there_is_a_total_for_each_currency_and_none_of_all(
-    warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore
-) -> None:
-    """Dollars, yen and euros are three totals a day, each the sum of its own accounts."""
+def test_totals_are_per_currency(warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore) -> None:
+    """There is one total per currency and day, each the sum of its own accounts."""
     frame = stored(agency_store, "advertiser_report_daily")
     wanted = frame.group_by("date", "currency").agg(pl.col("spend").sum()).sort("date", "currency")
     found = warehouse.execute("SELECT date, currency, spend FROM marts.currency_daily ORDER BY ALL").fetchall()
@@ -248,8 +244,10 @@ def test_there_is_a_total_for_each_currency_and_none_of_all(
     assert warehouse.execute("SELECT count(*) FROM marts.currency_monthly").fetchall() == [(3 * 2,)]
 
 
-def test_pages_hold_what_their_ads_spent(warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore) -> None:
-    """Each ad with a landing page counts for it once, so pages sum to the spend of those ads."""
+def test_landing_pages_have_the_spend_of_their_ads(
+    warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore
+) -> None:
+    """Each ad counts once for its landing page, so that landing pages sum to the spend of these ads."""
     ads = stored(agency_store, "ads").filter(pl.col("landing_page_url").is_not_null())
     daily = stored(agency_store, "ad_report_daily").join(ads, on=["advertiser_id", "ad_id"], how="semi")
     wanted = daily.group_by("currency").agg(pl.col("spend").sum()).sort("currency").rows()
@@ -259,8 +257,8 @@ def test_pages_hold_what_their_ads_spent(warehouse: duckdb.DuckDBPyConnection, a
         assert found == wanted
 
 
-def added(**params: str) -> str:
-    """Parameters TikTok is told to add, as the table `ads` holds them."""
+def added_parameters(**params: str) -> str:
+    """Return URL parameters that TikTok adds, in the form of the table `ads`."""
     return json.dumps([{"key": key, "value": value} for key, value in params.items()])
 
 
@@ -281,8 +279,8 @@ LINKS: list[tuple[str, str | None, dict[str, str | None]]] = [
     ("https://shop.example?utm_term=%ff", None, {"url_host": "shop.example", "url_path": "/", "utm_term": "%ff"}),
     ("https://s.example/?xutm_source=no&utm_source=", None, {"url_path": "/", "utm_source": None}),
     ("https://s.example/#?utm_source=no", None, {"base_url": "https://s.example/", "utm_source": None}),
-    ("https://s.example/p", added(utm_source="added"), {"utm_source": "added", "utm_medium": None}),
-    ("https://s.example/p?utm_source=link", added(utm_source="added"), {"utm_source": "link"}),
+    ("https://s.example/p", added_parameters(utm_source="added"), {"utm_source": "added", "utm_medium": None}),
+    ("https://s.example/p?utm_source=link", added_parameters(utm_source="added"), {"utm_source": "link"}),
     ("https://s.example/p", "not JSON", {"utm_source": None, "url_path": "/p"}),
     ("app://open/it?utm_content=c", None, {"url_host": "open", "url_path": "/it", "utm_content": "c"}),
     ("shop.example/a?b=1", None, {"url_host": "shop.example", "url_path": "/a"}),
@@ -305,8 +303,8 @@ LINKS: list[tuple[str, str | None, dict[str, str | None]]] = [
 ]
 
 
-def test_a_link_is_split_into_its_parts(tmp_path: Path) -> None:
-    """Host, path and utm parameters of every link are told, or null; a broken link breaks nothing."""
+def test_landing_page_url_is_split_into_parts(tmp_path: Path) -> None:
+    """Host, path and UTM parameters of every URL are split or null; an invalid URL raises no error."""
     store = HiveStore(str(tmp_path / "data"))
     schema = build_schema(ENTITY_TABLES["ads"])
     rows: list[dict[str, Any]] = [
@@ -326,18 +324,20 @@ def test_a_link_is_split_into_its_parts(tmp_path: Path) -> None:
         assert {name: parts[str(number)][name] for name in wanted} == wanted, url
 
 
-def test_a_view_is_there_only_where_its_tables_are() -> None:
-    """Without a report its models and marts are missing; the country model comes with the country audience."""
+def test_view_exists_only_if_its_tables_exist() -> None:
+    """Without a report its models and marts are missing; the country model needs the country report."""
     assert {view.name for view in build_views(ENTITY_TABLES)} == {"ad_landing_pages"}
     plain = {name: columns for name, columns in TABLES.items() if name != COUNTRY.table}
     names = {view.full_name for view in build_views(TABLES)} - {view.full_name for view in build_views(plain)}
     assert names == {"dbt_tiktok_ads.tiktok_ads__campaign_country_report"}
 
 
-@pytest.mark.parametrize("wish", ["spend", "clicks,impressions", "+total_purchase_value,+total_sales_lead_value"])
-def test_any_choice_of_metrics_makes_a_warehouse(tmp_path: Path, wish: str) -> None:
-    """A model keeps its columns whatever was asked for; what was not is null, and its values have their types."""
-    metrics = select_metrics(wish)
+@pytest.mark.parametrize(
+    "choice", ["spend", "clicks,impressions", "+total_purchase_value,+total_sales_lead_value"]
+)
+def test_models_keep_their_columns_for_any_metrics(tmp_path: Path, choice: str) -> None:
+    """A model has the same columns for any selection of metrics; others are null with their type."""
+    metrics = select_metrics(choice)
     tables = {
         **ENTITY_TABLES,
         **{report.table: report_columns(report, metrics) for report in (*DAILY_REPORTS, COUNTRY)},
@@ -349,29 +349,29 @@ def test_any_choice_of_metrics_makes_a_warehouse(tmp_path: Path, wish: str) -> N
         types = connection.execute(
             "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'tiktok_ads__ad_report'"
         ).fetchall()
-    told = dict(types)
-    assert (told["spend"], told["impressions"], told["total_purchase_value"]) == (
+    type_of = dict(types)
+    assert (type_of["spend"], type_of["impressions"], type_of["total_purchase_value"]) == (
         "DECIMAL(18,4)",
         "BIGINT",
         "DECIMAL(18,4)",
     )
 
 
-def test_everything_says_what_it_means(warehouse: duckdb.DuckDBPyConnection) -> None:
-    """Each table, view and column of the file carries a comment, and each schema holds something."""
-    silent = warehouse.execute(
+def test_every_table_view_and_column_has_a_comment(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Each table, view and column of the file has a comment, and each schema has a view."""
+    without_comment = warehouse.execute(
         "SELECT table_name AS name FROM duckdb_tables() WHERE NOT internal AND comment IS NULL"
         " UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL"
         " UNION ALL SELECT table_name || '.' || column_name FROM duckdb_columns()"
         " WHERE NOT internal AND nullif(comment, '') IS NULL"
     ).fetchall()
-    assert silent == []
+    assert without_comment == []
     found = warehouse.execute("SELECT DISTINCT schema_name FROM duckdb_views() WHERE NOT internal").fetchall()
     assert {name for (name,) in found} == set(SCHEMAS)
 
 
-def test_the_views_work_under_another_name(agency_store: HiveStore, tmp_path: Path) -> None:
-    """Attached by a BI tool under a name of its choice, or moved, the file's views still find their tables."""
+def test_views_work_in_an_attached_file(agency_store: HiveStore, tmp_path: Path) -> None:
+    """If a BI tool attaches the file under another name, its views still find their tables."""
     path = build_warehouse(agency_store, tmp_path / "state", TABLES).path
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{path}' AS tiktok (READ_ONLY)")

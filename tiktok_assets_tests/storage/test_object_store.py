@@ -1,4 +1,4 @@
-"""Laws of the store in an object store, over HTTP: what is written is read back, whole, by the same words."""
+"""Tests of the store in an object store, over HTTP: what is written is read back completely."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -16,9 +16,9 @@ from tiktok_assets.tables.schema import MONEY, build_schema
 from tiktok_assets_tests.storage.object_store import ObjectStore
 
 COLUMNS = (
-    Column("advertiser_id", "advertiser_id", "id", "whose"),
-    Column("date", "stat_time_day", "day", "when"),
-    Column("spend", "spend", "money", "how much"),
+    Column("advertiser_id", "advertiser_id", "id", "the account"),
+    Column("date", "stat_time_day", "day", "the day"),
+    Column("spend", "spend", "money", "the amount"),
 )
 SCHEMA = build_schema(COLUMNS)
 DAY = date(2026, 3, 1)
@@ -26,13 +26,13 @@ OWNERS = ("7104142337395130369", "7104142337395130370")
 
 
 def rows(owner: str, day: date, *spends: str) -> pl.DataFrame:
-    """Rows of one partition."""
+    """Build rows of one partition."""
     return pl.DataFrame([(owner, day, Decimal(spend)) for spend in spends], SCHEMA, orient="row")
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[ObjectStore]:
-    """An object store that `s3://` leads to, as a user's environment would have it."""
+    """An object store that `s3://` uses, configured through the environment as by a user."""
     with ObjectStore() as store, pytest.MonkeyPatch.context() as environment:
         for name, value in store.environment.items():
             environment.setenv(name, value)
@@ -41,7 +41,7 @@ def endpoint() -> Iterator[ObjectStore]:
 
 @pytest.fixture
 def bucket(endpoint: ObjectStore) -> ObjectStore:
-    """The same, empty."""
+    """The object store, emptied."""
     endpoint.objects.clear()
     endpoint.puts.clear()
     return endpoint
@@ -49,13 +49,13 @@ def bucket(endpoint: ObjectStore) -> ObjectStore:
 
 @pytest.fixture
 def store(bucket: ObjectStore, tmp_path: Path) -> HiveStore:
-    """The tables of a bucket of their own."""
+    """The tables in a bucket of the test's own."""
     assert bucket.objects == {}
     return HiveStore(f"s3://{tmp_path.name.replace('_', '-')}/tables")
 
 
-def test_what_is_written_is_read_back(bucket: ObjectStore, store: HiveStore) -> None:
-    """Partitions, rows and notes are those written, one without rows stands too; one PUT writes each."""
+def test_partitions_roundtrip_with_one_put_each(bucket: ObjectStore, store: HiveStore) -> None:
+    """Partitions, rows and metadata are read back, including an empty partition; each is written with one PUT."""
     written = {}
     for owner in OWNERS:
         for back in range(2):
@@ -64,8 +64,8 @@ def test_what_is_written_is_read_back(bucket: ObjectStore, store: HiveStore) -> 
             written[partition] = (frame, store.write("t", partition, frame, metadata={"fetched_at": f"{back}"}))
     assert list(store.partitions("t")) == sorted(written)
     assert list(store.partitions("t", OWNERS[:1])) == sorted(written)[:2]
-    for partition, (frame, told) in written.items():
-        assert told.rows == frame.height
+    for partition, (frame, file) in written.items():
+        assert file.rows == frame.height
         owner, day = str(partition.advertiser_id), partition.day or DAY
         assert (store.read_metadata("t", partition) or {})["fetched_at"] == str((DAY - day).days)
         one = store.scan("t", SCHEMA, advertiser_ids=[owner], days=[day])
@@ -81,8 +81,8 @@ def test_what_is_written_is_read_back(bucket: ObjectStore, store: HiveStore) -> 
     assert everything.schema["spend"] == MONEY
 
 
-def test_a_partition_is_replaced_whole(store: HiveStore) -> None:
-    """The second writing is all that is read; foreign rows are refused and change nothing."""
+def test_write_replaces_the_partition(store: HiveStore) -> None:
+    """Only the rows of the last write are read; foreign rows are rejected and change nothing."""
     partition = Partition(OWNERS[0], DAY)
     store.write("t", partition, rows(OWNERS[0], DAY, "1", "2"))
     store.write("t", partition, rows(OWNERS[0], DAY, "3"))
@@ -91,8 +91,8 @@ def test_a_partition_is_replaced_whole(store: HiveStore) -> None:
     assert store.scan("t", SCHEMA).collect().equals(rows(OWNERS[0], DAY, "3"))
 
 
-def test_what_was_never_written_is_not_there(bucket: ObjectStore, store: HiveStore) -> None:
-    """A table nobody wrote has no partitions, notes or rows; proving that one may write leaves nothing."""
+def test_unwritten_table_is_empty(bucket: ObjectStore, store: HiveStore) -> None:
+    """A table that was never written has no partitions, metadata or rows; checking write access leaves nothing."""
     assert list(store.partitions("t")) == []
     assert store.read_metadata("t", Partition(OWNERS[0])) is None
     assert store.scan("t", SCHEMA).collect().equals(pl.DataFrame(schema=SCHEMA))
@@ -100,8 +100,8 @@ def test_what_was_never_written_is_not_there(bucket: ObjectStore, store: HiveSto
     assert bucket.objects == {}
 
 
-def test_the_warehouse_is_put_beside_the_tables(bucket: ObjectStore, store: HiveStore, tmp_path: Path) -> None:
-    """Built on this machine and put in one piece, it holds the rows of the object store, money as decimals."""
+def test_warehouse_is_written_beside_the_tables(bucket: ObjectStore, store: HiveStore, tmp_path: Path) -> None:
+    """The warehouse is built locally and uploaded with the rows of the object store and exact amounts."""
     store.write("t", Partition(OWNERS[0], DAY), rows(OWNERS[0], DAY, "1.5", "2.25"))
     built = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
     (path,) = [path for path in bucket.objects if path.endswith(WAREHOUSE_FILE_NAME)]
@@ -113,10 +113,8 @@ def test_the_warehouse_is_put_beside_the_tables(bucket: ObjectStore, store: Hive
     assert [path.name for path in (tmp_path / "state").iterdir()] == [BUILD_RECORD_FILE_NAME]
 
 
-def test_the_warehouse_reads_again_only_what_was_written_again(
-    bucket: ObjectStore, store: HiveStore, tmp_path: Path
-) -> None:
-    """The ETag tells which objects changed, so the next build reads those; a copy that was lost is built whole."""
+def test_warehouse_loads_only_changed_objects(bucket: ObjectStore, store: HiveStore, tmp_path: Path) -> None:
+    """The next build loads only objects with a new ETag; a lost warehouse is built from scratch."""
     for back in range(3):
         store.write(
             "t",
@@ -129,13 +127,13 @@ def test_the_warehouse_reads_again_only_what_was_written_again(
     again = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
     (path,) = [path for path in bucket.objects if path.endswith(WAREHOUSE_FILE_NAME)]
     del bucket.objects[path]
-    whole = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
-    assert [built.loaded for built in (first, second, again, whole)] == [3, 1, 0, 3]
-    assert [built.rows["t"] for built in (first, second, again, whole)] == [3, 4, 4, 4]
+    rebuilt = build_warehouse(store, tmp_path / "state", {"t": COLUMNS})
+    assert [built.loaded for built in (first, second, again, rebuilt)] == [3, 1, 0, 3]
+    assert [built.rows["t"] for built in (first, second, again, rebuilt)] == [3, 4, 4, 4]
 
 
-def test_what_another_process_wrote_is_seen(bucket: ObjectStore, store: HiveStore) -> None:
-    """A partition that appears behind the store's back stands at the next look, however long a process lives."""
+def test_partitions_of_other_processes_are_seen(bucket: ObjectStore, store: HiveStore) -> None:
+    """A partition that another process writes is seen at the next listing."""
     store.write("t", Partition(OWNERS[0], DAY), rows(OWNERS[0], DAY, "1"))
     assert list(store.partitions("t")) == [Partition(OWNERS[0], DAY)]
     (path,) = bucket.objects

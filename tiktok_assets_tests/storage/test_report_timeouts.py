@@ -1,4 +1,4 @@
-"""Laws of time-outs: what timed out twice in ten minutes is not sent again, and looking costs next to nothing."""
+"""Tests of report timeouts: a report that timed out twice in ten minutes is not sent again."""
 
 import os
 import time
@@ -26,42 +26,44 @@ sends = st.lists(
 
 @contextmanager
 def processes(folder: Path) -> Iterator[list[StoredTimeouts]]:
-    """What several processes hold of one state."""
+    """Open the store of timeouts as several processes with one state."""
     address = f"sqlite:///{folder}/state.sqlite"
     states = [State(address) for _ in range(PROCESSES)]
     try:
-        yield [StoredTimeouts(address, lambda state=state: state) for state in states]  # type: ignore[misc] # bound
+        yield [StoredTimeouts(address, lambda state=state: state) for state in states]  # type: ignore[misc] # bound to this state
     finally:
         for state in states:
             state.close()
 
 
 def no_state() -> State:
-    """Nobody may open the state."""
+    """Fail if the state is opened."""
     raise AssertionError("the state was opened")
 
 
 @settings(max_examples=25, deadline=None)
 @given(sends)
-def test_leave_is_refused_after_two_time_outs_and_not_before(
+def test_report_is_blocked_after_two_timeouts(
     tmp_path_factory: pytest.TempPathFactory, sends: list[tuple[int, str, bool]]
 ) -> None:
-    """Whichever processes send which reports, one has leave until it has timed out twice, and none after."""
-    seen = {ONE: 0, OTHER: 0}
-    with processes(tmp_path_factory.mktemp("state")) as books:
+    """Whichever processes send a report, it is permitted until it has timed out twice, and not after."""
+    timeouts = {ONE: 0, OTHER: 0}
+    with processes(tmp_path_factory.mktemp("state")) as stores:
         for process, identity, timed_out in sends:
-            wait = books[process].begin(identity)
-            assert (wait is None) == (seen[identity] < MAX_TIMEOUTS_PER_REPORT)
+            wait = stores[process].begin(identity)
+            assert (wait is None) == (timeouts[identity] < MAX_TIMEOUTS_PER_REPORT)
             if wait is None:
-                seen[identity] += timed_out
-                told = books[process].end(identity, timed_out=timed_out)
-                assert (told is not None) == (timed_out and seen[identity] == MAX_TIMEOUTS_PER_REPORT)
+                timeouts[identity] += timed_out
+                blocked_seconds = stores[process].end(identity, timed_out=timed_out)
+                assert (blocked_seconds is not None) == (
+                    timed_out and timeouts[identity] == MAX_TIMEOUTS_PER_REPORT
+                )
             else:
                 assert TIMEOUT_MEMORY_SECONDS - 60 < wait <= TIMEOUT_MEMORY_SECONDS
 
 
-def test_of_two_who_ask_at_once_one_is_sent(tmp_path: Path) -> None:
-    """Once a report has timed out, one process at a time may try it again; when that went well, the next may."""
+def test_only_one_process_retries_at_a_time(tmp_path: Path) -> None:
+    """After a timeout one process at a time can retry the report; after a success the next one can."""
     with processes(tmp_path) as (first, second, _):
         assert first.begin(ONE) is None
         first.end(ONE, timed_out=True)
@@ -72,25 +74,25 @@ def test_of_two_who_ask_at_once_one_is_sent(tmp_path: Path) -> None:
         assert first.begin(ONE) is None
 
 
-def test_a_report_somebody_was_killed_over_counts_as_timed_out(tmp_path: Path) -> None:
-    """Who had leave for a second try and never came back has left his mark for the others."""
+def test_report_of_a_killed_process_counts_as_timed_out(tmp_path: Path) -> None:
+    """A permitted retry that was never ended counts as a timeout for other processes."""
     with processes(tmp_path) as (first, second, third):
         first.end(ONE, timed_out=True)
         assert second.begin(ONE) is None
         assert third.begin(ONE)
 
 
-def test_ten_minutes_later_it_may_be_sent(tmp_path: Path) -> None:
-    """Time-outs count for ten minutes, the seconds told are those that are left, and old ones are removed."""
+def test_timeouts_expire_after_ten_minutes(tmp_path: Path) -> None:
+    """Timeouts count for ten minutes, the returned seconds are what is left of them, and old ones are deleted."""
     now = datetime.now(UTC)
     ages = timedelta(seconds=TIMEOUT_MEMORY_SECONDS + 1), timedelta(seconds=TIMEOUT_MEMORY_SECONDS - 30)
-    with processes(tmp_path) as (book, _, _):
+    with processes(tmp_path) as (store, _, _):
         state = State(f"sqlite:///{tmp_path}/state.sqlite")
         with state.transaction() as connection:
             for age in ages:
                 connection.execute(report_timeouts.insert().values(query=ONE, at=now - age))
-        assert book.begin(ONE) is None
-        wait = book.end(ONE, timed_out=True)
+        assert store.begin(ONE) is None
+        wait = store.end(ONE, timed_out=True)
         assert wait
         assert 0 < wait <= 30
         with state.transaction() as connection:
@@ -99,31 +101,31 @@ def test_ten_minutes_later_it_may_be_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("age", [None, TIMEOUT_MEMORY_SECONDS + 5])
-def test_a_state_that_cannot_know_is_not_opened(tmp_path: Path, age: float | None) -> None:
-    """No state, or one that nobody wrote to for ten minutes, is not opened for a report that goes well."""
+def test_state_without_recent_writes_is_not_opened(tmp_path: Path, age: float | None) -> None:
+    """A missing state, or one without writes in the last ten minutes, is not opened for a report that succeeds."""
     file = tmp_path / "state.sqlite"
     if age is not None:
         State(f"sqlite:///{file}").close()
         os.utime(file, (time.time() - age, time.time() - age))
-    book = StoredTimeouts(f"sqlite:///{file}", no_state)
-    assert book.begin(ONE) is None
-    assert book.end(ONE, timed_out=False) is None
+    store = StoredTimeouts(f"sqlite:///{file}", no_state)
+    assert store.begin(ONE) is None
+    assert store.end(ONE, timed_out=False) is None
     assert file.exists() == (age is not None)
 
 
-def test_a_database_elsewhere_is_always_asked() -> None:
-    """Of a server nobody can tell from here whether it knows something."""
+def test_database_server_is_always_queried() -> None:
+    """A database on a server is always queried, because its last write is unknown."""
     with pytest.raises(AssertionError, match="opened"):
         StoredTimeouts("postgresql+psycopg2://somewhere/state", no_state).begin(ONE)
 
 
-def test_threads_share_what_they_know(tmp_path: Path) -> None:
-    """Eight threads that report different time-outs at once are all heard."""
+def test_timeouts_of_concurrent_threads_are_all_stored(tmp_path: Path) -> None:
+    """The timeouts that eight threads report at once are all stored."""
     identities = [hash_request("u", {"n": str(number)}) for number in range(8)]
-    with processes(tmp_path) as (book, _, _):
-        threads = [Thread(target=book.end, args=(one,), kwargs={"timed_out": True}) for one in identities * 2]
+    with processes(tmp_path) as (store, _, _):
+        threads = [Thread(target=store.end, args=(one,), kwargs={"timed_out": True}) for one in identities * 2]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert all(book.begin(one) for one in identities)
+        assert all(store.begin(one) for one in identities)

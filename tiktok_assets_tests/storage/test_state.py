@@ -1,4 +1,4 @@
-"""Laws of the state: exact values, all or nothing, one writer at a time, and no secret in what it says."""
+"""Tests of the state: exact values, serialized transactions, and no secrets in errors."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,8 +14,8 @@ from tiktok_assets.storage.state import State, StateError, duplications, leases,
 AT = datetime(2026, 11, 6, 12, 0, tzinfo=UTC)
 
 
-def test_values_come_back_as_they_went_in(tmp_path: Path) -> None:
-    """Instants stay aware and sort by time whatever their zone; money keeps every digit."""
+def test_values_roundtrip(tmp_path: Path) -> None:
+    """Instants stay aware and sort by time in any time zone; amounts keep every digit."""
     state = State(f"sqlite:///{tmp_path}/below/state.sqlite")
     tokyo = AT.astimezone(timezone(timedelta(hours=9)))
     with state.transaction() as connection:
@@ -35,8 +35,8 @@ def test_values_come_back_as_they_went_in(tmp_path: Path) -> None:
         assert str(connection.scalar(sa.select(duplications.c.budget))) == "20.10"
 
 
-def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    """What was written before the failure is gone with it."""
+def test_failed_transaction_is_rolled_back(tmp_path: Path) -> None:
+    """What a transaction wrote before it failed is not stored."""
     state = State(f"sqlite:///{tmp_path}/state.sqlite")
     with pytest.raises(IntegrityError):
         _insert_twice(state)
@@ -44,13 +44,13 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
         assert connection.scalar(sa.select(sa.func.count()).select_from(report_timeouts)) == 0
 
 
-def test_what_a_transaction_read_stays_true_until_it_ends(tmp_path: Path) -> None:
-    """Eight writers read a lease and raise it by one: none overwrites another."""
+def test_transactions_are_serialized(tmp_path: Path) -> None:
+    """Of eight concurrent writers that read and increment a value, none overwrites another."""
     address = f"sqlite:///{tmp_path}/state.sqlite"
     with State(address).transaction() as connection:
         connection.execute(sa.insert(leases).values(name="n", owner="0", until=AT))
 
-    def raise_it(_: int) -> None:
+    def increment(_: int) -> None:
         state = State(address)
         for _again in range(10):
             with state.transaction() as connection:
@@ -59,7 +59,7 @@ def test_what_a_transaction_read_stays_true_until_it_ends(tmp_path: Path) -> Non
         state.close()
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(raise_it, range(8)))
+        list(pool.map(increment, range(8)))
     with State(address).transaction() as connection:
         assert connection.scalar(sa.select(leases.c.owner)) == "80"
 
@@ -67,8 +67,8 @@ def test_what_a_transaction_read_stays_true_until_it_ends(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "url", ["postgresql+psycopg2://us:s3cr3tpw@127.0.0.1:9/state", "nonsense", "sqlite:////proc/none/state.sqlite"]
 )
-def test_a_state_that_cannot_be_opened_is_named_without_its_secret(url: str) -> None:
-    """One sentence says what to check, and shows no password."""
+def test_unopenable_state_error_contains_no_password(url: str) -> None:
+    """The error says which setting to check, and contains no password."""
     with pytest.raises(StateError, match="TIKTOK_STATE_URL") as raised:
         State(url)
     assert "s3cr3tpw" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Laws of `warehouse.duckdb`: one file with every table, typed, replaced while it is read."""
+"""Tests of `warehouse.duckdb`: one typed file with all tables, replaced while others read it."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -43,14 +43,14 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def write_spend(store: HiveStore, spend: str, *, day: date = date(2026, 3, 1)) -> None:
-    """One row of the daily ad report."""
+    """Write one row of the daily ad report."""
     schema = build_schema(TABLES["ad_report_daily"])
     row = {"advertiser_id": OWNER, "date": day, "ad_id": "1", "spend": Decimal(spend), "fetched_at": NOW}
     store.write("ad_report_daily", Partition(OWNER, day), pl.DataFrame([row], schema))
 
 
-def answer(path: str, query: str) -> list[tuple[object, ...]]:
-    """What an analyst reads."""
+def query_warehouse(path: str, query: str) -> list[tuple[object, ...]]:
+    """Query the warehouse as an analyst does."""
     with duckdb.connect(path, read_only=True) as connection:
         return connection.execute(query).fetchall()
 
@@ -61,10 +61,10 @@ def store(tmp_path: Path) -> HiveStore:
     return HiveStore(str(tmp_path / "data"))
 
 
-def test_every_table_is_there_with_its_types_before_anything_was_read(store: HiveStore, tmp_path: Path) -> None:
-    """Ids are VARCHAR, amounts DECIMAL(18,4), days DATE, instants with their zone, in every table, in order."""
+def test_all_tables_exist_with_types_before_the_first_refresh(store: HiveStore, tmp_path: Path) -> None:
+    """Every table has its columns in order: ids VARCHAR, amounts DECIMAL, days DATE, instants with zone."""
     built = build_warehouse(store, tmp_path / "state", TABLES)
-    rows = answer(
+    rows = query_warehouse(
         built.path,
         "SELECT table_name, column_name, data_type, comment FROM duckdb_columns()"
         " WHERE NOT internal AND schema_name = 'main'",
@@ -78,23 +78,23 @@ def test_every_table_is_there_with_its_types_before_anything_was_read(store: Hiv
     assert built.rows == dict.fromkeys(TABLES, 0)
 
 
-def test_rows_are_the_stored_ones_exactly(store: HiveStore, tmp_path: Path) -> None:
-    """An amount of eighteen digits and an id of nineteen are the same in the warehouse; sums are exact."""
+def test_values_are_exact(store: HiveStore, tmp_path: Path) -> None:
+    """Amounts of 18 digits and ids of 19 digits are the same in the warehouse, and sums are exact."""
     write_spend(store, "99999999999999.9999")
     write_spend(store, "0.0001", day=date(2026, 3, 2))
     built = build_warehouse(store, tmp_path / "state", TABLES)
-    rows = answer(built.path, "SELECT advertiser_id, date, spend FROM ad_report_daily ORDER BY date")
+    rows = query_warehouse(built.path, "SELECT advertiser_id, date, spend FROM ad_report_daily ORDER BY date")
     assert rows == [
         (OWNER, date(2026, 3, 1), Decimal("99999999999999.9999")),
         (OWNER, date(2026, 3, 2), Decimal("0.0001")),
     ]
-    assert answer(built.path, "SELECT sum(spend) FROM ad_report_daily") == [(Decimal(10**14),)]
+    assert query_warehouse(built.path, "SELECT sum(spend) FROM ad_report_daily") == [(Decimal(10**14),)]
     assert built.rows["ad_report_daily"] == 2
     assert built.bytes == Path(built.path).stat().st_size
 
 
-def test_the_file_is_replaced_while_a_reader_holds_the_old_one(store: HiveStore, tmp_path: Path) -> None:
-    """A reader who has the file open goes on reading the old rows; who opens it afterwards reads the new ones."""
+def test_open_reader_keeps_the_previous_file(store: HiveStore, tmp_path: Path) -> None:
+    """A reader with the file open still reads the old rows; a reader that opens it later reads the new ones."""
     write_spend(store, "1")
     path = build_warehouse(store, tmp_path / "state", TABLES).path
     with duckdb.connect(path, read_only=True) as reader:
@@ -102,18 +102,18 @@ def test_the_file_is_replaced_while_a_reader_holds_the_old_one(store: HiveStore,
         write_spend(store, "2")
         build_warehouse(store, tmp_path / "state", TABLES)
         assert reader.execute("SELECT spend FROM ad_report_daily").fetchall() == [(Decimal(1),)]
-    assert answer(path, "SELECT spend FROM ad_report_daily") == [(Decimal(2),)]
+    assert query_warehouse(path, "SELECT spend FROM ad_report_daily") == [(Decimal(2),)]
 
 
-def test_only_the_finished_file_remains(store: HiveStore, tmp_path: Path) -> None:
-    """A build leaves one file beside the tables and its seal in the state folder."""
+def test_build_leaves_only_the_file_and_its_record(store: HiveStore, tmp_path: Path) -> None:
+    """A build leaves one file beside the tables, and its build record in the state folder."""
     build_warehouse(store, tmp_path / "state", TABLES)
     assert [path.name for path in (tmp_path / "data").iterdir()] == [WAREHOUSE_FILE_NAME]
     assert [path.name for path in (tmp_path / "state").iterdir()] == [BUILD_RECORD_FILE_NAME]
 
 
-def test_a_build_that_fails_leaves_the_old_file(store: HiveStore, tmp_path: Path) -> None:
-    """Where a table cannot be read, the error says what to refresh, and yesterday's warehouse still stands."""
+def test_failed_build_keeps_the_previous_file(store: HiveStore, tmp_path: Path) -> None:
+    """If a table cannot be read, the error says how to find its file, and the previous warehouse stays."""
     write_spend(store, "1")
     path = build_warehouse(store, tmp_path / "state", TABLES).path
     broken = tmp_path / "data/ads/advertiser_id=1/part-0.parquet"
@@ -123,12 +123,12 @@ def test_a_build_that_fails_leaves_the_old_file(store: HiveStore, tmp_path: Path
         StoreError, match=r"(?s)^cannot build .*warehouse\.duckdb.*`declared_schema` names the file"
     ):
         build_warehouse(store, tmp_path / "state", TABLES)
-    assert answer(path, "SELECT spend FROM ad_report_daily") == [(Decimal(1),)]
+    assert query_warehouse(path, "SELECT spend FROM ad_report_daily") == [(Decimal(1),)]
     assert [path.name for path in (tmp_path / "state").iterdir()] == [BUILD_RECORD_FILE_NAME]
 
 
-def test_a_state_folder_that_cannot_be_made_is_named(store: HiveStore, tmp_path: Path) -> None:
-    """Where there is no room to build, the error says what could not be built, and what to mend."""
+def test_unwritable_state_folder_error(store: HiveStore, tmp_path: Path) -> None:
+    """If the build folder cannot be created, the error says what could not be built and what to do."""
     (tmp_path / "state").write_text("a file", encoding="utf-8")
     with pytest.raises(StoreError, match=r"^cannot build .*make its folder writable"):
         build_warehouse(store, tmp_path / "state", TABLES)

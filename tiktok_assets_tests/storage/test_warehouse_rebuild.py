@@ -1,4 +1,4 @@
-"""Laws of building `warehouse.duckdb` again: whatever happened in between, it is the file built from nothing."""
+"""Tests of building `warehouse.duckdb` again: the result always equals a file built from scratch."""
 
 import os
 import random
@@ -50,17 +50,17 @@ from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.storage.warehouse import build_warehouse
 from tiktok_assets_tests.storage.test_warehouse_rebuild import REPORT, tables, write
 
-room, owner, day = sys.argv[1:]
-store = HiveStore(room + "/data")
-print("begun", flush=True)
+folder, owner, day = sys.argv[1:]
+store = HiveStore(folder + "/data")
+print("started", flush=True)
 for number in count():
     write(store, REPORT, Partition(owner, date.fromisoformat(day)), [str(number)] * 5000)
-    build_warehouse(store, Path(room, "state"), tables())
+    build_warehouse(store, Path(folder, "state"), tables())
 """
 
 
 def tables(metrics: str = "") -> Tables:
-    """The tables with these metrics chosen."""
+    """Return the tables with the selected metrics."""
     chosen = select_metrics(metrics)
     return {
         **{entity.table: entity_columns(entity) for entity in ENTITIES},
@@ -71,7 +71,7 @@ def tables(metrics: str = "") -> Tables:
 def write(
     store: HiveStore, table: str, partition: Partition, names: Sequence[str], *, at: int | None = None
 ) -> None:
-    """Replace a partition by rows with these names; `at` is the file's time in seconds, where it matters."""
+    """Replace a partition by rows with these names; `at` sets the file's modification time in seconds."""
     schema = build_schema(tables()[table])
     name = "name" if table == WHOLE else "ad_name"
     owner = {"advertiser_id": OWNERS[0]}
@@ -81,8 +81,8 @@ def write(
         os.utime(written.path, (at, at))
 
 
-def told(path: Path) -> dict[str, Any]:
-    """Everything a warehouse says: tables and views with their columns and comments, and all rows as text."""
+def read_warehouse(path: Path) -> dict[str, Any]:
+    """Read everything in a warehouse: tables and views with columns and comments, and all rows as text."""
     with duckdb.connect(str(path), read_only=True) as connection:
         described = connection.execute(
             "SELECT schema_name, table_name, column_name, data_type, comment FROM duckdb_columns()"
@@ -93,53 +93,53 @@ def told(path: Path) -> dict[str, Any]:
             "SELECT schema_name || '.' || table_name, comment FROM duckdb_tables() WHERE NOT internal"
         ).fetchall()
         rows = {
-            name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}").fetchall()))  # noqa: S608 - ours
+            name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}").fetchall()))  # noqa: S608 - names of our catalogue
             for name, _ in named
         }
     return {"columns": sorted(map(repr, described)), "views": sorted(views), "tables": sorted(named), "rows": rows}
 
 
-class Rebuilding(RuleBasedStateMachine):
-    """Partitions come, change and go, metrics are chosen otherwise, files are lost or spoilt; then it is built."""
+class WarehouseMachine(RuleBasedStateMachine):
+    """Partitions are added, changed and removed, metrics selected, files lost or corrupted; then it is built."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.room = Path(mkdtemp())
-        self.store = HiveStore(str(self.room / "data"))
-        self.file, self.state = self.room / "data" / WAREHOUSE_FILE_NAME, self.room / "state"
+        self.folder = Path(mkdtemp())
+        self.store = HiveStore(str(self.folder / "data"))
+        self.file, self.state = self.folder / "data" / WAREHOUSE_FILE_NAME, self.folder / "state"
         self.clock = count(1_700_000_000)
         self.tables = tables()
 
     @initialize()
     def begin(self) -> None:
-        """There is a file to begin with."""
+        """Start with a built file."""
         self.written((REPORT, Partition(OWNERS[0], DAYS[0])), ["a"])
         self.build()
 
     @rule(place=PLACES, names=st.lists(st.sampled_from("abc"), max_size=3))
     def written(self, place: tuple[str, Partition], names: list[str]) -> None:
-        """A partition is read anew, with or without rows."""
+        """Write a partition, with or without rows."""
         write(self.store, *place, names, at=next(self.clock))
 
     @rule(place=PLACES, names=st.lists(st.sampled_from("abc"), min_size=1, max_size=1))
     def written_just_now(self, place: tuple[str, Partition], names: list[str]) -> None:
-        """The same so lately that the next writing may have the same time and size."""
+        """Write a partition at the current time, so that the next write may have the same time and size."""
         write(self.store, *place, names)
 
     @rule(place=PLACES)
     def removed(self, place: tuple[str, Partition]) -> None:
-        """Somebody deletes a partition."""
+        """Delete a partition."""
         table, partition = place
-        shutil.rmtree(self.room / "data" / table / partition.folder, ignore_errors=True)
+        shutil.rmtree(self.folder / "data" / table / partition.folder, ignore_errors=True)
 
     @rule(metrics=st.sampled_from(["", "+result_rate", "spend,clicks"]))
     def chosen(self, metrics: str) -> None:
-        """Metrics are chosen, so columns come and go."""
+        """Select other metrics, which changes the columns."""
         self.tables = tables(metrics)
 
     @rule(which=st.sampled_from([WAREHOUSE_FILE_NAME, BUILD_RECORD_FILE_NAME]))
     def lost(self, which: str) -> None:
-        """The file or what is known of it is gone."""
+        """Delete the warehouse or its build record."""
         (self.file if which == WAREHOUSE_FILE_NAME else self.state / BUILD_RECORD_FILE_NAME).unlink(
             missing_ok=True
         )
@@ -147,8 +147,8 @@ class Rebuilding(RuleBasedStateMachine):
     @rule(
         at=st.floats(0, 1, exclude_max=True), which=st.sampled_from([WAREHOUSE_FILE_NAME, BUILD_RECORD_FILE_NAME])
     )
-    def spoilt(self, at: float, which: str) -> None:
-        """A byte of it is another."""
+    def corrupted(self, at: float, which: str) -> None:
+        """Corrupt one byte of the warehouse or its build record."""
         file = self.file if which == WAREHOUSE_FILE_NAME else self.state / BUILD_RECORD_FILE_NAME
         if file.exists():
             content = bytearray(file.read_bytes())
@@ -156,29 +156,29 @@ class Rebuilding(RuleBasedStateMachine):
             file.write_bytes(content)
 
     @rule()
-    def changed_by_a_stranger(self) -> None:
-        """An analyst opens it for writing and deletes rows."""
+    def modified_by_an_analyst(self) -> None:
+        """Open the warehouse for writing and delete rows, as an analyst could."""
         try:
             with duckdb.connect(str(self.file)) as connection:
                 connection.execute("DELETE FROM ad_report_daily")
         except duckdb.Error:
-            return  # it was spoilt before
+            return  # it was corrupted before
 
     @rule()
     def build(self) -> None:
-        """Built, it says what a file built from nothing says, and so does building it once more."""
+        """Build it and compare it with a file built from scratch; building again changes nothing."""
         build_warehouse(self.store, self.state, self.tables)
-        mine = told(self.file)
+        content = read_warehouse(self.file)
         build_warehouse(self.store, self.state, self.tables)
-        assert said(told(self.file)) == said(mine)
-        kept = self.file.rename(self.room / "kept")
-        build_warehouse(self.store, self.room / "elsewhere", self.tables)
-        assert said(told(self.file)) == said(mine)
-        kept.replace(self.file)
+        assert without_file_versions(read_warehouse(self.file)) == without_file_versions(content)
+        backup = self.file.rename(self.folder / "backup")
+        build_warehouse(self.store, self.folder / "elsewhere", self.tables)
+        assert without_file_versions(read_warehouse(self.file)) == without_file_versions(content)
+        backup.replace(self.file)
 
     @invariant()
-    def nothing_is_left_behind(self) -> None:
-        """What a build needed on the way is gone."""
+    def no_temporary_files(self) -> None:
+        """A build leaves no temporary files."""
         assert (
             {path.name for path in self.state.iterdir()} <= {BUILD_RECORD_FILE_NAME}
             if self.state.exists()
@@ -186,16 +186,16 @@ class Rebuilding(RuleBasedStateMachine):
         )
 
     def teardown(self) -> None:
-        """Take the room away."""
-        shutil.rmtree(self.room)
+        """Delete the folder."""
+        shutil.rmtree(self.folder)
 
 
-def said(everything: Mapping[str, Any]) -> Mapping[str, Any]:
-    """All of it but the marks of the files: whether a file is young depends on when it was looked at."""
-    return {**everything, "rows": {name: rows for name, rows in everything["rows"].items() if name != FILES_TABLE}}
+def without_file_versions(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the versions of files, which depend on when a file was listed."""
+    return {**content, "rows": {name: rows for name, rows in content["rows"].items() if name != FILES_TABLE}}
 
 
-TestRebuilding = Rebuilding.TestCase
+TestRebuilding = WarehouseMachine.TestCase
 TestRebuilding.settings = settings(max_examples=6, stateful_step_count=10, deadline=None)
 
 
@@ -210,24 +210,24 @@ def store(tmp_path: Path) -> HiveStore:
     return store
 
 
-def test_only_what_changed_is_read(store: HiveStore, tmp_path: Path) -> None:
-    """A day written again is one file loaded; a day removed is none; nothing changed leaves the file untouched."""
+def test_only_changed_files_are_loaded(store: HiveStore, tmp_path: Path) -> None:
+    """A changed day is one loaded file, a removed one is none, and without changes the file is not replaced."""
     built = [build_warehouse(store, tmp_path / "state", tables())]
     write(store, REPORT, Partition(OWNERS[0], DAYS[1]), ["c"], at=1_700_000_100)
     built.append(build_warehouse(store, tmp_path / "state", tables()))
     shutil.rmtree(tmp_path / "data" / REPORT / f"advertiser_id={OWNERS[1]}" / f"date={DAYS[2]}")
     built.append(build_warehouse(store, tmp_path / "state", tables()))
-    stood = (tmp_path / "data" / WAREHOUSE_FILE_NAME).stat()
+    status = (tmp_path / "data" / WAREHOUSE_FILE_NAME).stat()
     built.append(build_warehouse(store, tmp_path / "state", tables()))
-    assert (tmp_path / "data" / WAREHOUSE_FILE_NAME).stat() == stood
+    assert (tmp_path / "data" / WAREHOUSE_FILE_NAME).stat() == status
     assert [one.loaded for one in built] == [8, 1, 0, 0]
     assert [one.files for one in built] == [8, 8, 7, 7]
     assert [one.rows[REPORT] for one in built] == [12, 11, 9, 9]
     assert all(one.seconds > 0 for one in built)
 
 
-def test_a_change_within_one_tick_of_the_clock_is_seen(store: HiveStore, tmp_path: Path) -> None:
-    """A file of the size and time of the one before it, perhaps even in its inode, is read all the same."""
+def test_change_within_the_clock_resolution_is_loaded(store: HiveStore, tmp_path: Path) -> None:
+    """A new file with the size and time of its predecessor, possibly even its inode, is loaded."""
     target = tmp_path / "data" / REPORT / Partition(OWNERS[0], DAYS[0]).folder / "part-0.parquet"
     for name in "abcdef":
         now = int(time.time())
@@ -239,8 +239,8 @@ def test_a_change_within_one_tick_of_the_clock_is_seen(store: HiveStore, tmp_pat
         assert target.stat().st_mtime == now
 
 
-def test_other_columns_are_a_file_from_nothing(store: HiveStore, tmp_path: Path) -> None:
-    """With a metric more every file is read again, and the column is there."""
+def test_changed_columns_rebuild_from_scratch(store: HiveStore, tmp_path: Path) -> None:
+    """With an additional metric all files are loaded again, and the column exists."""
     build_warehouse(store, tmp_path / "state", tables())
     built = build_warehouse(store, tmp_path / "state", tables("+result_rate"))
     assert built.loaded == built.files
@@ -251,26 +251,28 @@ def test_other_columns_are_a_file_from_nothing(store: HiveStore, tmp_path: Path)
         )
 
 
-def test_a_build_killed_at_any_line_is_made_good(store: HiveStore, tmp_path: Path) -> None:
-    """Whenever a builder dies, the file that stands is a whole one, and the next build is as from nothing."""
+def test_killed_build_keeps_a_complete_file(store: HiveStore, tmp_path: Path) -> None:
+    """Whenever a build is killed, the existing file is complete, and the next build equals one from scratch."""
     build_warehouse(store, tmp_path / "state", tables())
     file, places = tmp_path / "data" / WAREHOUSE_FILE_NAME, random.Random(1)  # noqa: S311 - only when to kill
     for _ in range(6):
         arguments = [sys.executable, "-c", BUILDER, str(tmp_path), OWNERS[0], str(DAYS[0])]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - fixed arguments
             assert process.stdout
-            assert process.stdout.readline() == "begun\n"
+            assert process.stdout.readline() == "started\n"
             time.sleep(places.uniform(0, 0.6))
             process.send_signal(signal.SIGKILL)
-        assert len(told(file)["rows"]) == len(tables()) + 2  # the files read, and the landing pages
+        assert (
+            len(read_warehouse(file)["rows"]) == len(tables()) + 2
+        )  # the tables of file versions and landing pages
         build_warehouse(store, tmp_path / "state", tables())
-        mine = told(file)
+        content = read_warehouse(file)
         build_warehouse(store, tmp_path / "elsewhere", tables())
-        assert said(mine) == said(told(file))
+        assert without_file_versions(content) == without_file_versions(read_warehouse(file))
 
 
-def test_what_a_killed_build_left_is_removed_a_day_later(store: HiveStore, tmp_path: Path) -> None:
-    """The folder of a build that never ended goes with a later build; one that may still be building stays."""
+def test_abandoned_build_folders_are_deleted_after_a_day(store: HiveStore, tmp_path: Path) -> None:
+    """A later build deletes build folders older than a day, and keeps newer ones that may be in use."""
     old, young = tmp_path / "state/warehouse-old", tmp_path / "state/warehouse-young"
     for folder, age in ((old, 25 * 3600), (young, 3600)):
         folder.mkdir(parents=True)
@@ -280,8 +282,8 @@ def test_what_a_killed_build_left_is_removed_a_day_later(store: HiveStore, tmp_p
     assert {path.name for path in (tmp_path / "state").iterdir()} == {BUILD_RECORD_FILE_NAME, young.name}
 
 
-def test_the_file_does_not_grow_without_bound(tmp_path: Path) -> None:
-    """However often days are replaced, the file stays within half as much again of one built from nothing."""
+def test_file_size_is_bounded(tmp_path: Path) -> None:
+    """However often days are replaced, the file stays below 1.5 times the size of one built from scratch."""
     store = HiveStore(str(tmp_path / "data"))
     rows, chosen = 20_000, random.Random(6)  # noqa: S311 - which day is replaced is no secret
     partitions = [Partition(owner, day) for owner in OWNERS for day in DAYS]
@@ -298,10 +300,10 @@ def test_the_file_does_not_grow_without_bound(tmp_path: Path) -> None:
 
     for partition in partitions:
         replace(partition, 1_700_000_000)
-    whole = build_warehouse(store, tmp_path / "state", tables()).bytes
+    initial_bytes = build_warehouse(store, tmp_path / "state", tables()).bytes
     for turn in range(20):
         for partition in chosen.sample(partitions, 2):
             replace(partition, 1_700_000_001 + turn)
         built = build_warehouse(store, tmp_path / "state", tables())
-        assert built.bytes <= 1.5 * whole + 16_000_000
+        assert built.bytes <= 1.5 * initial_bytes + 16_000_000
         assert built.rows[REPORT] == rows * len(partitions)

@@ -1,4 +1,4 @@
-"""Laws of plain rows: what is taken in one go is exactly what was sent, and what is not plain is not taken."""
+"""Tests of the CSV fast path: what it parses equals the JSON, and other rows are rejected."""
 
 import json
 from typing import Any
@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tiktok_assets.tables.csv_fast_path import parse_uniform_rows
 
-PARTS = {
+SCHEMAS = {
     "dimensions": {"ad_id": pl.String(), "day": pl.String()},
     "metrics": {"spend": pl.String(), "name": pl.String()},
 }
-COUNTED = PARTS | {"metrics": {"spend": pl.Int64(), "name": pl.String()}}
+SCHEMAS_WITH_COUNT = SCHEMAS | {"metrics": {"spend": pl.Int64(), "name": pl.String()}}
 ODD_TEXTS = [
     *[
         '":',
@@ -42,20 +42,20 @@ ANYTHING = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(TEXTS, SCAL
 LAYOUTS = [(",", ":"), (", ", ": "), (" ,\t", " :\t")]
 
 
-def _plain(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+def _uniform(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
-        {part: st.fixed_dictionaries(dict.fromkeys(names, values)) for part, names in PARTS.items()}
+        {part: st.fixed_dictionaries(dict.fromkeys(names, values)) for part, names in SCHEMAS.items()}
     )
 
 
-def _odd() -> st.SearchStrategy[dict[str, Any]]:
-    """A row that may lack fields, have others beside, or be shaped otherwise."""
+def _different() -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy of rows that may lack fields, have other fields, or have another structure."""
     names = st.sampled_from(["ad_id", "day", "spend", "name", "new"])
     part = st.dictionaries(names, ANYTHING, max_size=5) | ANYTHING
     return st.dictionaries(st.sampled_from(["dimensions", "metrics", "new"]), part, max_size=3)
 
 
-def _spelled(rows: list[Any], separators: tuple[str, str] = (",", ":"), *, is_ascii: bool = True) -> list[bytes]:
+def _encode(rows: list[Any], separators: tuple[str, str] = (",", ":"), *, is_ascii: bool = True) -> list[bytes]:
     texts = [json.dumps(row, separators=separators, ensure_ascii=is_ascii) for row in rows]
     return [text.encode("utf-8", "surrogatepass") for text in texts]
 
@@ -65,19 +65,19 @@ def _flat(rows: list[dict[str, dict[str, str]]]) -> list[dict[str, str]]:
 
 
 @given(
-    rows=st.lists(_plain(TEXTS), min_size=1, max_size=4),
+    rows=st.lists(_uniform(TEXTS), min_size=1, max_size=4),
     separators=st.sampled_from(LAYOUTS),
     is_ascii=st.booleans(),
     is_reversed=st.booleans(),
 )
-def test_texts_come_as_they_were_sent(
+def test_texts_equal_those_of_the_json(
     rows: list[dict[str, dict[str, str]]], separators: tuple[str, str], *, is_ascii: bool, is_reversed: bool
 ) -> None:
-    """Texts of any letters, in any order and layout, come cell by cell as they are; half a letter never does."""
+    """Texts of any characters, in any order and layout, equal those of the JSON; lone surrogates are rejected."""
     step = -1 if is_reversed else 1
-    order = {part: [*fields][::step] for part, fields in [*PARTS.items()][::step]}
+    order = {part: [*fields][::step] for part, fields in [*SCHEMAS.items()][::step]}
     rows = [{part: {name: row[part][name] for name in names} for part, names in order.items()} for row in rows]
-    found = parse_uniform_rows(_spelled(rows, separators, is_ascii=is_ascii), PARTS)
+    found = parse_uniform_rows(_encode(rows, separators, is_ascii=is_ascii), SCHEMAS)
     if found is None:
         with pytest.raises(UnicodeEncodeError):
             json.dumps(rows, ensure_ascii=False).encode()
@@ -85,10 +85,10 @@ def test_texts_come_as_they_were_sent(
         assert found.to_dicts() == _flat(rows)
 
 
-@given(rows=st.lists(_plain(ANYTHING) | _plain(TEXTS) | _odd(), max_size=4))
-def test_what_is_not_plain_is_not_taken(rows: list[Any]) -> None:
-    """A number, a null, a field too many or too few anywhere, and not one row is taken in one go."""
-    found = parse_uniform_rows(_spelled(rows), PARTS)
+@given(rows=st.lists(_uniform(ANYTHING) | _uniform(TEXTS) | _different(), max_size=4))
+def test_other_rows_are_rejected(rows: list[Any]) -> None:
+    """If any row has a number, a null, or a missing or additional field, no row is parsed."""
+    found = parse_uniform_rows(_encode(rows), SCHEMAS)
     if found is not None:
         assert all(isinstance(value, str) for row in rows for part in row.values() for value in part.values())
         assert found.to_dicts() == _flat(rows)
@@ -98,31 +98,31 @@ def test_what_is_not_plain_is_not_taken(rows: list[Any]) -> None:
     counts=st.lists(st.integers(-(2**63), 2**63 - 1).map(str) | st.sampled_from(["-", ""]), min_size=1),
     name=TEXTS.filter(lambda text: text.isprintable()),
 )
-def test_digits_come_as_numbers(counts: list[str], name: str) -> None:
-    """A count comes as the number its digits say, nothing as null; a name of digits or of a dash stays a name."""
+def test_counts_are_parsed_from_their_digits(counts: list[str], name: str) -> None:
+    """A count is the number of its digits, an empty value is null, and a name of digits or a dash stays text."""
     rows = [
         {"dimensions": {"ad_id": "-", "day": "1"}, "metrics": {"spend": count, "name": name}} for count in counts
     ]
-    found = parse_uniform_rows(_spelled(rows), COUNTED)
+    found = parse_uniform_rows(_encode(rows), SCHEMAS_WITH_COUNT)
     assert found is not None
     assert found.get_column("spend").to_list() == [int(count) if count.strip("-") else None for count in counts]
     assert set(found.drop("spend").rows()) == {("-", "1", name)}
 
 
 @given(text=st.text() | st.from_regex(r"\A[-+]?[0-9]*\.?[0-9]*(e[0-9]+)?\Z"))
-def test_what_is_no_count_is_not_taken_for_one(text: str) -> None:
-    """Of any text, what is taken as a count is the count Python reads in it."""
+def test_parsed_count_equals_python_int(text: str) -> None:
+    """For any text, a parsed count equals the integer that Python parses from it."""
     rows = [{"dimensions": {"ad_id": "1", "day": "d"}, "metrics": {"spend": text, "name": "n"}}]
-    found = parse_uniform_rows(_spelled(rows), COUNTED)
+    found = parse_uniform_rows(_encode(rows), SCHEMAS_WITH_COUNT)
     if found is not None:
         expected = [None if text == "-" or not text.strip(" ") else int(text)]
         assert found.get_column("spend").to_list() == expected
 
 
-def test_a_row_that_is_not_like_the_first_is_not_taken() -> None:
-    """Money that came as a number would pass through a float, and a field nobody declared would be lost."""
+def test_row_that_differs_from_the_first_is_rejected() -> None:
+    """Any difference from the first row is rejected, such as money as a number, or an undeclared field."""
     plain = '{"dimensions":{"ad_id":"1","day":"d"},"metrics":{"spend":"1.5","name":"n [{1}]"}}'
-    assert parse_uniform_rows([plain.encode()] * 3, PARTS) is not None
+    assert parse_uniform_rows([plain.encode()] * 3, SCHEMAS) is not None
     for old, new in (
         ('"1.5"', "1.5"),
         ('"1.5"', "null"),
@@ -138,11 +138,11 @@ def test_a_row_that_is_not_like_the_first_is_not_taken() -> None:
         ('"}}', '"}'),
         ('"1","day"', '"1",\n"day"'),
     ):
-        odd = plain.replace(old, new).encode()
-        for rows in ([odd, odd], [plain.encode(), odd], [odd, plain.encode()]):
+        different = plain.replace(old, new).encode()
+        for rows in ([different, different], [plain.encode(), different], [different, plain.encode()]):
             if not (rows[0] == rows[1] and '"name":"1.5"' in new):
-                assert parse_uniform_rows(rows, PARTS) is None, new
+                assert parse_uniform_rows(rows, SCHEMAS) is None, new
     for rest in (b"", b"5", b"null", b"[]", b"{}", plain.encode()[:-9]):
-        assert parse_uniform_rows([plain.encode(), rest], PARTS) is None
-        assert parse_uniform_rows([rest], PARTS) is None
-    assert parse_uniform_rows([], PARTS) is None
+        assert parse_uniform_rows([plain.encode(), rest], SCHEMAS) is None
+        assert parse_uniform_rows([rest], SCHEMAS) is None
+    assert parse_uniform_rows([], SCHEMAS) is None

@@ -1,4 +1,4 @@
-"""Laws of the one place where types change: what the API sends survives exactly, or is refused by name."""
+"""Tests of building frames: values of the API are stored exactly, or kept as malformed."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -49,11 +49,11 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-strange = st.dictionaries(st.text(max_size=9).map("not_declared_{}".format), anything, max_size=4)
+unknown_fields = st.dictionaries(st.text(max_size=9).map("not_declared_{}".format), anything, max_size=4)
 
 
 def report_row(report: Report, *, day: str = "2026-03-01 00:00:00", key: str = "1", **metrics: Any) -> Row:  # noqa: ANN401
-    """One row as the report endpoint sends it."""
+    """Build one row as the report endpoint returns it."""
     dimensions = {report.level.dimension: BERLIN.advertiser_id if report.level.name == "advertiser" else key}
     if report.time_dimension:
         dimensions[report.time_dimension] = day
@@ -62,49 +62,47 @@ def report_row(report: Report, *, day: str = "2026-03-01 00:00:00", key: str = "
     return {"dimensions": dimensions, "metrics": metrics}
 
 
-def read_metric(metric: Metric, value: Any) -> Any:  # noqa: ANN401
-    """What becomes of one metric's value."""
+def parse_metric(metric: Metric, value: Any) -> Any:  # noqa: ANN401
+    """Parse one value of a metric."""
     row = report_row(ADVERTISER_DAILY, **{metric.api_name: value})
     page = parse_report_page(ADVERTISER_DAILY, (metric,), [row], unknown_fields=set())
     return page.get_column(metric.name).item()
 
 
-def metric_and_kept(metric: Metric, value: Any) -> tuple[Any, Any]:  # noqa: ANN401
-    """What becomes of one metric's value, and what of it is kept beside the columns."""
+def parse_metric_with_original(metric: Metric, value: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """Parse one value of a metric, and return the cell and the original value in `extra`."""
     row = report_row(ADVERTISER_DAILY, **{metric.api_name: value})
     page = parse_report_page(ADVERTISER_DAILY, (metric,), [row], unknown_fields=set())
-    return page.get_column(metric.name).item(), kept_beside(page, metric.api_name)
+    return page.get_column(metric.name).item(), original_in_extra(page, metric.api_name)
 
 
-def kept_beside(frame: pl.DataFrame, name: str) -> Any:  # noqa: ANN401
-    """What `extra` keeps of a value that did not fit; None where nothing."""
+def original_in_extra(frame: pl.DataFrame, name: str) -> Any:  # noqa: ANN401
+    """Return the original value of a malformed cell from `extra`, or None."""
     extra = frame.get_column("extra").item(frame.height - 1)
     return json.loads(extra)[MALFORMED][name] if extra else None
 
 
-def read_field(entity: Entity, name: str, value: Any) -> Any:  # noqa: ANN401
-    """What becomes of one field of an entity."""
+def parse_field(entity: Entity, name: str, value: Any) -> Any:  # noqa: ANN401
+    """Parse one field of an entity."""
     frame = build_entity_frame(entity, [{"advertiser_id": "1", name: value}], NOW, unknown_fields=set())
     column = next(column for column in entity.columns if column.api_name == name)
     return frame.get_column(column.name).item()
 
 
 @given(money, st.sampled_from([m for m in METRICS if m.kind == "money" and m.additive]), st.integers(0, 30))
-def test_money_of_a_report_survives_to_the_decimal(amount: Decimal, metric: Metric, zeros: int) -> None:
-    """An amount of up to 14 digits and four decimals is stored as it was sent, trailing zeros or not."""
-    kept = read_metric(metric, f"{amount:f}" + "0" * zeros)
-    assert isinstance(kept, Decimal)
-    assert kept == amount
+def test_report_money_is_exact(amount: Decimal, metric: Metric, zeros: int) -> None:
+    """An amount of up to 14 digits and four decimals is stored exactly, with or without trailing zeros."""
+    stored = parse_metric(metric, f"{amount:f}" + "0" * zeros)
+    assert isinstance(stored, Decimal)
+    assert stored == amount
 
 
 @given(money, st.integers(1, 9), st.integers(5, 30), st.sampled_from([m for m in METRICS if m.additive]))
-def test_money_that_may_be_summed_is_not_rounded_unseen(
-    amount: Decimal, digit: int, place: int, metric: Metric
-) -> None:
-    """A fifth digit of an amount that is added up is rounded and kept; the noise of binary floats only rounded."""
+def test_rounded_money_keeps_its_original(amount: Decimal, digit: int, place: int, metric: Metric) -> None:
+    """A fifth decimal of an additive amount is rounded and the original kept; binary float noise is just rounded."""
     text = f"{amount:f}".ljust(place - 4 + len(f"{amount:f}") - 1, "0") + str(digit)
     exact = Decimal(text)
-    value, kept = metric_and_kept(metric, text)
+    value, kept = parse_metric_with_original(metric, text)
     if metric.kind == "count":
         assert (value, kept) == (None, text)
         return
@@ -118,15 +116,15 @@ def test_money_that_may_be_summed_is_not_rounded_unseen(
 
 
 @given(st.decimals(0, 10**12, places=9))
-def test_an_average_is_rounded_by_less_than_its_last_place(amount: Decimal) -> None:
-    """A cost-per is a quotient TikTok rounded already: ours is within half of the fourth decimal."""
-    assert abs(read_metric(CPC, f"{amount:f}") - amount) <= FOUR_PLACES / 2
+def test_average_is_rounded_to_four_decimals(amount: Decimal) -> None:
+    """An average, which TikTok has rounded already, is stored within half of the fourth decimal."""
+    assert abs(parse_metric(CPC, f"{amount:f}") - amount) <= FOUR_PLACES / 2
 
 
 @given(st.integers(0, 10**18 - 1), st.integers(0, 9))
-def test_an_integral_text_is_a_count(count: int, zeros: int) -> None:
-    """The texts "12" and "12.0" are the count 12, to the last digit."""
-    assert read_metric(CLICKS, f"{count}.{'0' * zeros}" if zeros else str(count)) == count
+def test_integral_text_is_a_count(count: int, zeros: int) -> None:
+    """The texts "12" and "12.0" are the count 12, for any number of digits."""
+    assert parse_metric(CLICKS, f"{count}.{'0' * zeros}" if zeros else str(count)) == count
 
 
 @pytest.mark.parametrize("kind", ["money", "count", "rate", "ratio"])
@@ -152,74 +150,74 @@ def test_an_integral_text_is_a_count(count: int, zeros: int) -> None:
     ],
     ids=repr,
 )
-def test_a_text_that_is_no_number_is_null_and_kept(kind: str, value: object) -> None:
-    """Whatever is not a number within range is null, what came is kept, and nothing is guessed."""
+def test_invalid_number_is_null_and_kept(kind: str, value: object) -> None:
+    """A value that is not a number within range is null, and the original is kept."""
     metric = next(metric for metric in METRICS if metric.kind == kind)
     if value == "9" * 40 and kind in {"rate", "ratio"}:
-        assert metric_and_kept(metric, value) == (1e40, None)
+        assert parse_metric_with_original(metric, value) == (1e40, None)
     else:
-        assert metric_and_kept(metric, value) == (None, value)
+        assert parse_metric_with_original(metric, value) == (None, value)
 
 
-def test_half_a_click_is_no_count() -> None:
-    """A count with a fraction, however small, or below zero is null, and what came is kept."""
+def test_fraction_or_negative_number_is_not_a_count() -> None:
+    """A count with a fraction or below zero is null, and the original is kept."""
     for value in ("12.5", "0.0000001", "-3", "-3.0"):
-        assert metric_and_kept(CLICKS, value) == (None, value)
-    assert metric_and_kept(CLICKS, Decimal("12.5")) == (None, 12.5)
+        assert parse_metric_with_original(CLICKS, value) == (None, value)
+    assert parse_metric_with_original(CLICKS, Decimal("12.5")) == (None, 12.5)
 
 
 @pytest.mark.parametrize("text", ["1.5E+2", "1.5e2", "15E1", "150.0e0", "+150", " 150"])
 @pytest.mark.parametrize("kind", ["money", "count", "rate", "ratio"])
-def test_a_number_in_scientific_notation_is_that_number(kind: str, text: str) -> None:
-    """A number is read whichever way it is written, in amounts, whole numbers, rates and ratios."""
+def test_scientific_notation_is_parsed(kind: str, text: str) -> None:
+    """A number in scientific notation is parsed in amounts, counts, rates and ratios."""
     metric = next(metric for metric in METRICS if metric.kind == kind)
-    assert metric_and_kept(metric, text) == (150, None)
+    assert parse_metric_with_original(metric, text) == (150, None)
 
 
 @pytest.mark.parametrize(
     ("sent", "amount"),
     [("0.30000000000000004", "0.3"), ("19.999999999999996", "20"), ("0.1000499999999999", "0.1"), ("1E+2", "100")],
 )
-def test_the_noise_of_binary_floats_is_rounded_away(sent: str, amount: str) -> None:
-    """A budget with the noise of binary floats is the amount meant, as text or as number; a real digit is kept."""
+def test_binary_float_noise_is_rounded(sent: str, amount: str) -> None:
+    """A budget with binary float noise is the intended amount, as text or number; a real decimal is kept."""
     for value in (sent, Decimal(sent)):
         frame = build_entity_frame(CAMPAIGNS, [{"advertiser_id": "1", "budget": value}], NOW, unknown_fields=set())
         assert frame.get_column("budget").item() == Decimal(amount)
-        kept = kept_beside(frame, "budget")
+        kept = original_in_extra(frame, "budget")
         assert (str(kept) if kept is not None else None) == ("0.1000499999999999" if "499" in sent else None)
 
 
 @each_metric
-def test_a_dash_an_empty_text_and_nothing_are_null(metric: Metric) -> None:
-    """What TikTok does not know of any metric is null, never zero."""
-    assert [read_metric(metric, value) for value in ("-", "", None)] == [None, None, None]
+def test_dash_empty_text_and_null_are_null(metric: Metric) -> None:
+    """A missing value of any metric is null, never zero."""
+    assert [parse_metric(metric, value) for value in ("-", "", None)] == [None, None, None]
 
 
-def test_a_metric_the_row_lacks_is_null() -> None:
-    """A row without the metric is a row in which it is null."""
+def test_missing_metric_is_null() -> None:
+    """A metric that a row does not contain is null."""
     assert parse_report_page(AD_DAILY, (SPEND,), [report_row(AD_DAILY)], unknown_fields=set())[
         "spend"
     ].to_list() == [None]
 
 
-def test_rates_and_ratios_stay_as_tiktok_gives_them() -> None:
-    """A rate of "1.12" percent stays 1.12."""
-    assert (read_metric(CTR, "1.12"), read_metric(FREQUENCY, "2.5")) == (1.12, 2.5)
+def test_rates_and_ratios_are_unchanged() -> None:
+    """A rate of "1.12" percent is stored as 1.12."""
+    assert (parse_metric(CTR, "1.12"), parse_metric(FREQUENCY, "2.5")) == (1.12, 2.5)
 
 
 @given(ids)
-def test_a_bare_id_keeps_all_its_digits(number: int) -> None:
-    """A 19-digit id is the same text whether it came as text or as a bare number, in reports and lists."""
+def test_numeric_id_keeps_all_digits(number: int) -> None:
+    """An id of 19 digits is the same text, whether it was sent as text or as a number."""
     for sent in (number, str(number)):
         row = report_row(AD_DAILY, campaign_id=sent)
         row["dimensions"]["ad_id"] = sent
         page = parse_report_page(AD_DAILY, (), [row], unknown_fields=set())
         assert page.select("ad_id", "campaign_id").row(0) == (str(number), str(number))
-        assert read_field(ADVERTISERS, "owner_bc_id", sent) == str(number)
+        assert parse_field(ADVERTISERS, "owner_bc_id", sent) == str(number)
 
 
 def assert_field_is_kept(entity: Entity, name: str, value: Any) -> None:  # noqa: ANN401
-    """A field's value that does not fit is null and kept under the API's name, apart from unknown fields."""
+    """Assert that a malformed field is null, and its original kept under the API's name."""
     unknown: set[str] = set()
     frame = build_entity_frame(entity, [{"advertiser_id": "1", name: value}], NOW, unknown_fields=unknown)
     column = next(column for column in entity.columns if column.api_name == name)
@@ -233,18 +231,16 @@ def assert_field_is_kept(entity: Entity, name: str, value: Any) -> None:  # noqa
 
 
 @pytest.mark.parametrize("value", [7.104142337395130e18, True, ["1"], {"id": "1"}], ids=repr)
-def test_an_id_that_lost_digits_is_null_and_kept(value: object) -> None:
-    """An id that arrives as anything but text or a whole number is null, and what came is kept."""
+def test_invalid_id_is_null_and_kept(value: object) -> None:
+    """An id that is neither text nor an integer is null, and the original is kept."""
     page = parse_report_page(AD_DAILY, (), [report_row(AD_DAILY, campaign_id=value)], unknown_fields=set())
-    assert (page.get_column("campaign_id").item(), kept_beside(page, "campaign_id")) == (None, value)
+    assert (page.get_column("campaign_id").item(), original_in_extra(page, "campaign_id")) == (None, value)
     assert_field_is_kept(ADVERTISERS, "owner_bc_id", value)
 
 
-@given(strange, strange)
-def test_an_unknown_field_of_a_report_lands_in_extra_and_is_named(
-    dimensions: dict[str, Any], metrics: dict[str, Any]
-) -> None:
-    """Nothing the report sends is dropped: what no column is declared for is kept as JSON, and named."""
+@given(unknown_fields, unknown_fields)
+def test_unknown_report_field_is_kept_in_extra(dimensions: dict[str, Any], metrics: dict[str, Any]) -> None:
+    """A field of a report without a declared column is kept as JSON, and its name is returned."""
     row = report_row(AD_DAILY, spend="1")
     row["dimensions"] |= dimensions
     row["metrics"] |= metrics
@@ -255,9 +251,9 @@ def test_an_unknown_field_of_a_report_lands_in_extra_and_is_named(
     assert unknown == {"before", *both}
 
 
-@given(st.lists(strange, max_size=4))
-def test_an_unknown_field_of_an_object_lands_in_extra_and_is_named(fields: list[dict[str, Any]]) -> None:
-    """Nothing a list sends is dropped either, row by row."""
+@given(st.lists(unknown_fields, max_size=4))
+def test_unknown_entity_field_is_kept_in_extra(fields: list[dict[str, Any]]) -> None:
+    """A field of an entity without a declared column is kept as JSON, and its name is returned."""
     unknown: set[str] = set()
     rows = [{"advertiser_id": "1", "ad_id": str(n), **more} for n, more in enumerate(fields)]
     extra = build_entity_frame(ADS, rows, NOW, unknown_fields=unknown)["extra"].to_list()
@@ -265,23 +261,25 @@ def test_an_unknown_field_of_an_object_lands_in_extra_and_is_named(fields: list[
     assert unknown == {name for more in fields for name in more}
 
 
-def test_money_in_extra_is_not_turned_into_a_float() -> None:
-    """A number with a fraction is written to `extra` with the digits it came with."""
+def test_numbers_in_extra_keep_their_digits() -> None:
+    """A number with a fraction is written to `extra` with all its digits."""
     row = {"advertiser_id": "1", "not_declared": Decimal("0.10000000000000000001")}
     frame = build_entity_frame(CAMPAIGNS, [row], NOW, unknown_fields=set())
     assert frame["extra"].item() == '{"not_declared":0.10000000000000000001}'
 
 
 @given(st.one_of(money, st.integers(-(10**14) + 1, 10**14 - 1)))
-def test_money_of_an_object_survives_to_the_decimal(amount: Decimal | int) -> None:
-    """A budget is what the JSON said, as a number or as text."""
-    assert read_field(CAMPAIGNS, "budget", amount) == amount
-    assert read_field(CAMPAIGNS, "budget", f"{amount:f}" if isinstance(amount, Decimal) else str(amount)) == amount
+def test_entity_money_is_exact(amount: Decimal | int) -> None:
+    """A budget is the amount of the JSON, as a number or as text."""
+    assert parse_field(CAMPAIGNS, "budget", amount) == amount
+    assert (
+        parse_field(CAMPAIGNS, "budget", f"{amount:f}" if isinstance(amount, Decimal) else str(amount)) == amount
+    )
 
 
 @given(st.lists(money | st.none(), max_size=9))
-def test_amounts_of_different_scale_share_a_column(amounts: list[Decimal | None]) -> None:
-    """An amount is not changed by the others of its column."""
+def test_amounts_of_different_scale_in_one_column(amounts: list[Decimal | None]) -> None:
+    """An amount does not change with the other amounts of its column."""
     rows = [{"advertiser_id": "1", "budget": amount and amount.normalize()} for amount in amounts]
     assert build_entity_frame(CAMPAIGNS, rows, NOW, unknown_fields=set())["budget"].to_list() == amounts
 
@@ -298,37 +296,37 @@ WRONG_FIELDS = [(entity, name, wrong) for entity, name, values in WRONG_VALUES f
 
 
 @pytest.mark.parametrize(("entity", "name", "value"), WRONG_FIELDS, ids=repr)
-def test_a_field_that_does_not_fit_is_null_and_kept(entity: Entity, name: str, value: object) -> None:
-    """Any value of the wrong kind is null, and what came is kept under its name; never an error or a guess."""
+def test_malformed_entity_field_is_null_and_kept(entity: Entity, name: str, value: object) -> None:
+    """A value of the wrong kind is null, and the original is kept; it is never an error or a guess."""
     assert_field_is_kept(entity, name, value)
 
 
 @each_entity
-def test_a_dash_or_nothing_is_null_in_every_typed_field(entity: Entity) -> None:
-    """A dash and null are null in all but free text and lists, where "-" may be a name."""
+def test_dash_and_null_are_null_in_typed_fields(entity: Entity) -> None:
+    """A dash and null are null, except in free text and lists, where a dash can be a name."""
     for column in entity.columns:
-        assert read_field(entity, column.api_name, None) is None
+        assert parse_field(entity, column.api_name, None) is None
         expected = {"text": "-", "json": None}.get(column.kind)
-        assert read_field(entity, column.api_name, "-") == expected or column.api_name == "advertiser_id"
+        assert parse_field(entity, column.api_name, "-") == expected or column.api_name == "advertiser_id"
 
 
 @given(st.datetimes(EARLIEST, LATEST).map(lambda at: at.replace(microsecond=0, tzinfo=UTC)))
 def test_instants_are_utc(instant: datetime) -> None:
-    """TikTok's datetimes without a zone mean UTC; an account's creation comes as seconds since 1970."""
-    assert read_field(ADS, "create_time", f"{instant:%Y-%m-%d %H:%M:%S}") == instant
+    """Datetimes without a zone are UTC; an account's creation time is in seconds since 1970."""
+    assert parse_field(ADS, "create_time", f"{instant:%Y-%m-%d %H:%M:%S}") == instant
     for sent in (int(instant.timestamp()), str(int(instant.timestamp()))):
-        assert read_field(ADVERTISERS, "create_time", sent) == instant
+        assert parse_field(ADVERTISERS, "create_time", sent) == instant
 
 
-def test_lists_are_kept_as_json() -> None:
-    """A list of ids stays the list it was."""
-    assert read_field(AD_GROUPS, "location_ids", ["6252001", "1"]) == '["6252001","1"]'
-    assert read_field(AD_GROUPS, "location_ids", []) == "[]"
+def test_lists_are_json() -> None:
+    """A list of ids is stored as JSON."""
+    assert parse_field(AD_GROUPS, "location_ids", ["6252001", "1"]) == '["6252001","1"]'
+    assert parse_field(AD_GROUPS, "location_ids", []) == "[]"
 
 
 @each_entity
-def test_a_table_has_the_declared_schema_with_rows_and_without(entity: Entity) -> None:
-    """The frame of a list is of the declared schema also where there is nothing in it."""
+def test_entity_frame_has_the_declared_schema(entity: Entity) -> None:
+    """An entity frame has the declared schema, with and without rows."""
     declared = build_schema(entity_columns(entity))
     for rows in ([], [{"advertiser_id": "1"}]):
         frame = build_entity_frame(entity, rows, NOW, unknown_fields=set())
@@ -337,8 +335,8 @@ def test_a_table_has_the_declared_schema_with_rows_and_without(entity: Entity) -
 
 
 @each_report
-def test_a_report_has_the_declared_schema_with_rows_and_without(report: Report) -> None:
-    """The frame of a report is of the declared schema also where no page came, or an empty one."""
+def test_report_frame_has_the_declared_schema(report: Report) -> None:
+    """A report frame has the declared schema, also without pages or with an empty one."""
     day = None if report.time_dimension else date(2026, 3, 1)
     empty = parse_report_page(report, STANDARD_METRICS, [], unknown_fields=set(), day=day)
     rows = [report_row(report, spend="1.5")]
@@ -358,8 +356,8 @@ def test_a_report_has_the_declared_schema_with_rows_and_without(report: Report) 
 @pytest.mark.parametrize(
     ("text", "hour"), [("2026-03-01 00:00:00", 0), ("2026-03-01 09:00:00", 9), ("2026-03-01 23:00:00", 23)]
 )
-def test_an_hour_is_a_day_and_a_number(text: str, hour: int) -> None:
-    """The text of an hour becomes the account's day and a number of 0 to 23, by the account's own clock."""
+def test_hour_is_split_into_day_and_number(text: str, hour: int) -> None:
+    """The text of an hour becomes the account's day and a number from 0 to 23."""
     page = parse_report_page(
         AD_HOURLY, (SPEND,), [report_row(AD_HOURLY, day=text, spend="1")], unknown_fields=set()
     )
@@ -367,17 +365,17 @@ def test_an_hour_is_a_day_and_a_number(text: str, hour: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-03-01", "2026-03-01 24:00:00", "2026-03-01 09:30:00", "09:00:00"])
-def test_what_is_no_hour_makes_its_row_faulty(text: str) -> None:
-    """A text that is not a whole hour of a day there is names no row: the page says so of that row only."""
+def test_invalid_hour_makes_its_row_faulty(text: str) -> None:
+    """A text that is not a whole hour of an existing day makes only its own row faulty."""
     rows = [report_row(AD_HOURLY, day="2026-03-01 09:00:00"), report_row(AD_HOURLY, day=text)]
     page = parse_report_page(AD_HOURLY, (), rows, unknown_fields=set(), day=date(2026, 3, 1))
-    (sound,), faults = split_faulty_rows([page])
-    assert sound.select("date", "hour").rows() == [(date(2026, 3, 1), 9)]
-    assert [why for _, why in faults] == [f"stat_time_hour is '{text}', which is not a valid hour"]
+    (valid,), faults = split_faulty_rows([page])
+    assert valid.select("date", "hour").rows() == [(date(2026, 3, 1), 9)]
+    assert [reason for _, reason in faults] == [f"stat_time_hour is '{text}', which is not a valid hour"]
 
 
-def test_every_kind_of_column_has_a_type() -> None:
-    """Ids are text, money is exact, days are dates and instants UTC, in every table there is."""
+def test_every_kind_has_a_type() -> None:
+    """In every table ids are text, money is exact, days are dates and instants are UTC."""
     columns = [c for report in REPORTS for c in report_columns(report, METRICS)]
     columns += [column for entity in ENTITIES for column in entity_columns(entity)]
     assert {column.kind for column in columns} == POLARS_TYPES.keys()
@@ -388,8 +386,8 @@ def test_every_kind_of_column_has_a_type() -> None:
 
 
 @given(st.lists(st.tuples(st.dates(date(2026, 1, 1), date(2026, 4, 1)), ids), unique=True, max_size=8))
-def test_rows_are_sorted_by_their_key_and_know_whether_their_day_was_whole(keys: list[tuple[date, int]]) -> None:
-    """Pages in any order give the same table, and each row says whether its day was whole when it was read."""
+def test_rows_are_sorted_and_have_completeness(keys: list[tuple[date, int]]) -> None:
+    """Pages in any order give the same table, and each row has the completeness of its day."""
     pages = [
         parse_report_page(AD_DAILY, (), [report_row(AD_DAILY, day=str(day), key=str(ad))], unknown_fields=set())
         for day, ad in keys
@@ -404,25 +402,25 @@ def test_rows_are_sorted_by_their_key_and_know_whether_their_day_was_whole(keys:
 @pytest.mark.parametrize(
     "day", ["2026-02-30", "2026-13-01", "2026-03-01 10:00:00", "01.03.2026", "0000-01-01", "today", 20260301]
 )
-def test_a_day_that_is_none_is_that_of_the_question(day: str) -> None:
-    """A row without a readable day is of the day asked about; where several were, it is faulty, and only it."""
+def test_invalid_day_is_the_requested_one(day: str) -> None:
+    """A row without a readable day gets the requested day; if several were requested, only this row is faulty."""
     rows = [report_row(AD_DAILY), report_row(AD_DAILY, key="2", day=day)]
-    asked = parse_report_page(AD_DAILY, (), rows, unknown_fields=set(), day=date(2026, 3, 1))
-    assert asked.get_column("date").to_list() == [date(2026, 3, 1)] * 2
-    assert kept_beside(asked, "stat_time_day") == day
-    (sound,), faults = split_faulty_rows([parse_report_page(AD_DAILY, (), rows, unknown_fields=set())])
-    assert sound.get_column("ad_id").to_list() == ["1"]
+    page = parse_report_page(AD_DAILY, (), rows, unknown_fields=set(), day=date(2026, 3, 1))
+    assert page.get_column("date").to_list() == [date(2026, 3, 1)] * 2
+    assert original_in_extra(page, "stat_time_day") == day
+    (valid,), faults = split_faulty_rows([parse_report_page(AD_DAILY, (), rows, unknown_fields=set())])
+    assert valid.get_column("ad_id").to_list() == ["1"]
     assert [found for found, _ in faults] == [None]
     assert "stat_time_day is" in faults[0][1]
 
 
-def test_a_spend_that_cannot_be_read_makes_its_row_faulty() -> None:
-    """A spend nobody can read, or that did not come, is not stored as null: its row says what is wrong."""
+def test_unreadable_spend_makes_its_row_faulty() -> None:
+    """A spend that is invalid or missing is not stored as null; its row has the reason."""
     rows = [report_row(AD_DAILY, key=str(n), spend=value) for n, value in enumerate(("-", None, "1", "much"))]
     rows.append(report_row(AD_DAILY, key="9"))
     page = parse_report_page(AD_DAILY, (SPEND,), rows, unknown_fields=set(), requested_metrics=["spend"])
-    (sound,), faults = split_faulty_rows([page])
-    assert sound.get_column("spend").to_list() == [None, None, Decimal(1)]
+    (valid,), faults = split_faulty_rows([page])
+    assert valid.get_column("spend").to_list() == [None, None, Decimal(1)]
     day = date(2026, 3, 1)
     assert faults == [
         (day, "spend is 'much', which is not a valid amount"),
@@ -437,8 +435,8 @@ numbers = st.sampled_from(["-", "", "0", "12", "12.0", "12.5", "-3", "1.5000", "
     rows=st.lists(st.tuples(ids, st.text(), numbers, numbers, numbers, numbers), min_size=1, max_size=3),
     day=st.dates(date(2026, 1, 1), date(2026, 4, 1)) | st.just("2026-02-30"),
 )
-def test_a_page_taken_at_once_is_that_of_its_rows(rows: list[tuple[Any, ...]], day: date | str) -> None:
-    """Many rows at once are what they are one by one, by column and key; where one is odd, each is looked at."""
+def test_fast_page_equals_the_page_parsed_row_by_row(rows: list[tuple[Any, ...]], day: date | str) -> None:
+    """The fast parser returns the same columns and keys as the slow one, or None for unusual rows."""
     metrics = (SPEND, CPC, CLICKS, CTR)
     names = [metric.api_name for metric in metrics]
     attributes = dict.fromkeys(AD_DAILY.level.attributes, "7")
@@ -452,8 +450,8 @@ def test_a_page_taken_at_once_is_that_of_its_rows(rows: list[tuple[Any, ...]], d
         found = parse_report_page_fast(AD_DAILY, metrics, names, [json.dumps(row).encode() for row in sent])
     except ValueFormatError:
         found = None
-    is_odd = FAULT_COLUMN in expected.columns or expected.get_column("extra").count()
-    assert bool(found) == (not is_odd)
+    is_unusual = FAULT_COLUMN in expected.columns or expected.get_column("extra").count()
+    assert bool(found) == (not is_unusual)
     if not found:
         return
     assert found[0].equals(expected)
@@ -461,8 +459,8 @@ def test_a_page_taken_at_once_is_that_of_its_rows(rows: list[tuple[Any, ...]], d
 
 
 @pytest.mark.parametrize("value", ["12.5", "12 %", "about a dozen", ""])
-def test_a_metric_nobody_documents_is_kept_as_it_is_written(value: str) -> None:
-    """Its column is text: whatever TikTok writes there is a value, and none of it is malformed."""
+def test_undocumented_metric_is_stored_as_text(value: str) -> None:
+    """An undocumented metric is a text column, and no value of it is malformed."""
     metrics = select_metrics("mood_of_the_viewer")
     names = [metric.api_name for metric in metrics]
     row = report_row(
@@ -477,18 +475,18 @@ def test_a_metric_nobody_documents_is_kept_as_it_is_written(value: str) -> None:
     assert found[0].get_column("extra").null_count() == 1
 
 
-def test_a_row_without_its_key_is_faulty() -> None:
-    """A row that cannot say which ad or which day it is of is not stored, and says why."""
+def test_row_without_its_key_is_faulty() -> None:
+    """A row without its ad or its day is not stored, and has the reason."""
     for lost in ("ad_id", "stat_time_day"):
         row = report_row(AD_DAILY)
         del row["dimensions"][lost]
         page = parse_report_page(AD_DAILY, (), [row], unknown_fields=set())
-        (sound,), ((_, why),) = split_faulty_rows([page])
-        assert (sound.height, why) == (0, f"a row has no {lost}")
+        (valid,), ((_, reason),) = split_faulty_rows([page])
+        assert (valid.height, reason) == (0, f"a row has no {lost}")
 
 
-def test_a_row_of_another_account_is_refused() -> None:
-    """The row of another account never ends in an account's table."""
+def test_row_of_another_account_is_rejected() -> None:
+    """A row of another account is never stored in an account's table."""
     row = report_row(ADVERTISER_DAILY)
     row["dimensions"]["advertiser_id"] = "7"
     page = parse_report_page(ADVERTISER_DAILY, (), [row], unknown_fields=set())
@@ -498,21 +496,21 @@ def test_a_row_of_another_account_is_refused() -> None:
         build_report_frame(ADVERTISER_DAILY, (), BERLIN, [page], NOW)
 
 
-def test_totals_have_neither_day_nor_completeness() -> None:
-    """A lifetime table has no column that only a day could fill."""
+def test_lifetime_tables_have_no_day_or_completeness() -> None:
+    """A lifetime table has no column that depends on a day."""
     names = report_schema(AD_LIFETIME, STANDARD_METRICS).names()
     assert not {"date", "is_complete", "is_settled"} & set(names)
 
 
 def test_adgroup_is_ad_group_in_every_table() -> None:
-    """The API's word for an ad group appears in no column of ours."""
+    """No column is named with the API's spelling `adgroup`."""
     schemas = [report_schema(report, METRICS) for report in REPORTS]
     schemas += [build_schema(entity_columns(entity)) for entity in ENTITIES]
     assert [name for schema in schemas for name in schema.names() if "adgroup" in name] == []
 
 
-def test_a_misleading_name_of_the_api_is_published_as_what_it_is() -> None:
-    """`total_complete_payment_rate` is an amount and is called one."""
+def test_misleading_api_name_is_renamed() -> None:
+    """`total_complete_payment_rate` is an amount, and its column is named as one."""
     metric = METRIC_OF["total_complete_payment_rate"]
     page = parse_report_page(
         AD_DAILY, (metric,), [report_row(AD_DAILY, total_complete_payment_rate="19.99")], unknown_fields=set()

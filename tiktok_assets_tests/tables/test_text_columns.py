@@ -1,4 +1,4 @@
-"""Laws of typing text: a value is what it is by itself, whatever stands beside it."""
+"""Tests of casting text columns: the value of a cell does not depend on other cells."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -47,8 +47,8 @@ ROWS = st.lists(
 SCHEMA = pl.Schema({column.name: pl.String() for column in COLUMNS})
 
 
-def read(rows: Sequence[Mapping[str, str | None]]) -> pl.DataFrame | None:
-    """The rows in their types, or None where a value does not fit."""
+def cast_rows(rows: Sequence[Mapping[str, str | None]]) -> pl.DataFrame | None:
+    """Cast the rows, or return None if a value is invalid."""
     try:
         return cast_text_columns(pl.DataFrame(rows, SCHEMA), COLUMNS, AVERAGES)
     except ValueFormatError:
@@ -56,16 +56,16 @@ def read(rows: Sequence[Mapping[str, str | None]]) -> pl.DataFrame | None:
 
 
 @given(rows=ROWS)
-def test_a_value_is_the_same_in_any_company(rows: list[dict[str, str | None]]) -> None:
-    """Rows together are what each is alone; one that does not fit keeps all from being taken."""
-    alone = [read([row]) for row in rows]
-    fitting = [frame for frame in alone if frame is not None]
-    together = read(rows)
-    if len(fitting) < len(rows):
+def test_value_does_not_depend_on_other_rows(rows: list[dict[str, str | None]]) -> None:
+    """Rows cast together equal rows cast one by one; one invalid value rejects all of them."""
+    one_by_one = [cast_rows([row]) for row in rows]
+    valid = [frame for frame in one_by_one if frame is not None]
+    together = cast_rows(rows)
+    if len(valid) < len(rows):
         assert together is None
     else:
         assert together is not None
-        assert together.equals(pl.concat(fitting))
+        assert together.equals(pl.concat(valid))
         assert together.schema == pl.Schema({column.name: POLARS_TYPES[column.kind] for column in COLUMNS})
 
 
@@ -73,25 +73,25 @@ def test_a_value_is_the_same_in_any_company(rows: list[dict[str, str | None]]) -
     ("text", "found"),
     [("12", 12), ("12.0", 12), ("-", None), ("", None), ("-3", -3), ("007", 7)],
 )
-@pytest.mark.parametrize("beside", ["4", "-", "8.0"])
-def test_a_count_is_a_whole_number(text: str, found: int | None, beside: str) -> None:
-    """An integral 12.0 is a count and a dash is none, beside plain counts and beside others."""
-    frame = read([dict.fromkeys(SCHEMA, "1") | {"count_a": text, "count_b": beside}])
+@pytest.mark.parametrize("other", ["4", "-", "8.0"])
+def test_count_is_a_whole_number(text: str, found: int | None, other: str) -> None:
+    """12.0 is a count and a dash is null, whatever the other columns contain."""
+    frame = cast_rows([dict.fromkeys(SCHEMA, "1") | {"count_a": text, "count_b": other}])
     assert frame is not None
     assert frame.get_column("count_a").to_list() == [found]
 
 
 @pytest.mark.parametrize("text", ["12.5", "+5", " 5", "1e3", "1_000", "٣", "--5", "1234567890123456789012"])
-def test_what_is_no_count_is_refused_by_its_name(text: str) -> None:
-    """The error names field and value; a cast alone would take some of these."""
+def test_invalid_count_error_names_field_and_value(text: str) -> None:
+    """The error has the field and the value; a Polars cast alone would accept some of these."""
     row = dict.fromkeys(SCHEMA, "1") | {"count_b": text}
     with pytest.raises(ValueFormatError, match=r"count_b is .* which is not a valid count"):
         cast_text_columns(pl.DataFrame([row], SCHEMA), COLUMNS, AVERAGES)
 
 
-def test_money_is_exact_and_only_averages_are_rounded() -> None:
-    """A sum with five places is refused, not rounded; a quotient comes to four."""
-    assert read([dict.fromkeys(SCHEMA, "1") | {"money_a": "1.23456"}]) is None
-    frame = read([dict.fromkeys(SCHEMA, "1") | {"money_a": "0.1000", "money_b": "1.23456"}])
+def test_only_averages_are_rounded() -> None:
+    """An additive amount with five decimals is rejected; an average is rounded to four."""
+    assert cast_rows([dict.fromkeys(SCHEMA, "1") | {"money_a": "1.23456"}]) is None
+    frame = cast_rows([dict.fromkeys(SCHEMA, "1") | {"money_a": "0.1000", "money_b": "1.23456"}])
     assert frame is not None
     assert frame.select("money_a", "money_b").row(0) == (Decimal("0.1000"), Decimal("1.2346"))

@@ -1,4 +1,4 @@
-"""Laws of sums: only additive metrics are added up, anywhere in the package, and never two currencies."""
+"""Tests of totals: only additive metrics are summed, anywhere in the package, and never different currencies."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ from tiktok_assets.tables.totals import (
     total_by_currency,
 )
 from tiktok_assets_tests.quality.sample_frames import ads
-from tiktok_assets_tests.test_rooms import MODULES, name_of, parsed, room_of
+from tiktok_assets_tests.test_layers import MODULES, package_of, parse, path_of
 
 NOT_ADDITIVE = {metric.name for metric in METRICS if not metric.additive}
 MIXED = ads(
@@ -29,24 +29,26 @@ MIXED = ads(
     {"ad_id": "3", "spend": "700", "clicks": 4, "reach": 9, "currency": "JPY"},
 )
 
-ADDS_UP = {"sum", "cum_sum", "rolling_sum", "sum_horizontal"}
+SUM_METHODS = {"sum", "cum_sum", "rolling_sum", "sum_horizontal"}
 _SQL = re.compile(r"\bsum\s*\(\s*\"?([a-z_0-9]+)\"?\s*\)", re.IGNORECASE)
 
-BY_OTHER_NAMES = {
-    "totals.py": "asks each metric whether it is additive",
-    "duplication/results.py": "its names are those of `_SUMS`, held below",
-    "row_checks.py": "asks each metric whether it is additive",
-    "ingest/restatements.py": "spend and conversion, by the names of its own columns",
+SUMS_BY_NAME_LIST = {
+    "tables/totals.py": "checks `additive` of each metric",
+    "duplication/results.py": "its names are those of `_SUMS`, tested below",
+    "tables/row_validation.py": "checks `additive` of each metric",
+    "ingest/restatements.py": "spend and conversion, under the names of its own columns",
 }
-"""Where a sum is over a name that is not written beside it, and why that is right."""
+"""Modules with sums over names that are not literals, and why these are additive."""
 
 
-def sums_in(name: str, tree: ast.Module) -> Iterator[tuple[str, str | None]]:
-    """Each sum over a column in a module: the module and the column's name; None where it is no literal."""
+def find_sums(name: str, tree: ast.Module) -> Iterator[tuple[str, str | None]]:
+    """Yield each sum over a column in a module, with the module and the column; None if it is not a literal."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from ((name, column) for column in _SQL.findall(node.value))
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ADDS_UP):
+        if not (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SUM_METHODS
+        ):
             continue
         summed = node if ast.unparse(node.func.value) == "pl" else node.func.value
         args = summed.args if isinstance(summed, ast.Call) else []
@@ -56,13 +58,13 @@ def sums_in(name: str, tree: ast.Module) -> Iterator[tuple[str, str | None]]:
             yield name, None
 
 
-def test_no_module_adds_up_what_is_not_additive() -> None:
-    """Wherever the package sums a column by name, in Polars or SQL, the column is no rate, average or reach."""
-    modules = [module for module in MODULES if room_of(module) != "sandbox"]
-    found = [one for module in modules for one in sums_in(name_of(module), parsed(module))]
+def test_no_module_sums_a_metric_that_is_not_additive() -> None:
+    """No sum of a column in Polars or SQL, anywhere in the package, is of a rate, an average or reach."""
+    modules = [module for module in MODULES if package_of(module) != "sandbox"]
+    found = [one for module in modules for one in find_sums(path_of(module), parse(module))]
     assert [(name, column) for name, column in found if column in NOT_ADDITIVE] == []
-    assert ("totals.py", None) in found
-    assert {name for name, column in found if column is None} <= BY_OTHER_NAMES.keys()
+    assert ("tables/totals.py", None) in found
+    assert {name for name, column in found if column is None} <= SUMS_BY_NAME_LIST.keys()
 
 
 @pytest.mark.parametrize(
@@ -75,18 +77,18 @@ def test_no_module_adds_up_what_is_not_additive() -> None:
         ("pl.col(name).sum()", None),
     ],
 )
-def test_the_law_sees_every_way_of_summing(code: str, column: str | None) -> None:
-    """A forbidden sum is found in each of the ways the package could write it."""
-    assert list(sums_in("here", ast.parse(code))) == [("here", column)]
+def test_search_finds_every_form_of_sum(code: str, column: str | None) -> None:
+    """The search finds a sum in each form the package could contain."""
+    assert list(find_sums("here", ast.parse(code))) == [("here", column)]
 
 
-def test_what_is_summed_by_a_list_of_names_is_additive() -> None:
-    """Where a module sums by a list of names, none of them is a rate, an average or reach."""
+def test_list_of_summed_names_is_additive() -> None:
+    """A module that sums a list of names has no rate, average or reach in it."""
     assert not NOT_ADDITIVE.intersection(_SUMS)
 
 
-def test_a_metric_that_is_not_additive_is_refused() -> None:
-    """Asked to sum reach, nothing is summed and the error names it; a report's totals leave it out."""
+def test_sum_of_a_metric_that_is_not_additive_is_rejected() -> None:
+    """Summing reach raises an error with its name; the totals of a report leave it out."""
     with pytest.raises(NotAdditiveError, match="reach cannot be summed"):
         sum_expressions([METRICS_BY_API_NAME["spend"], METRICS_BY_API_NAME["reach"]])
     assert "reach" not in total_by_currency(MIXED, STANDARD_METRICS).columns
@@ -94,24 +96,24 @@ def test_a_metric_that_is_not_additive_is_refused() -> None:
         sum_expressions_or_null([METRICS_BY_API_NAME["reach"]])
 
 
-def test_nothing_known_is_no_zero() -> None:
-    """A sum of known values is theirs; where no row says anything, or there is no row, there is no sum."""
+def test_sum_of_nulls_is_null() -> None:
+    """A sum is of the known values; it is null if all values are null or there are no rows."""
     wanted = sum_expressions_or_null([METRICS_BY_API_NAME["clicks"], METRICS_BY_API_NAME["likes"]])
     some = ads({"ad_id": "1", "clicks": 2}, {"ad_id": "2"})
     assert some.select(wanted).rows() == [(2, None)]
     assert some.clear().select(wanted).rows() == [(None, None)]
 
 
-def test_totals_are_shown_per_currency() -> None:
-    """Whatever they are grouped by, totals of several currencies are several rows, exact to the last digit."""
+def test_totals_are_per_currency() -> None:
+    """Totals of several currencies are several rows with exact amounts, for any grouping."""
     sums = total_by_currency(MIXED, STANDARD_METRICS).select("currency", "spend", "clicks")
     assert sums.rows() == [("EUR", Decimal("4.0000"), 5), ("JPY", Decimal("700.0000"), 4)]
     assert total_by_currency(MIXED, STANDARD_METRICS, ["date"]).height == 2
     assert total_by_currency(MIXED.clear(), STANDARD_METRICS).is_empty()
 
 
-def test_one_amount_of_two_currencies_is_refused() -> None:
-    """Who needs a single amount gets an error that names the currencies and the mend."""
+def test_single_currency_of_mixed_amounts_is_rejected() -> None:
+    """The error names the currencies and says what to do."""
     assert single_currency(MIXED.filter(pl.col("currency") == "EUR")) == "EUR"
     assert single_currency(MIXED.clear()) is None
     with pytest.raises(MixedCurrencyError, match="amounts in EUR, JPY cannot be added up"):
