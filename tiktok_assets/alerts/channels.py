@@ -10,19 +10,19 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-REPEAT_NOTE = "Possibly a repeat: the first delivery was not confirmed."
+REPEAT_NOTE = "Possible duplicate: the first delivery was not confirmed."
 
 _REPEAT_NOTE_MARGIN = 100
-"""Room for the note of a repeat."""
+"""Characters reserved for the repeat note."""
 
 _RAW_HOOKS = {"json", "jsons", "form", "forms", "xml", "xmls"}
-"""Webhooks somebody's program reads: plain text."""
+"""Webhooks that a program reads: plain text."""
 
 _SHOWS_MARKDOWN = {"mmost", "mmosts", "zulip", "gitter", "ntfy", "ntfys"}
-"""Services Apprise calls plain that show Markdown; they get it as it is."""
+"""Services that Apprise lists as plain text but that render Markdown; they get the Markdown unconverted."""
 
 _CARDS = {"workflow", "workflows"}
-"""Microsoft Teams: cards take 28 kB, of which Apprise allows 1,000 characters, and know no blocks of code."""
+"""Microsoft Teams: cards take 28 kB, of which Apprise allows 1,000 characters, and render no code blocks."""
 _MAX_CARD_LENGTH = 8000
 
 _LOGGERS = (
@@ -36,65 +36,65 @@ _LOGGERS = (
 SendResult = Literal["delivered", "failed", "unknown"]
 
 _FAILURE_PATTERNS: tuple[tuple[SendResult, str, str], ...] = (
-    # An answer is definite.
-    ("failed", r"\berror[=:]\s*([1-5]\d\d)\b", "it answered HTTP {}"),
-    ("delivered", r"SMTP recipient .* was refused: (\d{3})", "a recipient of the copy was refused ({})"),
-    ("failed", r"Socket Exception: (?:\{.*?)?\(([45]\d\d), ", "the mail was refused with {}"),
-    # So is what never left this machine.
+    # A response is definite.
+    ("failed", r"\berror[=:]\s*([1-5]\d\d)\b", "HTTP status {}"),
+    ("delivered", r"SMTP recipient .* was refused: (\d{3})", "a copy recipient was refused ({})"),
+    ("failed", r"Socket Exception: (?:\{.*?)?\(([45]\d\d), ", "the mail server refused the message with {}"),
+    # So is a message that never left this machine.
     ("failed", r"NewConnectionError|Connection refused", "connection refused"),
-    ("failed", r"NameResolutionError|Name or service not known|failure in name resolution", "its host is unknown"),
+    ("failed", r"NameResolutionError|Name or service not known|failure in name resolution", "host name not found"),
     (
         "failed",
         r"ConnectTimeoutError|^Socket Exception: timed out$|handshake operation timed out",
-        "no connection",
+        "connection timed out",
     ),
-    ("failed", r"CERTIFICATE_VERIFY_FAILED|CertificateError", "its certificate is not accepted"),
-    ("failed", r"WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|STARTTLS extension not supported", "it speaks no TLS"),
-    ("failed", r"Network is unreachable|No route to host", "it cannot be reached"),
-    ("failed", r"Connection error while submitting email", "the mail server did not let us in"),
-    # The rest of the sockets' troubles may come after the message left.
-    ("unknown", r"^Notification Exception: $", "its answer is too large"),  # MemoryError has no text
-    ("unknown", r"Socket Exception|[Tt]imed out", "no answer in time, or the connection was cut"),
+    ("failed", r"CERTIFICATE_VERIFY_FAILED|CertificateError", "TLS certificate not accepted"),
+    ("failed", r"WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|STARTTLS extension not supported", "no TLS support"),
+    ("failed", r"Network is unreachable|No route to host", "host unreachable"),
+    ("failed", r"Connection error while submitting email", "the mail server refused the connection"),
+    # Other socket errors may come after the message left.
+    ("unknown", r"^Notification Exception: $", "the response is too large"),  # MemoryError has no text
+    ("unknown", r"Socket Exception|[Tt]imed out", "no response in time, or the connection was closed"),
 )
-"""What the libraries say when a delivery failed, in the order of certainty, and what that means."""
+"""Log messages of the libraries after a failure, the most certain first, with result and reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """What became of one attempt; the reason is ours, so that it cannot hold a secret."""
+    """The outcome of one attempt; the reason is one of our own texts, so it cannot contain a secret."""
 
     result: SendResult
     reason: str | None = None
 
 
 def send_message(
-    url: SecretStr, target: int | None, message: Mapping[str, Any], *, repeat: bool = False
+    url: SecretStr, recipient_index: int | None, payload: Mapping[str, Any], *, repeat: bool = False
 ) -> SendOutcome:
-    """Hand one message to one receiver.
+    """Send one message to one channel.
 
     Args:
-        url: as Apprise writes them.
-        target: which of the URL's recipients; None for a URL that has one.
-        message: `title`, the body as `text`, `markdown` and `html`, and `brief`, plain text for small receivers.
-        repeat: say in the message that it may have been told before.
+        url: an Apprise URL.
+        recipient_index: index of the recipient among those of the URL; None for a URL with one recipient.
+        payload: `title`, the body as `text`, `markdown` and `html`, and `brief`, plain text for short messages.
+        repeat: add a note that the message may have been delivered before.
 
     Returns:
         The outcome; `unknown` where the message may have arrived.
     """
-    with _capture_logs() as heard:
+    with _capture_logs() as captured:
         try:
-            service = create_service(url.get_secret_value(), target)
+            service = create_service(url.get_secret_value(), recipient_index)
             if service is None:
-                return SendOutcome("failed", "Apprise does not understand the URL")
-            if _notify(service, message, repeat=repeat):
+                return SendOutcome("failed", "Apprise does not support the URL")
+            if _notify(service, payload, repeat=repeat):
                 return SendOutcome("delivered")
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and its text may show the URL
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and its text may contain the URL
             return SendOutcome("unknown", f"the plugin raised {type(error).__name__}")
-        return classify_failure(heard)
+        return classify_failure(captured)
 
 
 def list_recipients(url: str) -> list[str | None]:
-    """The recipients of a URL, each delivered and repeated on its own; [None] where the URL is one receiver."""
+    """List the recipients of a URL, each delivered to on its own; [None] where the URL has one recipient."""
     with _capture_logs(), suppress(Exception):
         service = create_service(url)
         targets = getattr(service, "targets", None)
@@ -104,15 +104,15 @@ def list_recipients(url: str) -> list[str | None]:
 
 
 def is_supported_url(url: str) -> bool:
-    """Whether Apprise has a plugin that takes a URL; nothing is sent."""
+    """Return whether Apprise has a plugin for a URL; nothing is sent."""
     with _capture_logs(), suppress(Exception):
         return create_service(url) is not None
     return False
 
 
-def create_service(url: str, target: int | None = None) -> Any:  # noqa: ANN401 - Apprise's plugins share no public type
-    """The plugin for a URL, or None; narrowed to one recipient, never retrying by itself."""
-    import apprise  # noqa: PLC0415 - a fifth of a second that only a delivery needs
+def create_service(url: str, recipient_index: int | None = None) -> Any:  # noqa: ANN401 - Apprise's plugins share no public type
+    """Create Apprise's plugin for a URL, limited to one recipient and without retries; None if there is none."""
+    import apprise  # noqa: PLC0415 - takes a fifth of a second that only a delivery needs
 
     asset = apprise.AppriseAsset(
         async_mode=False, service_timeout=0, app_id="tiktok_assets", app_desc="TikTok Ads"
@@ -120,28 +120,28 @@ def create_service(url: str, target: int | None = None) -> Any:  # noqa: ANN401 
     service: Any = apprise.Apprise.instantiate(url, asset=asset)
     if service is None:
         return None
-    if target is not None:
-        service.targets = service.targets[target : target + 1]
-    service.retry, service.optional = 0, False  # the outbox repeats, and knows why
-    # A message in pieces could arrive in part, and then be neither delivered nor not.
+    if recipient_index is not None:
+        service.targets = service.targets[recipient_index : recipient_index + 1]
+    service.retry, service.optional = 0, False  # the outbox retries, and needs the true outcome
+    # A split message could arrive in part, which would be neither a success nor a failure.
     service.overflow_mode = apprise.OverflowMode.TRUNCATE
     return service
 
 
-def classify_failure(heard: list[str]) -> SendOutcome:
-    """What a refusal meant, from what the libraries said about it."""
-    told = "\n".join(heard)
-    for result, words, reason in _FAILURE_PATTERNS:
-        if match := re.search(words, told, re.MULTILINE):
+def classify_failure(captured: list[str]) -> SendOutcome:
+    """Classify a failed attempt by the log messages of the libraries."""
+    text = "\n".join(captured)
+    for result, pattern, reason in _FAILURE_PATTERNS:
+        if match := re.search(pattern, text, re.MULTILINE):
             return SendOutcome(result, reason.format(*match.groups()))
-    return SendOutcome("failed", "it was refused")
+    return SendOutcome("failed", "rejected without a reason")
 
 
-def _notify(service: Any, message: Mapping[str, Any], *, repeat: bool) -> bool:  # noqa: ANN401 - see service_of
+def _notify(service: Any, payload: Mapping[str, Any], *, repeat: bool) -> bool:  # noqa: ANN401 - see create_service
     import apprise  # noqa: PLC0415 - as above
 
     schema = str(service.url(privacy=True)).partition(":")[0].lower()
-    formats = _formats(service)
+    formats = _list_formats(service)
     wanted = apprise.NotifyFormat.TEXT
     if schema in _RAW_HOOKS:
         pass
@@ -149,19 +149,19 @@ def _notify(service: Any, message: Mapping[str, Any], *, repeat: bool) -> bool: 
         wanted = apprise.NotifyFormat.MARKDOWN
     elif apprise.NotifyFormat.HTML in formats:
         wanted = apprise.NotifyFormat.HTML
-    chosen = service.resolve_format(wanted)  # a `format=` in the URL wins
-    body = str(message[chosen.value])
+    chosen = service.resolve_format(wanted)  # `format=` in the URL takes precedence
+    body = str(payload[chosen.value])
     if schema in _CARDS:
         service.body_maxlen = _MAX_CARD_LENGTH
-        body = re.sub(r"```\n(.*?)\n```", lambda block: _as_list(block[1]), body, flags=re.DOTALL)
+        body = re.sub(r"```\n(.*?)\n```", lambda block: _format_list(block[1]), body, flags=re.DOTALL)
     as_is = schema in _SHOWS_MARKDOWN and chosen == apprise.NotifyFormat.TEXT
     if as_is:
-        body = str(message["markdown"])
-    # Chat has its title in the body, escaped by us; a mail's subject and a webhook's title are plain fields.
-    title = "" if as_is or chosen == apprise.NotifyFormat.MARKDOWN else str(message["title"])
+        body = str(payload["markdown"])
+    # A chat message has its title in the escaped body; a mail's subject and a webhook's title are plain fields.
+    title = "" if as_is or chosen == apprise.NotifyFormat.MARKDOWN else str(payload["title"])
     source = None if as_is else chosen
     if len(body) + len(title) + _REPEAT_NOTE_MARGIN > service.body_maxlen:
-        body, source = str(message["brief"]), apprise.NotifyFormat.TEXT
+        body, source = str(payload["brief"]), apprise.NotifyFormat.TEXT
     if repeat:
         is_html = source == apprise.NotifyFormat.HTML
         body = (f"<p><b>{REPEAT_NOTE}</b></p>" if is_html else f"{REPEAT_NOTE}\n\n") + body
@@ -170,30 +170,30 @@ def _notify(service: Any, message: Mapping[str, Any], *, repeat: bool) -> bool: 
     return bool(caller.notify(body, title=title, body_format=source))
 
 
-def _as_list(block: str) -> str:
+def _format_list(block: str) -> str:
     return "\n".join(f"- `{' '.join(line.split())}`" for line in block.splitlines())
 
 
-def _formats(service: Any) -> tuple[Any, ...]:  # noqa: ANN401 - see service_of
+def _list_formats(service: Any) -> tuple[Any, ...]:  # noqa: ANN401 - see create_service
     formats = type(service).notify_format
     return formats if isinstance(formats, tuple) else (formats,)
 
 
-_captured: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+_captured: ContextVar[list[str] | None] = ContextVar("captured", default=None)
 
 
 class _CaptureFilter(logging.Filter):
-    """Hears what is said while we send, and keeps it from every log, because it names URLs and their secrets."""
+    """Capture log messages, which contain secret URLs, while a message is sent, and keep them out of every log."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
         self._level = level
 
     def filter(self, record: logging.LogRecord) -> bool:
-        heard = _captured.get()
-        if heard is None:
+        captured = _captured.get()
+        if captured is None:
             return record.levelno >= self._level
-        heard.append(record.getMessage())
+        captured.append(record.getMessage())
         return False
 
 
@@ -203,15 +203,15 @@ def _install_filters() -> None:
         if not any(isinstance(one, _CaptureFilter) for one in logger.filters):
             logger.addFilter(_CaptureFilter(logger.getEffectiveLevel() if name == "apprise" else logging.NOTSET))
         if name == "apprise":
-            logger.setLevel(logging.DEBUG)  # the reason of a refusal is told at this level only
+            logger.setLevel(logging.DEBUG)  # the reason of a failure is logged at this level only
 
 
 @contextmanager
 def _capture_logs() -> Iterator[list[str]]:
     _install_filters()
-    heard: list[str] = []
-    token = _captured.set(heard)
+    captured: list[str] = []
+    token = _captured.set(captured)
     try:
-        yield heard
+        yield captured
     finally:
         _captured.reset(token)

@@ -10,72 +10,71 @@ from tiktok_assets.settings import Settings
 CODE_LOCATION_PATH = "__repository__@tiktok_assets"
 """How the web app of Dagster 1.13.27 names the repository of our one code location in a path.
 
-It also understands the location alone, which is what it writes itself.
+It also accepts the location alone, which is what it writes itself.
 """
 
 DUPLICATE_JOB = "duplicate_ad"
 
 
 def build_launchpad_config(advertiser_id: str, ad_id: str, campaign_id: str, code: str | None = None) -> str:
-    """Write the launchpad's YAML for `duplicate_ad`, which leaves everything switched off.
+    """Build the launchpad's YAML for `duplicate_ad`; the copy stays switched off.
 
     Args:
         advertiser_id: the ad account.
-        ad_id: what to duplicate.
-        campaign_id: into which campaign.
-        code: the approval code that makes it live; without one it is a dry run.
+        ad_id: the ad to duplicate.
+        campaign_id: the campaign to duplicate it into.
+        code: the approval code for a live run; without one it is a dry run.
     """
-    approved = f"   live: true\n   approval: {_quoted(code)}\n" if code else "   live: false\n"
+    approval = f"   live: true\n   approval: {_quote_yaml(code)}\n" if code else "   live: false\n"
     return (
         "ops:\n"
         f" {DUPLICATE_JOB}:\n"
         "  config:\n"
-        f"   advertiser_id: {_quoted(advertiser_id)}\n"
-        f"   ad_id: {_quoted(ad_id)}\n"
-        f"   campaign_id: {_quoted(campaign_id)}\n"
-        f"{approved}"
+        f"   advertiser_id: {_quote_yaml(advertiser_id)}\n"
+        f"   ad_id: {_quote_yaml(ad_id)}\n"
+        f"   campaign_id: {_quote_yaml(campaign_id)}\n"
+        f"{approval}"
     )
 
 
-def _quoted(text: str) -> str:
-    """Write a text as YAML in double quotes, whose escapes are JSON's and Python's."""
+def _quote_yaml(text: str) -> str:
+    """Write a text as YAML in double quotes, whose escapes are those of JSON and Python."""
     return escape_control_characters(json.dumps(text, ensure_ascii=False))
 
 
 def find_scaling_campaign(settings: Settings, advertiser_id: str) -> str | None:
-    """The campaign an ad can be duplicated into by a launch; None where there is no such job or campaign."""
+    """Return the id of the account's scaling campaign, or None in mode `alert` and where none is configured."""
     return None if settings.scaling_mode == "alert" else settings.scaling_campaigns.get(advertiser_id)
 
 
 def build_launchpad_url(settings: Settings, advertiser_id: str, ad_id: str, code: str | None = None) -> str | None:
-    """The launchpad of `duplicate_ad`, filled in; None where there is no such job or no campaign to go to.
+    """Build the URL of the launchpad of `duplicate_ad`, or return None where there is no scaling campaign.
 
     Args:
-        settings: for the mode, the campaign and where Dagster is served.
+        settings: mode, scaling campaigns and the address of Dagster's web app.
         advertiser_id: the ad account.
-        ad_id: what to duplicate.
-        code: the approval code that makes it live; without one it is a dry run.
+        ad_id: the ad to duplicate.
+        code: the approval code for a live run; without one it is a dry run.
     """
     campaign_id = find_scaling_campaign(settings, advertiser_id)
     if not campaign_id:
         return None
     config = quote_plus(build_launchpad_config(advertiser_id, ad_id, campaign_id, code), safe=":")
-    return (
-        f"{settings.ui_url}/locations/{CODE_LOCATION_PATH}/jobs/{DUPLICATE_JOB}/playground/setup?config={config}"
-    )
+    path = f"locations/{CODE_LOCATION_PATH}/jobs/{DUPLICATE_JOB}/playground/setup"
+    return f"{settings.ui_url}/{path}?config={config}"
 
 
 def build_run_url(settings: Settings, run_id: str) -> str:
-    """A run's page."""
+    """Build the URL of a run's page."""
     return f"{settings.ui_url}/runs/{quote(run_id, safe='')}"
 
 
 def build_runs_url(settings: Settings) -> str:
-    """The page of all runs."""
+    """Build the URL of the page that lists all runs."""
     return f"{settings.ui_url}/runs"
 
 
 def build_asset_url(settings: Settings, asset: str, **view: str) -> str:
-    """An asset's page, such as `view="checks"`."""
-    shown: Mapping[str, str] = view
-    return f"{settings.ui_url}/assets/{quote(asset)}{'?' if shown else ''}{urlencode(shown)}"
+    """Build the URL of an asset's page; `view` selects a tab, such as `view="checks"`."""
+    query: Mapping[str, str] = view
+    return f"{settings.ui_url}/assets/{quote(asset)}{'?' if query else ''}{urlencode(query)}"

@@ -2,7 +2,7 @@
 
 Delivery is at least once. A success is never repeated. A definite failure is retried with backoff and given up
 after about three days. An unknown outcome (no response in time, or the process was killed while sending) is
-retried once, marked as a possible repeat, and then counted as delivered without confirmation.
+retried once, marked as a possible duplicate, and then counted as delivered without confirmation.
 """
 
 import json
@@ -34,6 +34,11 @@ from tiktok_assets.alerts.sender_process import SenderProcess
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
 from tiktok_assets.storage.state import State, outbox, utc_now
 
+SEND_TIMEOUT_SECONDS = 10.0
+"""How long one attempt may take; after that its outcome is unknown."""
+DELIVERY_TIMEOUT_SECONDS = 20.0
+"""How long one call of `deliver` may take, whatever the channels do."""
+
 PAGE_TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <link rel="icon" href="data:,"><title>{title}</title></head>
@@ -41,38 +46,47 @@ PAGE_TEMPLATE = """<!doctype html>
 """
 
 
-def write_alert_files(folder: Path, alert_id: str, kind: str, message: Mapping[str, Any]) -> Path:
-    """Write `<alert_id>.html` and `<alert_id>.json`, each whole or not at all; twice equals once.
+def write_alert_files(folder: Path, alert_id: str, kind: str, payload: Mapping[str, Any]) -> Path:
+    """Write `<alert_id>.html` and `<alert_id>.json`, each atomically; writing twice gives the same files.
 
     Args:
-        folder: created for its owner alone, as are the files.
-        alert_id: letters, digits, `-`, `_`; anything else is replaced in the file's name.
+        folder: created with access for its owner only, as are the files.
+        alert_id: letters, digits, `-`, `_`; anything else is replaced in the file names.
         kind: as in the outbox.
-        message: as in the outbox.
+        payload: as in the outbox.
+
+    Returns:
+        The path of the page.
 
     Raises:
         OSError: if the folder cannot be written.
     """
     name = "".join(one if one.isascii() and (one.isalnum() or one in "-_") else "_" for one in alert_id)
     create_private_folder(folder)
-    data = {"alert_id": alert_id, "kind": kind, **message}
+    data = {"alert_id": alert_id, "kind": kind, **payload}
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     write_private_file(folder / f"{name}.json", text.encode(errors="replace"))
     page = folder / f"{name}.html"
-    html = PAGE_TEMPLATE.format(title=escape(str(message["title"])), body=message["html"])
+    html = PAGE_TEMPLATE.format(title=escape(str(payload["title"])), body=payload["html"])
     write_private_file(page, html.encode(errors="replace"))
     return page
 
 
-SEND_TIMEOUT_SECONDS = 10.0
-"""How long one hand-over may take; past it the outcome is unknown."""
-DELIVERY_TIMEOUT_SECONDS = 20.0
-"""How long one drain may take, whatever the receivers do."""
-
-
 @dataclass(slots=True)
 class DeliveryReport:
-    """What one drain did, and what is left."""
+    """What one call of `deliver` did, and what is left.
+
+    Attributes:
+        delivered: rows delivered.
+        unconfirmed: attempts with an unknown outcome.
+        failed: attempts that failed.
+        given_up: rows given up in this call.
+        given_up_before: rows given up in earlier calls.
+        waiting: rows to be tried again.
+        unconfigured: rows for channels that are no longer configured.
+        reasons: the last reason by name of the channel.
+        lock: held while the counts are changed.
+    """
 
     delivered: int = 0
     unconfirmed: int = 0
@@ -80,169 +94,169 @@ class DeliveryReport:
     given_up: int = 0
     given_up_before: int = 0
     waiting: int = 0
-    strangers: int = 0
+    unconfigured: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
-    def happened(self) -> bool:
-        """Whether there was anything to do, or is."""
-        return bool(self.delivered or self.unconfirmed or self.failed or self.waiting or self.strangers)
+    def had_work(self) -> bool:
+        """Whether anything was attempted or is left to deliver."""
+        return bool(self.delivered or self.unconfirmed or self.failed or self.waiting or self.unconfigured)
 
     def __str__(self) -> str:
-        if not self.happened and not self.given_up_before:
+        if not self.had_work and not self.given_up_before:
             return "No alert is due."
-        told = [f"{self.delivered} delivered"]
-        told += [f"{self.unconfirmed} not confirmed"] if self.unconfirmed else []
-        told += [f"{self.failed} failed"] if self.failed else []
-        told += [f"{self.given_up} given up"] if self.given_up else []
-        told += [f"{self.given_up_before} given up before"] if self.given_up_before else []
-        told += [f"{self.waiting} waiting"] if self.waiting else []
-        if self.strangers:
-            told.append(f"{self.strangers} kept for receivers that TIKTOK_ALERT_URLS no longer names")
+        counts = [f"{self.delivered} delivered"]
+        counts += [f"{self.unconfirmed} not confirmed"] if self.unconfirmed else []
+        counts += [f"{self.failed} failed"] if self.failed else []
+        counts += [f"{self.given_up} given up"] if self.given_up else []
+        counts += [f"{self.given_up_before} given up before"] if self.given_up_before else []
+        counts += [f"{self.waiting} waiting"] if self.waiting else []
+        if self.unconfigured:
+            counts.append(f"{self.unconfigured} kept for channels that are no longer in TIKTOK_ALERT_URLS")
         reasons = "".join(f" {name}: {reason}." for name, reason in self.reasons.items())
-        return f"Alerts: {', '.join(told)}.{reasons}"
+        return f"Alerts: {', '.join(counts)}.{reasons}"
 
 
 def deliver(
     state: State,
-    destinations: Sequence[Channel],
+    channels: Sequence[Channel],
     folder: Path,
     *,
     now: Callable[[], datetime] = utc_now,
-    drain_seconds: float = DELIVERY_TIMEOUT_SECONDS,
-    send_seconds: float = SEND_TIMEOUT_SECONDS,
+    timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS,
+    send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
 ) -> DeliveryReport:
-    """Hand over what is due, each destination on its own, within `drain_seconds`.
+    """Deliver what is due, each channel on a thread of its own, within `timeout_seconds`.
 
     Args:
-        state: holds the outbox.
-        destinations: who is configured, see `destinations_of`; rows for others are kept.
-        folder: where every alert is written as a file.
+        state: contains the outbox.
+        channels: the configured channels, see `list_channels`; rows for others are kept.
+        folder: where every alert is written as files.
         now: an aware clock.
-        drain_seconds: after this long what hangs is left behind, its outcome unknown.
-        send_seconds: what one hand-over may need; none is begun with less time left.
+        timeout_seconds: after this long pending attempts are abandoned with an unknown outcome.
+        send_timeout_seconds: what one attempt may need; none is started with less time left.
 
     Returns:
-        What was done in this call, and what waits.
+        What was done in this call, and what is left.
 
     Raises:
-        SQLAlchemyError: if the state fails; rows that were being sent count as unknown later.
+        SQLAlchemyError: if the state database fails; rows that were being sent count as unknown later.
     """
-    began = time.monotonic()
-    told = DeliveryReport()
-    last_start = began + drain_seconds - send_seconds
+    started = time.monotonic()
+    report = DeliveryReport()
+    last_start = started + timeout_seconds - send_timeout_seconds
     workers = [
-        _ChannelWorker(state, destination, folder=folder, now=now, told=told, last_start=last_start)
-        for destination in [None, *destinations]
+        _ChannelWorker(state, channel, folder=folder, now=now, report=report, last_start=last_start)
+        for channel in [None, *channels]
     ]
-    busy = find_due_channel_keys(state, now())
+    due = find_due_channel_keys(state, now())
     for worker in workers:
-        if worker.key in busy:
+        if worker.key in due:
             worker.start()
     for worker in workers:
         if worker.is_started:
-            worker.finish_by(began + drain_seconds)
-    _count_undelivered(state, {worker.key for worker in workers}, told)
-    return told
+            worker.finish_by(started + timeout_seconds)
+    _count_undelivered(state, {worker.key for worker in workers}, report)
+    return report
 
 
 class _ChannelWorker:
-    """Hands the rows of one destination over, one after the other, on a thread of its own."""
+    """Delivers the rows of one channel, or of the folder, one after the other on a thread of its own."""
 
     def __init__(
         self,
         state: State,
-        destination: Channel | None,
+        channel: Channel | None,
         *,
         folder: Path,
         now: Callable[[], datetime],
-        told: DeliveryReport,
+        report: DeliveryReport,
         last_start: float,
     ) -> None:
-        self.key = destination.key if destination else FOLDER_KEY
-        self._name = destination.name if destination else "the folder of alerts"
-        self._state, self._destination, self._folder, self._now = state, destination, folder, now
-        self._told, self._last_start = told, last_start
+        self.key = channel.key if channel else FOLDER_KEY
+        self._name = channel.name if channel else "the folder of alerts"
+        self._state, self._channel, self._folder, self._now = state, channel, folder, now
+        self._report, self._last_start = report, last_start
         self._claim: Claim | None = None
-        self._lock, self._left_behind = threading.Lock(), False
-        # A daemon: a receiver that trickles bytes must not keep the process alive; its sender ends by itself.
+        self._lock, self._is_abandoned = threading.Lock(), False
+        # A daemon, because a slow response must not keep the process alive; the sender process ends by itself.
         self._thread = threading.Thread(target=self._work, name=f"alerts-{self.key[:8]}", daemon=True)
 
     @property
     def is_started(self) -> bool:
-        """Whether there was something to do."""
+        """Whether the thread was started."""
         return self._thread.ident is not None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def finish_by(self, deadline: float) -> None:
-        """Wait, and then leave the thread behind: what it holds has an unknown outcome."""
+        """Wait until the deadline, then abandon the thread and record its claim with an unknown outcome."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
             if self._claim:
-                self._left_behind = True
-                result: SendResult = "unknown" if self._destination else "failed"
-                self._record(self._claim, SendOutcome(result, "it did not answer in time"))
+                self._is_abandoned = True
+                result: SendResult = "unknown" if self._channel else "failed"
+                self._record(self._claim, SendOutcome(result, "no response in time"))
 
     def _work(self) -> None:
-        if self._destination is None:
-            self._hand_over_all(self._write)
+        if self._channel is None:
+            self._deliver_all(self._write)
             return
-        with SenderProcess(self._destination.url, self._destination.target) as sender:
-            self._hand_over_all(lambda claim: sender.send(claim.message, repeat=claim.repeat))
+        with SenderProcess(self._channel.url, self._channel.recipient_index) as sender:
+            self._deliver_all(lambda claim: sender.send(claim.payload, repeat=claim.repeat))
 
-    def _hand_over_all(self, hand_over: Callable[[Claim], SendOutcome]) -> None:
+    def _deliver_all(self, send: Callable[[Claim], SendOutcome]) -> None:
         try:
             while time.monotonic() < self._last_start:
                 with self._lock:
-                    claim = self._claim = claim_next(self._state, self.key, self._now(), self._give_up)
+                    claim = self._claim = claim_next(self._state, self.key, self._now(), self._count_unconfirmed)
                 if claim is None:
                     return
-                outcome = hand_over(claim)
+                outcome = send(claim)
                 with self._lock:
                     self._claim = None
-                    if self._left_behind:
+                    if self._is_abandoned:
                         if outcome.result == "delivered":
                             record_outcome(self._state, claim, outcome, self._now())
                         return
                     self._record(claim, outcome)
                 if outcome.result != "delivered":
-                    return  # a receiver in trouble gets the next one in the next drain
+                    return  # a failing channel gets its next row in the next call
         except sa.exc.SQLAlchemyError as error:
-            self._told.reasons[self._name] = f"the state failed ({type(error).__name__})"
+            self._report.reasons[self._name] = f"the state database failed ({type(error).__name__})"
 
     def _write(self, claim: Claim) -> SendOutcome:
         try:
-            write_alert_files(self._folder, claim.alert_id, claim.kind, claim.message)
+            write_alert_files(self._folder, claim.alert_id, claim.kind, claim.payload)
         except OSError as error:
-            return SendOutcome("failed", f"it cannot be written ({type(error).__name__})")
+            return SendOutcome("failed", f"cannot be written ({type(error).__name__})")
         return SendOutcome("delivered")
 
     def _record(self, claim: Claim, outcome: SendOutcome) -> None:
         status = record_outcome(self._state, claim, outcome, self._now())
-        with self._told.lock:
-            self._told.delivered += status == DELIVERED
-            self._told.unconfirmed += outcome.result == "unknown"
-            self._told.failed += outcome.result == "failed"
-            self._told.given_up += status == GIVEN_UP
+        with self._report.lock:
+            self._report.delivered += status == DELIVERED
+            self._report.unconfirmed += outcome.result == "unknown"
+            self._report.failed += outcome.result == "failed"
+            self._report.given_up += status == GIVEN_UP
             if outcome.reason:
-                self._told.reasons[self._name] = outcome.reason
+                self._report.reasons[self._name] = outcome.reason
 
-    def _give_up(self) -> None:
-        with self._told.lock:
-            self._told.unconfirmed += 1
-            self._told.reasons[self._name] = "a second delivery was not confirmed either"
+    def _count_unconfirmed(self) -> None:
+        with self._report.lock:
+            self._report.unconfirmed += 1
+            self._report.reasons[self._name] = "the second delivery was not confirmed either"
 
 
-def _count_undelivered(state: State, keys: set[str], told: DeliveryReport) -> None:
+def _count_undelivered(state: State, keys: set[str], report: DeliveryReport) -> None:
     count = sa.select(outbox.c.destination, outbox.c.status, sa.func.count())
-    left = count.where(outbox.c.status.in_((WAITING, SENDING, GIVEN_UP)))
+    undelivered = count.where(outbox.c.status.in_((WAITING, SENDING, GIVEN_UP)))
     with state.transaction() as connection:
-        for key, status, rows in connection.execute(left.group_by(outbox.c.destination, outbox.c.status)):
-            told.given_up_before += rows * (status == GIVEN_UP)
-            told.waiting += rows * (status != GIVEN_UP and key in keys)
-            told.strangers += rows * (status != GIVEN_UP and key not in keys)
-    told.given_up_before -= told.given_up
+        for key, status, rows in connection.execute(undelivered.group_by(outbox.c.destination, outbox.c.status)):
+            report.given_up_before += rows * (status == GIVEN_UP)
+            report.waiting += rows * (status != GIVEN_UP and key in keys)
+            report.unconfigured += rows * (status != GIVEN_UP and key not in keys)
+    report.given_up_before -= report.given_up

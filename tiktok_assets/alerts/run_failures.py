@@ -7,22 +7,24 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from tiktok_assets.alerts.check_failures import build_alert, format_footer, format_instant
 from tiktok_assets.alerts.dagster_urls import build_run_url, build_runs_url
-from tiktok_assets.alerts.message import Link, Message, RichText, UntrustedText
-from tiktok_assets.alerts.outbox import Alert, Channel, enqueue_for_keys, remove_unsent_alerts
+from tiktok_assets.alerts.message import Link, Message, RichText, UntrustedText, format_footer, format_instant
+from tiktok_assets.alerts.outbox import Alert, Channel, build_alert, enqueue_for_keys, remove_unsent_alerts
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.state import outbox, reported_runs
 
 RUN_FAILURE_KIND = "run_failure"
 MAX_REASON_LENGTH = 400
 MAX_LISTED_JOBS, MAX_LISTED_REASONS, MAX_LISTED_RUNS = 5, 5, 5
+GROUPING_DELAY = timedelta(seconds=100)
+"""How long an alert waits after its first run failed: a minute, the interval between ticks, and a slow tick."""
+
 _NO_REASON = "Dagster gives no reason."
 _WHAT_TO_DO = (
-    "Open one run of each reason and do what it says. The next refresh reads what these runs left out;"
+    "Open one run of each reason and follow its advice. The next refresh reads what these runs left out;"
     " to have it sooner, re-execute them from failure in Dagster."
 )
-_FOOTER = "A failed run is told of once."
+_FOOTER = "Each failed run is reported once."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,16 @@ class FailedRun:
 
 
 def single_run_alert_id(run_id: str) -> str:
-    """Return the id of the message about one run."""
+    """Return the id of the alert about a single run."""
     return f"run-{run_id}"
 
 
 def build_run_failure_alert(runs: Sequence[FailedRun], settings: Settings) -> Alert:
-    """Return the message about failed runs; several are counted, by job and by reason.
+    """Build the alert about failed runs; several are counted by job and by reason.
 
     Args:
-        runs: at least one; the first of them to fail gives the message its id.
-        settings: for the links.
+        runs: at least one; the first of them to fail gives the alert its id.
+        settings: the address of Dagster's web app.
     """
     ordered = sorted(runs, key=lambda run: (run.failed_at, run.run_id))
     return (
@@ -58,36 +60,36 @@ def _build_single_alert(run: FailedRun, settings: Settings) -> Alert:
     facts: list[tuple[str, RichText]] = [("Run", run.run_id)]
     facts += [("Step", UntrustedText(run.step))] if run.step else []
     alert_id = single_run_alert_id(run.run_id)
-    letter = Message(
+    message = Message(
         title=("A run of ", UntrustedText(run.job), " failed"),
-        sentences=((UntrustedText(run.reason, MAX_REASON_LENGTH),) if run.reason else (_NO_REASON,),),
+        paragraphs=((UntrustedText(run.reason, MAX_REASON_LENGTH),) if run.reason else (_NO_REASON,),),
         facts=(*facts, ("Failed", format_instant(run.failed_at))),
         links=(Link("Open the run in Dagster", build_run_url(settings, run.run_id)),),
         footer=format_footer(alert_id, _FOOTER),
     )
     data = {"run_id": run.run_id, "job": run.job, "reason": run.reason, "failed_at": run.failed_at.isoformat()}
-    return build_alert(alert_id, RUN_FAILURE_KIND, letter, data)
+    return build_alert(alert_id, RUN_FAILURE_KIND, message, data)
 
 
 def _build_group_alert(runs: Sequence[FailedRun], settings: Settings) -> Alert:
     alert_id = f"runs-{runs[0].run_id}"
-    shown = _shown(runs)
-    links = [Link(f"Open the run {run.run_id[:8]}", build_run_url(settings, run.run_id)) for run in shown]
-    letter = Message(
+    listed = _choose_listed_runs(runs)
+    links = [Link(f"Open the run {run.run_id[:8]}", build_run_url(settings, run.run_id)) for run in listed]
+    message = Message(
         title=f"{len(runs)} runs failed",
-        sentences=(
-            (f"{len(runs)} runs failed {_when(runs)}: ", *_jobs(runs), "."),
+        paragraphs=(
+            (f"{len(runs)} runs failed {_format_period(runs)}: ", *_format_jobs(runs), "."),
             _WHAT_TO_DO,
         ),
-        facts=(*_reasons(runs), ("Runs", _ids(shown, len(runs)))),
+        facts=(*_format_reasons(runs), ("Runs", _format_run_ids(listed, len(runs)))),
         links=(*links, Link("All runs in Dagster", build_runs_url(settings))),
         footer=format_footer(alert_id, _FOOTER),
     )
     data = {"runs": [{**asdict(run), "failed_at": run.failed_at.isoformat()} for run in runs]}
-    return build_alert(alert_id, RUN_FAILURE_KIND, letter, data)
+    return build_alert(alert_id, RUN_FAILURE_KIND, message, data)
 
 
-def _when(runs: Sequence[FailedRun]) -> str:
+def _format_period(runs: Sequence[FailedRun]) -> str:
     first, last = (format_instant(run.failed_at) for run in (runs[0], runs[-1]))
     if first == last:
         return f"on {first}"
@@ -95,16 +97,16 @@ def _when(runs: Sequence[FailedRun]) -> str:
     return f"between {first} and {last.rpartition(', ')[2] if same_day else last}"
 
 
-def _jobs(runs: Sequence[FailedRun]) -> Sequence[str | UntrustedText]:
+def _format_jobs(runs: Sequence[FailedRun]) -> Sequence[str | UntrustedText]:
     counts = Counter(run.job for run in runs).most_common()
-    words: list[str | UntrustedText] = []
+    parts: list[str | UntrustedText] = []
     for job, count in counts[:MAX_LISTED_JOBS]:
-        words += [", " if words else "", f"{count} of ", UntrustedText(job)]
+        parts += [", " if parts else "", f"{count} of ", UntrustedText(job)]
     rest = len(counts) - MAX_LISTED_JOBS
-    return [*words, f", and those of {rest} other job{'s' * (rest > 1)}"] if rest > 0 else words
+    return [*parts, f", and those of {rest} other job{'s' * (rest > 1)}"] if rest > 0 else parts
 
 
-def _reasons(runs: Sequence[FailedRun]) -> list[tuple[str, RichText]]:
+def _format_reasons(runs: Sequence[FailedRun]) -> list[tuple[str, RichText]]:
     counts = Counter(run.reason for run in runs).most_common()
     rows: list[tuple[str, RichText]] = [
         (f"{count} run{'s' * (count > 1)}", UntrustedText(reason, MAX_REASON_LENGTH) if reason else _NO_REASON)
@@ -117,57 +119,53 @@ def _reasons(runs: Sequence[FailedRun]) -> list[tuple[str, RichText]]:
     return rows
 
 
-def _shown(runs: Sequence[FailedRun]) -> list[FailedRun]:
-    """The first run of each of the commonest reasons, and then the first others."""
+def _choose_listed_runs(runs: Sequence[FailedRun]) -> list[FailedRun]:
+    """Choose the first run of each of the most common reasons, then the first of the others."""
     common = [reason for reason, _ in Counter(run.reason for run in runs).most_common()]
     firsts = [next(run for run in runs if run.reason == reason) for reason in common]
     others = [run for run in runs if run not in firsts]
     return [*firsts, *others][:MAX_LISTED_RUNS]
 
 
-def _ids(shown: Sequence[FailedRun], count: int) -> str:
-    ids = ", ".join(run.run_id for run in shown)
-    return f"{ids} and {count - len(shown)} more" if count > len(shown) else ids
-
-
-GROUPING_DELAY = timedelta(seconds=100)
-"""How long a message waits after its first run failed: a minute, the pause between two ticks, and a slow tick."""
+def _format_run_ids(listed: Sequence[FailedRun], count: int) -> str:
+    ids = ", ".join(run.run_id for run in listed)
+    return f"{ids} and {count - len(listed)} more" if count > len(listed) else ids
 
 
 def enqueue_run_failures(
     connection: sa.Connection,
     runs: Sequence[FailedRun],
     settings: Settings,
-    destinations: Iterable[Channel],
+    channels: Iterable[Channel],
     now: datetime,
     *,
-    gathering: timedelta = GROUPING_DELAY,
+    grouping_delay: timedelta = GROUPING_DELAY,
 ) -> Alert | None:
-    """Put the runs nobody was told of into one message, together with those whose message was not sent yet.
+    """Enqueue one alert for new failed runs, merged with those whose alert was not sent yet.
 
-    All of it is written in the caller's transaction: whatever is killed or read again, a run is in one message.
+    Everything is written in the caller's transaction: after a kill or a repeated call each run is in one alert.
 
     Args:
-        connection: of `State.transaction()`; nothing is told before its commit.
-        runs: failed runs; those told of before are left out.
-        settings: for the links.
-        destinations: to whom, see `destinations_of`.
+        connection: of `State.transaction()`; nothing is sent before its commit.
+        runs: failed runs; those reported before are left out.
+        settings: the address of Dagster's web app.
+        channels: see `list_channels`.
         now: aware.
-        gathering: how long the message waits for further runs.
+        grouping_delay: how long the alert waits for further runs.
 
     Returns:
-        The message, or None if every run was told of before.
+        The alert, or None if every run was reported before.
     """
-    told = find_reported_runs(connection, [run.run_id for run in runs])
-    new = list({run.run_id: run for run in runs if run.run_id not in told}.values())
+    reported = find_reported_runs(connection, [run.run_id for run in runs])
+    new = list({run.run_id: run for run in runs if run.run_id not in reported}.values())
     if not new:
         return None
     unsent = remove_unsent_alerts(connection, sa.select(reported_runs.c.alert_id))
     earlier = sa.select(reported_runs).where(reported_runs.c.alert_id.in_(unsent))
-    together = [
+    merged = [
         FailedRun(row.run_id, row.job, row.reason, row.failed_at, row.step) for row in connection.execute(earlier)
     ] + new
-    alert = build_run_failure_alert(together, settings)
+    alert = build_run_failure_alert(merged, settings)
     values = [
         {
             "run_id": run.run_id,
@@ -182,15 +180,16 @@ def enqueue_run_failures(
     connection.execute(sa.insert(reported_runs), values)
     moved = sa.update(reported_runs).where(reported_runs.c.alert_id.in_(unsent))
     connection.execute(moved.values(alert_id=alert.alert_id))
-    keys = {destination.key for destination in destinations}.union(*unsent.values())
-    first = min(run.failed_at for run in together)
-    enqueue_for_keys(connection, alert, keys, now, min(max(now, first + gathering), now + gathering))
+    keys = {channel.key for channel in channels}.union(*unsent.values())
+    first = min(run.failed_at for run in merged)
+    due = min(max(now, first + grouping_delay), now + grouping_delay)
+    enqueue_for_keys(connection, alert, keys, now, due)
     return alert
 
 
 def find_reported_runs(connection: sa.Connection, run_ids: Collection[str]) -> set[str]:
-    """Return those of the runs that were told of, by an earlier release too, which kept their alerts alone."""
-    told = sa.select(reported_runs.c.run_id).where(reported_runs.c.run_id.in_(run_ids))
+    """Return those of the runs that were reported, also by earlier releases, which stored the alerts only."""
+    recorded = sa.select(reported_runs.c.run_id).where(reported_runs.c.run_id.in_(run_ids))
     singles = {single_run_alert_id(run_id): run_id for run_id in run_ids}
-    before = sa.select(outbox.c.alert_id).where(outbox.c.alert_id.in_(singles))
-    return set(connection.scalars(told)) | {singles[alert_id] for alert_id in connection.scalars(before)}
+    alerts = sa.select(outbox.c.alert_id).where(outbox.c.alert_id.in_(singles))
+    return set(connection.scalars(recorded)) | {singles[alert_id] for alert_id in connection.scalars(alerts)}

@@ -19,54 +19,56 @@ from pydantic import SecretStr
 from tiktok_assets.alerts.channels import SendOutcome, send_message
 
 MAX_MEMORY_BYTES = 100_000_000
-"""What one process may allocate beyond what it has when it starts."""
+"""What the process may allocate beyond what it has when it starts."""
 MESSAGE_TIMEOUT_SECONDS = 45
-"""After so long with one message the process ends itself, also when the one that started it is gone."""
+"""After so long with one message the process ends itself, also when its parent has ended."""
 
-NO_OUTCOME = SendOutcome("unknown", "its answer did not end in time")
+NO_OUTCOME = SendOutcome("unknown", "the response did not end in time")
 
 
 class SenderProcess:
-    """Sends messages to one receiver through a process of its own, started with the first message.
+    """A process that sends messages to one channel; started with the first message.
 
     Args:
-        url: as Apprise writes them.
-        target: which of the URL's recipients; None for a URL that has one.
-        seconds: how long one message may take, whole seconds.
+        url: an Apprise URL.
+        recipient_index: index of the recipient among those of the URL; None for a URL with one recipient.
+        timeout_seconds: how long one message may take, whole seconds.
     """
 
-    def __init__(self, url: SecretStr, target: int | None, seconds: int = MESSAGE_TIMEOUT_SECONDS) -> None:
-        self._url, self._target, self._seconds = url, target, seconds
+    def __init__(
+        self, url: SecretStr, recipient_index: int | None, timeout_seconds: int = MESSAGE_TIMEOUT_SECONDS
+    ) -> None:
+        self._url, self._recipient_index, self._timeout_seconds = url, recipient_index, timeout_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self._kill()
 
-    def send(self, message: Mapping[str, Any], *, repeat: bool = False) -> SendOutcome:
-        """Send one message and wait for its outcome; see `receivers.send` for the arguments."""
+    def send(self, payload: Mapping[str, Any], *, repeat: bool = False) -> SendOutcome:
+        """Send one message and wait for its outcome; see `channels.send_message` for the arguments."""
         process = self._process = self._process or _start_process()
-        asked = {
+        task = {
             "url": self._url.get_secret_value(),
-            "target": self._target,
-            "message": dict(message),
+            "recipient_index": self._recipient_index,
+            "payload": dict(payload),
             "repeat": repeat,
-            "seconds": self._seconds,
+            "timeout_seconds": self._timeout_seconds,
         }
         line = b""
         if process.stdin and process.stdout:
-            with suppress(OSError):  # it has ended
-                process.stdin.write(json.dumps(asked).encode() + b"\n")
+            with suppress(OSError):  # the process has ended
+                process.stdin.write(json.dumps(task).encode() + b"\n")
                 process.stdin.flush()
                 line = process.stdout.readline()
         if not line.endswith(b"\n"):
-            self._end()
+            self._kill()
             return NO_OUTCOME
         return SendOutcome(*json.loads(line))
 
-    def _end(self) -> None:
+    def _kill(self) -> None:
         if self._process:
             self._process.kill()
             with suppress(OSError):
@@ -80,14 +82,14 @@ def _start_process() -> "subprocess.Popen[bytes]":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C in a terminal is for the one who waits for the outcome
+        start_new_session=True,  # Ctrl-C in a terminal is for the parent, which waits for the outcome
     )
 
 
 def _limit_memory() -> None:
-    """Limit what this process may allocate; where the system has no such limit, time alone is bounded."""
+    """Limit what this process may allocate; where the system has no such limit, only the time is bounded."""
     try:
-        import resource  # noqa: PLC0415 - Windows has none
+        import resource  # noqa: PLC0415 - not available on Windows
 
         status = Path("/proc/self/status").read_text(encoding="ascii")
         (used,) = (int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData:"))
@@ -97,15 +99,16 @@ def _limit_memory() -> None:
 
 
 def _serve() -> None:
-    """Answer each line of standard input with the outcome of one message."""
-    import apprise  # noqa: F401, PLC0415 - before the limit, which is for what a receiver answers
+    """Write the outcome of one message for each line of standard input."""
+    import apprise  # noqa: F401, PLC0415 - before the memory limit, which is meant for responses
 
     _limit_memory()
     for line in sys.stdin.buffer:
-        asked = json.loads(line)
-        if hasattr(signal, "alarm"):  # Windows has none
-            signal.alarm(asked["seconds"])
-        outcome = send_message(SecretStr(asked["url"]), asked["target"], asked["message"], repeat=asked["repeat"])
+        task = json.loads(line)
+        if hasattr(signal, "alarm"):  # not available on Windows
+            signal.alarm(task["timeout_seconds"])
+        url = SecretStr(task["url"])
+        outcome = send_message(url, task["recipient_index"], task["payload"], repeat=task["repeat"])
         os.write(sys.stdout.fileno(), json.dumps([outcome.result, outcome.reason]).encode() + b"\n")
         if hasattr(signal, "alarm"):
             signal.alarm(0)

@@ -17,71 +17,72 @@ CopyMethod = Literal["pull", "push", "custom"]
 
 CUSTOM_IDENTITY = "CUSTOMIZED_USER"
 POSTING_IDENTITY_TYPES = frozenset({"TT_USER", "BC_AUTH_TT"})
-"""The kinds of identities that posts can be pushed to."""
+"""The identity types under which a new post can be created."""
 
 VIDEO, IMAGE, CAROUSEL = "SINGLE_VIDEO", "SINGLE_IMAGE", "CAROUSEL_ADS"
 POST_FORMATS = frozenset({VIDEO, CAROUSEL})
 """What a TikTok post can be: a video or photos (create_spark_ads)."""
 
 MAX_IMAGES = {CAROUSEL: 35}
-"""How many images a format takes; any other takes one (OPS `Create_ads`)."""
+"""The maximum number of images by format; other formats take one (OPS `Create_ads`)."""
 
 AI_LABEL = "SELF_DISCLOSURE"
-"""What `aigc_disclosure_type` says of an ad that is labelled as made by AI."""
+"""The value of `aigc_disclosure_type` of an ad that is labelled as AI-generated."""
 
 _AUTOMATIC, _TIKTOK = "PLACEMENT_TYPE_AUTOMATIC", "PLACEMENT_TIKTOK"
-_IDENTITY = ("identity_type", "identity_id", "identity_authorized_bc_id")
-_OF_THE_POST = ("video_id", "image_ids", "ad_text", "ad_texts", "music_id")
-_OF_SPARK = (
+_IDENTITY_FIELDS = ("identity_type", "identity_id", "identity_authorized_bc_id")
+_POST_FIELDS = ("video_id", "image_ids", "ad_text", "ad_texts", "music_id")
+_SPARK_FIELDS = (
     *("tiktok_item_id", "dark_post_status", "promotional_music_disabled"),
     *("item_duet_status", "item_stitch_status"),
 )
-_OF_A_FORMAT = {"video_id": VIDEO, "music_id": CAROUSEL}
-_OF_THE_MUSIC = ("item_duet_status", "item_stitch_status")
-_OF_CUSTOM = ("display_name", "avatar_icon_web_uri", "aigc_disclosure_type")
+_FORMAT_OF_FIELD = {"video_id": VIDEO, "music_id": CAROUSEL}
+_MUSIC_FIELDS = ("item_duet_status", "item_stitch_status")
+_CUSTOM_FIELDS = ("display_name", "avatar_icon_web_uri", "aigc_disclosure_type")
 
 
 def get_identity(ad: JsonObject) -> Identity:
-    """Return the identity an ad has."""
+    """Return the identity of an ad."""
     bc_id = ad.get("identity_authorized_bc_id")
     return Identity(
         str(ad.get("identity_type") or ""), str(ad.get("identity_id") or ""), str(bc_id) if bc_id else None
     )
 
 
-def parse_identities(told: Mapping[str, str]) -> dict[str, Identity]:
-    """Return the identities of the setting TIKTOK_SCALING_IDENTITY by account.
+def parse_identities(setting: Mapping[str, str]) -> dict[str, Identity]:
+    """Parse the setting TIKTOK_SCALING_IDENTITY into identities by account.
 
-    >>> identities_of({"7001": "BC_AUTH_TT:88:99"})
+    >>> parse_identities({"7001": "BC_AUTH_TT:88:99"})
     {'7001': Identity(identity_type='BC_AUTH_TT', identity_id='88', bc_id='99')}
     """
-    parts = {owner: text.split(":") for owner, text in told.items()}
+    parts = {owner: text.split(":") for owner, text in setting.items()}
     return {owner: Identity(kind, one, *rest) for owner, (kind, one, *rest) in parts.items()}
 
 
 def is_on_tiktok(ad_group: JsonObject) -> bool:
-    """Return whether an ad group delivers to TikTok itself, as far as it says."""
+    """Return whether TikTok itself is among an ad group's placements, or its placements are unknown."""
     placements = ad_group.get("placements")
     if ad_group.get("placement_type") == _AUTOMATIC or not isinstance(placements, list):
         return True
     return _TIKTOK in placements
 
 
-def choose_copy_method(ad: JsonObject, ad_group: JsonObject, chosen: Identity | None) -> CopyMethod:
-    """Return how a copy of an ad is shown.
+def choose_copy_method(ad: JsonObject, ad_group: JsonObject, configured: Identity | None) -> CopyMethod:
+    """Choose how a copy of an ad is shown.
 
     Args:
-        ad: as it was read. A pushed ad shows a post too once it is reviewed: that post is then pulled.
-        ad_group: in which the copy will be, or whose copy it will be in.
-        chosen: an identity of the account, for ads whose custom one cannot be used again.
+        ad: as it was read. A pushed ad has a post once it is reviewed; a copy then pulls that post.
+        ad_group: of the copy, or its original.
+        configured: an identity of the account, for ads whose custom identity cannot be used again.
     """
     if ad.get("identity_type") == CUSTOM_IDENTITY:
-        return "push" if chosen and is_on_tiktok(ad_group) else "custom"
+        return "push" if configured and is_on_tiktok(ad_group) else "custom"
     return "pull" if ad.get("tiktok_item_id") else "push"
 
 
 def hide_new_post_from_profiles(creative: JsonObject) -> dict[str, Any]:
-    """Return a creative whose new post, if it makes one, shows on no profile; an earlier version said nothing."""
+    """Set `dark_post_status` if a creative creates a post, so that no profile shows it."""
+    # Also applied to payloads that an earlier version planned without it.
     is_new = creative.get("identity_type") != CUSTOM_IDENTITY and not creative.get("tiktok_item_id")
     return {**creative, **({"dark_post_status": "ON"} if is_new else {})}
 
@@ -89,25 +90,32 @@ def hide_new_post_from_profiles(creative: JsonObject) -> dict[str, Any]:
 def build_creative_fields(
     fields: JsonObject, method: CopyMethod, identity: Identity, images: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the fields of a creative as its method takes them.
+    """Select the fields of a creative that its method accepts.
 
     Args:
-        fields: those of the original that creation takes.
+        fields: those of the original that creation accepts.
         method: how the copy is shown.
-        identity: whose it is.
-        images: those in the asset library that it uses.
+        identity: of the copy.
+        images: ids in the asset library.
     """
-    left_out = {
-        "pull": {*_IDENTITY, *_OF_THE_POST, *_OF_CUSTOM, "dark_post_status"},
-        "push": {*_IDENTITY, *_OF_CUSTOM, "tiktok_item_id", "image_ids", "dark_post_status", "ad_texts"},
-        "custom": {*_IDENTITY, *_OF_SPARK, "image_ids"},
-    }[method] | {name for name, ad_format in _OF_A_FORMAT.items() if fields.get("ad_format") != ad_format}
-    kept = {name: value for name, value in fields.items() if name not in left_out}
-    if kept.get("promotional_music_disabled") is not False:  # only then do these two mean anything
-        kept = {name: value for name, value in kept.items() if name not in _OF_THE_MUSIC}
-    own: dict[str, Any] = {"identity_type": identity.identity_type, "identity_id": identity.identity_id}
+    excluded = {
+        "pull": {*_IDENTITY_FIELDS, *_POST_FIELDS, *_CUSTOM_FIELDS, "dark_post_status"},
+        "push": {
+            *_IDENTITY_FIELDS,
+            *_CUSTOM_FIELDS,
+            "tiktok_item_id",
+            "image_ids",
+            "dark_post_status",
+            "ad_texts",
+        },
+        "custom": {*_IDENTITY_FIELDS, *_SPARK_FIELDS, "image_ids"},
+    }[method] | {name for name, ad_format in _FORMAT_OF_FIELD.items() if fields.get("ad_format") != ad_format}
+    kept = {name: value for name, value in fields.items() if name not in excluded}
+    if kept.get("promotional_music_disabled") is not False:  # the music fields apply only then
+        kept = {name: value for name, value in kept.items() if name not in _MUSIC_FIELDS}
+    added: dict[str, Any] = {"identity_type": identity.identity_type, "identity_id": identity.identity_id}
     if identity.bc_id:
-        own["identity_authorized_bc_id"] = identity.bc_id
+        added["identity_authorized_bc_id"] = identity.bc_id
     if method != "pull":
-        own["image_ids"] = list(images)[: MAX_IMAGES.get(str(fields.get("ad_format")), 1)]
-    return hide_new_post_from_profiles({**kept, **own})
+        added["image_ids"] = list(images)[: MAX_IMAGES.get(str(fields.get("ad_format")), 1)]
+    return hide_new_post_from_profiles({**kept, **added})

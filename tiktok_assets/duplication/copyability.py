@@ -2,33 +2,33 @@
 
 from collections.abc import Callable
 
-from tiktok_assets.duplication.payloads import JsonObject
+from tiktok_assets.duplication.ad_formats import JsonObject
 
 
 def find_uncopyable_kind(row: JsonObject) -> str:
-    """Of which kind an object is that cannot be copied; "" where it can (dossier 5.7, 8.7)."""
+    """Return the kind of an object that cannot be copied, or "" if it can be copied (API notes 5.7, 8.7)."""
     for kind, fields in _UNCOPYABLE:
-        for name, wrong in fields.items():
-            if name in row and wrong(row[name]):
+        for name, matches in fields.items():
+            if name in row and matches(row[name]):
                 return kind
     return ""
 
 
 def has_value(value: object) -> bool:
-    """Whether a field of an answer names something."""
+    """Return whether a field of a response has a value."""
     return bool(value) and value not in ("UNSET", "0")
 
 
-def _is_not(*usual: object) -> Callable[[object], bool]:
-    return lambda value: bool(value) and value not in usual
+def _is_not(*values: object) -> Callable[[object], bool]:
+    return lambda value: bool(value) and value not in values
 
 
-def _is(*kinds: str) -> Callable[[object], bool]:
-    return lambda value: value in kinds
+def _is(*values: str) -> Callable[[object], bool]:
+    return lambda value: value in values
 
 
-def _begins(*starts: str) -> Callable[[object], bool]:
-    return lambda value: str(value or "").startswith(starts)
+def _starts_with(*prefixes: str) -> Callable[[object], bool]:
+    return lambda value: str(value or "").startswith(prefixes)
 
 
 _UNCOPYABLE: tuple[tuple[str, dict[str, Callable[[object], bool]]], ...] = (
@@ -47,9 +47,9 @@ _UNCOPYABLE: tuple[tuple[str, dict[str, Callable[[object], bool]]], ...] = (
     (
         "bought by reservation",
         {
-            "objective_type": _begins("RF_", "TOPVIEW_"),
+            "objective_type": _starts_with("RF_", "TOPVIEW_"),
             "billing_event": _is("GD"),
-            "buying_type": _begins("RESERVATION_"),
+            "buying_type": _starts_with("RESERVATION_"),
             "rf_purchased_type": has_value,
         },
     ),
@@ -68,5 +68,5 @@ _UNCOPYABLE: tuple[tuple[str, dict[str, Callable[[object], bool]]], ...] = (
     ),
     ("a live broadcast", {"ad_format": _is("LIVE_CONTENT")}),
     ("part of a split test", {"split_test_enabled": has_value, "split_test_group_id": has_value}),
-    ("made by Promote", {"campaign_system_origin": _begins("PROMOTE")}),
+    ("made by Promote", {"campaign_system_origin": _starts_with("PROMOTE")}),
 )

@@ -36,14 +36,14 @@ from tiktok_assets.duplication.validation import ValidationResult, list_refusals
 from tiktok_assets.spec.money import BUDGET_RULES, MIN_AD_GROUP_BUDGET, TOTAL_BUDGET, format_amount
 
 ADDED_BUDGET_WINDOW = timedelta(hours=24)
-"""The stretch TIKTOK_MAX_ADDED_BUDGET is about."""
+"""The period that TIKTOK_MAX_ADDED_BUDGET limits."""
 
 AD_GROUP_ID_PLACEHOLDER = "<the id of the ad group above>"
-"""Stands in a dry run for what the request before it makes."""
+"""The ad group's id in the ad payload of a dry run."""
 
 
 class RefusedError(Exception):
-    """A duplication cannot be, and nothing was made for it now; the message holds every reason."""
+    """A duplication is refused and nothing more is created for it; the message has every reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +51,37 @@ class DryRun:
     """What a live run would do now.
 
     Attributes:
-        entry: what the ledger has of it already; None for nothing.
-        verdicts: of every check; empty where the duplication is done or begun, and nothing is checked again.
-        requests: what would be sent, in order, as it would be sent; empty where a check refuses.
-        amount: what it would add to the account's budgets, in words; "" where nothing is checked.
+        request: the duplication.
+        entry: its ledger entry; None if there is none.
+        results: of every check; empty if the duplication is done or was sent, and is not validated again.
+        requests: the create requests in order, as they would be sent; empty if a check refuses.
+        added_budget: what it would add to the account's budgets, as text; "" if it is not validated.
     """
 
-    wish: DuplicationRequest
+    request: DuplicationRequest
     entry: LedgerEntry | None
-    verdicts: tuple[ValidationResult, ...]
+    results: tuple[ValidationResult, ...]
     requests: tuple[str, ...]
-    amount: str = ""
+    added_budget: str = ""
 
     @property
     def refusals(self) -> list[str]:
         """The reasons of the checks that refuse."""
-        return list_refusals(self.verdicts)
+        return list_refusals(self.results)
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicator:
-    """What duplicates.
+    """Duplicates ads.
 
     Attributes:
-        client: what sends.
-        fetcher: what reads.
-        ledger: what remembers.
-        currency_of: the currency of an account.
-        max_added_budget: the cap on what is added to an account's budgets within 24 hours; None for none.
-        patience: how long to wait.
-        approval: what whoever launches brings with it; without one only what was begun is finished.
+        client: sends the create requests.
+        fetcher: reads objects.
+        ledger: records everything.
+        currency_of: returns the currency of an account.
+        max_added_budget: the limit on what is added to an account's budgets within 24 hours; None for none.
+        policy: timeouts and retries.
+        approval: of the launch; without one it can only continue what was started.
         identities: by account, for copies of ads whose own identity cannot be used again.
     """
 
@@ -89,166 +90,172 @@ class Duplicator:
     ledger: Ledger
     currency_of: Callable[[str], str]
     max_added_budget: Decimal | None = None
-    patience: ExecutionPolicy = field(default_factory=ExecutionPolicy)
+    policy: ExecutionPolicy = field(default_factory=ExecutionPolicy)
     approval: Approval = NO_APPROVAL
     identities: Mapping[str, Identity] = field(default_factory=dict)
 
-    def rehearse(self, wish: DuplicationRequest) -> DryRun:
-        """Read and check, write nothing anywhere, and tell what would be sent.
+    def dry_run(self, request: DuplicationRequest) -> DryRun:
+        """Read and validate, write nothing anywhere, and return what would be sent.
 
         Raises:
             TikTokError: if something cannot be read.
         """
-        entry = self.ledger.find(wish.key)
+        entry = self.ledger.find(request.key)
         if entry and entry.status == DONE:
-            return DryRun(wish, entry, (), ())
+            return DryRun(request, entry, (), ())
         if entry and entry.was_sent:
-            left = [step for step in entry.steps if not step.object_id]
-            address = {step.step: self.client.address(STEP_SPECS[step.step].create) for step in left}
-            return DryRun(wish, entry, (), tuple(f"POST {address[s.step]}\n{s.request}" for s in left))
-        sources = self._read(wish)
-        verdicts = tuple(validate(sources))
-        if wish.enable:
-            allowed = "" if self.approval.may_enable else ENABLE_NOT_ALLOWED
-            verdicts += (ValidationResult("enable_allowed", allowed),)
-        if list_refusals(verdicts):
-            return DryRun(wish, entry, verdicts, ())
-        bodies = self._bodies(wish, sources, placeholder=AD_GROUP_ID_PLACEHOLDER)
+            missing = [step for step in entry.steps if not step.object_id]
+            urls = {step.step: self.client.address(STEP_SPECS[step.step].create) for step in missing}
+            return DryRun(request, entry, (), tuple(f"POST {urls[s.step]}\n{s.request}" for s in missing))
+        snapshot = self._load_snapshot(request)
+        results = tuple(validate(snapshot))
+        if request.enable:
+            reason = "" if self.approval.may_enable else ENABLE_NOT_ALLOWED
+            results += (ValidationResult("enable_allowed", reason),)
+        if list_refusals(results):
+            return DryRun(request, entry, results, ())
+        payloads = self._build_payloads(request, snapshot, placeholder=AD_GROUP_ID_PLACEHOLDER)
         requests = tuple(
-            format_request(self.client, STEP_SPECS[step].create, body) for step, body in bodies.items()
+            format_request(self.client, STEP_SPECS[step].create, payload) for step, payload in payloads.items()
         )
-        return DryRun(wish, entry, verdicts, requests, _amount(sources))
+        return DryRun(request, entry, results, requests, _format_added_budget(snapshot))
 
-    def carry_out(self, wish: DuplicationRequest) -> LedgerEntry:
-        """Duplicate, or finish what was begun; what is done already is left as it is.
+    def duplicate(self, request: DuplicationRequest) -> LedgerEntry:
+        """Duplicate an ad, or continue what was started; a duplication that is done stays as it is.
 
         Raises:
-            NotApprovedError: if nothing allows it to begin; nothing was read or sent for it.
+            NotApprovedError: if nothing allows it to start; nothing was read or sent for it.
             RefusedError: if a check or the API refuses; the ledger has the reasons.
-            UnfinishedError: if it cannot be finished now; ask again.
-            LeaseError: if another process is at work on the account; ask again.
-            TikTokError: if something cannot be read before anything is sent; ask again.
+            UnfinishedError: if it cannot be finished now; try again.
+            LeaseError: if another process works on the account; try again.
+            TikTokError: if something cannot be read before anything is sent; try again.
         """
-        before = self.ledger.find(wish.key)
+        before = self.ledger.find(request.key)
         if before and before.status == DONE:
             return before
-        patience = self.patience
+        policy = self.policy
         with self.ledger.lease(
-            wish.advertiser_id, seconds=patience.lease_seconds, wait_seconds=patience.lease_wait_seconds
+            request.advertiser_id, seconds=policy.lease_seconds, wait_seconds=policy.lease_wait_seconds
         ) as lease:
-            before = self.ledger.find(wish.key)
+            before = self.ledger.find(request.key)
             if before and before.was_sent and before.status != DONE:
-                _require_same(wish, before)
-            entry = self.ledger.begin(lease, wish, self.approval)
+                _require_same_options(request, before)
+            entry = self.ledger.start(lease, request, self.approval)
             if entry.status == DONE:
                 return entry
             if not entry.was_sent:
-                entry = self._planned(lease, wish)
-            return self._finished(lease, entry)
+                entry = self._plan(lease, request)
+            return self._finish(lease, entry)
 
-    def _planned(self, lease: Lease, wish: DuplicationRequest) -> LedgerEntry:
-        self.ledger.checkpoint("request: before reading the sources")
+    def _plan(self, lease: Lease, request: DuplicationRequest) -> LedgerEntry:
+        self.ledger.checkpoint("request: before reading the snapshot")
         try:
-            sources = self._read(wish)
-        except RequestError as error:  # an id TikTok does not take will not become one
-            self.ledger.refuse(lease, wish.key, str(error))
+            snapshot = self._load_snapshot(request)
+        except RequestError as error:  # permanent: the API will not accept such an id later
+            self.ledger.refuse(lease, request.key, str(error))
             raise RefusedError(str(error)) from error
         except TikTokError as error:
-            self.ledger.hold_up(wish.key, str(error))
+            self.ledger.record_delay(request.key, str(error))
             raise
-        self.ledger.checkpoint("request: after reading the sources")
-        if reasons := list_refusals(validate(sources)):
-            self.ledger.refuse(lease, wish.key, "; ".join(reasons))
+        self.ledger.checkpoint("request: after reading the snapshot")
+        if reasons := list_refusals(validate(snapshot)):
+            self.ledger.refuse(lease, request.key, "; ".join(reasons))
             raise RefusedError("; ".join(reasons))
-        bodies = self._bodies(wish, sources, placeholder=None)
-        targets = {step: body.get(STEP_SPECS[step].parent) for step, body in bodies.items()}
-        steps = [PlannedStep(step, targets[step], encode_body(body).decode()) for step, body in bodies.items()]
+        payloads = self._build_payloads(request, snapshot, placeholder=None)
+        targets = {step: payload.get(STEP_SPECS[step].parent_field) for step, payload in payloads.items()}
+        steps = [
+            PlannedStep(step, targets[step], encode_body(payload).decode()) for step, payload in payloads.items()
+        ]
         return self.ledger.plan(
-            lease, wish.key, steps, currency=sources.account.currency, added_budget=sources.adds_budget
+            lease,
+            request.key,
+            steps,
+            currency=snapshot.account.currency,
+            added_budget=snapshot.budget_to_add,
         )
 
-    def _finished(self, lease: Lease, entry: LedgerEntry) -> LedgerEntry:
-        maker = StepExecutor(self.client, self.fetcher, self.ledger, self.patience)
+    def _finish(self, lease: Lease, entry: LedgerEntry) -> LedgerEntry:
+        executor = StepExecutor(self.client, self.fetcher, self.ledger, self.policy)
         key, target = entry.duplication_key, entry.campaign_id
         try:
             for step in entry.steps:
-                target = maker.object_of(lease, key, entry.advertiser_id, step, step.target or target)
+                target = executor.execute(lease, key, entry.advertiser_id, step, step.target or target)
         except StepRejectedError as error:
             refused = self.ledger.refuse(lease, key, str(error))
-            left = refused.made(AD_GROUP_STEP)
-            beside = f"; ad group {left} was made and stands empty" if left else ""
-            raise RefusedError(f"{error}{beside}") from error
+            ad_group_id = refused.created_id(AD_GROUP_STEP)
+            note = f"; ad group {ad_group_id} was created and is empty" if ad_group_id else ""
+            raise RefusedError(f"{error}{note}") from error
         except UnfinishedError as error:
-            self.ledger.hold_up(key, str(error))
+            self.ledger.record_delay(key, str(error))
             raise
         return self.ledger.finish(key)
 
-    def _read(self, wish: DuplicationRequest) -> Snapshot:
-        since = self.ledger.now() - ADDED_BUDGET_WINDOW
-        added = self.ledger.added_budget(wish.advertiser_id, since, but_for=wish.key)
-        owner = wish.advertiser_id
+    def _load_snapshot(self, request: DuplicationRequest) -> Snapshot:
+        owner, since = request.advertiser_id, self.ledger.now() - ADDED_BUDGET_WINDOW
+        added = self.ledger.added_budget(owner, since, excluded_key=request.key)
         account = AccountContext(self.currency_of(owner), added, self.max_added_budget, self.identities.get(owner))
-        return load_snapshot(self.client, self.fetcher, self.ledger, wish, account)
+        return load_snapshot(self.client, self.fetcher, self.ledger, request, account)
 
-    def _bodies(
-        self, wish: DuplicationRequest, sources: Snapshot, *, placeholder: str | None
+    def _build_payloads(
+        self, request: DuplicationRequest, snapshot: Snapshot, *, placeholder: str | None
     ) -> dict[str, Payload]:
-        """The request of each step; the ad's names its ad group where there is one already."""
-        marker = build_marker(wish.key)
-        owner = {"advertiser_id": wish.advertiser_id}
+        """Build the payload of each step; `placeholder` stands for the id of an ad group to be created."""
+        marker = build_marker(request.key)
+        owner = {"advertiser_id": request.advertiser_id}
         ad = build_ad_payload(
-            {**(sources.ad or {}), **owner},
-            wish.ad_group_id or placeholder,
+            {**(snapshot.ad or {}), **owner},
+            request.ad_group_id or placeholder,
             marker,
-            sources.shown,
-            enable=wish.enable,
-            plain_text=wish.without_emoji,
+            snapshot.creative,
+            enable=request.enable,
+            without_emoji=request.without_emoji,
         )
-        if not sources.copies_ad_group:
+        if not snapshot.copies_ad_group:
             return {AD_STEP: ad}
-        placed = AdGroupPlacement(
-            campaign_id=wish.campaign_id,
-            key=wish.key,
+        placement = AdGroupPlacement(
+            campaign_id=request.campaign_id,
+            key=request.key,
             marker=marker,
-            mode=sources.mode,
-            budget=self._budget(sources),
-            enable=wish.enable,
-            now=sources.now,
+            budget_mode=snapshot.budget_mode,
+            budget=self._choose_budget(snapshot),
+            enable=request.enable,
+            now=snapshot.now,
         )
-        return {AD_GROUP_STEP: build_ad_group_payload({**(sources.ad_group or {}), **owner}, placed), AD_STEP: ad}
+        ad_group = build_ad_group_payload({**(snapshot.ad_group or {}), **owner}, placement)
+        return {AD_GROUP_STEP: ad_group, AD_STEP: ad}
 
     @staticmethod
-    def _budget(sources: Snapshot) -> Decimal:
-        """The copy's budget; one must be named even where the campaign's own makes it ignored (dossier 8.2)."""
-        rules = BUDGET_RULES.get(sources.account.currency)
-        return sources.budget or MIN_AD_GROUP_BUDGET * (rules.ratio if rules else 1)
+    def _choose_budget(snapshot: Snapshot) -> Decimal:
+        """Choose the copy's budget; one is required even where the campaign's makes it ignored (API notes 8.2)."""
+        rules = BUDGET_RULES.get(snapshot.account.currency)
+        return snapshot.budget or MIN_AD_GROUP_BUDGET * (rules.ratio if rules else 1)
 
 
-def _amount(sources: Snapshot) -> str:
-    """Say what is added to the account's budgets."""
-    if not sources.copies_ad_group:
-        return "no budget: the ad group is there"
-    if sources.is_spread:
-        return "no budget: the campaign spreads its own"
-    currency, budget = sources.account.currency, sources.adds_budget
-    span = "for its whole schedule" if sources.mode == TOTAL_BUDGET else "a day"
-    return f"{format_amount(budget, currency)} {currency} {span}"
+def _format_added_budget(snapshot: Snapshot) -> str:
+    """Format what is added to the account's budgets."""
+    if not snapshot.copies_ad_group:
+        return "no budget: the ad group exists"
+    if snapshot.has_campaign_budget:
+        return "no budget: the campaign uses campaign budget optimization"
+    currency, budget = snapshot.account.currency, snapshot.budget_to_add
+    period = "for its whole schedule" if snapshot.budget_mode == TOTAL_BUDGET else "a day"
+    return f"{format_amount(budget, currency)} {currency} {period}"
 
 
-def _require_same(wish: DuplicationRequest, begun: LedgerEntry) -> None:
-    """Refuse to finish what was begun to deliver, or with another budget, for who asks for something else.
+def _require_same_options(request: DuplicationRequest, started: LedgerEntry) -> None:
+    """Refuse to continue a duplication that was started with `enable`, or with another budget, than requested.
 
     Raises:
-        RefusedError: saying how it was begun; the ledger stays as it is.
+        RefusedError: with the options it was started with; the ledger stays as it is.
     """
-    if begun.enable and not wish.enable:
+    if started.enable and not request.enable:
         raise RefusedError(
-            "it was begun to be switched on and is half made; ask with --enable (in the launchpad `enable: true`)"
-            " to finish it so, or for another copy with --again"
+            "it was started with --enable and is partly created; add --enable (in the launchpad `enable: true`) to"
+            " finish it so, or request another copy with --again"
         )
-    if wish.budget is not None and wish.budget != begun.budget:
-        told = "the budget of the source" if begun.budget is None else f"a budget of {begun.budget:f}"
+    if request.budget is not None and request.budget != started.budget:
+        budget = "the budget of the source" if started.budget is None else f"a budget of {started.budget:f}"
         raise RefusedError(
-            f"it was begun with {told} and is half made; leave --budget out to finish it so, or ask for another"
-            " copy with --again"
+            f"it was started with {budget} and is partly created; leave --budget out to finish it so, or request"
+            " another copy with --again"
         )

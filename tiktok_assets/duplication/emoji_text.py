@@ -8,20 +8,20 @@ import re
 
 import emoji
 
-_TEXT_BELOW = "\u2300"
-"""A single character below this that Unicode lists, such as © ® ™ ↔, is text unless its selector follows."""
+_FIRST_SYMBOL = "\u2300"
+"""A single listed character below this, such as © ® ™ ↔, is text unless the selector U+FE0F follows."""
 
 _PICTURES = re.compile("[\U0001f000-\U0001faff]")
-"""Reserved by Unicode for emoji, those of later versions too."""
+"""The range that Unicode reserves for emoji, including those of later versions."""
 
-_LEFT_OVER = re.compile("[\ufe0f\u20e3\u200d]+")
-_BLANKS = re.compile(r"[ \t]{2,}")
+_JOINERS = re.compile("[\ufe0f\u20e3\u200d]+")
+_REPEATED_SPACES = re.compile(r"[ \t]{2,}")
 
 
 def find_emoji(text: str) -> list[str]:
-    """Return the emoji of a text in order, each sequence whole.
+    """Find the emoji of a text in order, each sequence as a whole.
 
-    >>> emoji_in("Sale ✅ 50 % ©"), emoji_in("1 # ™")
+    >>> find_emoji("Sale ✅ 50 % ©"), find_emoji("1 # ™")
     (['✅'], [])
     """
     listed = [one["emoji"] for one in emoji.emoji_list(text) if not _is_text(one["emoji"])]
@@ -29,17 +29,17 @@ def find_emoji(text: str) -> list[str]:
 
 
 def remove_emoji(text: str) -> str:
-    """Return a text without its emoji, and without the double blank one leaves behind.
+    """Remove the emoji of a text, and the repeated spaces that remain.
 
-    >>> without_emoji("Hook 🔥 now"), without_emoji("❤️")
+    >>> remove_emoji("Hook 🔥 now"), remove_emoji("❤️")
     ('Hook now', '')
     """
     if not find_emoji(text):
         return text
-    kept = emoji.replace_emoji(text, lambda found, _: found if _is_text(found) else "")
-    kept = _LEFT_OVER.sub("", _PICTURES.sub("", kept))
-    return "\n".join(_BLANKS.sub(" ", line).strip() for line in kept.split("\n"))
+    plain = emoji.replace_emoji(text, lambda found, _: found if _is_text(found) else "")
+    plain = _JOINERS.sub("", _PICTURES.sub("", plain))
+    return "\n".join(_REPEATED_SPACES.sub(" ", line).strip() for line in plain.split("\n"))
 
 
 def _is_text(found: str) -> bool:
-    return len(found) == 1 and found < _TEXT_BELOW
+    return len(found) == 1 and found < _FIRST_SYMBOL

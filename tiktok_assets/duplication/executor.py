@@ -21,48 +21,57 @@ from tiktok_assets.spec.entities import AD_GROUPS, ADS, Entity
 
 @dataclass(frozen=True, slots=True)
 class ExecutionPolicy:
-    """How long a duplication waits and how often it tries.
+    """Timeouts and retries of a duplication, all in seconds but `max_attempts`.
 
     Attributes:
-        request_seconds: after so long a request that was sent is no longer under way: connecting and reading.
-        settle_seconds: after so long more, what it made is seen, and what it did not make will not be made.
-        look_every_seconds: between two looks until then.
-        attempts: how often one object is asked for at most.
-        pause_seconds: after a refusal that may pass.
-        held_up_seconds: a request noted so long ago does not leave any more; less than settling takes, so that
-            whoever took over cannot have given up waiting for it.
-        lease_seconds: how long an account stays ours without a sign of life; longer than a request may take.
-        lease_wait_seconds: how long to wait while another holds it.
+        request_seconds: after so long a request that was sent has ended, connecting and reading included.
+        settle_seconds: after so long more, what it created is visible, and nothing more is created by it.
+        poll_seconds: between two lookups until then.
+        max_attempts: how often one object is requested.
+        retry_seconds: the delay after an error that may pass.
+        max_send_delay_seconds: a request recorded longer ago is not sent any more; shorter than `settle_seconds`,
+            so that another process that took over is still waiting for it.
+        lease_seconds: how long an account stays leased without renewal; longer than a request may take.
+        lease_wait_seconds: how long to wait while another process holds the lease.
     """
 
     request_seconds: float = 75.0
     settle_seconds: float = 90.0
-    look_every_seconds: float = 5.0
-    attempts: int = 3
-    pause_seconds: float = 5.0
-    held_up_seconds: float = 45.0
+    poll_seconds: float = 5.0
+    max_attempts: int = 3
+    retry_seconds: float = 5.0
+    max_send_delay_seconds: float = 45.0
     lease_seconds: float = 180.0
     lease_wait_seconds: float = 400.0
 
 
 class StepRejectedError(Exception):
-    """The API refuses an object for good; one sentence says why."""
+    """The API rejects an object permanently; the message says why."""
 
 
 class UnfinishedError(Exception):
-    """It cannot be said or done now; asked for again, the duplication goes on where it is."""
+    """The duplication cannot be finished now; requested again, it continues where it stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class _StepSpec:
-    """How one step asks for its object, and where and by what it looks for it."""
+    """How a step creates its object and looks it up.
+
+    Attributes:
+        create: the endpoint.
+        read_id: returns the id from the data of the response.
+        entity: for lookups.
+        parent_field: the field of the parent's id in the payload.
+        parent_filter: the filter by the parent's id in lookups.
+        name_field: the field of the object's name.
+    """
 
     create: Endpoint
-    id_of: Callable[[Any], object]
+    read_id: Callable[[Any], object]
     entity: Entity
-    parent: str
-    filter: str
-    name: str
+    parent_field: str
+    parent_filter: str
+    name_field: str
 
 
 STEP_SPECS = {
@@ -75,117 +84,121 @@ STEP_SPECS = {
 
 @dataclass(frozen=True, slots=True)
 class StepExecutor:
-    """Makes the objects of duplications.
+    """Creates the objects of duplications.
 
     Attributes:
-        client: what sends.
-        fetcher: what looks.
-        ledger: what remembers.
-        patience: how long to wait.
+        client: sends the create requests.
+        fetcher: looks objects up.
+        ledger: records requests and objects.
+        policy: timeouts and retries.
     """
 
     client: Client
     fetcher: Fetcher
     ledger: Ledger
-    patience: ExecutionPolicy
+    policy: ExecutionPolicy
 
-    def object_of(self, lease: Lease, key: str, advertiser_id: str, step: Step, target: str) -> str:
-        """The id of the object of a step: known, found or made now.
+    def execute(self, lease: Lease, key: str, advertiser_id: str, step: Step, target: str) -> str:
+        """Return the id of a step's object: recorded, found or created now.
 
         Args:
             lease: on the account.
             key: of the duplication.
             advertiser_id: the account.
-            step: as the ledger has it.
-            target: the campaign or ad group it goes into.
+            step: as recorded in the ledger.
+            target: the campaign or ad group to create it in.
 
         Raises:
-            NotMadeError: if the API refuses it for good.
-            UnfinishedError: if it is neither found nor made within our patience.
+            StepRejectedError: if the API rejects it permanently.
+            UnfinishedError: if it is neither found nor created within the policy.
             LeaseLostError: if another process may have taken over.
         """
         if step.object_id:
             return step.object_id
-        sent = step.sent_at is not None
-        for _ in range(self.patience.attempts):
-            if sent:
-                if found := self._found(lease, key, advertiser_id, step, target):
+        may_exist = step.sent_at is not None
+        for _ in range(self.policy.max_attempts):
+            if may_exist:
+                if found := self._find(lease, key, advertiser_id, step, target):
                     return found
-                sent = False
+                may_exist = False
             try:
-                return self._made(lease, key, step, target)
+                return self._create(lease, key, step, target)
             except UnknownOutcomeError as error:
-                trouble: TikTokError = error
-                sent = True
+                last_error: TikTokError = error
+                may_exist = True
             except RetryLaterError as error:
-                trouble = error
-                self.ledger.not_made(lease, key, step.step)
-                self._pause(lease, max(self.patience.pause_seconds, error.retry_after_seconds or 0))
+                last_error = error
+                self.ledger.record_not_created(lease, key, step.step)
+                self._sleep(lease, max(self.policy.retry_seconds, error.retry_after_seconds or 0))
             except TikTokError as error:
-                self.ledger.not_made(lease, key, step.step)
-                raise StepRejectedError(f"TikTok refuses the {_words(step)}: {error}") from error
-        if sent and (found := self._found(lease, key, advertiser_id, step, target)):
+                self.ledger.record_not_created(lease, key, step.step)
+                raise StepRejectedError(f"TikTok refuses the {_format_step(step)}: {error}") from error
+        if may_exist and (found := self._find(lease, key, advertiser_id, step, target)):
             return found
-        tried = f"{self.patience.attempts} attempts"
-        raise UnfinishedError(f"the {_words(step)} could not be made in {tried}: {trouble} {suggest_fix(trouble)}")
+        attempts = f"{self.policy.max_attempts} attempts"
+        raise UnfinishedError(
+            f"the {_format_step(step)} could not be created in {attempts}: {last_error} {suggest_fix(last_error)}"
+        )
 
-    def _made(self, lease: Lease, key: str, step: Step, target: str) -> str:
-        kind = STEP_SPECS[step.step]
-        body = decode_payload(step.request) | {kind.parent: target}
-        if "schedule_start_time" in body:  # it may have passed since
-            body["schedule_start_time"] = compute_start_time(body["schedule_start_time"], self.client.now())
-        if "creatives" in body:
-            body["creatives"] = [hide_new_post_from_profiles(creative) for creative in body["creatives"]]
-        text = encode_body(body).decode()
+    def _create(self, lease: Lease, key: str, step: Step, target: str) -> str:
+        spec = STEP_SPECS[step.step]
+        payload = decode_payload(step.request) | {spec.parent_field: target}
+        if "schedule_start_time" in payload:  # the planned time may be in the past by now
+            payload["schedule_start_time"] = compute_start_time(payload["schedule_start_time"], self.client.now())
+        if "creatives" in payload:
+            payload["creatives"] = [hide_new_post_from_profiles(creative) for creative in payload["creatives"]]
+        text = encode_body(payload).decode()
 
-        def note() -> None:
+        def record_sending() -> None:
             before = time.time(), time.monotonic()
-            self.ledger.sending(lease, key, step.step, target=target, request=text)
-            self.ledger.checkpoint(f"request: before {kind.create.path}")
-            # One clock stands still while the machine sleeps, the other may be set.
-            if max(time.time() - before[0], time.monotonic() - before[1]) > self.patience.held_up_seconds:
-                raise UnfinishedError(f"this process was held up before it asked for the {_words(step)}.")
+            self.ledger.record_sending(lease, key, step.step, target=target, request=text)
+            self.ledger.checkpoint(f"request: before {spec.create.path}")
+            # The monotonic clock stops while the machine sleeps, and the other may be set.
+            delay = max(time.time() - before[0], time.monotonic() - before[1])
+            if delay > self.policy.max_send_delay_seconds:
+                raise UnfinishedError(f"this process was delayed before it requested the {_format_step(step)}.")
 
         try:
-            new = create_object(self.client, kind.create, body, kind.id_of, note)
+            created = create_object(self.client, spec.create, payload, spec.read_id, record_sending)
         finally:
-            self.ledger.checkpoint(f"request: after {kind.create.path}")
-        self.ledger.made(key, step.step, new.object_id, new.request_id)
-        return new.object_id
+            self.ledger.checkpoint(f"request: after {spec.create.path}")
+        self.ledger.record_created(key, step.step, created.object_id, created.request_id)
+        return created.object_id
 
-    def _found(self, lease: Lease, key: str, advertiser_id: str, step: Step, target: str) -> str | None:
-        """The object, if its marker is seen before whatever was sent for it must have settled.
+    def _find(self, lease: Lease, key: str, advertiser_id: str, step: Step, target: str) -> str | None:
+        """Look the object up by its marker until a request sent before must have settled.
 
-        The wait is counted from now, whenever it was sent: the clock that noted it may be another's, or may have
-        been set, or the one it was taken over from may be in the middle of it.
+        The wait starts now, whenever the request was sent: the recorded time may be of another machine's clock,
+        the clock may have been set, and a process that lost its lease may be sending still.
         """
-        kind, patience = STEP_SPECS[step.step], self.patience
-        settled_at = time.monotonic() + patience.request_seconds + patience.settle_seconds
+        spec, policy = STEP_SPECS[step.step], self.policy
+        settled_at = time.monotonic() + policy.request_seconds + policy.settle_seconds
         while True:
             is_settled = time.monotonic() >= settled_at
-            self.ledger.checkpoint(f"request: before look at {kind.entity.endpoint.path}")
+            self.ledger.checkpoint(f"request: before lookup at {spec.entity.endpoint.path}")
             try:
-                rows = list_objects(self.fetcher, kind.entity, advertiser_id, {kind.filter: [target]})
+                rows = list_objects(self.fetcher, spec.entity, advertiser_id, {spec.parent_filter: [target]})
             except TikTokError as error:
                 raise UnfinishedError(
-                    f"whether the {_words(step)} was made cannot be seen: {error} {suggest_fix(error)}"
+                    f"the {_format_step(step)} may have been created, but cannot be looked up: {error}"
+                    f" {suggest_fix(error)}"
                 ) from error
-            self.ledger.checkpoint(f"request: after look at {kind.entity.endpoint.path}")
-            if ids := find_ids_by_marker(rows, kind.entity.key, kind.name, step.marker):
-                self.ledger.made(key, step.step, ids[0], "")
+            self.ledger.checkpoint(f"request: after lookup at {spec.entity.endpoint.path}")
+            if ids := find_ids_by_marker(rows, spec.entity.key, spec.name_field, step.marker):
+                self.ledger.record_created(key, step.step, ids[0], "")
                 return ids[0]
             if is_settled:
                 return None
-            self._pause(lease, min(patience.look_every_seconds, max(settled_at - time.monotonic(), 0.0)))
+            self._sleep(lease, min(policy.poll_seconds, max(settled_at - time.monotonic(), 0.0)))
 
-    def _pause(self, lease: Lease, seconds: float) -> None:
-        """Wait without losing the account."""
+    def _sleep(self, lease: Lease, seconds: float) -> None:
+        """Sleep while renewing the lease."""
         until = time.monotonic() + seconds
         lease.renew()
         while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, self.patience.lease_seconds / 4))
+            time.sleep(min(left, self.policy.lease_seconds / 4))
             lease.renew()
 
 
-def _words(step: Step) -> str:
+def _format_step(step: Step) -> str:
     return step.step.replace("_", " ")

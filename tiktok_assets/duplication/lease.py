@@ -13,129 +13,137 @@ from sqlalchemy.exc import IntegrityError
 
 from tiktok_assets.storage.state import State, leases
 
-_LOOK_AGAIN_SECONDS = 0.5
-"""How often one who waits looks whether a lease is free."""
+_POLL_SECONDS = 0.5
+"""The interval between two attempts to take a lease."""
 
 
 class LeaseError(Exception):
-    """Another process is at work on the same account; one sentence says what to do."""
+    """Another process works on the same account; the message says what to do."""
 
 
 class LeaseLostError(LeaseError):
-    """The lease ran out while its holder was held up; nothing more may be sent under it."""
+    """The lease expired while its holder was delayed; nothing more may be sent under it."""
 
 
 class LeaseStore(Protocol):
-    """What a lease is kept by: the ledger."""
+    """What stores leases: the ledger."""
 
     @property
     def state(self) -> State:
-        """Where leases are kept."""
+        """The state database."""
 
     @property
     def now(self) -> Callable[[], datetime]:
-        """The clock they are counted by."""
+        """The clock for expiry."""
 
-    def writing(self, what: str) -> AbstractContextManager[sa.Connection]:
-        """One transaction."""
+    def write_transaction(self, what: str) -> AbstractContextManager[sa.Connection]:
+        """Open a transaction that writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease that was ours when it was last renewed."""
+    """A lease on a name.
 
-    keeper: LeaseStore
+    Attributes:
+        store: where it is stored.
+        name: what is leased.
+        owner: a random id of the holder.
+        seconds: how long it lasts without being renewed.
+    """
+
+    store: LeaseStore
     name: str
     owner: str
     seconds: float
 
     def renew(self) -> None:
-        """Hold it for its whole time from now on.
+        """Extend the lease to its full duration from now on.
 
         Raises:
-            LeaseLostError: if it ran out.
+            LeaseLostError: if it expired.
         """
-        with self.keeper.writing("renew lease") as connection:
+        with self.store.write_transaction("renew lease") as connection:
             self.renew_in(connection)
 
     def renew_in(self, connection: sa.Connection) -> None:
-        """The same, within a transaction.
+        """Extend the lease within the caller's transaction.
 
         Raises:
-            LeaseLostError: if it ran out, even if nobody has taken it: what was read under it may be old.
+            LeaseLostError: if it expired, even if no other process took it: what was read under it may be stale.
         """
-        now = self.keeper.now()
-        mine = sa.update(leases).where(leases.c.name == self.name, leases.c.owner == self.owner)
-        renewed = connection.execute(mine.where(leases.c.until > now).values(until=self._until(now)))
+        now = self.store.now()
+        own = sa.update(leases).where(leases.c.name == self.name, leases.c.owner == self.owner)
+        renewed = connection.execute(own.where(leases.c.until > now).values(until=self._expiry(now)))
         if renewed.rowcount != 1:
-            raise LeaseLostError("this process was held up for so long that another may have taken over")
+            raise LeaseLostError("this process was delayed for so long that another may have taken over")
 
-    def taken(self, stale: datetime | None = None) -> bool:
-        """Take it if it is free or ran out; tells whether it is ours now.
+    def try_acquire(self, stale: datetime | None = None) -> bool:
+        """Take the lease if it is free or expired, and return whether it was taken.
 
         Args:
-            stale: an `until` that nobody has moved for as long as a lease holds; it counts as run out.
+            stale: an `until` that has not changed for a lease's full duration; it counts as expired.
         """
-        now = self.keeper.now()
-        over = leases.c.until <= now
+        now = self.store.now()
+        is_expired = leases.c.until <= now
         if stale is not None:
-            over |= leases.c.until == stale
-        free = sa.update(leases).where(leases.c.name == self.name, over)
+            is_expired |= leases.c.until == stale
+        expired = sa.update(leases).where(leases.c.name == self.name, is_expired)
         try:
-            with self.keeper.writing("take lease") as connection:
-                if connection.execute(free.values(owner=self.owner, until=self._until(now))).rowcount == 1:
+            with self.store.write_transaction("take lease") as connection:
+                if connection.execute(expired.values(owner=self.owner, until=self._expiry(now))).rowcount == 1:
                     return True
-                known = sa.select(leases.c.owner).where(leases.c.name == self.name)
-                if connection.scalar(known) is not None:
+                holder = sa.select(leases.c.owner).where(leases.c.name == self.name)
+                if connection.scalar(holder) is not None:
                     return False
-                row = {"name": self.name, "owner": self.owner, "until": self._until(now)}
+                row = {"name": self.name, "owner": self.owner, "until": self._expiry(now)}
                 connection.execute(sa.insert(leases).values(**row))
-        except IntegrityError:  # another was first
+        except IntegrityError:  # another process inserted its row first
             return False
         return True
 
-    def held_until(self) -> datetime | None:
-        """When it runs out by the clock of whoever holds it; None if nobody does."""
-        with self.keeper.state.transaction() as connection:
+    def read_expiry(self) -> datetime | None:
+        """Read when the lease expires by its holder's clock; None if there is no holder."""
+        with self.store.state.transaction() as connection:
             return connection.scalar(sa.select(leases.c.until).where(leases.c.name == self.name))
 
     def release(self) -> None:
-        """Give it back, if it is still ours."""
-        with self.keeper.writing("release lease") as connection:
+        """Release the lease if this process still holds it."""
+        with self.store.write_transaction("release lease") as connection:
             connection.execute(sa.delete(leases).where(leases.c.name == self.name, leases.c.owner == self.owner))
 
-    def _until(self, now: datetime) -> datetime:
+    def _expiry(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self.seconds)
 
 
 @contextmanager
-def hold_lease(keeper: LeaseStore, name: str, *, seconds: float, wait_seconds: float) -> Iterator[Lease]:
-    """A lease for as long as the block takes, if it renews it in time.
+def hold_lease(store: LeaseStore, name: str, *, seconds: float, wait_seconds: float) -> Iterator[Lease]:
+    """Hold a lease during a block, which must renew it in time.
 
-    One that was not renewed for `seconds` while we looked is taken whatever clocks say: its holder's may be ahead.
+    A lease that is not renewed during `seconds` of waiting is taken even if it has not expired by this machine's
+    clock, because its holder's clock may be ahead.
 
     Args:
-        keeper: the ledger.
+        store: the ledger.
         name: of the lease.
-        seconds: how long it holds without being renewed; after a kill others wait that long.
-        wait_seconds: how long to wait while another holds it.
+        seconds: how long it lasts without being renewed; after a kill other processes wait that long.
+        wait_seconds: how long to wait while another process holds it.
 
     Raises:
-        LeaseError: if another holds it all that time.
+        LeaseError: if another process holds it all that time.
     """
-    lease = Lease(keeper, name, uuid4().hex, seconds)
-    patience = time.monotonic() + wait_seconds
-    seen, seen_at = lease.held_until(), time.monotonic()
-    while not lease.taken(seen if time.monotonic() > seen_at + seconds else None):
-        until = lease.held_until()
+    lease = Lease(store, name, uuid4().hex, seconds)
+    deadline = time.monotonic() + wait_seconds
+    seen, seen_at = lease.read_expiry(), time.monotonic()
+    while not lease.try_acquire(seen if time.monotonic() > seen_at + seconds else None):
+        until = lease.read_expiry()
         if until != seen:
             seen, seen_at = until, time.monotonic()
-        if time.monotonic() >= patience:
+        if time.monotonic() >= deadline:
             raise LeaseError(
-                "another duplication of this account is under way; try again in a few minutes, or look at"
+                "another duplication of this account is in progress; try again in a few minutes, or see"
                 " `tiktok-assets duplicate --status`"
             )
-        time.sleep(min(_LOOK_AGAIN_SECONDS, seconds / 4))
+        time.sleep(min(_POLL_SECONDS, seconds / 4))
     try:
         yield lease
     finally:

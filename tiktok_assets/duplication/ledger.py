@@ -25,19 +25,19 @@ from tiktok_assets.duplication.models import (
 from tiktok_assets.storage.state import State, duplication_steps, duplications, leases, utc_now
 
 Checkpoint = Callable[[str], None]
-"""Called at every line a process could be killed at; tests end the process there."""
+"""Called at every point where a process could be killed; tests kill the process there."""
 
 
 def ignore_checkpoint(_: str) -> None:
-    """Go on."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The duplications of a state. Each method is one transaction.
+    """The duplications of a state database. Each method is one transaction.
 
     Attributes:
-        state: where they are kept.
+        state: the state database.
         now: the clock of this machine.
         checkpoint: called before, within and after every transaction that writes.
     """
@@ -47,186 +47,192 @@ class Ledger:
     checkpoint: Checkpoint = ignore_checkpoint
 
     def find(self, key: str) -> LedgerEntry | None:
-        """A duplication by its key."""
+        """Find a duplication by its key."""
         return next(iter(self.entries(key=key)), None)
 
     def entries(
         self, advertiser_ids: Sequence[str] | None = None, *, key: str | None = None, status: str | None = None
     ) -> list[LedgerEntry]:
-        """Every duplication, of some accounts or all, the oldest first."""
-        wanted = sa.select(duplications).order_by(duplications.c.started_at, duplications.c.duplication_key)
+        """List the duplications of some accounts or of all, the oldest first."""
+        query = sa.select(duplications).order_by(duplications.c.started_at, duplications.c.duplication_key)
         if advertiser_ids is not None:
-            wanted = wanted.where(duplications.c.advertiser_id.in_(advertiser_ids))
+            query = query.where(duplications.c.advertiser_id.in_(advertiser_ids))
         if key is not None:
-            wanted = wanted.where(duplications.c.duplication_key == key)
+            query = query.where(duplications.c.duplication_key == key)
         if status is not None:
-            wanted = wanted.where(duplications.c.status == status)
+            query = query.where(duplications.c.status == status)
         with self.state.transaction() as connection:
-            rows = connection.execute(wanted).mappings().all()
+            rows = connection.execute(query).mappings().all()
             keys = [row["duplication_key"] for row in rows]
-            asked = sa.select(duplication_steps).where(duplication_steps.c.duplication_key.in_(keys))
-            found = connection.execute(asked).mappings().all() if keys else []
+            steps_query = sa.select(duplication_steps).where(duplication_steps.c.duplication_key.in_(keys))
+            step_rows = connection.execute(steps_query).mappings().all() if keys else []
         steps: dict[str, list[Step]] = {}
-        for row in sorted(found, key=lambda one: one["step"], reverse=True):  # the ad group before the ad
-            facts = dict(row)
-            steps.setdefault(facts.pop("duplication_key"), []).append(Step(**facts))
+        for row in sorted(step_rows, key=lambda one: one["step"], reverse=True):  # the ad group before the ad
+            values = dict(row)
+            steps.setdefault(values.pop("duplication_key"), []).append(Step(**values))
         return [LedgerEntry(**row, steps=tuple(steps.get(row["duplication_key"], ()))) for row in rows]
 
     @contextmanager
     def lease(self, advertiser_id: str, *, seconds: float, wait_seconds: float) -> Iterator[Lease]:
-        """The right to write to an account; see `leases.hold`."""
+        """Hold the lease on an account; see `lease.hold_lease`."""
         with hold_lease(self, _lease_name(advertiser_id), seconds=seconds, wait_seconds=wait_seconds) as lease:
             yield lease
 
-    def is_held(self, advertiser_id: str) -> bool:
-        """Whether a process is at work on an account."""
+    def is_leased(self, advertiser_id: str) -> bool:
+        """Return whether a process works on an account."""
         name = sa.select(leases.c.until).where(leases.c.name == _lease_name(advertiser_id))
         with self.state.transaction() as connection:
             until = connection.scalar(name)
         return until is not None and until > self.now()
 
-    def begin(self, lease: Lease, wish: DuplicationRequest, approval: Approval) -> LedgerEntry:
-        """The row of an approved wish, made before its first request; one that was refused begins anew.
+    def start(self, lease: Lease, request: DuplicationRequest, approval: Approval) -> LedgerEntry:
+        """Insert or restart the entry of an approved request, before anything is sent for it.
 
-        The approval is decided on and used in the transaction that writes the row, so whatever is begun stays
-        approved: who goes on with it needs none. One of which something was sent keeps what was wanted then.
+        The approval is checked and used in the transaction that writes the entry, so continuing an entry needs no
+        approval. An entry of which something was sent keeps its original request. A refused entry is restarted.
 
         Raises:
             NotApprovedError: if it is not approved; only a wrong code is recorded.
-            LeaseLostError: if the lease is not ours any more.
+            LeaseLostError: if the lease was lost.
         """
-        before = self.find(wish.key)
+        before = self.find(request.key)
         was_sent = before is not None and before.was_sent
         if before and (before.status == DONE or (was_sent and before.status == STARTED)):
             return before
-        covered = before is not None and before.covers(wish)
-        wanted = before.wish if before and (was_sent or covered) else wish
-        facts: dict[str, Any] = {"status": STARTED, "reason": None}
+        is_approved = before is not None and before.is_approved_for(request)
+        kept = before.request if before and (was_sent or is_approved) else request
+        values: dict[str, Any] = {"status": STARTED, "reason": None}
         if not was_sent:
-            own = {"enable": wanted.enable, "budget": wanted.budget, "flag_id": wanted.flag_id}
-            facts |= {**own, "added_budget": None, "started_at": self.now()}
+            options = {"enable": kept.enable, "budget": kept.budget, "flag_id": kept.flag_id}
+            values |= {**options, "added_budget": None, "started_at": self.now()}
         key = {
-            "duplication_key": wish.key,
-            "advertiser_id": wish.advertiser_id,
-            "ad_id": wish.ad_id,
-            "campaign_id": wish.campaign_id,
-            "ad_group_id": wish.ad_group_id,
-            "again": wish.again,
+            "duplication_key": request.key,
+            "advertiser_id": request.advertiser_id,
+            "ad_id": request.ad_id,
+            "campaign_id": request.campaign_id,
+            "ad_group_id": request.ad_group_id,
+            "again": request.again,
         }
-        with self.writing("begin" if before is None else "resume" if was_sent else "begin again") as connection:
+        what = "start" if before is None else "resume" if was_sent else "restart"
+        with self.write_transaction(what) as connection:
             lease.renew_in(connection)
-            decision = Decision() if covered else decide_approval(connection, wanted, approval, self.now())
+            decision = Decision() if is_approved else decide_approval(connection, kept, approval, self.now())
             if before is None and not decision.refusal:
-                connection.execute(sa.insert(duplications).values(**key, **facts, **decision.recorded))
+                connection.execute(sa.insert(duplications).values(**key, **values, **decision.columns))
             elif not decision.refusal:
-                chosen = sa.update(duplications).where(duplications.c.duplication_key == wish.key)
-                connection.execute(chosen.values(**facts, **decision.recorded))
+                update = sa.update(duplications).where(duplications.c.duplication_key == request.key)
+                connection.execute(update.values(**values, **decision.columns))
         if decision.refusal:
             raise NotApprovedError(decision.refusal)
-        return self._entry(wish.key)
+        return self._entry(request.key)
 
     def plan(
         self, lease: Lease, key: str, steps: Sequence[PlannedStep], *, currency: str, added_budget: Decimal
     ) -> LedgerEntry:
-        """Keep the requests of a duplication, before the first of them leaves.
+        """Store the create requests of a duplication before the first is sent.
 
         Raises:
-            LeaseLostError: if the lease is not ours any more; another's plan stays as it is.
+            LeaseLostError: if the lease was lost; another process's plan stays as it is.
         """
-        with self.writing("plan") as connection:
+        with self.write_transaction("plan") as connection:
             lease.renew_in(connection)
             connection.execute(sa.delete(duplication_steps).where(duplication_steps.c.duplication_key == key))
             for step in steps:
-                facts = {"step": step.step, "target": step.target, "request": step.request, "attempts": 0}
-                row = {"duplication_key": key, "marker": build_marker(key), **facts}
+                values = {"step": step.step, "target": step.target, "request": step.request, "attempts": 0}
+                row = {"duplication_key": key, "marker": build_marker(key), **values}
                 connection.execute(sa.insert(duplication_steps).values(**row))
-            chosen = sa.update(duplications).where(duplications.c.duplication_key == key)
-            connection.execute(chosen.values(currency=currency, added_budget=added_budget))
+            update = sa.update(duplications).where(duplications.c.duplication_key == key)
+            connection.execute(update.values(currency=currency, added_budget=added_budget))
         return self._entry(key)
 
-    def sending(self, lease: Lease, key: str, step: str, *, target: str, request: str) -> None:
-        """Note a request that leaves now; in the same transaction the lease is found to be ours still.
+    def record_sending(self, lease: Lease, key: str, step: str, *, target: str, request: str) -> None:
+        """Record a request that is sent now, in a transaction that also renews the lease.
 
         Raises:
-            LeaseLostError: if it is not; the request must not leave.
+            LeaseLostError: if the lease was lost; the request must not be sent.
         """
-        with self.writing(f"sending {step}") as connection:
+        with self.write_transaction(f"sending {step}") as connection:
             lease.renew_in(connection)
-            chosen = _step(key, step).values(
+            update = _update_step(key, step).values(
                 target=target, request=request, sent_at=self.now(), attempts=duplication_steps.c.attempts + 1
             )
-            connection.execute(chosen)
+            connection.execute(update)
 
-    def not_made(self, lease: Lease, key: str, step: str) -> None:
-        """Note that the last request of a step was surely not done.
+    def record_not_created(self, lease: Lease, key: str, step: str) -> None:
+        """Record that the last request of a step surely created nothing.
 
         Raises:
-            LeaseLostError: if the lease is not ours any more; the last request may be another's.
+            LeaseLostError: if the lease was lost; the last request may be another process's.
         """
-        with self.writing(f"not made {step}") as connection:
+        with self.write_transaction(f"not created {step}") as connection:
             lease.renew_in(connection)
-            connection.execute(_step(key, step).values(sent_at=None))
+            connection.execute(_update_step(key, step).values(sent_at=None))
 
-    def made(self, key: str, step: str, object_id: str, request_id: str) -> None:
-        """Note the object a step made; the first to say so is right."""
-        with self.writing(f"made {step}") as connection:
-            chosen = _step(key, step).where(duplication_steps.c.object_id.is_(None))
-            facts = {"object_id": object_id, "request_id": request_id or None, "made_at": self.now()}
-            connection.execute(chosen.values(**facts))
+    def record_created(self, key: str, step: str, object_id: str, request_id: str) -> None:
+        """Record the object that a step created, unless one is recorded already."""
+        with self.write_transaction(f"created {step}") as connection:
+            update = _update_step(key, step).where(duplication_steps.c.object_id.is_(None))
+            values = {"object_id": object_id, "request_id": request_id or None, "made_at": self.now()}
+            connection.execute(update.values(**values))
 
     def finish(self, key: str) -> LedgerEntry:
-        """Note that everything of a duplication is made."""
-        self._set("finish", key, None, status=DONE, reason=None, done_at=self.now())
+        """Record that all objects of a duplication exist."""
+        self._update("finish", key, None, status=DONE, reason=None, done_at=self.now())
         return self._entry(key)
 
     def refuse(self, lease: Lease, key: str, reason: str) -> LedgerEntry:
-        """Note why a duplication cannot be; what it has not made counts against no cap.
+        """Record why a duplication is refused; if nothing was sent it no longer counts against the budget limit.
 
         Raises:
-            LeaseLostError: if the lease is not ours any more; another may be making it.
+            LeaseLostError: if the lease was lost; another process may be working on it.
         """
-        made = self._entry(key).was_sent
-        freed = {} if made else {"added_budget": None}
-        self._set("refuse", key, lease, status=REFUSED, reason=reason, **freed)
+        was_sent = self._entry(key).was_sent
+        freed = {} if was_sent else {"added_budget": None}
+        self._update("refuse", key, lease, status=REFUSED, reason=reason, **freed)
         return self._entry(key)
 
-    def hold_up(self, key: str, reason: str) -> None:
-        """Note why a duplication is not finished yet."""
-        with self.writing("hold up") as connection:
-            mine = (duplications.c.duplication_key == key, duplications.c.status == STARTED)
-            connection.execute(sa.update(duplications).where(*mine).values(reason=reason))
+    def record_delay(self, key: str, reason: str) -> None:
+        """Record why a duplication is not finished yet."""
+        with self.write_transaction("delay") as connection:
+            is_started = (duplications.c.duplication_key == key, duplications.c.status == STARTED)
+            connection.execute(sa.update(duplications).where(*is_started).values(reason=reason))
 
-    def added_budget(self, advertiser_id: str, since: datetime, *, but_for: str) -> dict[str, Decimal]:
-        """What duplications have added to an account's budgets since an instant, but for one of them, by currency.
+    def added_budget(self, advertiser_id: str, since: datetime, *, excluded_key: str) -> dict[str, Decimal]:
+        """Sum what duplications with activity since an instant add to an account's budgets, by currency.
 
-        One that was begun before and made since counts.
+        Args:
+            advertiser_id: the account.
+            since: aware.
+            excluded_key: of a duplication that does not count.
         """
         added: dict[str, Decimal] = {}
-        for one in self.entries([advertiser_id]):
-            if one.touched_at >= since and one.duplication_key != but_for and one.added_budget:
-                currency = one.currency or ""
-                added[currency] = added.get(currency, Decimal(0)) + one.added_budget
+        for entry in self.entries([advertiser_id]):
+            is_recent = entry.last_activity_at >= since
+            if is_recent and entry.duplication_key != excluded_key and entry.added_budget:
+                currency = entry.currency or ""
+                added[currency] = added.get(currency, Decimal(0)) + entry.added_budget
         return added
 
-    def original_of(self, advertiser_id: str, ad_id: str) -> str | None:
-        """Of which ad an ad is a copy, if it is one of ours."""
-        return next((one.ad_id for one in self.entries([advertiser_id]) if one.made(AD_STEP) == ad_id), None)
+    def find_original(self, advertiser_id: str, ad_id: str) -> str | None:
+        """Return the id of the ad that an ad is a copy of, or None if no duplication created it."""
+        entries = self.entries([advertiser_id])
+        return next((entry.ad_id for entry in entries if entry.created_id(AD_STEP) == ad_id), None)
 
     @contextmanager
-    def writing(self, what: str) -> Iterator[sa.Connection]:
-        """One transaction, with the lines around it a process could be killed at."""
+    def write_transaction(self, what: str) -> Iterator[sa.Connection]:
+        """Open a transaction that writes, with checkpoints before, within and after it."""
         self.checkpoint(f"ledger: before {what}")
         with self.state.transaction() as connection:
             yield connection
             self.checkpoint(f"ledger: within {what}")
         self.checkpoint(f"ledger: after {what}")
 
-    def _set(self, what: str, key: str, lease: Lease | None, **values: object) -> None:
-        with self.writing(what) as connection:
+    def _update(self, what: str, key: str, lease: Lease | None, **values: object) -> None:
+        with self.write_transaction(what) as connection:
             if lease:
                 lease.renew_in(connection)
-            chosen = sa.update(duplications).where(duplications.c.duplication_key == key)
-            connection.execute(chosen.values(**values))
+            update = sa.update(duplications).where(duplications.c.duplication_key == key)
+            connection.execute(update.values(**values))
 
     def _entry(self, key: str) -> LedgerEntry:
         entry = self.find(key)
@@ -239,6 +245,6 @@ def _lease_name(advertiser_id: str) -> str:
     return f"duplicate:{advertiser_id}"
 
 
-def _step(key: str, step: str) -> sa.Update:
-    chosen = sa.update(duplication_steps).where(duplication_steps.c.duplication_key == key)
-    return chosen.where(duplication_steps.c.step == step)
+def _update_step(key: str, step: str) -> sa.Update:
+    update = sa.update(duplication_steps).where(duplication_steps.c.duplication_key == key)
+    return update.where(duplication_steps.c.step == step)

@@ -11,15 +11,18 @@ AD_GROUP_STEP, AD_STEP = "ad_group", "ad"
 
 @dataclass(frozen=True, slots=True)
 class DuplicationRequest:
-    """What shall be duplicated into what.
+    """A request to duplicate an ad into a campaign.
 
     Attributes:
-        ad_group_id: an ad group of the campaign; None for a copy of the source's.
-        budget: of that copy, in the account's currency; None for the source's.
-        again: 0 for the first copy; another number asks for another copy.
-        enable: whether what is made shall deliver at once.
-        flag_id: of the flag that asked for it by itself.
-        without_emoji: whether emoji are cut from the ad's texts; not part of the identity.
+        advertiser_id: the ad account.
+        ad_id: the ad to duplicate.
+        campaign_id: the campaign to duplicate it into.
+        ad_group_id: an existing ad group of that campaign; None to copy the ad's own ad group.
+        budget: of the copied ad group, in the account's currency; None to copy the budget.
+        again: 0 for the first copy; another number requests another copy.
+        enable: whether the copy is switched on at once.
+        flag_id: of the flag that triggered the request in mode `execute`.
+        without_emoji: whether emoji are removed from the ad's texts; not part of the key.
     """
 
     advertiser_id: str
@@ -34,19 +37,31 @@ class DuplicationRequest:
 
     @property
     def key(self) -> str:
-        """The identity of the duplication: the same wish has the same key on every machine, for ever."""
+        """The idempotency key: twelve hex digits, the same for the same request on any machine."""
         parts = (self.advertiser_id, self.ad_id, self.campaign_id, self.ad_group_id or "copy", str(self.again))
         return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def build_marker(key: str) -> str:
-    """What the name of everything a duplication makes ends with."""
+    """Build the marker that ends the name of everything a duplication creates."""
     return f"[tta-{key}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One object of a duplication: what is asked for, and what came of it."""
+    """One object that a duplication creates: a row of the table `duplication_steps`.
+
+    Attributes:
+        step: `ad_group` or `ad`.
+        target: the campaign or ad group the object is created in; None until it is known.
+        marker: ends the object's name.
+        request: the body of the create request as JSON text.
+        sent_at: when the request was last sent; None if it surely created nothing.
+        attempts: how often the request was sent.
+        object_id: the id of the created object.
+        made_at: when the object was found or created.
+        request_id: TikTok's id of the response that created it.
+    """
 
     step: str
     target: str | None
@@ -61,7 +76,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One duplication with its steps, in the order they are made."""
+    """One duplication, a row of the table `duplications`, with its steps in the order of creation."""
 
     duplication_key: str
     advertiser_id: str
@@ -85,8 +100,8 @@ class LedgerEntry:
     approval_id: str | None = None
 
     @property
-    def wish(self) -> DuplicationRequest:
-        """What was wanted."""
+    def request(self) -> DuplicationRequest:
+        """The request as it was started."""
         return DuplicationRequest(
             self.advertiser_id,
             self.ad_id,
@@ -100,34 +115,34 @@ class LedgerEntry:
 
     @property
     def was_sent(self) -> bool:
-        """Whether a request that writes may have left for it."""
+        """Whether any create request may have been sent."""
         return any(step.sent_at or step.object_id for step in self.steps)
 
-    def covers(self, wish: DuplicationRequest) -> bool:
-        """Whether a launch needs no approval of its own: it is done, or goes on with what was approved."""
+    def is_approved_for(self, request: DuplicationRequest) -> bool:
+        """Return whether a request needs no new approval: it is done, or continues what was approved."""
         if self.status == STARTED and not self.was_sent:
-            return (self.budget, self.enable) == (wish.budget, wish.enable)
+            return (self.budget, self.enable) == (request.budget, request.enable)
         return self.status != REFUSED
 
     @property
-    def touched_at(self) -> datetime:
-        """When something was last begun, sent or made for it."""
-        told = (instant for step in self.steps for instant in (step.sent_at, step.made_at) if instant)
-        return max([self.started_at, *told])
+    def last_activity_at(self) -> datetime:
+        """When it was started, or its last request sent or object created."""
+        activity = (instant for step in self.steps for instant in (step.sent_at, step.made_at) if instant)
+        return max([self.started_at, *activity])
 
-    def step(self, name: str) -> Step | None:
-        """A step by its name."""
+    def find_step(self, name: str) -> Step | None:
+        """Find a step by its name."""
         return next((step for step in self.steps if step.step == name), None)
 
-    def made(self, name: str) -> str | None:
-        """The id of what a step made."""
-        step = self.step(name)
+    def created_id(self, name: str) -> str | None:
+        """Return the id of the object that a step created, or None."""
+        step = self.find_step(name)
         return step.object_id if step else None
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step before it is sent; `target` is None where the step before it makes it."""
+    """A step before it is sent; `target` is None where the step before it creates the target."""
 
     step: str
     target: str | None

@@ -9,31 +9,31 @@ import polars as pl
 import sqlalchemy as sa
 
 from tiktok_assets.storage.state import State, top_spender_changes
-from tiktok_assets.tables.text_columns import INSTANT
+from tiktok_assets.tables.schema import INSTANT
 
 _CHANGES = top_spender_changes.c
-_PAIR = ("advertiser_id", "campaign_id")
+_CAMPAIGN_KEY = ("advertiser_id", "campaign_id")
 
 
 def record_leader_changes(state: State, leaders: pl.DataFrame) -> pl.DataFrame:
-    """Append the leaders that changed, in one transaction, and say since when each leads.
+    """Insert a row for each campaign whose leader changed, in one transaction, and add `leads_since`.
 
-    A campaign's first leader is its baseline, without a previous one. A report as old as the newest change of its
-    campaign, or older, adds nothing: replayed, it has nothing new to say.
+    A campaign's first leader is its baseline, without a previous one. A report that is not newer than the newest
+    change of its campaign adds nothing, so replays are harmless.
 
     Args:
-        state: where the changes are kept.
+        state: the state database.
         leaders: rows of `top_spenders`.
 
     Returns:
-        The same rows with `leads_since`; null for a leader an old report names and the newest change does not.
+        The same rows with `leads_since`; null where an old report has another leader than the newest change.
     """
-    rows = leaders.sort(_PAIR).to_dicts()
+    rows = leaders.sort(_CAMPAIGN_KEY).to_dicts()
     with state.transaction() as connection:
-        known = read_newest_changes(connection, set(leaders.get_column("advertiser_id")))
+        newest = read_newest_changes(connection, set(leaders.get_column("advertiser_id")))
         new = []
         for row in rows:
-            before = known.get((row["advertiser_id"], row["campaign_id"]))
+            before = newest.get((row["advertiser_id"], row["campaign_id"]))
             if before and (row["fetched_at"] <= before["observed_at"] or row["ad_id"] == before["ad_id"]):
                 continue
             change = {
@@ -44,17 +44,17 @@ def record_leader_changes(state: State, leaders: pl.DataFrame) -> pl.DataFrame:
                 "observed_at": row["fetched_at"],
             }
             new.append({**change, "facts": to_json_values(row)})
-            known[row["advertiser_id"], row["campaign_id"]] = change
+            newest[row["advertiser_id"], row["campaign_id"]] = change
         if new:
             connection.execute(sa.insert(top_spender_changes), new)
     since = [
         {"advertiser_id": a, "campaign_id": c, "ad_id": change["ad_id"], "leads_since": change["observed_at"]}
-        for (a, c), change in known.items()
+        for (a, c), change in newest.items()
     ]
-    schema = dict.fromkeys((*_PAIR, "ad_id"), pl.String()) | {"leads_since": INSTANT}
+    schema = dict.fromkeys((*_CAMPAIGN_KEY, "ad_id"), pl.String()) | {"leads_since": INSTANT}
     return (
         leaders.drop("leads_since")
-        .join(pl.DataFrame(since, schema), on=[*_PAIR, "ad_id"], how="left", maintain_order="left")
+        .join(pl.DataFrame(since, schema), on=[*_CAMPAIGN_KEY, "ad_id"], how="left", maintain_order="left")
         .select(leaders.columns)
     )
 
@@ -62,7 +62,7 @@ def record_leader_changes(state: State, leaders: pl.DataFrame) -> pl.DataFrame:
 def read_newest_changes(
     connection: sa.Connection, advertiser_ids: Iterable[str]
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """The last change of each campaign (`ad_id`, `observed_at`), by advertiser and campaign."""
+    """Read the newest change of each campaign (with `ad_id`, `observed_at`), by advertiser and campaign."""
     newest = (
         sa.select(_CHANGES.advertiser_id, _CHANGES.campaign_id, sa.func.max(_CHANGES.observed_at).label("at"))
         .where(_CHANGES.advertiser_id.in_(list(advertiser_ids)))
@@ -81,11 +81,11 @@ def read_newest_changes(
 
 
 def to_json_values(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as JSON values: exact amounts, days and instants as text."""
-    return {name: _plain(value) for name, value in row.items()}
+    """Convert a row to JSON values: exact amounts, days and instants become text."""
+    return {name: _to_json_value(value) for name, value in row.items()}
 
 
-def _plain(value: object) -> object:
+def _to_json_value(value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
     return value.isoformat() if isinstance(value, datetime | date) else value

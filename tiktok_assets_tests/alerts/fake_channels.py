@@ -1,4 +1,4 @@
-"""Receivers on loopback that do as they are told: webhooks that answer, refuse, stall, hang up; a mail server."""
+"""Local HTTP and SMTP servers that play alert channels: webhooks that respond, fail, stall or hang up."""
 
 import json
 import threading
@@ -18,20 +18,20 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
 def respond_with(status: int) -> Behaviour:
-    """Answer with a status."""
+    """Respond with a status."""
 
-    def _answer(request: BaseHTTPRequestHandler) -> None:
+    def _respond(request: BaseHTTPRequestHandler) -> None:
         request.send_response(status)
         request.send_header("Content-Length", "2")
         request.end_headers()
         request.wfile.write(b"ok")
 
-    _answer.__name__ = f"_answer_{status}"  # what a failing example shows
-    return _answer
+    _respond.__name__ = f"_respond_{status}"  # shown in failing examples
+    return _respond
 
 
 def stall(seconds: float) -> Behaviour:
-    """Take the message, and answer 200 only after a while."""
+    """Read the message, and respond with 200 only after a while."""
 
     def _stall(request: BaseHTTPRequestHandler) -> None:
         time.sleep(seconds)
@@ -41,12 +41,12 @@ def stall(seconds: float) -> Behaviour:
 
 
 def hang_up(request: BaseHTTPRequestHandler) -> None:
-    """Take the message and cut the connection."""
+    """Read the message and close the connection."""
     request.connection.close()
 
 
 class Webhook:
-    """A webhook and what it got; `script` holds what it does with the next messages, and then it answers 200."""
+    """A webhook that records its messages; `script` holds its next behaviours, then it responds with 200."""
 
     def __init__(self, *script: Behaviour) -> None:
         self.script = list(script)
@@ -63,24 +63,24 @@ class Webhook:
                 behaviour(self)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client may be gone
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client may have disconnected
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
 
 @contextmanager
 def run_webhook(*script: Behaviour) -> Iterator[Webhook]:
-    """A running webhook."""
+    """Run a webhook."""
     hook = Webhook(*script)
     try:
         yield hook
@@ -89,19 +89,19 @@ def run_webhook(*script: Behaviour) -> Iterator[Webhook]:
 
 
 class Mailbox:
-    """What an SMTP server keeps; `refusals` holds the answers to the next messages instead of accepting them."""
+    """The messages of an SMTP server; `refusals` holds replies that refuse the next messages."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
         self.refusals: list[str] = []
         self.unknown: set[str] = set()
-        self.cuts = False
+        self.closes_connection = False
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Accept a recipient, unless it is unknown here."""
+        """Accept a recipient unless it is listed as unknown."""
         del server, session, options
         if address in self.unknown:
             return "550 no such user"
@@ -109,9 +109,9 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - the same
-        """Keep a mail, or refuse it."""
+        """Store a mail, or refuse it."""
         del session
-        if self.cuts and server.transport:
+        if self.closes_connection and server.transport:
             server.transport.close()
         if self.refusals:
             return self.refusals.pop(0)
@@ -124,18 +124,18 @@ class Mailbox:
 
 @contextmanager
 def run_mail_server() -> Iterator[tuple[Mailbox, int]]:
-    """A running SMTP server: its box and its port."""
-    box, port = Mailbox(), find_free_port()
-    controller = Controller(box, hostname="127.0.0.1", port=port)
+    """Run an SMTP server; yield its mailbox and port."""
+    mailbox, port = Mailbox(), find_free_port()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
     controller.start()
     try:
-        yield box, port
+        yield mailbox, port
     finally:
         controller.stop()
 
 
 def find_free_port() -> int:
-    """A port nobody listens on."""
+    """Find a port on which nothing listens."""
     with socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -1,12 +1,12 @@
-"""An alert for tests: a row of `top_spenders` as a flag keeps it, with names that would like to be obeyed."""
+"""A sample alert for tests: facts of a flag, with an ad name full of markup."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from tiktok_assets.alerts.check_failures import build_top_spender_alert
 from tiktok_assets.alerts.outbox import Alert
 from tiktok_assets.duplication.approvals import ApprovalCode
 from tiktok_assets.settings import load_settings
+from tiktok_assets.top_spenders.alert import build_top_spender_alert
 
 HOSTILE_NAME = "<script>alert(1)</script> *bold* _x_ `code` | @channel <!here> [go](http://e.example/)\n# big"
 FACTS: dict[str, Any] = {
@@ -45,6 +45,6 @@ CODE = ApprovalCode("ABCDEF-GHIJKL-MNOPQR-STUVWX", datetime(2026, 11, 27, 12, 31
 
 
 def build_sample_alert(alert_id: str = "9f2c1b7a33d04e15", *, mode: str = "propose", **facts: Any) -> Alert:  # noqa: ANN401 - JSON values
-    """The alert about those facts."""
+    """Build the alert about the sample facts."""
     settings = load_settings(scaling_mode=mode, scaling_campaigns="7001:1800000000000000555")
     return build_top_spender_alert(alert_id, {**FACTS, **facts}, settings, None if mode == "alert" else CODE)

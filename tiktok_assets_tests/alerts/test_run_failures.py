@@ -1,4 +1,4 @@
-"""Laws of the alerts about failed runs: each run is told of once, and those that fail together in one message."""
+"""Tests of alerts about failed runs: each run is reported once, and runs that fail together share one alert."""
 
 import json
 import os
@@ -19,12 +19,7 @@ from hypothesis import strategies as st
 
 from tiktok_assets.alerts.delivery import DeliveryReport, deliver
 from tiktok_assets.alerts.outbox import enqueue, list_channels
-from tiktok_assets.alerts.run_failures import (
-    GROUPING_DELAY,
-    FailedRun,
-    build_run_failure_alert,
-    enqueue_run_failures,
-)
+from tiktok_assets.alerts.run_failures import GROUPING_DELAY, FailedRun, build_run_failure_alert, enqueue_run_failures
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import State, outbox, reported_runs
 from tiktok_assets_tests.alerts.fake_channels import Webhook, respond_with, run_webhook
@@ -34,134 +29,150 @@ SECOND = timedelta(seconds=1)
 FORKSERVER = "tiktok_assets_tests.alerts.test_run_failures"
 
 
-def failed(number: int, *, after: float = 0, job: str = "refresh_daily", reason: str = "No route.") -> FailedRun:
-    """A run that failed so many seconds after noon."""
+def build_failed_run(
+    number: int, *, after: float = 0, job: str = "refresh_daily", reason: str = "No route."
+) -> FailedRun:
+    """Build a run that failed so many seconds after noon."""
     return FailedRun(f"{number:08x}-0000-4000-8000-000000000000", job, reason, NOON + after * SECOND, "ads")
 
 
-class Desk:
-    """A state, its receivers and its clock."""
+class RunFailureHarness:
+    """A state with its channels and its clock."""
 
     def __init__(self, folder: Path, *urls: str) -> None:
         self.folder, self.now = folder, NOON
         self.settings: Settings = load_settings(state_dir=folder, alert_urls=" ".join(urls))
-        self.state = State(self.settings.state_address)
+        self.state = State(self.settings.state_database_url)
 
-    def tell(self, *runs: FailedRun, gathering: timedelta = GROUPING_DELAY, dies: bool = False) -> str | None:
-        """Put runs into the outbox; or be killed just before the commit."""
-        receivers = list_channels(self.settings)
+    def report(
+        self, *runs: FailedRun, grouping_delay: timedelta = GROUPING_DELAY, is_interrupted: bool = False
+    ) -> str | None:
+        """Enqueue failed runs; or be interrupted just before the commit."""
+        channels = list_channels(self.settings)
         with suppress(InterruptedError), self.state.transaction() as connection:
-            alert = enqueue_run_failures(connection, runs, self.settings, receivers, self.now, gathering=gathering)
-            if not dies:
+            alert = enqueue_run_failures(
+                connection, runs, self.settings, channels, self.now, grouping_delay=grouping_delay
+            )
+            if not is_interrupted:
                 return alert.title if alert else None
             raise InterruptedError
         return None
 
-    def drain(self) -> DeliveryReport:
-        """Hand over what is due."""
+    def deliver(self) -> DeliveryReport:
+        """Deliver what is due."""
         return deliver(self.state, list_channels(self.settings), self.folder / "alerts", now=lambda: self.now)
 
-    def files(self) -> list[dict[str, Any]]:
-        """The alerts that were written as files."""
+    def read_files(self) -> list[dict[str, Any]]:
+        """Read the alerts that were written as read_files."""
         return [json.loads(path.read_text("utf-8")) for path in sorted((self.folder / "alerts").glob("*.json"))]
 
 
 @contextmanager
-def desk_at(folder: Path, *script: Any) -> Iterator[tuple[Desk, Webhook]]:  # noqa: ANN401 - behaviours
-    """A desk with one receiver."""
+def open_harness(folder: Path, *script: Any) -> Iterator[tuple[RunFailureHarness, Webhook]]:  # noqa: ANN401 - behaviours
+    """Open a harness with one channel."""
     with run_webhook(*script) as hook:
-        desk = Desk(folder, f"json://127.0.0.1:{hook.port}/hook")
+        harness = RunFailureHarness(folder, f"json://127.0.0.1:{hook.port}/hook")
         try:
-            yield desk, hook
+            yield harness, hook
         finally:
-            desk.state.close()
+            harness.state.close()
 
 
-def ids_in(alert: dict[str, Any]) -> list[str]:
-    """The runs an alert is about."""
+def list_run_ids(alert: dict[str, Any]) -> list[str]:
+    """List the runs of an alert."""
     facts = alert["facts"]
     return [run["run_id"] for run in facts["runs"]] if "runs" in facts else [facts["run_id"]]
 
 
-def test_one_failure_reads_as_one(tmp_path: Path) -> None:
-    """A run that fails alone has the message of one run, delivered when nobody joined it."""
-    with desk_at(tmp_path) as (desk, hook):
-        assert desk.tell(failed(1)) == "A run of refresh_daily failed"
-        desk.now += GROUPING_DELAY - SECOND
-        assert desk.drain().delivered == 0
-        desk.now += SECOND
-        assert desk.drain().delivered == 2
+def test_single_failure_has_a_single_run_alert(tmp_path: Path) -> None:
+    """A run that fails alone gets the alert about one run, delivered once no other has joined it."""
+    with open_harness(tmp_path) as (harness, hook):
+        assert harness.report(build_failed_run(1)) == "A run of refresh_daily failed"
+        harness.now += GROUPING_DELAY - SECOND
+        assert harness.deliver().delivered == 0
+        harness.now += SECOND
+        assert harness.deliver().delivered == 2
         (body,) = hook.bodies
         assert "No route.\n" in body["message"]
-        assert f"Alert run-{failed(1).run_id}." in body["message"]
-        assert desk.tell(failed(1)) is None
+        assert f"Alert run-{build_failed_run(1).run_id}." in body["message"]
+        assert harness.report(build_failed_run(1)) is None
 
 
-def test_a_flood_within_a_minute_is_one_message_that_counts(tmp_path: Path) -> None:
-    """Twelve runs found by ticks of thirty seconds: how many, of which jobs, why, the first ids, what to do."""
+def test_failures_within_a_minute_share_one_counting_alert(tmp_path: Path) -> None:
+    """Twelve runs found by several ticks share one alert with count, jobs, reasons, first ids and advice."""
     runs = [
-        failed(n, after=n * 5, job="refresh_daily" if n < 9 else "refresh_lifetime", reason=f"Reason {n % 2}.")
+        build_failed_run(
+            n, after=n * 5, job="refresh_daily" if n < 9 else "refresh_lifetime", reason=f"Reason {n % 2}."
+        )
         for n in range(12)
     ]
-    with desk_at(tmp_path) as (desk, hook):
+    with open_harness(tmp_path) as (harness, hook):
         for tick in (1, 31, 61, 91):
-            desk.now = NOON + tick * SECOND
-            desk.tell(*(run for run in runs if run.failed_at <= desk.now))
-            assert desk.drain().delivered == 0
-        desk.now = NOON + GROUPING_DELAY
-        assert desk.drain().delivered == 2
+            harness.now = NOON + tick * SECOND
+            harness.report(*(run for run in runs if run.failed_at <= harness.now))
+            assert harness.deliver().delivered == 0
+        harness.now = NOON + GROUPING_DELAY
+        assert harness.deliver().delivered == 2
         (body,) = hook.bodies
     assert body["title"] == "12 runs failed"
-    said = body["message"]
-    assert "12 runs failed on 7 October 2026, 12:30 UTC: 9 of refresh_daily, 3 of refresh_lifetime." in said
-    assert said.count("6 runs: Reason") == 2
-    assert said.count("http://localhost:3000/runs/") == 5
-    assert "and 7 more" in said
-    assert "re-execute them from failure" in said
-    assert [ids_in(alert) for alert in desk.files()] == [[run.run_id for run in runs]]
+    text = body["message"]
+    assert (
+        "12 runs failed on 7 October 2026, 12:30 UTC: 9 of refresh_daily, 3 of refresh_lifetime." in text
+    )
+    assert text.count("6 runs: Reason") == 2
+    assert text.count("http://localhost:3000/runs/") == 5
+    assert "and 7 more" in text
+    assert "re-execute them from failure" in text
+    assert [list_run_ids(alert) for alert in harness.read_files()] == [[run.run_id for run in runs]]
 
 
-def test_what_is_being_sent_is_not_added_to(tmp_path: Path) -> None:
-    """A message that a receiver refused once stays as it is; what fails later has a message of its own."""
-    with desk_at(tmp_path, respond_with(500)) as (desk, hook):
-        desk.tell(failed(1), failed(2), gathering=timedelta(0))
-        assert desk.drain().failed == 1
-        assert desk.tell(failed(3, after=1)) == "A run of refresh_daily failed"
-        desk.now += timedelta(minutes=10)
-        desk.drain()
+def test_alert_in_delivery_is_not_extended(tmp_path: Path) -> None:
+    """An alert with an attempted delivery stays as it is, and a later failure gets an alert of its own."""
+    with open_harness(tmp_path, respond_with(500)) as (harness, hook):
+        harness.report(build_failed_run(1), build_failed_run(2), grouping_delay=timedelta(0))
+        assert harness.deliver().failed == 1
+        assert harness.report(build_failed_run(3, after=1)) == "A run of refresh_daily failed"
+        harness.now += timedelta(minutes=10)
+        harness.deliver()
         assert sorted(body["title"] for body in hook.bodies[1:]) == [
             "2 runs failed",
             "A run of refresh_daily failed",
         ]
 
 
-def test_an_alert_of_an_earlier_release_stays_and_is_not_told_again(tmp_path: Path) -> None:
-    """A row that was put without its run in `told_runs` is neither lost nor repeated."""
-    with desk_at(tmp_path) as (desk, hook):
-        with desk.state.transaction() as connection:
-            alert = build_run_failure_alert([failed(1)], desk.settings)
-            enqueue(connection, alert, list_channels(desk.settings), desk.now)
-        assert desk.tell(failed(1), failed(2), failed(3)) == "2 runs failed"
-        desk.now += GROUPING_DELAY
-        desk.drain()
-        assert [body["title"] for body in hook.bodies] == ["A run of refresh_daily failed", "2 runs failed"]
+def test_alert_of_an_earlier_release_is_kept_and_not_repeated(tmp_path: Path) -> None:
+    """A row without an entry in `told_runs` is neither lost nor repeated."""
+    with open_harness(tmp_path) as (harness, hook):
+        with harness.state.transaction() as connection:
+            alert = build_run_failure_alert([build_failed_run(1)], harness.settings)
+            enqueue(connection, alert, list_channels(harness.settings), harness.now)
+        assert (
+            harness.report(build_failed_run(1), build_failed_run(2), build_failed_run(3))
+            == "2 runs failed"
+        )
+        harness.now += GROUPING_DELAY
+        harness.deliver()
+        assert [body["title"] for body in hook.bodies] == [
+            "A run of refresh_daily failed",
+            "2 runs failed",
+        ]
 
 
-def test_a_receiver_of_the_first_also_gets_what_joins_it(tmp_path: Path) -> None:
-    """The message keeps the destinations it had, whatever the settings say when others join."""
-    with desk_at(tmp_path) as (desk, hook):
-        desk.tell(failed(1))
-        before, desk.settings = desk.settings, load_settings(state_dir=tmp_path)
-        desk.tell(failed(2))
-        desk.settings = before
-        desk.now += GROUPING_DELAY
-        desk.drain()
+def test_merged_alert_keeps_its_channels(tmp_path: Path) -> None:
+    """An alert keeps its channels when runs join it, whatever the settings are by then."""
+    with open_harness(tmp_path) as (harness, hook):
+        harness.report(build_failed_run(1))
+        before, harness.settings = harness.settings, load_settings(state_dir=tmp_path)
+        harness.report(build_failed_run(2))
+        harness.settings = before
+        harness.now += GROUPING_DELAY
+        harness.deliver()
         assert [body["title"] for body in hook.bodies] == ["2 runs failed"]
 
 
-def test_the_message_stays_short_however_many_reasons_there_are(tmp_path: Path) -> None:
-    """Of many jobs and reasons the commonest are shown, the rest counted, and names are shown as words."""
-    runs = [failed(n, job=f"job_{n % 9}", reason=f"<!channel> {n} {'x' * 900}") for n in range(300)]
+def test_alert_stays_short_for_many_reasons(tmp_path: Path) -> None:
+    """Of many jobs and reasons the most common are listed and the rest counted, with names shown as text."""
+    runs = [build_failed_run(n, job=f"job_{n % 9}", reason=f"<!channel> {n} {'x' * 900}") for n in range(300)]
     alert = build_run_failure_alert(runs, load_settings(state_dir=tmp_path))
     assert "and those of 4 other jobs" in alert.text
     assert "295 runs: 295 other reasons" in alert.text
@@ -174,8 +185,8 @@ Step = tuple[str, int, int]
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("tick"), st.integers(0, 9), st.integers(0, 9)),
-        st.tuples(st.just("dies"), st.integers(0, 9), st.integers(0, 9)),
-        st.tuples(st.just("drain"), st.integers(0, 0), st.integers(0, 0)),
+        st.tuples(st.just("interrupted"), st.integers(0, 9), st.integers(0, 9)),
+        st.tuples(st.just("deliver"), st.integers(0, 0), st.integers(0, 0)),
         st.tuples(st.just("wait"), st.integers(1, 60), st.integers(0, 0)),
     ),
     max_size=14,
@@ -184,44 +195,50 @@ STEPS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 120), min_size=1, max_size=10), STEPS)
-def test_however_the_stream_is_cut_each_run_is_told_once(seconds: Sequence[int], steps: Sequence[Step]) -> None:
-    """Ticks over any parts, read again or killed, between any drains: no run twice, none lost, counted right."""
-    runs = [failed(number, after=after) for number, after in enumerate(seconds)]
-    with TemporaryDirectory() as folder, desk_at(Path(folder)) as (desk, hook):
+def test_each_run_is_reported_once_for_any_sequence_of_ticks(
+    seconds: Sequence[int], steps: Sequence[Step]
+) -> None:
+    """For any sequence of ticks, repeats, interruptions and deliveries, each run is reported exactly once."""
+    runs = [build_failed_run(number, after=after) for number, after in enumerate(seconds)]
+    with TemporaryDirectory() as folder, open_harness(Path(folder)) as (harness, hook):
         for kind, one, other in steps:
             first, last = sorted((one, other))
-            if kind == "drain":
-                desk.drain()
+            if kind == "deliver":
+                harness.deliver()
             elif kind == "wait":
-                desk.now += one * SECOND
+                harness.now += one * SECOND
             else:
-                desk.tell(*runs[first : last + 1], dies=kind == "dies")
-        desk.tell(*runs)
-        desk.now += timedelta(minutes=5)
-        desk.drain()
-        told = Counter(run_id for alert in desk.files() for run_id in ids_in(alert))
-        assert told == Counter(run.run_id for run in runs)
-        assert sorted(body["title"] for body in hook.bodies) == sorted(alert["title"] for alert in desk.files())
-        counts = [len(ids_in(alert)) for alert in desk.files()]
-        assert [alert["title"].startswith(f"{n} runs") for alert, n in zip(desk.files(), counts, strict=True)] == [
-            n > 1 for n in counts
-        ]
+                harness.report(*runs[first : last + 1], is_interrupted=kind == "interrupted")
+        harness.report(*runs)
+        harness.now += timedelta(minutes=5)
+        harness.deliver()
+        counts_by_run = Counter(run_id for alert in harness.read_files() for run_id in list_run_ids(alert))
+        assert counts_by_run == Counter(run.run_id for run in runs)
+        assert sorted(body["title"] for body in hook.bodies) == sorted(
+            alert["title"] for alert in harness.read_files()
+        )
+        counts = [len(list_run_ids(alert)) for alert in harness.read_files()]
+        assert [
+            alert["title"].startswith(f"{n} runs") for alert, n in zip(harness.read_files(), counts, strict=True)
+        ] == [n > 1 for n in counts]
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=10), st.integers(0, 29), st.integers(0, 29))
-def test_what_fails_within_a_minute_is_one_message(seconds: Sequence[int], look: int, deliver: int) -> None:
-    """Whenever the two sensors' ticks of thirty seconds fall, a minute's failures are one message."""
-    runs = [failed(number, after=after) for number, after in enumerate(seconds)]
-    with TemporaryDirectory() as folder, desk_at(Path(folder)) as (desk, hook):
+def test_failures_within_a_minute_are_one_alert_for_any_tick_times(
+    seconds: Sequence[int], check: int, deliver: int
+) -> None:
+    """Whenever the ticks of both sensors fall, the failures of one minute are one alert."""
+    runs = [build_failed_run(number, after=after) for number, after in enumerate(seconds)]
+    with TemporaryDirectory() as folder, open_harness(Path(folder)) as (harness, hook):
         for second in range(240):
-            desk.now = NOON + second * SECOND
-            if second % 30 == look:
-                desk.tell(*(run for run in runs if run.failed_at <= desk.now))
+            harness.now = NOON + second * SECOND
+            if second % 30 == check:
+                harness.report(*(run for run in runs if run.failed_at <= harness.now))
             if second % 30 == deliver:
-                desk.drain()
+                harness.deliver()
         assert len(hook.bodies) == 1
-        assert [len(ids_in(alert)) for alert in desk.files()] == [len(runs)]
+        assert [len(list_run_ids(alert)) for alert in harness.read_files()] == [len(runs)]
 
 
 POINTS = tuple(
@@ -231,37 +248,37 @@ POINTS = tuple(
 )
 
 
-def tell_until(folder: Path, urls: Sequence[str], point: str) -> None:
-    """Tell of two more runs in this process, which ends at the point; SQLAlchemy says when it is reached."""
-    desk = Desk(folder, *urls)
+def report_until(folder: Path, urls: Sequence[str], point: str) -> None:
+    """Report two more runs in this process, which kills itself at the given statement."""
+    harness = RunFailureHarness(folder, *urls)
 
-    def look(when: str, statement: object) -> None:
+    def kill_at(when: str, statement: object) -> None:
         if f"{when} {' '.join(str(statement).split()[:3])}" == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    sa.event.listen(sa.Engine, "before_cursor_execute", lambda *told: look("before", told[2]))
-    sa.event.listen(sa.Engine, "after_cursor_execute", lambda *told: look("after", told[2]))
-    desk.tell(failed(2), failed(3))
+    sa.event.listen(sa.Engine, "before_cursor_execute", lambda *arguments: kill_at("before", arguments[2]))
+    sa.event.listen(sa.Engine, "after_cursor_execute", lambda *arguments: kill_at("after", arguments[2]))
+    harness.report(build_failed_run(2), build_failed_run(3))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("point", [*POINTS, "after COMMIT"])
-def test_killed_at_any_statement_each_run_is_told_once(tmp_path: Path, point: str) -> None:
-    """Before the commit the first message stands alone, after it all three runs do; then there is one of three."""
+def test_each_run_is_reported_once_after_a_kill_at_any_statement(tmp_path: Path, point: str) -> None:
+    """Killed before the commit or after it, all runs end up in one alert."""
     context = get_context("forkserver")
     context.set_forkserver_preload([FORKSERVER])
-    with desk_at(tmp_path) as (desk, hook):
-        desk.tell(failed(1))
-        urls = [url.get_secret_value() for url in desk.settings.alert_urls]
-        process = context.Process(target=tell_until, args=(tmp_path, urls, point))
+    with open_harness(tmp_path) as (harness, hook):
+        harness.report(build_failed_run(1))
+        urls = [url.get_secret_value() for url in harness.settings.alert_urls]
+        process = context.Process(target=report_until, args=(tmp_path, urls, point))
         process.start()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
-        with desk.state.transaction() as connection:
+        with harness.state.transaction() as connection:
             rows = connection.execute(sa.select(reported_runs.c.alert_id)).scalars().all()
             kept = set(connection.scalars(sa.select(outbox.c.alert_id)))
         assert (len(rows), set(rows)) == (3 if point == "after COMMIT" else 1, kept)
-        desk.tell(failed(1), failed(2), failed(3))
-        desk.now += GROUPING_DELAY
-        desk.drain()
+        harness.report(build_failed_run(1), build_failed_run(2), build_failed_run(3))
+        harness.now += GROUPING_DELAY
+        harness.deliver()
         assert [body["title"] for body in hook.bodies] == ["3 runs failed"]

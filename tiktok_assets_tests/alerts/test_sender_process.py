@@ -1,4 +1,4 @@
-"""Laws of a sender: whatever a receiver answers, this process keeps its memory and the message gets an outcome."""
+"""Tests of the sender process: whatever the response, this process stays small and each message has an outcome."""
 
 import os
 import time
@@ -15,99 +15,101 @@ from tiktok_assets.alerts.sender_process import NO_OUTCOME, SenderProcess
 from tiktok_assets_tests.alerts.fake_channels import Behaviour, respond_with, run_webhook
 from tiktok_assets_tests.alerts.sample_alert import build_sample_alert
 
-MESSAGE = build_sample_alert().message
-MOST_GROWTH = 20_000_000
+PAYLOAD = build_sample_alert().payload
+MAX_GROWTH_BYTES = 20_000_000
 
 
-def begin(request: BaseHTTPRequestHandler, *headers: tuple[str, str]) -> None:
-    """Answer 200 with a body that the connection's end closes."""
+def start_response(request: BaseHTTPRequestHandler, *headers: tuple[str, str]) -> None:
+    """Respond with 200 and a body that ends with the connection."""
     request.send_response(200)
     for name, value in headers:
         request.send_header(name, value)
     request.end_headers()
 
 
-def endless(request: BaseHTTPRequestHandler) -> None:
-    """Answer 200 and never stop."""
-    begin(request)
+def respond_endlessly(request: BaseHTTPRequestHandler) -> None:
+    """Respond with 200 and a body without end."""
+    start_response(request)
     while True:
         request.wfile.write(b"x" * 1_000_000)
 
 
-def bomb(request: BaseHTTPRequestHandler) -> None:
-    """Answer with 2 GB that take 2 MB on the wire."""
-    begin(request, ("Content-Encoding", "gzip"))
-    squeezed = zlib.compressobj(9, wbits=31)
+def respond_with_zip_bomb(request: BaseHTTPRequestHandler) -> None:
+    """Respond with 2 GB that take 2 MB on the wire."""
+    start_response(request, ("Content-Encoding", "gzip"))
+    compressor = zlib.compressobj(9, wbits=31)
     for _ in range(200):
-        request.wfile.write(squeezed.compress(bytes(10_000_000)))
-    request.wfile.write(squeezed.flush())
+        request.wfile.write(compressor.compress(bytes(10_000_000)))
+    request.wfile.write(compressor.flush())
 
 
-def drip(request: BaseHTTPRequestHandler) -> None:
-    """Answer a byte at a time, always in time for the next."""
-    begin(request)
+def respond_slowly(request: BaseHTTPRequestHandler) -> None:
+    """Respond with one byte at a time, each before the read timeout."""
+    start_response(request)
     while True:
         request.wfile.write(b"x")
         time.sleep(0.2)
 
 
-def peak() -> int:
-    """Return the most memory this process had since `small` began, in bytes."""
+def read_peak_memory() -> int:
+    """Return the read_peak_memory memory of this process since it was last reset, in bytes."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 @pytest.fixture
-def small() -> Iterator[None]:
-    """See that this process does not grow; what other tests once needed says nothing of this one."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is now what is held
-    before = peak()
+def bounded_memory() -> Iterator[None]:
+    """Assert that the test does not increase this process's memory."""
+    Path("/proc/self/clear_refs").write_text(
+        "5", encoding="ascii"
+    )  # resets the read_peak_memory to the current size
+    before = read_peak_memory()
     yield
-    assert peak() - before < MOST_GROWTH
+    assert read_peak_memory() - before < MAX_GROWTH_BYTES
 
 
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("behaviour", [endless, bomb])
-def test_an_answer_without_end_costs_the_sender_only(behaviour: Behaviour) -> None:
-    """An answer of more than the bound is an unknown outcome within seconds, and the next message is delivered."""
-    began = time.monotonic()
+@pytest.mark.usefixtures("bounded_memory")
+@pytest.mark.parametrize("behaviour", [respond_endlessly, respond_with_zip_bomb])
+def test_large_response_only_affects_the_sender_process(behaviour: Behaviour) -> None:
+    """A response beyond the limit is an unknown outcome within seconds, and the next message is delivered."""
+    started = time.monotonic()
     with run_webhook(behaviour, respond_with(200)) as hook:
         sender = SenderProcess(SecretStr(f"json://127.0.0.1:{hook.port}"), None)
         with sender:
-            first = sender.send(MESSAGE)
-            second = sender.send(MESSAGE)
+            first = sender.send(PAYLOAD)
+            second = sender.send(PAYLOAD)
     assert first.result == "unknown"
-    assert first in {NO_OUTCOME, SendOutcome("unknown", "its answer is too large")}
+    assert first in {NO_OUTCOME, SendOutcome("unknown", "the response is too large")}
     assert second == SendOutcome("delivered")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started < 30
 
 
-def test_an_answer_that_drips_ends_with_its_time() -> None:
-    """A byte now and then keeps no message for ever, and the process is gone."""
-    began = time.monotonic()
+def test_slow_response_ends_at_the_timeout() -> None:
+    """A response of single bytes ends at the timeout, and so does its process."""
+    started = time.monotonic()
     with (
-        run_webhook(drip) as hook,
-        SenderProcess(SecretStr(f"json://127.0.0.1:{hook.port}"), None, seconds=3) as sender,
+        run_webhook(respond_slowly) as hook,
+        SenderProcess(SecretStr(f"json://127.0.0.1:{hook.port}"), None, timeout_seconds=3) as sender,
     ):
-        assert sender.send(MESSAGE) == NO_OUTCOME
-        assert sender.send(MESSAGE) == SendOutcome("delivered")
-    assert time.monotonic() - began < 20
+        assert sender.send(PAYLOAD) == NO_OUTCOME
+        assert sender.send(PAYLOAD) == SendOutcome("delivered")
+    assert time.monotonic() - started < 20
 
 
-def test_the_url_is_no_argument() -> None:
-    """What anybody on the machine may list of the process has nothing of the receiver's URL."""
+def test_url_is_not_a_process_argument() -> None:
+    """The process list contains nothing of the channel's URL."""
     with (
         run_webhook() as hook,
         SenderProcess(SecretStr(f"json://127.0.0.1:{hook.port}/canary-path"), None) as sender,
     ):
-        assert sender.send(MESSAGE) == SendOutcome("delivered")
-        shown = b""
+        assert sender.send(PAYLOAD) == SendOutcome("delivered")
+        command_lines = b""
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
                 if int(parent) == os.getpid():
-                    shown += (process / "cmdline").read_bytes()
-            except OSError:  # it has ended meanwhile
+                    command_lines += (process / "cmdline").read_bytes()
+            except OSError:  # the process has ended
                 continue
-        assert b"tiktok_assets.alerts.sender_process" in shown
-        assert b"canary" not in shown
+        assert b"tiktok_assets.alerts.sender_process" in command_lines
+        assert b"canary" not in command_lines
