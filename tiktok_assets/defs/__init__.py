@@ -1,1 +1,1 @@
-"""All of Dagster, one module per group of the asset graph."""
+"""Define the Dagster assets, checks, jobs, schedules, sensors and resources."""

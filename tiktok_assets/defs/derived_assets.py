@@ -36,6 +36,24 @@ from tiktok_assets.top_spenders.leader_changes import record_leader_changes
 from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS, WINDOW_DAYS, CompleteDays, rank_top_spenders
 
 INSIGHTS_GROUP = "insights"
+SERVING_GROUP = "serving"
+
+SHOWN_TABLES = (
+    "advertisers",
+    "campaigns",
+    "ad_groups",
+    "ads",
+    "advertiser_report_daily",
+    "campaign_report_daily",
+    "campaign_report_lifetime",
+    "ad_report_lifetime",
+    "report_restatements",
+    "top_spenders",
+    "duplication_candidates",
+)
+"""The tables the overview page reads."""
+
+MAX_PREVIEW_ROWS = 20
 
 MAX_COMPLETE_DAY_AGE = 3
 """In days. A day is complete a day and a half after its start in any time zone; an older gap means no refresh."""
@@ -137,9 +155,6 @@ def _find_complete_days(store: HiveStore, advertiser_id: str, today: date) -> li
     return complete
 
 
-SERVING_GROUP = "serving"
-
-
 def build_warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `warehouse` asset, which depends on every table."""
     tables = get_stored_tables(settings)
@@ -172,22 +187,6 @@ def build_warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
     return _warehouse
 
 
-SHOWN_TABLES = (
-    "advertisers",
-    "campaigns",
-    "ad_groups",
-    "ads",
-    "advertiser_report_daily",
-    "campaign_report_daily",
-    "campaign_report_lifetime",
-    "ad_report_lifetime",
-    "report_restatements",
-    "top_spenders",
-    "duplication_candidates",
-)
-"""The tables the overview page reads."""
-
-
 def build_overview_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `account_overview` asset, which depends on the tables it reads."""
 
@@ -216,9 +215,6 @@ def build_overview_asset(settings: Settings) -> dg.AssetsDefinition:
         )
 
     return _account_overview
-
-
-MAX_PREVIEW_ROWS = 20
 
 
 def render_accounts_preview(contents: Overview) -> str:

@@ -15,9 +15,9 @@ from dagster._core.utils import make_new_run_id  # Dagster exports no name for i
 from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
-from tiktok_assets.list_alerts.dagster_urls import DUPLICATE_JOB, build_launchpad_config
-from tiktok_assets.list_alerts.outbox import FOLDER_KEY
 
+from tiktok_assets.alerts.dagster_urls import DUPLICATE_JOB, build_launchpad_config
+from tiktok_assets.alerts.outbox import FOLDER_KEY
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.alert_sensors import (
     build_deliver_alerts_sensor,
