@@ -1,4 +1,9 @@
-"""What a contract file is made of: an unknown key or a missing one fails the load."""
+"""Load the contracts of the API, and check requests and responses against them.
+
+There is one JSON file per operation, in a folder per API version. A file has two flat tables from dotted paths to
+rules (`data.list[].budget`; `[]` is every element, `*` is every key that is not listed), its sources, and marks
+for what is uncertain. Client and sandbox are both checked against these files.
+"""
 
 import json
 from collections.abc import Collection, Mapping
@@ -9,22 +14,22 @@ from typing import Any, Literal
 import msgspec
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-Json = Any  # whatever JSON can hold
+Json = Any  # any JSON value
 
 
 class StrictStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A record in which an unknown key is an error."""
+    """A record that does not allow unknown keys."""
 
 
 class FieldRule(StrictStruct, frozen=True):
-    """What is known of one path."""
+    """The rule of one path."""
 
     types: list[Literal["string", "integer", "number", "boolean", "array", "object", "null"]]
-    required: bool = False  # of a parameter: by itself
-    required_when: dict[str, list[Json]] | None = None  # another parameter has one of these values
-    required_unless: dict[str, list[Json] | None] | None = None  # … has one of these, or (null) is there at all
-    always: bool = False  # of an answer: the key is in every answer
-    conditional: bool = False  # required in cases the source tells in prose; not checked
+    required: bool = False  # of a parameter: unconditionally
+    required_when: dict[str, list[Json]] | None = None  # if another parameter has one of these values
+    required_unless: dict[str, list[Json] | None] | None = None  # … has one of these, or (null) any value
+    always: bool = False  # of a response: the key is always there
+    conditional: bool = False  # required in cases that the source describes in prose; not checked
     deprecated: bool = False
     values: list[str] | None = None
     minimum: int | None = None
@@ -37,7 +42,7 @@ class FieldRule(StrictStruct, frozen=True):
 
 
 class Remark(StrictStruct, frozen=True):
-    """Where a fact is uncertain, where sources disagree, or what was seen on the live API."""
+    """A note on what is uncertain, on what sources disagree about, or on what was observed on the live API."""
 
     about: str
     mark: Literal["uncertain", "disagree", "observed"]
@@ -45,7 +50,7 @@ class Remark(StrictStruct, frozen=True):
 
 
 class Source(StrictStruct, frozen=True):
-    """A document that somebody else wrote."""
+    """A document by somebody else."""
 
     repository: str
     path: str
@@ -55,14 +60,14 @@ class Source(StrictStruct, frozen=True):
 
 
 class Request(StrictStruct, frozen=True):
-    """The headers and the parameters: of the query for GET, of the JSON body for POST."""
+    """Headers and parameters: of the query for GET, of the JSON body for POST."""
 
     headers: dict[str, FieldRule]
     parameters: dict[str, FieldRule]
 
 
 class Call(StrictStruct, frozen=True):
-    """One request as it goes over the wire."""
+    """One request as it is sent."""
 
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
@@ -70,7 +75,7 @@ class Call(StrictStruct, frozen=True):
 
 
 class Example(StrictStruct, frozen=True):
-    """A request and its answer, in our own values."""
+    """A request and its response, with our own values."""
 
     name: str
     request: Call
@@ -78,7 +83,7 @@ class Example(StrictStruct, frozen=True):
 
 
 class Contract(StrictStruct, frozen=True, eq=False):
-    """Everything one file says."""
+    """The content of one file."""
 
     operation: str
     version: str
@@ -87,27 +92,31 @@ class Contract(StrictStruct, frozen=True, eq=False):
     source: list[Source]
     request: Request
     response: dict[str, FieldRule]
-    open: list[str]  # objects that may hold more keys than the source shows; `request.` before a parameter
+    open: list[str]  # objects that may have more keys; `request.` before a parameter
     marks: list[Remark]
     examples: list[Example]
-    rules: dict[str, Json] = {}  # facts that span several parameters; read by tests, not checked here
+    rules: dict[str, Json] = {}  # rules across several parameters; for tests, not checked here
 
 
 HERE = Path(__file__).parent
 ENVELOPE = ("code", "message", "request_id", "data")
-SUCCESS = (0, 20001)  # 20001: done in part; the data are those of a success
+SUCCESS = (0, 20001)  # 20001: partial success, with the same data
 PATTERNS = {"int64": r"^-?\d{1,19}$", "date": r"^\d{4}-\d{2}-\d{2}$"}
 
 
 @cache
 def load_contract(operation: str, version: str = "v1.3") -> Contract:
-    """The contract of an operation (`campaign/get`); FileNotFoundError when there is none."""
+    """Load the contract of an operation, such as `campaign/get`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
     file = HERE / version / f"{operation.replace('/', '.')}.json"
     return msgspec.json.decode(file.read_bytes(), type=Contract)
 
 
 def list_contracts() -> list[tuple[str, str]]:
-    """Every (operation, version) that has a contract."""
+    """Return operation and version of every contract."""
     files = sorted(HERE.glob("v*/*.json"))
     return [(file.stem.replace(".", "/"), file.parent.name) for file in files]
 
@@ -115,22 +124,29 @@ def list_contracts() -> list[tuple[str, str]]:
 def find_response_violations(
     contract: Contract, document: Json, *, fields: Collection[str] | None = None, without_nulls: bool = False
 ) -> list[str]:
-    """What in an answer the contract does not allow, a sentence each; [] when nothing.
+    """Return a sentence for each violation of the contract in a response.
 
-    `fields` are the names the request asked for: only those may be in `data.list[]`. `without_nulls` says that the
-    request asked to leave nulls out. An answer that is not a success must hold an empty `data`.
+    A response that is not successful must have an empty `data`.
+
+    Args:
+        contract: the contract.
+        document: the parsed response.
+        fields: the field names that were requested; no others may be in `data.list[]`.
+        without_nulls: whether the request asked to leave nulls out.
     """
     table = contract.response
     if not isinstance(document, dict) or document.get("code") not in SUCCESS:
-        return _check("the answer", {path: fact for path, fact in table.items() if path in ENVELOPE}, (), document)
+        return _validate(
+            "the response", {path: rule for path, rule in table.items() if path in ENVELOPE}, (), document
+        )
     if fields is not None:
         row = "data.list[]."
-        table = {p: f for p, f in table.items() if not p.startswith(row) or _head(p[len(row) :]) in fields}
+        table = {p: f for p, f in table.items() if not p.startswith(row) or _first_name(p[len(row) :]) in fields}
     if without_nulls:
         table = {
             p: msgspec.structs.replace(f, always=f.always and "null" not in f.types) for p, f in table.items()
         }
-    return _check("the answer", table, contract.open, document)
+    return _validate("the response", table, contract.open, document)
 
 
 def find_request_violations(
@@ -142,47 +158,56 @@ def find_request_violations(
     body: Json,
     headers: Mapping[str, str],
 ) -> list[str]:
-    """What in a request the contract does not allow, a sentence each; [] when nothing.
+    """Return a sentence for each violation of the contract in a request.
 
-    `query` holds the parameters as text, decoded from the URL; `body` the parsed JSON, None without one.
-    Headers the contract does not name are allowed.
+    Headers that the contract does not list are allowed.
+
+    Args:
+        contract: the contract.
+        method: the HTTP method.
+        path: the path of the URL.
+        query: the query parameters, decoded as text.
+        body: the parsed JSON body, or None.
+        headers: the HTTP headers.
     """
-    found = [
+    violations = [
         f"the {name} is {got!r}, not {wanted!r}."
         for name, got, wanted in (("method", method, contract.method), ("path", path, contract.path))
         if got != wanted
     ]
     lowered = {name.lower(): text.partition(";")[0].strip() for name, text in headers.items()}
-    known = {name.lower(): fact for name, fact in contract.request.headers.items()}
-    found += _check("headers", known, (), {name: text for name, text in lowered.items() if name in known})
+    known = {name.lower(): rule for name, rule in contract.request.headers.items()}
+    violations += _validate("headers", known, (), {name: text for name, text in lowered.items() if name in known})
     table = contract.request.parameters
     if contract.method == "GET":
-        sent = {name: _decoded(table[name], text) if name in table else text for name, text in query.items()}
-        found += ["a GET carries no body."] if body is not None else []
+        sent = {
+            name: _decode_parameter(table[name], text) if name in table else text for name, text in query.items()
+        }
+        violations += ["a GET carries no body."] if body is not None else []
     else:
         sent = body
-        found += [f"{name} is in the query of a POST." for name in query]
+        violations += [f"{name} is in the query of a POST." for name in query]
     open_ = tuple(p.removeprefix("request.") for p in contract.open if p.startswith("request."))
-    found += _check("the request", table, open_, sent)
-    top = [(name, fact) for name, fact in table.items() if name == _head(name) and isinstance(sent, dict)]
-    for name, fact in top:
-        when = (fact.required_when or {}).items()
-        unless = (fact.required_unless or {}).items()
+    violations += _validate("the request", table, open_, sent)
+    top = [(name, rule) for name, rule in table.items() if name == _first_name(name) and isinstance(sent, dict)]
+    for name, rule in top:
+        when = (rule.required_when or {}).items()
+        unless = (rule.required_unless or {}).items()
         wanted = any(sent.get(other) in values for other, values in when) or bool(unless)
         excused = any(other in sent if values is None else sent.get(other) in values for other, values in unless)
         if name not in sent and wanted and not excused:
-            found.append(f"{name} is missing, which the other parameters require.")
-    return found
+            violations.append(f"{name} is missing, which the other parameters require.")
+    return violations
 
 
-def _head(path: str) -> str:
-    """The first name of a dotted path."""
+def _first_name(path: str) -> str:
+    """Return the first name of a dotted path."""
     return path.partition(".")[0].removesuffix("[]")
 
 
-def _decoded(fact: FieldRule, text: str) -> Json:
-    """A query parameter as the JSON value its text stands for; the text itself when it stands for none."""
-    if "string" in fact.types:
+def _decode_parameter(rule: FieldRule, text: str) -> Json:
+    """Return the JSON value of a query parameter, or its text if it is not JSON."""
+    if "string" in rule.types:
         return text
     try:
         return json.loads(text)
@@ -190,66 +215,70 @@ def _decoded(fact: FieldRule, text: str) -> Json:
         return text
 
 
-def _check(whole: str, table: Mapping[str, FieldRule], open_: Collection[str], value: Json) -> list[str]:
-    """Validate a value against a table; every disagreement as a sentence."""
-    schema = _object("", table, open_)
+def _validate(subject: str, table: Mapping[str, FieldRule], open_: Collection[str], value: Json) -> list[str]:
+    """Validate a value against a table, and return a sentence for each violation."""
+    schema = _build_object_schema("", table, open_)
     try:
         SchemaValidator(schema).validate_python(value, strict=True)
     except ValidationError as error:
-        return [_sentence(whole, one["type"], one["loc"], one["msg"]) for one in error.errors()]
+        return [_format_violation(subject, one["type"], one["loc"], one["msg"]) for one in error.errors()]
     return []
 
 
-def _sentence(whole: str, kind: str, location: tuple[int | str, ...], message: str) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or whole
+def _format_violation(subject: str, kind: str, location: tuple[int | str, ...], message: str) -> str:
+    path = (
+        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or subject
+    )
     ending = {"missing": "is missing", "extra_forbidden": "is not known"}.get(kind)
     return f"{path} {ending}." if ending else f"{path}: {message[0].lower()}{message[1:]}."
 
 
-def _object(path: str, table: Mapping[str, FieldRule], open_: Collection[str]) -> CoreSchema:
-    """The schema of the object at a path, from the table's rows one step below it."""
+def _build_object_schema(path: str, table: Mapping[str, FieldRule], open_: Collection[str]) -> CoreSchema:
+    """Build the schema of the object at a path from the rows one level below it."""
     prefix = f"{path}." if path else ""
-    below = {p.removeprefix(prefix): fact for p, fact in table.items() if p.startswith(prefix)}
-    rows = {name: fact for name, fact in below.items() if "." not in name and not name.endswith("[]")}
+    nested = {p.removeprefix(prefix): rule for p, rule in table.items() if p.startswith(prefix)}
+    rows = {name: rule for name, rule in nested.items() if "." not in name and not name.endswith("[]")}
     fields = {
         name: core_schema.typed_dict_field(
-            _value(prefix + name, fact, table, open_), required=fact.required or fact.always
+            _build_value_schema(prefix + name, rule, table, open_), required=rule.required or rule.always
         )
-        for name, fact in rows.items()
+        for name, rule in rows.items()
         if name != "*"
     }
-    rest = _value(f"{prefix}*", rows["*"], table, open_) if "*" in rows else None
-    # An object about which the source says nothing more may hold anything; but the `data` of a failure, and the
-    # parameters of an operation that has none, may hold nothing.
+    rest = _build_value_schema(f"{prefix}*", rows["*"], table, open_) if "*" in rows else None
+    # An object without rows may have any keys; but the `data` of a failure, and the parameters of an operation
+    # without parameters, must be empty.
     free = rest is not None or path in open_ or (not rows and path not in {"data", ""})
     return core_schema.typed_dict_schema(fields, extra_behavior="allow" if free else "forbid", extras_schema=rest)
 
 
-def _value(path: str, fact: FieldRule, table: Mapping[str, FieldRule], open_: Collection[str]) -> CoreSchema:
-    """The schema of one path: one choice per type."""
+def _build_value_schema(
+    path: str, rule: FieldRule, table: Mapping[str, FieldRule], open_: Collection[str]
+) -> CoreSchema:
+    """Build the schema of one path, with one choice per type."""
     item = table.get(f"{path}[]")
     choices: dict[str, Any] = {
         "array": lambda: core_schema.list_schema(
-            _value(f"{path}[]", item, table, open_) if item else None,
-            min_length=fact.min_items,
-            max_length=fact.max_items,
+            _build_value_schema(f"{path}[]", item, table, open_) if item else None,
+            min_length=rule.min_items,
+            max_length=rule.max_items,
         ),
         "boolean": core_schema.bool_schema,
-        "integer": lambda: core_schema.int_schema(ge=fact.minimum, le=fact.maximum),
+        "integer": lambda: core_schema.int_schema(ge=rule.minimum, le=rule.maximum),
         "null": core_schema.none_schema,
-        "number": lambda: core_schema.float_schema(ge=fact.minimum, le=fact.maximum),
-        "object": lambda: _object(path, table, open_),
+        "number": lambda: core_schema.float_schema(ge=rule.minimum, le=rule.maximum),
+        "object": lambda: _build_object_schema(path, table, open_),
         "string": lambda: (
-            core_schema.literal_schema(list(fact.values))
-            if fact.values
-            else core_schema.str_schema(max_length=fact.max_length, pattern=PATTERNS.get(fact.format or ""))
+            core_schema.literal_schema(list(rule.values))
+            if rule.values
+            else core_schema.str_schema(max_length=rule.max_length, pattern=PATTERNS.get(rule.format or ""))
         ),
     }
-    kinds = [kind for kind in fact.types if kind != "null"]
+    kinds = [kind for kind in rule.types if kind != "null"]
     schema = choices[kinds[0]]()
     if len(kinds) > 1:
         wanted = f"should be one of {', '.join(kinds)}"
         schema = core_schema.union_schema(
             [choices[kind]() for kind in kinds], custom_error_type="types", custom_error_message=wanted
         )
-    return core_schema.nullable_schema(schema) if "null" in fact.types else schema
+    return core_schema.nullable_schema(schema) if "null" in rule.types else schema

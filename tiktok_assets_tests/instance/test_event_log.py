@@ -1,4 +1,4 @@
-"""Laws of events written together: what is held is what Dagster's own would hold, however they came."""
+"""Tests that our event log stores and returns the same as Dagster's own."""
 
 import os
 import subprocess
@@ -19,87 +19,94 @@ from tiktok_assets.instance import open_instance
 from tiktok_assets.instance.event_log import BATCH_SIZE_VARIABLE, MAX_OPEN_FILES, EventLog
 from tiktok_assets.settings import load_settings
 
-OWNERS = [str(7001 + number) for number in range(6)]
+ACCOUNT_IDS = [str(7001 + number) for number in range(6)]
 PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
-MADE = dg.DagsterEventType.ASSET_MATERIALIZATION
-VARIABLES = ("DAGSTER_HOME", BATCH_SIZE_VARIABLE)
+MATERIALIZED = dg.DagsterEventType.ASSET_MATERIALIZATION
+DAGSTER_VARIABLES = ("DAGSTER_HOME", BATCH_SIZE_VARIABLE)
 
 
 @dg.asset(partitions_def=ADVERTISERS, backfill_policy=SINGLE_RUN)
 def campaigns() -> None:
-    """Nothing."""
+    """An asset by account."""
 
 
 @dg.asset(partitions_def=ADVERTISERS, backfill_policy=SINGLE_RUN, deps=[campaigns])
 def ads() -> None:
-    """Nothing either."""
+    """Another asset by account."""
 
 
 @pytest.fixture(autouse=True)
-def _environment_as_it_was() -> Iterator[None]:
-    """The variables Dagster reads are as they were before and after each test."""
-    before = {name: os.environ.pop(name, None) for name in VARIABLES}
+def _restore_environment() -> Iterator[None]:
+    """Unset Dagster's variables for the test, and restore them afterwards."""
+    before = {name: os.environ.pop(name, None) for name in DAGSTER_VARIABLES}
     yield
-    for name in VARIABLES:
+    for name in DAGSTER_VARIABLES:
         os.environ.pop(name, None)
     os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
-def filled(instance: dg.DagsterInstance) -> list[object]:
-    """What an instance holds after a run over a range of all owners, but for instants and the run's id."""
-    instance.add_dynamic_partitions("advertiser_id", OWNERS)
-    tags = {"dagster/asset_partition_range_start": OWNERS[0], "dagster/asset_partition_range_end": OWNERS[-1]}
+def fill_range(instance: dg.DagsterInstance) -> list[object]:
+    """Run a range of all accounts, and return what the instance has stored, without times and run id."""
+    instance.add_dynamic_partitions("advertiser_id", ACCOUNT_IDS)
+    tags = {
+        "dagster/asset_partition_range_start": ACCOUNT_IDS[0],
+        "dagster/asset_partition_range_end": ACCOUNT_IDS[-1],
+    }
     job = dg.Definitions([campaigns, ads], jobs=[dg.define_asset_job("all", [campaigns, ads])]).resolve_job_def(
         "all"
     )
     run = job.execute_in_process(instance=instance, tags=tags)
     assert run.success
-    told: list[object] = []
+    stored: list[object] = []
     for key in (campaigns.key, ads.key):
-        for kind in (PLANNED, MADE):
-            asked = dg.EventRecordsFilter(kind, key)
-            records = instance.event_log_storage.get_event_records(asked, ascending=True)
-            told.append((kind, [record.partition_key for record in records]))
+        for kind in (PLANNED, MATERIALIZED):
+            event_filter = dg.EventRecordsFilter(kind, key)
+            records = instance.event_log_storage.get_event_records(event_filter, ascending=True)
+            stored.append((kind, [record.partition_key for record in records]))
             assert {record.run_id for record in records} == {run.run_id}
-        told.append(sorted(instance.get_materialized_partitions(key)))
+        stored.append(sorted(instance.get_materialized_partitions(key)))
         (record,) = instance.get_asset_records([key])
-        newest = record.asset_entry.last_materialization
-        made = newest.asset_materialization if newest else None
-        told.append((made and made.partition, record.asset_entry.last_run_id == run.run_id))
+        latest = record.asset_entry.last_materialization
+        materialization = latest.asset_materialization if latest else None
+        stored.append(
+            (materialization and materialization.partition, record.asset_entry.last_run_id == run.run_id)
+        )
     log = instance.all_logs(run.run_id)
-    told.append([entry.dagster_event_type for entry in log if entry.dagster_event_type in {PLANNED, MADE}])
-    return told
+    stored.append(
+        [entry.dagster_event_type for entry in log if entry.dagster_event_type in {PLANNED, MATERIALIZED}]
+    )
+    return stored
 
 
-def test_a_run_leaves_the_same_as_in_dagsters_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The events of a range, per asset and in the run's log, are those written one by one; nothing fell back."""
+def test_batched_events_equal_single_events(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A run over a range stores the same events as in Dagster's own log, without its fallback."""
     with open_instance(load_settings(state_dir=tmp_path / "state")) as instance:
         assert isinstance(instance.event_log_storage, EventLog)
-        batched = filled(instance)
-        assert int(os.environ[BATCH_SIZE_VARIABLE]) > len(OWNERS)
+        batched = fill_range(instance)
+        assert int(os.environ[BATCH_SIZE_VARIABLE]) > len(ACCOUNT_IDS)
     del os.environ[BATCH_SIZE_VARIABLE]
     (tmp_path / "own").mkdir()
     os.environ["DAGSTER_HOME"] = str(tmp_path / "own")
     with dg.DagsterInstance.get() as instance:
         assert type(instance.event_log_storage) is SqliteEventLogStorage
-        one_by_one = filled(instance)
+        one_by_one = fill_range(instance)
     assert batched == one_by_one
     assert "Falling back" not in capfd.readouterr().err
 
 
-def test_a_batch_size_of_ones_own_is_respected(tmp_path: Path) -> None:
-    """Where the variable is set, to 0 even, it is left alone."""
+def test_configured_batch_size_is_kept(tmp_path: Path) -> None:
+    """A batch size set by the user is kept, even if it is 0."""
     os.environ[BATCH_SIZE_VARIABLE] = "0"
     with open_instance(load_settings(state_dir=tmp_path / "state")) as instance:
         assert instance.get_materialized_partitions(ads.key) == set()
     assert os.environ[BATCH_SIZE_VARIABLE] == "0"
 
 
-OURS = "event_log_storage: {module: tiktok_assets.instance.event_log, class: EventLog, config: {}}\n"
-OURS_BEFORE = OURS.replace("EventLog", "BatchingEventLog")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+OUR_LOG = "event_log_storage: {module: tiktok_assets.instance.event_log, class: EventLog, config: {}}\n"
+OUR_LOG_OLD_NAME = OUR_LOG.replace("EventLog", "BatchingEventLog")
+QUIET_RUN_CONFIG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-WRITE_AND_DIE = """
+WRITE_AND_KILL = """
 import os, sys
 import dagster as dg
 with dg.DagsterInstance.get() as instance:
@@ -113,15 +120,15 @@ with dg.DagsterInstance.get() as instance:
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition([str(number) for number in range(5)]))
 def table() -> None:
-    """An asset of a few partitions."""
+    """An asset with a few partitions."""
 
 
 DEFINITIONS = dg.Definitions([table], jobs=[dg.define_asset_job("fill", [table])])
 
 
 @contextmanager
-def open_log(home: Path, config: str = OURS) -> Iterator[dg.DagsterInstance]:
-    """An instance in a folder, with this configuration."""
+def open_log(home: Path, config: str = OUR_LOG) -> Iterator[dg.DagsterInstance]:
+    """Open an instance in a folder with a configuration."""
     home.mkdir(exist_ok=True)
     (home / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{config}")
     before = os.environ.get("DAGSTER_HOME")
@@ -136,22 +143,22 @@ def open_log(home: Path, config: str = OURS) -> Iterator[dg.DagsterInstance]:
 
 
 def fill(instance: dg.DagsterInstance, partition: str) -> str:
-    """Materialize one partition; returns the id of its run."""
+    """Materialize one partition, and return the id of its run."""
     job = DEFINITIONS.resolve_job_def("fill")
-    result = job.execute_in_process(instance=instance, partition_key=partition, run_config=QUIET)
+    result = job.execute_in_process(instance=instance, partition_key=partition, run_config=QUIET_RUN_CONFIG)
     assert result.success
     return result.run_id
 
 
 def read_event_types(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """The types of the events of a run, in order."""
+    """Return the event types of a run, in order."""
     return [entry.dagster_event_type.value for entry in instance.all_logs(run_id) if entry.dagster_event_type]
 
 
-@pytest.mark.parametrize("first", [OURS, "", OURS_BEFORE])
-def test_either_reads_what_the_other_wrote(tmp_path: Path, first: str) -> None:
-    """An instance may change between Dagster's log and ours, by its old name too, and each tells the same."""
-    second = "" if first else OURS
+@pytest.mark.parametrize("first", [OUR_LOG, "", OUR_LOG_OLD_NAME])
+def test_logs_are_interchangeable(tmp_path: Path, first: str) -> None:
+    """An instance may switch between Dagster's log and ours, also by the old name, without losing events."""
+    second = "" if first else OUR_LOG
     with open_log(tmp_path / "home", first) as instance:
         assert isinstance(instance.event_log_storage, EventLog) is bool(first)
         runs = [fill(instance, "0")]
@@ -166,13 +173,13 @@ def test_either_reads_what_the_other_wrote(tmp_path: Path, first: str) -> None:
         assert [read_event_types(instance, run) for run in runs] == [before, before]
 
 
-def test_a_killed_process_loses_no_event(tmp_path: Path) -> None:
-    """What was recorded stands, though the process was killed at once, and although two wrote at the same time."""
+def test_killed_processes_lose_no_event(tmp_path: Path) -> None:
+    """Events of two processes that write at the same time and are killed are all stored."""
     with open_log(tmp_path / "home"):
         pass
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path / "home")}
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITE_AND_DIE, name], env=environment)  # noqa: S603
+        subprocess.Popen([sys.executable, "-c", WRITE_AND_KILL, name], env=environment)  # noqa: S603
         for name in ("one", "two")
     ]
     assert [writer.wait(timeout=120) for writer in writers] == [-9, -9]
@@ -181,39 +188,39 @@ def test_a_killed_process_loses_no_event(tmp_path: Path) -> None:
         assert instance.get_materialized_partitions(table.key) == expected
 
 
-def test_whoever_watches_a_run_is_told_while_it_goes_on(tmp_path: Path) -> None:
-    """The page of a run is told of each event though no file was closed; else it would stand still to the end."""
+def test_run_watcher_is_notified(tmp_path: Path) -> None:
+    """A watcher of a run is notified of each event while the files stay open."""
     with open_log(tmp_path / "home") as writing:
         run_id = fill(writing, "0")
         with open_log(tmp_path / "home") as watching:
-            heard, seen = Event(), list[str]()
+            notified, messages = Event(), list[str]()
 
-            def hear(entry: dg.EventLogEntry, _cursor: str) -> None:
-                seen.append(entry.dagster_event.message or "" if entry.dagster_event else "")
-                heard.set()
+            def record_event(entry: dg.EventLogEntry, _cursor: str) -> None:
+                messages.append(entry.dagster_event.message or "" if entry.dagster_event else "")
+                notified.set()
 
             cursor = watching.event_log_storage.get_records_for_run(run_id).cursor
-            watching.watch_event_logs(run_id, cursor, hear)
-            time.sleep(0.5)  # the watcher's thread begins
+            watching.watch_event_logs(run_id, cursor, record_event)
+            time.sleep(0.5)  # the watcher's thread starts
             run = writing.get_run_by_id(run_id)
             assert run
             writing.report_engine_event("news", run)
-            assert heard.wait(10)
-            watching.end_watch_event_logs(run_id, hear)
-    assert seen == ["news"]
+            assert notified.wait(10)
+            watching.end_watch_event_logs(run_id, record_event)
+    assert messages == ["news"]
 
 
-def test_few_files_stay_open(tmp_path: Path) -> None:
-    """However many runs are looked at, the files kept open are few, and all of them close with the instance."""
+def test_open_files_are_limited(tmp_path: Path) -> None:
+    """The number of open files is limited, and all are closed with the instance."""
     with open_log(tmp_path / "home") as instance:
         for _ in range(MAX_OPEN_FILES * 2):
             instance.all_logs(str(uuid4()))
-        assert 0 < len(open_files(tmp_path)) <= 3 * MAX_OPEN_FILES
-    assert open_files(tmp_path) == []
+        assert 0 < len(list_open_files(tmp_path)) <= 3 * MAX_OPEN_FILES
+    assert list_open_files(tmp_path) == []
 
 
-def test_a_wiped_log_is_empty_and_can_be_written_again(tmp_path: Path) -> None:
-    """After `dagster run wipe` nothing of a run is left, and the next run is kept as ever."""
+def test_wiped_log_can_be_used_again(tmp_path: Path) -> None:
+    """After a wipe the log is empty, and new runs are stored."""
     with open_log(tmp_path / "home") as instance:
         run_id = fill(instance, "0")
         instance.wipe()
@@ -222,12 +229,12 @@ def test_a_wiped_log_is_empty_and_can_be_written_again(tmp_path: Path) -> None:
         assert instance.get_materialized_partitions(table.key) == {"1"}
 
 
-def open_files(folder: Path) -> list[str]:
-    """The event log's files this process holds open."""
+def list_open_files(folder: Path) -> list[str]:
+    """Return the event log files that this process has open."""
     found = []
     for entry in Path("/proc/self/fd").iterdir():
         try:
             found.append(str(entry.readlink()))
         except FileNotFoundError:
-            continue  # the one that lists them
+            continue  # the descriptor of the listing itself
     return [name for name in found if name.startswith(str(folder)) and "/history/runs/" in name and ".db" in name]

@@ -1,4 +1,4 @@
-"""Laws of the one Dagster instance: where it lives, what is kept, and that it may be opened by several at once."""
+"""Tests of the Dagster instance: its folder, its configuration, and concurrent creation."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from tiktok_assets.instance import open_instance, prepare_instance
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.hive_store import StoreError
 
-OPEN = """
+OPENING_PROCESS = """
 import sys
 from tiktok_assets.instance import open_instance
 from tiktok_assets.settings import load_settings
@@ -26,8 +26,8 @@ with open_instance(load_settings()) as instance:
 
 
 @pytest.fixture(autouse=True)
-def _environment_as_it_was() -> Iterator[None]:
-    """The variable that names the instance is as it was before and after each test."""
+def _restore_environment() -> Iterator[None]:
+    """Unset DAGSTER_HOME for the test, and restore it afterwards."""
     before = os.environ.pop("DAGSTER_HOME", None)
     yield
     os.environ.pop("DAGSTER_HOME", None)
@@ -37,26 +37,26 @@ def _environment_as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of a fresh folder."""
+    """Return settings with new folders."""
     return load_settings(state_dir=tmp_path / "state", data_dir=str(tmp_path / "data"))
 
 
-def packaged(name: str) -> bytes:
-    """A file as it comes with the package."""
+def read_packaged_file(name: str) -> bytes:
+    """Return the content of a file of the package."""
     return files("tiktok_assets.instance").joinpath(name).read_bytes()
 
 
-def test_without_a_home_it_lives_in_the_state_folder(settings: Settings, tmp_path: Path) -> None:
-    """The folder is made with our `dagster.yaml` and workspace, and Dagster is told of it."""
+def test_default_home_is_in_the_state_folder(settings: Settings, tmp_path: Path) -> None:
+    """Without DAGSTER_HOME the instance is created in the state folder, and DAGSTER_HOME is set to it."""
     home = prepare_instance(settings)
     assert home == tmp_path / "state" / "dagster"
     assert os.environ["DAGSTER_HOME"] == str(home)
     for name in ("dagster.yaml", "workspace.yaml"):
-        assert (home / name).read_bytes() == packaged(name)
+        assert (home / name).read_bytes() == read_packaged_file(name)
 
 
-def test_a_home_of_ones_own_is_respected(tmp_path: Path) -> None:
-    """DAGSTER_HOME decides where it lives; the state folder holds no second one."""
+def test_existing_dagster_home_is_used(tmp_path: Path) -> None:
+    """DAGSTER_HOME of the user is used, and nothing is created in the state folder."""
     os.environ["DAGSTER_HOME"] = str(tmp_path / "mine")
     settings = load_settings(state_dir=tmp_path / "state")
     assert prepare_instance(settings) == tmp_path / "mine"
@@ -64,20 +64,20 @@ def test_a_home_of_ones_own_is_respected(tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
-def test_a_dagster_yaml_of_ones_own_is_kept(settings: Settings) -> None:
-    """What a person wrote there stands, however often the instance is prepared."""
+def test_existing_dagster_yaml_is_kept(settings: Settings) -> None:
+    """A dagster.yaml of the user is never overwritten."""
     home = settings.instance_dir
     home.mkdir(parents=True)
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n# mine\n")
     for _ in range(2):
         prepare_instance(settings)
         assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n# mine\n"
-    assert (home / "workspace.yaml").read_bytes() == packaged("workspace.yaml")
+    assert (home / "workspace.yaml").read_bytes() == read_packaged_file("workspace.yaml")
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_its_mend(tmp_path: Path) -> None:
-    """Where a file is in the way, the error says where and which variable to change."""
-    (tmp_path / "state").write_text("in the way")
+def test_unwritable_folder_error_suggests_a_fix(tmp_path: Path) -> None:
+    """If the folder cannot be created, the error has its path and the setting to change."""
+    (tmp_path / "state").write_text("a file instead of a folder")
     settings = load_settings(state_dir=tmp_path / "state")
     with pytest.raises(StoreError, match="make it writable or point TIKTOK_STATE_DIR elsewhere") as caught:
         prepare_instance(settings)
@@ -85,8 +85,8 @@ def test_a_folder_that_cannot_be_made_is_named_with_its_mend(tmp_path: Path) -> 
     assert "DAGSTER_HOME" not in os.environ
 
 
-def test_what_is_kept_is_there_when_it_is_opened_again(settings: Settings) -> None:
-    """An instance that was closed remembers its partitions."""
+def test_instance_is_persistent(settings: Settings) -> None:
+    """An instance that is opened again still has its partitions."""
     with open_instance(settings) as instance:
         instance.add_dynamic_partitions("advertiser_id", ["7001"])
         assert instance.telemetry_enabled is False
@@ -95,12 +95,12 @@ def test_what_is_kept_is_there_when_it_is_opened_again(settings: Settings) -> No
         assert instance.get_dynamic_partitions("advertiser_id") == ["7001"]
 
 
-def test_two_processes_that_open_a_fresh_one_at_once_both_succeed(tmp_path: Path) -> None:
-    """Neither finds it half made: both write to it, and afterwards both entries are there."""
+def test_concurrent_creation(tmp_path: Path) -> None:
+    """Two processes that create the instance at the same time both succeed."""
     environment = {**os.environ, "TIKTOK_STATE_DIR": str(tmp_path / "state")}
     processes = [
         subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-W", "ignore", "-c", OPEN, owner],
+            [sys.executable, "-W", "ignore", "-c", OPENING_PROCESS, owner],
             cwd=tmp_path,
             env={**environment, "PYTHONPATH": str(Path(__file__).parent.parent.parent)},
             stdin=subprocess.PIPE,
