@@ -1,4 +1,4 @@
-"""The page `docs/contact.md`: what we send to TikTok and read from it, and which outsider confirms each name."""
+"""Generate `docs/contact.md`: all names that are sent to or read from TikTok, with sources that confirm them."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from tiktok_assets.duplication.payloads import (
     build_ad_group_payload,
     build_ad_payload,
 )
-from tiktok_assets.ingest.queries import build_entity_request, build_report_request
+from tiktok_assets.ingest.queries import build_entity_query, build_report_query
 from tiktok_assets.spec.endpoints import (
     ACCESS_TOKEN,
     AD_CREATE,
@@ -48,17 +48,17 @@ from tiktok_assets_tests.contracts.contract import Source, StrictStruct, load_co
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
 
 SOURCE_KINDS = {
-    "page": "the official page, in a mirror",
-    "SDK": "a model or parameter list of TikTok's own SDK",
-    "recorded": "a row another connector recorded",
-    "probed": "a request others sent to TikTok in 2026",
-    "client": "another client's model",
+    "page": "a mirror of the official reference",
+    "SDK": "a model or parameter list of TikTok's SDK",
+    "recorded": "a response recorded by another connector",
+    "probed": "a request sent to TikTok by another project in 2026",
+    "client": "a model of another API client",
 }
 
 ENVELOPE = ("code", "message", "request_id", "data")
 PAGE_INFO = ("data.list", "data.page_info", "data.page_info.total_number")
 
-OTHER_READS: Mapping[Endpoint, tuple[str, ...]] = {
+OTHER_READ_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     ADVERTISER_LIST: ("data.list", "data.list[].advertiser_id"),
     ACCESS_TOKEN: ("data.access_token", "data.advertiser_ids"),
     AD_GROUP_QUOTA: ("data.used_adgroup_quota", "data.total_adgroup_quota"),
@@ -77,9 +77,9 @@ OTHER_READS: Mapping[Endpoint, tuple[str, ...]] = {
     AD_GROUP_CREATE: ("data.adgroup_id",),
     AD_CREATE: ("data.ad_ids",),
 }
-"""What is read of answers that fill no table."""
+"""Names read from responses that are not stored in a table."""
 
-OTHER_SENT: Mapping[Endpoint, tuple[str, ...]] = {
+OTHER_SENT_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     ADVERTISER_LIST: ("app_id", "secret"),
     ADVERTISER_INFO: ("advertiser_ids",),
     ACCESS_TOKEN: ("app_id", "secret", "auth_code"),
@@ -93,87 +93,87 @@ OTHER_SENT: Mapping[Endpoint, tuple[str, ...]] = {
 }
 
 UNCONFIRMED: Mapping[tuple[str, str], str] = {}
-"""Names that no outsider confirms, by operation, and what happens should one be wrong."""
+"""Names that no source confirms, by operation and name, with the consequence if one is wrong."""
 
-RULES: tuple[tuple[str, str, str], ...] = (
+ASSUMPTIONS: tuple[tuple[str, str, str], ...] = (
     (
         "advertiser/info",
-        "one account without grant fails the whole request",
-        "both ways are handled: halves are asked for until the account is found, and one left out is reported",
+        "one account that is not granted fails the whole request",
+        "both cases are handled: the ids are halved until the account is found, and a missing one is reported",
     ),
     (
         "advertiser/info",
-        "a hundred ids a request",
-        "the accounts' details fail with the API's message; those read before keep their zone and currency",
+        "a request may have a hundred ids",
+        "account details fail with the API's message; stored accounts keep their time zone and currency",
     ),
     (
         "adgroup/get",
-        "times without a zone are UTC",
-        "creation and change times are off by the account's offset; no day of a report is concerned",
+        "times without a time zone are UTC",
+        "creation and modification times are off by the account's UTC offset; report days are not affected",
     ),
     (
         "report/integrated/get",
-        "pages keep their order when ordered by a metric",
-        "repeated and missing rows are noticed, and the list is read thrice; then it fails, and nothing is stored",
+        "rows keep their order across pages when sorted by a metric",
+        "repeated and missing rows are detected, and the pages are read up to three times; then the query fails",
     ),
     (
         "report/integrated/get",
-        "the status filter STATUS_ALL lets deleted objects in",
+        "the status filter STATUS_ALL includes deleted objects",
         "spend of deleted ads is missing, and the checks that compare levels warn",
     ),
     (
         "report/integrated/get",
-        "the hour that the clock repeats is one row",
-        "the hourly report of that day fails and says that a key came twice",
+        "the repeated hour at the end of daylight saving time is one row",
+        "the hourly report of that day fails with a RepeatedKeyError",
     ),
     (
         "report/integrated/get",
-        "conversions are added for 28 days at most",
-        "older days are wrong until a backfill; `report_restatements` shows how late your own changes come",
+        "conversions are added for at most 28 days",
+        "older days are wrong until a backfill; `report_restatements` shows how late changes arrive",
     ),
     (
         "adgroup/quota",
         "the quota counts active ad groups",
-        "an ad group too many is made and switched off by TikTok; a copy is switched off anyway",
+        "TikTok disables an ad group above the quota; a copy is disabled anyway",
     ),
     (
         "adgroup/create",
-        "a request_id is refused again within ten seconds only",
-        "the marker in the name finds what a lost request made, as for ads, which have no such id",
+        "a repeated request_id is rejected within ten seconds only",
+        "the marker in the name finds what a lost request created, as for ads, which have no request_id",
     ),
     (
         "ad/create",
         "TikTok keeps the marker at the end of a name",
-        "after a lost answer the copy is not found and made a second time, switched off, with the same name",
+        "after a lost response the copy is not found and is created again, disabled, with the same name",
     ),
     (
         "ad/create",
-        "what a request makes is there 90 seconds after its time-out",
+        "an object is visible 90 seconds after the timeout of its request",
         "as above",
     ),
     (
         "ad/create",
         "the post of a pushed ad can be shown again by its identity",
-        "the ad is refused after its ad group was made, which stands empty and switched off; the reason is kept",
+        "the ad is rejected after its ad group was created, which stays empty and disabled; the reason is stored",
     ),
     (
         "identity/video/info",
-        "the post of a pushed ad is among its identity's, and one that is not is refused or empty",
-        "the video is posted once more, shown through ads only; where there is none, the copy is refused",
+        "the post of a pushed ad belongs to its identity; for any other post the request fails or returns nothing",
+        "the video is posted again, visible in ads only; without a video the copy is refused",
     ),
     (
         "file/video/suggestcover",
-        "a video is offered to the account whose ad shows it",
-        "the copy is refused before anything is made, and the reason says so",
+        "a video is available to the account whose ad shows it",
+        "the copy is refused before anything is created, with the reason",
     ),
 )
-"""Behaviour that no outsider confirms: operation, what is assumed, and what happens should it be wrong."""
+"""Behaviour that no source confirms: operation, assumption, and the consequence if it is wrong."""
 
 _SDK_ONLY = "only in the SDK"
 
 
 class Witness(StrictStruct, frozen=True):
-    """What one outsider confirms, by operation; a list's values stand as `name=value`."""
+    """The names that one external source confirms, by operation; values of lists are written as `name=value`."""
 
     source: Source
     read: dict[str, list[str]]
@@ -182,39 +182,41 @@ class Witness(StrictStruct, frozen=True):
 
 @cache
 def load_witnesses() -> dict[str, Witness]:
-    """The transcribed witnesses, by the name of their kind."""
+    """Load the transcribed names of the external sources, by the kind of source."""
     path = Path(__file__).parent / "contracts" / "witnesses.json"
     return msgspec.json.decode(path.read_bytes(), type=dict[str, Witness])
 
 
-def operation_of(endpoint: Endpoint) -> str:
-    """The operation as the contracts name it."""
+def operation_name(endpoint: Endpoint) -> str:
+    """Return the name of an operation as in the contracts."""
     return endpoint.path.strip("/")
 
 
 def list_sent_names() -> dict[str, set[str]]:
-    """Every parameter and body field that may be sent, by operation; `metrics=spend` is a value of a list."""
+    """Return all parameters and body fields that may be sent, by operation; `metrics=spend` is a list value."""
     found: dict[str, set[str]] = defaultdict(set)
-    for endpoint, names in OTHER_SENT.items():
-        found[operation_of(endpoint)] |= set(names)
+    for endpoint, names in OTHER_SENT_NAMES.items():
+        found[operation_name(endpoint)] |= set(names)
     for entity in LISTED_ENTITIES:
-        chosen = {f"{entity.key}s": ["1"], "campaign_ids": ["1"]}
+        filters = {f"{entity.key}s": ["1"], "campaign_ids": ["1"]}
         for kind in (None, *TOPVIEW_AND_PROMOTE):
-            listing = build_entity_request(entity, "1", chosen, lambda: datetime.now(UTC), kind)
-            found[operation_of(entity.endpoint)] |= _names({**listing.parameters, "page": "1", "page_size": "1"})
+            query = build_entity_query(entity, "1", filters, lambda: datetime.now(UTC), kind)
+            found[operation_name(entity.endpoint)] |= _collect_names(
+                {**query.parameters, "page": "1", "page_size": "1"}
+            )
     window = DateWindow(date(2026, 11, 1), date(2026, 11, 1))
     for report in REPORTS:
         some = window if report.cadence == "daily" else None
-        listing = build_report_request(
-            report, "1", some, metrics=METRICS, asked=METRICS, filters={"adgroup_ids": ["1"]}
+        query = build_report_query(
+            report, "1", some, metrics=METRICS, requested=METRICS, filters={"adgroup_ids": ["1"]}
         )
-        found[operation_of(REPORT)] |= _names({**listing.parameters, "page": "1", "page_size": "1"})
-    found[operation_of(AD_GROUP_CREATE)] |= _ad_group_fields()
-    found[operation_of(AD_CREATE)] |= _ad_fields()
+        found[operation_name(REPORT)] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
+    found[operation_name(AD_GROUP_CREATE)] |= _list_ad_group_fields()
+    found[operation_name(AD_CREATE)] |= _list_ad_fields()
     return found
 
 
-def _names(parameters: Mapping[str, Any]) -> set[str]:
+def _collect_names(parameters: Mapping[str, Any]) -> set[str]:
     names = set(parameters)
     for name in ("metrics", "dimensions"):
         names |= {f"{name}={value}" for value in parameters.get(name, ())}
@@ -226,14 +228,14 @@ def _names(parameters: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def _ad_group_fields() -> set[str]:
-    source = _all_fields(operation_of(AD_GROUPS.endpoint), READ_ONLY_AD_GROUP_FIELDS)
+def _list_ad_group_fields() -> set[str]:
+    source = _build_full_object(operation_name(AD_GROUPS.endpoint), READ_ONLY_AD_GROUP_FIELDS)
     placed = AdGroupPlacement("1", "key", "[tta]", DAILY_BUDGET, None, enable=False, now=datetime.now(UTC))
     return {*build_ad_group_payload(source, placed), "budget"}
 
 
-def _ad_fields() -> set[str]:
-    source = _all_fields(operation_of(ADS.endpoint), READ_ONLY_AD_FIELDS)
+def _list_ad_fields() -> set[str]:
+    source = _build_full_object(operation_name(ADS.endpoint), READ_ONLY_AD_FIELDS)
     names: set[str] = set()
     for method, ad_format in product(get_args(CopyMethod), ("SINGLE_VIDEO", "CAROUSEL_ADS")):
         shown = CopiedCreative(method, Identity("BC_AUTH_TT", "1", "1"), ("1",))
@@ -248,8 +250,8 @@ def _ad_fields() -> set[str]:
     return names
 
 
-def _all_fields(operation: str, not_taken: Iterable[str]) -> dict[str, Any]:
-    """An object with every documented field that is copied; the values are of no meaning."""
+def _build_full_object(operation: str, not_taken: Iterable[str]) -> dict[str, Any]:
+    """Build an object with every documented field that is copied, with arbitrary values."""
     rows = [
         path.removeprefix("data.list[].") for path in load_contract(operation).response if "data.list[]." in path
     ]
@@ -258,18 +260,18 @@ def _all_fields(operation: str, not_taken: Iterable[str]) -> dict[str, Any]:
 
 
 def list_read_names() -> dict[str, set[str]]:
-    """Every field that is read, by operation; one that no table has a column for is kept, and not listed here."""
+    """Return all fields that are read, by operation, except those that no table has a column for."""
     found: dict[str, set[str]] = defaultdict(set)
-    for endpoint, names in OTHER_READS.items():
-        found[operation_of(endpoint)] |= {*ENVELOPE, *names}
+    for endpoint, names in OTHER_READ_NAMES.items():
+        found[operation_name(endpoint)] |= {*ENVELOPE, *names}
     for entity in ENTITIES:
         paging = PAGE_INFO if entity in LISTED_ENTITIES else ("data.list",)
         columns = (f"data.list[].{column.api_name}" for column in entity.columns)
-        found[operation_of(entity.endpoint)] |= {*ENVELOPE, *paging, *columns}
+        found[operation_name(entity.endpoint)] |= {*ENVELOPE, *paging, *columns}
     for report in REPORTS:
         served = {column.api_name for column in report_columns(report, METRICS) if column.api_name}
         dimensions = {name for name in served if name in dimension_names(report)}
-        found[operation_of(REPORT)] |= {
+        found[operation_name(REPORT)] |= {
             *ENVELOPE,
             *PAGE_INFO,
             *(f"data.list[].dimensions.{name}" for name in dimensions),
@@ -279,7 +281,7 @@ def list_read_names() -> dict[str, set[str]]:
 
 
 def find_sources(operation: str, name: str, direction: str) -> tuple[str, ...]:
-    """Who confirms a name that is `sent` or `read`, in the order of `CONFIRMERS`."""
+    """Return the kinds of sources that confirm a name that is `sent` or `read`, in the order of `SOURCE_KINDS`."""
     found = {kind for kind, one in load_witnesses().items() if name in getattr(one, direction).get(operation, ())}
     table_of = (
         load_contract(operation).request.parameters if direction == "sent" else load_contract(operation).response
@@ -288,25 +290,25 @@ def find_sources(operation: str, name: str, direction: str) -> tuple[str, ...]:
     general = f"{plain.rpartition('.')[0]}.*"
     if name == plain and (plain in table_of or general in table_of) and plain not in _only_in_sdk(operation):
         found.add("page")
-    if name == plain and direction == "sent" and name in sdk_parameters(operation):
+    if name == plain and direction == "sent" and name in list_sdk_parameters(operation):
         found.add("SDK")
-    if direction == "read" and ".metrics." in name and operation == operation_of(REPORT):
-        asked = f"metrics={name.rpartition('.')[2]}"
-        found |= {kind for kind in ("client",) if asked in load_witnesses()[kind].sent.get(operation, ())}
+    if direction == "read" and ".metrics." in name and operation == operation_name(REPORT):
+        requested = f"metrics={name.rpartition('.')[2]}"
+        found |= {kind for kind in ("client",) if requested in load_witnesses()[kind].sent.get(operation, ())}
     return tuple(kind for kind in SOURCE_KINDS if kind in found)
 
 
 @cache
 def _only_in_sdk(operation: str) -> frozenset[str]:
-    """Names of a contract that its page does not have, by the contract's own marks."""
+    """Return the names of a contract that only the SDK has, according to the contract's marks."""
     notes = [mark.note for mark in load_contract(operation).marks if _SDK_ONLY in mark.note]
     listed = (note.partition(_SDK_ONLY)[0].rpartition("(")[0] or note.partition(_SDK_ONLY)[0] for note in notes)
     return frozenset(re.findall(r"[a-z][a-z0-9_]+", " ".join(listed))) - {"are", "is", "and"}
 
 
 @cache
-def sdk_parameters(operation: str) -> frozenset[str]:
-    """The parameters of an operation by TikTok's own SDK: its method's, its filter's and its body's."""
+def list_sdk_parameters(operation: str) -> frozenset[str]:
+    """Return the parameters of an operation in TikTok's SDK: of its method, its filter and its body."""
     folder = Path(business_api_client.api.__file__).parent
     names: set[str] = set()
     for file in folder.glob("*_api.py"):
@@ -316,27 +318,27 @@ def sdk_parameters(operation: str) -> frozenset[str]:
                 listed = block.partition("all_params = [")[2].partition("]")[0]
                 names |= {name.strip(" '\n") for name in listed.split(",")}
     words = "".join(part.title().replace("_", "") for part in operation.split("/"))
-    names |= {f"filtering.{name}" for name in _fields_of(f"Filtering{words}")}
+    names |= {f"filtering.{name}" for name in _list_sdk_fields(f"Filtering{words}")}
     body = {
         "oauth2/access_token": "Oauth2AccessTokenBody",
         "adgroup/create": "AdgroupCreateBody",
         "ad/create": "AdCreateBody",
     }.get(operation, "")
-    names |= set(_fields_of(body))
-    if operation == operation_of(AD_CREATE):
-        names |= {f"creatives[].{name}" for name in _fields_of("AdcreateCreatives")}
-    if operation == operation_of(REPORT):
-        names |= {f"filtering[].{name}" for name in _fields_of("ReportTaskCreateBodyFiltering")}
+    names |= set(_list_sdk_fields(body))
+    if operation == operation_name(AD_CREATE):
+        names |= {f"creatives[].{name}" for name in _list_sdk_fields("AdcreateCreatives")}
+    if operation == operation_name(REPORT):
+        names |= {f"filtering[].{name}" for name in _list_sdk_fields("ReportTaskCreateBodyFiltering")}
     return frozenset(names)
 
 
-def _fields_of(model: str) -> Iterable[str]:
+def _list_sdk_fields(model: str) -> Iterable[str]:
     found = getattr(business_api_client, model, None)
     return found.attribute_map.values() if found else ()
 
 
 def list_unconfirmed() -> list[tuple[str, str]]:
-    """What nobody confirms: operation and name."""
+    """Return operation and name of everything that no source confirms."""
     return sorted(
         {
             (operation, name)
@@ -349,40 +351,44 @@ def list_unconfirmed() -> list[tuple[str, str]]:
 
 
 INTRODUCTION = """
-Nobody who built this has a TikTok account. So each operation, each parameter and field sent, and each field read
-has somebody else who confirms it, or stands under *Nobody*. With an account of your own,
-`tiktok-assets doctor --first-contact` asks for everything once and writes down what differs.
+This project was built without access to a TikTok account. So each operation, each parameter and field that is sent
+and each field that is read is confirmed by an external source, or listed under *Unconfirmed*. With your own
+account, `tiktok-assets doctor --first-contact` sends each request once and reports what differs.
 """.strip()
 
 
 def render_sources_page() -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     return "\n".join(_render_lines()) + "\n"
 
 
 def _render_lines() -> Iterator[str]:
-    yield "# Who confirms what we send and read"
+    yield "# Sources of the API fields"
     yield ""
     yield WRITTEN_BY
     yield ""
     yield INTRODUCTION
     yield ""
-    yield "## Who confirms"
+    yield "## Sources"
     yield ""
     dated = {kind: f"{one.source.repository}, {one.source.date}" for kind, one in load_witnesses().items()}
     dated |= {"page": "the sources of each contract", "SDK": "the version pinned in `constraints.txt`"}
-    yield from table(("word", "is", "from"), ((kind, what, dated[kind]) for kind, what in SOURCE_KINDS.items()))
-    yield ""
-    yield "## Nobody"
-    yield ""
-    yield (
-        "Every name below is confirmed."
-        if not UNCONFIRMED
-        else "Names nobody confirms come first, then behaviour."
+    yield from table(
+        ("name", "source", "from"), ((kind, what, dated[kind]) for kind, what in SOURCE_KINDS.items())
     )
     yield ""
-    names = [(operation, f"`{name}`", told) for (operation, name), told in sorted(UNCONFIRMED.items())]
-    yield from table(("operation", "what is assumed", "if it is wrong"), [*names, *RULES])
+    yield "## Unconfirmed"
+    yield ""
+    yield (
+        "All names are confirmed; this behaviour is not."
+        if not UNCONFIRMED
+        else "Unconfirmed names come first, then behaviour."
+    )
+    yield ""
+    names = [
+        (operation, f"`{name}`", consequence) for (operation, name), consequence in sorted(UNCONFIRMED.items())
+    ]
+    yield from table(("operation", "assumption", "consequence if it is wrong"), [*names, *ASSUMPTIONS])
     yield ""
     all_sent, all_read = list_sent_names(), list_read_names()
     for operation in sorted(all_sent.keys() | all_read.keys()):
@@ -391,13 +397,15 @@ def _render_lines() -> Iterator[str]:
         rows = [
             (direction, _join_kinds(kinds), ", ".join(f"`{name}`" for name in sorted(names)))
             for direction, names_of in (("sent", all_sent), ("read", all_read))
-            for kinds, names in _grouped(operation, names_of.get(operation, set()), direction)
+            for kinds, names in _group_by_sources(operation, names_of.get(operation, set()), direction)
         ]
         yield from table(("", "confirmed by", "names"), rows)
         yield ""
 
 
-def _grouped(operation: str, names: Iterable[str], direction: str) -> list[tuple[tuple[str, ...], list[str]]]:
+def _group_by_sources(
+    operation: str, names: Iterable[str], direction: str
+) -> list[tuple[tuple[str, ...], list[str]]]:
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in names:
         groups[find_sources(operation, name, direction)].append(name)
@@ -405,8 +413,8 @@ def _grouped(operation: str, names: Iterable[str], direction: str) -> list[tuple
 
 
 def _join_kinds(kinds: tuple[str, ...]) -> str:
-    return ", ".join(kinds) or "nobody"
+    return ", ".join(kinds) or "none"
 
 
 if __name__ == "__main__":
-    print(json.dumps(list_unconfirmed(), indent=1))  # noqa: T201 - asked for by a person
+    print(json.dumps(list_unconfirmed(), indent=1))  # noqa: T201 - command-line output
