@@ -228,7 +228,7 @@ def _flag_runs(
     evaluation: RankingEvaluation, tables: Sequence[str], log: Callable[[str], None]
 ) -> Iterator[_JobRun]:
     """Yield the runs that the sensor would request, and one that rebuilds summary tables with the flags."""
-    for line in evaluation.told[1:]:
+    for line in evaluation.messages[1:]:
         log(line)
     for request in evaluation.requests:
         yield _JobRun(FLAG_JOB, (), request.tags, f"ad {request.tags[AD_TAG]}", request.run_config)

@@ -112,7 +112,7 @@ def test_missing_token(host: RunningSandbox, tmp_path: Path) -> None:
 
 def test_token_with_blanks(host: RunningSandbox, tmp_path: Path) -> None:
     """A token that contains a blank is a fault of the token."""
-    assert "blanks" in doctor(host, tmp_path, TIKTOK_ACCESS_TOKEN="a b").faults["token"]
+    assert "spaces" in doctor(host, tmp_path, TIKTOK_ACCESS_TOKEN="a b").faults["token"]
 
 
 def test_revoked_token(host: RunningSandbox, tmp_path: Path) -> None:

@@ -25,14 +25,14 @@ from tiktok_assets_tests.duplication.harness import DuplicationHarness
 from tiktok_assets_tests.environment import clean_environment
 
 
-def propose_variables(bench: DuplicationHarness, folder: Path) -> dict[str, str]:
+def propose_variables(harness: DuplicationHarness, folder: Path) -> dict[str, str]:
     """Return the environment variables of a user in mode `propose`."""
     return {
-        "TIKTOK_BASE_URL": bench.host.sandbox.base_url,
-        "TIKTOK_ACCESS_TOKEN": bench.host.sandbox.token,
-        "TIKTOK_ADVERTISER_IDS": bench.owner.id,
+        "TIKTOK_BASE_URL": harness.host.sandbox.base_url,
+        "TIKTOK_ACCESS_TOKEN": harness.host.sandbox.token,
+        "TIKTOK_ADVERTISER_IDS": harness.owner.id,
         "TIKTOK_SCALING_MODE": "propose",
-        "TIKTOK_SCALING_CAMPAIGNS": f"{bench.owner.id}:{bench.scaling.id}",
+        "TIKTOK_SCALING_CAMPAIGNS": f"{harness.owner.id}:{harness.scaling_campaign.id}",
         "TIKTOK_STATE_DIR": str(folder / "state"),
         "TIKTOK_DATA_DIR": str(folder / "data"),
         "TIKTOK_QPS": "1000",
@@ -40,10 +40,10 @@ def propose_variables(bench: DuplicationHarness, folder: Path) -> dict[str, str]
 
 
 def run(
-    bench: DuplicationHarness, folder: Path, *arguments: str, entered: str = "", **variables: str
+    harness: DuplicationHarness, folder: Path, *arguments: str, entered: str = "", **variables: str
 ) -> CommandResult:
     """Run `tiktok-assets duplicate` in this process without a terminal; a CommandError becomes an exit code."""
-    env = {**propose_variables(bench, folder), **variables}
+    env = {**propose_variables(harness, folder), **variables}
     result = CliRunner().invoke(app, ["duplicate", *arguments], env=env, input=entered)
     if isinstance(result.exception, CommandError):
         return CommandResult(result.exception.exit_code, result.stdout, f"{result.stderr}{result.exception}")
@@ -51,42 +51,42 @@ def run(
     return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
-def test_dry_run_live_run_and_status(bench: DuplicationHarness, tmp_path: Path) -> None:
+def test_dry_run_live_run_and_status(harness: DuplicationHarness, tmp_path: Path) -> None:
     """A dry run prints the requests, --live sends them once, and --status lists the duplication as done."""
-    ad = bench.winner.id
-    dry = run(bench, tmp_path, ad)
+    ad = harness.winner.id
+    dry = run(harness, tmp_path, ad)
     assert dry.exit_code == 0, dry.err
-    assert f"POST {bench.host.sandbox.base_url}/open_api/v1.3/adgroup/create/" in dry.out
-    assert f'"campaign_id":"{bench.scaling.id}"' in dry.out
-    assert bench.host.sandbox.token not in dry.out
-    assert bench.writes == []
+    assert f"POST {harness.host.sandbox.base_url}/open_api/v1.3/adgroup/create/" in dry.out
+    assert f'"campaign_id":"{harness.scaling_campaign.id}"' in dry.out
+    assert harness.host.sandbox.token not in dry.out
+    assert harness.write_requests == []
 
-    live = run(bench, tmp_path, ad, "--live", "--yes")
+    live = run(harness, tmp_path, ad, "--live", "--yes")
     assert live.exit_code == 0, live.err
-    (group,), (new_ad,) = bench.created_objects(bench.request())
+    (group,), (new_ad,) = harness.created_objects(harness.request())
     assert f"ad {new_ad['ad_id']} in the new ad group {group['adgroup_id']} was made" in live.out
-    again = run(bench, tmp_path, ad, "--live", "--json")
+    again = run(harness, tmp_path, ad, "--live", "--json")
     assert "This duplication was done before; nothing was sent." in again.err
     assert json.loads(again.out)["copy_ad_id"] == new_ad["ad_id"]
-    assert len(bench.writes) == 2
+    assert len(harness.write_requests) == 2
 
-    status = run(bench, tmp_path, "--status", "--json")
+    status = run(harness, tmp_path, "--status", "--json")
     (row,) = json.loads(status.out)
     approver = f"{getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
     assert (row["approved_how"], row["approved_by"]) == ("yes", approver)
     assert (row["status"], row["added_budget"], len(row["steps"])) == ("done", str(row["added_budget"]), 2)
-    assert bench.request().key in run(bench, tmp_path, "--status").out
-    repeated = json.loads(run(bench, tmp_path, ad, "--json").out)
+    assert harness.request().key in run(harness, tmp_path, "--status").out
+    repeated = json.loads(run(harness, tmp_path, ad, "--json").out)
     assert (repeated["requests"], repeated["entry"]["status"]) == ([], "done")
 
 
-def test_alert_mode_writes_nothing(bench: DuplicationHarness, tmp_path: Path) -> None:
+def test_alert_mode_writes_nothing(harness: DuplicationHarness, tmp_path: Path) -> None:
     """In mode `alert`, --live is refused before any request with the setting to change; a dry run is allowed."""
-    result = run(bench, tmp_path, bench.winner.id, "--live", TIKTOK_SCALING_MODE="alert")
+    result = run(harness, tmp_path, harness.winner.id, "--live", TIKTOK_SCALING_MODE="alert")
     assert result.exit_code == 1
     assert "set TIKTOK_SCALING_MODE=propose" in result.err
-    assert bench.host.requests == []
-    assert run(bench, tmp_path, bench.winner.id, "--again", "7", TIKTOK_SCALING_MODE="alert").exit_code == 0
+    assert harness.host.requests == []
+    assert run(harness, tmp_path, harness.winner.id, "--again", "7", TIKTOK_SCALING_MODE="alert").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -110,36 +110,36 @@ def test_alert_mode_writes_nothing(bench: DuplicationHarness, tmp_path: Path) ->
     ],
 )
 def test_error_messages_and_exit_codes(
-    bench: DuplicationHarness, tmp_path: Path, arguments: list[str], exit_code: int, reason: str
+    harness: DuplicationHarness, tmp_path: Path, arguments: list[str], exit_code: int, reason: str
 ) -> None:
     """Wrong usage ends with exit code 2 and a refusal with 1; both name the reason, and nothing is written."""
-    result = run(bench, tmp_path, *arguments)
+    result = run(harness, tmp_path, *arguments)
     assert result.exit_code == exit_code
     assert reason in result.err
-    assert bench.writes == []
+    assert harness.write_requests == []
 
 
-def test_approval_code_is_read_from_standard_input(bench: DuplicationHarness, tmp_path: Path) -> None:
+def test_approval_code_is_read_from_standard_input(harness: DuplicationHarness, tmp_path: Path) -> None:
     """With --code the approval code of an alert is read from standard input, and it is never printed."""
-    request = bench.request(again=20)
+    request = harness.request(again=20)
     folder = tmp_path / "state"
     folder.mkdir()
     with closing(State(f"sqlite:///{folder}/state.sqlite")) as state, state.transaction() as connection:
         code = issue_code(connection, request, "alert", datetime.now(UTC)).text
     arguments = (request.ad_id, "--again", "20", "--live", "--code")
-    refused = run(bench, tmp_path, *arguments, "--budget", "99", entered=f"{code}\n")
+    refused = run(harness, tmp_path, *arguments, "--budget", "99", entered=f"{code}\n")
     assert "another budget" in refused.err
-    approved = run(bench, tmp_path, *arguments, entered=f"{code}\n")
+    approved = run(harness, tmp_path, *arguments, entered=f"{code}\n")
     assert approved.exit_code == 0, approved.err
-    assert [len(rows) for rows in bench.created_objects(request)] == [1, 1]
+    assert [len(rows) for rows in harness.created_objects(request)] == [1, 1]
     assert code not in f"{refused.out}{refused.err}{approved.out}{approved.err}"
 
 
-def test_yes_is_refused_where_hosts_share_the_state(bench: DuplicationHarness, tmp_path: Path) -> None:
+def test_yes_is_refused_where_hosts_share_the_state(harness: DuplicationHarness, tmp_path: Path) -> None:
     """With the state on a database server, --yes is refused with a message that names --code; nothing is sent."""
     settings = load_settings(
-        base_url=bench.host.sandbox.base_url,
-        access_token=bench.host.sandbox.token,
+        base_url=harness.host.sandbox.base_url,
+        access_token=harness.host.sandbox.token,
         state_dir=tmp_path,
         state_url="postgresql+psycopg2://nobody@127.0.0.1:1/none",
     )
@@ -147,15 +147,15 @@ def test_yes_is_refused_where_hosts_share_the_state(bench: DuplicationHarness, t
         session.state = state
         for yes in (True, False):
             with pytest.raises(UsageError, match=r"several hosts share this state.*--code"):
-                obtain_approval(session, bench.request(), yes=yes, code=False)
-    assert bench.writes == []
+                obtain_approval(session, harness.request(), yes=yes, code=False)
+    assert harness.write_requests == []
 
 
-def run_on_terminal(bench: DuplicationHarness, folder: Path, *arguments: str, answer: str) -> tuple[int, str]:
+def run_on_terminal(harness: DuplicationHarness, folder: Path, *arguments: str, answer: str) -> tuple[int, str]:
     """Run `tiktok-assets duplicate` on a terminal and answer its prompt; return exit code and output."""
     terminal, process_side = os.openpty()
     command = [sys.executable, "-m", "tiktok_assets", "duplicate", *arguments]
-    environment = clean_environment(propose_variables(bench, folder))
+    environment = clean_environment(propose_variables(harness, folder))
     with subprocess.Popen(  # noqa: S603 - our own program
         command,
         cwd=folder,
@@ -177,34 +177,34 @@ def run_on_terminal(bench: DuplicationHarness, folder: Path, *arguments: str, an
     return code, output.decode()
 
 
-def test_prompt_on_a_terminal_shows_the_amounts(bench: DuplicationHarness, tmp_path: Path) -> None:
+def test_prompt_on_a_terminal_shows_the_amounts(harness: DuplicationHarness, tmp_path: Path) -> None:
     """The prompt shows what is created and the added budget; only yes sends the requests, and it is recorded."""
-    arguments = (bench.winner.id, "--again", "21", "--live")
+    arguments = (harness.winner.id, "--again", "21", "--live")
     for answer in ("n", "", "maybe\nn"):
-        code, output = run_on_terminal(bench, tmp_path, *arguments, answer=answer)
+        code, output = run_on_terminal(harness, tmp_path, *arguments, answer=answer)
         assert code == 1
         text = " ".join(output.split())
-        assert f"ad {bench.winner.id} into campaign {bench.scaling.id}" in text
-        assert f"account {bench.owner.id}: makes an ad group and an ad and adds" in text
+        assert f"ad {harness.winner.id} into campaign {harness.scaling_campaign.id}" in text
+        assert f"account {harness.owner.id}: makes an ad group and an ad and adds" in text
         assert "USD a day." in text
         assert "not approved; nothing was sent" in text
-    assert bench.writes == []
-    code, output = run_on_terminal(bench, tmp_path, *arguments, "--budget", "33.50", answer="y")
+    assert harness.write_requests == []
+    code, output = run_on_terminal(harness, tmp_path, *arguments, "--budget", "33.50", answer="y")
     assert code == 0, output
     assert "adds 33.50 USD a day." in " ".join(output.split())
-    (row,) = json.loads(run(bench, tmp_path, "--status", "--json").out)
+    (row,) = json.loads(run(harness, tmp_path, "--status", "--json").out)
     assert row["approved_how"] == "terminal"
 
 
-def test_finished_duplication_needs_no_approval(bench: DuplicationHarness, tmp_path: Path) -> None:
+def test_finished_duplication_needs_no_approval(harness: DuplicationHarness, tmp_path: Path) -> None:
     """Repeating a finished duplication sends nothing, so it needs no approval."""
-    arguments = (bench.winner.id, "--again", "22", "--live")
-    assert run(bench, tmp_path, *arguments, "--yes").exit_code == 0
-    assert "nothing was sent" in run(bench, tmp_path, *arguments).err
+    arguments = (harness.winner.id, "--again", "22", "--live")
+    assert run(harness, tmp_path, *arguments, "--yes").exit_code == 0
+    assert "nothing was sent" in run(harness, tmp_path, *arguments).err
 
 
-def test_target_campaign_is_required(bench: DuplicationHarness, tmp_path: Path) -> None:
+def test_target_campaign_is_required(harness: DuplicationHarness, tmp_path: Path) -> None:
     """Without --to and TIKTOK_SCALING_CAMPAIGNS, the message names both."""
-    result = run(bench, tmp_path, bench.winner.id, TIKTOK_SCALING_CAMPAIGNS="")
+    result = run(harness, tmp_path, harness.winner.id, TIKTOK_SCALING_CAMPAIGNS="")
     assert result.exit_code == 2
-    assert f"--to, or set TIKTOK_SCALING_CAMPAIGNS={bench.owner.id}:" in result.err
+    assert f"--to, or set TIKTOK_SCALING_CAMPAIGNS={harness.owner.id}:" in result.err

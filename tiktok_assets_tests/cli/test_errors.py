@@ -172,7 +172,7 @@ def test_no_granted_account(host: RunningSandbox, tmp_path: Path, command: tuple
     result = run_command(*command, variables=build_variables(host), folder=tmp_path)
 
     assert result.exit_code == 1
-    assert "no ad account is granted to the app. Open the address `tiktok-assets auth` prints" in result.error
+    assert "no ad account is granted to the app. Open the URL that `tiktok-assets auth` prints" in result.error
 
 
 def test_token_without_accounts_is_stored(host: RunningSandbox, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_token_without_accounts_is_stored(host: RunningSandbox, tmp_path: Path) 
     result = run_command("auth", code, "--without-state", variables=variables, folder=tmp_path)
 
     assert result.exit_code == 1
-    assert "the token is stored in .env, but no ad account is granted to the app. Open the address" in result.error
+    assert "the token is stored in .env, but no ad account is granted to the app. Open the URL" in result.error
     assert "TIKTOK_ACCESS_TOKEN" in (tmp_path / ".env").read_text(encoding="utf-8")
 
 
@@ -282,7 +282,7 @@ def test_sync_of_tiktoks_own_sandbox(host: RunningSandbox, tmp_path: Path, missi
         assert (summary["rows"]["advertisers"], summary["rows"]["campaigns"] > 0) == (1, True)
         assert result.err.count("this host does not offer") == 1
         assert "advertiser/info" in result.err
-        assert "time zone and currency of its accounts are those of the settings" in result.err
+        assert "the time zones and currencies of its accounts are taken from the settings" in result.err
         assert (missing or "") in result.err
     assert list_alerts(tmp_path) == []
     accounts = run_command("get", "advertisers", "--json", variables=variables, folder=tmp_path)

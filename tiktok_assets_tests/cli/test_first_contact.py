@@ -1,4 +1,4 @@
-"""Laws of `doctor --first-contact`: it reads once, names every difference, and shows nobody's names or amounts."""
+"""Tests of `doctor --first-contact`: one request for each endpoint, and a report without account data."""
 
 import json
 import platform
@@ -27,44 +27,44 @@ OPTIONAL = "+campaign_report_hourly,+ad_audience_country_daily"
 
 @pytest.fixture
 def host() -> Iterator[RunningSandbox]:
-    """A world of its own for each test, so that it may be broken."""
-    free = Limits(qps=None, qpm=None)
-    with RunningSandbox(SMALL, now=datetime.now(UTC), clock_runs=True, limits=free) as running:
+    """A sandbox for one test, which may add faults to it."""
+    unlimited = Limits(qps=None, qpm=None)
+    with RunningSandbox(SMALL, now=datetime.now(UTC), clock_runs=True, limits=unlimited) as running:
         yield running
 
 
-def contact(host: RunningSandbox, folder: Path, *arguments: str, **variables: str) -> CommandResult:
-    """Run `doctor --first-contact`."""
+def run_first_contact(host: RunningSandbox, folder: Path, *arguments: str, **variables: str) -> CommandResult:
+    """Run `doctor --first-contact` against a sandbox, with further environment variables."""
     settings = {**build_variables(host), **variables}
     return run_command("doctor", "--first-contact", *arguments, variables=settings, folder=folder)
 
 
-def observations(ran: CommandResult) -> dict[str, dict[str, object]]:
-    """The observations of a run with --json, by what was asked for."""
-    return {one["asked_for"]: one for one in json.loads(ran.out)["observations"]}
+def observations(result: CommandResult) -> dict[str, dict[str, object]]:
+    """Return the observations of a run with --json by their purpose."""
+    return {one["asked_for"]: one for one in json.loads(result.out)["observations"]}
 
 
-def test_each_thing_is_read_once(host: RunningSandbox, tmp_path: Path) -> None:
-    """Lists, reports and what copies need are each asked once, by GET, and all in the sandbox is as expected."""
-    ran = contact(host, tmp_path, TIKTOK_REPORTS=OPTIONAL, TIKTOK_SCALING_MODE="propose")
-    assert ran.exit_code == 0, ran.err
-    assert "Nothing that was asked is refused." in ran.out
-    asked = [(one["method"], one["path"]) for one in host.state.requests]
-    assert {method for method, _ in asked} == {"GET"}
+def test_each_endpoint_is_read_once(host: RunningSandbox, tmp_path: Path) -> None:
+    """Each list, report and endpoint for duplications gets one GET request, and the sandbox has no difference."""
+    result = run_first_contact(host, tmp_path, TIKTOK_REPORTS=OPTIONAL, TIKTOK_SCALING_MODE="propose")
+    assert result.exit_code == 0, result.err
+    assert "No request was refused." in result.out
+    requests = [(one["method"], one["path"]) for one in host.state.requests]
+    assert {method for method, _ in requests} == {"GET"}
     reports = len(load_settings(reports=OPTIONAL).chosen_reports)
-    counted = {path: sum(one == path for _, one in asked) for _, path in asked}
-    # The account without campaigns is looked at, and passed over.
+    counted = {path: sum(one == path for _, one in requests) for _, path in requests}
+    # The account without campaigns is tried first.
     assert counted.pop("campaign/get") <= SMALL.advertisers
     assert counted.pop("report/integrated/get") == reports
     assert set(counted.values()) == {1}
     assert {"adgroup/quota", "identity/get", "file/video/suggestcover"} < counted.keys()
-    kept = tmp_path / ".tiktok_assets" / REPORT_FILE_NAME
-    assert kept.read_text(encoding="utf-8").strip() == ran.out.strip()
-    assert not kept.stat().st_mode & 0o077
+    report_file = tmp_path / ".tiktok_assets" / REPORT_FILE_NAME
+    assert report_file.read_text(encoding="utf-8").strip() == result.out.strip()
+    assert not report_file.stat().st_mode & 0o077
 
 
-def test_nothing_of_the_account_is_shown(host: RunningSandbox, tmp_path: Path) -> None:
-    """Neither ids nor names, companies, amounts, addresses or the token are in the report, broken or not."""
+def test_report_has_no_account_data(host: RunningSandbox, tmp_path: Path) -> None:
+    """The report has no id, name, company, amount, address or token, even if responses are invalid."""
     for path, name in (("campaign/get", "campaign_name"), ("ad/get", "ad_name"), ("adgroup/get", "budget")):
         host.state.faults.declared.append(
             Fault(kind="wrong_value", path=path, field=name, value="Secret Winter Sale 12.345")
@@ -72,18 +72,20 @@ def test_nothing_of_the_account_is_shown(host: RunningSandbox, tmp_path: Path) -
     for path in ("advertiser/info", "report/integrated/get"):
         message = "Account 7001234567890 'Secret Winter Sale' of a@b.example has 12.50 left."
         host.state.faults.declared.append(Fault(kind="code", path=path, code=40002, message=message, times=1))
-    ran = [contact(host, tmp_path), contact(host, tmp_path, "--json")]
+    results = [run_first_contact(host, tmp_path), run_first_contact(host, tmp_path, "--json")]
     world = host.world
-    secret = {host.token, host.secret, host.base_url.partition("//")[2], "Secret Winter Sale", "a@b.example"}
+    secrets = {host.token, host.secret, host.base_url.partition("//")[2], "Secret Winter Sale", "a@b.example"}
     for owner in world.advertisers.values():
-        secret |= {owner.id, owner.account.name, owner.account.company}
+        secrets |= {owner.id, owner.account.name, owner.account.company}
         for one in (*owner.campaigns, *owner.ads):
-            secret |= {one.id, one.name}
-    for run in ran:
-        told = run.out + run.err + (tmp_path / ".tiktok_assets" / REPORT_FILE_NAME).read_text(encoding="utf-8")
-        assert [word for word in secret if word and word in told] == []
-        told = told.replace(platform.python_version(), "").replace("40002", "")
-        assert re.findall(r"\d+\.\d{2,}|\d{5,}", told) == []
+            secrets |= {one.id, one.name}
+    for result in results:
+        text = (
+            result.out + result.err + (tmp_path / ".tiktok_assets" / REPORT_FILE_NAME).read_text(encoding="utf-8")
+        )
+        assert [word for word in secrets if word and word in text] == []
+        text = text.replace(platform.python_version(), "").replace("40002", "")
+        assert re.findall(r"\d+\.\d{2,}|\d{5,}", text) == []
 
 
 @pytest.mark.parametrize(
@@ -107,42 +109,42 @@ def test_nothing_of_the_account_is_shown(host: RunningSandbox, tmp_path: Path) -
         ),
     ],
 )
-def test_each_difference_is_named(
+def test_difference_is_reported(
     host: RunningSandbox, tmp_path: Path, fault: Fault, table: str, difference: tuple[str, object]
 ) -> None:
-    """A field, a value or a word that nobody documents is named with its shape, and the exit code stays 0."""
+    """An undocumented field or value is reported with its shape; the exit code stays 0."""
     host.state.faults.declared.append(fault)
-    ran = contact(host, tmp_path, "--json")
-    assert ran.exit_code == 0, ran.err
-    seen = observations(ran)[table]
+    result = run_first_contact(host, tmp_path, "--json")
+    assert result.exit_code == 0, result.err
+    seen = observations(result)[table]
     kind, expected = difference
     assert seen["outcome"] == "differs"
     assert seen[kind] == expected
 
 
-def test_what_is_refused_will_not_work(host: RunningSandbox, tmp_path: Path) -> None:
-    """A refused endpoint is told with its code and what to do, the others are asked all the same; exit code 1."""
+def test_refused_endpoint_is_reported(host: RunningSandbox, tmp_path: Path) -> None:
+    """A refused endpoint is reported with its code and fix, the others are still read; the exit code is 1."""
     host.state.switches.no_scope_for = ["adgroup/get"]
-    ran = contact(host, tmp_path)
-    assert ran.exit_code == 1
-    (line,) = re.findall(r"- ad_groups \(adgroup/get/, 40001\): .*", ran.out)
-    assert "Tick Ads Management" in line
-    assert re.search(r"\| ad/get/ \| ads \| as expected \|", ran.out)
-    assert "1 of the things asked for do not work here" in ran.err
+    result = run_first_contact(host, tmp_path)
+    assert result.exit_code == 1
+    (line,) = re.findall(r"- ad_groups \(adgroup/get/, 40001\): .*", result.out)
+    assert "Select Ads Management" in line
+    assert re.search(r"\| ad/get/ \| ads \| as expected \|", result.out)
+    assert "1 of the requests were refused by this host" in result.err
 
 
-def test_without_app_or_account_it_says_what_to_set(host: RunningSandbox, tmp_path: Path) -> None:
-    """Where no account can be found one sentence says what to set; a named account is enough."""
+def test_without_app_an_account_must_be_chosen(host: RunningSandbox, tmp_path: Path) -> None:
+    """Without an app the message names the settings to set; an account chosen with --advertiser is enough."""
     without = {"TIKTOK_APP_ID": "", "TIKTOK_APP_SECRET": ""}
-    ran = contact(host, tmp_path, **without)
-    assert ran.exit_code == 1
-    assert "name one with --advertiser" in ran.err
-    named = next(one.id for one in host.world.advertisers.values() if one.granted and one.campaigns)
-    ran = contact(host, tmp_path, "--json", "--advertiser", named, **without)
-    assert ran.exit_code == 0, ran.err
-    assert observations(ran)["finding accounts"]["outcome"] == "not asked"
-    ran = run_command("doctor", "--advertiser", named, variables=build_variables(host), folder=tmp_path)
-    assert (ran.exit_code, "--first-contact" in ran.err) == (2, True)
+    result = run_first_contact(host, tmp_path, **without)
+    assert result.exit_code == 1
+    assert "choose one with --advertiser" in result.err
+    advertiser_id = next(one.id for one in host.world.advertisers.values() if one.granted and one.campaigns)
+    result = run_first_contact(host, tmp_path, "--json", "--advertiser", advertiser_id, **without)
+    assert result.exit_code == 0, result.err
+    assert observations(result)["finding accounts"]["outcome"] == "not asked"
+    result = run_command("doctor", "--advertiser", advertiser_id, variables=build_variables(host), folder=tmp_path)
+    assert (result.exit_code, "--first-contact" in result.err) == (2, True)
 
 
 JSON = st.recursive(
@@ -153,17 +155,17 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_a_shape_shows_no_value(value: object) -> None:
-    """Whatever a field holds, its shape is made of our words and a small count."""
-    told = describe_shape(value)
+def test_shape_does_not_show_the_value(value: object) -> None:
+    """The shape of any value has fixed words and a count only."""
+    shape = describe_shape(value)
     plain = r"null|true or false|object|empty text|list of \d|(text of a )?(whole number|number with \d+ decimals)"
-    assert re.fullmatch(rf"{plain}|text of \d+ characters", told)
-    assert isinstance(value, str | Decimal | int) or len(told) < 30
+    assert re.fullmatch(rf"{plain}|text of \d+ characters", shape)
+    assert isinstance(value, str | Decimal | int) or len(shape) < 30
 
 
 @given(st.text(max_size=50), st.integers(10**5, 10**20), st.decimals(0, 10**6, places=2))
-def test_a_message_keeps_no_numbers_or_quotes(text: str, number: int, amount: Decimal) -> None:
-    """Ids and amounts are taken out of any message, wherever they stand."""
-    told = mask_message(f"{text} {number} {amount} '{text} x'")
-    assert str(number) not in told
-    assert str(amount) not in told
+def test_masked_message_has_no_numbers(text: str, number: int, amount: Decimal) -> None:
+    """Ids and amounts are removed from any message."""
+    masked = mask_message(f"{text} {number} {amount} '{text} x'")
+    assert str(number) not in masked
+    assert str(amount) not in masked

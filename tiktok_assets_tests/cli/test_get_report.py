@@ -1,4 +1,4 @@
-"""Laws of the days of `get report`: without --to they end yesterday by the account's own clock."""
+"""Tests of the days of `get report`, which end yesterday in the account's time zone unless --to is given."""
 
 import json
 from collections.abc import Iterator
@@ -19,24 +19,24 @@ ZONES = ("America/Los_Angeles", "Asia/Tokyo")
 
 @pytest.fixture(scope="module")
 def two_zones() -> Iterator[RunningSandbox]:
-    """An account in Los Angeles and one in Tokyo, which deliver every day."""
+    """A sandbox with an account in Los Angeles and one in Tokyo, which deliver every day."""
     with RunningSandbox(PLAN, limits=Limits(qps=None, qpm=None)) as running:
         accounts = running.world.advertisers.values()
         assert tuple(one.account.display_timezone for one in accounts) == ZONES
         yield running
 
 
-def report(sandbox: RunningSandbox, folder: Path, account: int, *options: str) -> CommandResult:
-    """`get report` of one of the two."""
+def run_report(sandbox: RunningSandbox, folder: Path, account: int, *options: str) -> CommandResult:
+    """Run `get report` for one of the two accounts."""
     owner = list(sandbox.world.advertisers)[account]
-    asked = ("get", "report", "--advertiser", owner, "--level", "advertiser", "--json", *options)
-    return run_command(*asked, variables=build_variables(sandbox), folder=folder)
+    command = ("get", "report", "--advertiser", owner, "--level", "advertiser", "--json", *options)
+    return run_command(*command, variables=build_variables(sandbox), folder=folder)
 
 
-def days(ran: CommandResult) -> list[str]:
-    """The days of its rows."""
-    assert ran.exit_code == 0, ran.err
-    return [row["date"] for row in json.loads(ran.out)]
+def list_days(result: CommandResult) -> list[str]:
+    """Return the days of the rows of a report."""
+    assert result.exit_code == 0, result.err
+    return [row["date"] for row in json.loads(result.out)]
 
 
 @pytest.mark.parametrize(
@@ -44,21 +44,23 @@ def days(ran: CommandResult) -> list[str]:
     [(EVENING, 0, 6), (EVENING, 1, 7), (MORNING, 0, 5), (MORNING, 1, 6)],
     ids=["evening, Los Angeles", "evening, Tokyo", "morning, Los Angeles", "morning, Tokyo"],
 )
-def test_days_end_yesterday_in_the_accounts_zone(
+def test_days_end_yesterday_in_the_accounts_time_zone(
     two_zones: RunningSandbox, tmp_path: Path, now: datetime, account: int, yesterday: int
 ) -> None:
-    """From a day on, and without any day named, the last one is the account's yesterday."""
+    """With --from alone, and without any day, the last day is yesterday in the account's time zone."""
     two_zones.clock.set(now)
-    told = days(report(two_zones, tmp_path, account, "--from", "2026-10-03"))
-    assert told == [f"2026-10-{day:02}" for day in range(3, yesterday + 1)]
-    assert days(report(two_zones, tmp_path, account))[-1] == f"2026-10-{yesterday:02}"
+    days = list_days(run_report(two_zones, tmp_path, account, "--from", "2026-10-03"))
+    assert days == [f"2026-10-{day:02}" for day in range(3, yesterday + 1)]
+    assert list_days(run_report(two_zones, tmp_path, account))[-1] == f"2026-10-{yesterday:02}"
 
 
-def test_an_unfinished_day_is_read_when_it_is_named(two_zones: RunningSandbox, tmp_path: Path) -> None:
-    """Today in Los Angeles is refused without --to, in one sentence with the fix, and read with it."""
+def test_unfinished_day_needs_to(two_zones: RunningSandbox, tmp_path: Path) -> None:
+    """The current day is refused without --to, with a message that has the fix, and read with it."""
     two_zones.clock.set(EVENING)
-    refused = report(two_zones, tmp_path, 0, "--from", "2026-10-07")
+    refused = run_report(two_zones, tmp_path, 0, "--from", "2026-10-07")
     assert (refused.exit_code, refused.out) == (2, "")
     assert "add --to 2026-10-07 to read the unfinished day" in " ".join(refused.err.split())
-    assert days(report(two_zones, tmp_path, 0, "--from", "2026-10-07", "--to", "2026-10-07")) == ["2026-10-07"]
-    assert days(report(two_zones, tmp_path, 1, "--from", "2026-10-07")) == ["2026-10-07"]
+    assert list_days(run_report(two_zones, tmp_path, 0, "--from", "2026-10-07", "--to", "2026-10-07")) == [
+        "2026-10-07"
+    ]
+    assert list_days(run_report(two_zones, tmp_path, 1, "--from", "2026-10-07")) == ["2026-10-07"]

@@ -1,4 +1,4 @@
-"""Laws of waiting while a person looks on: briefly, then one sentence that says when to come back."""
+"""Tests of commands during a rate limit: few retries, and a message that says when to try again."""
 
 import json
 import signal
@@ -28,20 +28,20 @@ COMMANDS = (
     ("plan",),
     ("sync", "--plan"),
 )
-WAITER = """
+WAITING_PROGRAM = """
 import sys
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
 
 with open_session(load_settings()) as session:
-    print("asking", flush=True)
+    print("waiting", flush=True)
     session.advertiser_ids
 """
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[RunningSandbox]:
-    """A small world that answers nothing but 40100."""
+    """A small sandbox that refuses all requests with code 40100."""
     with RunningSandbox(SMALL, now=datetime.now(UTC), limits=Limits(qps=None, qpm=None)) as running:
         fault = {"kind": "code", "code": 40100, "times": None, "message": "App 7 is restricted."}
         running.state.faults.declared.append(msgspec.convert(fault, Fault))
@@ -49,45 +49,45 @@ def host() -> Iterator[RunningSandbox]:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_restricted_app_is_told_when_to_come_back(
+def test_rate_limit_is_reported_with_its_end(
     host: RunningSandbox, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    """A command that only looks gives up on a lasting 40100 within seconds, and says when to return."""
-    began = time.monotonic()
-    ran = run_command(*command, variables=build_variables(host), folder=tmp_path)
-    assert ran.exit_code == 1
-    assert "It may work again in" in ran.err
-    assert "Traceback" not in ran.err
-    assert time.monotonic() - began < 30
+    """An interactive command stops within seconds of a lasting rate limit and reports when to try again."""
+    start = time.monotonic()
+    result = run_command(*command, variables=build_variables(host), folder=tmp_path)
+    assert result.exit_code == 1
+    assert "It may work again in" in result.err
+    assert "Traceback" not in result.err
+    assert time.monotonic() - start < 30
 
 
-def test_another_process_pausing_is_told_at_once(host: RunningSandbox, tmp_path: Path) -> None:
-    """While the app pauses for minutes a command asks nothing, and doctor names the same time."""
-    _pause(tmp_path, seconds=240)
-    asked = len(host.state.requests)
-    ran = run_command("get", "campaigns", variables=build_variables(host), folder=tmp_path)
-    told = run_command("doctor", variables=build_variables(host), folder=tmp_path)
-    assert "It may work again in 2" in ran.err
-    assert "It may work again in 2" in told.out
-    assert len(host.state.requests) == asked
+def test_cooldown_of_another_process(host: RunningSandbox, tmp_path: Path) -> None:
+    """During a cooldown that another process started, commands send no request and report its end."""
+    _start_cooldown(tmp_path, seconds=240)
+    request_count = len(host.state.requests)
+    result = run_command("get", "campaigns", variables=build_variables(host), folder=tmp_path)
+    doctor = run_command("doctor", variables=build_variables(host), folder=tmp_path)
+    assert "It may work again in 2" in result.err
+    assert "It may work again in 2" in doctor.out
+    assert len(host.state.requests) == request_count
 
 
-def test_ctrl_c_ends_a_pause(host: RunningSandbox, tmp_path: Path) -> None:
-    """A process that waits out a pause of minutes ends within seconds of Ctrl-C, its threads with it."""
-    _pause(tmp_path, seconds=240)
-    # A suite started in the background of a shell ignores Ctrl-C, and so would every process it starts.
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and text
-        [sys.executable, "-c", WAITER],
+def test_ctrl_c_ends_a_cooldown(host: RunningSandbox, tmp_path: Path) -> None:
+    """A process that waits for a cooldown ends within seconds of Ctrl-C."""
+    _start_cooldown(tmp_path, seconds=240)
+    # A test run in the background of a shell ignores SIGINT, and child processes would inherit that.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", WAITING_PROGRAM],
         cwd=tmp_path,
         env=clean_environment(build_variables(host)),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
-        signal.signal(signal.SIGINT, former)
+        signal.signal(signal.SIGINT, previous)
         assert process.stdout
-        assert process.stdout.readline() == "asking\n"
+        assert process.stdout.readline() == "waiting\n"
         time.sleep(0.7)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
@@ -95,9 +95,9 @@ def test_ctrl_c_ends_a_pause(host: RunningSandbox, tmp_path: Path) -> None:
     assert process.returncode != 0
 
 
-def _pause(folder: Path, *, seconds: float) -> None:
-    """Note a pause of the app where its processes look."""
-    note = {"breaches": 2, "began": time.time() - 1, "until": time.time() + seconds}
+def _start_cooldown(folder: Path, *, seconds: float) -> None:
+    """Store a cooldown in the state folder, where all processes read it."""
+    cooldown = {"breaches": 2, "began": time.time() - 1, "until": time.time() + seconds}
     file = (folder / ".tiktok_assets" / BUDGET_FILE).with_suffix(".pause")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(note))
+    file.write_text(json.dumps(cooldown))

@@ -1,4 +1,4 @@
-"""Laws of `overview`: the page from the store alone, and the page served as it stands."""
+"""Tests of the `overview` command and of the served page."""
 
 import json
 from pathlib import Path
@@ -15,45 +15,44 @@ from tiktok_assets_tests.cli.conftest import RunCommand
 from tiktok_assets_tests.overview.sample_store import NOW
 
 
-def test_the_page_is_made_without_a_host(run: RunCommand, tmp_path: Path) -> None:
-    """Without a token, a host or a table the page is made, and the command says where."""
-    ran = run("overview", "--json", variables={"TIKTOK_ACCESS_TOKEN": "", "TIKTOK_BASE_URL": "http://127.0.0.1:9"})
-    assert ran.exit_code == 0, ran.err
-    told = json.loads(ran.out)
-    page = Path(tmp_path, told["path"])
+def test_page_is_built_without_a_host(run: RunCommand, tmp_path: Path) -> None:
+    """The page is built without a token, a host or a stored table, and its path is printed."""
+    result = run(
+        "overview", "--json", variables={"TIKTOK_ACCESS_TOKEN": "", "TIKTOK_BASE_URL": "http://127.0.0.1:9"}
+    )
+    assert result.exit_code == 0, result.err
+    summary = json.loads(result.out)
+    page = Path(tmp_path, summary["path"])
     assert page.name == PAGE_FILE_NAME
-    assert page.stat().st_size == told["bytes"]
-    assert told["accounts"] == 0
+    assert page.stat().st_size == summary["bytes"]
+    assert summary["accounts"] == 0
 
 
-def test_the_page_is_served_as_it_stands(tmp_path: Path) -> None:
-    """Before it is made there is none; then each request gets the page of that moment; afterwards no answer.
-
-    Alerts are served beside it, and nothing else of the folder above them.
-    """
+def test_served_page_is_read_at_each_request(tmp_path: Path) -> None:
+    """Each request gets the current page and alerts; other files are not served, and nothing after the context."""
     alerts = tmp_path / "state" / "alerts"
     with serve_pages(tmp_path, alerts) as address:
         assert httpx.get(f"{address}alerts/a1.html").status_code == 404
-        (alerts / "a1.html").write_text("<p>told")
+        (alerts / "a1.html").write_text("<p>alert")
         (alerts.parent / "state.sqlite").write_text("secret")
-        assert httpx.get(f"{address}alerts/a1.html").text == "<p>told"
+        assert httpx.get(f"{address}alerts/a1.html").text == "<p>alert"
         assert httpx.get(f"{address}alerts/%2e%2e/state.sqlite").status_code == 404
         assert httpx.get(address).status_code == 404
         for text in ("<p>one", "<p>two"):
             (tmp_path / PAGE_FILE_NAME).write_text(text)
-            answer = httpx.get(address)
-            assert (answer.text, answer.headers["content-type"]) == (text, "text/html; charset=utf-8")
-            assert answer.headers["cache-control"] == "no-store"
+            response = httpx.get(address)
+            assert (response.text, response.headers["content-type"]) == (text, "text/html; charset=utf-8")
+            assert response.headers["cache-control"] == "no-store"
         assert httpx.get(address + "../../etc/hostname").status_code == 404
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
 
 
-def test_a_page_in_an_object_store_is_not_opened() -> None:
-    """A browser is only sent to a file; for an object store the sentence names the setting."""
-    nothing = Overview(NOW, [])
+def test_page_in_an_object_store_cannot_be_opened() -> None:
+    """Only a file has a URL for the browser; for an object store the message names the setting."""
+    contents = Overview(NOW, [])
     with pytest.raises(CommandError, match="TIKTOK_OVERVIEW_URL"):
-        browser_url(BuiltPage("s3://bucket/account_overview.html", 1, nothing))
+        browser_url(BuiltPage("s3://bucket/account_overview.html", 1, contents))
     assert (
-        browser_url(BuiltPage("/a b/account_overview.html", 1, nothing)) == "file:///a%20b/account_overview.html"
+        browser_url(BuiltPage("/a b/account_overview.html", 1, contents)) == "file:///a%20b/account_overview.html"
     )

@@ -1,4 +1,4 @@
-"""The law of plans: whatever the accounts hold and whatever is asked for, the plan's requests are those sent."""
+"""Tests that a plan counts the requests and rows of the refresh that follows."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from tiktok_assets.spec.reports import REPORTS
 
 HISTORY_DAYS = 50
 SIZES = {"small": (4, 2, 2, 34), "paged": (1, 3, 67, 34), "large": (2, 20, 1001, 2)}
-"""Accounts (of four, one is empty), ad groups, ads and the most days: from a page a month to two pages a day."""
+"""Accounts, ad groups, ads and maximum days of each sandbox: from one page a month to two pages a day."""
 
 TABLES = [
     "advertisers",
@@ -37,8 +37,8 @@ TABLES = [
 
 
 @pytest.fixture(scope="module")
-def worlds() -> Iterator[dict[str, RunningSandbox]]:
-    """Accounts whose ads deliver every day, in three sizes."""
+def sandboxes() -> Iterator[dict[str, RunningSandbox]]:
+    """Sandboxes of three sizes, whose ads deliver every day."""
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(
@@ -55,49 +55,51 @@ def worlds() -> Iterator[dict[str, RunningSandbox]]:
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    world=st.sampled_from(list(SIZES)),
-    ago=st.integers(2, 12),
+    size=st.sampled_from(list(SIZES)),
+    days_ago=st.integers(2, 12),
     days=st.integers(1, 34),
     tables=st.lists(st.sampled_from(TABLES), unique=True, min_size=1),
-    named=st.booleans(),
-    known=st.booleans(),
-    some=st.booleans(),
+    is_configured=st.booleans(),
+    is_stored=st.booleans(),
+    one_account=st.booleans(),
 )
-def test_a_plan_names_the_requests_and_rows_that_follow(
+def test_plan_counts_requests_and_rows(
     *,
-    worlds: dict[str, RunningSandbox],
+    sandboxes: dict[str, RunningSandbox],
     tmp_path: Path,
-    world: str,
-    ago: int,
+    size: str,
+    days_ago: int,
     days: int,
     tables: list[str],
-    named: bool,
-    known: bool,
-    some: bool,
+    is_configured: bool,
+    is_stored: bool,
+    one_account: bool,
 ) -> None:
-    """For any accounts, days and tables, a plan's requests and rows are those the host then counts and serves.
+    """For any accounts, days and tables, the plan has the requests and rows that the refresh then takes.
 
-    The accounts are named in the settings or found, known from before or not, and all of them asked for or one.
+    The accounts are configured or listed, stored before or not, and all of them or one is refreshed.
     """
-    sandbox = worlds[world]
-    last = sandbox.clock.now().date() - timedelta(ago)
-    window = DateWindow(last - timedelta(min(days, SIZES[world][3]) - 1), last)
+    sandbox = sandboxes[size]
+    last = sandbox.clock.now().date() - timedelta(days_ago)
+    window = DateWindow(last - timedelta(min(days, SIZES[size][3]) - 1), last)
     granted = sorted(one.id for one in sandbox.world.advertisers.values() if one.granted)
-    owners = granted[:1] if some else granted
-    chosen = settings_of(sandbox, tmp_path / uuid4().hex, advertiser_ids=",".join(granted) if named else "")
-    with closing(Session(chosen)) as session:
-        if known:
+    owners = granted[:1] if one_account else granted
+    settings = build_settings(
+        sandbox, tmp_path / uuid4().hex, advertiser_ids=",".join(granted) if is_configured else ""
+    )
+    with closing(Session(settings)) as session:
+        if is_stored:
             refresh_advertisers(session.reader, session.store, session.advertiser_ids)
-        told = plan_refresh(session, owners, window, tables)
+        plan = plan_refresh(session, owners, window, tables)
     sandbox.state.requests.clear()
-    with closing(Session(chosen)) as session:
-        rows = read(session, owners, window, tables)
-    assert told.requests == len(sandbox.state.requests)
-    assert {line.subject: line.rows for line in told.lines if line.subject in tables} == dict(rows)
+    with closing(Session(settings)) as session:
+        rows = refresh_tables(session, owners, window, tables)
+    assert plan.requests == len(sandbox.state.requests)
+    assert {line.subject: line.rows for line in plan.lines if line.subject in tables} == dict(rows)
 
 
-def settings_of(sandbox: RunningSandbox, folder: Path, **more: Any) -> Any:  # noqa: ANN401 - of any kind
-    """The settings of a host, with tables in a folder."""
+def build_settings(sandbox: RunningSandbox, folder: Path, **more: Any) -> Any:  # noqa: ANN401 - of any kind
+    """Return settings for a sandbox, with data and state below a folder."""
     return load_settings(
         base_url=sandbox.base_url,
         access_token=sandbox.token,
@@ -111,24 +113,26 @@ def settings_of(sandbox: RunningSandbox, folder: Path, **more: Any) -> Any:  # n
     )
 
 
-def read(session: Session, owners: Sequence[str], window: DateWindow, tables: Sequence[str]) -> Counter[str]:
-    """Read tables as a refresh does, a report at a time, and count their rows."""
+def refresh_tables(
+    session: Session, owners: Sequence[str], window: DateWindow, tables: Sequence[str]
+) -> Counter[str]:
+    """Refresh tables and return the rows of each."""
     reader, store = session.reader, session.store
     rows = Counter(dict.fromkeys(tables, 0))
     if session.advertiser_ids and "advertisers" in tables:
         rows["advertisers"] = refresh_advertisers(reader, store, session.advertiser_ids)[0].rows
     for entity in LISTED_ENTITIES:
         if entity.table in tables:
-            count(rows, refresh_entity(reader, store, entity, owners))
+            add_rows(rows, refresh_entity(reader, store, entity, owners))
     for report in session.settings.chosen_reports:
         if report.table in tables:
             accounts, _ = load_accounts(reader, store, session.settings, owners)
-            count(rows, refresh_report(reader, store, report, dict.fromkeys(accounts, window.days)))
+            add_rows(rows, refresh_report(reader, store, report, dict.fromkeys(accounts, window.days)))
     return rows
 
 
-def count(rows: Counter[str], outcomes: Iterator[WrittenPartition | FailedPartitions]) -> None:
-    """Add the rows of what landed; the histories that come with a list are no reading."""
+def add_rows(rows: Counter[str], outcomes: Iterator[WrittenPartition | FailedPartitions]) -> None:
+    """Add the rows of written partitions; history tables take no request and are not counted."""
     for outcome in outcomes:
         assert isinstance(outcome, WrittenPartition), outcome
         if outcome.table in rows:

@@ -1,4 +1,4 @@
-"""Laws of progress: a bar where somebody looks, plain lines where nobody does, and never in the data."""
+"""Tests of the progress of `sync` on a terminal and in a pipe."""
 
 import os
 import pty
@@ -14,9 +14,9 @@ SYNC = ("sync", "--select", "advertisers,campaigns")
 BAR = "\N{BOX DRAWINGS HEAVY HORIZONTAL}" * 3
 
 
-def on_a_terminal(sandbox: RunningSandbox, folder: Path) -> tuple[int, str]:
-    """Run a sync whose standard error is a terminal; its exit code, and what the terminal showed."""
-    ours, theirs = pty.openpty()
+def run_on_terminal(sandbox: RunningSandbox, folder: Path) -> tuple[int, str]:
+    """Run a sync whose standard error is a terminal; return its exit code and the output on the terminal."""
+    terminal, process_side = pty.openpty()
     owner = next(one for one in sandbox.world.advertisers.values() if one.granted).id
     variables = {
         "TIKTOK_BASE_URL": sandbox.base_url,
@@ -27,37 +27,37 @@ def on_a_terminal(sandbox: RunningSandbox, folder: Path) -> tuple[int, str]:
     }
     command = [sys.executable, "-m", "tiktok_assets", *SYNC]
     with subprocess.Popen(  # noqa: S603 - our own program
-        command, cwd=folder, env=clean_environment(variables), stdout=subprocess.DEVNULL, stderr=theirs
+        command, cwd=folder, env=clean_environment(variables), stdout=subprocess.DEVNULL, stderr=process_side
     ) as process:
-        os.close(theirs)
-        shown = b""
-        while part := _read(ours):
-            shown += part
-    os.close(ours)
-    return process.returncode, shown.decode(errors="replace")
+        os.close(process_side)
+        output = b""
+        while part := _read(terminal):
+            output += part
+    os.close(terminal)
+    return process.returncode, output.decode(errors="replace")
 
 
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # the other end is closed
+    except OSError:  # the process has closed its side
         return b""
 
 
-def test_a_terminal_shows_a_bar_with_stage_requests_and_lines(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    """The stage, its runs and the requests so far move below the lines that stay."""
-    code, shown = on_a_terminal(sandbox, tmp_path)
-    assert code == 0, shown
-    assert "refresh accounts" in shown
-    assert " requests, " in shown
-    assert BAR in shown
-    assert "refresh_accounts: 1 advertisers" in shown
+def test_terminal_shows_a_progress_bar(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    """A terminal shows a bar with the stage and the requests so far, and a line for each finished run."""
+    code, output = run_on_terminal(sandbox, tmp_path)
+    assert code == 0, output
+    assert "refresh accounts" in output
+    assert " requests, " in output
+    assert BAR in output
+    assert "refresh_accounts: 1 advertisers" in output
 
 
-def test_a_pipe_gets_plain_lines_only(run: RunCommand) -> None:
-    """Without a terminal there is no bar and no colour, on either output."""
-    ran = run(*SYNC)
-    assert ran.exit_code == 0, ran.err
-    assert "refresh_accounts: " in ran.err
-    assert BAR not in ran.err
-    assert "\x1b" not in ran.out + ran.err
+def test_pipe_gets_plain_lines(run: RunCommand) -> None:
+    """Without a terminal neither output has a bar or escape sequences."""
+    result = run(*SYNC)
+    assert result.exit_code == 0, result.err
+    assert "refresh_accounts: " in result.err
+    assert BAR not in result.err
+    assert "\x1b" not in result.out + result.err

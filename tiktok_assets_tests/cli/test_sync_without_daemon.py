@@ -25,24 +25,24 @@ from tiktok_assets_tests.duplication.test_lease_takeover import Ended, end, once
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[DuplicationHarness]:
+def harness(tmp_path: Path) -> Iterator[DuplicationHarness]:
     """A harness on a sandbox with one account and its scenario."""
     plan = WorldPlan(advertisers=1, campaigns=2, ad_groups=2, ads=2, days=80)
     with Host.run(plan) as host, open_harness(host, tmp_path) as harness:
         yield harness
 
 
-def build_settings(bench: DuplicationHarness, folder: Path, mode: str) -> Settings:
+def build_settings(harness: DuplicationHarness, folder: Path, mode: str) -> Settings:
     """Return settings with folders of their own, two reports and no alert channels."""
-    sandbox = bench.host.sandbox
+    sandbox = harness.host.sandbox
     return load_settings(
         base_url=sandbox.base_url,
         access_token=sandbox.token,
-        advertiser_ids=bench.owner.id,
+        advertiser_ids=harness.owner.id,
         start_date=(sandbox.clock.now().date()).isoformat(),
         reports="ad_report_lifetime,campaign_report_lifetime",
         scaling_mode=mode,
-        scaling_campaigns={bench.owner.id: bench.scaling.id},
+        scaling_campaigns={harness.owner.id: harness.scaling_campaign.id},
         data_dir=str(folder / "data"),
         state_dir=folder / "state",
         dagster_home=folder / "dagster",
@@ -60,11 +60,11 @@ def interrupt_duplication(settings: Settings, request: DuplicationRequest) -> No
             interrupted.duplicate(request)
 
 
-def test_sync_finishes_duplications_but_starts_none(bench: DuplicationHarness, tmp_path: Path) -> None:
+def test_sync_finishes_duplications_but_starts_none(harness: DuplicationHarness, tmp_path: Path) -> None:
     """A full `sync` finishes a started duplication and delivers the outbox; a flag alone starts no duplication."""
-    settings, request = build_settings(bench, tmp_path, "execute"), bench.request(again=1)
+    settings, request = build_settings(harness, tmp_path, "execute"), harness.request(again=1)
     interrupt_duplication(settings, request)
-    assert [len(rows) for rows in bench.created_objects(request)] == [1, 0]
+    assert [len(rows) for rows in harness.created_objects(request)] == [1, 0]
     with open_session(settings) as session, session.state.transaction() as connection:
         enqueue(connection, Alert("waits", "run_failure", "T", "t", "m", "h", "b", {}), [], session.now())
         row = {
@@ -75,14 +75,14 @@ def test_sync_finishes_duplications_but_starts_none(bench: DuplicationHarness, t
         }
         key = {name: row[name] for name in ("advertiser_id", "campaign_id", "ad_id")}
         connection.execute(sa.insert(flags).values(**key, flag_id="f", flagged_at=session.now(), facts=row))
-    status = run(bench, tmp_path, "--status")
+    status = run(harness, tmp_path, "--status")
     assert request.key in status.out
     assert "ad group made" in status.out
 
     lines: list[str] = []
     with open_session(settings) as session:
         run_sync(settings, session, SyncRequest(select="campaigns"), lines.append)
-    assert [len(rows) for rows in bench.created_objects(request)] == [1, 0]
+    assert [len(rows) for rows in harness.created_objects(request)] == [1, 0]
     with open_session(settings) as session:
         assert Ledger(session.state).entries(status=STARTED)
         result = run_sync(settings, session, SyncRequest(), lines.append)
@@ -90,10 +90,10 @@ def test_sync_finishes_duplications_but_starts_none(bench: DuplicationHarness, t
         with session.state.transaction() as connection:
             assert set(connection.scalars(sa.select(outbox.c.status))) == {"delivered"}
     assert result.failures == []
-    assert [len(rows) for rows in bench.created_objects(request)] == [1, 1]
+    assert [len(rows) for rows in harness.created_objects(request)] == [1, 1]
     assert any(line.startswith(f"duplicate_ad: finishes {request.key}") for line in lines)
     assert (tmp_path / "state" / "alerts" / "waits.html").exists()
-    assert len(bench.writes) == 2  # none for the flag: only the daemon's sensor starts duplications
+    assert len(harness.write_requests) == 2  # none for the flag: only the daemon's sensor starts duplications
 
 
 FLAG_TABLES = (

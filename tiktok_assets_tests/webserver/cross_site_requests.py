@@ -1,4 +1,4 @@
-"""Play a page of another web site, which can make the user's browser send requests but not choose its headers."""
+"""Send the requests that a page of another web site can make the user's browser send."""
 
 import http.client
 import json
@@ -15,8 +15,8 @@ TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one request of the page got."""
+class CrossSiteResponse:
+    """The response to one request."""
 
     name: str
     status: int
@@ -24,8 +24,8 @@ class Answer:
     headers: dict[str, str]
 
 
-def send(port: int, method: str, path: str, headers: dict[str, str], body: str = "") -> Answer:
-    """Send one request to loopback with exactly these headers beside Host, which they may replace."""
+def send(port: int, method: str, path: str, headers: dict[str, str], body: str = "") -> CrossSiteResponse:
+    """Send one request to loopback with exactly these headers and a Host header, unless they have one."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:
         connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
@@ -33,15 +33,17 @@ def send(port: int, method: str, path: str, headers: dict[str, str], body: str =
             connection.putheader(name, value)
         connection.putheader("Content-Length", str(len(body.encode())))
         connection.endheaders(body.encode())
-        answer = connection.getresponse()
-        text = "" if answer.status == 101 else answer.read().decode(errors="replace")
-        return Answer(f"{method} {path[:40]}", answer.status, text, {k.lower(): v for k, v in answer.getheaders()})
+        response = connection.getresponse()
+        text = "" if response.status == 101 else response.read().decode(errors="replace")
+        return CrossSiteResponse(
+            f"{method} {path[:40]}", response.status, text, {k.lower(): v for k, v in response.getheaders()}
+        )
     finally:
         connection.close()
 
 
-def attempts(port: int) -> Iterator[tuple[str, Answer]]:
-    """Yield each thing such a page can try against a webserver on loopback, and the answer."""
+def send_attempts(port: int) -> Iterator[tuple[str, CrossSiteResponse]]:
+    """Yield each request that such a page can send to a webserver on loopback: a description and the response."""
     cross = {"Origin": EVIL, "Sec-Fetch-Site": "cross-site"}
     image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
     frame = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
@@ -57,9 +59,9 @@ def attempts(port: int) -> Iterator[tuple[str, Answer]]:
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         "Sec-WebSocket-Protocol": "graphql-ws",
     }
-    yield "image whose address is a mutation", send(port, "GET", by_get, image)
+    yield "image whose URL is a mutation", send(port, "GET", by_get, image)
     yield "the same from a browser without Sec-Fetch headers", send(port, "GET", by_get, {})
-    yield "the same with a slash behind", send(port, "GET", by_get.replace("?", "/?"), {})
+    yield "the same with a trailing slash", send(port, "GET", by_get.replace("?", "/?"), {})
     yield "a link to it", send(port, "GET", by_get, frame | {"Sec-Fetch-Dest": "document"})
     yield "plain POST", send(port, "POST", "/graphql", {"Content-Type": "text/plain"} | cross, payload)
     yield "plain POST without Origin", send(port, "POST", "/graphql", {"Content-Type": "text/plain"}, payload)
@@ -70,10 +72,10 @@ def attempts(port: int) -> Iterator[tuple[str, Answer]]:
         "multipart form POST",
         send(port, "POST", "/graphql", {"Content-Type": "multipart/form-data; boundary=x"} | cross, parts),
     )
-    yield "JSON POST of a foreign Origin", send(port, "POST", "/graphql", is_json | cross, payload)
-    yield "JSON POST of Origin null", send(port, "POST", "/graphql", is_json | {"Origin": "null"}, payload)
+    yield "JSON POST with another Origin", send(port, "POST", "/graphql", is_json | cross, payload)
+    yield "JSON POST with Origin null", send(port, "POST", "/graphql", is_json | {"Origin": "null"}, payload)
     yield (
-        "JSON POST of another port of this machine",
+        "JSON POST from another port of this machine",
         send(port, "POST", "/graphql", is_json | {"Origin": "http://localhost:1"}, payload),
     )
     yield "preflight", send(port, "OPTIONS", "/graphql", cross | {"Access-Control-Request-Method": "POST"})
@@ -84,25 +86,28 @@ def attempts(port: int) -> Iterator[tuple[str, Answer]]:
         f"127.0.0.1.evil.example:{port}",
         f"localhost:{port + 1}",
     ):
-        yield f"page of {host}", send(port, "GET", "/", {"Host": host})
-        yield f"query by {host}", send(port, "POST", "/graphql", is_json | {"Host": host}, payload)
+        yield f"page with Host {host}", send(port, "GET", "/", {"Host": host})
+        yield f"query with Host {host}", send(port, "POST", "/graphql", is_json | {"Host": host}, payload)
     yield "frame", send(port, "GET", "/", frame)
     yield "script", send(port, "GET", "/server_info", image | {"Sec-Fetch-Dest": "script"})
     yield "websocket", send(port, "GET", "/graphql", upgrade | {"Origin": EVIL})
-    yield "websocket by a foreign name", send(port, "GET", "/graphql", upgrade | {"Host": f"evil.example:{port}"})
+    yield (
+        "websocket with another host name",
+        send(port, "GET", "/graphql", upgrade | {"Host": f"evil.example:{port}"}),
+    )
 
 
-def gets_nothing(port: int) -> list[str]:
-    """Return the attempts that were answered otherwise than by a refusal; none is right."""
-    through = []
-    for name, answer in attempts(port):
-        refused = answer.status in {403, 405, 415, 421}
-        if not refused or "access-control-allow-origin" in answer.headers or "__typename" in answer.body:
-            through.append(f"{name}: {answer.status} {answer.body[:80]}")
-    return through
+def list_accepted_attempts(port: int) -> list[str]:
+    """Return a line for each attempt that was not refused; the list should be empty."""
+    accepted = []
+    for name, response in send_attempts(port):
+        refused = response.status in {403, 405, 415, 421}
+        if not refused or "access-control-allow-origin" in response.headers or "__typename" in response.body:
+            accepted.append(f"{name}: {response.status} {response.body[:80]}")
+    return accepted
 
 
-def query(port: int, text: str = QUERY, **headers: str) -> Answer:
-    """Send a query as a program on this machine does, or as the page's own script with its headers."""
-    given = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
-    return send(port, "POST", "/graphql", given, json.dumps({"query": text}))
+def query(port: int, text: str = QUERY, **headers: str) -> CrossSiteResponse:
+    """Send a GraphQL query as a program does, or with the headers of a page."""
+    all_headers = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    return send(port, "POST", "/graphql", all_headers, json.dumps({"query": text}))

@@ -1,4 +1,4 @@
-"""Laws of the guard: what is not this server's own never reaches the application behind it."""
+"""Tests of the guard: requests of other sites and requests without the password are refused."""
 
 import base64
 import socket
@@ -27,22 +27,21 @@ from tiktok_assets.webserver.guard import (
     parse_allowed_hosts,
     parse_host,
 )
-from tiktok_assets_tests.webserver.cross_site_requests import gets_nothing, query, send
+from tiktok_assets_tests.webserver.cross_site_requests import list_accepted_attempts, query, send
 
 PASSWORD = "a long pass:word"
 PORT = 3000
-Serve = Callable[..., int]
 
 
 @contextmanager
 def serving(wrap: Callable[[ASGIApp, int], ASGIApp]) -> Iterator[int]:
-    """Serve an application that answers everything, behind a guard, on a free port."""
+    """Serve an application that responds to everything, wrapped by `wrap`, on a free port; yield the port."""
 
-    async def _answer(_: Request) -> PlainTextResponse:
+    async def _respond(_: Request) -> PlainTextResponse:
         return PlainTextResponse('{"data": {"__typename": "reached"}}')
 
     methods = ["GET", "POST", "OPTIONS", "PUT", "DELETE"]
-    inner = Starlette(routes=[Route("/{path:path}", _answer, methods=methods)])
+    inner = Starlette(routes=[Route("/{path:path}", _respond, methods=methods)])
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         config = uvicorn.Config(wrap(inner, port), log_level="critical", lifespan="off")
@@ -58,20 +57,20 @@ def serving(wrap: Callable[[ASGIApp, int], ASGIApp]) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[int]:
-    """The port of a guarded application that answers under one more name."""
+    """The port of a guarded application with one further allowed host name."""
     with serving(
         lambda inner, port: Guard(inner, AllowedHosts(port, frozenset({Address("dagster.example")})))
     ) as port:
         yield port
 
 
-def test_a_foreign_page_gets_nothing(guarded: int) -> None:
-    """No request that another site's page can make is answered, whatever the application would do."""
-    assert gets_nothing(guarded) == []
+def test_cross_site_requests_are_refused(guarded: int) -> None:
+    """Every request that a page of another site can send is refused."""
+    assert list_accepted_attempts(guarded) == []
 
 
-def test_the_page_itself_and_programs_are_answered(guarded: int) -> None:
-    """The UI's own requests, a program's, and one through a proxy by an allowed name are passed on."""
+def test_own_requests_are_passed_on(guarded: int) -> None:
+    """Requests of the own pages, of programs, and through a proxy with an allowed host name are passed on."""
     own = f"http://localhost:{guarded}"
     assert query(guarded).status == 200
     assert query(guarded, Origin=own, Sec_Fetch_Site="same-origin", Host=f"localhost:{guarded}").status == 200
@@ -81,14 +80,14 @@ def test_the_page_itself_and_programs_are_answered(guarded: int) -> None:
         assert send(guarded, "GET", path, {"Sec-Fetch-Site": "none"}).status == 200
 
 
-def test_a_link_in_a_message_still_opens(guarded: int) -> None:
-    """A person who follows a link of another site to a page of the UI in a tab gets the page."""
+def test_link_from_another_site_opens(guarded: int) -> None:
+    """A link on another site to a page opens it in a tab."""
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert send(guarded, "GET", "/runs/1", link).status == 200
 
 
-def test_every_answer_says_how_a_browser_may_use_it(guarded: int) -> None:
-    """Each answer forbids frames, guessing of types, use by other sites, and sends no referrer to them."""
+def test_responses_have_security_headers(guarded: int) -> None:
+    """Responses forbid frames, content sniffing, use by other sites, and referrers to other sites."""
     headers = send(guarded, "GET", "/", {}).headers
     assert headers["x-frame-options"] == "DENY"
     assert headers["x-content-type-options"] == "nosniff"
@@ -96,20 +95,20 @@ def test_every_answer_says_how_a_browser_may_use_it(guarded: int) -> None:
     assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
-def scope_of(method: str, path: str, headers: list[tuple[str, str]]) -> dict[str, object]:
-    """An ASGI scope of one request."""
+def build_scope(method: str, path: str, headers: list[tuple[str, str]]) -> dict[str, object]:
+    """Return the ASGI scope of a request."""
     raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers]
     return {"type": "http", "method": method, "path": path, "scheme": "http", "headers": raw}
 
 
 HOSTS = AllowedHosts(PORT, parse_allowed_hosts(["dash.example:8443"], "https://dagster.example"))
-OURS = {f"{name}:{PORT}" for name in ("localhost", "127.0.0.1", "[::1]", "dagster.example")} | {
+OWN_HOSTS = {f"{name}:{PORT}" for name in ("localhost", "127.0.0.1", "[::1]", "dagster.example")} | {
     "dash.example:8443"
 }
-foreign = st.one_of(
+host_strings = st.one_of(
     st.text(max_size=40),
     st.from_regex(r"[a-z0-9.\[\]:@-]{0,30}", fullmatch=True),
-    st.sampled_from(sorted(OURS)).flatmap(
+    st.sampled_from(sorted(OWN_HOSTS)).flatmap(
         lambda own: st.sampled_from(
             [f"{own}.evil.example", f"evil.example@{own}", f"{own}1", f" {own}", f"{own}/"]
         )
@@ -117,20 +116,20 @@ foreign = st.one_of(
 )
 
 
-@given(host=foreign)
-def test_only_our_own_names_are_answered(host: str) -> None:
-    """A request is answered only if its Host parses to loopback with our port, or to an allowed name."""
+@given(host=host_strings)
+def test_only_allowed_hosts_pass(host: str) -> None:
+    """A request passes only if its Host header is loopback with the own port, or an allowed host."""
     address = parse_host(host.encode("latin-1", "replace").decode("latin-1"))
-    is_ours = address is not None and HOSTS.allows(address.name, address.port or 80)
-    assert (check_request(scope_of("GET", "/", [("host", host)]), HOSTS) is None) == is_ours
-    if is_ours:
-        name, port = address.name, address.port or 80  # type: ignore[union-attr] # it is ours, so it parsed
+    is_allowed = address is not None and HOSTS.allows(address.name, address.port or 80)
+    assert (check_request(build_scope("GET", "/", [("host", host)]), HOSTS) is None) == is_allowed
+    if is_allowed:
+        name, port = address.name, address.port or 80  # type: ignore[union-attr] # allowed, so it parsed
         assert name == "dagster.example" or f"{name}:{port}" == "dash.example:8443" or port == PORT
 
 
-@given(origin=foreign, path=st.sampled_from(["/graphql", "/report_asset_check/x"]))
-def test_no_foreign_origin_changes_anything(origin: str, path: str) -> None:
-    """A request with an Origin that is not one of ours, in full, is refused."""
+@given(origin=host_strings, path=st.sampled_from(["/graphql", "/report_asset_check/x"]))
+def test_only_allowed_origins_pass(origin: str, path: str) -> None:
+    """A POST request passes only if its Origin header is an allowed HTTP origin."""
     for scheme in ("http://", "https://", "ftp://", ""):
         given_origin = f"{scheme}{origin}"
         headers = [
@@ -138,46 +137,46 @@ def test_no_foreign_origin_changes_anything(origin: str, path: str) -> None:
             ("content-type", "application/json"),
             ("origin", given_origin),
         ]
-        if check_request(scope_of("POST", path, headers), HOSTS) is None:
+        if check_request(build_scope("POST", path, headers), HOSTS) is None:
             assert HOSTS.allows_origin(given_origin)
             assert scheme in {"http://", "https://"}
             assert parse_host(origin) is not None
 
 
-def test_two_hosts_are_no_host() -> None:
-    """A request that names two hosts, or none, is refused."""
+def test_exactly_one_host_header_is_required() -> None:
+    """A request with two Host headers, or without any, is refused."""
     host = ("host", f"localhost:{PORT}")
-    assert check_request(scope_of("GET", "/", [host]), HOSTS) is None
-    assert check_request(scope_of("GET", "/", [host, host]), HOSTS) is not None
-    assert check_request(scope_of("GET", "/", []), HOSTS) is not None
+    assert check_request(build_scope("GET", "/", [host]), HOSTS) is None
+    assert check_request(build_scope("GET", "/", [host, host]), HOSTS) is not None
+    assert check_request(build_scope("GET", "/", []), HOSTS) is not None
 
 
-def test_another_server_of_this_machine_is_another_site() -> None:
-    """A loopback address in DAGSTER_UI_URL is allowed with its own port only, as a tunnel needs it."""
+def test_loopback_ui_url_allows_its_port_only() -> None:
+    """A loopback name in DAGSTER_UI_URL is allowed with its port only, because other ports are other sites."""
     hosts = AllowedHosts(PORT, parse_allowed_hosts([], "http://localhost:13000"))
     assert hosts.allows("localhost", 13000)
     assert not hosts.allows("localhost", 13001)
     assert not hosts.allows("127.0.0.1", 13000)
 
 
-def test_a_wildcard_address_is_no_name() -> None:
-    """A server that listens on one address answers under it; listening on all addresses allows none of them."""
+def test_wildcard_address_allows_no_host() -> None:
+    """The address a server listens on is an allowed host; listening on all addresses allows none."""
     one = AllowedHosts(PORT, parse_allowed_hosts([f"192.168.1.5:{PORT}"], "http://localhost:3000"))
-    every = AllowedHosts(PORT, parse_allowed_hosts([f"0.0.0.0:{PORT}"], "http://localhost:3000"))
+    wildcard = AllowedHosts(PORT, parse_allowed_hosts([f"0.0.0.0:{PORT}"], "http://localhost:3000"))
     assert one.allows_host(f"192.168.1.5:{PORT}", "http")
     assert not one.allows_host("192.168.1.5", "http")
-    assert not every.allows_host(f"192.168.1.5:{PORT}", "http")
+    assert not wildcard.allows_host(f"192.168.1.5:{PORT}", "http")
 
 
 @pytest.fixture
 def clock() -> list[float]:
-    """A clock of one cell, which a test sets."""
+    """A list with the current time in seconds, which a test can change."""
     return [1000.0]
 
 
 @pytest.fixture
-def locked(clock: list[float]) -> Iterator[int]:
-    """The port of an application behind a password."""
+def protected(clock: list[float]) -> Iterator[int]:
+    """The port of an application that requires a password."""
 
     def _wrap(inner: ASGIApp, port: int) -> ASGIApp:
         return Guard(inner, AllowedHosts(port), Login(PASSWORD, lambda: clock[0]))
@@ -186,13 +185,13 @@ def locked(clock: list[float]) -> Iterator[int]:
         yield port
 
 
-def basic(password: str) -> dict[str, str]:
-    """The header of basic authentication."""
+def basic_auth(password: str) -> dict[str, str]:
+    """Return the header of basic authentication."""
     return {"Authorization": "Basic " + base64.b64encode(f"me:{password}".encode()).decode()}
 
 
-def test_without_the_password_nothing_is_served(locked: int) -> None:
-    """Each path and the websocket ask for it; the right one is taken with any user name, a wrong one is not."""
+def test_password_is_required(protected: int) -> None:
+    """All paths and the websocket require the password; it is accepted with any user name, a wrong one is not."""
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -201,37 +200,37 @@ def test_without_the_password_nothing_is_served(locked: int) -> None:
     }
     for path in ("/", "/graphql", "/tiktok-assets/", "/server_info"):
         method = "POST" if path == "/graphql" else "GET"
-        answer = send(locked, method, path, {"Content-Type": "application/json"})
-        assert (answer.status, "basic" in answer.headers["www-authenticate"].lower()) == (401, True)
-    assert send(locked, "GET", "/graphql", upgrade).status == 403
-    assert send(locked, "GET", "/", basic("a wrong password")).status == 401
-    assert send(locked, "GET", "/", {"Authorization": "Basic !!!"}).status == 401
-    assert send(locked, "GET", "/", basic(PASSWORD)).status == 200
-    assert gets_nothing(locked) == []
+        response = send(protected, method, path, {"Content-Type": "application/json"})
+        assert (response.status, "basic" in response.headers["www-authenticate"].lower()) == (401, True)
+    assert send(protected, "GET", "/graphql", upgrade).status == 403
+    assert send(protected, "GET", "/", basic_auth("a wrong password")).status == 401
+    assert send(protected, "GET", "/", {"Authorization": "Basic !!!"}).status == 401
+    assert send(protected, "GET", "/", basic_auth(PASSWORD)).status == 200
+    assert list_accepted_attempts(protected) == []
 
 
-def test_a_session_is_remembered_in_a_cookie_no_other_site_sends(locked: int) -> None:
-    """The cookie alone is enough afterwards; it is for this site only and out of reach of scripts."""
-    cookie = send(locked, "GET", "/", basic(PASSWORD)).headers["set-cookie"]
+def test_session_cookie_replaces_the_password(protected: int) -> None:
+    """After the first success the cookie is enough; it is for this site only and not readable by scripts."""
+    cookie = send(protected, "GET", "/", basic_auth(PASSWORD)).headers["set-cookie"]
     assert {"HttpOnly", "SameSite=Strict"} <= {part.strip() for part in cookie.split(";")}
     assert PASSWORD not in cookie
     name_and_value = cookie.partition(";")[0]
-    assert send(locked, "GET", "/", {"Cookie": name_and_value}).status == 200
-    assert send(locked, "GET", "/", {"Cookie": name_and_value[:-1]}).status == 401
+    assert send(protected, "GET", "/", {"Cookie": name_and_value}).status == 200
+    assert send(protected, "GET", "/", {"Cookie": name_and_value[:-1]}).status == 401
 
 
-def test_who_guesses_has_to_wait(locked: int, clock: list[float]) -> None:
-    """After a few wrong passwords an address waits longer each time, even with the right one, and then gets in."""
+def test_wrong_passwords_lead_to_a_wait(protected: int, clock: list[float]) -> None:
+    """After some wrong passwords an address has to wait longer each time, even with the right password."""
     for _ in range(FREE_ATTEMPTS):
-        assert send(locked, "GET", "/", basic("guess")).status == 401
+        assert send(protected, "GET", "/", basic_auth("guess")).status == 401
     waits = []
     for _ in range(8):
-        answer = send(locked, "GET", "/", basic(PASSWORD))
-        assert answer.status == 429
-        waits.append(int(answer.headers["retry-after"]))
+        response = send(protected, "GET", "/", basic_auth(PASSWORD))
+        assert response.status == 429
+        waits.append(int(response.headers["retry-after"]))
         clock[0] += waits[-1]
-        assert send(locked, "GET", "/", basic("guess")).status == 401
+        assert send(protected, "GET", "/", basic_auth("guess")).status == 401
     assert waits == sorted(waits)
     assert waits[-1] == MAX_WAIT_SECONDS + 1
     clock[0] += MAX_WAIT_SECONDS + 1
-    assert send(locked, "GET", "/", basic(PASSWORD)).status == 200
+    assert send(protected, "GET", "/", basic_auth(PASSWORD)).status == 200
