@@ -1,8 +1,7 @@
-"""The documents that are written by the program: data dictionary, error codes, and the reference."""
+"""Generate documents from the program: the data dictionary, the error codes, and all other generated pages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tiktok_assets.api.client import RetryPolicy
 from tiktok_assets.api.errors import (
     ERROR_BY_CONSEQUENCE,
     FIXES,
@@ -12,6 +11,7 @@ from tiktok_assets.api.errors import (
     UnreadableRowError,
 )
 from tiktok_assets.api.paged_query import MAX_ROWS
+from tiktok_assets.api.retry import RetryPolicy
 from tiktok_assets.api.transport import MAX_RESPONSE_BYTES
 from tiktok_assets.defs.metadata import build_column_schema
 from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descriptions, get_table_keys
@@ -38,35 +38,36 @@ UNITS = {
 }
 
 INTRODUCTION = """
-Every table, as Parquet below `TIKTOK_DATA_DIR` and in `warehouse.duckdb`. API name: what TikTok calls it; empty
-where it is ours. Additive: whether it may be summed over days, ads and levels; amounts of two currencies never
-may.
+Every table, as Parquet files below `TIKTOK_DATA_DIR` and in `warehouse.duckdb`. API name: TikTok's name; empty for
+columns of this project. Additive: whether a metric can be summed over days, ads and levels; amounts in different
+currencies can never be summed.
 
-- **Days** are the account's own calendar days. `is_complete`: read after the day's end, the 16 hours reach
-  takes and the correction at 12:00 UTC. `is_settled`: read over 28 days after the day, when no conversion can
-  be added.
-- **Hours** (`hour`) are those of the account's clock, 0 to 23. On the day the clock goes back, the hour it
-  repeats is one row that holds both; on the day it goes forward, the hour it skips has no row. TikTok's
-  documents do not tell; should it send two rows for that hour, the reading fails and says so. An hour's reach
-  is that hour's people.
-- **Audiences** leave out what TikTok leaves out: countries and interests do not sum to the total. They serve
-  people reached by country only, and nothing of an app, a website or a shop but landing pages. Interests
-  cannot be asked by day, so their tables are asked one day at a time, and
-  so are hours: a request for each account and day, where other reports take thirty days at once.
-- **TopView and Promote.** TikTok's lists leave them out unless asked. Two requests an account and refresh
-  tell whether it has any; where it has, they stand among the campaigns, ad groups and ads (of Promote TikTok
-  tells little more than names and status). TikTok leaves both out of reports too, and their spend is in none.
-- **Smart+.** In an upgraded Smart+ campaign TikTok's `ad_id` is a creative and `ad_id_v2` the ad that holds
-  several. All ad reports are asked by `ad_id` and never by `ad_id_v2`, so each spend is counted once and the
-  rows of a campaign sum to it. The table `ads` has the same `ad_id`s with their parents; its `ad_id_v2` groups
-  them into ads.
-- **Optional** reports are chosen with `TIKTOK_REPORTS=+name`, optional metrics with `TIKTOK_METRICS=+name`, up
-  to 95 in all.
+- **Days** are the account's own calendar days. `is_complete`: the data was read after the day's end, after the 16
+  hours that reach takes, and after TikTok's correction at 12:00 UTC. `is_settled`: the data was read more than 28
+  days after the day, when no conversion can be added.
+- **Hours** (`hour`) are in the account's time zone, 0 to 23. On the day the clock goes back, the repeated hour is
+  one row with both hours; on the day it goes forward, the skipped hour has no row. TikTok does not document
+  this; if it returned two rows for that hour, the refresh of the day would fail with an error. The reach of an
+  hour is of that hour only.
+- **Audiences** have no rows where TikTok leaves them out: countries and interests do not sum to the total. Reach
+  is available by country only, and of app, website and shop metrics only landing pages. Interests cannot be
+  requested by day, so their tables need one request per account and day. So do tables by hour; other
+  reports request thirty days at once.
+- **TopView and Promote.** TikTok's lists contain these campaigns only if a filter requests them. Two requests per
+  account and refresh find out whether it has any; if so, they are in the tables of campaigns, ad groups and ads
+  (for Promote TikTok returns little more than names and status). TikTok leaves both out of reports, so their
+  spend is in no table.
+- **Smart+.** In an upgraded Smart+ campaign TikTok's `ad_id` is a creative, and `ad_id_v2` is the ad that contains
+  several creatives. All ad reports are requested by `ad_id` and never by `ad_id_v2`, so that spend is counted once
+  and the rows of a campaign sum to it. The table `ads` has the same `ad_id`s with their parents; its `ad_id_v2`
+  groups them into ads.
+- **Optional** reports are selected with `TIKTOK_REPORTS=+name`, optional metrics with `TIKTOK_METRICS=+name`, up
+  to 95 metrics in total.
 """.strip()
 
 
 def data_dictionary() -> str:
-    """Every table and view under all options, and every metric."""
+    """Return the page of all tables, views and metrics, with all options enabled."""
     optional = ",".join(f"+{report.table}" for report in OPTIONAL_REPORTS)
     settings = load_settings(reports=optional, metrics="", scaling_mode="execute")
     tables, meanings, keys = (
@@ -78,12 +79,22 @@ def data_dictionary() -> str:
     lines += [f"- [`{name}`](#{name}): {meanings[name]}" for name in tables]
     for name, columns in tables.items():
         lines += ["", f"### {name}", "", *_table(name, columns, meanings, keys)]
-    lines += ["", "## Metrics", "", "Each daily, hourly, audience and lifetime report has the standard ones.", ""]
+    lines += [
+        "",
+        "## Metrics",
+        "",
+        "Every report has the standard metrics, as far as TikTok serves them there.",
+        "",
+    ]
     lines += table(
         ("column", "API name", "type", "unit", "additive", "standard", "meaning"),
         (_metric(metric) for metric in METRICS),
     )
-    lines += ["", "Others TikTok documents, by their kind; none is summed, none is asked of audiences.", ""]
+    lines += [
+        "",
+        "Other metrics that TikTok documents, by kind; they are not summed and not requested for audiences.",
+        "",
+    ]
     for kind in ("money", "count", "rate", "ratio"):
         names = [f"`{name}`" for name, metric in documented_metrics().items() if metric.kind == kind]
         lines.append(f"- {kind}: {', '.join(names)}")
@@ -91,7 +102,7 @@ def data_dictionary() -> str:
         "",
         "## Views of the warehouse",
         "",
-        "Schemas `marts`, `dbt_tiktok_ads` and `ad_reporting`; `built_from.files` names the Parquet files.",
+        "Schemas `marts`, `dbt_tiktok_ads` and `ad_reporting`; `built_from.files` lists the loaded Parquet files.",
     ]
     for view in build_views(tables):
         lines += ["", f"### {view.full_name}", "", view.meaning, ""]
@@ -113,9 +124,9 @@ def _table(
     if report:
         left = [one.name for one in STANDARD_METRICS if one not in served_metrics(report, STANDARD_METRICS)]
         yield (
-            "Beside these columns it has the chosen [metrics](#metrics)"
+            "In addition to these columns it has the selected [metrics](#metrics)"
             + (
-                f", but for {', '.join(f'`{one}`' for one in left)}, which TikTok serves elsewhere."
+                f", except {', '.join(f'`{one}`' for one in left)}, which TikTok does not serve here."
                 if left
                 else "."
             )
@@ -149,7 +160,7 @@ def _in_audiences(name: str) -> str:
     served = [split.name.replace("_", " and ") for split in BREAKDOWNS if name in split.metrics]
     if name in AUDIENCE_METRICS:
         return ""
-    return f" (of audiences, by {' and '.join(served)} only)" if served else " (not in audiences)"
+    return f" (in audience reports only by {' and '.join(served)})" if served else " (not in audience reports)"
 
 
 def _metric(metric: Metric) -> tuple[str, ...]:
@@ -157,8 +168,8 @@ def _metric(metric: Metric) -> tuple[str, ...]:
     quotient = metric.quotient
     recomputed = ""
     if quotient:
-        top, bottom = (METRICS_BY_API_NAME[name].name for name in (quotient.top, quotient.bottom))
-        times = f"{quotient.times} x " if quotient.times != 1 else ""
+        top, bottom = (METRICS_BY_API_NAME[name].name for name in (quotient.numerator, quotient.denominator))
+        times = f"{quotient.factor} x " if quotient.factor != 1 else ""
         recomputed = f" (= {times}`{top}` / `{bottom}`)"
     where = "" if metric.served == "everywhere" else " (only in `advertiser_report_daily`)"
     people = _in_audiences(metric.api_name)
@@ -174,13 +185,13 @@ def _metric(metric: Metric) -> tuple[str, ...]:
 
 
 def error_codes() -> str:
-    """Every code, what it asks of the program, and what a person can do."""
+    """Return the page of all error codes, with what the program does and what a person can do."""
     lines = [
         WRITTEN_BY,
         "# Error codes of the API",
         "",
-        "TikTok answers HTTP 200 with a `code`; 0 is success. The code's consequence says what happens next.",
-        "A code nobody listed is a `request`: it is never repeated, but for 51000 to 53999, which are `retry`.",
+        "TikTok returns HTTP 200 with a `code`; 0 is success. The consequence of a code is what happens next.",
+        "An unlisted code is a `request`, which is not retried, except for 51000 to 53999, which are `retry`.",
         "",
         "## Consequences",
         "",
@@ -192,61 +203,69 @@ def error_codes() -> str:
             ),
         ),
         "",
-        "## Answers without a bound",
+        "## Limits of responses",
         "",
         (
-            f"An answer may be {MAX_RESPONSE_BYTES // 1024 // 1024} MB, unpacked, and take {RetryPolicy().answer_seconds:.0f}"
-            f" seconds from the request to its last byte; a listing may announce {MAX_ROWS:,} rows."
-            " Neither error is followed by another request at once."
+            f"A response can have {MAX_RESPONSE_BYTES // 1024 // 1024} MB, uncompressed, and take"
+            f" {RetryPolicy().response_timeout_seconds:.0f} seconds from the request to its last byte; a list can"
+            f" announce {MAX_ROWS:,} rows. Neither error is retried immediately."
         ),
         "",
         *table(
             ("error", "what happened", "what you can do"),
             (
-                ("`OversizedError`", "the answer is larger; it was not read to its end", FIXES[OversizedError]),
-                ("`SlowAnswerError`", "the answer began, and was not whole in time", FIXES[SlowResponseError]),
+                (
+                    f"`{OversizedError.__name__}`",
+                    "the response is larger; the rest of it was not read",
+                    FIXES[OversizedError],
+                ),
+                (
+                    f"`{SlowResponseError.__name__}`",
+                    "the response was not complete in time",
+                    FIXES[SlowResponseError],
+                ),
             ),
         ),
         "",
-        "## Values that do not fit",
+        "## Malformed values",
         "",
         (
-            "A value that cannot be what its column is costs itself: the cell is null, or the nearest value where"
-            " that is unambiguous, and the row, its page, its account and its day are stored. What came is in the"
-            f" row's `extra`, under `{MALFORMED}`, by the API's name; the materialization counts such values under"
-            " the same name, and the check `values_fit` shows five of them with their ids."
+            "A value that does not fit its column does not fail the row: the cell is null, or the nearest value if"
+            " that is unambiguous, and the row is stored. The original value is in the row's `extra`, under"
+            f" `{MALFORMED}`, by the API's name. The materialization counts such values under the same name, and"
+            " the check `values_fit` shows five of them with their ids."
         ),
         "",
         *table(
-            ("what comes", "what is stored"),
+            ("value of the API", "what is stored"),
             (
-                ("half a surrogate pair, bytes that are no UTF-8", "U+FFFD in its place"),
-                ("an amount within 1e-9 of four digits", "the amount in four digits"),
-                ("an amount with a real fifth digit", "rounded half to even, and what came in `extra`"),
+                ("a lone surrogate, bytes that are not UTF-8", "U+FFFD in its place"),
+                ("an amount within 1e-9 of four decimals", "the amount with four decimals"),
+                ("an amount with a fifth decimal", "rounded half to even, with the original in `extra`"),
                 ("`1.5E+2`", "150"),
                 ("a count below zero or with a fraction, NaN, a number too large, another type", "null"),
                 (
-                    "a part of an audience that is null, empty, `-1`, `None` or `NONE`",
-                    f"`{UNKNOWN_SEGMENT}`, added up",
+                    "an audience segment that is null, empty, `-1`, `None` or `NONE`",
+                    f"`{UNKNOWN_SEGMENT}`; such rows are summed",
                 ),
-                ("a day that cannot be read", "the day asked for; windows are halved until it is one day"),
-                ("a row that came twice, word for word", "once"),
+                ("an invalid day", "the requested day; the window is halved until it is one day"),
+                ("two identical rows", "one row"),
             ),
         ),
         "",
-        "Only this fails a partition, and no other than its own, without asking again in vain:",
+        "Only the following errors fail a partition, only their own one, and without retries:",
         "",
         *table(
             ("error", "what happened", "what you can do"),
             (
                 (
-                    "`UnreadableRowError`",
-                    "a row has no key, is of another account or day, or has no spend that can be read",
+                    f"`{UnreadableRowError.__name__}`",
+                    "a row has no key, belongs to another account or day, or has no readable spend",
                     FIXES[UnreadableRowError],
                 ),
                 (
                     "`RepeatedKeyError`",
-                    "two rows of one day have one key and say different things",
+                    "two rows of one day have the same key and different values",
                     FIXES[ContractError],
                 ),
             ),
@@ -279,4 +298,4 @@ DOCUMENTS = {
     "docs/benchmarks.md": page.rendered,
     "docs/contact.md": render_sources_page,
 }
-"""What writes each, by its path in the repository."""
+"""The function that generates each document, by its path in the repository."""

@@ -1,4 +1,4 @@
-"""The reference written by the program: settings, commands, and what runs by itself in Dagster."""
+"""Generate the reference from the program: settings, commands, and the automation in Dagster."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ Command = tuple[str, click.Command]
 
 
 def settings_table() -> Iterator[str]:
-    """The settings as Markdown: variable, default and meaning."""
+    """Yield the lines of a Markdown table of the settings: variable, default and meaning."""
     return table(
         ("variable", "default", "meaning"),
         (
@@ -32,13 +32,13 @@ def _default(value: object) -> str:
 
 
 def settings_page() -> str:
-    """Every setting."""
+    """Return the page of all settings."""
     lines = [
         WRITTEN_BY,
         "# Settings",
         "",
-        "Read from the environment, then from `.env` in the working directory. A value that cannot be used stops",
-        "the program with one sentence that names the variable and the mend; `tiktok-assets doctor` checks all.",
+        "Read from the environment, then from `.env` in the working directory. An invalid value stops the program",
+        "with one sentence that names the variable and says how to fix it; `tiktok-assets doctor` checks them.",
         "",
         *settings_table(),
     ]
@@ -46,7 +46,7 @@ def settings_page() -> str:
 
 
 def commands() -> list[Command]:
-    """Every command by its full name, those of a group after the group, in the order of `--help`."""
+    """Return all commands with their full names in the order of `--help`; a group comes before its commands."""
     found: list[Command] = []
     root = get_command(app)
     assert isinstance(root, click.Group)
@@ -58,7 +58,7 @@ def commands() -> list[Command]:
 
 
 def commands_table() -> Iterator[str]:
-    """The commands with one sentence each; those of a group in the group's row."""
+    """Yield the lines of a Markdown table of the commands; those of a group are in the group's row."""
     top = [(name, command) for name, command in commands() if name.count(" ") == 1]
     return table(
         ("command", "what it does"),
@@ -76,21 +76,22 @@ def _sentence(command: click.Command) -> str:
 
 
 def commands_page() -> str:
-    """Every command with its arguments and options."""
+    """Return the page of all commands with their arguments and options."""
     lines = [
         WRITTEN_BY,
         "# Commands",
         "",
         *commands_table(),
         "",
-        "Each has `--help`. Exit codes: 0 success, 1 failure with a message, 2 wrong usage, 130 stopped by Ctrl-C.",
-        "With `--json` a command writes one JSON document to standard output, with amounts as text so that they",
-        "stay exact; progress and warnings go to standard error. Colour is off in a pipe and with `NO_COLOR=1`.",
+        "Each command has `--help`. Exit codes: 0 success, 1 failure with a message, 2 wrong usage, 130 stopped",
+        "by Ctrl-C. With `--json` a command writes one JSON document to standard output, with amounts as text so",
+        "that they stay exact; progress and warnings go to standard error. Colours are off in a pipe and with",
+        "`NO_COLOR=1`.",
         "",
-        "Names from TikTok are shown as text: markup in them has no effect, and a control character is shown as",
-        "its escape, such as `\\x1b`. JSON holds them unchanged. In CSV a text that begins with `=`, `+`, `-`, `@`,",
-        "a tab or a line end is preceded by `'`, so that no spreadsheet runs it; numbers are not, and `--raw` turns",
-        "this off.",
+        "Names from TikTok are shown as text: markup in them has no effect, and control characters are shown",
+        "as escape sequences such as `\\x1b`. JSON contains them unchanged. In CSV a text that starts with `=`,",
+        "`+`, `-`, `@`, a tab or a line break is prefixed with `'`, so that no spreadsheet evaluates it; numbers",
+        "are not prefixed, and `--raw` disables this.",
         "",
         "`tiktok-assets --install-completion` installs completion of commands and options in your shell.",
     ]
@@ -98,7 +99,7 @@ def commands_page() -> str:
         lines += ["", f"## {name}", "", _sentence(command)]
         options = [one for one in command.params if one.param_type_name == "option" and one.name != "help"]
         given = [f"[{(one.name or '').upper()}]" for one in command.params if one not in options]
-        if given:  # their meaning stands in the sentence: Typer 0.25 loses it with click 8.5
+        if given:  # described in the command's help text: Typer 0.25 loses help of arguments with click 8.5
             lines += ["", f"`{name} {' '.join(given)}`"]
         if options:
             lines += ["", *table(("option", "default", "meaning"), (_row(option) for option in options))]
@@ -113,7 +114,7 @@ def _row(option: click.Parameter) -> tuple[str, str, str]:
 
 
 def automation_page() -> str:
-    """Every job, schedule and sensor there can be."""
+    """Return the page of all jobs, schedules and sensors, with all options enabled."""
     definitions = build_definitions(load_settings(scaling_mode="execute", reports="", metrics=""))
     jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
     sensors = sorted(definitions.sensors or (), key=lambda one: one.name)

@@ -1,6 +1,6 @@
-"""What the documents say of the program is what the program says of itself.
+"""Check that the documentation matches the program.
 
-`python -m tiktok_assets_tests.test_docs` writes the generated parts anew.
+`python -m tiktok_assets_tests.test_docs` generates the documents again.
 """
 
 import re
@@ -23,20 +23,20 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_the_generated_documents_are_fresh(path: str) -> None:
-    """The data dictionary and the table of error codes are what the program says now, to the letter."""
+def test_generated_documents_are_current(path: str) -> None:
+    """Every generated document equals what the program generates now."""
     assert (ROOT / path).read_text(encoding="utf-8") == DOCUMENTS[path](), (
         f"{path} is stale: python -m tiktok_assets_tests.test_docs"
     )
 
 
-def test_the_dictionary_leaves_nothing_out() -> None:
-    """Every table there can be, every metric and every error code is in its document, with a meaning."""
+def test_generated_documents_are_complete() -> None:
+    """Every table, metric and error code is in its document, with a meaning."""
     dictionary = (ROOT / "docs/data_dictionary.md").read_text(encoding="utf-8")
     for name in (*REPORTS_BY_TABLE, *(entity.table for entity in ENTITIES), "top_spenders", "ads_history"):
         assert f"\n### {name}\n" in dictionary, name
     assert [metric.name for metric in METRICS if f"\n| `{metric.name}` |" not in dictionary] == []
-    assert not re.search(r"\| *\|$", dictionary, re.MULTILINE)  # no column without a meaning
+    assert not re.search(r"\| *\|$", dictionary, re.MULTILINE)  # every column has a meaning
     errors = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
     assert [code for code in ERROR_CODES if f"\n| {code} |" not in errors] == []
 
@@ -52,14 +52,14 @@ def test_every_table_is_on_its_page() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link into a page may name."""
+    """Return the anchors that a link into a page can have."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
-    """What a page links to, within the repository, is a file and a heading that exist."""
+def test_links_within_the_repository_exist(page: Path) -> None:
+    """The targets of links within the repository are files and headings that exist."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         place, _, anchor = target.partition("#")
         if target.startswith(("http://", "https://")):
@@ -69,7 +69,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(file), f"{page.name}: {target}"
 
 
-def test_the_index_leaves_no_page_out() -> None:
+def test_index_lists_every_page() -> None:
     """Every page of `docs/` is in its index."""
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
 
@@ -81,16 +81,17 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) < 100
 
 
-@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", ROOT / "docs" / "decisions.md"], ids=lambda page: page.name)
-def test_every_file_named_for_developers_exists(page: Path) -> None:
+@pytest.mark.parametrize("place", ["CONTRIBUTING.md", "docs/decisions.md"])
+def test_every_file_named_for_developers_exists(place: str) -> None:
     """Each path in the pages for developers is a file or folder of the repository, or of the product."""
+    page = ROOT / place
     for name in re.findall(r"`([\w./-]*(?:/|\.(?:py|md|toml|yaml|txt)))`", page.read_text(encoding="utf-8")):
         places = (ROOT / name, ROOT / "tiktok_assets" / name, ROOT / "tiktok_assets_tests" / name)
         assert any(place.exists() for place in places), f"{page.name}: {name}"
 
 
-def test_the_changelog_is_of_this_version() -> None:
-    """The changelog opens with what is not yet released, or with the package's own version."""
+def test_changelog_is_of_this_version() -> None:
+    """The changelog starts with unreleased changes or the package's version."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     newest = re.search(r"^## \[?([^\]\s]+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
@@ -98,8 +99,8 @@ def test_the_changelog_is_of_this_version() -> None:
     assert newest.group(1) in {"Unreleased", version}
 
 
-def test_the_pins_name_no_place() -> None:
-    """`constraints.txt` holds versions only, no addresses."""
+def test_constraints_contain_versions_only() -> None:
+    """`constraints.txt` contains versions only, no URLs."""
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+", line), line
 

@@ -99,7 +99,7 @@ def test_report_money_is_exact(amount: Decimal, metric: Metric, zeros: int) -> N
 
 @given(money, st.integers(1, 9), st.integers(5, 30), st.sampled_from([m for m in METRICS if m.additive]))
 def test_rounded_money_keeps_its_original(amount: Decimal, digit: int, place: int, metric: Metric) -> None:
-    """A fifth decimal of an additive amount is rounded and the original kept; binary float noise is just rounded."""
+    """A fifth decimal of an additive amount is rounded and its original kept; float noise is only rounded."""
     text = f"{amount:f}".ljust(place - 4 + len(f"{amount:f}") - 1, "0") + str(digit)
     exact = Decimal(text)
     value, kept = parse_metric_with_original(metric, text)
