@@ -1,4 +1,4 @@
-"""`python -m tiktok_assets` is `tiktok-assets`."""
+"""Run the command line interface: `python -m tiktok_assets` does the same as `tiktok-assets`."""
 
 from tiktok_assets.cli import main
 

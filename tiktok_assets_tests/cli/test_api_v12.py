@@ -88,17 +88,17 @@ def test_report_of_v12_as_a_table(run: RunCommand, sandbox: RunningSandbox) -> N
 
 @pytest.mark.parametrize("command", STORING_COMMANDS, ids=" ".join)
 def test_storing_commands_refuse_v12(run: RunCommand, sandbox: RunningSandbox, command: tuple[str, ...]) -> None:
-    """Commands that store data end with a message to use v1.3, before any request."""
+    """Commands that store data end with a message to set v1.3, before any request."""
     sandbox.state.requests.clear()
     result = run(*command, variables=V12)
     assert result.exit_code == 2, result.err
     (message,) = result.err.splitlines()
     assert message.startswith("Error: TIKTOK_API_VERSION=v1.2 ")
-    assert "use v1.3" in message
+    assert "set v1.3" in message
     assert list(sandbox.state.requests) == []
 
 
 def test_definitions_refuse_v12() -> None:
-    """Building the Dagster definitions with v1.2 fails with a message to use v1.3."""
-    with pytest.raises(SettingsError, match=r"TIKTOK_API_VERSION=v1\.2 .* use v1\.3"):
+    """Building the Dagster definitions with v1.2 fails with a message to set v1.3."""
+    with pytest.raises(SettingsError, match=r"TIKTOK_API_VERSION=v1\.2 .* set v1\.3"):
         build_definitions(load_settings(api_version="v1.2"))
