@@ -50,22 +50,6 @@ def minimal_metric(api_name: str, kind: MetricKind) -> Metric:
     )
 
 
-__all__ = [
-    "MAX_CHOSEN_METRICS",
-    "METRICS",
-    "METRICS_BY_API_NAME",
-    "METRICS_BY_NAME",
-    "RESERVED_NAMES",
-    "STANDARD_METRICS",
-    "Metric",
-    "TooManyMetricsError",
-    "UnknownMetricError",
-    "describe_undocumented_metrics",
-    "recomputable_metrics",
-    "select_metrics",
-    "summable_columns",
-]
-
 METRICS_BY_API_NAME = {metric.api_name: metric for metric in METRICS}
 METRICS_BY_NAME = {metric.name: metric for metric in METRICS}
 STANDARD_METRICS = tuple(metric for metric in METRICS if metric.standard)

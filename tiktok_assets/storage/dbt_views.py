@@ -184,7 +184,7 @@ def _measure_columns(columns: tuple[str, ...]) -> tuple[ViewColumn, ...]:
     values = [f"r.{name}" for name in _VALUES if name in columns]
     total = " + ".join(f"coalesce({value}, 0)" for value in values) or "CAST(NULL AS DECIMAL(18, 4))"
     return (
-        *(_measure_column(name, ours, columns) for name, ours in _MEASURES),
+        *(_measure_column(name, metric_name, columns) for name, metric_name in _MEASURES),
         ViewColumn("total_conversion_value", total, f"value of purchases and leads in the app; {_VALUES_HINT}"),
         *_rate_columns(columns),
     )

@@ -17,16 +17,6 @@ from upath import UPath
 
 from tiktok_assets.storage.files import PARTITION_FILE_NAME, list_local_files, list_object_store_files
 
-__all__ = [
-    "PARTITION_FILE_NAME",
-    "ForeignRowsError",
-    "HiveStore",
-    "Partition",
-    "StoreError",
-    "UnsafeNameError",
-    "WrittenFile",
-]
-
 _TEMPORARY_FOLDER = "_writing"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ABANDONED_AFTER_SECONDS = 24 * 3600

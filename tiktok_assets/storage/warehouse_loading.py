@@ -74,7 +74,7 @@ def update_tables(
         before, now = loaded_versions.get(name, {}), current_versions[name]
         outdated = [one for one, version in before.items() if version is None or now.get(one) != version]
         changed = [one for one, version in now.items() if version is None or before.get(one) != version]
-        _delete_rows(connection, name, outdated, everything=len(outdated) == len(before))
+        _delete_rows(connection, name, outdated, all_rows=len(outdated) == len(before))
         _insert_rows(connection, store.read(name, build_schema(columns), changed), name)
         loaded += len(changed)
         removed += len(outdated)
@@ -87,11 +87,11 @@ def update_tables(
 
 
 def _delete_rows(
-    connection: duckdb.DuckDBPyConnection, name: str, partitions: Sequence[Partition], *, everything: bool
+    connection: duckdb.DuckDBPyConnection, name: str, partitions: Sequence[Partition], *, all_rows: bool
 ) -> None:
     if not partitions:
         return
-    if everything or Partition() in partitions:
+    if all_rows or Partition() in partitions:
         connection.execute(f'DELETE FROM "{name}"')  # noqa: S608 - the name is from our catalogue
         return
     for columns in ({"advertiser_id"}, {"advertiser_id", "date"}):

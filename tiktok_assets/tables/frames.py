@@ -15,7 +15,7 @@ import polars as pl
 
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import Entity
-from tiktok_assets.spec.metrics import Metric
+from tiktok_assets.spec.metric_catalogue import Metric
 from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, served_metrics
 from tiktok_assets.tables.account_calendar import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.tables.cells import MALFORMED, UNKNOWN_SEGMENT, UNKNOWN_SEGMENT_VALUES, encode_extra, parse_cell

@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, Metric
+from tiktok_assets.spec.metric_catalogue import Metric
+from tiktok_assets.spec.metrics import METRICS_BY_API_NAME
 from tiktok_assets.spec.reports import EXTRA, Report, served_metrics
 from tiktok_assets.tables.cells import (
     MALFORMED,

@@ -7,7 +7,7 @@ import polars as pl
 
 from tiktok_assets.spec.columns import Column, Kind
 from tiktok_assets.spec.entities import Entity
-from tiktok_assets.spec.metrics import Metric
+from tiktok_assets.spec.metric_catalogue import Metric
 from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns
 
 MONEY = pl.Decimal(18, 4)
