@@ -92,7 +92,7 @@ class Session:
         return PathBudgets(self._open_path_budget)
 
     def _open_path_budget(self, path: str) -> RequestBudget | None:
-        limits = self.settings.limits_of_path(path)
+        limits = self.settings.path_limits(path)
         return self._open_budget(path.strip("/").replace("/", "_"), *limits) if limits else None
 
     def _open_budget(self, path: str, per_second: float, per_minute: int) -> RequestBudget:
@@ -125,7 +125,7 @@ class Session:
             version=settings.api_version,
             budget=self._budget,
             policy=self._policy,
-            timeouts=StoredTimeouts(settings.state_address, lambda: self.state),
+            timeouts=StoredTimeouts(settings.state_database_url, lambda: self.state),
             path_budgets=self._path_budgets,
         )
 
@@ -139,7 +139,7 @@ class Session:
         from tiktok_assets.storage.state import State  # noqa: PLC0415 - start-up time
 
         self._create_state_folder()
-        return State(self.settings.state_address)
+        return State(self.settings.state_database_url)
 
     def _create_state_folder(self) -> Path:
         """Create the state folder, accessible to its owner only, and return it.

@@ -1,1 +1,1 @@
-"""HTTP against the TikTok Marketing API, without Dagster."""
+"""Read from and write to the TikTok Marketing API over HTTP; independent of Dagster."""

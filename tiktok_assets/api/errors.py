@@ -16,7 +16,7 @@ TikTokError
 ├── UnknownOutcomeError    a write may have been carried out; check before it is sent again
 └── ContractError          the response breaks the API's contract; none of it is stored
     ├── OversizedError     the response is larger than any valid one
-    ├── TruncatedError     the API left rows out and says so; smaller queries may be complete
+    ├── TruncatedError     the API left rows out; smaller queries may be complete
     ├── MovingPagesError   rows move between pages; a query that fits one page may work
     ├── RepeatedKeyError   several rows of a response have the same key; smaller queries may work
     └── UnreadableRowError a row cannot be stored because its key or its spend cannot be read
@@ -183,7 +183,7 @@ FIXES: dict[type[TikTokError], str] = {
     " of the page that opens next.",
     BannedError: "TikTok blocks the country of this machine's IP address: run it from a country where TikTok's API"
     " is available, or switch off the proxy or VPN that makes the address look foreign.",
-    DailyQuotaError: "Stored data is kept; the next refresh after that reads what is missing.",
+    DailyQuotaError: "Stored data is kept; the next refresh after the refill reads the missing data.",
     NotOfferedError: "On TikTok's own sandbox set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
     " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",
     ThrottledError: "Wait a few minutes; if it recurs, set TIKTOK_API_TIER or TIKTOK_QPS to the app's limit.",

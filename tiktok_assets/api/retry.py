@@ -98,6 +98,6 @@ def _is_rejection(error: TikTokError) -> bool:
     """Return whether it is certain that nothing was written."""
     if isinstance(error.__cause__, _CONNECTION_ERRORS) or error.code in _RETRYABLE_REJECTIONS:
         return True
-    # An undocumented code may mean anything; DUPLICATE_REQUEST, that an earlier request with the same id was done.
+    # An undocumented code may mean anything, and DUPLICATE_REQUEST that an earlier request with this id succeeded.
     is_known = error.code is None or (error.code in ERROR_CODES and error.code != DUPLICATE_REQUEST)
     return is_known and isinstance(error, _REJECTIONS)

@@ -173,7 +173,7 @@ class SqliteBudget(RateLimitedBudget):
 def build_rates(per_second: float, per_minute: int) -> list[Rate]:
     """Return the limits that can be reached, less the headroom.
 
-    pyrate-limiter refuses a rate beside a tighter one.
+    pyrate-limiter rejects a list in which one rate makes another one unreachable.
     """
     if per_second <= _MAX_EVENLY_SPACED_QPS:
         short = Rate(1, max(1, round(1000 * HEADROOM / per_second)))

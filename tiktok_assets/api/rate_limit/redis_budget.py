@@ -34,7 +34,7 @@ _MAX_CONNECTION_ATTEMPTS = 3
 
 
 class RedisBudget(RateLimitedBudget):
-    """A request budget kept in Redis, shared by all hosts that use the same Redis, by the clock of Redis.
+    """A request budget kept in Redis, shared by all hosts that use the same Redis; its clock counts.
 
     Args:
         url: `redis://…`, `rediss://…` or `unix://…`; it may hold a password and is never shown.
