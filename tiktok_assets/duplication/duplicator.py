@@ -105,7 +105,7 @@ class Duplicator:
             return DryRun(request, entry, (), ())
         if entry and entry.was_sent:
             missing = [step for step in entry.steps if not step.object_id]
-            urls = {step.step: self.client.address(STEP_SPECS[step.step].create) for step in missing}
+            urls = {step.step: self.client.build_url(STEP_SPECS[step.step].create) for step in missing}
             return DryRun(request, entry, (), tuple(f"POST {urls[s.step]}\n{s.request}" for s in missing))
         snapshot = self._load_snapshot(request)
         results = tuple(validate(snapshot))

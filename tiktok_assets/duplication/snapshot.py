@@ -116,7 +116,7 @@ class Snapshot:
         if self.post is None:
             reason = "is not among the posts TikTok lists for this identity; it was deleted or withdrawn by its owner"
             return f"{reason}, so choose another ad"
-        refusal = self.post.refusal(self.now)
+        refusal = self.post.explain_unavailability(self.now)
         return f"cannot be shown, as {refusal}; ask for a new authorisation code" if refusal else ""
 
     @property

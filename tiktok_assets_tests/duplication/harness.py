@@ -1,11 +1,13 @@
-"""A bench for duplications: a sandbox, a ledger in a file, and patience of a fraction of a second."""
+"""A harness for tests of duplications: a sandbox, a ledger in a file, and timeouts of fractions of a second."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.creatives import Identity
@@ -20,39 +22,39 @@ from tiktok_assets.storage.state import State
 from tiktok_assets_tests.api.conftest import FAST, Host
 
 PLAN = WorldPlan(advertisers=3, campaigns=5, days=80)
-"""Los Angeles with its story, Tokyo, and Berlin with a Smart+ campaign."""
+"""Los Angeles with the scenario, Tokyo, and Berlin with a Smart+ campaign."""
 
 POLICY = ExecutionPolicy(
     request_seconds=0.1,
     settle_seconds=0.5,
-    look_every_seconds=0.06,
-    attempts=3,
-    pause_seconds=0.02,
-    held_up_seconds=10.0,
+    poll_seconds=0.06,
+    max_attempts=3,
+    retry_seconds=0.02,
+    max_send_delay_seconds=10.0,
     lease_seconds=5.0,
     lease_wait_seconds=15.0,
 )
-QUICK_RETRIES = replace(FAST, attempts=2)
+RETRY_POLICY = replace(FAST, max_attempts=2)
 APPROVED_ON_TERMINAL = Approval("somebody@somewhere", BY_TERMINAL, may_enable=True)
-"""A person who answers on a terminal, where the settings allow to switch on."""
+"""A person's approval on a terminal, with settings that allow `enable`."""
 
 
 @dataclass(frozen=True)
-class RecordingConnection:
-    """All it takes to duplicate, as plain values, so that another process can open the same."""
+class DuplicatorConfig:
+    """The configuration of a duplicator as plain values, so that another process can open the same."""
 
     base_url: str
     token: str
     state_url: str
     max_added_budget: Decimal | None = None
-    patience: ExecutionPolicy = field(default_factory=lambda: POLICY)
+    policy: ExecutionPolicy = field(default_factory=lambda: POLICY)
     approval: Approval = APPROVED_ON_TERMINAL
     identities: Mapping[str, Identity] = field(default_factory=dict)
 
     @contextmanager
     def open(self, checkpoint: Checkpoint = ignore_checkpoint) -> Iterator[Duplicator]:
-        """A duplicator with connections of its own."""
-        client = Client(self.base_url, self.token, policy=QUICK_RETRIES)
+        """Open a duplicator with connections of its own."""
+        client = Client(self.base_url, self.token, policy=RETRY_POLICY)
         fetcher = Fetcher(client)
         state = State(self.state_url)
         ledger = Ledger(state, checkpoint=checkpoint)
@@ -63,7 +65,7 @@ class RecordingConnection:
                 ledger,
                 lambda _: "USD",
                 self.max_added_budget,
-                self.patience,
+                self.policy,
                 self.approval,
                 self.identities,
             )
@@ -75,66 +77,93 @@ class RecordingConnection:
 
 @dataclass
 class DuplicationHarness:
-    """One sandbox, one ledger."""
+    """One sandbox and one ledger."""
 
     host: Host
-    connection: RecordingConnection
+    config: DuplicatorConfig
 
     @property
     def owner(self) -> Advertiser:
-        """The account of the story."""
+        """The account of the scenario."""
         return next(iter(self.host.sandbox.world.advertisers.values()))
 
     @property
     def winner(self) -> Ad:
-        """The ad that overtakes."""
-        story = self.host.sandbox.world.story
-        assert story
-        return next(ad for ad in self.owner.ads if ad.id == story.new_leader_ad_id)
+        """The scenario's new top spender."""
+        scenario = self.host.sandbox.world.scenario
+        assert scenario
+        return next(ad for ad in self.owner.ads if ad.id == scenario.new_leader_ad_id)
 
     @property
-    def scaling(self) -> Campaign:
+    def scaling_campaign(self) -> Campaign:
         """The scaling campaign."""
-        story = self.host.sandbox.world.story
-        assert story
-        return next(one for one in self.owner.campaigns if one.id == story.scaling_campaign_id)
+        scenario = self.host.sandbox.world.scenario
+        assert scenario
+        return next(one for one in self.owner.campaigns if one.id == scenario.scaling_campaign_id)
 
     @property
-    def scaling_group(self) -> AdGroup:
-        """The ad group the scaling campaign has had from the beginning."""
-        return self.scaling.ad_groups[0]
+    def scaling_ad_group(self) -> AdGroup:
+        """The first ad group of the scaling campaign."""
+        return self.scaling_campaign.ad_groups[0]
 
-    def wish(self, **other: Any) -> DuplicationRequest:  # noqa: ANN401 - any field of a wish
-        """The story's wish: the winner into the scaling campaign."""
-        wish = DuplicationRequest(self.owner.id, self.winner.id, self.scaling.id)
-        return replace(wish, **other)
+    def request(self, **changes: Any) -> DuplicationRequest:  # noqa: ANN401 - any field of a request
+        """Build a request to duplicate the winner into the scaling campaign."""
+        request = DuplicationRequest(self.owner.id, self.winner.id, self.scaling_campaign.id)
+        return replace(request, **changes)
 
-    def carry_out(self, wish: DuplicationRequest, **other: Any) -> LedgerEntry:  # noqa: ANN401 - any field of the connection
-        """Duplicate, in this process."""
-        with replace(self.connection, **other).open() as duplicator:
-            return duplicator.carry_out(wish)
+    def duplicate(self, request: DuplicationRequest, **changes: Any) -> LedgerEntry:  # noqa: ANN401 - any field of the config
+        """Duplicate in this process."""
+        with replace(self.config, **changes).open() as duplicator:
+            return duplicator.duplicate(request)
 
-    def made(self, wish: DuplicationRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The ad groups and the ads that carry a wish's marker in truth, deleted and hidden ones too."""
-        marker = build_marker(wish.key)
-        owner = wish.advertiser_id
-        groups = [
-            row for row in self.host.truth("ad_groups", advertiser_id=owner) if marker in row["adgroup_name"]
+    def created_objects(self, request: DuplicationRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the ad groups and ads with the marker from the ground truth, deleted and hidden ones too."""
+        marker = build_marker(request.key)
+        owner = request.advertiser_id
+        groups = self.host.ground_truth("ad_groups", advertiser_id=owner)
+        ads = self.host.ground_truth("ads", advertiser_id=owner)
+        return [row for row in groups if marker in row["adgroup_name"]], [
+            row for row in ads if marker in row["ad_name"]
         ]
-        return groups, [row for row in self.host.truth("ads", advertiser_id=owner) if marker in row["ad_name"]]
 
     @property
-    def writes(self) -> list[dict[str, Any]]:
-        """The requests that write, since the host was last told to behave."""
+    def write_requests(self) -> list[dict[str, Any]]:
+        """The requests that write, since the host was last reset."""
         return [one for one in self.host.requests if one["method"] == "POST"]
 
 
 @contextmanager
 def open_harness(host: Host, folder: Path) -> Iterator[DuplicationHarness]:
-    """A bench over a host, with a ledger of its own; the host behaves before and after."""
-    host.behave()
+    """Open a harness on a host, with a ledger of its own; resets the host before and after."""
+    host.reset()
     sandbox = host.sandbox
-    yield DuplicationHarness(
-        host, RecordingConnection(sandbox.base_url, sandbox.token, f"sqlite:///{folder}/state.sqlite")
-    )
-    host.behave()
+    config = DuplicatorConfig(sandbox.base_url, sandbox.token, f"sqlite:///{folder}/state.sqlite")
+    yield DuplicationHarness(host, config)
+    host.reset()
+
+
+class SimulatedKill(BaseException):
+    """Raised where a simulated process ends; nothing catches it."""
+
+
+def call_once_at(point: str, act: Callable[[], None]) -> Checkpoint:
+    """Call a function the first time a checkpoint is reached."""
+    done: list[str] = []
+
+    def reached(name: str) -> None:
+        if name == point and not done:
+            done.append(name)
+            act()
+
+    return reached
+
+
+def simulate_kill() -> None:
+    """End as a killed process does."""
+    raise SimulatedKill
+
+
+def duplicate_until(harness: DuplicationHarness, request: DuplicationRequest, point: str) -> None:
+    """Duplicate in a simulated process that ends at a checkpoint."""
+    with harness.config.open(call_once_at(point, simulate_kill)) as duplicator, pytest.raises(SimulatedKill):
+        duplicator.duplicate(request)

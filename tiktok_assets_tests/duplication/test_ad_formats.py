@@ -32,14 +32,14 @@ KINDS = ("CUSTOMIZED_USER", "AUTH_CODE", "TT_USER", "BC_AUTH_TT")
 PANGLE = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]}
 
 
-def built(bench: DuplicationHarness, presence: str) -> Ad:
+def built(harness: DuplicationHarness, presence: str) -> Ad:
     """An ad that was built to be shown in one way."""
-    return next(one for one in bench.owner.ads if ad_source(one) == presence and not one.deleted)
+    return next(one for one in harness.owner.ads if ad_source(one) == presence and not one.deleted)
 
 
 @contextmanager
 def as_if(
-    bench: DuplicationHarness,
+    harness: DuplicationHarness,
     ad: Ad,
     *,
     reviewed: bool = True,
@@ -51,17 +51,17 @@ def as_if(
     ad.fields.update(fields)
     ad.in_review = not reviewed
     ad.ad_group.fields.update(group or {})
-    bench.host.sandbox.world.version += 1
+    harness.host.sandbox.world.version += 1
     try:
         yield
     finally:
         ad.fields, ad.in_review, ad.ad_group.fields = kept, in_review, of_group
-        bench.host.sandbox.world.version += 1
+        harness.host.sandbox.world.version += 1
 
 
-def own(bench: DuplicationHarness, kind: str) -> dict[str, Any]:
+def own(harness: DuplicationHarness, kind: str) -> dict[str, Any]:
     """The fields of the account's identity of a kind."""
-    one = next(one for one in identities_of(bench.owner) if one.identity_type == kind)
+    one = next(one for one in identities_of(harness.owner) if one.identity_type == kind)
     return {
         "identity_type": kind,
         "identity_id": one.identity_id,
@@ -88,19 +88,19 @@ def assert_no_post_shows(creative: dict[str, Any]) -> None:
         assert creative["image_ids"]
 
 
-def kept_or_refused(bench: DuplicationHarness, wish: DuplicationRequest, **other: Any) -> str:  # noqa: ANN401 - of the connection
+def kept_or_refused(harness: DuplicationHarness, wish: DuplicationRequest, **other: Any) -> str:  # noqa: ANN401 - of the connection
     """Try a dry run and a live run: the reason of both, or "" and one ad group and ad, as TikTok takes them."""
-    with replace(bench.connection, **other).open() as duplicator:
-        reasons = duplicator.rehearse(wish).refusals
-        assert bench.writes == []
+    with replace(harness.config, **other).open() as duplicator:
+        reasons = duplicator.dry_run(wish).refusals
+        assert harness.write_requests == []
         if reasons:
             with pytest.raises(RefusedError):
-                duplicator.carry_out(wish)
-            assert bench.writes == []
+                duplicator.duplicate(wish)
+            assert harness.write_requests == []
             assert len(reasons) == 1
             return reasons[0]
-        assert duplicator.carry_out(wish).status == DONE
-    for request in bench.writes:
+        assert duplicator.duplicate(wish).status == DONE
+    for request in harness.write_requests:
         body = json.loads(json.dumps(request["body"], default=float))
         accepted_by_the_sdk(request["path"], body)
         headers = {"Access-Token": "x", "Content-Type": "application/json"}
@@ -113,7 +113,7 @@ def kept_or_refused(bench: DuplicationHarness, wish: DuplicationRequest, **other
         )
         for creative in body.get("creatives", ()):
             assert_no_post_shows(creative)
-    (group,), (ad,) = bench.made(wish)
+    (group,), (ad,) = harness.made(wish)
     assert group["budget_mode"] == DYNAMIC_DAILY_BUDGET
     assert ad["dark_post_status"] == "ON"
     return ""
@@ -123,23 +123,23 @@ def kept_or_refused(bench: DuplicationHarness, wish: DuplicationRequest, **other
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ad_format", FORMATS)
 def test_each_format_is_made_or_refused_in_a_sentence(
-    bench: DuplicationHarness, ad_format: str, kind: str, *, reviewed: bool
+    harness: DuplicationHarness, ad_format: str, kind: str, *, reviewed: bool
 ) -> None:
     """Whatever an ad shows, the dry run says what the live run does, and no ad group is left without an ad."""
-    ad = built(bench, "push")
+    ad = built(harness, "push")
     media: dict[str, Any] = {
-        "video_id": library_video(bench.owner.id),
+        "video_id": library_video(harness.owner.id),
         "image_ids": ["thumbnail"],
         "music_id": None,
     }
     if ad_format != "SINGLE_VIDEO":
-        media = {"video_id": None, "image_ids": [library_image(bench.owner.id)], "music_id": "700"}
+        media = {"video_id": None, "image_ids": [library_image(harness.owner.id)], "music_id": "700"}
     shows_post = kind == "AUTH_CODE" or (reviewed and kind != CUSTOM_IDENTITY)
     post = {"tiktok_item_id": "7000000000000000123" if shows_post else None}
-    fields = {"ad_format": ad_format, **own(bench, kind), **media, **post, "ad_text": "Try it"}
+    fields = {"ad_format": ad_format, **own(harness, kind), **media, **post, "ad_text": "Try it"}
     number = 1 + FORMATS.index(ad_format) * 10 + KINDS.index(kind) * 2 + reviewed
-    with as_if(bench, ad, reviewed=reviewed, **fields):
-        told = kept_or_refused(bench, bench.wish(ad_id=ad.id, again=number))
+    with as_if(harness, ad, reviewed=reviewed, **fields):
+        told = kept_or_refused(harness, harness.wish(ad_id=ad.id, again=number))
     if ad_format in {"LIVE_CONTENT", "CATALOG_CAROUSEL"}:
         assert "cannot be read and created again" in told
     elif ad_format == "SINGLE_IMAGE":
@@ -150,57 +150,61 @@ def test_each_format_is_made_or_refused_in_a_sentence(
         assert told == ""
 
 
-def test_a_post_that_is_there_is_shown_again(bench: DuplicationHarness) -> None:
+def test_a_post_that_is_there_is_shown_again(harness: DuplicationHarness) -> None:
     """The post of a pushed ad and of a creator is pulled, with the identity alone; likes stay with it."""
     for number, presence in enumerate(("pull", "push"), 101):
-        ad = built(bench, presence)
-        shown = next(one for one in bench.host.truth("ads", advertiser_id=bench.owner.id) if one["ad_id"] == ad.id)
-        wish = bench.wish(ad_id=ad.id, again=number)
-        assert kept_or_refused(bench, wish) == ""
-        _, (copy,) = bench.made(wish)
+        ad = built(harness, presence)
+        shown = next(
+            one
+            for one in harness.host.ground_truth("ads", advertiser_id=harness.owner.id)
+            if one["ad_id"] == ad.id
+        )
+        wish = harness.wish(ad_id=ad.id, again=number)
+        assert kept_or_refused(harness, wish) == ""
+        _, (copy,) = harness.made(wish)
         for name in ("tiktok_item_id", "identity_type", "identity_id"):
             assert copy[name] == shown[name]
         assert (copy["video_id"], copy["image_ids"]) == (None, [])
-        bench.host.behave()
+        harness.host.reset()
 
 
-def test_a_custom_identity_gives_way_to_one_of_the_account(bench: DuplicationHarness) -> None:
+def test_a_custom_identity_gives_way_to_one_of_the_account(harness: DuplicationHarness) -> None:
     """With the setting its video is posted as that identity, with a cover TikTok suggests; no profile shows it."""
-    ad = built(bench, "custom")
-    brand = own(bench, "TT_USER")
-    wish = bench.wish(ad_id=ad.id, again=111)
+    ad = built(harness, "custom")
+    brand = own(harness, "TT_USER")
+    wish = harness.wish(ad_id=ad.id, again=111)
     chosen = Identity("TT_USER", brand["identity_id"])
-    assert kept_or_refused(bench, wish, identities={bench.owner.id: chosen}) == ""
-    _, (copy,) = bench.made(wish)
+    assert kept_or_refused(harness, wish, identities={harness.owner.id: chosen}) == ""
+    _, (copy,) = harness.made(wish)
     assert (copy["identity_type"], copy["identity_id"]) == ("TT_USER", brand["identity_id"])
     assert "/cover" in copy["image_ids"][0]
     gone = Identity("TT_USER", "12345")
-    with bench.connection.open() as duplicator:
-        other = replace(duplicator, identities={bench.owner.id: gone})
-        (told,) = other.rehearse(bench.wish(ad_id=ad.id, again=112)).refusals
+    with harness.config.open() as duplicator:
+        other = replace(duplicator, identities={harness.owner.id: gone})
+        (told,) = other.dry_run(harness.wish(ad_id=ad.id, again=112)).refusals
     assert "identity 12345 (TT_USER) is not among those of account" in told
 
 
-def test_a_custom_identity_stays_where_tiktok_is_left_out(bench: DuplicationHarness) -> None:
+def test_a_custom_identity_stays_where_tiktok_is_left_out(harness: DuplicationHarness) -> None:
     """On Pangle alone a custom identity is still taken, with a cover of the library."""
-    ad = built(bench, "custom")
-    with as_if(bench, ad, group=PANGLE):
-        assert kept_or_refused(bench, bench.wish(ad_id=ad.id, again=121)) == ""
-    assert bench.writes[-1]["body"]["creatives"][0]["identity_type"] == CUSTOM_IDENTITY
+    ad = built(harness, "custom")
+    with as_if(harness, ad, group=PANGLE):
+        assert kept_or_refused(harness, harness.wish(ad_id=ad.id, again=121)) == ""
+    assert harness.write_requests[-1]["body"]["creatives"][0]["identity_type"] == CUSTOM_IDENTITY
 
 
-def test_a_cover_of_the_library_is_kept(bench: DuplicationHarness) -> None:
+def test_a_cover_of_the_library_is_kept(harness: DuplicationHarness) -> None:
     """Images that are in the asset library are used as they are; others give way to a suggested cover."""
-    ad = built(bench, "push")
-    image = library_image(bench.owner.id, 1)
-    with as_if(bench, ad, reviewed=False, image_ids=[image]):
-        assert kept_or_refused(bench, bench.wish(ad_id=ad.id, again=131)) == ""
-    assert bench.writes[-1]["body"]["creatives"][0]["image_ids"] == [image]
+    ad = built(harness, "push")
+    image = library_image(harness.owner.id, 1)
+    with as_if(harness, ad, reviewed=False, image_ids=[image]):
+        assert kept_or_refused(harness, harness.wish(ad_id=ad.id, again=131)) == ""
+    assert harness.write_requests[-1]["body"]["creatives"][0]["image_ids"] == [image]
 
 
-def test_what_reads_show_and_creation_refuses_is_left_out(bench: DuplicationHarness) -> None:
+def test_what_reads_show_and_creation_refuses_is_left_out(harness: DuplicationHarness) -> None:
     """CPMV, deprecated targeting and a saved audience beside its own parts are not sent; the parts are."""
-    ad = built(bench, "pull")
+    ad = built(harness, "pull")
     shown = {
         "saved_audience_id": "700",
         "gender": "GENDER_FEMALE",
@@ -209,25 +213,25 @@ def test_what_reads_show_and_creation_refuses_is_left_out(bench: DuplicationHarn
         "targeting_expansion": {"expansion_enabled": False},
         "skip_learning_phase": True,
     }
-    with as_if(bench, ad, group=shown):
-        assert kept_or_refused(bench, bench.wish(ad_id=ad.id, again=141)) == ""
-    body = bench.writes[0]["body"]
+    with as_if(harness, ad, group=shown):
+        assert kept_or_refused(harness, harness.wish(ad_id=ad.id, again=141)) == ""
+    body = harness.write_requests[0]["body"]
     assert body["gender"] == "GENDER_FEMALE"
     assert body["skip_learning_phase"] is True
     assert not shown.keys() - {"gender", "skip_learning_phase"} & body.keys()
 
 
-def test_what_an_earlier_version_planned_shows_nowhere_either(bench: DuplicationHarness) -> None:
+def test_what_an_earlier_version_planned_shows_nowhere_either(harness: DuplicationHarness) -> None:
     """A plan kept in the ledger from before posts were kept off profiles is sent with that said."""
-    brand = {name: value for name, value in own(bench, "TT_USER").items() if value}
-    video = library_video(bench.owner.id)
+    brand = {name: value for name, value in own(harness, "TT_USER").items() if value}
+    video = library_video(harness.owner.id)
     media = {
         "ad_format": "SINGLE_VIDEO",
         "video_id": video,
         "image_ids": [covers_of(video)[0]],
         "ad_text": "Try it",
     }
-    wish = bench.wish(again=151, ad_group_id=bench.scaling_group.id)
+    wish = harness.wish(again=151, ad_group_id=harness.scaling_ad_group.id)
     words = {
         "ad_name": f"Hook {build_marker(wish.key)}",
         "call_to_action": "LEARN_MORE",
@@ -235,19 +239,19 @@ def test_what_an_earlier_version_planned_shows_nowhere_either(bench: Duplication
     }
     page = {"landing_page_url": "https://shop.example/", "dark_post_status": "OFF"}
     body = {
-        "advertiser_id": bench.owner.id,
+        "advertiser_id": harness.owner.id,
         "adgroup_id": None,
         "creatives": [{**brand, **media, **words, **page}],
     }
-    with bench.connection.open() as duplicator:
+    with harness.config.open() as duplicator:
         ledger = duplicator.ledger
-        with ledger.lease(bench.owner.id, seconds=30, wait_seconds=0) as lease:
+        with ledger.lease(harness.owner.id, seconds=30, wait_seconds=0) as lease:
             ledger.begin(lease, wish, APPROVED_ON_TERMINAL)
-            step = PlannedStep(AD_STEP, bench.scaling_group.id, json.dumps(body))
+            step = PlannedStep(AD_STEP, harness.scaling_ad_group.id, json.dumps(body))
             ledger.plan(lease, wish.key, [step], currency="USD", added_budget=Decimal(0))
-            ledger.sending(lease, wish.key, AD_STEP, target=bench.scaling_group.id, request=step.request)
-        assert duplicator.carry_out(wish).status == DONE
-    (sent,) = bench.writes
+            ledger.sending(lease, wish.key, AD_STEP, target=harness.scaling_ad_group.id, request=step.request)
+        assert duplicator.duplicate(wish).status == DONE
+    (sent,) = harness.write_requests
     assert sent["body"]["creatives"][0]["dark_post_status"] == "ON"
 
 

@@ -1,4 +1,4 @@
-"""A duplication killed at any line, with the server in any mood, ends as exactly one ad group and one ad."""
+"""Tests of crash recovery: a duplication killed at any point, with any server behaviour, ends as one copy."""
 
 import os
 import signal
@@ -25,17 +25,17 @@ from tiktok_assets_tests.duplication.harness import (
     PLAN,
     POLICY,
     DuplicationHarness,
-    RecordingConnection,
+    DuplicatorConfig,
     open_harness,
 )
 
-CREATES = ("adgroup/create", "ad/create")
+CREATE_PATHS = ("adgroup/create", "ad/create")
 LATE_SECONDS, HIDDEN_SECONDS = 0.15, 0.2
-PATIENT = replace(POLICY, lease_seconds=30.0, settle_seconds=1.5)
-"""The test lets leases run out by itself; what the server does late, it does well within this patience."""
+LONG_POLICY = replace(POLICY, lease_seconds=30.0, settle_seconds=1.5)
+"""The test expires leases itself; late writes of the server settle well within this policy."""
 
-MOODS: Mapping[str, Sequence[Mapping[str, object]]] = {
-    "obliging": (),
+BEHAVIOURS: Mapping[str, Sequence[Mapping[str, object]]] = {
+    "well-behaved": (),
     "invisible": ({"kind": "invisible", "seconds": HIDDEN_SECONDS},),
     "late": ({"kind": "commit_late", "seconds": LATE_SECONDS},),
     "cut after, invisible": (
@@ -44,16 +44,16 @@ MOODS: Mapping[str, Sequence[Mapping[str, object]]] = {
     ),
     "cut before": ({"kind": "cut_before"},),
 }
-"""What each creation meets the first time it is asked for."""
+"""The faults of the first create request of each kind, by server behaviour."""
 
 FORKSERVER = "tiktok_assets_tests.duplication.harness"
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One row of the table of kill points."""
+class CrashResult:
+    """The result of one case: server behaviour, kill points, and what exists in the end."""
 
-    mood: str
+    behaviour: str
     killed_at: tuple[str, ...]
     ad_groups: int
     ads: int
@@ -61,33 +61,33 @@ class Tried:
     status: str
 
 
-class Trace:
-    """Notes the checkpoints passed, and ends the process at one of them."""
+class CheckpointTrace:
+    """Records the checkpoints passed, and kills the process at one of them."""
 
-    def __init__(self, kill_at: int | None, told: str) -> None:
+    def __init__(self, kill_at: int | None, path: str) -> None:
         self.passed: list[str] = []
         self._kill_at = kill_at
-        self._told = told
+        self._path = path
 
     def __call__(self, name: str) -> None:
         """Pass a checkpoint."""
         self.passed.append(name)
         if len(self.passed) - 1 == self._kill_at:
-            Path(self._told).write_text(name)
+            Path(self._path).write_text(name)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def duplicate_until(
-    connection: RecordingConnection, wish: DuplicationRequest, kill_at: int | None, told: str
+def duplicate_and_kill(
+    config: DuplicatorConfig, request: DuplicationRequest, kill_at: int | None, path: str
 ) -> None:
-    """Duplicate in this process, which does not survive the checkpoint of that number."""
-    with connection.open(Trace(kill_at, told)) as duplicator:
-        duplicator.carry_out(wish)
+    """Duplicate in this process, which kills itself at the checkpoint with that number."""
+    with config.open(CheckpointTrace(kill_at, path)) as duplicator:
+        duplicator.duplicate(request)
 
 
 @pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Processes that begin with everything imported."""
+def forkserver() -> ForkServerContext:
+    """Return a context for processes that start with everything imported."""
     context = get_context("forkserver")
     context.set_forkserver_preload([FORKSERVER])
     return context
@@ -95,147 +95,154 @@ def processes() -> ForkServerContext:
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    """One world for all kill points; most of their time is waiting, so six accounts are at it at once."""
+    """Run one world for all kill points; cases mostly wait, so several accounts run at once."""
     with Host.run(replace(PLAN, advertisers=8)) as running:
         yield running
 
 
-def wish_of(owner: Advertiser, again: int) -> DuplicationRequest:
-    """An ad of an account's first campaign into that campaign: all a duplication needs."""
+def build_request(owner: Advertiser, again: int) -> DuplicationRequest:
+    """Build a request to duplicate an ad of an account's first campaign into that campaign."""
     campaign = owner.campaigns[0]
     ad = next(ad for ad in campaign.ad_groups[0].ads if ad.deleted is None and ad_source(ad) != "custom")
     return DuplicationRequest(owner.id, ad.id, campaign.id, again=again)
 
 
 @dataclass
-class Killing:
+class CrashRunner:
     """Kills duplications in one account, one after the other."""
 
-    bench: DuplicationHarness
-    processes: ForkServerContext
+    harness: DuplicationHarness
+    forkserver: ForkServerContext
     folder: Path
     owner: Advertiser
     numbers: Iterator[int]
 
-    def connection(self, number: int) -> RecordingConnection:
-        """Each duplication has a state of its own, as if nothing had been before."""
+    def build_config(self, number: int) -> DuplicatorConfig:
+        """Build the configuration of a duplication with a state database of its own."""
         return replace(
-            self.bench.connection, state_url=f"sqlite:///{self.folder}/{number}.sqlite", patience=PATIENT
+            self.harness.config, state_url=f"sqlite:///{self.folder}/{number}.sqlite", policy=LONG_POLICY
         )
 
-    def in_mood(self, mood: str) -> None:
-        """Have the server misbehave at the next creations in this account."""
-        for path in CREATES:
-            for fault in MOODS[mood]:
-                self.bench.host.misbehave(path=path, advertiser_id=self.owner.id, **fault)  # type: ignore[arg-type]  # kinds are text
+    def inject_faults(self, behaviour: str) -> None:
+        """Inject the faults of a server behaviour into the account's next create requests."""
+        for path in CREATE_PATHS:
+            for fault in BEHAVIOURS[behaviour]:
+                self.harness.host.inject_fault(path=path, advertiser_id=self.owner.id, **fault)  # type: ignore[arg-type]  # kinds are text
 
-    def unharmed(self, mood: str) -> list[str]:
-        """The checkpoints of a duplication that nobody kills."""
+    def trace_checkpoints(self, behaviour: str) -> list[str]:
+        """Run a duplication without a kill and return its checkpoints."""
         number = next(self.numbers)
-        trace = Trace(None, "")
-        wish = wish_of(self.owner, number)
-        self.in_mood(mood)
-        with approved(self.connection(number), wish).open(trace) as duplicator:
-            assert duplicator.carry_out(wish).status == DONE
+        trace = CheckpointTrace(None, "")
+        request = build_request(self.owner, number)
+        self.inject_faults(behaviour)
+        with with_code(self.build_config(number), request).open(trace) as duplicator:
+            assert duplicator.duplicate(request).status == DONE
         return trace.passed
 
-    def killed(self, mood: str, points: Sequence[int]) -> Tried:
-        """Kill a duplication at these checkpoints, a process each, then let one finish.
+    def run_case(self, behaviour: str, points: Sequence[int]) -> CrashResult:
+        """Kill a duplication at these checkpoints, one process each, then let one finish.
 
-        The last one has no code, as the sensor that finishes has none; where nothing was begun it sends nothing,
-        and the code is good still.
+        The last process has no code, like the sensor that finishes duplications; if nothing was started it sends
+        nothing, and the code is still valid.
         """
         number = next(self.numbers)
-        wish = wish_of(self.owner, number)
-        connection = approved(self.connection(number), wish)
-        self.in_mood(mood)
-        died: list[str] = []
+        request = build_request(self.owner, number)
+        config = with_code(self.build_config(number), request)
+        self.inject_faults(behaviour)
+        killed_at: list[str] = []
         for point in points:
-            told = self.folder / f"{number}.{len(died)}"
-            process = self.processes.Process(target=duplicate_until, args=(connection, wish, point, str(told)))
+            path = self.folder / f"{number}.{len(killed_at)}"
+            process = self.forkserver.Process(target=duplicate_and_kill, args=(config, request, point, str(path)))
             process.start()
             process.join(60)
-            died.append(told.read_text() if told.exists() else "not reached")
-            expire_leases(connection.state_url)
-        with replace(connection, approval=NO_APPROVAL).open() as duplicator:
-            if duplicator.ledger.find(wish.key) is None:
+            killed_at.append(path.read_text() if path.exists() else "not reached")
+            expire_leases(config.state_url)
+        with replace(config, approval=NO_APPROVAL).open() as duplicator:
+            if duplicator.ledger.find(request.key) is None:
                 with pytest.raises(NotApprovedError):
-                    duplicator.carry_out(wish)
-                assert self.bench.made(wish) == ([], [])
-                duplicator = replace(duplicator, approval=connection.approval)  # noqa: PLW2901 - the same, approved
-            status = duplicator.carry_out(wish).status
-        self.bench.host.sandbox.state.faults.declared[:] = [
+                    duplicator.duplicate(request)
+                assert self.harness.created_objects(request) == ([], [])
+                duplicator = replace(duplicator, approval=config.approval)  # noqa: PLW2901 - the same, approved
+            status = duplicator.duplicate(request).status
+        self.harness.host.sandbox.state.faults.declared[:] = [
             fault
-            for fault in self.bench.host.sandbox.state.faults.declared
+            for fault in self.harness.host.sandbox.state.faults.declared
             if fault.advertiser_id != self.owner.id
         ]
-        ad_groups, ads = self.bench.made(wish)
+        ad_groups, ads = self.harness.created_objects(request)
         delivering = sum(row["operation_status"] != "DISABLE" for row in (*ad_groups, *ads))
-        return Tried(mood, tuple(died), len(ad_groups), len(ads), delivering, status)
+        return CrashResult(behaviour, tuple(killed_at), len(ad_groups), len(ads), delivering, status)
 
 
-def approved(connection: RecordingConnection, wish: DuplicationRequest) -> RecordingConnection:
-    """A connection that brings the code of an alert for a wish."""
-    with closing(State(connection.state_url)) as state, state.transaction() as transaction:
-        code = issue_code(transaction, wish, "alert", datetime.now(UTC))
-    return replace(connection, approval=Approval("run", BY_CODE, code.text))
+def with_code(config: DuplicatorConfig, request: DuplicationRequest) -> DuplicatorConfig:
+    """Return a configuration with the code of an alert for a request."""
+    with closing(State(config.state_url)) as state, state.transaction() as transaction:
+        code = issue_code(transaction, request, "alert", datetime.now(UTC))
+    return replace(config, approval=Approval("run", BY_CODE, code.text))
 
 
 def expire_leases(state_url: str) -> None:
-    """Let the time pass that a killed process holds its account."""
+    """Delete all leases, as if the time a killed process holds its account had passed."""
     state = State(state_url)
     with state.transaction() as connection:
         connection.execute(sa.delete(leases))
     state.close()
 
 
-def points_of(passed: Sequence[str], mood: str) -> list[int]:
-    """The checkpoints to kill at: each line once; before anything is sent the server's mood is all the same.
+def choose_kill_points(passed: Sequence[str], behaviour: str) -> list[int]:
+    """Choose the checkpoints to kill at: each once; before the first request only with a well-behaved server.
 
-    A transaction that is not committed is as none, a lease as before, and between one thing and the next nothing
-    happens: shown once, not shown again.
+    An uncommitted transaction has no effect, a renewed lease changes nothing, and between two checkpoints without a
+    request nothing happens, so those are covered once.
     """
-    if mood == "obliging":
+    if behaviour == "well-behaved":
         return list(range(len(passed)))
-    began = passed.index("ledger: before sending ad_group")
-    first = {name: passed.index(name, began) for name in dict.fromkeys(passed[began:])}
-    telling = {name: point for name, point in first.items() if " after " in name or "before look" in name}
-    telling |= {name: point for name, point in first.items() if name.endswith("create/")}
-    return sorted(point for name, point in telling.items() if " lease" not in name)
+    started = passed.index("ledger: before sending ad_group")
+    first = {name: passed.index(name, started) for name in dict.fromkeys(passed[started:])}
+    relevant = {name: point for name, point in first.items() if " after " in name or "before lookup" in name}
+    relevant |= {name: point for name, point in first.items() if name.endswith("create/")}
+    return sorted(point for name, point in relevant.items() if " lease" not in name)
 
 
-def table(tried: Sequence[Tried]) -> str:
-    """The kill points and what was made, as text."""
+def format_table(results: Sequence[CrashResult]) -> str:
+    """Format the kill points and what was created as text."""
     lines = [f"{'the server':<22}{'killed at':<64}{'ad groups':>10}{'ads':>5}"]
-    lines += [f"{one.mood:<22}{', then '.join(one.killed_at):<64}{one.ad_groups:>10}{one.ads:>5}" for one in tried]
+    lines += [
+        f"{one.behaviour:<22}{', then '.join(one.killed_at):<64}{one.ad_groups:>10}{one.ads:>5}" for one in results
+    ]
     return "\n".join(lines)
 
 
-def test_one_copy_whatever_is_killed_and_when(host: Host, processes: ForkServerContext, tmp_path: Path) -> None:
-    """Killed at every request and ledger line, in every mood of the server, there is one ad group and one ad."""
+def test_one_copy_after_a_kill_at_any_point(host: Host, forkserver: ForkServerContext, tmp_path: Path) -> None:
+    """Killed at every request and ledger write, with every server behaviour, there is one ad group and one ad."""
     numbers = count(1)
-    with open_harness(host, tmp_path) as bench:
+    with open_harness(host, tmp_path) as harness:
         owners = [one for one in host.sandbox.world.advertisers.values() if one.granted and one.campaigns]
-        killings = [Killing(bench, processes, tmp_path, owner, numbers) for owner in owners]
+        runners = [CrashRunner(harness, forkserver, tmp_path, owner, numbers) for owner in owners]
         cases: list[tuple[str, tuple[int, ...]]] = []
-        for mood in MOODS:
-            cases += [(mood, (point,)) for point in points_of(killings[0].unharmed(mood), mood)]
-        # A process that finishes what another left is killed too.
+        for behaviour in BEHAVIOURS:
+            cases += [
+                (behaviour, (point,))
+                for point in choose_kill_points(runners[0].trace_checkpoints(behaviour), behaviour)
+            ]
+        # A process that finishes what another started is killed too.
         cases += [
             ("late", (point, second)) for point, second in zip(range(8, 36, 4), range(3, 31, 4), strict=True)
         ]
 
-        def work(killing: Killing, mine: Sequence[tuple[str, tuple[int, ...]]]) -> list[Tried]:
-            return [killing.killed(mood, points) for mood, points in mine]
+        def work(runner: CrashRunner, own_cases: Sequence[tuple[str, tuple[int, ...]]]) -> list[CrashResult]:
+            return [runner.run_case(behaviour, points) for behaviour, points in own_cases]
 
-        with ThreadPoolExecutor(len(killings)) as pool:
-            shares = [cases[index :: len(killings)] for index in range(len(killings))]
-            tried = [row for rows in pool.map(work, killings, shares) for row in rows]
+        with ThreadPoolExecutor(len(runners)) as pool:
+            shares = [cases[index :: len(runners)] for index in range(len(runners))]
+            results = [row for rows in pool.map(work, runners, shares) for row in rows]
 
-    print(table(sorted(tried, key=lambda one: (one.mood, one.killed_at))))  # noqa: T201 - shown with `pytest -s`
-    assert len(tried) == len(cases)
-    assert [one for one in tried if (one.ad_groups, one.ads, one.delivering, one.status) != (1, 1, 0, DONE)] == []
-    reached = {point for one in tried for point in one.killed_at}
-    for line in ("begin", "plan", "sending ad_group", "made ad_group", "sending ad", "made ad", "finish"):
+    print(format_table(sorted(results, key=lambda one: (one.behaviour, one.killed_at))))  # noqa: T201 - shown with `pytest -s`
+    assert len(results) == len(cases)
+    assert [
+        one for one in results if (one.ad_groups, one.ads, one.delivering, one.status) != (1, 1, 0, DONE)
+    ] == []
+    reached = {point for one in results for point in one.killed_at}
+    for line in ("start", "plan", "sending ad_group", "created ad_group", "sending ad", "created ad", "finish"):
         assert {f"ledger: {when} {line}" for when in ("before", "within", "after")} <= reached
-    assert {f"request: {when} {path}/" for when in ("before", "after") for path in CREATES} <= reached
+    assert {f"request: {when} {path}/" for when in ("before", "after") for path in CREATE_PATHS} <= reached

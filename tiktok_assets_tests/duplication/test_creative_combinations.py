@@ -44,24 +44,24 @@ _again = count(1)
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuplicationHarness]:
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuplicationHarness]:
     """The story's world; each copy has a number of its own."""
     with Host.run(PLAN) as host, open_harness(host, tmp_path_factory.mktemp("formats")) as one:
         video = library_video(one.owner.id)  # its library is built when it is first asked for, and then stays
         assert read_suggested_covers(host.client(), one.owner.id, video)
-        host.sandbox.world.withdrawn[POSTS["withdrawn"]] = host.sandbox.state.now - 3600
+        host.sandbox.world.withdrawn_posts[POSTS["withdrawn"]] = host.sandbox.state.now - 3600
         yield one
 
 
-def pushed(bench: DuplicationHarness) -> Ad:
+def pushed(harness: DuplicationHarness) -> Ad:
     """An ad of the winner's campaign whose video is in the account's library."""
-    ads = (ad for group in bench.winner.campaign.ad_groups if not group.deleted for ad in group.ads)
+    ads = (ad for group in harness.winner.campaign.ad_groups if not group.deleted for ad in group.ads)
     return next(ad for ad in ads if ad_source(ad) == "push" and not ad.deleted)
 
 
-def identities(bench: DuplicationHarness) -> dict[str, dict[str, Any]]:
+def identities(harness: DuplicationHarness) -> dict[str, dict[str, Any]]:
     """Identities of the story's account by what they are for the test, as `ad/get` shows them."""
-    first = int(bench.owner.id)
+    first = int(harness.owner.id)
     told = {
         "custom": ("CUSTOMIZED_USER", first + 4, None),
         "creator": ("AUTH_CODE", first + 2, None),
@@ -75,19 +75,19 @@ def identities(bench: DuplicationHarness) -> dict[str, dict[str, Any]]:
     return {name: dict(zip(names, (kind, str(one), bc), strict=True)) for name, (kind, one, bc) in told.items()}
 
 
-def chosen(bench: DuplicationHarness, name: str) -> Identity:
+def chosen(harness: DuplicationHarness, name: str) -> Identity:
     """An identity as the setting TIKTOK_SCALING_IDENTITY names it."""
-    told = identities(bench)[name]
+    told = identities(harness)[name]
     return Identity(told["identity_type"], told["identity_id"], told["identity_authorized_bc_id"])
 
 
 @contextmanager
 def shown_as(
-    bench: DuplicationHarness, ad: Ad, fields: Mapping[str, Any], placement: Mapping[str, Any]
+    harness: DuplicationHarness, ad: Ad, fields: Mapping[str, Any], placement: Mapping[str, Any]
 ) -> Iterator[None]:
     """Let the sandbox show an ad with other fields, and its ad group with other placements."""
     group: AdGroup = ad.ad_group
-    world = bench.host.sandbox.world
+    world = harness.host.sandbox.world
     before, group_before = dict(ad.fields), dict(group.fields)
     ad.fields.update(fields)
     group.fields.update(placement)
@@ -134,30 +134,30 @@ def assert_fits_its_kind(creative: Mapping[str, Any], group: Mapping[str, Any]) 
 
 
 @contextmanager
-def duplicating(bench: DuplicationHarness, identity: Identity | None = None) -> Iterator[Duplicator]:
+def duplicating(harness: DuplicationHarness, identity: Identity | None = None) -> Iterator[Duplicator]:
     """A duplicator with an identity of the settings."""
-    with bench.connection.open() as one:
-        yield replace(one, identities={bench.owner.id: identity} if identity else {})
+    with harness.config.open() as one:
+        yield replace(one, identities={harness.owner.id: identity} if identity else {})
 
 
 def carried_out(
-    duplicator: Duplicator, bench: DuplicationHarness, wish: DuplicationRequest
+    duplicator: Duplicator, harness: DuplicationHarness, wish: DuplicationRequest
 ) -> tuple[DryRun, dict[str, Any] | None]:
     """Rehearse, then duplicate: what was rehearsed, and the creative that was sent; None where it was refused."""
-    sent_before = len(bench.writes)
-    rehearsal = duplicator.rehearse(wish)
+    sent_before = len(harness.write_requests)
+    rehearsal = duplicator.dry_run(wish)
     if rehearsal.refusals:
         assert all(reason and "\n" not in reason for reason in rehearsal.refusals)
         with pytest.raises(RefusedError) as told:
-            duplicator.carry_out(wish)
+            duplicator.duplicate(wish)
         assert str(told.value) == "; ".join(rehearsal.refusals)
-        assert len(bench.writes) == sent_before, "nothing is made for an ad that cannot follow"
-        assert bench.made(wish) == ([], [])
+        assert len(harness.write_requests) == sent_before, "nothing is made for an ad that cannot follow"
+        assert harness.made(wish) == ([], [])
         return rehearsal, None
-    assert duplicator.carry_out(wish).status == DONE
-    groups, ads = bench.made(wish)
+    assert duplicator.duplicate(wish).status == DONE
+    groups, ads = harness.made(wish)
     assert (len(groups), len(ads)) == (1, 1)
-    body = bench.writes[-1]["body"]
+    body = harness.write_requests[-1]["body"]
     path = "/open_api/v1.3/ad/create/"
     headers = {"Access-Token": "t", "Content-Type": "application/json"}
     assert (
@@ -168,9 +168,9 @@ def carried_out(
     return rehearsal, creative
 
 
-def fields_of(bench: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, Any]:  # noqa: ANN401 - of each its own
+def fields_of(harness: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, Any]:  # noqa: ANN401 - of each its own
     """What `ad/get` shows of an ad, as chosen."""
-    owner = bench.owner.id
+    owner = harness.owner.id
     video = {
         "own": f"v10044g50000c{int(ad.id):020d}",
         "library": library_video(owner),
@@ -185,7 +185,7 @@ def fields_of(bench: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, Any
         "none": [],
     }
     return {
-        **identities(bench)[choice["identity"]],
+        **identities(harness)[choice["identity"]],
         "ad_format": choice["ad_format"],
         "video_id": video[choice["video"]],
         "image_ids": images[choice["images"]],
@@ -275,13 +275,16 @@ CHANGES: dict[str, list[Any]] = {
 }
 
 
-def try_out(bench: DuplicationHarness, choice: Mapping[str, Any]) -> tuple[DryRun, dict[str, Any] | None]:
+def try_out(harness: DuplicationHarness, choice: Mapping[str, Any]) -> tuple[DryRun, dict[str, Any] | None]:
     """Let an ad be shown as chosen, duplicate it, and hold what was sent against the pages."""
-    ad, shown = pushed(bench), {**SOUND, **choice}
+    ad, shown = pushed(harness), {**SOUND, **choice}
     placement, setting = shown.pop("placement"), shown.pop("setting")
-    identity = chosen(bench, setting) if setting else None
-    with shown_as(bench, ad, fields_of(bench, ad, **shown), placement), duplicating(bench, identity) as duplicator:
-        rehearsal, creative = carried_out(duplicator, bench, bench.wish(ad_id=ad.id, again=next(_again)))
+    identity = chosen(harness, setting) if setting else None
+    with (
+        shown_as(harness, ad, fields_of(harness, ad, **shown), placement),
+        duplicating(harness, identity) as duplicator,
+    ):
+        rehearsal, creative = carried_out(duplicator, harness, harness.wish(ad_id=ad.id, again=next(_again)))
     if creative:
         assert_never_public(creative)
         assert_fits_its_kind(creative, placement)
@@ -290,9 +293,9 @@ def try_out(bench: DuplicationHarness, choice: Mapping[str, Any]) -> tuple[DryRu
 
 
 @pytest.mark.parametrize("kind", SOUND_ADS)
-def test_each_documented_way_to_show_an_ad_can_be_copied(bench: DuplicationHarness, kind: str) -> None:
+def test_each_documented_way_to_show_an_ad_can_be_copied(harness: DuplicationHarness, kind: str) -> None:
     """Each ends in "will be made", and is."""
-    rehearsal, creative = try_out(bench, SOUND_ADS[kind])
+    rehearsal, creative = try_out(harness, SOUND_ADS[kind])
     assert rehearsal.refusals == []
     assert creative
 
@@ -305,10 +308,10 @@ def test_each_documented_way_to_show_an_ad_can_be_copied(bench: DuplicationHarne
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_copy_is_made_whole_or_refused_before_anything_is_made_and_never_public(
-    bench: DuplicationHarness, kind: str, changes: list[tuple[str, Any]]
+    harness: DuplicationHarness, kind: str, changes: list[tuple[str, Any]]
 ) -> None:
     """Whatever an ad shows: the dry run says what a live run does, and no post it makes shows on a profile."""
-    _, creative = try_out(bench, {**SOUND_ADS[kind], **dict(changes)})
+    _, creative = try_out(harness, {**SOUND_ADS[kind], **dict(changes)})
     event("made" if creative else "refused")
 
 
@@ -321,13 +324,13 @@ def test_a_copy_is_made_whole_or_refused_before_anything_is_made_and_never_publi
         ("file/video/suggestcover", "a pushed video with a cover made in Ads Manager"),
     ],
 )
-def test_a_permission_that_is_missing_is_a_refusal(bench: DuplicationHarness, path: str, kind: str) -> None:
+def test_a_permission_that_is_missing_is_a_refusal(harness: DuplicationHarness, path: str, kind: str) -> None:
     """What cannot be looked up stops the copy before anything is made, with what to do about it."""
-    bench.host.control("POST", "switches", no_scope_for=[path])
+    harness.host.control("POST", "switches", no_scope_for=[path])
     try:
-        rehearsal, creative = try_out(bench, SOUND_ADS[kind])
+        rehearsal, creative = try_out(harness, SOUND_ADS[kind])
     finally:
-        bench.host.control("POST", "switches", no_scope_for=[])
+        harness.host.control("POST", "switches", no_scope_for=[])
     assert creative is None
     (told,) = rehearsal.refusals
     for part in (path, "Creative Management", "tiktok-assets auth"):

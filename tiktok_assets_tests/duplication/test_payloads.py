@@ -1,4 +1,4 @@
-"""Laws of the requests: nothing creation does not take, nothing that says nothing, and a marker that survives."""
+"""Tests of the create requests: only accepted fields without placeholders, and a marker at the end of each name."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ from tiktok_assets.spec.money import DAILY_BUDGET, DYNAMIC_DAILY_BUDGET, TOTAL_B
 
 NOW = datetime(2026, 11, 9, 18, 0, tzinfo=UTC)
 MARKER = build_marker("0123456789ab")
-PLACED = AdGroupPlacement("77", "0123456789ab", MARKER, DAILY_BUDGET, Decimal("50.0"), enable=False, now=NOW)
+PLACEMENT = AdGroupPlacement("77", "0123456789ab", MARKER, DAILY_BUDGET, Decimal("50.0"), enable=False, now=NOW)
 AD_GROUP: dict[str, Any] = {
     "advertiser_id": "1",
     "campaign_id": "2",
@@ -47,8 +47,8 @@ AD_GROUP: dict[str, Any] = {
 
 
 @given(st.text(max_size=600))
-def test_a_name_is_cut_and_its_marker_is_not(name: str) -> None:
-    """Whatever the original is called, the copy's name fits and ends with the marker, once."""
+def test_long_name_is_cut_but_keeps_its_marker(name: str) -> None:
+    """For any name the copy's name fits and ends with the marker, once."""
     copy = build_copy_name(name, MARKER)
     assert copy.endswith(MARKER)
     assert len(copy) <= MAX_NAME_LENGTH
@@ -56,8 +56,8 @@ def test_a_name_is_cut_and_its_marker_is_not(name: str) -> None:
     assert build_copy_name(copy, MARKER) == copy
 
 
-def test_a_copy_of_a_copy_has_one_marker() -> None:
-    """The marker of an earlier copy makes way; a name loses its emoji."""
+def test_copy_of_a_copy_has_one_marker() -> None:
+    """The marker of an earlier copy and emoji are removed from a name."""
     assert build_copy_name("Hook [tta-ffffffffffff]", MARKER) == f"Hook {MARKER}"
     assert build_copy_name("Hook 🔥 ✅", MARKER) == f"Hook {MARKER}"
 
@@ -70,19 +70,19 @@ def test_a_copy_of_a_copy_has_one_marker() -> None:
         st.sampled_from([None, "", "UNSET", [], 0, Decimal(0), "GENDER_MALE", 5, False, True, ["a"]]),
     )
 )
-def test_only_what_is_taken_and_says_something_is_sent(row: dict[str, Any]) -> None:
-    """No field that creation does not take, and no placeholder, is left; everything else is, unchanged."""
-    for not_taken in (READ_ONLY_AD_GROUP_FIELDS, READ_ONLY_AD_FIELDS):
-        kept = remove_read_only_fields(row, not_taken)
-        assert not kept.keys() & not_taken
-        lost = {name: row[name] for name in row.keys() - kept.keys() - not_taken}
+def test_only_accepted_fields_without_placeholders_are_sent(row: dict[str, Any]) -> None:
+    """Read-only fields and placeholders are removed; all other fields are unchanged."""
+    for read_only in (READ_ONLY_AD_GROUP_FIELDS, READ_ONLY_AD_FIELDS):
+        kept = remove_read_only_fields(row, read_only)
+        assert not kept.keys() & read_only
+        lost = {name: row[name] for name in row.keys() - kept.keys() - read_only}
         assert all(value in (None, "", "UNSET", []) or value == 0 for value in lost.values())
         assert not any(value is False for value in lost.values())
         assert all(kept[name] is row[name] for name in kept)
 
 
-def test_what_a_target_may_be_narrowed_by_is_sent_on() -> None:
-    """A field nobody listed is kept, so that a copy never aims wider than its original; keywords lose verdicts."""
+def test_unknown_fields_are_sent() -> None:
+    """An unknown field is kept, so that the targeting never widens; keywords lose their review status."""
     row = {"brand_new_targeting": ["x"], "search_keywords": [{"keyword": "a", "audit_status": "OK"}]}
     assert remove_read_only_fields(row, READ_ONLY_AD_GROUP_FIELDS) == {
         "brand_new_targeting": ["x"],
@@ -90,21 +90,21 @@ def test_what_a_target_may_be_narrowed_by_is_sent_on() -> None:
     }
 
 
-def test_a_copy_is_switched_off_and_starts_now() -> None:
-    """Switched off unless wished otherwise, in the new campaign, from now on, with the budget decided on."""
-    body = build_ad_group_payload(AD_GROUP, PLACED)
-    assert (body["operation_status"], body["campaign_id"]) == ("DISABLE", "77")
-    assert body["schedule_start_time"] == "2026-11-09 18:00:00"
-    assert "schedule_end_time" not in body
-    assert "adgroup_id" not in body
-    assert body["budget"] == Decimal("50.0")
-    assert body["bid_type"] == "BID_TYPE_NO_BID"
-    later = build_ad_group_payload({**AD_GROUP, "schedule_start_time": "2027-01-01 00:00:00"}, PLACED)
+def test_copy_is_switched_off_and_starts_now() -> None:
+    """A copied ad group is switched off, in the new campaign, from now on, with the chosen budget."""
+    payload = build_ad_group_payload(AD_GROUP, PLACEMENT)
+    assert (payload["operation_status"], payload["campaign_id"]) == ("DISABLE", "77")
+    assert payload["schedule_start_time"] == "2026-11-09 18:00:00"
+    assert "schedule_end_time" not in payload
+    assert "adgroup_id" not in payload
+    assert payload["budget"] == Decimal("50.0")
+    assert payload["bid_type"] == "BID_TYPE_NO_BID"
+    later = build_ad_group_payload({**AD_GROUP, "schedule_start_time": "2027-01-01 00:00:00"}, PLACEMENT)
     assert later["schedule_start_time"] == "2027-01-01 00:00:00"
 
 
-def test_the_id_of_a_call_to_action_wins() -> None:
-    """An ad with both sends the id; one without a deep link sends no kind of one."""
+def test_call_to_action_id_takes_precedence() -> None:
+    """An ad with both sends the id, and one without a deep link sends no deep link type."""
     source = {
         "advertiser_id": "1",
         "ad_name": "A",
@@ -112,10 +112,10 @@ def test_the_id_of_a_call_to_action_wins() -> None:
         "call_to_action_id": "9",
         "tiktok_item_id": "5",
     }
-    shown = CopiedCreative("pull", Identity("TT_USER", "7"))
-    (creative,) = build_ad_payload({**source, "deeplink_type": "NORMAL"}, "5", MARKER, shown, enable=True)[
-        "creatives"
-    ]
+    creative_settings = CopiedCreative("pull", Identity("TT_USER", "7"))
+    (creative,) = build_ad_payload(
+        {**source, "deeplink_type": "NORMAL"}, "5", MARKER, creative_settings, enable=True
+    )["creatives"]
     assert creative == {
         "ad_name": f"A {MARKER}",
         "operation_status": "ENABLE",
@@ -126,15 +126,15 @@ def test_the_id_of_a_call_to_action_wins() -> None:
     }
 
 
-def test_bodies_survive_the_ledger() -> None:
-    """A body kept as text and read again is sent byte for byte as before."""
-    text = encode_body(build_ad_group_payload(AD_GROUP, PLACED)).decode()
+def test_payloads_survive_the_ledger() -> None:
+    """A payload stored as text and decoded again is sent byte for byte as before."""
+    text = encode_body(build_ad_group_payload(AD_GROUP, PLACEMENT)).decode()
     assert encode_body(decode_payload(text)).decode() == text
     assert '"budget":50.0' in text
 
 
-def test_request_ids_are_numbers_of_64_bits() -> None:
-    """The text of a positive 64-bit integer, the same for every attempt, another for every step and wish."""
+def test_request_ids_are_64_bit_numbers() -> None:
+    """A request id is a positive 64-bit integer as text, stable per step and key."""
     ids = {compute_request_id(key, step) for key in ("a", "b") for step in ("ad_group", "ad")}
     assert len(ids) == 4
     assert all(0 < int(one) < 2**63 for one in ids)
@@ -159,19 +159,19 @@ def test_request_ids_are_numbers_of_64_bits() -> None:
         ),
     ],
 )
-def test_the_mode_of_a_copy(source: dict[str, Any], target: dict[str, Any], mode: str) -> None:
-    """The original's mode, or daily where its campaign spread the budget."""
+def test_budget_mode_of_a_copy(source: dict[str, Any], target: dict[str, Any], mode: str) -> None:
+    """The budget mode is the original's, or daily where its campaign had the budget."""
     assert choose_budget_mode(source, target) == mode
 
 
-def test_a_start_that_has_passed_is_now() -> None:
-    """A copy never begins before it is made."""
+def test_start_time_in_the_past_becomes_now() -> None:
+    """A copy never starts in the past."""
     assert compute_start_time(None, NOW) == "2026-11-09 18:00:00"
     assert compute_start_time("2026-11-09 18:00:01", NOW) == "2026-11-09 18:00:01"
 
 
-def test_a_key_is_the_wishs_own() -> None:
-    """The key is twelve hex digits, depends on what is made and where, and not on how or how dear."""
+def test_key_depends_on_source_and_target_only() -> None:
+    """The key has twelve hex digits and depends on source, target and number, not on budget or `enable`."""
     base = DuplicationRequest("1", "2", "3")
     assert len(base.key) == 12
     assert int(base.key, 16) >= 0

@@ -1,4 +1,4 @@
-"""Laws of the results: the same days for both, nothing before they are complete, exact money, true rates."""
+"""Tests of the result tables: the same days for both ads, only complete days, exact money and rates."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +15,7 @@ from tiktok_assets.duplication.results import (
     build_results_table,
     find_compared_days,
 )
-from tiktok_assets.tables.text_columns import INSTANT, MONEY
+from tiktok_assets.tables.schema import INSTANT, MONEY
 
 FIRST = date(2026, 11, 2)
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -35,22 +35,22 @@ SCHEMA = pl.Schema(
 )
 
 
-def step(name: str, object_id: str | None) -> Step:
-    """A step of the ledger."""
+def build_step(name: str, object_id: str | None) -> Step:
+    """Build a step of the ledger."""
     return Step(name, "2", "[tta-aaaaaaaaaaaa]", "{}", AT, 1, object_id, AT, "r")
 
 
-def entry(status: str = "done", copy: str | None = "20") -> LedgerEntry:
-    """A duplication of ad 10."""
-    steps = (step("ad_group", "5"), step("ad", copy))
+def build_entry(status: str = "done", copy: str | None = "20") -> LedgerEntry:
+    """Build the ledger entry of a duplication of ad 10."""
+    steps = (build_step("ad_group", "5"), build_step("ad", copy))
     money = (Decimal(50), "USD", Decimal(50))
     return LedgerEntry("aaaaaaaaaaaa", "1", "10", "2", None, 0, False, *money, status, None, None, AT, AT, steps)
 
 
-def day(
+def build_day(
     number: int, ad: str, spend: str, *counts: int, value: str = "0", owner: str = "1", currency: str = "USD"
 ) -> dict[str, Any]:
-    """A row of `ad_report_daily`."""
+    """Build a row of `ad_report_daily`."""
     impressions, clicks, conversion = counts or (0, 0, 0)
     numbers = {"impressions": impressions, "clicks": clicks, "conversion": conversion}
     at = {"advertiser_id": owner, "date": FIRST + timedelta(number), "ad_id": ad, "spend": Decimal(spend)}
@@ -60,26 +60,26 @@ def day(
 
 DAYS = pl.DataFrame(
     [
-        day(-1, "10", "999", 1, 1, 1),
-        day(-1, "20", "0"),
-        day(0, "10", "10.01", 1000, 10, 1, value="40.04"),
-        day(0, "20", "0.10", 30, 3, 0),
-        day(1, "10", "20.02", 3000, 30, 2),
-        day(2, "20", "0.20", 60, 0, 0),
-        day(3, "10", "500", 9, 9, 9),
+        build_day(-1, "10", "999", 1, 1, 1),
+        build_day(-1, "20", "0"),
+        build_day(0, "10", "10.01", 1000, 10, 1, value="40.04"),
+        build_day(0, "20", "0.10", 30, 3, 0),
+        build_day(1, "10", "20.02", 3000, 30, 2),
+        build_day(2, "20", "0.20", 60, 0, 0),
+        build_day(3, "10", "500", 9, 9, 9),
     ],
     SCHEMA,
 )
 
 
-def complete(days: int) -> dict[str, set[date]]:
-    """So many days from the first on are whole."""
+def complete_days(days: int) -> dict[str, set[date]]:
+    """Return so many complete days from the first on."""
     return {"1": {FIRST + timedelta(number) for number in range(days)}}
 
 
-def test_both_are_compared_on_the_copys_days() -> None:
-    """From the copy's first day with spend, days without a row count as nothing, and no day outside counts."""
-    three, seven, fourteen = build_results_table([entry()], DAYS, complete(3)).to_dicts()
+def test_both_ads_are_compared_on_the_copys_days() -> None:
+    """Days count from the copy's first day with spend; days without a row count as zero, days outside not."""
+    three, seven, fourteen = build_results_table([build_entry()], DAYS, complete_days(3)).to_dicts()
     assert (three["first_day"], three["last_day"]) == (FIRST, FIRST + timedelta(2))
     assert (three["spend"], three["copy_spend"]) == (Decimal("30.0300"), Decimal("0.3000"))
     assert three["fetched_at"] == AT
@@ -96,52 +96,54 @@ def test_both_are_compared_on_the_copys_days() -> None:
     assert {seven[name] for name in ("spend", "copy_spend", "cpm", "copy_ctr", "roas")} == {None}
 
 
-def test_numbers_come_when_all_days_are_complete() -> None:
-    """One incomplete day keeps a window empty; the next window needs its own days."""
-    for whole, told in ((2, []), (3, [3]), (6, [3]), (7, [3, 7]), (14, [3, 7, 14])):
-        rows = build_results_table([entry()], DAYS, complete(whole)).to_dicts()
-        assert [row["days"] for row in rows if row["spend"] is not None] == told
+def test_numbers_need_all_days_complete() -> None:
+    """One incomplete day leaves a period without numbers, and each period needs its own days."""
+    for whole, expected in ((2, []), (3, [3]), (6, [3]), (7, [3, 7]), (14, [3, 7, 14])):
+        rows = build_results_table([build_entry()], DAYS, complete_days(whole)).to_dicts()
+        assert [row["days"] for row in rows if row["spend"] is not None] == expected
 
 
-def test_a_copy_that_never_spent_has_rows_without_days() -> None:
-    """What is switched off waits; what is not finished is not compared; another account's rows do not count."""
-    rows = build_results_table([entry(copy="21")], DAYS, complete(14)).to_dicts()
+def test_copy_without_spend_has_rows_without_days() -> None:
+    """A copy without spend has no days, unfinished duplications have no rows, and other accounts do not count."""
+    rows = build_results_table([build_entry(copy="21")], DAYS, complete_days(14)).to_dicts()
     assert [(row["days"], row["first_day"], row["copy_spend"]) for row in rows] == [
         (3, None, None),
         (7, None, None),
         (14, None, None),
     ]
-    assert build_results_table([entry("started", None), entry("refused")], DAYS, {}).equals(
+    assert build_results_table([build_entry("started", None), build_entry("refused")], DAYS, {}).equals(
         RESULTS_SCHEMA.to_frame()
     )
-    foreign = pl.DataFrame([day(0, "20", "5", owner="2")], SCHEMA)
-    assert find_compared_days([entry()], foreign) == {}
-    assert find_compared_days([entry()], DAYS) == complete(14)
+    foreign = pl.DataFrame([build_day(0, "20", "5", owner="2")], SCHEMA)
+    assert find_compared_days([build_entry()], foreign) == {}
+    assert find_compared_days([build_entry()], DAYS) == complete_days(14)
 
 
-def test_a_metric_that_was_not_chosen_is_null() -> None:
-    """Without conversions and purchases there is spend, and no cost of what nobody counted."""
+def test_metric_that_was_not_selected_is_null() -> None:
+    """Without conversions and purchases there is spend, and the metrics computed from them are null."""
     row = build_results_table(
-        [entry()], DAYS.select("advertiser_id", "date", "ad_id", "currency", "spend", "fetched_at"), complete(3)
+        [build_entry()],
+        DAYS.select("advertiser_id", "date", "ad_id", "currency", "spend", "fetched_at"),
+        complete_days(3),
     ).to_dicts()[0]
     assert row["spend"] == Decimal("30.0300")
     assert {row[name] for name in ("cpm", "ctr", "cpa", "roas", "copy_roas")} == {None}
 
 
 def test_days_in_two_currencies_are_not_summed() -> None:
-    """A window within which the account changed its currency has no numbers; one after it has the new one."""
+    """A period in which the currency changes has no numbers, and one after the change has the new currency."""
     at = [(0, "USD"), (1, "USD"), (2, "EUR")]
-    mixed = pl.DataFrame([day(n, ad, "5", currency=code) for n, code in at for ad in ("10", "20")], SCHEMA)
-    three = build_results_table([entry()], mixed, complete(3)).row(0, named=True)
+    mixed = pl.DataFrame([build_day(n, ad, "5", currency=code) for n, code in at for ad in ("10", "20")], SCHEMA)
+    three = build_results_table([build_entry()], mixed, complete_days(3)).row(0, named=True)
     assert (three["last_day"], three["spend"], three["copy_spend"]) == (FIRST + timedelta(2), None, None)
     later = mixed.with_columns(currency=pl.lit("EUR"))
-    three = build_results_table([entry()], later, complete(3)).row(0, named=True)
+    three = build_results_table([build_entry()], later, complete_days(3)).row(0, named=True)
     assert (three["currency"], three["spend"]) == ("EUR", Decimal(15))
 
 
-def test_the_ledger_as_a_table() -> None:
-    """One row a duplication, exact, with its steps as JSON; an empty ledger is a table without rows."""
-    (row,) = build_duplications_table([entry()], AT).to_dicts()
+def test_duplications_table() -> None:
+    """One row per duplication, exact, with its steps as JSON; an empty ledger gives an empty table."""
+    (row,) = build_duplications_table([build_entry()], AT).to_dicts()
     assert (row["copy_ad_group_id"], row["copy_ad_id"], row["marker"]) == ("5", "20", "[tta-aaaaaaaaaaaa]")
     assert row["added_budget"] == Decimal(50)
     steps = json.loads(row["steps"])
