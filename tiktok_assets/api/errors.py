@@ -182,7 +182,7 @@ FIXES: dict[type[TikTokError], str] = {
     NoAccountGrantedError: "Open the URL that `tiktok-assets auth` prints, select the accounts, and paste the URL"
     " of the page that opens next.",
     BannedError: "TikTok blocks the country of this machine's IP address: run it from a country where TikTok's API"
-    " is available, or switch off the proxy or VPN that makes the address look foreign.",
+    " is available, or switch off the proxy or VPN that is in a blocked country.",
     DailyQuotaError: "Stored data is kept; the next refresh after the refill reads the missing data.",
     NotOfferedError: "On TikTok's own sandbox set TIKTOK_ADVERTISER_IDS, TIKTOK_ACCOUNT_TIMEZONE and"
     " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",
