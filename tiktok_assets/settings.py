@@ -64,7 +64,7 @@ def _select_reports(choice: str) -> tuple[Report, ...]:
         raise ValueError(f"there is no report {unknown[0]!r}; the reports are: {', '.join(REPORTS_BY_TABLE)}")
     adds = all(name.startswith("+") for name in names)
     return tuple(
-        report for table, report in REPORTS_BY_TABLE.items() if table in plain or (adds and report.standard)
+        report for table, report in REPORTS_BY_TABLE.items() if table in plain or (adds and report.is_standard)
     )
 
 

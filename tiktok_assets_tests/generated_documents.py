@@ -130,7 +130,7 @@ def _table(
                 if left
                 else "."
             )
-            + ("" if report.standard else f" Optional: `TIKTOK_REPORTS=+{name}`.")
+            + ("" if report.is_standard else f" Optional: `TIKTOK_REPORTS=+{name}`.")
         )
     yield ""
     shown = [column for column in columns if not (report and column.api_name in METRICS_BY_API_NAME)]
@@ -153,7 +153,7 @@ def _table(
 
 def _additive(column: Column) -> str:
     metric = METRICS_BY_NAME.get(column.name)
-    return ("yes" if metric.additive else "no") if metric else ""
+    return ("yes" if metric.is_additive else "no") if metric else ""
 
 
 def _in_audiences(name: str) -> str:
@@ -178,8 +178,8 @@ def _metric(metric: Metric) -> tuple[str, ...]:
         f"`{metric.api_name}`",
         column.type,
         UNITS.get(metric.kind, ""),
-        "yes" if metric.additive else "no",
-        "yes" if metric.standard else "",
+        "yes" if metric.is_additive else "no",
+        "yes" if metric.is_standard else "",
         f"{metric.meaning}{recomputed}{where}{people}",
     )
 

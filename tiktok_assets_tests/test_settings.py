@@ -282,7 +282,7 @@ def test_rate_limit_of_a_path(tier: Tier) -> None:
 
 def test_plus_adds_and_plain_list_replaces() -> None:
     """Metrics and reports are selected by the same two rules, in the catalogue's order."""
-    extra = next(metric for metric in METRICS if not metric.standard)
+    extra = next(metric for metric in METRICS if not metric.is_standard)
     assert load_settings(metrics=f"+{extra.api_name}").chosen_metrics == (*STANDARD_METRICS, extra)
     replaced = load_settings(metrics="clicks, impressions").chosen_metrics
     assert [metric.api_name for metric in replaced] == ["spend", "impressions", "clicks"]

@@ -28,10 +28,10 @@ class Metric:
     Attributes:
         api_name: the API's name.
         kind: the kind of its values, see `columns.Kind`.
-        additive: whether it can be summed over days, ads and levels; reach, rates and averages cannot.
+        is_additive: whether it can be summed over days, ads and levels; reach, rates and averages cannot.
         meaning: its meaning for the data dictionary.
         name: the column's name; differs from `api_name` only where the API's name is misleading.
-        standard: whether it is requested unless `TIKTOK_METRICS` selects others.
+        is_standard: whether it is requested unless `TIKTOK_METRICS` selects others.
         counts_people: whether it counts unique people, which TikTok reports 16 hours late (API notes 7).
         quotient: the formula to recompute it from sums, where known.
         served: in which reports; "account_days" is only the daily report of the account (API notes 6.6, 9 #3).
@@ -39,10 +39,10 @@ class Metric:
 
     api_name: str
     kind: MetricKind
-    additive: bool
+    is_additive: bool
     meaning: str
     name: str
-    standard: bool
+    is_standard: bool
     counts_people: bool
     quotient: Quotient | None
     served: Served
@@ -76,19 +76,21 @@ def _metric(
     kind: MetricKind,
     meaning: str,
     *,
-    additive: bool = False,
+    is_additive: bool = False,
     name: str | None = None,
-    standard: bool = False,
+    is_standard: bool = False,
     counts_people: bool = False,
     quotient: tuple[str, str, int] | tuple[str, str] | None = None,
     served: Served = "everywhere",
 ) -> Metric:
     formula = Quotient(*quotient) if quotient else None
-    return Metric(api_name, kind, additive, meaning, name or api_name, standard, counts_people, formula, served)
+    return Metric(
+        api_name, kind, is_additive, meaning, name or api_name, is_standard, counts_people, formula, served
+    )
 
 
 def _standard_sum(api_name: str, kind: MetricKind, meaning: str, *, name: str | None = None) -> Metric:
-    return _metric(api_name, kind, meaning, additive=True, name=name, standard=True)
+    return _metric(api_name, kind, meaning, is_additive=True, name=name, is_standard=True)
 
 
 def _standard_average(
@@ -99,11 +101,11 @@ def _standard_average(
     *,
     counts_people: bool = False,
 ) -> Metric:
-    return _metric(api_name, kind, meaning, standard=True, quotient=quotient, counts_people=counts_people)
+    return _metric(api_name, kind, meaning, is_standard=True, quotient=quotient, counts_people=counts_people)
 
 
 def _count(api_name: str, meaning: str) -> Metric:
-    return _metric(api_name, "count", meaning, additive=True)
+    return _metric(api_name, "count", meaning, is_additive=True)
 
 
 def _cost(event: str, meaning: str, api_name: str = "") -> Metric:
@@ -161,19 +163,19 @@ _STANDARD: tuple[Metric, ...] = (
 )
 
 _DELIVERY: tuple[Metric, ...] = (
-    _metric("billed_cost", "money", "the billed part of the cost", additive=True),
+    _metric("billed_cost", "money", "the billed part of the cost", is_additive=True),
     _metric(
         "cash_spend",
         "money",
         "the part of the cost paid in cash; only by account and day",
-        additive=True,
+        is_additive=True,
         served="account_days",
     ),
     _metric(
         "voucher_spend",
         "money",
         "the part of the cost paid with vouchers; only by account and day",
-        additive=True,
+        is_additive=True,
         served="account_days",
     ),
     _count("gross_impressions", "times shown, including invalid impressions"),
@@ -236,7 +238,7 @@ def _app_event_metrics(
         each = "value_per_checkout" if event == "checkout" else f"value_per_total_{event}"
         value = f"total_{event}_value"
         yield _metric(each, "money", f"value per {singular} in the app", quotient=(value, f"total_{event}"))
-        yield _metric(value, "money", f"value of the {plural} in the app", additive=True)
+        yield _metric(value, "money", f"value of the {plural} in the app", is_additive=True)
 
 
 _APP: tuple[Metric, ...] = (
@@ -277,7 +279,7 @@ def _web_event_metrics(
     yield _metric(
         f"value_per_{api_singular}", "money", f"value per {singular} on the website", quotient=(api_value, event)
     )
-    yield _metric(api_value, "money", f"value of the {plural} on the website", additive=True)
+    yield _metric(api_value, "money", f"value of the {plural} on the website", is_additive=True)
 
 
 _WEB: tuple[Metric, ...] = (
@@ -344,9 +346,9 @@ _ATTRIBUTION: tuple[Metric, ...] = (
         "cost_per_engaged_view_through_conversion",
     ),
     *(
-        _metric(f"{touch}_{event}", "count", f"{what} after {after}", additive=additive)
+        _metric(f"{touch}_{event}", "count", f"{what} after {after}", is_additive=is_additive)
         for touch, after in _TOUCHPOINTS.items()
-        for event, (what, additive) in _ATTRIBUTED_EVENTS.items()
+        for event, (what, is_additive) in _ATTRIBUTED_EVENTS.items()
     ),
 )
 
@@ -364,7 +366,7 @@ _OTHER_CHANNELS: tuple[Metric, ...] = (
         "value per offline purchase",
         quotient=("offline_shopping_events_value", "offline_shopping_events"),
     ),
-    _metric("offline_shopping_events_value", "money", "value of the offline purchases", additive=True),
+    _metric("offline_shopping_events_value", "money", "value of the offline purchases", is_additive=True),
     _metric(
         "offline_shopping_events_roas",
         "ratio",

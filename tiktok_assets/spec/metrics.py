@@ -40,10 +40,10 @@ def minimal_metric(api_name: str, kind: MetricKind) -> Metric:
     return Metric(
         api_name,
         kind,
-        additive=False,
+        is_additive=False,
         meaning=_MEANINGS[kind],
         name=api_name,
-        standard=False,
+        is_standard=False,
         counts_people=False,
         quotient=None,
         served="everywhere",
@@ -52,7 +52,7 @@ def minimal_metric(api_name: str, kind: MetricKind) -> Metric:
 
 METRICS_BY_API_NAME = {metric.api_name: metric for metric in METRICS}
 METRICS_BY_NAME = {metric.name: metric for metric in METRICS}
-STANDARD_METRICS = tuple(metric for metric in METRICS if metric.standard)
+STANDARD_METRICS = tuple(metric for metric in METRICS if metric.is_standard)
 
 MAX_CHOSEN_METRICS = MAX_METRICS_PER_REPORT - 5
 """How many metrics can be chosen; five more are requested for the names and parents of an ad."""
@@ -107,7 +107,7 @@ def select_metrics(choice: str) -> tuple[Metric, ...]:
         *(
             metric
             for metric in METRICS
-            if metric.api_name == "spend" or metric.api_name in plain or (metric.standard and not replaces)
+            if metric.api_name == "spend" or metric.api_name in plain or (metric.is_standard and not replaces)
         ),
         *(metric for name, metric in documented.items() if name in further),
         *(minimal_metric(name, "text") for name in further if name not in documented),

@@ -113,7 +113,7 @@ class Report:
         time_dimension: the API's time dimension; None for a lifetime, and where each day is requested separately.
         window_days: how many days one query can cover; 1 where the rows do not contain their day.
         breakdown: the breakdown of an AUDIENCE report.
-        standard: whether the table exists unless `TIKTOK_REPORTS` selects others.
+        is_standard: whether the table exists unless `TIKTOK_REPORTS` selects others.
     """
 
     table: str
@@ -124,7 +124,7 @@ class Report:
     time_dimension: Literal["stat_time_day", "stat_time_hour"] | None = None
     window_days: int = MAX_DAYS_PER_REPORT
     breakdown: Breakdown | None = None
-    standard: bool = True
+    is_standard: bool = True
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ def _hourly_report(level: Level) -> Report:
         meaning=f"Cost and results of each {_level_label(level)} in each hour of the account's days.",
         time_dimension="stat_time_hour",
         window_days=MAX_DAYS_PER_HOURLY_REPORT,
-        standard=False,
+        is_standard=False,
     )
 
 
@@ -184,7 +184,7 @@ def _audience_report(level: Level, breakdown: Breakdown) -> Report:
         time_dimension="stat_time_day" if breakdown.by_day else None,
         window_days=MAX_DAYS_PER_REPORT if breakdown.by_day else 1,
         breakdown=breakdown,
-        standard=False,
+        is_standard=False,
     )
 
 

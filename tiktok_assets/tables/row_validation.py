@@ -271,12 +271,12 @@ def merge_unknown_segments(report: Report, metrics: tuple[Metric, ...], rows: pl
     sums = [
         pl.when(pl.col(m.name).count() > 0).then(pl.col(m.name).sum()).cast(POLARS_TYPES[m.kind]).alias(m.name)
         for m in served
-        if m.additive
+        if m.is_additive
     ]
     others = [name for name in rows.columns if name not in key and name not in {m.name for m in served}]
     firsts = [pl.col(name).drop_nulls().first() for name in others]
     merged = rows.filter(is_merged).group_by(key, maintain_order=True).agg(*firsts, *sums)
-    merged = merged.with_columns(_recompute_average(m, merged).alias(m.name) for m in served if not m.additive)
+    merged = merged.with_columns(_recompute_average(m, merged).alias(m.name) for m in served if not m.is_additive)
     return pl.concat([rows.filter(~is_merged), merged.select(rows.columns)])
 
 

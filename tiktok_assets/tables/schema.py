@@ -66,10 +66,10 @@ def numeric_dtypes(metrics: Iterable[Metric]) -> dict[str, pl.DataType]:
     Additive amounts of money are left out: a value may have more decimals than the column stores, which the
     direct parser would round without notice.
     """
-    return {m.api_name: POLARS_TYPES[m.kind] for m in metrics if m.kind != "money" or not m.additive}
+    return {m.api_name: POLARS_TYPES[m.kind] for m in metrics if m.kind != "money" or not m.is_additive}
 
 
 @cache
 def average_names(metrics: tuple[Metric, ...]) -> frozenset[str]:
     """Return the names of the metrics that are rounded quotients, and may be rounded again."""
-    return frozenset(metric.name for metric in metrics if not metric.additive)
+    return frozenset(metric.name for metric in metrics if not metric.is_additive)

@@ -22,7 +22,7 @@ def sum_expressions(metrics: Iterable[Metric]) -> list[pl.Expr]:
         NotAdditiveError: with the first metric that is not additive.
     """
     summed = list(metrics)
-    if not_additive := [metric.name for metric in summed if not metric.additive]:
+    if not_additive := [metric.name for metric in summed if not metric.is_additive]:
         raise NotAdditiveError(
             f"{not_additive[0]} cannot be summed; leave it out, or request it from TikTok at the level you need"
         )
@@ -55,7 +55,9 @@ def total_by_currency(frame: pl.DataFrame, metrics: Iterable[Metric], by: Sequen
     """
     groups = [*by, *([] if "currency" in by else ["currency"])]
     return (
-        frame.group_by(groups).agg(sum_expressions(metric for metric in metrics if metric.additive)).sort(groups)
+        frame.group_by(groups)
+        .agg(sum_expressions(metric for metric in metrics if metric.is_additive))
+        .sort(groups)
     )
 
 

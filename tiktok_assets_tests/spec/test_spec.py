@@ -106,9 +106,9 @@ def test_costs_are_money_and_averages_are_not_additive() -> None:
     """Costs are money, and costs, rates, ratios, reach and results are not additive."""
     for metric in METRICS:
         if metric.api_name.startswith(("cost_per", "cpc", "cpm", "real_time_cost")):
-            assert (metric.kind, metric.additive) == ("money", False), metric
+            assert (metric.kind, metric.is_additive) == ("money", False), metric
         if metric.kind in {"rate", "ratio"}:
-            assert not metric.additive, metric
+            assert not metric.is_additive, metric
     for name in ("reach", "frequency", "result", "real_time_result"):
         assert not METRICS_BY_API_NAME[name].additive
 
@@ -159,7 +159,7 @@ def test_every_documented_metric_can_be_selected() -> None:
     assert not documented.keys() & METRICS_BY_API_NAME.keys()
     assert {"cost_per_consideration", "new_consideration_size", "native_growth_purchase_roas"} <= documented.keys()
     for name, metric in documented.items():
-        assert (metric.name, metric.additive, metric.standard) == (name, False, False)
+        assert (metric.name, metric.is_additive, metric.is_standard) == (name, False, False)
         assert select_metrics(name)[-1] == metric
         assert (metric.kind == "money") == is_amount(name), name
         assert (metric.kind == "ratio") >= ("roas" in name), name
@@ -251,12 +251,12 @@ def test_quotients_have_additive_parts() -> None:
     """The parts of a quotient are additive, and the quotient itself is not."""
     for metric in METRICS:
         if metric.quotient:
-            assert not metric.additive
+            assert not metric.is_additive
             parts = [
                 METRICS_BY_API_NAME[name] for name in (metric.quotient.numerator, metric.quotient.denominator)
             ]
-            assert all(part.additive for part in parts), metric
-    assert summable_columns(metric.name for metric in METRICS) == tuple(m.name for m in METRICS if m.additive)
+            assert all(part.is_additive for part in parts), metric
+    assert summable_columns(metric.name for metric in METRICS) == tuple(m.name for m in METRICS if m.is_additive)
     assert {m.name for m in recomputable_metrics(["spend", "reach", "impressions"])} == {"cpm"}
 
 

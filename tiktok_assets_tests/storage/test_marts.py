@@ -209,7 +209,7 @@ def test_marts_sum_only_additive_metrics(warehouse: duckdb.DuckDBPyConnection) -
         columns = columns_of(warehouse, view.full_name)
         measured = [METRICS_BY_NAME[name] for name in columns if name in METRICS_BY_NAME]
         assert not {"reach", "frequency", "result", "cost_per_result"} & set(columns)
-        assert all(metric.additive or metric.quotient for metric in measured)
+        assert all(metric.is_additive or metric.quotient for metric in measured)
         for column in view.columns:
             if "sum(" in column.expression and "/" not in column.expression:
                 assert METRICS_BY_NAME[column.name].additive

@@ -89,7 +89,7 @@ def parse_field(entity: Entity, name: str, value: Any) -> Any:  # noqa: ANN401
     return frame.get_column(column.name).item()
 
 
-@given(money, st.sampled_from([m for m in METRICS if m.kind == "money" and m.additive]), st.integers(0, 30))
+@given(money, st.sampled_from([m for m in METRICS if m.kind == "money" and m.is_additive]), st.integers(0, 30))
 def test_report_money_is_exact(amount: Decimal, metric: Metric, zeros: int) -> None:
     """An amount of up to 14 digits and four decimals is stored exactly, with or without trailing zeros."""
     stored = parse_metric(metric, f"{amount:f}" + "0" * zeros)
@@ -97,7 +97,7 @@ def test_report_money_is_exact(amount: Decimal, metric: Metric, zeros: int) -> N
     assert stored == amount
 
 
-@given(money, st.integers(1, 9), st.integers(5, 30), st.sampled_from([m for m in METRICS if m.additive]))
+@given(money, st.integers(1, 9), st.integers(5, 30), st.sampled_from([m for m in METRICS if m.is_additive]))
 def test_rounded_money_keeps_its_original(amount: Decimal, digit: int, place: int, metric: Metric) -> None:
     """A fifth decimal of an additive amount is rounded and its original kept; float noise is only rounded."""
     text = f"{amount:f}".ljust(place - 4 + len(f"{amount:f}") - 1, "0") + str(digit)

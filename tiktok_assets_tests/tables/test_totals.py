@@ -22,7 +22,7 @@ from tiktok_assets.tables.totals import (
 from tiktok_assets_tests.quality.sample_frames import ads
 from tiktok_assets_tests.test_layers import MODULES, package_of, parse, path_of
 
-NOT_ADDITIVE = {metric.name for metric in METRICS if not metric.additive}
+NOT_ADDITIVE = {metric.name for metric in METRICS if not metric.is_additive}
 MIXED = ads(
     {"ad_id": "1", "spend": "1.5", "clicks": 2, "reach": 9},
     {"ad_id": "2", "spend": "2.5", "clicks": 3, "reach": 9},
