@@ -84,7 +84,7 @@ class ReportLimits:
         return tuple(metric for metric in metrics if metric.api_name not in refused)
 
     def _record_too_large(self, table: str, window: DateWindow) -> bool:
-        halves = window.halves()
+        halves = window.halve()
         if halves:
             max_days = len(halves[0].days)
             self._max_days[table] = min(max_days, self._max_days.get(table, max_days))

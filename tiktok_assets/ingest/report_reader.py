@@ -12,13 +12,7 @@ from functools import partial
 
 import polars as pl
 
-from tiktok_assets.api.errors import (
-    MovingPagesError,
-    RepeatedKeyError,
-    RequestError,
-    TikTokError,
-    TruncatedError,
-)
+from tiktok_assets.api.errors import MovingPagesError, RepeatedKeyError, RequestError, TikTokError, TruncatedError
 from tiktok_assets.api.paged_query import PagedQuery
 from tiktok_assets.api.pagination import MIN_QUERIES_AHEAD, FetchResult
 from tiktok_assets.api.request_plan import split_into_windows
@@ -78,9 +72,9 @@ def read_reports(
             result = _retry_in_batches(reader, request, metrics, given_filters, outcome)
             if not isinstance(result, TikTokError):
                 responses = build_report_responses(reader, request, result, metrics)
-                waiting.extend(request.halves() if responses is None else ())
+                waiting.extend(request.halve() if responses is None else ())
                 yield from responses or ()
-            elif isinstance(result, RepeatedKeyError) and (halves := request.halves()):
+            elif isinstance(result, RepeatedKeyError) and (halves := request.halve()):
                 waiting.extend(halves)
             elif limits.record_refusal(table, request.window, metrics, result) or exclude_refused_metrics(
                 limits, table, metrics, result, partial(_is_served, reader, request, given_filters)
@@ -151,7 +145,7 @@ def _read_in_single_pages(
     their order is undefined.
     """
     entity = _BATCH_ENTITIES.get(request.report.level.name)
-    if entity is None or error.announced is None:
+    if entity is None or error.announced_rows is None:
         return error
     parents = {name: ids for name, ids in filters.items() if name in {"campaign_ids", "adgroup_ids"}}
     ((_, entities),) = read_entities(reader, entity, [request.account.advertiser_id], filters=parents)
@@ -164,7 +158,7 @@ def _read_in_single_pages(
         lambda some: build_paged_query(reader, request, metrics, {**filters, f"{entity.key}s": list(some)}),
     )
     # Rows of a parent that no list contains would be missing.
-    return error if isinstance(result, FetchResult) and result.rows != error.announced else result
+    return error if isinstance(result, FetchResult) and result.rows != error.announced_rows else result
 
 
 def list_ad_groups_of_truncated_report(

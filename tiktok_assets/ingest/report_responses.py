@@ -26,9 +26,9 @@ class ReportRequest:
     account: Account
     window: DateWindow | None = None
 
-    def halves(self) -> "list[ReportRequest]":
+    def halve(self) -> "list[ReportRequest]":
         """Return the request split into halves of its days; empty for a single day or a lifetime report."""
-        halves = self.window.halves() if self.window else None
+        halves = self.window.halve() if self.window else None
         return [replace(self, window=half) for half in halves or ()]
 
 
@@ -72,9 +72,9 @@ def build_report_responses(
         other_days = frame.filter(~pl.col("date").is_in(list(window.days))).get_column("date").to_list()
         faults += [(None, f"a row is of {day}, outside the requested days {window}") for day in other_days[:1]]
     fault_by_day = _group_faults_by_day(faults, request)
-    if None in fault_by_day and request.halves():
+    if None in fault_by_day and request.halve():
         return None
-    if fault_by_day and not request.halves():
+    if fault_by_day and not request.halve():
         return [(request, fault(next(iter(fault_by_day.values()))))]
     if key_fault := find_key_error(
         frame.filter(~pl.col("date").is_in([day for day in fault_by_day if day])) if fault_by_day else frame,

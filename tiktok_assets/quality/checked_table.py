@@ -92,7 +92,7 @@ class CheckedTable:
     def schema_to_read(self) -> pl.Schema:
         """The part of the schema that the checks read."""
         common = {"advertiser_id", "currency", "extra", "is_complete", "fetched_at"} & self.column_names
-        summed = {metric.name for metric in self.metrics if metric.additive}
+        summed = {metric.name for metric in self.metrics if metric.is_additive}
         names = {*self.key, *common, *self.enumerations, *self.parent_tables, *self.spend_columns, *summed}
         return pl.Schema({name: dtype for name, dtype in self.schema.items() if name in names})
 

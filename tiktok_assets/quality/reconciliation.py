@@ -42,7 +42,7 @@ def compare_levels(
     rows = pl.concat(sides, how="diagonal_relaxed")
     if rows.is_empty():
         return CheckOutcome()
-    compared = [m for m in metrics if m.additive and _is_served(lower, m) and _is_served(upper, m)]
+    compared = [m for m in metrics if m.is_additive and _is_served(lower, m) and _is_served(upper, m)]
     faults, figures = list[Row](), list[Row]()
     if "date" in rows.columns and SPEND in compared:
         for group, below, above in _pair_totals(rows, [SPEND], ["advertiser_id", "date", "currency"]):

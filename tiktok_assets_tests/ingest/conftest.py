@@ -1,4 +1,4 @@
-"""Worlds to read whole accounts from, and the truth of them in the types our tables declare."""
+"""Sandbox hosts to read from, and the expected rows in the declared column types."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tiktok_assets.api.client import Client, RetryPolicy
+from tiktok_assets.api.client import Client
+from tiktok_assets.api.retry import RetryPolicy
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.columns import Column
@@ -28,33 +29,33 @@ Cell = Any
 Rows = dict[tuple[Cell, ...], dict[str, Cell]]
 
 TODAY = date(2026, 11, 9)
-"""The day of the worlds' clock, everywhere but in Tokyo."""
+"""The current day by the clock of the sandbox, except in Tokyo."""
 
-OURS = ("fetched_at", "is_complete", "is_settled")
+OWN_COLUMNS = ("fetched_at", "is_complete", "is_settled")
 
 
 @dataclass(frozen=True)
-class Reading:
-    """An open reader and the client below it."""
+class OpenReader:
+    """An open reader and its client."""
 
     reader: Reader
     client: Client
 
 
 @contextmanager
-def reading(
+def open_reader(
     host: Host,
     policy: RetryPolicy = FAST,
     metrics: tuple[Metric, ...] = STANDARD_METRICS,
-    hidden_kinds: tuple[SpecialCampaignType, ...] = (),
-) -> Iterator[Reading]:
-    """Read from a host; without a word of them, of no kinds it hides."""
+    special_types: tuple[SpecialCampaignType, ...] = (),
+) -> Iterator[OpenReader]:
+    """Open a reader on a host; without `special_types` it does not query TopView and Promote."""
     with host.fetcher(policy) as (client, fetcher):
-        yield Reading(Reader(fetcher, client.now, metrics, hidden_kinds=hidden_kinds), client)
+        yield OpenReader(Reader(fetcher, client.now, metrics, special_types=special_types), client)
 
 
-def accounts_of(host: Host) -> list[Account]:
-    """The accounts the token may read, with currency and zone as the world has them."""
+def granted_accounts(host: Host) -> list[Account]:
+    """Return the accounts that are granted to the token, with the currency and time zone of the sandbox world."""
     return [
         Account(one.id, one.account.currency, one.account.display_timezone)
         for one in host.sandbox.world.advertisers.values()
@@ -62,19 +63,19 @@ def accounts_of(host: Host) -> list[Account]:
     ]
 
 
-def lost_of(host: Host) -> str:
-    """The account that lost its grant."""
+def find_ungranted_account(host: Host) -> str:
+    """Return the id of the account that is no longer granted."""
     (lost,) = [one.id for one in host.sandbox.world.advertisers.values() if not one.granted]
     return lost
 
 
 def days_back(first: int, last: int = 0) -> list[date]:
-    """The days from `first` to `last` days before today, in order."""
+    """Return the days from `first` to `last` days before today, in order."""
     return [TODAY - timedelta(n) for n in range(first, last - 1, -1)]
 
 
-def typed(kind: str, value: Cell) -> Cell:
-    """A value the API sends as the value its column should hold; the tests' own words, not the product's."""
+def to_column_value(kind: str, value: Cell) -> Cell:
+    """Convert an API value to the expected column value, independently of the product's parser."""
     if value is None or (value in ("", "-") and kind != "text"):
         return None
     makers: dict[str, Callable[[Cell], Cell]] = {
@@ -92,92 +93,92 @@ def typed(kind: str, value: Cell) -> Cell:
     return makers[kind](value)
 
 
-def true_entity(entity: Entity, item: Mapping[str, Cell]) -> dict[str, Cell]:
-    """The row an object of the API should become: declared columns, and all the rest in `extra`."""
+def expected_entity(entity: Entity, item: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Return the expected row of an API object: declared columns, and all other fields in `extra`."""
     declared = {column.api_name for column in entity.columns}
-    row = {column.name: typed(column.kind, item.get(column.api_name)) for column in entity.columns}
+    row = {column.name: to_column_value(column.kind, item.get(column.api_name)) for column in entity.columns}
     return row | {"extra": {name: value for name, value in item.items() if name not in declared} or None}
 
 
-def shown(frame: pl.DataFrame, columns: tuple[Column, ...]) -> list[dict[str, Cell]]:
-    """The rows of a frame with their JSON opened, without what says when they were read."""
-    opened = {column.name for column in columns if column.kind == "json"} | {"extra"}
+def decode_rows(frame: pl.DataFrame, columns: tuple[Column, ...]) -> list[dict[str, Cell]]:
+    """Return the rows of a frame with decoded JSON, without the columns that depend on the time of the read."""
+    json_columns = {column.name for column in columns if column.kind == "json"} | {"extra"}
     return [
         {
-            name: json.loads(cell, parse_float=Decimal) if name in opened and cell is not None else cell
+            name: json.loads(cell, parse_float=Decimal) if name in json_columns and cell is not None else cell
             for name, cell in row.items()
-            if name not in OURS
+            if name not in OWN_COLUMNS
         }
         for row in frame.to_dicts()
     ]
 
 
-def true_report(
+def expected_report(
     host: Host, report: Report, account: Account, metrics: tuple[Metric, ...], days: list[date]
 ) -> Rows:
-    """The rows a report should have, by the id of the row's owner and its day."""
-    asked = (
+    """Return the expected rows of a report, by the id and the day of the row."""
+    parameters = (
         {"start_date": days[0].isoformat(), "end_date": days[-1].isoformat()}
         if report.cadence == "daily"
         else {"lifetime": "true"}
     )
-    facts = host.truth("report", level=report.level.name, advertiser_id=account.advertiser_id, **asked)
+    facts = host.ground_truth("report", level=report.level.name, advertiser_id=account.advertiser_id, **parameters)
     return {
         (fact["id"], date.fromisoformat(fact["date"]) if fact["date"] else None): {
-            metric.name: typed(metric.kind, fact["metrics"][metric.api_name]) for metric in metrics
+            metric.name: to_column_value(metric.kind, fact["metrics"][metric.api_name]) for metric in metrics
         }
         for fact in facts
     }
 
 
-def reported(frame: pl.DataFrame, report: Report, metrics: tuple[Metric, ...]) -> Rows:
-    """The rows of a report's frame in the shape of `true_report`; a key that came twice is an error."""
-    own = report.key[-1] if report.level.name != "advertiser" else "advertiser_id"
+def report_rows(frame: pl.DataFrame, report: Report, metrics: tuple[Metric, ...]) -> Rows:
+    """Return the rows of a report frame in the shape of `expected_report`; duplicate keys are an error."""
+    id_column = report.key[-1] if report.level.name != "advertiser" else "advertiser_id"
     rows = {
-        (row[own], row.get("date")): {metric.name: row[metric.name] for metric in metrics}
+        (row[id_column], row.get("date")): {metric.name: row[metric.name] for metric in metrics}
         for row in frame.to_dicts()
     }
     assert len(rows) == frame.height
     return rows
 
 
-def files_of(store: HiveStore) -> dict[str, bytes]:
-    """Every file below a store with its bytes."""
+def read_files(store: HiveStore) -> dict[str, bytes]:
+    """Return the bytes of every file in a store, by path."""
     base = Path(str(store.base))
     return {str(path.relative_to(base)): path.read_bytes() for path in base.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="session")
 def agency_host() -> Iterator[Host]:
-    """The demo agency: Los Angeles, Tokyo, Berlin, one without campaigns and one that lost its grant."""
+    """Run the demo agency: Los Angeles, Tokyo, Berlin, an account without campaigns and one without grant."""
     with Host.run(WorldPlan()) as host:
         yield host
 
 
 @pytest.fixture(scope="session")
 def small_host() -> Iterator[Host]:
-    """Three accounts of three ads each that deliver every day, and one without campaigns."""
+    """Run three accounts with three ads each that deliver every day, and one without campaigns."""
     with Host.run(SMALL) as host:
         yield host
 
 
 @pytest.fixture
 def agency(agency_host: Host) -> Iterator[Host]:
-    """The demo agency, well-behaved before and after."""
-    agency_host.behave()
+    """Return the demo agency without injected faults."""
+    agency_host.reset()
     yield agency_host
-    agency_host.behave()
+    agency_host.reset()
 
 
 @pytest.fixture
 def small(small_host: Host) -> Iterator[Host]:
-    """The small world, well-behaved before and after."""
-    small_host.behave()
+    """Return the small world without injected faults."""
+    small_host.reset()
     yield small_host
-    small_host.behave()
+    small_host.reset()
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> HiveStore:
-    """An empty store."""
+    """Return an empty store."""
     return HiveStore(str(tmp_path / "data"))

@@ -1,7 +1,7 @@
-"""Well-formed answers with one place spoiled, served over HTTP, and what of the stored tables that may change.
+"""Serve well-formed responses with one corrupted place over HTTP.
 
-A host stands before the sandbox and hands its answers on, each asked for once. For an example it changes one place
-of every answer that holds the row chosen: smaller questions about the same days meet the same spoiled row.
+A proxy forwards the responses of the sandbox and requests each of them only once. In every response that contains
+a chosen row it corrupts one place, so requests for fewer days receive the same corrupted row.
 """
 
 import json
@@ -19,10 +19,10 @@ import httpx
 from tiktok_assets_tests.api.conftest import Host
 
 DEEP = "[" * 3000 + "]" * 3000
-MARK = "@@the spoiled place@@"
+PLACEHOLDER = "@@corrupted place@@"
 MISSING, TWICE = "missing", "row twice"
 
-VALUES: dict[str, bytes] = {
+REPLACEMENTS: dict[str, bytes] = {
     "null": b"null",
     "true": b"true",
     "empty text": b'""',
@@ -54,21 +54,21 @@ VALUES: dict[str, bytes] = {
     "an endless exponent": b"1E+99999999999",
     "a long fraction": b"0." + b"3" * 5000,
     "an unknown escape": b'"a\\x41 \\u12 b"',
-    "a word of Python": b"None",
+    "a Python literal": b"None",
     "fifth digit": b'"0.12345"',
     "float noise": b"0.30000000000000004",
     "scientific": b'"1.5E+2"',
 }
-"""What a place says instead, as it stands in the JSON."""
+"""The JSON text that replaces the value at a place."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """One place of an answer.
+    """One place of a response.
 
     Attributes:
-        row: the index of the row in the first answer; None for the envelope around them.
-        path: from the row, or from the envelope, to the value; empty for the row itself.
+        row: the index of the row in the first response; None for the envelope.
+        path: the keys from the row or the envelope to the value; empty for the row itself.
     """
 
     row: int | None
@@ -76,47 +76,47 @@ class Place:
 
 
 @dataclass
-class Spoiler:
-    """The host before the sandbox.
+class CorruptingProxy:
+    """A proxy in front of the sandbox that corrupts one place of its responses.
 
     Attributes:
-        asked: every request so far, with the sandbox's answer.
+        responses: the response of the sandbox by request target.
     """
 
     host: Host
     url: str = ""
-    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    responses: dict[str, dict[str, Any]] = field(default_factory=dict)
     _path: str = ""
     _place: Place | None = None
     _row: str = ""
-    _how: str = ""
+    _corruption: str = ""
 
-    def answer(self, asked: str) -> bytes:
-        """The answer to a request, spoiled if it holds the place chosen."""
-        if asked not in self.asked:
-            reply = httpx.get(
-                f"{self.host.sandbox.base_url}{asked}",
+    def respond(self, target: str) -> bytes:
+        """Return the response to a request, corrupted if it contains the chosen place."""
+        if target not in self.responses:
+            response = httpx.get(
+                f"{self.host.sandbox.base_url}{target}",
                 headers={"Access-Token": self.host.sandbox.token},
                 timeout=20,
             )
-            self.asked[asked] = json.loads(reply.text, parse_float=Decimal)
-        body = self.asked[asked]
-        if self._place is None or urlsplit(asked).path.rstrip("/") != self._path.rstrip("/"):
+            self.responses[target] = json.loads(response.text, parse_float=Decimal)
+        body = self.responses[target]
+        if self._place is None or urlsplit(target).path.rstrip("/") != self._path.rstrip("/"):
             return _encoded(body)
         body = json.loads(_encoded(body), parse_float=Decimal)
-        return spoiled(body, self._place, self._row, self._how)
+        return corrupt_response(body, self._place, self._row, self._corruption)
 
-    def behave(self) -> None:
-        """Hand everything on as it is."""
+    def reset(self) -> None:
+        """Forward all responses unchanged."""
         self._place = None
 
-    def spoil(self, path: str, place: Place, row: object, how: str) -> None:
-        """From now on spoil this place of the answers at a path that hold the row, or of all of them."""
-        self._path, self._place, self._row, self._how = path, place, canonical(row), how
+    def corrupt(self, path: str, place: Place, row: object, corruption: str) -> None:
+        """Corrupt this place in the responses of a path that contain the row; in all if the row is None."""
+        self._path, self._place, self._row, self._corruption = path, place, canonical_json(row), corruption
 
 
-def canonical(value: object) -> str:
-    """JSON by which equal rows are equal."""
+def canonical_json(value: object) -> str:
+    """Return JSON that is the same for equal rows."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
@@ -128,52 +128,52 @@ def _number(value: object) -> object:
     return float(str(value))
 
 
-def spoiled(body: dict[str, Any], place: Place, row: str, how: str) -> bytes:
-    """The JSON of an answer with one place spoiled."""
+def corrupt_response(body: dict[str, Any], place: Place, row: str, corruption: str) -> bytes:
+    """Return the JSON of a response with one place corrupted."""
     if place.row is None:
-        return _spoiled_at(body, body, place.path, how)
+        return _corrupt_at(body, body, place.path, corruption)
     rows = body["data"]["list"]
-    found = [index for index, one in enumerate(rows) if canonical(one) == row]
+    found = [index for index, candidate in enumerate(rows) if canonical_json(candidate) == row]
     if not found:
         return _encoded(body)
-    if how == TWICE:
+    if corruption == TWICE:
         rows.insert(found[0], rows[found[0]])
         return _encoded(body)
-    return _spoiled_at(body, body, ("data", "list", found[0], *place.path), how)
+    return _corrupt_at(body, body, ("data", "list", found[0], *place.path), corruption)
 
 
-def _spoiled_at(body: dict[str, Any], inside: Any, path: tuple[str | int, ...], how: str) -> bytes:  # noqa: ANN401
-    for step in path[:-1]:
-        inside = inside[step]
+def _corrupt_at(body: dict[str, Any], inside: Any, path: tuple[str | int, ...], corruption: str) -> bytes:  # noqa: ANN401
+    for key in path[:-1]:
+        inside = inside[key]
     last = path[-1]
-    if how == MISSING:
+    if corruption == MISSING:
         del inside[last]
         return _encoded(body)
-    if how == "extra":
-        inside["never_heard_of"] = {"a": [1]}
+    if corruption == "extra":
+        inside["undocumented_field"] = {"a": [1]}
         return _encoded(body)
-    if how.startswith("twice, "):
-        was = _encoded(inside[last])
-        inside[last] = MARK
-        raw = was + b"," + _encoded(last) + b":" + VALUES[how.removeprefix("twice, ")]
+    if corruption.startswith("twice, "):
+        old = _encoded(inside[last])
+        inside[last] = PLACEHOLDER
+        raw = old + b"," + _encoded(last) + b":" + REPLACEMENTS[corruption.removeprefix("twice, ")]
     else:
-        inside[last] = MARK
-        raw = VALUES[how]
-    return _encoded(body).replace(_encoded(MARK), raw)
+        inside[last] = PLACEHOLDER
+        raw = REPLACEMENTS[corruption]
+    return _encoded(body).replace(_encoded(PLACEHOLDER), raw)
 
 
 @contextmanager
-def spoiler(host: Host) -> Iterator[Spoiler]:
-    """Run a host before a sandbox."""
-    one = Spoiler(host)
+def run_corrupting_proxy(host: Host) -> Iterator[CorruptingProxy]:
+    """Run a corrupting proxy in front of a sandbox."""
+    proxy = CorruptingProxy(host)
 
     class Handler(BaseHTTPRequestHandler):
-        """Hands on."""
+        """Forwards requests to the sandbox."""
 
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            body = one.answer(self.path)
+            body = proxy.respond(self.path)
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Date", host.sandbox.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT"))
@@ -184,33 +184,33 @@ def spoiler(host: Host) -> Iterator[Spoiler]:
             self.send_response_only(code, message)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    one.url = f"http://127.0.0.1:{server.server_port}"
+    proxy.url = f"http://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield one
+        yield proxy
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:  # noqa: ANN401
-    """The paths to everything inside a value, itself left out."""
+def iterate_paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:  # noqa: ANN401
+    """Yield the paths to everything inside a value."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield (*path, name)
-            yield from places(inner, (*path, name))
+            yield from iterate_paths(inner, (*path, name))
     elif isinstance(value, list):
         for index, inner in enumerate(value[:2]):
             yield (*path, index)
-            yield from places(inner, (*path, index))
+            yield from iterate_paths(inner, (*path, index))
 
 
-def query_of(asked: str) -> dict[str, str]:
-    """The parameters of a request."""
-    return dict(parse_qsl(urlsplit(asked).query))
+def parse_parameters(target: str) -> dict[str, str]:
+    """Return the query parameters of a request target."""
+    return dict(parse_qsl(urlsplit(target).query))

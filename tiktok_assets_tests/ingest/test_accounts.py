@@ -1,4 +1,4 @@
-"""Laws of what the readings of the accounts notice: each change once, with what it was and what it is."""
+"""Test which accounts are read, the source of their time zone and currency, and how changes are reported."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.hive_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.ingest.conftest import accounts_of, lost_of, reading
+from tiktok_assets_tests.ingest.conftest import find_ungranted_account, granted_accounts, open_reader
 
 NOON = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
 ZONES = st.sampled_from(["", "UTC", "Asia/Tokyo", "Mars/Base"])
@@ -25,42 +25,42 @@ OWNERS = st.sampled_from(["7001", "7002"])
 ROUNDS = st.lists(st.dictionaries(OWNERS, st.tuples(ZONES, CURRENCIES)), max_size=8)
 
 
-def told_of(values: list[str]) -> list[tuple[str, str]]:
-    """The changes in a series of values, of which "" says nothing."""
+def list_changes(values: list[str]) -> list[tuple[str, str]]:
+    """Return the changes in a series of values; "" is unknown and no change."""
     known = [value for value in values if value]
-    return [(was, has) for was, has in pairwise(known) if was != has]
+    return [(before, after) for before, after in pairwise(known) if before != after]
 
 
 @given(ROUNDS)
-def test_each_change_is_noticed_by_one_reading(rounds: list[dict[str, tuple[str, str]]]) -> None:
-    """Whatever comes, is missing or comes back, through the notes of the file: each change once, in order."""
-    known, noticed = TrackedAccounts.of(None, ()), []
-    for number, told in enumerate(rounds):
-        accounts = [Account(owner, currency, zone) for owner, (zone, currency) in told.items()]
-        known, new = known.read(accounts, NOON + timedelta(days=number))
-        known = TrackedAccounts.of(known.notes, [])
-        noticed += new
-    assert list(known.changes) == noticed
+def test_each_change_is_reported_once(rounds: list[dict[str, tuple[str, str]]]) -> None:
+    """Whatever values are missing or return, each change is found once and in order via the metadata."""
+    known, changes = TrackedAccounts.from_metadata(None, ()), []
+    for number, values in enumerate(rounds):
+        accounts = [Account(owner, currency, zone) for owner, (zone, currency) in values.items()]
+        known, new = known.update(accounts, NOON + timedelta(days=number))
+        known = TrackedAccounts.from_metadata(known.to_metadata(), [])
+        changes += new
+    assert list(known.changes) == changes
     for owner in ("7001", "7002"):
-        for place, what in enumerate(("time zone", "currency")):
-            series = [told[owner][place] for told in rounds if owner in told]
-            mine = [one for one in noticed if (one.advertiser_id, one.what) == (owner, what)]
-            assert [(one.before, one.after) for one in mine] == told_of(series)
+        for index, what in enumerate(("time zone", "currency")):
+            series = [values[owner][index] for values in rounds if owner in values]
+            of_field = [one for one in changes if (one.advertiser_id, one.what) == (owner, what)]
+            assert [(one.before, one.after) for one in of_field] == list_changes(series)
 
 
-def test_the_first_reading_after_an_update_knows_the_rows() -> None:
-    """A file that an earlier release wrote has no notes of the accounts; its rows say what they were."""
+def test_the_first_read_after_an_update_compares_with_the_stored_rows() -> None:
+    """A file of an earlier release has no metadata of accounts; changes are found by comparison with its rows."""
     row = {"advertiser_id": "7001", "currency": "USD", "display_timezone": "Asia/Tokyo", "timezone": "Etc/GMT-9"}
-    known = TrackedAccounts.of({"fetched_at": NOON.isoformat()}, [row])
-    (change,) = known.read([Account("7001", "EUR", "Asia/Tokyo")], NOON + timedelta(hours=3))[1]
+    known = TrackedAccounts.from_metadata({"fetched_at": NOON.isoformat()}, [row])
+    (change,) = known.update([Account("7001", "EUR", "Asia/Tokyo")], NOON + timedelta(hours=3))[1]
     assert str(change) == (
-        "advertiser 7001: the currency was USD until 2026-10-08 and is EUR; days read before keep it"
+        "advertiser 7001: the currency was USD until 2026-10-08 and is EUR; days stored before keep that currency"
     )
 
 
-def settings_of(host: Host, **more: object) -> Settings:
-    """The settings of a user of this host."""
-    told: dict[str, object] = {
+def build_settings(host: Host, **more: object) -> Settings:
+    """Build the settings of a user of this host."""
+    defaults: dict[str, object] = {
         "base_url": host.sandbox.base_url,
         "access_token": host.sandbox.token,
         "app_id": host.sandbox.app_id,
@@ -69,30 +69,30 @@ def settings_of(host: Host, **more: object) -> Settings:
         "account_timezone": {},
         "account_currency": {},
     }
-    return load_settings(**(told | more))
+    return load_settings(**(defaults | more))
 
 
-def test_the_accounts_named_are_the_accounts_read(agency: Host) -> None:
-    """Ids of the settings are taken as they are, in order and each once, without a request."""
-    with reading(agency) as one:
-        read = resolve_advertiser_ids(one.reader, settings_of(agency, advertiser_ids=["72", "71", "72"]))
+def test_accounts_of_the_settings_are_read(agency: Host) -> None:
+    """Ids of the settings are used sorted and once each, without a request."""
+    with open_reader(agency) as one:
+        read = resolve_advertiser_ids(one.reader, build_settings(agency, advertiser_ids=["72", "71", "72"]))
     assert read == ["71", "72"]
     assert agency.requests == []
 
 
-def test_without_names_all_granted_accounts_are_read(agency: Host) -> None:
-    """The API's list is asked for once, and an account that lost its grant is not on it."""
-    with reading(agency) as one:
-        read = resolve_advertiser_ids(one.reader, settings_of(agency))
-    assert read == sorted(account.advertiser_id for account in accounts_of(agency))
+def test_without_settings_all_granted_accounts_are_read(agency: Host) -> None:
+    """The list of accounts is requested once, and an account without grant is not in it."""
+    with open_reader(agency) as one:
+        read = resolve_advertiser_ids(one.reader, build_settings(agency))
+    assert read == sorted(account.advertiser_id for account in granted_accounts(agency))
     assert [request["path"] for request in agency.requests] == ["oauth2/advertiser/get"]
 
 
 @pytest.mark.parametrize("missing", ["app_id", "app_secret"])
-def test_what_is_needed_to_list_accounts_is_said(agency: Host, missing: str) -> None:
-    """Without app or secret, one sentence names the settings that help, and nothing is asked."""
-    with reading(agency) as one, pytest.raises(CredentialsError) as caught:
-        resolve_advertiser_ids(one.reader, settings_of(agency, **{missing: None}))
+def test_the_error_names_the_settings_needed_to_list_accounts(agency: Host, missing: str) -> None:
+    """Without app id or secret the error names the settings to set, and no request is sent."""
+    with open_reader(agency) as one, pytest.raises(CredentialsError) as caught:
+        resolve_advertiser_ids(one.reader, build_settings(agency, **{missing: None}))
     assert {"TIKTOK_ADVERTISER_IDS", "TIKTOK_APP_ID", "TIKTOK_APP_SECRET"} <= set(
         re.findall("[A-Z_]{6,}", str(caught.value))
     )
@@ -100,54 +100,54 @@ def test_what_is_needed_to_list_accounts_is_said(agency: Host, missing: str) -> 
 
 
 def test_accounts_that_cannot_be_listed_are_an_error(agency: Host) -> None:
-    """A failing list is the error it is, not an empty list."""
-    agency.misbehave("code", code=50000, times=None)
-    with reading(agency) as one, pytest.raises(TikTokError):
-        resolve_advertiser_ids(one.reader, settings_of(agency))
+    """If the list of accounts fails, the error is raised and no empty list is returned."""
+    agency.inject_fault("code", code=50000, times=None)
+    with open_reader(agency) as one, pytest.raises(TikTokError):
+        resolve_advertiser_ids(one.reader, build_settings(agency))
 
 
-def test_an_account_not_stored_is_asked_for(agency: Host, store: HiveStore) -> None:
-    """Currency and zone come from the API while the table does not hold the account, the lost one beside."""
-    with reading(agency) as one:
-        known, refused = load_accounts(one.reader, store, settings_of(agency), agency.advertiser_ids)
-    assert known == accounts_of(agency)
-    assert set(refused) == {lost_of(agency)}
+def test_an_account_that_is_not_stored_is_requested(agency: Host, store: HiveStore) -> None:
+    """Currency and time zone of an account that is not stored come from the API."""
+    with open_reader(agency) as one:
+        known, refused = load_accounts(one.reader, store, build_settings(agency), agency.advertiser_ids)
+    assert known == granted_accounts(agency)
+    assert set(refused) == {find_ungranted_account(agency)}
     assert all(isinstance(error, AdvertiserError) for error in refused.values())
     assert {request["path"] for request in agency.requests} == {"advertiser/info"}
 
 
-def test_a_stored_account_is_not_asked_for(agency: Host, store: HiveStore) -> None:
-    """What the table holds costs no request; the order is that of the ids."""
-    ids = [account.advertiser_id for account in accounts_of(agency)]
-    with reading(agency) as one:
+def test_a_stored_account_is_not_requested(agency: Host, store: HiveStore) -> None:
+    """A stored account needs no request, and the order is that of the given ids."""
+    ids = [account.advertiser_id for account in granted_accounts(agency)]
+    with open_reader(agency) as one:
         refresh_advertisers(one.reader, store, ids)
-        agency.behave()
-        known, refused = load_accounts(one.reader, store, settings_of(agency), ids[::-1])
-        assert (known, refused, agency.requests) == (accounts_of(agency)[::-1], {}, [])
+        agency.reset()
+        known, refused = load_accounts(one.reader, store, build_settings(agency), ids[::-1])
+        assert (known, refused, agency.requests) == (granted_accounts(agency)[::-1], {}, [])
         agency.control("POST", "grants", advertiser_id=ids[0], granted=False)
         refresh_advertisers(one.reader, store, ids)
-        known, refused = load_accounts(one.reader, store, settings_of(agency), ids)
-    assert (known, refused) == (accounts_of_ids(agency, ids), {})
+        known, refused = load_accounts(one.reader, store, build_settings(agency), ids)
+    assert (known, refused) == (find_accounts(agency, ids), {})
 
 
-def accounts_of_ids(host: Host, ids: list[str]) -> list[Account]:
-    """The accounts of these ids, whether they are granted or not."""
+def find_accounts(host: Host, ids: list[str]) -> list[Account]:
+    """Return the accounts with these ids, granted or not."""
     worlds = host.sandbox.world.advertisers
     return [Account(one, worlds[one].account.currency, worlds[one].account.display_timezone) for one in ids]
 
 
-def test_a_setting_wins_over_both(agency: Host, store: HiveStore) -> None:
-    """Zone and currency of the settings are used for a stored account, and save an unknown one the request."""
-    (first, *_), unknown = accounts_of(agency), "7999999999999999999"
-    told = settings_of(
+def test_settings_override_the_store_and_the_api(agency: Host, store: HiveStore) -> None:
+    """Time zone and currency of the settings override stored ones, and an unknown account needs no request."""
+    (first, *_), unknown = granted_accounts(agency), "7999999999999999999"
+    given = build_settings(
         agency,
         account_timezone={first.advertiser_id: "Europe/Paris", unknown: "Asia/Seoul"},
         account_currency={unknown: "KRW"},
     )
-    with reading(agency) as one:
+    with open_reader(agency) as one:
         refresh_advertisers(one.reader, store, [first.advertiser_id])
-        agency.behave()
-        known, refused = load_accounts(one.reader, store, told, [first.advertiser_id, unknown])
+        agency.reset()
+        known, refused = load_accounts(one.reader, store, given, [first.advertiser_id, unknown])
     assert known == [
         Account(first.advertiser_id, first.currency, "Europe/Paris"),
         Account(unknown, "KRW", "Asia/Seoul"),
@@ -155,12 +155,12 @@ def test_a_setting_wins_over_both(agency: Host, store: HiveStore) -> None:
     assert (refused, agency.requests) == ({}, [])
 
 
-def test_an_account_that_cannot_be_understood_is_named_alone(agency: Host, store: HiveStore) -> None:
-    """An account the API refuses and half of whose facts are told is an error of its own; the others are known."""
-    lost = lost_of(agency)
-    told = settings_of(agency, account_timezone={lost: "Europe/Paris"})
+def test_an_account_without_known_currency_is_refused_alone(agency: Host, store: HiveStore) -> None:
+    """An account that the API refuses and the settings describe only in part is refused alone."""
+    lost = find_ungranted_account(agency)
+    given = build_settings(agency, account_timezone={lost: "Europe/Paris"})
     ids = agency.advertiser_ids
-    with reading(agency) as one:
-        known, refused = load_accounts(one.reader, store, told, ids)
+    with open_reader(agency) as one:
+        known, refused = load_accounts(one.reader, store, given, ids)
     assert [account.advertiser_id for account in known] == [one for one in ids if one != lost]
     assert refused[lost].code == 40001

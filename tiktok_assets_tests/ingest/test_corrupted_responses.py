@@ -1,4 +1,4 @@
-"""The law of malformed values: one spoiled place of any answer costs that value, and no row, account or day."""
+"""Test that one corrupted place of any response costs that value, and no other value, row, account or day."""
 
 import json
 import os
@@ -30,16 +30,16 @@ from tiktok_assets.spec.reports import REPORTS, Report, report_columns
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.cells import MALFORMED
 from tiktok_assets_tests.api.conftest import FAST, Host
-from tiktok_assets_tests.ingest.conftest import accounts_of, days_back
+from tiktok_assets_tests.ingest.conftest import days_back, granted_accounts
 from tiktok_assets_tests.ingest.response_corruption import (
     MISSING,
+    REPLACEMENTS,
     TWICE,
-    VALUES,
+    CorruptingProxy,
     Place,
-    Spoiler,
-    places,
-    query_of,
-    spoiler,
+    iterate_paths,
+    parse_parameters,
+    run_corrupting_proxy,
 )
 
 EXAMPLES = int(os.environ.get("SPOILED_ANSWERS", "300"))
@@ -47,65 +47,76 @@ WORLD = WorldPlan(dense=True, advertisers=3, days=6, campaigns=1, ad_groups=1, a
 NAMES = ("spend", "impressions", "clicks", "ctr", "cpc", "cpm", "reach", "frequency", "conversion", "result")
 METRICS = tuple(METRICS_BY_API_NAME[name] for name in NAMES)
 DAYS = days_back(3, 2)
-BESIDE = ("fetched_at", "extra", "currency")
+VOLATILE_COLUMNS = ("fetched_at", "extra", "currency")
 
-HOWS = [*VALUES, MISSING, TWICE, "extra", "twice, null", "twice, a word", "twice, a list", "twice, negative"]
+CORRUPTIONS = [
+    *REPLACEMENTS,
+    MISSING,
+    TWICE,
+    "extra",
+    "twice, null",
+    "twice, a word",
+    "twice, a list",
+    "twice, negative",
+]
 
 Frames = dict[Partition, pl.DataFrame]
-Subject = Report | Entity | str
-SUBJECTS: list[Subject] = ["accounts listed", ADVERTISERS, *LISTED_ENTITIES, *REPORTS]
+Source = Report | Entity | str
+SOURCES: list[Source] = ["accounts listed", ADVERTISERS, *LISTED_ENTITIES, *REPORTS]
 
 
 @dataclass
-class Tally:
-    """What was tried.
+class TrialStats:
+    """How many examples were tried, and which changed more than their value.
 
     Attributes:
-        costly: the examples that cost more than their value, with what they cost.
+        damages: a description of each example that changed more than its value.
     """
 
-    tried: int = 0
-    costly: list[str] = field(default_factory=list)
+    examples: int = 0
+    damages: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Bench:
-    """What examples are tried on: a spoiler, an open reader, and what each table is where nothing is spoiled."""
+class CorruptionSetup:
+    """The proxy, an open reader, and the expected tables without corruption."""
 
-    spoiler: Spoiler
+    proxy: CorruptingProxy
     reader: Reader
     folder: Path
-    whole: dict[str, dict[Partition, pl.DataFrame]] = field(default_factory=dict)
+    expected: dict[str, dict[Partition, pl.DataFrame]] = field(default_factory=dict)
     rows: dict[str, list[Any]] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
 
 
-def name_of(subject: Subject) -> str:
-    """What a subject is called."""
-    return subject if isinstance(subject, str) else subject.table
+def source_name(source: Source) -> str:
+    """Return the display name of a source."""
+    return source if isinstance(source, str) else source.table
 
 
-def path_of(subject: Subject) -> str:
-    """Where it is read."""
-    if isinstance(subject, Report):
+def source_path(source: Source) -> str:
+    """Return the API path of a source."""
+    if isinstance(source, Report):
         return REPORT.path
-    endpoint = ADVERTISER_LIST if isinstance(subject, str) else subject.endpoint
+    endpoint = ADVERTISER_LIST if isinstance(source, str) else source.endpoint
     return endpoint.path
 
 
-def stored(bench: Bench, subject: Subject) -> tuple[dict[Partition, pl.DataFrame], list[TikTokError]]:
-    """The tables of a subject as a refresh leaves them in an empty store, and the errors of what failed."""
+def refresh_tables(
+    bench: CorruptionSetup, source: Source
+) -> tuple[dict[Partition, pl.DataFrame], list[TikTokError]]:
+    """Refresh the tables of a source in an empty store; return them, and the errors of failed partitions."""
     shutil.rmtree(bench.folder, ignore_errors=True)
-    store, account = HiveStore(str(bench.folder)), accounts_of(bench.spoiler.host)[0]
-    if isinstance(subject, str):
-        sandbox = bench.spoiler.host.sandbox
+    store, account = HiveStore(str(bench.folder)), granted_accounts(bench.proxy.host)[0]
+    if isinstance(source, str):
+        sandbox = bench.proxy.host.sandbox
         try:
             ids = list_advertiser_ids(bench.reader, sandbox.app_id, sandbox.secret)
         except TikTokError as error:
             return {}, [error]
         return {Partition(one): pl.DataFrame({"advertiser_id": [one]}) for one in ids}, []
-    if subject is ADVERTISERS:
-        ids = [one.advertiser_id for one in accounts_of(bench.spoiler.host)]
+    if source is ADVERTISERS:
+        ids = [one.advertiser_id for one in granted_accounts(bench.proxy.host)]
         try:
             _, read = refresh_advertisers(bench.reader, store, ids)
         except TikTokError as error:
@@ -114,38 +125,43 @@ def stored(bench: Bench, subject: Subject) -> tuple[dict[Partition, pl.DataFrame
         return {Partition(row): rows.filter(advertiser_id=row) for row in rows.get_column("advertiser_id")}, [
             *read.refused.values()
         ]
-    if isinstance(subject, Entity):
-        outcomes = list(refresh_entity(bench.reader, store, subject, [account.advertiser_id]))
+    if isinstance(source, Entity):
+        outcomes = list(refresh_entity(bench.reader, store, source, [account.advertiser_id]))
     else:
-        days = DAYS if subject.cadence == "daily" else []
-        outcomes = list(refresh_report(bench.reader, store, subject, {account: days}))
+        days = DAYS if source.cadence == "daily" else []
+        outcomes = list(refresh_report(bench.reader, store, source, {account: days}))
     errors = [one.error for one in outcomes if isinstance(one, FailedPartitions)]
     assert all(isinstance(error, TikTokError) for error in errors)
     frames = {
         one.partition: opened.collect()
         for one in outcomes
-        if isinstance(one, WrittenPartition) and one.table == subject.table
-        if (opened := store.open(one.table, one.partition)) is not None
+        if isinstance(one, WrittenPartition) and one.table == source.table
+        if (opened := store.scan_partition(one.table, one.partition)) is not None
     }
     return frames, [error for error in errors if isinstance(error, TikTokError)]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A host before a small world, and what every table is where nothing is spoiled."""
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CorruptionSetup]:
+    """Run a proxy in front of a small world, and read every table without corruption."""
     with (
         Host.run(WORLD) as host,
-        spoiler(host) as before,
-        Client(before.url, host.sandbox.token, policy=FAST) as client,
+        run_corrupting_proxy(host) as proxy,
+        Client(proxy.url, host.sandbox.token, policy=FAST) as client,
     ):
         fetcher = Fetcher(client)
-        one = Bench(before, Reader(fetcher, client.now, METRICS), tmp_path_factory.mktemp("spoiled") / "data")
-        for subject in SUBJECTS:
-            known = set(before.asked)
-            one.whole[name_of(subject)], errors = stored(one, subject)
-            assert not errors, (name_of(subject), errors)
-            asked = min(set(before.asked) - known, key=lambda one: query_of(one).get("start_date", ""))
-            one.rows[name_of(subject)] = before.asked[asked]["data"]["list"]
+        one = CorruptionSetup(
+            proxy, Reader(fetcher, client.now, METRICS), tmp_path_factory.mktemp("corrupted") / "data"
+        )
+        for source in SOURCES:
+            requested_before = set(proxy.responses)
+            one.expected[source_name(source)], errors = refresh_tables(one, source)
+            assert not errors, (source_name(source), errors)
+            target = min(
+                set(proxy.responses) - requested_before,
+                key=lambda one: parse_parameters(one).get("start_date", ""),
+            )
+            one.rows[source_name(source)] = proxy.responses[target]["data"]["list"]
         yield one
         fetcher.close()
 
@@ -154,176 +170,182 @@ ENVELOPE = [("code",), ("message",), ("request_id",), ("data",), ("data", "list"
 
 
 @st.composite
-def examples(draw: st.DrawFn, bench: Bench) -> tuple[Subject, Place, str]:
-    """A subject, one place of its answer, and how it is spoiled."""
-    subject = draw(st.sampled_from(SUBJECTS))
-    rows = bench.rows[name_of(subject)]
-    how = draw(st.sampled_from(HOWS))
+def draw_example(draw: st.DrawFn, bench: CorruptionSetup) -> tuple[Source, Place, str]:
+    """Draw a source, one place of its response, and a corruption."""
+    source = draw(st.sampled_from(SOURCES))
+    rows = bench.rows[source_name(source)]
+    corruption = draw(st.sampled_from(CORRUPTIONS))
     if not rows or draw(st.integers(0, 19)) == 0:
-        pages = not isinstance(subject, str) and subject is not ADVERTISERS
+        pages = not isinstance(source, str) and source is not ADVERTISERS
         path = draw(st.sampled_from(ENVELOPE if pages else ENVELOPE[:-1]))
-        return subject, Place(None, path), MISSING if how == TWICE else how
+        return source, Place(None, path), MISSING if corruption == TWICE else corruption
     index = draw(st.integers(0, len(rows) - 1))
-    paths = [(), *places(rows[index])]
+    paths = [(), *iterate_paths(rows[index])]
     path = draw(st.sampled_from(paths))
-    if how.startswith("twice, ") and (not path or not isinstance(path[-1], str)):
-        how = "null"
-    if how == "extra" and (not path or not isinstance(path[-1], str)):
-        how = TWICE
-    if path == () and how == MISSING:
-        how = "null"
-    return subject, Place(index, path), how
+    if corruption.startswith("twice, ") and (not path or not isinstance(path[-1], str)):
+        corruption = "null"
+    if corruption == "extra" and (not path or not isinstance(path[-1], str)):
+        corruption = TWICE
+    if path == () and corruption == MISSING:
+        corruption = "null"
+    return source, Place(index, path), corruption
 
 
-def columns_of(subject: Report | Entity) -> tuple[Column, ...]:
-    """The columns the API tells."""
-    columns = report_columns(subject, METRICS) if isinstance(subject, Report) else subject.columns
+def api_columns(source: Report | Entity) -> tuple[Column, ...]:
+    """Return the columns that come from the API."""
+    columns = report_columns(source, METRICS) if isinstance(source, Report) else source.columns
     return tuple(column for column in columns if column.api_name)
 
 
-def touched(subject: Report | Entity, path: tuple[str | int, ...]) -> set[str]:
-    """The columns that may be of a spoiled place: all, where it is what holds them."""
-    inside = path[1:] if isinstance(subject, Report) and path[:1] in {("dimensions",), ("metrics",)} else path
+def find_affected_columns(source: Report | Entity, path: tuple[str | int, ...]) -> set[str]:
+    """Return the columns that a corrupted place may affect; all columns if it contains them."""
+    inside = path[1:] if isinstance(source, Report) and path[:1] in {("dimensions",), ("metrics",)} else path
     if not inside:
-        return {column.name for column in columns_of(subject)}
-    return {column.name for column in columns_of(subject) if column.api_name == inside[0]}
+        return {column.name for column in api_columns(source)}
+    return {column.name for column in api_columns(source) if column.api_name == inside[0]}
 
 
-def key_of(subject: Report | Entity) -> tuple[str, ...]:
-    """The columns that name a row."""
-    if isinstance(subject, Report):
-        return subject.key
-    return ("advertiser_id", *(column.name for column in subject.columns if column.api_name == subject.key))
+def key_columns(source: Report | Entity) -> tuple[str, ...]:
+    """Return the columns that identify a row."""
+    if isinstance(source, Report):
+        return source.key
+    return ("advertiser_id", *(column.name for column in source.columns if column.api_name == source.key))
 
 
-def partition_of(subject: Subject, bench: Bench, index: int) -> Partition:
-    """The partition a row belongs to."""
-    row, account = bench.rows[name_of(subject)][index], accounts_of(bench.spoiler.host)[0].advertiser_id
-    if isinstance(subject, str) or subject is ADVERTISERS:
+def find_partition(source: Source, bench: CorruptionSetup, index: int) -> Partition:
+    """Return the partition of a row."""
+    row, account = bench.rows[source_name(source)][index], granted_accounts(bench.proxy.host)[0].advertiser_id
+    if isinstance(source, str) or source is ADVERTISERS:
         return Partition(row["advertiser_id"])
-    if isinstance(subject, Entity) or subject.cadence == "lifetime":
+    if isinstance(source, Entity) or source.cadence == "lifetime":
         return Partition(account)
-    text = row["dimensions"].get(subject.time_dimension, "") if subject.time_dimension else ""
+    text = row["dimensions"].get(source.time_dimension, "") if source.time_dimension else ""
     return Partition(account, date.fromisoformat(text[:10]) if text else DAYS[0])
 
 
-def cost_of(bench: Bench, subject: Subject, place: Place, how: str) -> str:
-    """What an example cost beyond its value; "" if nothing."""
-    before = bench.whole[name_of(subject)]
-    row = None if place.row is None else bench.rows[name_of(subject)][place.row]
-    bench.spoiler.spoil(f"/open_api/v1.3/{path_of(subject)}", place, row, how)
+def find_damage(bench: CorruptionSetup, source: Source, place: Place, corruption: str) -> str:
+    """Return what an example changed besides its value; "" if nothing."""
+    before = bench.expected[source_name(source)]
+    row = None if place.row is None else bench.rows[source_name(source)][place.row]
+    bench.proxy.corrupt(f"/open_api/v1.3/{source_path(source)}", place, row, corruption)
     try:
-        after, errors = stored(bench, subject)
+        after, errors = refresh_tables(bench, source)
     finally:
-        bench.spoiler.behave()
+        bench.proxy.reset()
     if place.row is None:
-        return cost_of_envelope(before, after, place.path, how)
-    if in_vain := [error for error in errors if isinstance(error, RetryLaterError)]:
-        return f"asked again in vain: {in_vain}"
-    own = partition_of(subject, bench, place.row)
-    if is_account(subject) and place.path == ("advertiser_id",):
-        after = {one: frame for one, frame in after.items() if one in before}  # an id that is another account's
-    if not same(without(before, own), without(after, own)):
+        return find_envelope_damage(before, after, place.path, corruption)
+    if retryable := [error for error in errors if isinstance(error, RetryLaterError)]:
+        return f"retries failed: {retryable}"
+    own = find_partition(source, bench, place.row)
+    if is_account_source(source) and place.path == ("advertiser_id",):
+        after = {
+            one: frame for one, frame in after.items() if one in before
+        }  # the corrupted id may be that of another account
+    if not are_equal(exclude_partition(before, own), exclude_partition(after, own)):
         return f"other partitions changed: {errors}"
-    if how in {TWICE, "extra"}:
-        return "" if same(before, after) else f"rows changed: {errors}"
-    return cost_of_row(subject, place, how, before[own], after.get(own), errors)
+    if corruption in {TWICE, "extra"}:
+        return "" if are_equal(before, after) else f"rows changed: {errors}"
+    return find_row_damage(source, place, corruption, before[own], after.get(own), errors)
 
 
-def cost_of_envelope(before: Frames, after: Frames, path: tuple[str | int, ...], how: str) -> str:
-    """An envelope that is none keeps nothing, and one whose words alone are spoiled costs nothing."""
-    if same(before, after):
+def find_envelope_damage(before: Frames, after: Frames, path: tuple[str | int, ...], corruption: str) -> str:
+    """Return the damage of a corrupted envelope: an invalid one stores nothing, and its texts change nothing."""
+    if are_equal(before, after):
         return ""
-    if path in {("message",), ("request_id",)} or how == "extra":
-        return "an envelope's words cost rows"
-    return "half an answer was kept" if after else ""
+    if path in {("message",), ("request_id",)} or corruption == "extra":
+        return "a text of the envelope changed rows"
+    return "a partial response was stored" if after else ""
 
 
-def cost_of_row(  # noqa: PLR0917 - as `cost_of` has them
-    subject: Subject,
+def find_row_damage(  # noqa: PLR0917 - the parameters of `find_damage`
+    source: Source,
     place: Place,
-    how: str,
+    corruption: str,
     before: pl.DataFrame,
     after: pl.DataFrame | None,
     errors: list[TikTokError],
 ) -> str:
-    """A value costs its cell; a key or a spend may cost its partition, if it says so."""
-    if isinstance(subject, str):
+    """Return the damage of a corrupted row: it may change its cell, and with a key or spend its partition."""
+    if isinstance(source, str):
         return "" if after is not None or place.path in {(), ("advertiser_id",)} else "an account was lost"
-    columns = touched(subject, place.path)
-    is_vital = bool(columns & {*key_of(subject), "spend"}) or len(place.path) == 0
+    columns = find_affected_columns(source, place.path)
+    is_required = bool(columns & {*key_columns(source), "spend"}) or len(place.path) == 0
     if after is None:
-        return "" if is_vital and errors else f"its partition was lost: {errors}"
-    split = isinstance(subject, Report) and subject.breakdown
-    if split and columns & set(split.dimensions):
-        return changed_beyond_parts(before, after)
-    if is_vital:
-        return changed_beyond_row(before, after)
-    return changed_beyond(subject, before, after, columns, how)
+        return "" if is_required and errors else f"its partition was lost: {errors}"
+    breakdown = isinstance(source, Report) and source.breakdown
+    if breakdown and columns & set(breakdown.dimensions):
+        return find_change_beyond_segments(before, after)
+    if is_required:
+        return find_change_beyond_row(before, after)
+    return find_change_beyond_cell(source, before, after, columns, corruption)
 
 
-def is_account(subject: Subject) -> bool:
-    """Whether a row of it is a partition here."""
-    return isinstance(subject, str) or subject is ADVERTISERS
+def is_account_source(source: Source) -> bool:
+    """Return whether each row of a source is a partition here."""
+    return isinstance(source, str) or source is ADVERTISERS
 
 
-def without(frames: Frames, own: Partition) -> Frames:
-    """All partitions but one."""
+def exclude_partition(frames: Frames, own: Partition) -> Frames:
+    """Return all partitions but one."""
     return {one: frame for one, frame in frames.items() if one != own}
 
 
-def same(before: Frames, after: Frames) -> bool:
-    """Whether all these partitions hold the same."""
+def are_equal(before: Frames, after: Frames) -> bool:
+    """Return whether all partitions have the same rows."""
     return before.keys() == after.keys() and all(
-        told(frame).equals(told(after[one])) for one, frame in before.items()
+        drop_volatile(frame).equals(drop_volatile(after[one])) for one, frame in before.items()
     )
 
 
-def told(frame: pl.DataFrame) -> pl.DataFrame:
-    """A table without what every reading changes."""
-    return frame.drop(BESIDE, strict=False)
+def drop_volatile(frame: pl.DataFrame) -> pl.DataFrame:
+    """Drop the columns that differ between reads."""
+    return frame.drop(VOLATILE_COLUMNS, strict=False)
 
 
-def changed_beyond_row(before: pl.DataFrame, after: pl.DataFrame) -> str:
-    """What changed beside the one row whose key or spend was spoiled."""
-    gone = told(before).join(told(after), on=told(before).columns, how="anti", nulls_equal=True)
-    return "" if gone.height <= 1 and abs(after.height - before.height) <= 1 else "other rows changed"
+def find_change_beyond_row(before: pl.DataFrame, after: pl.DataFrame) -> str:
+    """Return what changed besides the one row whose key or spend was corrupted."""
+    removed = drop_volatile(before).join(
+        drop_volatile(after), on=drop_volatile(before).columns, corruption="anti", nulls_equal=True
+    )
+    return "" if removed.height <= 1 and abs(after.height - before.height) <= 1 else "other rows changed"
 
 
-def changed_beyond_parts(before: pl.DataFrame, after: pl.DataFrame) -> str:
-    """What changed beside a row whose part became unknown, and one that was: the parts still add up."""
+def find_change_beyond_segments(before: pl.DataFrame, after: pl.DataFrame) -> str:
+    """Return what changed besides a row whose segment became unknown; the segments must still add up."""
     sums = ("spend", "impressions", "clicks", "conversion")
-    gone = told(before).join(told(after), on=told(before).columns, how="anti", nulls_equal=True)
+    removed = drop_volatile(before).join(
+        drop_volatile(after), on=drop_volatile(before).columns, corruption="anti", nulls_equal=True
+    )
     if not before.select(sums).sum().equals(after.select(sums).sum()):
-        return "the parts no longer add up"
-    return "" if gone.height <= 2 and abs(after.height - before.height) <= 1 else "other rows changed"
+        return "the segments no longer add up"
+    return "" if removed.height <= 2 and abs(after.height - before.height) <= 1 else "other rows changed"
 
 
-def changed_beyond(
-    subject: Report | Entity, before: pl.DataFrame, after: pl.DataFrame, columns: set[str], how: str
+def find_change_beyond_cell(
+    source: Report | Entity, before: pl.DataFrame, after: pl.DataFrame, columns: set[str], corruption: str
 ) -> str:
-    """What changed beside the cell; a cell that changed to null has what came kept beside it."""
+    """Return what changed besides the cell; the original of a value that became null must be kept."""
     if before.height != after.height:
         return f"{before.height} rows became {after.height}"
-    others = [name for name in before.columns if name not in columns and name not in BESIDE]
+    others = [name for name in before.columns if name not in columns and name not in VOLATILE_COLUMNS]
     if not before.select(others).equals(after.select(others)):
         return "other columns changed"
-    names = {column.name: column.api_name for column in columns_of(subject)}
+    names = {column.name: column.api_name for column in api_columns(source)}
     for name in columns:
-        for was, now, extra in zip(before[name], after[name], after["extra"], strict=True):
+        for old, new, extra in zip(before[name], after[name], after["extra"], strict=True):
             kept = json.loads(extra or "{}").get(MALFORMED, {})
-            if was is not None and now is None and how not in MEAN_NOTHING and names[name] not in kept:
-                return f"{name} is null, and what came was not kept"
+            if old is not None and new is None and corruption not in NULL_CORRUPTIONS and names[name] not in kept:
+                return f"{name} is null, and the original value was not kept"
     return ""
 
 
-MEAN_NOTHING = {"null", "dash", "empty text", MISSING, "twice, null"}
-"""What the API writes for nothing, and nothing at all."""
+NULL_CORRUPTIONS = {"null", "dash", "empty text", MISSING, "twice, null"}
+"""The corruptions that mean null: the API's texts for null, or a missing value."""
 
 
-def test_a_spoiled_place_costs_its_value_only(bench: Bench) -> None:
-    """Whatever one place of any answer we read says, the stored tables lack that value and nothing else."""
-    tally = Tally()
+def test_a_corrupted_place_costs_only_its_value(bench: CorruptionSetup) -> None:
+    """Whatever one place of a response contains, the stored tables lack that value and nothing else."""
+    stats = TrialStats()
 
     @settings(
         max_examples=EXAMPLES,
@@ -333,16 +355,18 @@ def test_a_spoiled_place_costs_its_value_only(bench: Bench) -> None:
         deadline=None,
     )
     @given(st.data())
-    def try_one(data: st.DataObject) -> None:
-        subject, place, how = data.draw(examples(bench))
+    def check_one(data: st.DataObject) -> None:
+        source, place, corruption = data.draw(draw_example(bench))
         try:
-            cost = cost_of(bench, subject, place, how)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it cost the whole answer
-            cost = f"crashed: {error!r}"
-        tally.tried += 1
-        if cost:
-            tally.costly.append(f"{name_of(subject)} {place.row} {'.'.join(map(str, place.path))} {how}: {cost}")
+            damage = find_damage(bench, source, place, corruption)
+        except Exception as error:  # noqa: BLE001 - any exception loses the whole response
+            damage = f"crashed: {error!r}"
+        stats.examples += 1
+        if damage:
+            stats.damages.append(
+                f"{source_name(source)} {place.row} {'.'.join(map(str, place.path))} {corruption}: {damage}"
+            )
 
-    try_one()
-    print(f"{tally.tried} spoiled answers tried, {len(tally.costly)} cost more than their value")  # noqa: T201
-    assert not tally.costly, "\n".join(("", *tally.costly[:40]))
+    check_one()
+    print(f"{stats.examples} corrupted responses tried, {len(stats.damages)} changed more than their value")  # noqa: T201
+    assert not stats.damages, "\n".join(("", *stats.damages[:40]))

@@ -1,4 +1,4 @@
-"""Laws of the histories: each version a refresh sees is kept once, in order, and nothing else is."""
+"""Test histories: each version a refresh has seen is stored once, in order, and nothing else is."""
 
 import subprocess
 import sys
@@ -21,64 +21,67 @@ from tiktok_assets.spec.derived_tables import history_table_name
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS, LISTED_ENTITIES, Entity
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.hive_store import HiveStore, Partition, StoreError
-from tiktok_assets.tables.frames import build_entity_frame, build_schema, entity_columns
+from tiktok_assets.tables.frames import build_entity_frame
+from tiktok_assets.tables.schema import build_schema, entity_columns
 from tiktok_assets_tests.api.conftest import SMALL, Host
-from tiktok_assets_tests.ingest.conftest import accounts_of, files_of, reading
+from tiktok_assets_tests.ingest.conftest import granted_accounts, open_reader, read_files
 
 OWNER = "7001"
-HERE = Partition(OWNER)
-BEGIN = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+PARTITION = Partition(OWNER)
+START = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 NAMES, STATUSES = ("A", "B"), ("CAMPAIGN_STATUS_ENABLE", "CAMPAIGN_STATUS_DELETE")
 
-Listed = dict[str, tuple[str, str]]
-"""Name and status of each campaign of a listing, by id."""
+CampaignList = dict[str, tuple[str, str]]
+"""Name and status of each campaign in a list, by id."""
 
-listings = st.dictionaries(st.sampled_from("123"), st.tuples(st.sampled_from(NAMES), st.sampled_from(STATUSES)))
+campaign_lists = st.dictionaries(
+    st.sampled_from("123"), st.tuples(st.sampled_from(NAMES), st.sampled_from(STATUSES))
+)
 
 
-def frame_of(listed: Listed, read_at: datetime, entity: Entity = CAMPAIGNS) -> pl.DataFrame:
-    """A complete listing; each reading has a `modify_time` of its own, which is no change."""
+def build_snapshot(listed: CampaignList, read_at: datetime, entity: Entity = CAMPAIGNS) -> pl.DataFrame:
+    """Build a complete snapshot; its `modify_time` depends on the read and creates no version."""
     rows = [
         {
             "advertiser_id": OWNER,
-            "campaign_id": own_id,
+            "campaign_id": campaign_id,
             "campaign_name": name,
             "secondary_status": status,
             "modify_time": read_at.strftime("%Y-%m-%d %H:%M:%S"),
         }
-        for own_id, (name, status) in sorted(listed.items())
+        for campaign_id, (name, status) in sorted(listed.items())
     ]
     return build_entity_frame(entity, rows, read_at, unknown_fields=set())
 
 
-def refresh(store: HiveStore, listed: Listed, read_at: datetime) -> int:
-    """Keep the versions, then replace the snapshot; how many versions came to it."""
-    frame = frame_of(listed, read_at)
-    kept = update_history(store, CAMPAIGNS, HERE, frame, read_at)
-    store.write(CAMPAIGNS.table, HERE, frame, notes=fetched_at_metadata(read_at) | {HISTORY_KEY: "true"})
-    return kept.new_versions
+def refresh(store: HiveStore, listed: CampaignList, read_at: datetime) -> int:
+    """Update the history, then replace the snapshot; return the number of new versions."""
+    frame = build_snapshot(listed, read_at)
+    update = update_history(store, CAMPAIGNS, PARTITION, frame, read_at)
+    store.write(CAMPAIGNS.table, PARTITION, frame, metadata=fetched_at_metadata(read_at) | {HISTORY_KEY: "true"})
+    return update.new_versions
 
 
-def history_of(store: HiveStore, entity: Entity, owner: str = OWNER) -> pl.DataFrame:
-    """The stored versions of an account."""
+def read_history(store: HiveStore, entity: Entity, owner: str = OWNER) -> pl.DataFrame:
+    """Read the stored versions of an account."""
     schema = build_schema(history_columns(entity))
     return store.scan(history_table_name(entity.table), schema, advertiser_ids=[owner]).collect()
 
 
-def versions_of(store: HiveStore) -> list[tuple[Any, ...]]:
-    """The versions of the campaigns, without what else they hold."""
+def read_campaign_versions(store: HiveStore) -> list[tuple[Any, ...]]:
+    """Read the main columns of all campaign versions."""
     names = ["campaign_id", "campaign_name", "is_deleted", "valid_from", "valid_to", "is_current"]
-    return history_of(store, CAMPAIGNS).select(names).rows()
+    return read_history(store, CAMPAIGNS).select(names).rows()
 
 
-def expected(snapshots: Iterable[tuple[Listed, datetime]]) -> list[tuple[Any, ...]]:
-    """What the histories of these snapshots are, told object by object."""
-    told: dict[str, list[tuple[str, str, bool, datetime]]] = {}
+def expected_versions(snapshots: Iterable[tuple[CampaignList, datetime]]) -> list[tuple[Any, ...]]:
+    """Compute the expected versions, object by object."""
+    by_id: dict[str, list[tuple[str, str, bool, datetime]]] = {}
     for listed, read_at in snapshots:
-        for own_id in {*told, *listed}:
-            versions = told.setdefault(own_id, [])
-            if own_id in listed:
-                name, status = listed[own_id]
+        for campaign_id in {*by_id, *listed}:
+            versions = by_id.setdefault(campaign_id, [])
+            if campaign_id in listed:
+                name, status = listed[campaign_id]
                 now = (name, status, status.endswith("_DELETE"))
             elif versions[-1][2]:
                 continue
@@ -87,178 +90,192 @@ def expected(snapshots: Iterable[tuple[Listed, datetime]]) -> list[tuple[Any, ..
             if not versions or versions[-1][:3] != now:
                 versions.append((*now, read_at))
     rows = []
-    for own_id, versions in sorted(told.items()):
+    for campaign_id, versions in sorted(by_id.items()):
         ends = [began for *_, began in versions[1:]] + [None]
         for (name, _, deleted, began), end in zip(versions, ends, strict=True):
-            rows.append((own_id, name, deleted, began, end, end is None))
+            rows.append((campaign_id, name, deleted, began, end, end is None))
     return rows
 
 
-@given(seen=st.lists(st.tuples(listings, st.integers(0, 3)), max_size=6))
+@given(lists=st.lists(st.tuples(campaign_lists, st.integers(0, 3)), max_size=6))
 @settings(max_examples=40, deadline=None)
-def test_each_version_is_kept_once_and_in_order(seen: list[tuple[Listed, int]]) -> None:
-    """After any listings, each replayed any number of times, the history is every version seen, and no other."""
+def test_each_version_is_stored_once_and_in_order(lists: list[tuple[CampaignList, int]]) -> None:
+    """After any snapshots, repeated any number of times, the history contains each version once."""
     with tempfile.TemporaryDirectory() as folder:
         store = HiveStore(folder)
-        snapshots = [(listed, BEGIN + timedelta(n)) for n, (listed, _) in enumerate(seen)]
-        for number, (listed, again) in enumerate(seen):
-            before = len(versions_of(store))
+        snapshots = [(listed, START + timedelta(n)) for n, (listed, _) in enumerate(lists)]
+        for number, (listed, repeats) in enumerate(lists):
+            before = len(read_campaign_versions(store))
             new = refresh(store, listed, snapshots[number][1])
-            assert len(versions_of(store)) == before + new
-            for back in range(again):  # a replay, then older ones: they change nothing
+            assert len(read_campaign_versions(store)) == before + new
+            for back in range(repeats):  # repeated and older snapshots change nothing
                 older, read_at = snapshots[max(number - back, 0)]
-                update_history(store, CAMPAIGNS, HERE, frame_of(older, read_at), read_at)
-            assert versions_of(store) == expected(snapshots[: number + 1])
+                update_history(store, CAMPAIGNS, PARTITION, build_snapshot(older, read_at), read_at)
+            assert read_campaign_versions(store) == expected_versions(snapshots[: number + 1])
 
 
-def test_a_snapshot_between_two_others_comes_too_late(store: HiveStore) -> None:
-    """What was read before the snapshot that stands, and arrives after it, is in no version."""
+def test_a_snapshot_older_than_the_stored_one_adds_no_version(store: HiveStore) -> None:
+    """A snapshot that was read before the stored one adds no version."""
     enabled = {"1": ("A", STATUSES[0])}
-    refresh(store, enabled, BEGIN)
-    refresh(store, enabled, BEGIN + timedelta(2))
-    late = BEGIN + timedelta(1)
+    refresh(store, enabled, START)
+    refresh(store, enabled, START + timedelta(2))
+    read_between = START + timedelta(1)
     assert (
-        update_history(store, CAMPAIGNS, HERE, frame_of({"1": ("B", STATUSES[0])}, late), late).new_versions == 0
+        update_history(
+            store, CAMPAIGNS, PARTITION, build_snapshot({"1": ("B", STATUSES[0])}, read_between), read_between
+        ).new_versions
+        == 0
     )
-    assert versions_of(store) == [("1", "A", False, BEGIN, None, True)]
+    assert read_campaign_versions(store) == [("1", "A", False, START, None, True)]
 
 
-def test_what_is_gone_keeps_its_last_columns(store: HiveStore) -> None:
-    """A campaign missing from a complete listing is deleted from then on, under the name and status it had."""
-    refresh(store, {"1": ("A", STATUSES[0]), "2": ("B", STATUSES[0])}, BEGIN)
-    refresh(store, {"2": ("B", STATUSES[0])}, BEGIN + timedelta(1))
-    gone = history_of(store, CAMPAIGNS).filter(campaign_id="1", is_current=True).to_dicts()[0]
-    assert (gone["campaign_name"], gone["secondary_status"], gone["is_deleted"]) == ("A", STATUSES[0], True)
-    assert (gone["valid_from"], gone["fetched_at"]) == (BEGIN + timedelta(1), BEGIN)
+def test_a_deleted_object_keeps_its_last_values(store: HiveStore) -> None:
+    """A campaign missing from a complete list is deleted from then on, with its last name and status."""
+    refresh(store, {"1": ("A", STATUSES[0]), "2": ("B", STATUSES[0])}, START)
+    refresh(store, {"2": ("B", STATUSES[0])}, START + timedelta(1))
+    deleted_row = read_history(store, CAMPAIGNS).filter(campaign_id="1", is_current=True).to_dicts()[0]
+    assert (deleted_row["campaign_name"], deleted_row["secondary_status"], deleted_row["is_deleted"]) == (
+        "A",
+        STATUSES[0],
+        True,
+    )
+    assert (deleted_row["valid_from"], deleted_row["fetched_at"]) == (START + timedelta(1), START)
 
 
-def test_a_store_from_before_the_histories_loses_nothing(store: HiveStore) -> None:
-    """The snapshot that stands when the first history is begun gives the first versions, from its own instant."""
-    old = frame_of({"1": ("A", STATUSES[0])}, BEGIN)
-    store.write(CAMPAIGNS.table, HERE, old, notes=fetched_at_metadata(BEGIN))
-    later = BEGIN + timedelta(1)
+def test_the_stored_snapshot_becomes_the_first_versions(store: HiveStore) -> None:
+    """In a store without histories, the stored snapshot becomes the first versions, valid from its own read."""
+    old = build_snapshot({"1": ("A", STATUSES[0])}, START)
+    store.write(CAMPAIGNS.table, PARTITION, old, metadata=fetched_at_metadata(START))
+    later = START + timedelta(1)
     refresh(store, {"1": ("B", STATUSES[0])}, later)
-    assert versions_of(store) == [("1", "A", False, BEGIN, later, False), ("1", "B", False, later, None, True)]
+    assert read_campaign_versions(store) == [
+        ("1", "A", False, START, later, False),
+        ("1", "B", False, later, None, True),
+    ]
 
 
-def test_a_spoiled_snapshot_does_not_keep_a_history_from_beginning(store: HiveStore) -> None:
-    """Where the snapshot of an older store cannot be read, the versions begin with the next one."""
-    written = store.write(CAMPAIGNS.table, HERE, frame_of({"1": ("A", STATUSES[0])}, BEGIN))
+def test_an_unreadable_snapshot_does_not_prevent_a_new_history(store: HiveStore) -> None:
+    """If the snapshot of an older store cannot be read, the versions start with the next one."""
+    written = store.write(CAMPAIGNS.table, PARTITION, build_snapshot({"1": ("A", STATUSES[0])}, START))
     Path(written.path).write_bytes(b"PAR1 but not really")
-    assert refresh(store, {"1": ("B", STATUSES[0])}, BEGIN + timedelta(1)) == 1
-    assert [row[1] for row in versions_of(store)] == ["B"]
+    assert refresh(store, {"1": ("B", STATUSES[0])}, START + timedelta(1)) == 1
+    assert [row[1] for row in read_campaign_versions(store)] == ["B"]
 
 
-def test_a_new_column_makes_no_version(store: HiveStore) -> None:
-    """A file written before a column was declared gets it filled, and its objects have not changed."""
-    refresh(store, {"1": ("A", STATUSES[0])}, BEGIN)
-    table, whole = history_table_name(CAMPAIGNS.table), history_of(store, CAMPAIGNS)
-    store.write(table, HERE, whole.drop("secondary_status").with_columns(extra=pl.lit('{"secondary_status":"?"}')))
+def test_a_new_column_creates_no_version(store: HiveStore) -> None:
+    """A file written before a column was added gets its values, and no new versions."""
+    refresh(store, {"1": ("A", STATUSES[0])}, START)
+    table, history = history_table_name(CAMPAIGNS.table), read_history(store, CAMPAIGNS)
+    store.write(
+        table, PARTITION, history.drop("secondary_status").with_columns(extra=pl.lit('{"secondary_status":"?"}'))
+    )
     for day in (1, 2):
-        assert refresh(store, {"1": ("A", STATUSES[0])}, BEGIN + timedelta(day)) == 0
-    (row,) = history_of(store, CAMPAIGNS).to_dicts()
-    assert (row["secondary_status"], row["extra"], row["valid_from"]) == (STATUSES[0], None, BEGIN)
-    assert refresh(store, {"1": ("B", STATUSES[0])}, BEGIN + timedelta(3)) == 1
+        assert refresh(store, {"1": ("A", STATUSES[0])}, START + timedelta(day)) == 0
+    (row,) = read_history(store, CAMPAIGNS).to_dicts()
+    assert (row["secondary_status"], row["extra"], row["valid_from"]) == (STATUSES[0], None, START)
+    assert refresh(store, {"1": ("B", STATUSES[0])}, START + timedelta(3)) == 1
 
 
-def snapshot_of(store: HiveStore, entity: Entity) -> pl.DataFrame:
-    """The rows of an entity as they stand."""
+def read_snapshot(store: HiveStore, entity: Entity) -> pl.DataFrame:
+    """Read the stored rows of an entity."""
     return store.scan(entity.table, build_schema(entity_columns(entity))).collect()
 
 
 @pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
-def test_the_current_versions_are_the_snapshot(agency: Host, store: HiveStore, entity: Entity) -> None:
-    """After a refresh the current versions are the objects of the snapshot; a second one adds nothing."""
-    ids = [account.advertiser_id for account in accounts_of(agency)]
-    with reading(agency) as one:
-        made = [*refresh_entity(one.reader, store, entity, ids)]
-        before = {name: content for name, content in files_of(store).items() if "history" in name}
+def test_the_current_versions_equal_the_snapshot(agency: Host, store: HiveStore, entity: Entity) -> None:
+    """After a refresh the current versions are the objects of the snapshot; a second refresh adds none."""
+    ids = [account.advertiser_id for account in granted_accounts(agency)]
+    with open_reader(agency) as one:
+        outcomes = [*refresh_entity(one.reader, store, entity, ids)]
+        before = {name: content for name, content in read_files(store).items() if "history" in name}
         agency.advance(hours=1)
-        again = [*refresh_entity(one.reader, store, entity, ids)]
-    told = [(outcome.table, outcome.partition) for outcome in made if isinstance(outcome, WrittenPartition)]
-    assert told == [
+        repeats = [*refresh_entity(one.reader, store, entity, ids)]
+    by_id = [(outcome.table, outcome.partition) for outcome in outcomes if isinstance(outcome, WrittenPartition)]
+    assert by_id == [
         (table, Partition(owner)) for owner in ids for table in (entity.table, f"{entity.table}_history")
     ]
     current = store.scan(history_table_name(entity.table), build_schema(history_columns(entity))).collect()
     assert current.get_column("is_current").all()
     assert any(current.get_column("is_deleted"))
     own = [column.name for column in entity_columns(entity)]
-    assert current.select(own).drop("fetched_at").equals(snapshot_of(store, entity).drop("fetched_at"))
-    counts = [one.new_versions for one in again if isinstance(one, WrittenPartition) and one.table != entity.table]
+    assert current.select(own).drop("fetched_at").equals(read_snapshot(store, entity).drop("fetched_at"))
+    counts = [
+        one.new_versions for one in repeats if isinstance(one, WrittenPartition) and one.table != entity.table
+    ]
     assert counts == [0] * len(ids)
-    assert before == {name: content for name, content in files_of(store).items() if "history" in name}
+    assert before == {name: content for name, content in read_files(store).items() if "history" in name}
 
 
-def test_an_incomplete_listing_deletes_nothing(small: Host, store: HiveStore) -> None:
-    """Where a row is lost between pages the account fails, and its history is what it was, byte for byte."""
-    owner = accounts_of(small)[0].advertiser_id
-    with reading(small) as one:
+def test_an_incomplete_list_deletes_nothing(small: Host, store: HiveStore) -> None:
+    """If a row is lost between pages, the account fails and no file changes."""
+    owner = granted_accounts(small)[0].advertiser_id
+    with open_reader(small) as one:
         list(refresh_entity(one.reader, store, ADS, [owner]))
-        before = files_of(store)
+        before = read_files(store)
         small.advance(days=1)
-        small.misbehave("lost_row", path="ad/get", times=None)
-        (failed,) = refresh_entity(one.reader, store, ADS, [owner])
-    assert isinstance(failed, FailedPartitions)
-    assert files_of(store) == before
+        small.inject_fault("lost_row", path="ad/get", times=None)
+        (failures,) = refresh_entity(one.reader, store, ADS, [owner])
+    assert isinstance(failures, FailedPartitions)
+    assert read_files(store) == before
 
 
-@pytest.mark.parametrize("damage", ["lost", "broken"])
-def test_a_lost_history_is_an_error_with_its_mend(small: Host, store: HiveStore, damage: str) -> None:
-    """An account whose history is gone or unreadable fails by name and nothing is written; the others land."""
-    victim, *others = [account.advertiser_id for account in accounts_of(small)]
-    with reading(small) as one:
-        list(refresh_entity(one.reader, store, ADS, [victim, *others]))
-        file = Path(str(store.base), "ads_history", f"advertiser_id={victim}", PARTITION_FILE_NAME)
-        if damage == "lost":
+@pytest.mark.parametrize("damage", ["missing", "unreadable"])
+def test_a_lost_history_is_an_error_that_names_the_fix(small: Host, store: HiveStore, damage: str) -> None:
+    """An account with a missing or unreadable history fails and writes nothing; the others are written."""
+    damaged, *others = [account.advertiser_id for account in granted_accounts(small)]
+    with open_reader(small) as one:
+        list(refresh_entity(one.reader, store, ADS, [damaged, *others]))
+        file = Path(str(store.base), "ads_history", f"advertiser_id={damaged}", PARTITION_FILE_NAME)
+        if damage == "missing":
             file.unlink()
         else:
-            file.write_bytes(b"PAR1 and nothing of it PAR1")
-        before = files_of(store)
+            file.write_bytes(b"PAR1 but not really PAR1")
+        before = read_files(store)
         small.advance(days=1)
-        made = list(refresh_entity(one.reader, store, ADS, [victim, *others]))
-    failed = [outcome for outcome in made if isinstance(outcome, FailedPartitions)]
-    assert [outcome.partitions for outcome in failed] == [(Partition(victim),)]
-    said = str(failed[0])
-    assert victim in said
-    assert "restore it from a backup" in said
-    assert failed[0].mend == ""
-    after = files_of(store)
+        outcomes = list(refresh_entity(one.reader, store, ADS, [damaged, *others]))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, FailedPartitions)]
+    assert [outcome.partitions for outcome in failures] == [(Partition(damaged),)]
+    message = str(failures[0])
+    assert damaged in message
+    assert "restore it from a backup" in message
+    assert failures[0].fix == ""
+    after = read_files(store)
     assert after.keys() == before.keys()
-    assert [name for name in after if victim in name and after[name] != before[name]] == []
-    assert {outcome.partition.advertiser_id for outcome in made if isinstance(outcome, WrittenPartition)} == set(
-        others
-    )
+    assert [name for name in after if damaged in name and after[name] != before[name]] == []
+    assert {
+        outcome.partition.advertiser_id for outcome in outcomes if isinstance(outcome, WrittenPartition)
+    } == set(others)
 
 
-def test_a_history_without_its_snapshot_goes_on(small: Host, store: HiveStore) -> None:
-    """Where the snapshot could not follow its history, the next refresh adds nothing and writes it."""
-    owner = accounts_of(small)[0].advertiser_id
+def test_a_history_whose_snapshot_was_not_written_is_continued(small: Host, store: HiveStore) -> None:
+    """If the snapshot could not be written after its history, the next refresh writes it and adds no version."""
+    owner = granted_accounts(small)[0].advertiser_id
     blocked = Path(str(store.base), "ads", f"advertiser_id={owner}")
     blocked.parent.mkdir(parents=True)
-    blocked.write_text("in the way", encoding="utf-8")
-    with reading(small) as one:
+    blocked.write_text("a file instead of a folder", encoding="utf-8")
+    with open_reader(small) as one:
         with pytest.raises(StoreError):
             list(refresh_entity(one.reader, store, ADS, [owner]))
-        begun = history_of(store, ADS, owner)
+        first_history = read_history(store, ADS, owner)
         blocked.unlink()
         small.advance(hours=1)
         list(refresh_entity(one.reader, store, ADS, [owner]))
-    assert begun.height == snapshot_of(store, ADS).height > 0
-    assert history_of(store, ADS, owner).equals(begun)
+    assert first_history.height == read_snapshot(store, ADS).height > 0
+    assert read_history(store, ADS, owner).equals(first_history)
 
 
 @pytest.fixture
-def worked_in() -> Iterator[Host]:
-    """A small world of its own, to be written to."""
+def writable_host() -> Iterator[Host]:
+    """Run a small world of its own, to be changed by the test."""
     with Host.run(SMALL) as host:
         yield host
 
 
-KILLED = """
+REFRESH_SCRIPT = """
 import sys
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.ingest.report_reader import Reader
+from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.spec.entities import LISTED_ENTITIES
 from tiktok_assets.spec.metrics import STANDARD_METRICS
@@ -274,66 +291,86 @@ for entity in LISTED_ENTITIES:
 
 
 @pytest.mark.parametrize("files", [1, 3, 6])
-def test_killed_and_run_again_the_history_is_the_same(worked_in: Host, tmp_path: Path, files: int) -> None:
-    """Killed at any moment and run again, a refresh leaves the history of one that was never killed."""
-    owners = [account.advertiser_id for account in accounts_of(worked_in)]
-    killed, whole = HiveStore(str(tmp_path / "killed")), HiveStore(str(tmp_path / "whole"))
-    with reading(worked_in) as one:
-        for store in (killed, whole):
+def test_a_killed_refresh_is_completed_by_the_next_one(writable_host: Host, tmp_path: Path, files: int) -> None:
+    """Killed at any moment and run again, a refresh leaves the same history as one that was not killed."""
+    owners = [account.advertiser_id for account in granted_accounts(writable_host)]
+    interrupted, history = HiveStore(str(tmp_path / "killed")), HiveStore(str(tmp_path / "whole"))
+    with open_reader(writable_host) as one:
+        for store in (interrupted, history):
             for entity in LISTED_ENTITIES:
                 list(refresh_entity(one.reader, store, entity, owners))
-        worked_in.advance(days=3)
-        campaign = worked_in.truth("campaigns", advertiser_id=owners[0])[0]["campaign_id"]
-        change(worked_in, "campaign/status/update", owners[0], campaign_ids=[campaign], operation_status="DISABLE")
-        asked = [worked_in.sandbox.base_url, worked_in.sandbox.token, str(tmp_path / "killed"), *owners]
-        stood = {path: path.stat().st_mtime_ns for path in Path(asked[2]).rglob("*.parquet")}
-        with subprocess.Popen([sys.executable, "-c", KILLED, *asked], stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own program
-            patience = time.monotonic() + 30
-            while process.poll() is None and time.monotonic() < patience:
-                if sum(path.stat().st_mtime_ns != was for path, was in stood.items()) >= files:
+        writable_host.advance(days=3)
+        campaign = writable_host.ground_truth("campaigns", advertiser_id=owners[0])[0]["campaign_id"]
+        send_write(
+            writable_host, "campaign/status/update", owners[0], campaign_ids=[campaign], operation_status="DISABLE"
+        )
+        arguments = [
+            writable_host.sandbox.base_url,
+            writable_host.sandbox.token,
+            str(tmp_path / "killed"),
+            *owners,
+        ]
+        modified_times = {path: path.stat().st_mtime_ns for path in Path(arguments[2]).rglob("*.parquet")}
+        command = [sys.executable, "-c", REFRESH_SCRIPT, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own program
+            deadline = time.monotonic() + 30
+            while process.poll() is None and time.monotonic() < deadline:
+                if sum(path.stat().st_mtime_ns != old_time for path, old_time in modified_times.items()) >= files:
                     break
             process.kill()
-        for store in (killed, whole):
+        for store in (interrupted, history):
             for entity in LISTED_ENTITIES:
                 list(refresh_entity(one.reader, store, entity, owners))
     for entity in LISTED_ENTITIES:
-        timeless = ["valid_from", "valid_to", "fetched_at"]
+        time_columns = ["valid_from", "valid_to", "fetched_at"]
         schema = build_schema(history_columns(entity))
-        mended, sound = (
-            store.scan(history_table_name(entity.table), schema).collect() for store in (killed, whole)
+        repaired, reference = (
+            store.scan(history_table_name(entity.table), schema).collect() for store in (interrupted, history)
         )
-        assert mended.drop(timeless).equals(sound.drop(timeless))
-        assert sound.get_column("is_current").not_().any()
-        assert snapshot_of(killed, entity).drop("fetched_at").equals(snapshot_of(whole, entity).drop("fetched_at"))
+        assert repaired.drop(time_columns).equals(reference.drop(time_columns))
+        assert reference.get_column("is_current").not_().any()
+        assert (
+            read_snapshot(interrupted, entity)
+            .drop("fetched_at")
+            .equals(read_snapshot(history, entity).drop("fetched_at"))
+        )
 
 
-def change(host: Host, path: str, owner: str, **body: object) -> None:
-    """Write to the account as somebody who works in it."""
-    answer = host.http.post(
+def send_write(host: Host, path: str, owner: str, **body: object) -> None:
+    """Send a write request to the account."""
+    response = host.http.post(
         f"{host.sandbox.base_url}/open_api/v1.3/{path}/",
         json={"advertiser_id": owner, **body},
         headers={"Access-Token": host.sandbox.token},
     ).json()
-    assert answer["code"] == 0, answer
+    assert response["code"] == 0, response
 
 
-def test_a_rename_and_a_deletion_are_versions(worked_in: Host, store: HiveStore) -> None:
-    """A renamed ad group has both names, each with its time; deleted, it and its ads end as deleted."""
-    owner = accounts_of(worked_in)[0].advertiser_id
-    with reading(worked_in) as one:
+def test_a_rename_and_a_deletion_create_versions(writable_host: Host, store: HiveStore) -> None:
+    """A renamed ad group has a version per name; deleted, it and its ads end as deleted."""
+    owner = granted_accounts(writable_host)[0].advertiser_id
+    with open_reader(writable_host) as one:
         for step, body in enumerate([None, {"adgroup_name": "Renamed"}, {"operation_status": "DELETE"}]):
-            group = max(item["adgroup_id"] for item in worked_in.truth("ad_groups", advertiser_id=owner))
+            group = max(
+                item["adgroup_id"] for item in writable_host.ground_truth("ad_groups", advertiser_id=owner)
+            )
             if body:
-                many = "operation_status" in body
-                target: dict[str, object] = {"adgroup_ids": [group]} if many else {"adgroup_id": group}
-                change(worked_in, f"adgroup/{'status/' if many else ''}update", owner, **target, **body)
+                is_status_update = "operation_status" in body
+                target: dict[str, object] = {"adgroup_ids": [group]} if is_status_update else {"adgroup_id": group}
+                send_write(
+                    writable_host,
+                    f"adgroup/{'status/' if is_status_update else ''}update",
+                    owner,
+                    **target,
+                    **body,
+                )
             for entity in (AD_GROUPS, ADS):
                 list(refresh_entity(one.reader, store, entity, [owner]))
-            worked_in.advance(days=1 + step)
-    versions = history_of(store, AD_GROUPS, owner).filter(ad_group_id=group)
+            writable_host.advance(days=1 + step)
+    versions = read_history(store, AD_GROUPS, owner).filter(ad_group_id=group)
     assert versions.get_column("ad_group_name").to_list()[1:] == ["Renamed", "Renamed"]
     assert versions.get_column("is_deleted").to_list() == [False, False, True]
     assert versions.get_column("valid_to").to_list() == [*versions.get_column("valid_from")[1:], None]
-    ads = history_of(store, ADS, owner).filter(ad_group_id=group, is_current=True)
+    ads = read_history(store, ADS, owner).filter(ad_group_id=group, is_current=True)
     assert ads.height > 0
     assert ads.get_column("is_deleted").all()

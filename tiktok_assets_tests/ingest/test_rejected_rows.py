@@ -1,96 +1,97 @@
-"""Laws of what is refused: rows that cannot be true leave the partition as it stood, and the error names them."""
+"""Test that invalid rows are rejected: the stored partition stays unchanged, and the error says why."""
 
 from pathlib import Path
 
 import pytest
 
 from tiktok_assets.api.errors import ContractError
+from tiktok_assets.ingest.account_reader import ADVERTISERS_SCHEMA
 from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
-from tiktok_assets.ingest.writer import ADVERTISERS_SCHEMA, refresh_advertisers, refresh_entity, refresh_report
+from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.spec.entities import ADS, CAMPAIGNS, Entity
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 from tiktok_assets.storage.hive_store import HiveStore
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.ingest.conftest import accounts_of, days_back, reading
+from tiktok_assets_tests.ingest.conftest import days_back, granted_accounts, open_reader
 
 AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
 CAMPAIGN_LIFETIME = REPORTS_BY_TABLE["campaign_report_lifetime"]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+def read_parquet_files(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of every Parquet file below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
 
 
 @pytest.mark.parametrize(
-    ("what", "spoiled", "named"),
+    ("table", "wrong_value", "reason"),
     [
         (AD_DAILY, {"ad_id": None}, "ad_id"),
         (AD_DAILY, {"impressions": "-3"}, None),
         (AD_DAILY, {"spend": "12,50"}, "spend is '12,50'"),
-        (AD_DAILY, {"stat_time_day": "2020-01-01 00:00:00"}, "days outside"),
+        (AD_DAILY, {"stat_time_day": "2020-01-01 00:00:00"}, "outside the requested days"),
         (CAMPAIGN_LIFETIME, {"reach": "-1"}, None),
-        (ADS, {"advertiser_id": "7000000000000000001"}, "of another account"),
+        (ADS, {"advertiser_id": "7000000000000000001"}, "another account"),
         (ADS, {"ad_id": None}, "ad_id"),
-        (CAMPAIGNS, {"budget": "-"}, None),  # "-" is TikTok's word for nothing
+        (CAMPAIGNS, {"budget": "-"}, None),  # "-" means null
     ],
     ids=lambda one: getattr(one, "table", None) or (str(one) if isinstance(one, dict) else ""),
 )
-def test_what_cannot_be_true_leaves_the_partition_as_it_stood(
-    small: Host, tmp_path: Path, what: Report | Entity, spoiled: dict[str, str | None], named: str | None
+def test_an_invalid_row_leaves_its_partition_unchanged(
+    small: Host, tmp_path: Path, table: Report | Entity, wrong_value: dict[str, str | None], reason: str | None
 ) -> None:
-    """A row without key, of another account or day, or without its spend fails and replaces nothing of its own."""
-    account, store = accounts_of(small)[0], HiveStore(str(tmp_path))
-    with reading(small) as one:
+    """A row without key or spend, or of another account or day, fails its own partitions."""
+    account, store = granted_accounts(small)[0], HiveStore(str(tmp_path))
+    with open_reader(small) as one:
 
         def refresh() -> list[WrittenPartition | FailedPartitions]:
-            if isinstance(what, Report):
-                days = days_back(3, 1) if what.cadence == "daily" else []
-                return list(refresh_report(one.reader, store, what, {account: days}))
-            return list(refresh_entity(one.reader, store, what, [account.advertiser_id]))
+            if isinstance(table, Report):
+                days = days_back(3, 1) if table.cadence == "daily" else []
+                return list(refresh_report(one.reader, store, table, {account: days}))
+            return list(refresh_entity(one.reader, store, table, [account.advertiser_id]))
 
-        assert {type(made) for made in refresh()} == {WrittenPartition}
-        before = contents(tmp_path)
+        assert {type(results) for results in refresh()} == {WrittenPartition}
+        before = read_parquet_files(tmp_path)
         assert before
-        ((field, value),) = spoiled.items()
-        small.misbehave("wrong_value", field=field, value=value, times=None)
-        made = refresh()
-        if named is None:
-            assert {type(outcome) for outcome in made} == {WrittenPartition}
+        ((field, value),) = wrong_value.items()
+        small.inject_fault("wrong_value", field=field, value=value, times=None)
+        results = refresh()
+        if reason is None:
+            assert {type(outcome) for outcome in results} == {WrittenPartition}
             return
-    failures = [one for one in made if isinstance(one, FailedPartitions)]
+    failures = [one for one in results if isinstance(one, FailedPartitions)]
     assert failures
-    for failed in failures:
-        assert isinstance(failed.error, ContractError)
-        assert named in str(failed.error)
-    lost = {partition.folder for failed in failures for partition in failed.partitions}
-    after = contents(tmp_path)
+    for failure in failures:
+        assert isinstance(failure.error, ContractError)
+        assert reason in str(failure.error)
+    failed_folders = {partition.folder for failure in failures for partition in failure.partitions}
+    after = read_parquet_files(tmp_path)
     assert after.keys() == before.keys()
-    kept = [path for path in before if any(path.endswith(f"{folder}/part-0.parquet") for folder in lost)]
+    kept = [path for path in before if any(path.endswith(f"{folder}/part-0.parquet") for folder in failed_folders)]
     assert kept
     assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
 
 
 def test_accounts_without_an_id_replace_nothing(small: Host, tmp_path: Path) -> None:
-    """An answer about accounts none of which says whose it is leaves the table of accounts as it stood."""
-    store, ids = HiveStore(str(tmp_path)), [account.advertiser_id for account in accounts_of(small)]
-    with reading(small) as one:
+    """If no row of accounts has an id, the table `advertisers` stays unchanged."""
+    store, ids = HiveStore(str(tmp_path)), [account.advertiser_id for account in granted_accounts(small)]
+    with open_reader(small) as one:
         refresh_advertisers(one.reader, store, ids)
-        before = contents(tmp_path)
-        small.misbehave("wrong_type", field="advertiser_id", times=None)
+        before = read_parquet_files(tmp_path)
+        small.inject_fault("wrong_type", field="advertiser_id", times=None)
         with pytest.raises(ContractError, match="advertiser_id"):
             refresh_advertisers(one.reader, store, ids)
-    assert contents(tmp_path) == before
+    assert read_parquet_files(tmp_path) == before
 
 
-def test_one_account_without_an_id_is_known_from_the_question(small: Host, tmp_path: Path) -> None:
-    """Where one account asked for did not come and one that came says no id, they are the same."""
-    store, ids = HiveStore(str(tmp_path)), [account.advertiser_id for account in accounts_of(small)]
-    with reading(small) as one:
+def test_a_single_account_without_an_id_is_identified_by_the_request(small: Host, tmp_path: Path) -> None:
+    """If one requested account is missing and one row has no id, the row is of that account."""
+    store, ids = HiveStore(str(tmp_path)), [account.advertiser_id for account in granted_accounts(small)]
+    with open_reader(small) as one:
         refresh_advertisers(one.reader, store, ids)
         before = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
-        small.misbehave("wrong_value", field="advertiser_id", value=None, times=None)
-        landed, read = refresh_advertisers(one.reader, store, ids)
+        small.inject_fault("wrong_value", field="advertiser_id", value=None, times=None)
+        written, result = refresh_advertisers(one.reader, store, ids)
     after = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
     assert after.drop("fetched_at", "extra").equals(before.drop("fetched_at", "extra"))
-    assert (landed.malformed_values, dict(read.refused), dict(read.lost)) == (1, {}, {})
+    assert (written.malformed_values, dict(result.refused), dict(result.lost)) == (1, {}, {})

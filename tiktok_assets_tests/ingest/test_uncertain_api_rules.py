@@ -1,4 +1,4 @@
-"""Laws of rules nobody is sure of: whichever way they are, what is stored is the truth or a named difference."""
+"""Test unclear API rules: with each variant the stored data is correct, or differs as documented."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -21,17 +21,17 @@ from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS
 from tiktok_assets.tables.account_calendar import Account
-from tiktok_assets.tables.frames import build_schema, entity_columns, report_schema
+from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
 from tiktok_assets_tests.ingest.conftest import (
     Rows,
-    accounts_of,
     days_back,
-    lost_of,
-    reported,
-    shown,
-    true_entity,
-    true_report,
+    decode_rows,
+    expected_entity,
+    expected_report,
+    find_ungranted_account,
+    granted_accounts,
+    report_rows,
 )
 
 PLAN = WorldPlan(days=80, campaigns=2, ad_groups=4, ads=10)
@@ -40,17 +40,17 @@ REPORTS = (*DAILY_REPORTS, *LIFETIME_REPORTS)
 REPORT_PATH = "report/integrated/get"
 
 SETTINGS = [(name, setting) for name, others in TESTED_SETTINGS.items() for setting in others]
-"""Every switch of the sandbox at every setting but its default; a new switch is in here by itself."""
+"""Every switch of the sandbox with each of its settings except the default; new switches are included."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What a setting is documented to change for who reads.
+    """The documented effect of a setting on a reader.
 
     Attributes:
-        failed: tables that end in a named error, for every account.
-        nulls: columns of the listed entities that are not told.
-        idle: whether lifetimes have rows of zeros for what never delivered.
+        failed: tables that fail with an error, for every account.
+        nulls: columns of the listed entities that are null.
+        idle: whether lifetime reports have rows of zeros for objects that never delivered.
     """
 
     failed: frozenset[str] = frozenset()
@@ -66,39 +66,39 @@ DIFFERENCES: Mapping[tuple[str, str], Difference] = {
         failed=frozenset({"advertisers"}), nulls=frozenset({"secondary_status"})
     ),
 }
-"""By switch and setting; whatever is not here changes nothing of what is stored."""
+"""By switch and setting; all others change nothing that is stored."""
 
-PROVOKED: Mapping[str, dict[str, Any]] = {
+INJECTED_FAULTS: Mapping[str, dict[str, Any]] = {
     "timeout_penalties": {"kind": "code", "code": 50002, "path": REPORT_PATH},
     "blocked_query_code": {"kind": "code", "code": 50002, "path": REPORT_PATH},
 }
-"""The misbehaviour without which a switch would not be noticed."""
+"""The injected fault without which a switch has no effect."""
 
 
 @dataclass
 class Stored:
-    """What a refresh left behind: rows by table and account, and the tables that failed."""
+    """The result of a refresh: rows by table and account, and the tables that failed."""
 
     entities: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     reports: dict[tuple[str, str], Rows] = field(default_factory=dict)
     failed: dict[str, set[str]] = field(default_factory=dict)
 
 
-def read_of(host: Host) -> list[Account]:
-    """The accounts whose tables are compared: Los Angeles, Berlin with Smart+, and the one without campaigns."""
-    return [one for one in accounts_of(host) if one.currency != "JPY"]
+def compared_accounts(host: Host) -> list[Account]:
+    """Return the compared accounts: Los Angeles, Berlin with Smart+, and one without campaigns."""
+    return [one for one in granted_accounts(host) if one.currency != "JPY"]
 
 
 @pytest.fixture(scope="module")
 def shared_host() -> Iterator[Host]:
-    """Los Angeles, Tokyo, Berlin, an account without campaigns and one without its grant."""
-    with Host.run(PLAN) as running:
-        yield running
+    """Run Los Angeles, Tokyo, Berlin, an account without campaigns and one without grant."""
+    with Host.run(PLAN) as host:
+        yield host
 
 
 @dataclass(frozen=True)
-class Truth:
-    """The world at rest, by table and account; `idle` are the keys of what never delivered."""
+class Expected:
+    """The expected rows by table and account; `idle` are the keys of objects that never delivered."""
 
     accounts: list[dict[str, Any]]
     entities: dict[tuple[str, str], list[dict[str, Any]]]
@@ -107,45 +107,47 @@ class Truth:
 
 
 @pytest.fixture(scope="module")
-def truth(shared_host: Host) -> Truth:
-    """The truth, which no switch changes."""
-    truth = Truth([], {}, {}, {})
-    for one in shared_host.truth("advertisers"):
+def expected(shared_host: Host) -> Expected:
+    """Return the expected rows, which no switch changes."""
+    expected = Expected([], {}, {}, {})
+    for one in shared_host.ground_truth("advertisers"):
         if one.pop("granted"):
-            truth.accounts.append(true_entity(ADVERTISERS, one))
-    for account in read_of(shared_host):
+            expected.accounts.append(expected_entity(ADVERTISERS, one))
+    for account in compared_accounts(shared_host):
         owner = account.advertiser_id
         for entity in LISTED_ENTITIES:
-            items = shared_host.truth(entity.table, advertiser_id=owner)
-            truth.entities[entity.table, owner] = sorted(
-                (true_entity(entity, item) for item in items), key=lambda row: str(row[key_of(entity)])
+            items = shared_host.ground_truth(entity.table, advertiser_id=owner)
+            expected.entities[entity.table, owner] = sorted(
+                (expected_entity(entity, item) for item in items), key=lambda row: str(row[id_column(entity)])
             )
         for report in REPORTS:
-            facts = true_report(shared_host, report, account, STANDARD_METRICS, DAYS)
+            values = expected_report(shared_host, report, account, STANDARD_METRICS, DAYS)
             kind = f"{report.level.name}s"
-            items = shared_host.truth(kind, advertiser_id=owner) if report in LIFETIME_REPORTS else []
-            truth.reports[report.table, owner] = facts
-            truth.idle[report.table, owner] = {(one[report.level.dimension], None) for one in items} - set(facts)
-    return truth
+            items = shared_host.ground_truth(kind, advertiser_id=owner) if report in LIFETIME_REPORTS else []
+            expected.reports[report.table, owner] = values
+            expected.idle[report.table, owner] = {(one[report.level.dimension], None) for one in items} - set(
+                values
+            )
+    return expected
 
 
-def key_of(entity: Entity) -> str:
-    """The column that tells one object from another."""
+def id_column(entity: Entity) -> str:
+    """Return the id column of an entity."""
     return next(column.name for column in entity.columns if column.api_name == entity.key)
 
 
 @pytest.fixture
 def host(shared_host: Host) -> Iterator[Host]:
-    """The same, well-behaved before and after."""
-    shared_host.behave()
+    """Return the shared host without injected faults."""
+    shared_host.reset()
     yield shared_host
-    shared_host.behave()
+    shared_host.reset()
 
 
-def settings_of(host: Host, folder: Path, *, told: bool) -> Settings:
-    """A user's settings; `told`: with what TikTok's own sandbox does not tell of the accounts."""
-    accounts = accounts_of(host)
-    facts: dict[str, Any] = {
+def build_settings(host: Host, folder: Path, *, with_account_settings: bool) -> Settings:
+    """Build settings, optionally with the time zones and currencies that TikTok's own sandbox does not return."""
+    accounts = granted_accounts(host)
+    values: dict[str, Any] = {
         "account_timezone": {one.advertiser_id: one.timezone for one in accounts},
         "account_currency": {one.advertiser_id: one.currency for one in accounts},
     }
@@ -158,21 +160,21 @@ def settings_of(host: Host, folder: Path, *, told: bool) -> Settings:
         qps=1000,
         data_dir=str(folder / "data"),
         state_dir=folder / "state",
-        **(facts if told else {}),
+        **(values if with_account_settings else {}),
     )
 
 
-def refreshed(host: Host, session: Session) -> Stored:
-    """Everything read and stored as a morning does it, and read back from the store."""
+def run_refresh(host: Host, session: Session) -> Stored:
+    """Refresh all tables as in the morning, and read them back from the store."""
     stored, reader, store = Stored(), session.reader, session.store
-    granted = [one.advertiser_id for one in read_of(host)]
+    granted = [one.advertiser_id for one in compared_accounts(host)]
     outcomes: list[WrittenPartition | FailedPartitions] = []
     try:
-        landed, read = refresh_advertisers(reader, store, session.advertiser_ids)
-        outcomes.append(landed)
-        assert set(read.refused) == {lost_of(host)}
+        written, result = refresh_advertisers(reader, store, session.advertiser_ids)
+        outcomes.append(written)
+        assert set(result.refused) == {find_ungranted_account(host)}
         rows = store.scan("advertisers", build_schema(entity_columns(ADVERTISERS))).collect()
-        stored.entities["advertisers", ""] = shown(rows.drop("is_granted"), ADVERTISERS.columns)
+        stored.entities["advertisers", ""] = decode_rows(rows.drop("is_granted"), ADVERTISERS.columns)
     except RequestError:
         stored.failed["advertisers"] = set(granted)
     accounts, refused = load_accounts(reader, store, session.settings, granted)
@@ -191,70 +193,74 @@ def refreshed(host: Host, session: Session) -> Stored:
             frame = store.scan(
                 entity.table, build_schema(entity_columns(entity)), advertiser_ids=[owner]
             ).collect()
-            stored.entities[entity.table, owner] = shown(frame, entity.columns)
+            stored.entities[entity.table, owner] = decode_rows(frame, entity.columns)
         for report in REPORTS:
             schema = report_schema(report, STANDARD_METRICS)
             frame = store.scan(report.table, schema, advertiser_ids=[owner]).collect()
-            stored.reports[report.table, owner] = reported(frame, report, STANDARD_METRICS)
+            stored.reports[report.table, owner] = report_rows(frame, report, STANDARD_METRICS)
     return stored
 
 
-def assert_the_truth(truth: Truth, stored: Stored, difference: Difference) -> None:
-    """Every row of every table is the world's, but for the difference; and no row is beside."""
-    everyone = {owner for _, owner in truth.entities}
-    assert stored.failed == {table: everyone for table in difference.failed}  # noqa: C420 - each its own set
-    added = [metric.name for metric in STANDARD_METRICS if metric.additive]
-    for (table, owner), rows in truth.entities.items():
-        expected = [row | dict.fromkeys(difference.nulls & row.keys()) for row in rows]
-        assert stored.entities[table, owner] == ([] if table in difference.failed else expected)
-    for (table, owner), facts in truth.reports.items():
+def assert_stored_as_expected(expected: Expected, stored: Stored, difference: Difference) -> None:
+    """Assert that every stored row is as expected, except for the documented difference."""
+    all_owners = {owner for _, owner in expected.entities}
+    assert stored.failed == {table: all_owners for table in difference.failed}  # noqa: C420 - each its own set
+    additive_metrics = [metric.name for metric in STANDARD_METRICS if metric.is_additive]
+    for (table, owner), rows in expected.entities.items():
+        with_nulls = [row | dict.fromkeys(difference.nulls & row.keys()) for row in rows]
+        assert stored.entities[table, owner] == ([] if table in difference.failed else with_nulls)
+    for (table, owner), values in expected.reports.items():
         found = stored.reports[table, owner]
         if table in difference.failed:
             assert found == {}
             continue
-        assert {key: row for key, row in found.items() if key in facts} == facts
-        assert found.keys() - facts.keys() == (truth.idle[table, owner] if difference.idle else set())
-        assert {found[key][name] for key in found.keys() - facts.keys() for name in added} <= {0}
+        assert {key: row for key, row in found.items() if key in values} == values
+        assert found.keys() - values.keys() == (expected.idle[table, owner] if difference.idle else set())
+        assert {found[key][name] for key in found.keys() - values.keys() for name in additive_metrics} <= {0}
     if "advertisers" not in difference.failed:
-        assert stored.entities["advertisers", ""] == sorted(truth.accounts, key=lambda row: row["advertiser_id"])
+        assert stored.entities["advertisers", ""] == sorted(
+            expected.accounts, key=lambda row: row["advertiser_id"]
+        )
 
 
-def test_every_switch_that_is_no_yes_or_no_says_what_to_try() -> None:
-    """Each switch of the sandbox has settings beside its default, and each difference is of one of them."""
+def test_every_switch_has_settings_to_test() -> None:
+    """Each switch of the sandbox has settings besides its default, and each difference is of one of them."""
     assert TESTED_SETTINGS.keys() == {one.name for one in fields(Switches)}
     assert [name for name, others in TESTED_SETTINGS.items() if not others] == []
     assert DIFFERENCES.keys() <= {(name, str(setting)) for name, setting in SETTINGS}
-    assert PROVOKED.keys() <= TESTED_SETTINGS.keys()
+    assert INJECTED_FAULTS.keys() <= TESTED_SETTINGS.keys()
 
 
-def test_the_rules_as_we_believe_them(host: Host, truth: Truth, tmp_path: Path) -> None:
-    """With every switch at its default hierarchy, days and lifetimes of all accounts are stored as they are."""
-    assert any(truth.idle.values())
-    with closing(Session(settings_of(host, tmp_path, told=False), policy=FAST)) as session:
-        stored = refreshed(host, session)
-    assert_the_truth(truth, stored, Difference())
+def test_the_default_rules(host: Host, expected: Expected, tmp_path: Path) -> None:
+    """With every switch at its default, all tables are stored correctly."""
+    assert any(expected.idle.values())
+    with closing(Session(build_settings(host, tmp_path, with_account_settings=False), policy=FAST)) as session:
+        stored = run_refresh(host, session)
+    assert_stored_as_expected(expected, stored, Difference())
 
 
 @pytest.mark.parametrize(("switch", "setting"), SETTINGS, ids=str)
-def test_a_rule_may_be_the_other_way(
-    host: Host, truth: Truth, tmp_path: Path, switch: str, setting: object
+def test_each_variant_of_a_rule(
+    host: Host, expected: Expected, tmp_path: Path, switch: str, setting: object
 ) -> None:
-    """At each setting of each switch the same is stored, or differs as that setting is documented to."""
+    """With each setting of each switch the same rows are stored, except for the documented difference."""
     host.control("POST", "switches", **{switch: setting})
     host.control("POST", "limits", **dict.fromkeys(("qps", "qpm", "path_qps", "path_qpm")))
-    if switch in PROVOKED:
-        host.misbehave(**PROVOKED[switch])
-    with closing(Session(settings_of(host, tmp_path, told=switch == "tiktok_sandbox"), policy=FAST)) as session:
-        stored = refreshed(host, session)
-    assert_the_truth(truth, stored, DIFFERENCES.get((switch, str(setting)), Difference()))
+    if switch in INJECTED_FAULTS:
+        host.inject_fault(**INJECTED_FAULTS[switch])
+    with closing(
+        Session(build_settings(host, tmp_path, with_account_settings=switch == "tiktok_sandbox"), policy=FAST)
+    ) as session:
+        stored = run_refresh(host, session)
+    assert_stored_as_expected(expected, stored, DIFFERENCES.get((switch, str(setting)), Difference()))
 
 
 @pytest.mark.parametrize("code", [Switches().wrong_secret_code, *TESTED_SETTINGS["wrong_secret_code"]])
-def test_a_wrong_secret_stops_the_listing_whatever_its_code(host: Host, tmp_path: Path, code: int) -> None:
-    """Under each code it may come with, a wrong secret lists no account and is named."""
+def test_a_wrong_secret_is_an_error_whatever_its_code(host: Host, tmp_path: Path, code: int) -> None:
+    """A wrong secret lists no account and is reported with its code."""
     host.control("POST", "switches", wrong_secret_code=code)
     with (
-        closing(Session(settings_of(host, tmp_path, told=False), policy=FAST)) as session,
+        closing(Session(build_settings(host, tmp_path, with_account_settings=False), policy=FAST)) as session,
         pytest.raises((CredentialsError, RequestError)) as caught,
     ):
         list_advertiser_ids(session.reader, host.sandbox.app_id, "wrong")

@@ -14,7 +14,7 @@ from tiktok_assets.storage.hive_store import Partition
 from tiktok_assets_tests.quality.sample_frames import ads
 
 ALL_TABLES = build_all_checked_tables(
-    load_settings(reports=",".join(f"+{report.table}" for report in REPORTS if not report.standard))
+    load_settings(reports=",".join(f"+{report.table}" for report in REPORTS if not report.is_standard))
 )
 
 each_table = pytest.mark.parametrize("checked", ALL_TABLES.values(), ids=lambda checked: checked.table)

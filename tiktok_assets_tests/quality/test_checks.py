@@ -21,7 +21,7 @@ from tiktok_assets.spec.entities import LISTED_ENTITIES
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.defs.conftest import PLAN, desk_at
+from tiktok_assets_tests.defs.conftest import PLAN, open_deployment
 
 DAY = timedelta(1)
 START = date(2026, 9, 30)
@@ -31,7 +31,7 @@ START = date(2026, 9, 30)
 def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CheckContext, Path]]:
     """Refresh one week of the small agency at 12:30 UTC; yield the check context and the data folder."""
     folder = tmp_path_factory.mktemp("filled_store")
-    with Host.run(PLAN) as host, desk_at(host, folder, start_date=str(START)) as desk:
+    with Host.run(PLAN) as host, open_deployment(host, folder, start_date=str(START)) as desk:
         session, settings = desk.session, desk.settings
         refresh_advertisers(session.reader, session.store, session.advertiser_ids)
         results = [

@@ -184,5 +184,5 @@ def test_every_additive_metric_of_the_standard_set_is_compared() -> None:
         NAMES,
     )
     assert {figure["metric"] for figure in outcome.figures} == {
-        metric.name for metric in STANDARD_METRICS if metric.additive and metric.name in served
+        metric.name for metric in STANDARD_METRICS if metric.is_additive and metric.name in served
     }
