@@ -158,7 +158,7 @@ def summable_columns(columns: Iterable[str]) -> tuple[str, ...]:
     >>> summable_columns(["ad_id", "spend", "reach", "ctr", "clicks"])
     ('spend', 'clicks')
     """
-    return tuple(name for name in columns if name in METRICS_BY_NAME and METRICS_BY_NAME[name].additive)
+    return tuple(name for name in columns if name in METRICS_BY_NAME and METRICS_BY_NAME[name].is_additive)
 
 
 def recomputable_metrics(columns: Iterable[str]) -> tuple[Metric, ...]:

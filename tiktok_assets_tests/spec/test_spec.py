@@ -110,7 +110,7 @@ def test_costs_are_money_and_averages_are_not_additive() -> None:
         if metric.kind in {"rate", "ratio"}:
             assert not metric.is_additive, metric
     for name in ("reach", "frequency", "result", "real_time_result"):
-        assert not METRICS_BY_API_NAME[name].additive
+        assert not METRICS_BY_API_NAME[name].is_additive
 
 
 @given(api_names)
