@@ -74,8 +74,8 @@ def test_response_without_token_is_a_contract_error(data: object) -> None:
 
 def test_exchange_request_matches_the_documentation() -> None:
     """The exchange request keeps the documented contract, with the secret in the body only."""
-    answer = {"access_token": "t", "advertiser_ids": ["7001"], "scope": [4]}
-    body = json.dumps({"code": 0, "message": "OK", "request_id": "1", "data": answer}).encode()
+    data = {"access_token": "t", "advertiser_ids": ["7001"], "scope": [4]}
+    body = json.dumps({"code": 0, "message": "OK", "request_id": "1", "data": data}).encode()
     with Listener(body=body) as host, AuthClient(host.url) as client:
         grant = client.exchange_code("a-code", "7", "a-secret")
     path, headers = host.received[0]

@@ -74,7 +74,7 @@ PERMANENT_FAILURES: list[Case] = [
 def required_parameters(host: Host, endpoint: Endpoint) -> dict[str, Parameter]:
     """Return the parameters that an endpoint requires."""
     owner = host.advertiser_ids[0]
-    asked: dict[Endpoint, dict[str, Parameter]] = {
+    parameters_by_endpoint: dict[Endpoint, dict[str, Parameter]] = {
         ADVERTISER_LIST: {"app_id": host.sandbox.app_id, "secret": host.sandbox.secret},
         ADVERTISER_INFO: {"advertiser_ids": [owner]},
         REPORT: {
@@ -85,7 +85,7 @@ def required_parameters(host: Host, endpoint: Endpoint) -> dict[str, Parameter]:
             "query_lifetime": "true",
         },
     }
-    return asked.get(endpoint, {"advertiser_id": owner})
+    return parameters_by_endpoint.get(endpoint, {"advertiser_id": owner})
 
 
 def get_data_or_error(
@@ -161,12 +161,12 @@ def test_timed_out_reports_are_not_retried(small_host: Host, endpoint: Endpoint,
     client = small_host.client()
     small_host.inject_fault("code", code=code)
     stats = RequestStats()
-    answered = get_data_or_error(small_host, endpoint, client, stats)
+    result = get_data_or_error(small_host, endpoint, client, stats)
     if endpoint is REPORT:
-        assert type(answered) is TimedOutError
+        assert type(result) is TimedOutError
         assert (stats.requests, stats.retries) == (1, 0)
     else:
-        assert isinstance(answered, dict)
+        assert isinstance(result, dict)
         assert (stats.requests, stats.retries) == (2, 1)
 
 

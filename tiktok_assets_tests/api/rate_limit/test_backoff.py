@@ -115,7 +115,7 @@ def read_from_processes(
     outputs = [reader.communicate(timeout=60)[0] for reader in readers]
     assert [reader.returncode for reader in readers] == [0] * len(readers)
     pairs = [[pair.split(":") for pair in output.splitlines()[-1].split()] for output in outputs]
-    return [[(float(at), float(took)) for at, took in responses] for responses in pairs]
+    return [[(float(at), float(seconds)) for at, seconds in responses] for responses in pairs]
 
 
 def test_processes_are_not_throttled_at_the_basic_tier(small_host: Host, tmp_path: Path) -> None:
@@ -189,12 +189,14 @@ def test_concurrent_rejections_are_one_breach(small_host: Host, tmp_path: Path) 
     small_host.inject_fault("code", code=40100, times=8)
     try:
         with open_client(small_host, tmp_path, policy) as client, ThreadPoolExecutor(8) as threads:
-            took = [one.result() for one in [threads.submit(send_request, client, small_host) for _ in range(8)]]
+            durations = [
+                one.result() for one in [threads.submit(send_request, client, small_host) for _ in range(8)]
+            ]
     finally:
         small_host.control("POST", "latency", seconds=0)
     assert [one["code"] for one in small_host.requests] == [40100] * 8 + [0] * 8
-    assert policy.first_cooldown_seconds <= min(took)
-    assert max(took) < 10
+    assert policy.first_cooldown_seconds <= min(durations)
+    assert max(durations) < 10
 
 
 def test_breach_after_the_memory_is_a_first_one(small_host: Host, tmp_path: Path) -> None:
