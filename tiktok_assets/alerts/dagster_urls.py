@@ -10,7 +10,7 @@ from tiktok_assets.settings import Settings
 CODE_LOCATION_PATH = "__repository__@tiktok_assets"
 """How the web app of Dagster 1.13.27 names the repository of our one code location in a path.
 
-It also accepts the location alone, which is what it writes itself.
+It also accepts the location name alone, which is the form it generates.
 """
 
 DUPLICATE_JOB = "duplicate_ad"

@@ -141,7 +141,7 @@ class Message:
 
 
 def format_plain_text(text: RichText) -> str:
-    """Format as plain text in which untrusted text mentions nobody and forms no link."""
+    """Format as plain text in which untrusted text forms no mention and no link."""
     return "".join(disable_links(one.plain) if isinstance(one, UntrustedText) else one for one in _iterate(text))
 
 

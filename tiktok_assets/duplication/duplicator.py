@@ -199,7 +199,7 @@ class Duplicator:
     def _build_payloads(
         self, request: DuplicationRequest, snapshot: Snapshot, *, placeholder: str | None
     ) -> dict[str, Payload]:
-        """Build the payload of each step; `placeholder` stands for the id of an ad group to be created."""
+        """Build the payload of each step; `placeholder` is used as the id of an ad group to be created."""
         marker = build_marker(request.key)
         owner = {"advertiser_id": request.advertiser_id}
         ad = build_ad_payload(

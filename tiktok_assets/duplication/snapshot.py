@@ -114,7 +114,9 @@ class Snapshot:
         if self.identity_status and not self.identity_status.can_pull:
             return "may not be shown, as its account does not allow it; ask its owner, or choose another ad"
         if self.post is None:
-            reason = "is not among the posts TikTok lists for this identity; it was deleted or withdrawn by its owner"
+            reason = (
+                "is not among the posts TikTok lists for this identity; it was deleted or withdrawn by its owner"
+            )
             return f"{reason}, so choose another ad"
         refusal = self.post.explain_unavailability(self.now)
         return f"cannot be shown, as {refusal}; ask for a new authorisation code" if refusal else ""
@@ -247,7 +249,9 @@ def _load_media(client: Client, snapshot: Snapshot, ad: JsonObject) -> Snapshot:
     owner, listed = snapshot.request.advertiser_id, ad.get("image_ids")
     video = ad.get("video_id") if ad.get("ad_format") == VIDEO else None
     ids = tuple(str(one) for one in listed if one) if isinstance(listed, list) else ()
-    is_in_library = are_images_in_library(client, owner, ids)  # first: its refusal can only be a missing permission
+    is_in_library = are_images_in_library(
+        client, owner, ids
+    )  # first: its refusal can only be a missing permission
     covers = read_suggested_covers(client, owner, str(video)) if video else ()
     images = ids if is_in_library else (covers or ())
     return replace(snapshot, images=images, is_video_available=covers is not None)

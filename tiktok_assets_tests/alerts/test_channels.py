@@ -24,7 +24,7 @@ def silent_port() -> Iterator[int]:
 
 
 def test_mail_server_without_greeting_is_definite_failure(silent_port: int) -> None:
-    """A message that was never handed over is a definite failure."""
+    """A message that was never sent is a definite failure."""
     assert (
         send_message(
             SecretStr(f"mailto://127.0.0.1:{silent_port}?from=a@b.de&to=c@d.de&cto=0.3"), None, PAYLOAD

@@ -19,7 +19,12 @@ from hypothesis import strategies as st
 
 from tiktok_assets.alerts.delivery import DeliveryReport, deliver
 from tiktok_assets.alerts.outbox import enqueue, list_channels
-from tiktok_assets.alerts.run_failures import GROUPING_DELAY, FailedRun, build_run_failure_alert, enqueue_run_failures
+from tiktok_assets.alerts.run_failures import (
+    GROUPING_DELAY,
+    FailedRun,
+    build_run_failure_alert,
+    enqueue_run_failures,
+)
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import State, outbox, reported_runs
 from tiktok_assets_tests.alerts.fake_channels import Webhook, respond_with, run_webhook
@@ -116,9 +121,7 @@ def test_failures_within_a_minute_share_one_counting_alert(tmp_path: Path) -> No
         (body,) = hook.bodies
     assert body["title"] == "12 runs failed"
     text = body["message"]
-    assert (
-        "12 runs failed on 7 October 2026, 12:30 UTC: 9 of refresh_daily, 3 of refresh_lifetime." in text
-    )
+    assert "12 runs failed on 7 October 2026, 12:30 UTC: 9 of refresh_daily, 3 of refresh_lifetime." in text
     assert text.count("6 runs: Reason") == 2
     assert text.count("http://localhost:3000/runs/") == 5
     assert "and 7 more" in text
@@ -146,10 +149,7 @@ def test_alert_of_an_earlier_release_is_kept_and_not_repeated(tmp_path: Path) ->
         with harness.state.transaction() as connection:
             alert = build_run_failure_alert([build_failed_run(1)], harness.settings)
             enqueue(connection, alert, list_channels(harness.settings), harness.now)
-        assert (
-            harness.report(build_failed_run(1), build_failed_run(2), build_failed_run(3))
-            == "2 runs failed"
-        )
+        assert harness.report(build_failed_run(1), build_failed_run(2), build_failed_run(3)) == "2 runs failed"
         harness.now += GROUPING_DELAY
         harness.deliver()
         assert [body["title"] for body in hook.bodies] == [

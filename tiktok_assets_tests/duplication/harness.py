@@ -35,7 +35,7 @@ POLICY = ExecutionPolicy(
     lease_wait_seconds=15.0,
 )
 RETRY_POLICY = replace(FAST, max_attempts=2)
-APPROVED_ON_TERMINAL = Approval("somebody@somewhere", BY_TERMINAL, may_enable=True)
+APPROVED_ON_TERMINAL = Approval("ann@workstation", BY_TERMINAL, may_enable=True)
 """A person's approval on a terminal, with settings that allow `enable`."""
 
 

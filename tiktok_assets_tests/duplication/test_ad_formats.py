@@ -1,4 +1,4 @@
-"""Laws of how copies are shown: each format ends in a copy or a sentence, and no post ever shows on a profile."""
+"""Tests of copy methods: each format ends in a copy or a refusal, and no post ever shows on a profile."""
 
 import json
 from collections.abc import Iterator
@@ -28,17 +28,17 @@ from tiktok_assets_tests.contracts.contract import find_request_violations, load
 from tiktok_assets_tests.duplication.harness import APPROVED_ON_TERMINAL, DuplicationHarness
 
 FORMATS = ("SINGLE_IMAGE", "SINGLE_VIDEO", "LIVE_CONTENT", "CAROUSEL_ADS", "CATALOG_CAROUSEL")
-KINDS = ("CUSTOMIZED_USER", "AUTH_CODE", "TT_USER", "BC_AUTH_TT")
+IDENTITY_TYPES = ("CUSTOMIZED_USER", "AUTH_CODE", "TT_USER", "BC_AUTH_TT")
 PANGLE = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]}
 
 
-def built(harness: DuplicationHarness, presence: str) -> Ad:
-    """An ad that was built to be shown in one way."""
+def find_ad(harness: DuplicationHarness, presence: str) -> Ad:
+    """Find an ad that the sandbox shows in one way."""
     return next(one for one in harness.owner.ads if ad_source(one) == presence and not one.deleted)
 
 
 @contextmanager
-def as_if(
+def change_ad(
     harness: DuplicationHarness,
     ad: Ad,
     *,
@@ -46,8 +46,8 @@ def as_if(
     group: dict[str, Any] | None = None,
     **fields: Any,  # noqa: ANN401 - any field
 ) -> Iterator[None]:
-    """An ad with other fields for a while, in review or not, in an ad group with other fields."""
-    kept, in_review, of_group = dict(ad.fields), ad.in_review, dict(ad.ad_group.fields)
+    """Change fields of an ad and its ad group, and whether it is reviewed, during a block."""
+    fields_before, in_review, group_before = dict(ad.fields), ad.in_review, dict(ad.ad_group.fields)
     ad.fields.update(fields)
     ad.in_review = not reviewed
     ad.ad_group.fields.update(group or {})
@@ -55,22 +55,22 @@ def as_if(
     try:
         yield
     finally:
-        ad.fields, ad.in_review, ad.ad_group.fields = kept, in_review, of_group
+        ad.fields, ad.in_review, ad.ad_group.fields = fields_before, in_review, group_before
         harness.host.sandbox.world.version += 1
 
 
-def own(harness: DuplicationHarness, kind: str) -> dict[str, Any]:
-    """The fields of the account's identity of a kind."""
-    one = next(one for one in identities_of(harness.owner) if one.identity_type == kind)
+def get_identity_fields(harness: DuplicationHarness, identity_type: str) -> dict[str, Any]:
+    """Return the fields of the account's identity of a type."""
+    one = next(one for one in identities_of(harness.owner) if one.identity_type == identity_type)
     return {
-        "identity_type": kind,
+        "identity_type": identity_type,
         "identity_id": one.identity_id,
         "identity_authorized_bc_id": one.bc_id,
     }
 
 
-def accepted_by_the_sdk(path: str, body: dict[str, Any]) -> None:
-    """Build TikTok's own model of a body; it takes no key it does not know."""
+def assert_sdk_accepts(path: str, body: dict[str, Any]) -> None:
+    """Build the SDK's model of a payload, which accepts no unknown field."""
     if path == "adgroup/create":
         business_api_client.AdgroupCreateBody(**body)
         return
@@ -78,8 +78,8 @@ def accepted_by_the_sdk(path: str, body: dict[str, Any]) -> None:
     business_api_client.AdCreateBody(**{**body, "creatives": creatives})
 
 
-def assert_no_post_shows(creative: dict[str, Any]) -> None:
-    """A new post is one no profile shows; an existing one is sent with nothing of its own."""
+def assert_no_public_post(creative: dict[str, Any]) -> None:
+    """Assert that a new post is hidden, and an existing one is sent without own media."""
     assert creative.get("dark_post_status") in {None, "ON"}
     if creative.get("tiktok_item_id"):
         assert not {"video_id", "image_ids", "ad_text", "ad_texts", "dark_post_status"} & creative.keys()
@@ -88,45 +88,45 @@ def assert_no_post_shows(creative: dict[str, Any]) -> None:
         assert creative["image_ids"]
 
 
-def kept_or_refused(harness: DuplicationHarness, wish: DuplicationRequest, **other: Any) -> str:  # noqa: ANN401 - of the connection
-    """Try a dry run and a live run: the reason of both, or "" and one ad group and ad, as TikTok takes them."""
+def duplicate_or_refuse(harness: DuplicationHarness, request: DuplicationRequest, **other: Any) -> str:  # noqa: ANN401 - of the config
+    """Do a dry run and a live run, and return the reason of both; "" if one copy was created."""
     with replace(harness.config, **other).open() as duplicator:
-        reasons = duplicator.dry_run(wish).refusals
+        reasons = duplicator.dry_run(request).refusals
         assert harness.write_requests == []
         if reasons:
             with pytest.raises(RefusedError):
-                duplicator.duplicate(wish)
+                duplicator.duplicate(request)
             assert harness.write_requests == []
             assert len(reasons) == 1
             return reasons[0]
-        assert duplicator.duplicate(wish).status == DONE
-    for request in harness.write_requests:
-        body = json.loads(json.dumps(request["body"], default=float))
-        accepted_by_the_sdk(request["path"], body)
+        assert duplicator.duplicate(request).status == DONE
+    for sent in harness.write_requests:
+        body = json.loads(json.dumps(sent["body"], default=float))
+        assert_sdk_accepts(sent["path"], body)
         headers = {"Access-Token": "x", "Content-Type": "application/json"}
-        path = f"/open_api/v1.3/{request['path']}/"
+        path = f"/open_api/v1.3/{sent['path']}/"
         assert (
             find_request_violations(
-                load_contract(request["path"]), "POST", path, query={}, body=body, headers=headers
+                load_contract(sent["path"]), "POST", path, query={}, body=body, headers=headers
             )
             == []
         )
         for creative in body.get("creatives", ()):
-            assert_no_post_shows(creative)
-    (group,), (ad,) = harness.made(wish)
+            assert_no_public_post(creative)
+    (group,), (ad,) = harness.created_objects(request)
     assert group["budget_mode"] == DYNAMIC_DAILY_BUDGET
     assert ad["dark_post_status"] == "ON"
     return ""
 
 
 @pytest.mark.parametrize("reviewed", [True, False], ids=["reviewed", "in review"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("identity_type", IDENTITY_TYPES)
 @pytest.mark.parametrize("ad_format", FORMATS)
-def test_each_format_is_made_or_refused_in_a_sentence(
-    harness: DuplicationHarness, ad_format: str, kind: str, *, reviewed: bool
+def test_each_format_is_copied_or_refused(
+    harness: DuplicationHarness, ad_format: str, identity_type: str, *, reviewed: bool
 ) -> None:
-    """Whatever an ad shows, the dry run says what the live run does, and no ad group is left without an ad."""
-    ad = built(harness, "push")
+    """For any ad the dry run predicts the live run, and no ad group is left without an ad."""
+    ad = find_ad(harness, "push")
     media: dict[str, Any] = {
         "video_id": library_video(harness.owner.id),
         "image_ids": ["thumbnail"],
@@ -134,78 +134,84 @@ def test_each_format_is_made_or_refused_in_a_sentence(
     }
     if ad_format != "SINGLE_VIDEO":
         media = {"video_id": None, "image_ids": [library_image(harness.owner.id)], "music_id": "700"}
-    shows_post = kind == "AUTH_CODE" or (reviewed and kind != CUSTOM_IDENTITY)
-    post = {"tiktok_item_id": "7000000000000000123" if shows_post else None}
-    fields = {"ad_format": ad_format, **own(harness, kind), **media, **post, "ad_text": "Try it"}
-    number = 1 + FORMATS.index(ad_format) * 10 + KINDS.index(kind) * 2 + reviewed
-    with as_if(harness, ad, reviewed=reviewed, **fields):
-        told = kept_or_refused(harness, harness.wish(ad_id=ad.id, again=number))
+    has_post = identity_type == "AUTH_CODE" or (reviewed and identity_type != CUSTOM_IDENTITY)
+    post = {"tiktok_item_id": "7000000000000000123" if has_post else None}
+    fields = {
+        "ad_format": ad_format,
+        **get_identity_fields(harness, identity_type),
+        **media,
+        **post,
+        "ad_text": "Try it",
+    }
+    number = 1 + FORMATS.index(ad_format) * 10 + IDENTITY_TYPES.index(identity_type) * 2 + reviewed
+    with change_ad(harness, ad, reviewed=reviewed, **fields):
+        reason = duplicate_or_refuse(harness, harness.request(ad_id=ad.id, again=number))
     if ad_format in {"LIVE_CONTENT", "CATALOG_CAROUSEL"}:
-        assert "cannot be read and created again" in told
+        assert "cannot be read and created again" in reason
     elif ad_format == "SINGLE_IMAGE":
-        assert "TikTok takes single images on Pangle and the Global App Bundle alone" in told
-    elif kind == CUSTOM_IDENTITY:
-        assert "TIKTOK_SCALING_IDENTITY=" in told
+        assert "TikTok accepts single images on Pangle and the Global App Bundle alone" in reason
+    elif identity_type == CUSTOM_IDENTITY:
+        assert "TIKTOK_SCALING_IDENTITY=" in reason
     else:
-        assert told == ""
+        assert reason == ""
 
 
-def test_a_post_that_is_there_is_shown_again(harness: DuplicationHarness) -> None:
-    """The post of a pushed ad and of a creator is pulled, with the identity alone; likes stay with it."""
+def test_existing_post_is_pulled(harness: DuplicationHarness) -> None:
+    """The post of a pushed ad and of a creator is pulled with its identity alone."""
     for number, presence in enumerate(("pull", "push"), 101):
-        ad = built(harness, presence)
-        shown = next(
+        ad = find_ad(harness, presence)
+        original = next(
             one
             for one in harness.host.ground_truth("ads", advertiser_id=harness.owner.id)
             if one["ad_id"] == ad.id
         )
-        wish = harness.wish(ad_id=ad.id, again=number)
-        assert kept_or_refused(harness, wish) == ""
-        _, (copy,) = harness.made(wish)
+        request = harness.request(ad_id=ad.id, again=number)
+        assert duplicate_or_refuse(harness, request) == ""
+        _, (copy,) = harness.created_objects(request)
         for name in ("tiktok_item_id", "identity_type", "identity_id"):
-            assert copy[name] == shown[name]
+            assert copy[name] == original[name]
         assert (copy["video_id"], copy["image_ids"]) == (None, [])
         harness.host.reset()
 
 
-def test_a_custom_identity_gives_way_to_one_of_the_account(harness: DuplicationHarness) -> None:
-    """With the setting its video is posted as that identity, with a cover TikTok suggests; no profile shows it."""
-    ad = built(harness, "custom")
-    brand = own(harness, "TT_USER")
-    wish = harness.wish(ad_id=ad.id, again=111)
-    chosen = Identity("TT_USER", brand["identity_id"])
-    assert kept_or_refused(harness, wish, identities={harness.owner.id: chosen}) == ""
-    _, (copy,) = harness.made(wish)
+def test_configured_identity_replaces_a_custom_one(harness: DuplicationHarness) -> None:
+    """With the setting the video is posted under that identity, with a suggested cover."""
+    ad = find_ad(harness, "custom")
+    brand = get_identity_fields(harness, "TT_USER")
+    request = harness.request(ad_id=ad.id, again=111)
+    configured = Identity("TT_USER", brand["identity_id"])
+    assert duplicate_or_refuse(harness, request, identities={harness.owner.id: configured}) == ""
+    _, (copy,) = harness.created_objects(request)
     assert (copy["identity_type"], copy["identity_id"]) == ("TT_USER", brand["identity_id"])
     assert "/cover" in copy["image_ids"][0]
-    gone = Identity("TT_USER", "12345")
+    unknown = Identity("TT_USER", "12345")
     with harness.config.open() as duplicator:
-        other = replace(duplicator, identities={harness.owner.id: gone})
-        (told,) = other.dry_run(harness.wish(ad_id=ad.id, again=112)).refusals
-    assert "identity 12345 (TT_USER) is not among those of account" in told
+        other = replace(duplicator, identities={harness.owner.id: unknown})
+        (reason,) = other.dry_run(harness.request(ad_id=ad.id, again=112)).refusals
+    assert "identity 12345 (TT_USER) is not among those of account" in reason
 
 
-def test_a_custom_identity_stays_where_tiktok_is_left_out(harness: DuplicationHarness) -> None:
-    """On Pangle alone a custom identity is still taken, with a cover of the library."""
-    ad = built(harness, "custom")
-    with as_if(harness, ad, group=PANGLE):
-        assert kept_or_refused(harness, harness.wish(ad_id=ad.id, again=121)) == ""
+def test_custom_identity_is_kept_without_tiktok(harness: DuplicationHarness) -> None:
+    """On Pangle alone a custom identity is kept."""
+    ad = find_ad(harness, "custom")
+    with change_ad(harness, ad, group=PANGLE):
+        assert duplicate_or_refuse(harness, harness.request(ad_id=ad.id, again=121)) == ""
     assert harness.write_requests[-1]["body"]["creatives"][0]["identity_type"] == CUSTOM_IDENTITY
 
 
-def test_a_cover_of_the_library_is_kept(harness: DuplicationHarness) -> None:
-    """Images that are in the asset library are used as they are; others give way to a suggested cover."""
-    ad = built(harness, "push")
+def test_library_image_is_kept_as_cover(harness: DuplicationHarness) -> None:
+    """Images of the asset library are kept; others are replaced by a suggested cover."""
+    ad = find_ad(harness, "push")
     image = library_image(harness.owner.id, 1)
-    with as_if(harness, ad, reviewed=False, image_ids=[image]):
-        assert kept_or_refused(harness, harness.wish(ad_id=ad.id, again=131)) == ""
+    with change_ad(harness, ad, reviewed=False, image_ids=[image]):
+        assert duplicate_or_refuse(harness, harness.request(ad_id=ad.id, again=131)) == ""
     assert harness.write_requests[-1]["body"]["creatives"][0]["image_ids"] == [image]
 
 
-def test_what_reads_show_and_creation_refuses_is_left_out(harness: DuplicationHarness) -> None:
-    """CPMV, deprecated targeting and a saved audience beside its own parts are not sent; the parts are."""
-    ad = built(harness, "pull")
-    shown = {
+def test_fields_refused_by_creation_are_removed(harness: DuplicationHarness) -> None:
+    """CPMV, deprecated targeting and a saved audience are not sent; its targeting is."""
+    ad = find_ad(harness, "pull")
+    extra = {
         "saved_audience_id": "700",
         "gender": "GENDER_FEMALE",
         "bid_display_mode": "CPMV",
@@ -213,17 +219,17 @@ def test_what_reads_show_and_creation_refuses_is_left_out(harness: DuplicationHa
         "targeting_expansion": {"expansion_enabled": False},
         "skip_learning_phase": True,
     }
-    with as_if(harness, ad, group=shown):
-        assert kept_or_refused(harness, harness.wish(ad_id=ad.id, again=141)) == ""
+    with change_ad(harness, ad, group=extra):
+        assert duplicate_or_refuse(harness, harness.request(ad_id=ad.id, again=141)) == ""
     body = harness.write_requests[0]["body"]
     assert body["gender"] == "GENDER_FEMALE"
     assert body["skip_learning_phase"] is True
-    assert not shown.keys() - {"gender", "skip_learning_phase"} & body.keys()
+    assert not extra.keys() - {"gender", "skip_learning_phase"} & body.keys()
 
 
-def test_what_an_earlier_version_planned_shows_nowhere_either(harness: DuplicationHarness) -> None:
-    """A plan kept in the ledger from before posts were kept off profiles is sent with that said."""
-    brand = {name: value for name, value in own(harness, "TT_USER").items() if value}
+def test_plan_of_an_earlier_version_is_hidden_too(harness: DuplicationHarness) -> None:
+    """A plan stored before posts were hidden from profiles is sent with the hiding field."""
+    brand = {name: value for name, value in get_identity_fields(harness, "TT_USER").items() if value}
     video = library_video(harness.owner.id)
     media = {
         "ad_format": "SINGLE_VIDEO",
@@ -231,9 +237,9 @@ def test_what_an_earlier_version_planned_shows_nowhere_either(harness: Duplicati
         "image_ids": [covers_of(video)[0]],
         "ad_text": "Try it",
     }
-    wish = harness.wish(again=151, ad_group_id=harness.scaling_ad_group.id)
-    words = {
-        "ad_name": f"Hook {build_marker(wish.key)}",
+    request = harness.request(again=151, ad_group_id=harness.scaling_ad_group.id)
+    texts = {
+        "ad_name": f"Hook {build_marker(request.key)}",
         "call_to_action": "LEARN_MORE",
         "operation_status": "DISABLE",
     }
@@ -241,16 +247,18 @@ def test_what_an_earlier_version_planned_shows_nowhere_either(harness: Duplicati
     body = {
         "advertiser_id": harness.owner.id,
         "adgroup_id": None,
-        "creatives": [{**brand, **media, **words, **page}],
+        "creatives": [{**brand, **media, **texts, **page}],
     }
     with harness.config.open() as duplicator:
         ledger = duplicator.ledger
         with ledger.lease(harness.owner.id, seconds=30, wait_seconds=0) as lease:
-            ledger.begin(lease, wish, APPROVED_ON_TERMINAL)
+            ledger.start(lease, request, APPROVED_ON_TERMINAL)
             step = PlannedStep(AD_STEP, harness.scaling_ad_group.id, json.dumps(body))
-            ledger.plan(lease, wish.key, [step], currency="USD", added_budget=Decimal(0))
-            ledger.sending(lease, wish.key, AD_STEP, target=harness.scaling_ad_group.id, request=step.request)
-        assert duplicator.duplicate(wish).status == DONE
+            ledger.plan(lease, request.key, [step], currency="USD", added_budget=Decimal(0))
+            ledger.record_sending(
+                lease, request.key, AD_STEP, target=harness.scaling_ad_group.id, request=step.request
+            )
+        assert duplicator.duplicate(request).status == DONE
     (sent,) = harness.write_requests
     assert sent["body"]["creatives"][0]["dark_post_status"] == "ON"
 
@@ -261,7 +269,7 @@ ADS = st.fixed_dictionaries(
         "advertiser_id": st.just("1"),
         "ad_name": st.text(max_size=20),
         "ad_format": st.sampled_from(FORMATS),
-        "identity_type": st.sampled_from([*KINDS, "UNSET", None]),
+        "identity_type": st.sampled_from([*IDENTITY_TYPES, "UNSET", None]),
         "identity_id": MAYBE,
         "identity_authorized_bc_id": MAYBE,
         "tiktok_item_id": MAYBE,
@@ -284,7 +292,7 @@ GROUPS = st.sampled_from(
         {"placements": None},
     ]
 )
-ABLE = st.none() | st.builds(
+STATUSES = st.none() | st.builds(
     IdentityStatus,
     st.sampled_from(["", "AVAILABLE", "IS_PRIVATE_ACCOUNT"]),
     can_push=st.booleans(),
@@ -294,7 +302,7 @@ ABLE = st.none() | st.builds(
 
 READ = st.fixed_dictionaries(
     {
-        "abilities": ABLE,
+        "identity_status": STATUSES,
         "post": st.none() | st.builds(Post, st.none() | st.just(datetime(2026, 1, 1, tzinfo=UTC))),
         "images": st.sampled_from([(), ("i",)]),
     }
@@ -303,37 +311,50 @@ CREATIVE_CHECKS = ("source_copyable", "format_fits", "identity_usable", "media_u
 
 
 @given(ADS, GROUPS, READ, st.none() | st.just(Identity("TT_USER", "9")))
-def test_nothing_that_is_sent_can_show_on_a_profile(
+def test_valid_creatives_never_show_on_a_profile(
     ad: dict[str, Any],
     group: dict[str, Any],
     read: dict[str, Any],
-    chosen: Identity | None,
+    configured: Identity | None,
 ) -> None:
-    """For every ad, identity and placement: what passes is dark or pulled, and custom only off TikTok."""
-    account = AccountContext("USD", {}, None, chosen)
-    objects: dict[str, Any] = {"ad": ad, "ad_group": group, "campaign": {}, "target": {}, "target_ad_group": None}
-    found = Snapshot(
-        DuplicationRequest("1", "2", "3"), account, **objects, ad_groups=0, ads=0, quota=None, copy_of=None,
-        now=datetime(2026, 11, 9, tzinfo=UTC), **read,
-    )  # fmt: skip
-    if any(CHECKS[name](found) for name in CREATIVE_CHECKS):
+    """For any ad, identity and placement a valid creative is hidden or pulled, or custom without TikTok."""
+    account = AccountContext("USD", {}, None, configured)
+    objects: dict[str, Any] = {
+        "ad": ad,
+        "ad_group": group,
+        "campaign": {},
+        "target_campaign": {},
+        "target_ad_group": None,
+    }
+    snapshot = Snapshot(
+        DuplicationRequest("1", "2", "3"),
+        account,
+        **objects,
+        ad_group_count=0,
+        ad_count=0,
+        ad_group_quota=None,
+        original_id=None,
+        now=datetime(2026, 11, 9, tzinfo=UTC),
+        **read,
+    )
+    if any(CHECKS[name](snapshot) for name in CREATIVE_CHECKS):
         return
-    (creative,) = build_ad_payload(ad, "5", "[tta]", found.shown, enable=False)["creatives"]
-    assert_no_post_shows(creative)
-    assert found.shown.method in get_args(CopyMethod)
+    (creative,) = build_ad_payload(ad, "5", "[tta]", snapshot.creative, enable=False)["creatives"]
+    assert_no_public_post(creative)
+    assert snapshot.creative.method in get_args(CopyMethod)
     assert creative["identity_type"] != CUSTOM_IDENTITY or not is_on_tiktok(group)
-    accepted_by_the_sdk("ad/create", {"advertiser_id": "1", "adgroup_id": "5", "creatives": [creative]})
+    assert_sdk_accepts("ad/create", {"advertiser_id": "1", "adgroup_id": "5", "creatives": [creative]})
 
 
-def test_every_field_an_ad_group_may_have_is_known_to_the_sdk() -> None:
-    """All that `adgroup/get` documents and we send on is taken by TikTok's own model of the request."""
+def test_sdk_knows_every_field_that_is_sent() -> None:
+    """Every documented field of `adgroup/get` that is sent is part of the SDK's model of the request."""
     rows = (
         path.removeprefix("data.list[].")
         for path in load_contract("adgroup/get").response
         if "data.list[]." in path
     )
     source = {name: [{"value": "1"}] for name in rows if "." not in name and "[" not in name}
-    placed = AdGroupPlacement(
+    placement = AdGroupPlacement(
         "77",
         "key",
         "[tta]",
@@ -342,6 +363,6 @@ def test_every_field_an_ad_group_may_have_is_known_to_the_sdk() -> None:
         enable=False,
         now=datetime(2026, 11, 9, tzinfo=UTC),
     )
-    body = build_ad_group_payload({**source, "advertiser_id": "1"}, placed)
+    body = build_ad_group_payload({**source, "advertiser_id": "1"}, placement)
     known = set(business_api_client.AdgroupCreateBody.attribute_map.values())
     assert body.keys() - known == set()

@@ -175,7 +175,7 @@ def test_guessing_is_limited(state: State) -> None:
     assert "so none is accepted before 13:30 UTC" in decide(state, request, code, last).refusal
     assert count_rows(state, wrong_codes) == MAX_WRONG_CODES
     with state.transaction() as connection:
-        person = decide_approval(connection, request, Approval("somebody@somewhere", BY_TERMINAL), last)
+        person = decide_approval(connection, request, Approval("ann@workstation", BY_TERMINAL), last)
     assert person.refusal == ""
     assert decide(state, request, code, NOW + WRONG_CODE_WINDOW).refusal == ""
     assert count_rows(state, wrong_codes) == MAX_WRONG_CODES - 1

@@ -192,8 +192,8 @@ def expire_leases(state_url: str) -> None:
 def choose_kill_points(passed: Sequence[str], behaviour: str) -> list[int]:
     """Choose the checkpoints to kill at: each once; before the first request only with a well-behaved server.
 
-    An uncommitted transaction has no effect, a renewed lease changes nothing, and between two checkpoints without a
-    request nothing happens, so those are covered once.
+    An uncommitted transaction has no effect, a renewed lease changes nothing, and between two checkpoints without
+    a request nothing happens, so those are covered once.
     """
     if behaviour == "well-behaved":
         return list(range(len(passed)))

@@ -1,4 +1,4 @@
-"""Laws of copied creatives: made whole or refused before anything is made, whatever the original shows.
+"""Tests of copied creatives: for any original, a copy is complete or is refused before anything is created.
 
 Sources: ckr2436/Tiktok-OPS `Create_ads` and `Get_ads`; mengxingxinqing/tiktok_ads create_spark_ads,
 migrate_to_spark_ads, create_carousel_ads, create_single_image_ads, get_info_about_tiktok_posts.
@@ -34,64 +34,64 @@ BOTH = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_TIK
 PANGLE = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]}
 BUNDLE = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_GLOBAL_APP_BUNDLE"]}
 
-OF_THE_POST = {"video_id", "image_ids", "ad_text", "ad_texts", "music_id", "dark_post_status"}
-"""What a pulled post does not take: it has its own, and is published already."""
+POST_FIELDS = {"video_id", "image_ids", "ad_text", "ad_texts", "music_id", "dark_post_status"}
+"""Fields that a pulled post does not accept, because it has its own and is published."""
 
 POSTS = {"own": "7000000000000000101", "withdrawn": "7000000000000000102"}
-"""Posts an ad shows: one that is there, one whose owner took it back since."""
+"""Posts of an ad: one that exists, and one that its owner withdrew."""
 
 _again = count(1)
 
 
 @pytest.fixture(scope="module")
 def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuplicationHarness]:
-    """The story's world; each copy has a number of its own."""
+    """Open a harness on the scenario's world; each copy has a number of its own."""
     with Host.run(PLAN) as host, open_harness(host, tmp_path_factory.mktemp("formats")) as one:
-        video = library_video(one.owner.id)  # its library is built when it is first asked for, and then stays
+        video = library_video(one.owner.id)  # the first request builds the library
         assert read_suggested_covers(host.client(), one.owner.id, video)
         host.sandbox.world.withdrawn_posts[POSTS["withdrawn"]] = host.sandbox.state.now - 3600
         yield one
 
 
-def pushed(harness: DuplicationHarness) -> Ad:
-    """An ad of the winner's campaign whose video is in the account's library."""
+def find_pushed_ad(harness: DuplicationHarness) -> Ad:
+    """Find an ad of the winner's campaign whose video is in the account's library."""
     ads = (ad for group in harness.winner.campaign.ad_groups if not group.deleted for ad in group.ads)
     return next(ad for ad in ads if ad_source(ad) == "push" and not ad.deleted)
 
 
-def identities(harness: DuplicationHarness) -> dict[str, dict[str, Any]]:
-    """Identities of the story's account by what they are for the test, as `ad/get` shows them."""
+def list_identities(harness: DuplicationHarness) -> dict[str, dict[str, Any]]:
+    """List identities of the scenario's account by their purpose in the test, as `ad/get` returns them."""
     first = int(harness.owner.id)
-    told = {
+    values = {
         "custom": ("CUSTOMIZED_USER", first + 4, None),
         "creator": ("AUTH_CODE", first + 2, None),
         "brand": ("TT_USER", first + 1, None),
         "business centre": ("BC_AUTH_TT", first + 3, OWNER_BC_ID),
-        "gone": ("TT_USER", first + 5, None),
+        "removed": ("TT_USER", first + 5, None),
         "politician": ("TT_USER", first + 6, None),
         "unknown": ("TT_USER", 4711, None),
     }
     names = ("identity_type", "identity_id", "identity_authorized_bc_id")
-    return {name: dict(zip(names, (kind, str(one), bc), strict=True)) for name, (kind, one, bc) in told.items()}
+    return {name: dict(zip(names, (way, str(one), bc), strict=True)) for name, (way, one, bc) in values.items()}
 
 
-def chosen(harness: DuplicationHarness, name: str) -> Identity:
-    """An identity as the setting TIKTOK_SCALING_IDENTITY names it."""
-    told = identities(harness)[name]
-    return Identity(told["identity_type"], told["identity_id"], told["identity_authorized_bc_id"])
+def configured_identity(harness: DuplicationHarness, name: str) -> Identity:
+    """Return an identity as the setting TIKTOK_SCALING_IDENTITY gives it."""
+    values = list_identities(harness)[name]
+    return Identity(values["identity_type"], values["identity_id"], values["identity_authorized_bc_id"])
 
 
 @contextmanager
-def shown_as(
+def change_ad(
     harness: DuplicationHarness, ad: Ad, fields: Mapping[str, Any], placement: Mapping[str, Any]
 ) -> Iterator[None]:
-    """Let the sandbox show an ad with other fields, and its ad group with other placements."""
+    """Let the sandbox return an ad and its ad group with other fields during a block."""
     group: AdGroup = ad.ad_group
     world = harness.host.sandbox.world
     before, group_before = dict(ad.fields), dict(group.fields)
     ad.fields.update(fields)
     group.fields.update(placement)
-    world.version += 1  # what the sandbox keeps of its answers is stale
+    world.version += 1  # invalidates the sandbox's response cache
     try:
         yield
     finally:
@@ -102,26 +102,26 @@ def shown_as(
         group.fields.update(group_before)
 
 
-def assert_the_sdk_takes(creative: Mapping[str, Any]) -> None:
-    """The official SDK's model has every field of a creative; it raises for one it does not know."""
-    told = sdk.AdcreateCreatives(**creative).to_dict()
-    assert {name: told[name] for name in creative} == creative
+def assert_sdk_accepts(creative: Mapping[str, Any]) -> None:
+    """Assert that the SDK's model has every field of a creative."""
+    values = sdk.AdcreateCreatives(**creative).to_dict()
+    assert {name: values[name] for name in creative} == creative
 
 
-def assert_never_public(creative: Mapping[str, Any]) -> None:
-    """A new post comes of whatever names neither a post that is there nor a custom identity: it must be dark."""
-    makes_a_post = not creative.get("tiktok_item_id") and creative["identity_type"] != "CUSTOMIZED_USER"
-    assert creative.get("dark_post_status") == ("ON" if makes_a_post else None), creative
+def assert_not_public(creative: Mapping[str, Any]) -> None:
+    """Assert that a creative that creates a post hides it from profiles."""
+    creates_post = not creative.get("tiktok_item_id") and creative["identity_type"] != "CUSTOMIZED_USER"
+    assert creative.get("dark_post_status") == ("ON" if creates_post else None), creative
 
 
-def assert_fits_its_kind(creative: Mapping[str, Any], group: Mapping[str, Any]) -> None:
-    """A creative has what its kind takes and demands, and no more."""
+def assert_fits_its_method(creative: Mapping[str, Any], group: Mapping[str, Any]) -> None:
+    """Assert that a creative has just the fields that its method requires and accepts."""
     images = creative.get("image_ids", [])
     custom, pull = creative["identity_type"] == "CUSTOMIZED_USER", "tiktok_item_id" in creative
     assert ("identity_authorized_bc_id" in creative) == (creative["identity_type"] == "BC_AUTH_TT")
     if pull:
         assert not custom
-        assert OF_THE_POST.isdisjoint(creative)
+        assert POST_FIELDS.isdisjoint(creative)
     else:
         assert creative.get("ad_text") or (custom and creative.get("ad_texts"))
         assert 1 <= len(images) <= (35 if creative["ad_format"] == "CAROUSEL_ADS" else 1)
@@ -134,28 +134,28 @@ def assert_fits_its_kind(creative: Mapping[str, Any], group: Mapping[str, Any]) 
 
 
 @contextmanager
-def duplicating(harness: DuplicationHarness, identity: Identity | None = None) -> Iterator[Duplicator]:
-    """A duplicator with an identity of the settings."""
+def open_duplicator(harness: DuplicationHarness, identity: Identity | None = None) -> Iterator[Duplicator]:
+    """Open a duplicator with a configured identity."""
     with harness.config.open() as one:
         yield replace(one, identities={harness.owner.id: identity} if identity else {})
 
 
-def carried_out(
-    duplicator: Duplicator, harness: DuplicationHarness, wish: DuplicationRequest
+def dry_run_and_duplicate(
+    duplicator: Duplicator, harness: DuplicationHarness, request: DuplicationRequest
 ) -> tuple[DryRun, dict[str, Any] | None]:
-    """Rehearse, then duplicate: what was rehearsed, and the creative that was sent; None where it was refused."""
+    """Do a dry run, then duplicate; return the dry run and the sent creative, None if it was refused."""
     sent_before = len(harness.write_requests)
-    rehearsal = duplicator.dry_run(wish)
-    if rehearsal.refusals:
-        assert all(reason and "\n" not in reason for reason in rehearsal.refusals)
-        with pytest.raises(RefusedError) as told:
-            duplicator.duplicate(wish)
-        assert str(told.value) == "; ".join(rehearsal.refusals)
-        assert len(harness.write_requests) == sent_before, "nothing is made for an ad that cannot follow"
-        assert harness.made(wish) == ([], [])
-        return rehearsal, None
-    assert duplicator.duplicate(wish).status == DONE
-    groups, ads = harness.made(wish)
+    dry_run = duplicator.dry_run(request)
+    if dry_run.refusals:
+        assert all(reason and "\n" not in reason for reason in dry_run.refusals)
+        with pytest.raises(RefusedError) as error:
+            duplicator.duplicate(request)
+        assert str(error.value) == "; ".join(dry_run.refusals)
+        assert len(harness.write_requests) == sent_before, "nothing is created if the ad is refused"
+        assert harness.created_objects(request) == ([], [])
+        return dry_run, None
+    assert duplicator.duplicate(request).status == DONE
+    groups, ads = harness.created_objects(request)
     assert (len(groups), len(ads)) == (1, 1)
     body = harness.write_requests[-1]["body"]
     path = "/open_api/v1.3/ad/create/"
@@ -165,11 +165,11 @@ def carried_out(
         == []
     )
     (creative,) = body["creatives"]
-    return rehearsal, creative
+    return dry_run, creative
 
 
-def fields_of(harness: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, Any]:  # noqa: ANN401 - of each its own
-    """What `ad/get` shows of an ad, as chosen."""
+def build_fields(harness: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, Any]:  # noqa: ANN401 - of each its own
+    """Build the fields that `ad/get` returns for a choice."""
     owner = harness.owner.id
     video = {
         "own": f"v10044g50000c{int(ad.id):020d}",
@@ -185,7 +185,7 @@ def fields_of(harness: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, A
         "none": [],
     }
     return {
-        **identities(harness)[choice["identity"]],
+        **list_identities(harness)[choice["identity"]],
         "ad_format": choice["ad_format"],
         "video_id": video[choice["video"]],
         "image_ids": images[choice["images"]],
@@ -201,7 +201,7 @@ def fields_of(harness: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, A
     }
 
 
-SOUND: dict[str, Any] = {
+VALID_VIDEO: dict[str, Any] = {
     "identity": "brand",
     "ad_format": "SINGLE_VIDEO",
     "video": "own",
@@ -218,11 +218,11 @@ SOUND: dict[str, Any] = {
     "placement": TIKTOK,
     "setting": None,
 }
-"""A video that the brand pushed to its own profile, where everybody sees it."""
+"""A video that the brand pushed to its own public profile."""
 
 _POST = {"post": "own", "video": None, "images": "none"}
 _CAROUSEL = {"ad_format": "CAROUSEL_ADS", "video": None, "images": "two", "music": "7000000000000000077"}
-SOUND_ADS: dict[str, dict[str, Any]] = {
+VALID_ADS: dict[str, dict[str, Any]] = {
     "a video pushed by the brand": {},
     "a video pushed by the business centre": {"identity": "business centre", "placement": AUTOMATIC},
     "a pushed video that passed its review": {"post": "own"},
@@ -254,10 +254,10 @@ SOUND_ADS: dict[str, dict[str, Any]] = {
         "placement": AUTOMATIC,
     },
 }
-"""One of each documented way to show an ad, as a change to the above."""
+"""Each documented way to show an ad, as changes to `VALID_VIDEO`."""
 
 CHANGES: dict[str, list[Any]] = {
-    "identity": ["custom", "creator", "brand", "business centre", "gone", "politician", "unknown"],
+    "identity": ["custom", "creator", "brand", "business centre", "removed", "politician", "unknown"],
     "ad_format": [*FORMATS],
     "video": ["own", "library", "foreign", None],
     "images": ["library", "two", "cover", "ads manager", "none"],
@@ -271,52 +271,56 @@ CHANGES: dict[str, list[Any]] = {
     "music_disabled": [True, False],
     "aigc": ["NOT_DECLARED", "SELF_DISCLOSURE"],
     "placement": [AUTOMATIC, TIKTOK, BOTH, PANGLE, BUNDLE],
-    "setting": [None, "brand", "business centre", "gone", "politician", "unknown"],
+    "setting": [None, "brand", "business centre", "removed", "politician", "unknown"],
 }
 
 
-def try_out(harness: DuplicationHarness, choice: Mapping[str, Any]) -> tuple[DryRun, dict[str, Any] | None]:
-    """Let an ad be shown as chosen, duplicate it, and hold what was sent against the pages."""
-    ad, shown = pushed(harness), {**SOUND, **choice}
+def duplicate_choice(
+    harness: DuplicationHarness, choice: Mapping[str, Any]
+) -> tuple[DryRun, dict[str, Any] | None]:
+    """Change an ad as chosen, duplicate it, and check what was sent."""
+    ad, shown = find_pushed_ad(harness), {**VALID_VIDEO, **choice}
     placement, setting = shown.pop("placement"), shown.pop("setting")
-    identity = chosen(harness, setting) if setting else None
+    identity = configured_identity(harness, setting) if setting else None
     with (
-        shown_as(harness, ad, fields_of(harness, ad, **shown), placement),
-        duplicating(harness, identity) as duplicator,
+        change_ad(harness, ad, build_fields(harness, ad, **shown), placement),
+        open_duplicator(harness, identity) as duplicator,
     ):
-        rehearsal, creative = carried_out(duplicator, harness, harness.wish(ad_id=ad.id, again=next(_again)))
+        dry_run, creative = dry_run_and_duplicate(
+            duplicator, harness, harness.request(ad_id=ad.id, again=next(_again))
+        )
     if creative:
-        assert_never_public(creative)
-        assert_fits_its_kind(creative, placement)
-        assert_the_sdk_takes(creative)
-    return rehearsal, creative
+        assert_not_public(creative)
+        assert_fits_its_method(creative, placement)
+        assert_sdk_accepts(creative)
+    return dry_run, creative
 
 
-@pytest.mark.parametrize("kind", SOUND_ADS)
-def test_each_documented_way_to_show_an_ad_can_be_copied(harness: DuplicationHarness, kind: str) -> None:
-    """Each ends in "will be made", and is."""
-    rehearsal, creative = try_out(harness, SOUND_ADS[kind])
-    assert rehearsal.refusals == []
+@pytest.mark.parametrize("way", VALID_ADS)
+def test_each_documented_way_to_show_an_ad_is_copied(harness: DuplicationHarness, way: str) -> None:
+    """Each documented way to show an ad passes the dry run and is created."""
+    dry_run, creative = duplicate_choice(harness, VALID_ADS[way])
+    assert dry_run.refusals == []
     assert creative
 
 
 @given(
-    kind=st.sampled_from(sorted(SOUND_ADS)),
+    way=st.sampled_from(sorted(VALID_ADS)),
     changes=st.lists(
         st.sampled_from([(name, value) for name, values in CHANGES.items() for value in values]), max_size=3
     ),
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_copy_is_made_whole_or_refused_before_anything_is_made_and_never_public(
-    harness: DuplicationHarness, kind: str, changes: list[tuple[str, Any]]
+def test_any_creative_is_copied_completely_or_refused(
+    harness: DuplicationHarness, way: str, changes: list[tuple[str, Any]]
 ) -> None:
-    """Whatever an ad shows: the dry run says what a live run does, and no post it makes shows on a profile."""
-    _, creative = try_out(harness, {**SOUND_ADS[kind], **dict(changes)})
-    event("made" if creative else "refused")
+    """For any ad the dry run predicts the live run, and no created post shows on a profile."""
+    _, creative = duplicate_choice(harness, {**VALID_ADS[way], **dict(changes)})
+    event("created" if creative else "refused")
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"),
+    ("path", "way"),
     [
         ("identity/get", "a video pushed by the brand"),
         ("identity/video/info", "a creator's post"),
@@ -324,14 +328,14 @@ def test_a_copy_is_made_whole_or_refused_before_anything_is_made_and_never_publi
         ("file/video/suggestcover", "a pushed video with a cover made in Ads Manager"),
     ],
 )
-def test_a_permission_that_is_missing_is_a_refusal(harness: DuplicationHarness, path: str, kind: str) -> None:
-    """What cannot be looked up stops the copy before anything is made, with what to do about it."""
+def test_missing_permission_is_a_refusal(harness: DuplicationHarness, path: str, way: str) -> None:
+    """What cannot be looked up is refused before anything is created, with advice."""
     harness.host.control("POST", "switches", no_scope_for=[path])
     try:
-        rehearsal, creative = try_out(harness, SOUND_ADS[kind])
+        dry_run, creative = duplicate_choice(harness, VALID_ADS[way])
     finally:
         harness.host.control("POST", "switches", no_scope_for=[])
     assert creative is None
-    (told,) = rehearsal.refusals
+    (reason,) = dry_run.refusals
     for part in (path, "Creative Management", "tiktok-assets auth"):
-        assert part in told
+        assert part in reason

@@ -137,7 +137,7 @@ def test_requests_follow_the_contract(harness: DuplicationHarness) -> None:
     harness.duplicate(request)
     assert [sent["path"] for sent in harness.write_requests] == list(CREATES)
     for sent in harness.write_requests:
-        contract = load_contract(request["path"])
+        contract = load_contract(sent["path"])
         body = json.loads(json.dumps(sent["body"], default=float))
         headers = {"Access-Token": "x", "Content-Type": "application/json"}
         path = f"/open_api/v1.3/{sent['path']}/"

@@ -1,4 +1,4 @@
-"""Tests of the create requests: only accepted fields without placeholders, and a marker at the end of each name."""
+"""Tests of the create requests: only accepted fields without placeholders, and names that end with a marker."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

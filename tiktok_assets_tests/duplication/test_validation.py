@@ -1,4 +1,4 @@
-"""Tests of validation: each check refuses what it is for, with its reason, and lets the rest pass."""
+"""Tests of validation: each check refuses its case with a reason, and passes otherwise."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -531,7 +531,7 @@ ALLOWED: dict[str, Change] = {
         },
         target_campaign={"budget_mode": INFINITE_BUDGET},
     ),
-    "a currency nobody results us the limits of": lambda s: change_request(
+    "a currency without documented limits": lambda s: change_request(
         change_budget_limit(s, 0, 100, "BIF"), budget=Decimal("1.50")
     ),
     "a post without a text of the ad": lambda s: change(s, ad={"video_id": None, "ad_text": None}),

@@ -1,4 +1,4 @@
-"""An account whose lifetime reports we make up: who leads, in a state and a store as a refresh leaves them."""
+"""An account with made-up lifetime reports, in a state database and a store as a refresh leaves them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,22 +17,22 @@ from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.storage.state import State, flags, outbox, top_spender_changes
-from tiktok_assets.tables.frames import build_schema, entity_columns, report_schema
+from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
 from tiktok_assets.top_spenders.flags import AdKey, Assessment, assess_ads, record_flag
 from tiktok_assets.top_spenders.leader_changes import record_leader_changes
 from tiktok_assets.top_spenders.ranking import rank_top_spenders
 
 OWNER, CAMPAIGN = "7001", "1680000000000001"
-MORNING = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
+START = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
 AD_REPORT = report_schema(REPORTS_BY_TABLE["ad_report_lifetime"], STANDARD_METRICS)
 CAMPAIGN_REPORT = report_schema(REPORTS_BY_TABLE["campaign_report_lifetime"], STANDARD_METRICS)
 
 Spends = Mapping[str, int | str]
-"""Lifetime spend of each ad, whose ids are single letters."""
+"""Lifetime spend by ad id; the ids are single letters."""
 
 
 def build_ad_row(ad_id: str, campaign: str = CAMPAIGN) -> dict[str, Any]:
-    """An ad that delivers and can be copied."""
+    """Build the row of an ad that delivers and can be copied."""
     return {
         "advertiser_id": OWNER,
         "campaign_id": campaign,
@@ -46,7 +46,7 @@ def build_ad_row(ad_id: str, campaign: str = CAMPAIGN) -> dict[str, Any]:
 
 
 def build_ad_group_row(ad_id: str, campaign: str = CAMPAIGN) -> dict[str, Any]:
-    """Its ad group."""
+    """Build the row of its ad group."""
     return {
         "advertiser_id": OWNER,
         "campaign_id": campaign,
@@ -58,7 +58,7 @@ def build_ad_group_row(ad_id: str, campaign: str = CAMPAIGN) -> dict[str, Any]:
 
 
 def build_campaign_row(campaign: str = CAMPAIGN) -> dict[str, Any]:
-    """Its campaign."""
+    """Build the row of its campaign."""
     return {
         "advertiser_id": OWNER,
         "campaign_id": campaign,
@@ -69,7 +69,7 @@ def build_campaign_row(campaign: str = CAMPAIGN) -> dict[str, Any]:
 
 
 def build_ranking(spends: Spends, at: datetime, campaign: str = CAMPAIGN) -> pl.DataFrame:
-    """The ranking of a lifetime report read at an instant."""
+    """Rank a lifetime report that was read at an instant."""
     ads = [
         {
             **build_ad_row(ad_id, campaign),
@@ -91,46 +91,46 @@ def build_ranking(spends: Spends, at: datetime, campaign: str = CAMPAIGN) -> pl.
 
 
 def count_rows(state: State, table: sa.Table) -> int:
-    """The rows of a table of the state."""
+    """Count the rows of a table of the state database."""
     with state.transaction() as connection:
         return int(connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0)
 
 
 @dataclass
 class Account:
-    """The account, refreshed look by look; an hour passes between two looks."""
+    """An account whose reports are read one after the other, an hour apart."""
 
     state: State
     store: HiveStore
     settings: Settings
-    now: datetime = MORNING
+    now: datetime = START
 
-    def put(self, entity: Entity, *rows: Mapping[str, Any]) -> None:
+    def write_table(self, entity: Entity, *rows: Mapping[str, Any]) -> None:
         """Replace an account table."""
         frame = pl.DataFrame(list(rows), build_schema(entity_columns(entity)))
         self.store.write(entity.table, Partition(None if entity is ADVERTISERS else OWNER), frame)
 
-    def has(self, ads: str, *campaigns: str) -> None:
-        """Ads of these one-letter ids, which deliver, in each of these campaigns."""
+    def write_ads(self, ads: str, *campaigns: str) -> None:
+        """Write delivering ads with these one-letter ids in each of these campaigns."""
         within = campaigns or (CAMPAIGN,)
-        self.put(ADS, *(build_ad_row(ad_id, one) for one in within for ad_id in ads))
-        self.put(AD_GROUPS, *(build_ad_group_row(ad_id, one) for one in within for ad_id in ads))
-        self.put(CAMPAIGNS, *map(build_campaign_row, within))
+        self.write_table(ADS, *(build_ad_row(ad_id, one) for one in within for ad_id in ads))
+        self.write_table(AD_GROUPS, *(build_ad_group_row(ad_id, one) for one in within for ad_id in ads))
+        self.write_table(CAMPAIGNS, *map(build_campaign_row, within))
 
-    def look(self, *reports: Spends, at: datetime | None = None) -> None:
-        """Read lifetime reports, one a campaign, rank them, and note whose leader changed."""
+    def read_reports(self, *reports: Spends, at: datetime | None = None) -> None:
+        """Read lifetime reports, one per campaign, rank them, and record leader changes."""
         self.now = self.now + timedelta(hours=1) if at is None else at
         leaders = pl.concat(
             [build_ranking(spends, self.now, str(int(CAMPAIGN) + number)) for number, spends in enumerate(reports)]
         )
         self.store.write("top_spenders", Partition(OWNER), record_leader_changes(self.state, leaders))
 
-    def assessed(self) -> dict[AdKey, list[str]]:
-        """The names of the guardrails that hold back each candidate; none if it is due."""
-        return {one.pair: [hold.guardrail for hold in one.holds] for one in self.assess()}
+    def list_holds(self) -> dict[AdKey, list[str]]:
+        """List the names of the guardrails that hold back each candidate."""
+        return {one.ad_key: [hold.guardrail for hold in one.holds] for one in self.assess()}
 
     def assess(self) -> list[Assessment]:
-        """Everyone who began to lead and was not flagged."""
+        """Assess every ad that took the lead and was not flagged."""
         return assess_ads(self.state, self.store, self.settings, self.now)
 
     def flag(self, ad_id: str, campaign: str = CAMPAIGN) -> Assessment:
@@ -138,13 +138,13 @@ class Account:
         return record_flag(self.state, self.store, self.settings, (OWNER, campaign, ad_id), self.now)
 
     def flag_all(self) -> list[str]:
-        """What the sensor and its runs do: flag whoever is due; returns the ads flagged."""
+        """Flag every ad without a hold, like the sensor and its runs; return the flagged ads."""
         due = [one for one in self.assess() if not one.holds]
-        return [one.pair[2] for one in due if not self.flag(one.pair[2], one.pair[1]).holds]
+        return [one.ad_key[2] for one in due if not self.flag(one.ad_key[2], one.ad_key[1]).holds]
 
     @property
     def changes(self) -> list[tuple[str, str | None]]:
-        """Who began to lead and who had led, oldest first."""
+        """The leaders with the previous leaders, oldest first."""
         c = top_spender_changes.c
         with self.state.transaction() as connection:
             rows = connection.execute(sa.select(c.ad_id, c.previous_ad_id).order_by(c.observed_at, c.campaign_id))
@@ -152,29 +152,29 @@ class Account:
 
     @property
     def flagged(self) -> list[str]:
-        """The ads flagged, oldest first."""
+        """The flagged ads, oldest first."""
         with self.state.transaction() as connection:
             return list(connection.scalars(sa.select(flags.c.ad_id).order_by(flags.c.flagged_at)))
 
     @property
-    def alerts(self) -> int:
-        """The rows of the outbox."""
+    def outbox_rows(self) -> int:
+        """The number of rows in the outbox."""
         return count_rows(self.state, outbox)
 
 
 @contextmanager
 def open_account(folder: Path, *, in_memory: bool = False, **overrides: object) -> Iterator[Account]:
-    """An account with a state of its own, no receivers, and guardrails that let every new leader through.
+    """Open an account with a state database of its own, no channels, and guardrails that hold no new leader back.
 
     Args:
         folder: for tables and state.
-        in_memory: keep the state in memory: fast, and of this thread only.
+        in_memory: keep the state in memory: fast, and for this thread only.
         **overrides: settings.
     """
-    open_to_all = {"min_spend": 0, "min_lead": 0, "flag_cooldown_days": 0, "flags_per_day": 1000}
-    wanted = {"data_dir": str(folder / "data"), "state_dir": folder / "state", **open_to_all, **overrides}
-    settings = load_settings(**wanted)
-    state = State("sqlite://" if in_memory else settings.state_address)
+    permissive = {"min_spend": 0, "min_lead": 0, "flag_cooldown_days": 0, "flags_per_day": 1000}
+    values = {"data_dir": str(folder / "data"), "state_dir": folder / "state", **permissive, **overrides}
+    settings = load_settings(**values)
+    state = State("sqlite://" if in_memory else settings.state_database_url)
     try:
         yield Account(state, HiveStore(settings.data_dir), settings)
     finally:

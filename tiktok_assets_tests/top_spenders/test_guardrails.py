@@ -1,4 +1,4 @@
-"""Laws of the guardrails: each lets a good ad pass, holds a bad one back, and says why with the numbers."""
+"""Tests of guardrails: each passes a good ad, and holds a bad one back with the numbers in the reason."""
 
 import json
 from dataclasses import replace
@@ -14,21 +14,21 @@ from hypothesis import strategies as st
 
 from tiktok_assets.duplication.models import DuplicationRequest
 from tiktok_assets.duplication.snapshot import AccountContext, Snapshot
-from tiktok_assets.duplication.validation import source_copyable
+from tiktok_assets.duplication.validation import check_source_copyable
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS
 from tiktok_assets.tables.frames import build_entity_frame
 from tiktok_assets.top_spenders.guardrails import GUARDRAILS, Candidate, Hold, evaluate_guardrails
 from tiktok_assets_tests.top_spenders.ranked_account import (
-    MORNING,
     OWNER,
+    START,
     build_ad_group_row,
     build_ad_row,
     build_campaign_row,
 )
 
 LIMITS = load_settings(data_dir="data", state_dir=Path("state"))
-"""The limits nobody changed."""
+"""The default limits."""
 
 LEADER = {
     "advertiser_id": OWNER,
@@ -38,162 +38,177 @@ LEADER = {
     "spend": Decimal("120.00"),
     "runner_up_spend": Decimal("100.00"),
 }
-GOOD = Candidate(
+GOOD_CANDIDATE = Candidate(
     ad_id="A", leader=LEADER, ad=build_ad_row("A"), ad_group=build_ad_group_row("A"), campaign=build_campaign_row()
 )
 NAMES = [guardrail.name for guardrail in GUARDRAILS]
 
 
-def limits(**overrides: object) -> Settings:
-    """The limits with some changed."""
+def load_limits(**overrides: object) -> Settings:
+    """Load the limits with some overridden."""
     return load_settings(data_dir="data", state_dir=Path("state"), **overrides)
 
 
-def with_row(which: str, **changes: object) -> Candidate:
-    """The good candidate with one of its rows changed."""
-    changed: dict[str, Any] = {which: {**getattr(GOOD, which), **changes}}
-    return replace(GOOD, **changed)
+def change_row(which: str, **changes: object) -> Candidate:
+    """Change one row of the good candidate."""
+    changed: dict[str, Any] = {which: {**getattr(GOOD_CANDIDATE, which), **changes}}
+    return replace(GOOD_CANDIDATE, **changed)
 
 
-def held(candidate: Candidate, settings: Settings = LIMITS, now: datetime = MORNING) -> dict[str, str]:
-    """The reasons by guardrail."""
+def find_holds(candidate: Candidate, settings: Settings = LIMITS, now: datetime = START) -> dict[str, str]:
+    """Return the reasons by guardrail."""
     return {hold.guardrail: hold.reason for hold in evaluate_guardrails(candidate, settings, now)}
 
 
-def test_a_good_candidate_passes_every_guardrail() -> None:
-    """An ad with spend and lead that delivers, of a kind that can be copied, is held back by nothing."""
-    assert held(GOOD) == {}
+def test_good_candidate_passes_every_guardrail() -> None:
+    """An ad with spend and lead that delivers and can be copied is not held back."""
+    assert find_holds(GOOD_CANDIDATE) == {}
 
 
-AT = MORNING - timedelta(hours=23)
+AT = START - timedelta(hours=23)
 
 HELD = [
-    (replace(GOOD, baseline_at=AT), {}, "new", "first looked at, 2026-10-06 13:30 UTC"),
-    (replace(GOOD, flagged_at=AT), {}, "once", "flagged 2026-10-06 13:30 UTC"),
-    (with_row("leader", ad_id="B"), {}, "leads", "it no longer leads: ad B does, with 120.00 EUR"),
-    (replace(GOOD, leader=None), {}, "leads", "no ranking of its campaign is stored"),
-    (GOOD, {"min_spend": "120.01"}, "spend", "it has spent 120.00 EUR, less than TIKTOK_MIN_SPEND of 120.01 EUR"),
+    (replace(GOOD_CANDIDATE, baseline_at=AT), {}, "new", "in the first report, read 2026-10-06 13:30 UTC"),
+    (replace(GOOD_CANDIDATE, flagged_at=AT), {}, "once", "flagged 2026-10-06 13:30 UTC"),
+    (change_row("leader", ad_id="B"), {}, "leads", "it no longer leads: ad B does, with 120.00 EUR"),
+    (replace(GOOD_CANDIDATE, leader=None), {}, "leads", "no ranking of its campaign is stored"),
     (
-        GOOD,
+        GOOD_CANDIDATE,
+        {"min_spend": "120.01"},
+        "spend",
+        "it has spent 120.00 EUR, less than TIKTOK_MIN_SPEND of 120.01 EUR",
+    ),
+    (
+        GOOD_CANDIDATE,
         {"min_lead": "0.21"},
         "lead",
         "20.00 % ahead of the runner-up's 100.00, less than TIKTOK_MIN_LEAD of 21",
     ),
-    (replace(GOOD, ad=None), {}, "delivering", "the ad is not in the table `ads` yet"),
-    (replace(GOOD, ad_group=None), {}, "delivering", "its ad group is not in the table `ad_groups` yet"),
-    (replace(GOOD, campaign=None), {}, "delivering", "its campaign is not in the table `campaigns` yet"),
+    (replace(GOOD_CANDIDATE, ad=None), {}, "delivering", "the ad is not in the table `ads` yet"),
+    (replace(GOOD_CANDIDATE, ad_group=None), {}, "delivering", "its ad group is not in the table `ad_groups` yet"),
+    (replace(GOOD_CANDIDATE, campaign=None), {}, "delivering", "its campaign is not in the table `campaigns` yet"),
     (
-        with_row("ad", operation_status="DISABLE"),
+        change_row("ad", operation_status="DISABLE"),
         {},
         "delivering",
         "the ad does not deliver: it is switched to DISABLE",
     ),
-    (with_row("ad", secondary_status="AD_STATUS_DELETE"), {}, "delivering", "its status is AD_STATUS_DELETE"),
-    (with_row("ad", secondary_status="AD_STATUS_AUDIT_DENY"), {}, "delivering", "AD_STATUS_AUDIT_DENY"),
-    (with_row("ad", secondary_status="AD_STATUS_DONE"), {}, "delivering", "AD_STATUS_DONE"),
-    (with_row("ad_group", operation_status="FROZEN"), {}, "delivering", "its ad group does not deliver"),
-    (with_row("ad_group", secondary_status="ADGROUP_STATUS_TIME_DONE"), {}, "delivering", "its ad group"),
-    (with_row("campaign", operation_status="DISABLE"), {}, "delivering", "its campaign does not deliver"),
-    (replace(GOOD, is_copy=True), {}, "original", "a copy this project made, by its ledger"),
-    (with_row("ad", ad_name="Hook [tta-0123456789ab]"), {}, "original", "[tta-0123456789ab]"),
+    (change_row("ad", secondary_status="AD_STATUS_DELETE"), {}, "delivering", "its status is AD_STATUS_DELETE"),
+    (change_row("ad", secondary_status="AD_STATUS_AUDIT_DENY"), {}, "delivering", "AD_STATUS_AUDIT_DENY"),
+    (change_row("ad", secondary_status="AD_STATUS_DONE"), {}, "delivering", "AD_STATUS_DONE"),
+    (change_row("ad_group", operation_status="FROZEN"), {}, "delivering", "its ad group does not deliver"),
+    (change_row("ad_group", secondary_status="ADGROUP_STATUS_TIME_DONE"), {}, "delivering", "its ad group"),
+    (change_row("campaign", operation_status="DISABLE"), {}, "delivering", "its campaign does not deliver"),
+    (replace(GOOD_CANDIDATE, is_copy=True), {}, "original", "a copy created by this project, by its ledger"),
+    (change_row("ad", ad_name="Hook [tta-0123456789ab]"), {}, "original", "[tta-0123456789ab]"),
     (
-        GOOD,
+        GOOD_CANDIDATE,
         {"scaling_campaigns": {OWNER: LEADER["campaign_id"]}},
         "testing",
         f"campaign {LEADER['campaign_id']} is the one in TIKTOK_SCALING_CAMPAIGNS",
     ),
-    (with_row("ad", campaign_automation_type="UPGRADED_SMART_PLUS"), {}, "copyable", "the ad is Smart+"),
-    (with_row("ad", smart_plus_ad_id="1"), {}, "copyable", "the ad is Smart+"),
-    (with_row("ad", is_aco=True), {}, "copyable", "the ad is automated creative optimisation"),
-    (with_row("ad_group", creative_material_mode="DYNAMIC"), {}, "copyable", "its ad group is automated creative"),
-    (with_row("campaign", is_smart_performance_campaign=True), {}, "copyable", "its campaign is Smart+"),
-    (with_row("ad", extra=json.dumps({"catalog_id": "7"})), {}, "copyable", "the ad is made from a catalogue"),
-    (GOOD, {"exclude_names": "(?i)^ad [A-C]"}, "name", "TIKTOK_EXCLUDE_NAMES finds 'Ad A' in its name"),
+    (change_row("ad", campaign_automation_type="UPGRADED_SMART_PLUS"), {}, "copyable", "the ad is Smart+"),
+    (change_row("ad", smart_plus_ad_id="1"), {}, "copyable", "the ad is Smart+"),
+    (change_row("ad", is_aco=True), {}, "copyable", "the ad is automated creative optimisation"),
     (
-        replace(GOOD, campaign_flagged_at=AT),
+        change_row("ad_group", creative_material_mode="DYNAMIC"),
+        {},
+        "copyable",
+        "its ad group is automated creative",
+    ),
+    (change_row("campaign", is_smart_performance_campaign=True), {}, "copyable", "its campaign is Smart+"),
+    (change_row("ad", extra=json.dumps({"catalog_id": "7"})), {}, "copyable", "the ad is made from a catalogue"),
+    (GOOD_CANDIDATE, {"exclude_names": "(?i)^ad [A-C]"}, "name", "TIKTOK_EXCLUDE_NAMES finds 'Ad A' in its name"),
+    (
+        replace(GOOD_CANDIDATE, campaign_flagged_at=AT),
         {},
         "cool_down",
         "flagged 2026-10-06 13:30 UTC; TIKTOK_FLAG_COOLDOWN_DAYS of 3 end 2026-10-09 13:30 UTC",
     ),
     (
-        replace(GOOD, flagged_lately=[AT, MORNING]),
+        replace(GOOD_CANDIDATE, recent_flags=[AT, START]),
         {"flags_per_day": 2},
         "daily_cap",
         "the account has 2 flags within 24 hours, and TIKTOK_FLAGS_PER_DAY is 2",
     ),
-    (GOOD, {"flags_per_day": 0}, "daily_cap", "TIKTOK_FLAGS_PER_DAY is 0"),
+    (GOOD_CANDIDATE, {"flags_per_day": 0}, "daily_cap", "TIKTOK_FLAGS_PER_DAY is 0"),
 ]
 
 
 @pytest.mark.parametrize(("candidate", "changed", "guardrail", "reason"), HELD, ids=[row[2] for row in HELD])
-def test_each_guardrail_holds_back_what_it_is_for(
+def test_each_guardrail_holds_back_its_case(
     candidate: Candidate, changed: dict[str, object], guardrail: str, reason: str
 ) -> None:
-    """One thing wrong is held back by its own guardrail alone, in a sentence with the numbers."""
-    found = held(candidate, limits(**changed))
+    """One fault is held back by its own guardrail alone, with a reason that has the numbers."""
+    found = find_holds(candidate, load_limits(**changed))
     assert list(found) == [guardrail]
     assert reason in found[guardrail]
     assert "None" not in found[guardrail]
 
 
 PASSES = [
-    ("new", replace(GOOD, baseline_at=None), {}),
-    ("once", replace(GOOD, flagged_at=None), {}),
-    ("leads", with_row("leader", ad_id="A"), {}),
-    ("spend", GOOD, {"min_spend": "120"}),
-    ("lead", GOOD, {"min_lead": "0.20"}),
-    ("lead", with_row("leader", runner_up_spend=None), {"min_lead": "1000"}),
-    ("delivering", with_row("ad", secondary_status="AD_STATUS_BUDGET_EXCEED"), {}),
-    ("delivering", with_row("ad", secondary_status="AD_STATUS_REAUDIT"), {}),
-    ("delivering", with_row("ad", secondary_status=None), {}),  # TikTok's own sandbox leaves it out
-    ("delivering", with_row("ad_group", secondary_status="ADGROUP_STATUS_NOT_START"), {}),
-    ("original", with_row("ad", ad_name="Hook [tta]"), {}),
-    ("original", with_row("ad", ad_name=None), {}),
-    ("testing", GOOD, {"scaling_campaigns": {OWNER: "1"}}),
-    ("testing", GOOD, {"scaling_campaigns": {"7002": LEADER["campaign_id"]}}),
-    ("copyable", with_row("ad", campaign_automation_type=None), {}),
-    ("copyable", with_row("ad_group", creative_material_mode=None), {}),
-    ("name", GOOD, {"exclude_names": "^test"}),
-    ("name", with_row("ad", ad_name=None), {"exclude_names": "None"}),
-    ("cool_down", replace(GOOD, campaign_flagged_at=MORNING - timedelta(days=3)), {}),
-    ("cool_down", replace(GOOD, campaign_flagged_at=MORNING), {"flag_cooldown_days": 0}),
-    ("daily_cap", replace(GOOD, flagged_lately=[MORNING - timedelta(hours=24)] * 9), {}),
-    ("daily_cap", replace(GOOD, flagged_lately=[AT] * 4), {}),
+    ("new", replace(GOOD_CANDIDATE, baseline_at=None), {}),
+    ("once", replace(GOOD_CANDIDATE, flagged_at=None), {}),
+    ("leads", change_row("leader", ad_id="A"), {}),
+    ("spend", GOOD_CANDIDATE, {"min_spend": "120"}),
+    ("lead", GOOD_CANDIDATE, {"min_lead": "0.20"}),
+    ("lead", change_row("leader", runner_up_spend=None), {"min_lead": "1000"}),
+    ("delivering", change_row("ad", secondary_status="AD_STATUS_BUDGET_EXCEED"), {}),
+    ("delivering", change_row("ad", secondary_status="AD_STATUS_REAUDIT"), {}),
+    ("delivering", change_row("ad", secondary_status=None), {}),  # TikTok's own sandbox omits it
+    ("delivering", change_row("ad_group", secondary_status="ADGROUP_STATUS_NOT_START"), {}),
+    ("original", change_row("ad", ad_name="Hook [tta]"), {}),
+    ("original", change_row("ad", ad_name=None), {}),
+    ("testing", GOOD_CANDIDATE, {"scaling_campaigns": {OWNER: "1"}}),
+    ("testing", GOOD_CANDIDATE, {"scaling_campaigns": {"7002": LEADER["campaign_id"]}}),
+    ("copyable", change_row("ad", campaign_automation_type=None), {}),
+    ("copyable", change_row("ad_group", creative_material_mode=None), {}),
+    ("name", GOOD_CANDIDATE, {"exclude_names": "^test"}),
+    ("name", change_row("ad", ad_name=None), {"exclude_names": "None"}),
+    ("cool_down", replace(GOOD_CANDIDATE, campaign_flagged_at=START - timedelta(days=3)), {}),
+    ("cool_down", replace(GOOD_CANDIDATE, campaign_flagged_at=START), {"flag_cooldown_days": 0}),
+    ("daily_cap", replace(GOOD_CANDIDATE, recent_flags=[START - timedelta(hours=24)] * 9), {}),
+    ("daily_cap", replace(GOOD_CANDIDATE, recent_flags=[AT] * 4), {}),
 ]
 
 
 @pytest.mark.parametrize(("guardrail", "candidate", "changed"), PASSES, ids=[row[0] for row in PASSES])
-def test_each_guardrail_lets_pass_what_is_just_within(
+def test_each_guardrail_lets_the_limit_pass(
     guardrail: str, candidate: Candidate, changed: dict[str, object]
 ) -> None:
-    """At the limit, and where nothing is known against it, an ad passes."""
-    assert guardrail not in held(candidate, limits(**changed))
+    """At the limit, and where a value is unknown, an ad passes."""
+    assert guardrail not in find_holds(candidate, load_limits(**changed))
 
 
-def test_every_guardrail_is_tried_both_ways() -> None:
-    """No guardrail is without a case that passes and one that is held back, and each says what it asks."""
+def test_every_guardrail_has_both_cases() -> None:
+    """Every guardrail has a case that passes, a case that is held back, and a description."""
     assert {row[2] for row in HELD} == {row[0] for row in PASSES} == set(NAMES)
     assert len(set(NAMES)) == len(NAMES)
-    assert all(guardrail.meaning for guardrail in GUARDRAILS)
+    assert all(guardrail.description for guardrail in GUARDRAILS)
 
 
-def test_the_docs_name_every_guardrail_as_the_program_does() -> None:
-    """The table of `docs/flags.md` is the table of guardrails, in its order."""
+def test_docs_list_every_guardrail() -> None:
+    """The table in `docs/flags.md` is the table of guardrails, in order."""
     text = (Path(__file__).parents[2] / "docs/flags.md").read_text(encoding="utf-8")
-    rows = "\n".join(f"| `{guardrail.name}` | {guardrail.meaning} |" for guardrail in GUARDRAILS)
+    rows = "\n".join(f"| `{guardrail.name}` | {guardrail.description} |" for guardrail in GUARDRAILS)
     assert rows in text
 
 
-def test_every_reason_is_told_at_once() -> None:
-    """An ad with several things wrong hears all of them, in the order of the table."""
-    wrong = replace(with_row("ad", operation_status="DISABLE", is_aco=True), campaign_flagged_at=MORNING)
-    assert list(held(wrong, limits(min_spend="500"))) == ["spend", "delivering", "copyable", "cool_down"]
+def test_all_reasons_are_returned() -> None:
+    """An ad with several faults gets all reasons, in order."""
+    wrong = replace(change_row("ad", operation_status="DISABLE", is_aco=True), campaign_flagged_at=START)
+    assert list(find_holds(wrong, load_limits(min_spend="500"))) == [
+        "spend",
+        "delivering",
+        "copyable",
+        "cool_down",
+    ]
 
 
-def test_what_is_no_news_is_not_examined_further() -> None:
-    """An ad that is known or no longer leads has that one reason, whatever else is wrong."""
+def test_final_guardrail_stops_the_evaluation() -> None:
+    """An ad held back by a final guardrail has that one reason, whatever else is wrong."""
     for change in ({"baseline_at": AT}, {"flagged_at": AT}, {"leader": None}):
-        assert len(held(replace(GOOD, ad=None, **change), limits(min_spend="500"))) == 1
+        assert len(find_holds(replace(GOOD_CANDIDATE, ad=None, **change), load_limits(min_spend="500"))) == 1
 
 
 cents = st.decimals("0.0001", "99999999999999.9999", places=4)
@@ -201,19 +216,19 @@ cents = st.decimals("0.0001", "99999999999999.9999", places=4)
 
 @hypothesis(max_examples=200)
 @given(cents, cents, st.decimals("0", "3", places=4))
-def test_the_lead_is_compared_exactly(spend: Decimal, second: Decimal, least: Decimal) -> None:
-    """For any amounts the lead is held back exactly when the leader has less than the runner-up and the share."""
-    candidate = with_row("leader", spend=spend, runner_up_spend=second)
-    settings = LIMITS.model_copy(update={"min_lead": least, "min_spend": Decimal(0)})
-    ten_thousandths = [int(amount * 10_000) for amount in (spend, second, 1 + least)]
-    assert ("lead" in held(candidate, settings)) == (
+def test_lead_is_compared_exactly(spend: Decimal, second: Decimal, min_lead: Decimal) -> None:
+    """For any amounts the lead guardrail compares exactly."""
+    candidate = change_row("leader", spend=spend, runner_up_spend=second)
+    settings = LIMITS.model_copy(update={"min_lead": min_lead, "min_spend": Decimal(0)})
+    ten_thousandths = [int(amount * 10_000) for amount in (spend, second, 1 + min_lead)]
+    assert ("lead" in find_holds(candidate, settings)) == (
         ten_thousandths[0] * 10_000 < ten_thousandths[1] * ten_thousandths[2]
     )
 
 
-def test_a_hold_is_a_name_and_a_sentence() -> None:
-    """What comes back names its guardrail, so that it can be counted and looked up."""
-    (hold,) = evaluate_guardrails(replace(GOOD, leader=None), LIMITS, MORNING)
+def test_hold_has_guardrail_and_reason() -> None:
+    """A hold has the name of its guardrail and a reason."""
+    (hold,) = evaluate_guardrails(replace(GOOD_CANDIDATE, leader=None), LIMITS, START)
     assert hold == Hold("leads", "no ranking of its campaign is stored")
 
 
@@ -248,35 +263,35 @@ KINDS = [
     ("catalog_id", "0"),
     ("product_source", "UNSET"),
 ]
-"""Fields of an answer that say what an object is: of every kind that cannot be copied, and of some that can."""
+"""Response fields that determine the kind of an object: every kind that cannot be copied, and some that can."""
 
 _TABLES = {"ad": ADS, "ad_group": AD_GROUPS, "campaign": CAMPAIGNS}
 
 
 @pytest.mark.parametrize("which", list(_TABLES))
 @pytest.mark.parametrize(("name", "value"), KINDS)
-def test_who_is_flagged_as_copyable_is_not_refused_for_its_kind(which: str, name: str, value: object) -> None:
-    """Stored by a refresh and read by the guardrail, or read by the duplication: the verdict is the same."""
+def test_guardrail_and_validation_agree_on_copyability(which: str, name: str, value: object) -> None:
+    """The guardrail on stored rows and the validation on API rows give the same result."""
     ids = {"advertiser_id": OWNER, "campaign_id": "1", "adgroup_id": "2", "ad_id": "3"}
     rows = {each: {**ids, **({name: value} if each == which else {})} for each in _TABLES}
     tables: dict[str, Any] = {
-        each: build_entity_frame(entity, [rows[each]], MORNING, unknown_fields=set()).to_dicts()[0]
+        each: build_entity_frame(entity, [rows[each]], START, unknown_fields=set()).to_dicts()[0]
         for each, entity in _TABLES.items()
     }
-    by_guardrail = "copyable" in held(replace(GOOD, **tables))
-    wish = DuplicationRequest(OWNER, "3", "9")
-    sources = Snapshot(
-        wish=wish,
+    by_guardrail = "copyable" in find_holds(replace(GOOD_CANDIDATE, **tables))
+    request = DuplicationRequest(OWNER, "3", "9")
+    snapshot = Snapshot(
+        request=request,
         account=AccountContext("EUR", {}, None),
         ad=rows["ad"],
         ad_group=rows["ad_group"],
         campaign=rows["campaign"],
-        target=None,
+        target_campaign=None,
         target_ad_group=None,
-        ad_groups=0,
-        ads=0,
-        quota=None,
-        copy_of=None,
-        now=MORNING,
+        ad_group_count=0,
+        ad_count=0,
+        ad_group_quota=None,
+        original_id=None,
+        now=START,
     )
-    assert by_guardrail == bool(source_copyable(sources))
+    assert by_guardrail == bool(check_source_copyable(snapshot))

@@ -1,4 +1,4 @@
-"""Laws of the changes of leader: one row a change, whatever is replayed, restated or read out of order."""
+"""Tests of leader changes: one row per change, whatever is replayed, restated or read out of order."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,45 +11,45 @@ from hypothesis import strategies as st
 
 from tiktok_assets.storage.state import top_spender_changes
 from tiktok_assets.top_spenders.leader_changes import record_leader_changes, to_json_values
-from tiktok_assets_tests.top_spenders.ranked_account import MORNING, build_ranking, count_rows, open_account
+from tiktok_assets_tests.top_spenders.ranked_account import START, build_ranking, count_rows, open_account
 
 leaders = st.lists(st.sampled_from("ABC"), min_size=1, max_size=8)
-"""Who leads at each look."""
+"""The leader in each report."""
 
-looks = st.lists(st.tuples(st.integers(0, 6), st.sampled_from("ABC")), max_size=10)
+reports = st.lists(st.tuples(st.integers(0, 6), st.sampled_from("ABC")), max_size=10)
 """Reports by the hour they were read in, in any order, some twice."""
 
 
-def won_by(ad_id: str) -> dict[str, int]:
-    """A report in which this ad leads."""
+def build_leading_spends(ad_id: str) -> dict[str, int]:
+    """Build a report in which this ad leads."""
     return {**dict.fromkeys("ABC", 10), ad_id: 20}
 
 
-def runs_of(sequence: Sequence[str]) -> list[tuple[str, str | None]]:
-    """Each leader that differs from the one before it, with that one."""
-    befores = [None, *sequence]
-    return [(new, old) for old, new in zip(befores, sequence, strict=False) if new != old]
+def list_changes(sequence: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Return each leader that differs from the one before it, with that one."""
+    previous = [None, *sequence]
+    return [(new, old) for old, new in zip(previous, sequence, strict=False) if new != old]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(leaders)
-def test_the_changes_are_the_runs_of_the_sequence(tmp_path: Path, sequence: list[str]) -> None:
-    """Reports in order leave one row a change of leader: the first without a previous one, each next with it."""
+def test_changes_match_the_sequence_of_leaders(tmp_path: Path, sequence: list[str]) -> None:
+    """Reports in order give one row per leader change, with the previous leader."""
     with open_account(tmp_path, in_memory=True) as account:
         for leader in sequence:
-            account.look(won_by(leader))
-        assert account.changes == runs_of(sequence)
+            account.read_reports(build_leading_spends(leader))
+        assert account.changes == list_changes(sequence)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(leaders)
-def test_a_replay_adds_nothing(tmp_path: Path, sequence: list[str]) -> None:
-    """Every report of a history, read again in any place, changes neither the rows nor what they say."""
+def test_replay_adds_nothing(tmp_path: Path, sequence: list[str]) -> None:
+    """Reading any report of the history again changes no row."""
     with open_account(tmp_path, in_memory=True) as account:
         history = []
         for leader in sequence:
-            account.look(won_by(leader))
-            history.append((won_by(leader), account.now))
+            account.read_reports(build_leading_spends(leader))
+            history.append((build_leading_spends(leader), account.now))
             before = account.changes
             for report, at in history:
                 record_leader_changes(account.state, build_ranking(report, at))
@@ -57,46 +57,50 @@ def test_a_replay_adds_nothing(tmp_path: Path, sequence: list[str]) -> None:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(looks)
-def test_reports_out_of_order_never_rewrite_the_past(tmp_path: Path, sequence: list[tuple[int, str]]) -> None:
-    """Whatever order reports come in, rows are only added, each later than the last and with another leader."""
+@given(reports)
+def test_reports_out_of_order_only_append(tmp_path: Path, sequence: list[tuple[int, str]]) -> None:
+    """In whatever order reports come, rows are only added, each with another leader than the last."""
     with open_account(tmp_path, in_memory=True) as account:
         known: list[tuple[str, str | None]] = []
         for hour, leader in sequence:
-            account.look(won_by(leader), at=MORNING + timedelta(hours=hour))
+            account.read_reports(build_leading_spends(leader), at=START + timedelta(hours=hour))
             assert account.changes[: len(known)] == known
             known = account.changes
         assert [old for _, old in known] == [None, *(new for new, _ in known)][: len(known)]
         assert all(new != old for new, old in known)
 
 
-def test_an_old_report_adds_nothing_and_tells_no_date(tmp_path: Path) -> None:
-    """A report older than the newest change adds no row, and its leader of old has no `leads_since`."""
+def test_old_report_adds_nothing(tmp_path: Path) -> None:
+    """A report older than the newest change adds no row, and its leader has no `leads_since`."""
     with open_account(tmp_path) as account:
-        account.look(won_by("A"))
-        account.look(won_by("B"))
-        old = record_leader_changes(account.state, build_ranking(won_by("A"), account.now - timedelta(minutes=1)))
+        account.read_reports(build_leading_spends("A"))
+        account.read_reports(build_leading_spends("B"))
+        old = record_leader_changes(
+            account.state, build_ranking(build_leading_spends("A"), account.now - timedelta(minutes=1))
+        )
         assert account.changes == [("A", None), ("B", "A")]
         assert old.get_column("leads_since").to_list() == [None]
 
 
-def test_it_leads_since_the_report_that_first_showed_it(tmp_path: Path) -> None:
-    """`leads_since` is the instant of the leader's newest change, and stays while it leads."""
+def test_leads_since_is_the_newest_change(tmp_path: Path) -> None:
+    """`leads_since` is the time of the leader's newest change, and stays while it leads."""
     with open_account(tmp_path) as account:
-        seen = []
+        instants = []
         for leader in "AABBA":
-            account.look(won_by(leader))
-            ranking = record_leader_changes(account.state, build_ranking(won_by(leader), account.now))
-            seen.append(ranking.get_column("leads_since").item())
-        hours = [int((at - MORNING) / timedelta(hours=1)) for at in seen]
+            account.read_reports(build_leading_spends(leader))
+            ranking = record_leader_changes(
+                account.state, build_ranking(build_leading_spends(leader), account.now)
+            )
+            instants.append(ranking.get_column("leads_since").item())
+        hours = [int((at - START) / timedelta(hours=1)) for at in instants]
         assert hours == [1, 1, 3, 3, 5]
 
 
-def test_the_row_keeps_the_exact_numbers_as_text(tmp_path: Path) -> None:
-    """The facts of a change are the row of the ranking, its amounts and instants as text."""
+def test_facts_keep_exact_numbers_as_text(tmp_path: Path) -> None:
+    """The facts of a change are the ranking's row, with amounts and instants as text."""
     with open_account(tmp_path) as account:
         spend = "99999999999999.9998"
-        account.look({"A": spend, "B": "0.0001"})
+        account.read_reports({"A": spend, "B": "0.0001"})
         with account.state.transaction() as connection:
             facts = connection.scalar(sa.select(top_spender_changes.c.facts))
         assert facts
@@ -105,19 +109,19 @@ def test_the_row_keeps_the_exact_numbers_as_text(tmp_path: Path) -> None:
         assert facts == to_json_values(build_ranking({"A": spend, "B": "0.0001"}, account.now).to_dicts()[0])
 
 
-def test_campaigns_do_not_mix(tmp_path: Path) -> None:
-    """Each campaign has its own baseline and its own changes, in one look."""
+def test_campaigns_are_independent(tmp_path: Path) -> None:
+    """Each campaign has its own baseline and its own changes."""
     with open_account(tmp_path) as account:
-        account.look(won_by("A"), won_by("B"))
-        account.look(won_by("A"), won_by("C"))
+        account.read_reports(build_leading_spends("A"), build_leading_spends("B"))
+        account.read_reports(build_leading_spends("A"), build_leading_spends("C"))
         assert account.changes == [("A", None), ("B", None), ("C", "B")]
 
 
 @pytest.mark.parametrize("spends", [{}, {"A": 0}])
-def test_a_report_without_spend_changes_nothing(tmp_path: Path, spends: dict[str, int]) -> None:
-    """Where nobody leads there is no row; the first to spend later is the baseline."""
+def test_report_without_spend_adds_nothing(tmp_path: Path, spends: dict[str, int]) -> None:
+    """Without spend there is no row, and the first ad to spend later is the baseline."""
     with open_account(tmp_path) as account:
-        account.look(spends)
+        account.read_reports(spends)
         assert count_rows(account.state, top_spender_changes) == 0
-        account.look({"A": 1})
+        account.read_reports({"A": 1})
         assert account.changes == [("A", None)]
