@@ -11,7 +11,14 @@ import polars as pl
 
 from tiktok_assets.escaping import escape_control_characters, escape_markdown
 from tiktok_assets.overview.charts import draw_ranked_bars, draw_sparkline, embed_in_markdown
-from tiktok_assets.overview.formatting import NO_VALUE, format_amount_without_currency, format_change, format_count, format_percent, format_status
+from tiktok_assets.overview.formatting import (
+    NO_VALUE,
+    format_amount_without_currency,
+    format_change,
+    format_count,
+    format_percent,
+    format_status,
+)
 from tiktok_assets.overview.models import Row
 from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
 

@@ -38,30 +38,6 @@ def get_daily_tables(settings: Settings) -> list[str]:
     return [*reports, RESTATEMENTS] if reports else []
 
 
-def build_restatements_asset(settings: Settings) -> dg.AssetsDefinition:
-    """Build the `report_restatements` asset, collected after the daily reports from their partition metadata."""
-
-    @dg.asset(
-        name=RESTATEMENTS,
-        group_name=REPORTS_GROUP,
-        kinds={"polars", "parquet"},
-        description=RESTATEMENTS_MEANING,
-        metadata=build_table_metadata(RESTATEMENT_COLUMNS),
-        partitions_def=advertiser_days(settings.start_date),
-        backfill_policy=SINGLE_RUN,
-        deps=get_daily_reports(settings),
-    )
-    def _restatements(
-        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
-    ) -> dg.MaterializeResult:
-        partitions = get_run_partitions(context)
-        return record_materializations(
-            context, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
-        )
-
-    return _restatements
-
-
 def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinition:
     """Build the asset of one report, partitioned by advertiser and, for daily reports, by day."""
     is_daily = report.cadence == "daily"
@@ -114,3 +90,27 @@ def read_report_partitions(
     yield from refresh_report(
         session.reader, session.store, report, {account: days[account.advertiser_id] for account in accounts}
     )
+
+
+def build_restatements_asset(settings: Settings) -> dg.AssetsDefinition:
+    """Build the `report_restatements` asset, collected after the daily reports from their partition metadata."""
+
+    @dg.asset(
+        name=RESTATEMENTS,
+        group_name=REPORTS_GROUP,
+        kinds={"polars", "parquet"},
+        description=RESTATEMENTS_MEANING,
+        metadata=build_table_metadata(RESTATEMENT_COLUMNS),
+        partitions_def=advertiser_days(settings.start_date),
+        backfill_policy=SINGLE_RUN,
+        deps=get_daily_reports(settings),
+    )
+    def _restatements(
+        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
+    ) -> dg.MaterializeResult:
+        partitions = get_run_partitions(context)
+        return record_materializations(
+            context, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
+        )
+
+    return _restatements

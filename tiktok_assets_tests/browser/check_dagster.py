@@ -136,7 +136,7 @@ def test_ui_works_behind_the_guard(demo: Demo, watch: Watch) -> None:
     frames: list[str] = []
     page.on(
         "response",
-        lambda answer: refused.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+        lambda response: refused.append(f"{response.status} {response.url}") if response.status >= 400 else None,
     )
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
     page.get_by_role("button", name=re.compile("Materialize")).first.click(timeout=TIMEOUT_MS)
@@ -162,8 +162,8 @@ def _wait_for_backfill_run(demo: Demo) -> str:
     query = "{ runsOrError(limit: 9) { ... on Runs { results { id tags { key } } } } }"
     deadline = time.monotonic() + TIMEOUT_MS / 1000
     while time.monotonic() < deadline:
-        answer = httpx.post(f"{demo.dagster}/graphql", json={"query": query}, timeout=60).json()
-        for run in answer["data"]["runsOrError"]["results"]:
+        response = httpx.post(f"{demo.dagster}/graphql", json={"query": query}, timeout=60).json()
+        for run in response["data"]["runsOrError"]["results"]:
             if any(tag["key"] == "dagster/backfill" for tag in run["tags"]):
                 return str(run["id"])
         time.sleep(1)

@@ -77,11 +77,11 @@ def test_top_spender_is_reported_approved_and_duplicated_once(demo: Demo, watch:
     assert _copies(demo) == [copy]
 
 
-def _launch(page: Page, link: str, picture: str, *, status: str = "SUCCESS") -> str:
+def _launch(page: Page, link: str, screenshot: str, *, status: str = "SUCCESS") -> str:
     """Launch the configuration of the launchpad, wait until the run ends with `status`, and return its log."""
     page.goto(link)
     page.get_by_text("No errors").first.wait_for(timeout=TIMEOUT_MS)
-    save_screenshot(page, picture)
+    save_screenshot(page, screenshot)
     page.get_by_role("button", name="Launch run").click()
     page.wait_for_url(re.compile("/runs/"), timeout=TIMEOUT_MS)
     run_id = page.url.rsplit("/runs/", 1)[1].split("?")[0]
@@ -103,14 +103,14 @@ def _launch_by_graphql(demo: Demo, config: dict[str, Any]) -> tuple[str, str]:
         "mode": "default",
     }
     graphql = f"{demo.dagster}/graphql"
-    answer = httpx.post(graphql, json={"query": mutation, "variables": {"p": variables}}, timeout=60).json()
-    launched = answer["data"]["launchRun"]
-    assert launched["__typename"] == "LaunchRunSuccess", answer
+    response = httpx.post(graphql, json={"query": mutation, "variables": {"p": variables}}, timeout=60).json()
+    launched = response["data"]["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", response
     return _wait_for_end(graphql, launched["run"]["runId"])
 
 
 def _wait_for_end(graphql: str, run_id: str) -> tuple[str, str]:
-    """How a run ended, once it has, and what its log says."""
+    """Wait until a run ends, and return its status and its log."""
     deadline = time.monotonic() + TIMEOUT_MS / 1000
     status, text = "", ""
     while status not in {"SUCCESS", "FAILURE"} and time.monotonic() < deadline:
@@ -123,9 +123,9 @@ def _get_run(graphql: str, run_id: str) -> tuple[str, str]:
     query = """query($r: ID!) { logsForRun(runId: $r, limit: 500) { ... on EventConnection { events {
                  ... on MessageEvent { message } ... on ErrorEvent { error { message stack } } } } }
                  runOrError(runId: $r) { ... on Run { status } } }"""
-    answer = httpx.post(graphql, json={"query": query, "variables": {"r": run_id}}, timeout=60).json()["data"]
-    events: list[dict[str, Any]] = answer["logsForRun"]["events"]
-    return answer["runOrError"]["status"], "\n".join(json.dumps(one) for one in events)
+    response = httpx.post(graphql, json={"query": query, "variables": {"r": run_id}}, timeout=60).json()["data"]
+    events: list[dict[str, Any]] = response["logsForRun"]["events"]
+    return response["runOrError"]["status"], "\n".join(json.dumps(one) for one in events)
 
 
 def _writes(demo: Demo) -> list[dict[str, Any]]:
@@ -136,15 +136,15 @@ def _writes(demo: Demo) -> list[dict[str, Any]]:
 def _copies(demo: Demo) -> list[dict[str, Any]]:
     """Return the ads of the sandbox that have this project's marker."""
     info = httpx.get(f"{demo.sandbox}/sandbox/info", timeout=60).json()
-    story = info["story"]
-    answer = httpx.get(
+    scenario = info["story"]
+    response = httpx.get(
         f"{demo.sandbox}/open_api/v1.3/ad/get/",
         headers={"Access-Token": info["token"]},
         params={
-            "advertiser_id": story["advertiser_id"],
+            "advertiser_id": scenario["advertiser_id"],
             "page_size": 1000,
-            "filtering": f'{{"campaign_ids":["{story["scaling_campaign_id"]}"],"primary_status":"STATUS_ALL"}}',
+            "filtering": f'{{"campaign_ids":["{scenario["scaling_campaign_id"]}"],"primary_status":"STATUS_ALL"}}',
         },
         timeout=60,
     ).json()
-    return [one for one in answer["data"]["list"] if "[tta-" in one["ad_name"]]
+    return [one for one in response["data"]["list"] if "[tta-" in one["ad_name"]]

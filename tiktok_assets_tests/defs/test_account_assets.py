@@ -28,7 +28,7 @@ def test_lost_account_keeps_its_row_and_fails_the_check(make_deployment: Deploym
     ids = deployment.advertiser_ids
     assert deployment.run("refresh_accounts", tables=["advertisers"]).success
     deployment.revoke(ids[1])
-    later = make_deployment(deployment.instance)  # a run of a later day lists the accounts anew
+    later = make_deployment(deployment.instance)  # a later run lists the accounts again
     result = later.run("refresh_accounts", tables=["advertisers"])
     assert result.success
     check = get_granted_check(result)

@@ -143,17 +143,17 @@ def test_sequence_waits_for_every_run_of_a_stage(
     one, other = evaluate_schedule(deployment)[0]
     assert deployment.launch(one).success
     job = deployment.definitions.resolve_job_def("refresh_accounts")
-    waiting = deployment.instance.create_run_for_job(job, tags=dict(other.tags))
+    queued_run = deployment.instance.create_run_for_job(job, tags=dict(other.tags))
     assert evaluate_sensor(deployment, "refresh_sequence")[:2] == (
         [],
         f"Runs of refresh {AT} are still in progress.",
     )
-    deployment.instance.report_run_canceling(waiting)
+    deployment.instance.report_run_canceling(queued_run)
     assert evaluate_sensor(deployment, "refresh_sequence")[:2] == (
         [],
         f"Runs of refresh {AT} are still in progress.",
     )
-    deployment.instance.report_run_canceled(waiting)
+    deployment.instance.report_run_canceled(queued_run)
     assert job_names(evaluate_sensor(deployment, "refresh_sequence")[0]) == {"refresh_daily"}
 
 
@@ -224,12 +224,12 @@ def test_stopped_refresh_is_superseded(
     )
     deployment.add_partitions(deployment.settings.advertiser_ids)
     (first,), _ = evaluate_schedule(deployment)
-    waiting = deployment.instance.create_run_for_job(
+    queued_run = deployment.instance.create_run_for_job(
         deployment.definitions.resolve_job_def("refresh_accounts"), tags=dict(first.tags)
     )
     age_runs(deployment, 6)
     assert "still in progress" in str(evaluate_schedule(deployment, WEDNESDAY + timedelta(hours=6))[1])
-    deployment.instance.report_run_canceled(waiting)
+    deployment.instance.report_run_canceled(queued_run)
     age_runs(deployment, 6)
     later = WEDNESDAY + timedelta(hours=6)
     (second,), skipped = evaluate_schedule(deployment, later)
@@ -312,7 +312,7 @@ def test_sensor_that_cannot_list_accounts_is_skipped(
 
 
 RequestedPartitions = dict[str, AbstractSet[str | None]]
-"""The partitions asked for, by table; a table without partitions has the key None."""
+"""The requested partitions by table; a table without partitions has the key None."""
 
 
 class Automation:
@@ -416,7 +416,7 @@ def test_schedule_and_sensors_run_by_default(deployment: Deployment) -> None:
 
 
 def test_schedule_uses_the_cron_setting_in_utc(make_deployment: DeploymentFactory) -> None:
-    """The schedule fires after TikTok's correction at noon UTC, or when the setting says."""
+    """The schedule fires after TikTok's correction at noon UTC, or at the time of the setting."""
     for cron, deployment in {
         "30 12 * * *": make_deployment(),
         "15 14 * * 1": make_deployment(refresh_cron="15 14 * * 1"),

@@ -74,8 +74,8 @@ def test_relaunched_job_reads_only_what_is_missing(deployment_with_history: Depl
     assert not result.success
     assert "Stopped." in get_failure(result, OP)
     every = format_keys(ids, DateWindow(FIRST, YESTERDAY))
-    held = {table: deployment_with_history.stored_keys(table) for table in TABLES}
-    for table, keys in held.items():
+    stored = {table: deployment_with_history.stored_keys(table) for table in TABLES}
+    for table, keys in stored.items():
         assert sorted(key for key, _ in deployment_with_history.materializations(table)) == keys
     missing = [
         split_into_windows(
@@ -83,10 +83,10 @@ def test_relaunched_job_reads_only_what_is_missing(deployment_with_history: Depl
             for key in every
             if key.startswith(owner) and key not in keys
         )
-        for keys in held.values()
+        for keys in stored.values()
         for owner in ids
     ]
-    assert sum(map(len, held.values())) < len(every) * len(TABLES)
+    assert sum(map(len, stored.values())) < len(every) * len(TABLES)
     deployment_with_history.host.sandbox.state.faults.clear()
     assert run_and_count_requests(deployment_with_history) == sum(map(len, missing))
     for table in TABLES:

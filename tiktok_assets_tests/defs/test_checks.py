@@ -50,16 +50,16 @@ def test_each_check_of_each_table_has_one_result(make_deployment: DeploymentFact
     result = deployment.run(CHECK_TABLES_JOB)
     assert result.success
     found = result.get_asset_check_evaluations()
-    held = deployment.definitions.resolve_job_def(CHECK_TABLES_JOB).asset_layer.asset_graph.asset_check_keys
+    check_keys = deployment.definitions.resolve_job_def(CHECK_TABLES_JOB).asset_layer.asset_graph.asset_check_keys
     assert sorted((one.asset_key.path[-1], one.check_name) for one in found) == sorted(
-        (key.asset_key.path[-1], key.name) for key in held
+        (key.asset_key.path[-1], key.name) for key in check_keys
     )
-    assert {key.asset_key.path[-1] for key in held} == build_all_checked_tables(deployment.settings).keys()
+    assert {key.asset_key.path[-1] for key in check_keys} == build_all_checked_tables(deployment.settings).keys()
     assert [(one.asset_key, one.check_name, one.description) for one in found if not one.passed] == []
     (agreed,) = [one for one in found if one.check_name == "levels_agree"]
-    figures = agreed.metadata["figures"]
-    assert isinstance(figures, dg.TableMetadataValue)
-    assert {record.data["gap"] for record in figures.records} <= {"0", "0.0000"}
+    figures_metadata = agreed.metadata["figures"]
+    assert isinstance(figures_metadata, dg.TableMetadataValue)
+    assert {record.data["gap"] for record in figures_metadata.records} <= {"0", "0.0000"}
 
 
 def test_fault_names_its_partition(make_deployment: DeploymentFactory) -> None:

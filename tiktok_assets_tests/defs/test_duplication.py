@@ -37,10 +37,12 @@ JOB = "duplicate_ad"
 
 
 @pytest.fixture
-def execute_deployment(bench: DuplicationHarness, tmp_path: Path) -> Iterator[Deployment]:
+def execute_deployment(harness: DuplicationHarness, tmp_path: Path) -> Iterator[Deployment]:
     """Open a deployment in mode `execute` with the scaling campaign of the scenario."""
-    campaigns = {bench.owner.id: bench.scaling.id}
-    with open_deployment(bench.host, tmp_path, scaling_mode="execute", scaling_campaigns=campaigns) as deployment:
+    campaigns = {harness.owner.id: harness.scaling_campaign.id}
+    with open_deployment(
+        harness.host, tmp_path, scaling_mode="execute", scaling_campaigns=campaigns
+    ) as deployment:
         yield deployment
 
 
@@ -106,36 +108,38 @@ def test_scaling_mode_decides_what_is_registered(tmp_path: Path, mode: str, sens
 
 
 def test_alert_link_is_a_dry_run_that_shows_every_request(
-    bench: DuplicationHarness, execute_deployment: Deployment
+    harness: DuplicationHarness, execute_deployment: Deployment
 ) -> None:
     """The configuration in an alert's link runs, writes nothing, and shows the requests that would be sent."""
-    request = bench.request()
+    request = harness.request()
     config = yaml.safe_load(build_launchpad_config(request.advertiser_id, request.ad_id, request.campaign_id))
     result = launch(execute_deployment, config)
     assert result.success
     text = str(get_metadata(result)["dry_run"])
     for path in ("adgroup/create", "ad/create"):
-        assert f"POST {bench.host.sandbox.base_url}/open_api/v1.3/{path}/\n{{" in text
+        assert f"POST {harness.host.sandbox.base_url}/open_api/v1.3/{path}/\n{{" in text
     assert "source_copyable: passed" in text
-    assert bench.host.sandbox.token not in text
-    assert bench.writes == []
+    assert harness.host.sandbox.token not in text
+    assert harness.write_requests == []
     assert Ledger(execute_deployment.session.state).entries() == []
 
 
-def test_live_launch_with_code_duplicates_once(bench: DuplicationHarness, execute_deployment: Deployment) -> None:
+def test_live_launch_with_code_duplicates_once(
+    harness: DuplicationHarness, execute_deployment: Deployment
+) -> None:
     """A live run creates the copy switched off and exports it; launched again it sends nothing."""
-    request = bench.request(again=1, budget=Decimal(45))
+    request = harness.request(again=1, budget=Decimal(45))
     config = approved_config(execute_deployment, request)
     first = launch(execute_deployment, config, {"dagster/from_ui": "true", "user": "ann\x1b[2J"})
     assert first.success, get_op_failure(first)
     assert get_metadata(first)["sent"] is True
-    (group,), (ad,) = bench.created_objects(request)
+    (group,), (ad,) = harness.created_objects(request)
     assert (group["operation_status"], ad["operation_status"], group["budget"]) == ("DISABLE", "DISABLE", 45)
-    sent = len(bench.writes)
+    sent = len(harness.write_requests)
     again = launch(execute_deployment, config)
     assert get_metadata(again)["sent"] is False
     assert "nothing was sent" in str(get_metadata(again)["duplication"])
-    assert len(bench.writes) == sent
+    assert len(harness.write_requests) == sent
     (row,) = execute_deployment.read_table("ad_duplications").to_dicts()
     assert (row["status"], row["copy_ad_id"], row["duplication_key"]) == ("done", ad["ad_id"], request.key)
     who = f"run {first.run_id} (user=ann\\x1b[2J, dagster/from_ui=true)"
@@ -161,10 +165,10 @@ def test_live_launch_with_code_duplicates_once(bench: DuplicationHarness, execut
     ],
 )
 def test_refused_run_fails_with_its_reason(
-    bench: DuplicationHarness, execute_deployment: Deployment, change: dict[str, object], reason: str
+    harness: DuplicationHarness, execute_deployment: Deployment, change: dict[str, object], reason: str
 ) -> None:
     """An impossible duplication fails the run with the reason and writes nothing."""
-    request = bench.request(again=2)
+    request = harness.request(again=2)
     budget = Decimal(5) if change.get("budget") == "5" else None
     approved_request = replace(request, ad_id=str(change.get("ad_id", request.ad_id)), budget=budget)
     result = launch(
@@ -175,18 +179,18 @@ def test_refused_run_fails_with_its_reason(
     )
     assert not result.success
     assert reason in get_op_failure(result)
-    assert bench.writes == []
+    assert harness.write_requests == []
 
 
 @pytest.mark.parametrize("mode", ["propose", "execute"])
 @pytest.mark.parametrize("enable", [False, True])
 def test_launch_without_code_sends_nothing(
-    bench: DuplicationHarness, tmp_path: Path, mode: str, *, enable: bool
+    harness: DuplicationHarness, tmp_path: Path, mode: str, *, enable: bool
 ) -> None:
     """Without the approval code a live run fails with one sentence; nothing is requested, created or stored."""
-    request = bench.request(again=7)
-    campaigns = {bench.owner.id: bench.scaling.id}
-    with open_deployment(bench.host, tmp_path, scaling_mode=mode, scaling_campaigns=campaigns) as deployment:
+    request = harness.request(again=7)
+    campaigns = {harness.owner.id: harness.scaling_campaign.id}
+    with open_deployment(harness.host, tmp_path, scaling_mode=mode, scaling_campaigns=campaigns) as deployment:
         code = issue_alert_code(deployment, request)
         for guessed, reason in (
             (None, "setting" if enable else "needs the approval code of its alert"),
@@ -201,30 +205,30 @@ def test_launch_without_code_sends_nothing(
             assert "\n" not in text
             step = next(event for event in result.all_events if event.is_step_failure)
             assert step.step_failure_data.user_failure_data
-        assert bench.host.requests == []
+        assert harness.host.requests == []
         assert Ledger(deployment.session.state).entries() == []
         assert deployment.materializations("ad_duplications") == []
 
 
-def test_code_in_a_dry_run_is_warned_about(bench: DuplicationHarness, execute_deployment: Deployment) -> None:
+def test_code_in_a_dry_run_is_warned_about(harness: DuplicationHarness, execute_deployment: Deployment) -> None:
     """A dry run needs no code; it warns that the code in its configuration can be read, and does not use it."""
-    request = bench.request(again=8)
+    request = harness.request(again=8)
     config = approved_config(execute_deployment, request)
     config["ops"][JOB]["config"]["live"] = False
     result = launch(execute_deployment, config)
     assert result.success
     text = [entry.user_message for entry in execute_deployment.instance.all_logs(result.run_id)]
-    assert [line for line in text if "whoever sees this run can read it" in line]
+    assert [line for line in text if "everyone who can see this run can read the code" in line]
     config["ops"][JOB]["config"]["live"] = True
     assert launch(execute_deployment, config).success
 
 
 def test_job_and_command_at_once_create_one_copy(
-    bench: DuplicationHarness, execute_deployment: Deployment, tmp_path: Path
+    harness: DuplicationHarness, execute_deployment: Deployment, tmp_path: Path
 ) -> None:
     """The job and the command, run at the same time in two processes, create one copy."""
-    request = bench.request(again=3)
-    sandbox = bench.host.sandbox
+    request = harness.request(again=3)
+    sandbox = harness.host.sandbox
     variables = {
         "TIKTOK_BASE_URL": sandbox.base_url,
         "TIKTOK_ACCESS_TOKEN": sandbox.token,
@@ -245,16 +249,16 @@ def test_job_and_command_at_once_create_one_copy(
         "--json",
     ]
     config = approved_config(execute_deployment, request)
-    bench.host.control("POST", "latency", seconds=0.2)  # so that both run at the same time
+    harness.host.control("POST", "latency", seconds=0.2)  # so that both run at the same time
     with ThreadPoolExecutor(1) as pool:
         command = pool.submit(run_command, *requested, variables=variables, folder=tmp_path)
         results = [launch(execute_deployment, config) for _ in range(2)]
         ran = command.result()
-    bench.host.control("POST", "latency", seconds=0)
+    harness.host.control("POST", "latency", seconds=0)
     assert [result.success for result in results] == [True, True]
     assert ran.exit_code == 0, ran.err
-    assert [len(rows) for rows in bench.created_objects(request)] == [1, 1]
-    assert json.loads(ran.out)["copy_ad_id"] == bench.created_objects(request)[1][0]["ad_id"]
+    assert [len(rows) for rows in harness.created_objects(request)] == [1, 1]
+    assert json.loads(ran.out)["copy_ad_id"] == harness.created_objects(request)[1][0]["ad_id"]
 
 
 def insert_flag(
@@ -267,19 +271,19 @@ def insert_flag(
 
 
 def test_execute_duplicates_a_new_flag_once_switched_off(
-    bench: DuplicationHarness, execute_deployment: Deployment
+    harness: DuplicationHarness, execute_deployment: Deployment
 ) -> None:
     """A new flag is requested until the ledger has it; an old one, or one in the scaling campaign, never."""
-    request = bench.request()
+    request = harness.request()
     assert launch(
         execute_deployment, build_config(request)
     ).success  # the session reads the host's clock from here on
     state, settings, now = execute_deployment.session.state, execute_deployment.settings, execute_deployment.now
     insert_flag(execute_deployment, request, now - timedelta(hours=1))
-    insert_flag(execute_deployment, bench.request(ad_id="71"), now - MAX_FLAG_AGE - timedelta(minutes=1))
-    insert_flag(execute_deployment, bench.request(ad_id="72"), now, campaign_id=bench.scaling.id)
+    insert_flag(execute_deployment, harness.request(ad_id="71"), now - MAX_FLAG_AGE - timedelta(minutes=1))
+    insert_flag(execute_deployment, harness.request(ad_id="72"), now, campaign_id=harness.scaling_campaign.id)
     (requested,) = find_flagged_requests(state, settings, now)
-    assert requested == bench.request(flag_id=f"flag{request.ad_id}")
+    assert requested == harness.request(flag_id=f"flag{request.ad_id}")
     foreign = launch(execute_deployment, build_config(request, live=True))
     assert "needs the approval code" in get_op_failure(foreign)
     (run_request,) = evaluate_sensor(execute_deployment, "execute_duplications")
@@ -293,10 +297,10 @@ def test_execute_duplicates_a_new_flag_once_switched_off(
     for other in ({"budget": "500"}, {"again": 1}, {"enable": True}):
         changed = build_config(request, **{"live": True, "approval": code, **other})
         assert "not approved" in get_op_failure(launch(execute_deployment, changed))
-    assert bench.writes == []
+    assert harness.write_requests == []
     result = launch(execute_deployment, run_request.run_config, run_request.tags)
     assert result.success, get_op_failure(result)
-    (group,), (ad,) = bench.created_objects(request)
+    (group,), (ad,) = harness.created_objects(request)
     assert (group["operation_status"], ad["operation_status"]) == ("DISABLE", "DISABLE")
     assert list(find_flagged_requests(state, settings, now)) == []
     (entry,) = Ledger(state).entries()
@@ -319,10 +323,10 @@ def evaluate_sensor(deployment: Deployment, name: str) -> list[object]:
 
 
 def test_interrupted_duplication_is_requested_again(
-    bench: DuplicationHarness, execute_deployment: Deployment
+    harness: DuplicationHarness, execute_deployment: Deployment
 ) -> None:
     """An unfinished live duplication is requested again with its configuration, unless its lease is held."""
-    request = bench.request(again=4)
+    request = harness.request(again=4)
     ledger = Ledger(execute_deployment.session.state)
     with ledger.lease(request.advertiser_id, seconds=30, wait_seconds=0) as lease:
         ledger.start(lease, request, APPROVED_ON_TERMINAL)
@@ -333,15 +337,15 @@ def test_interrupted_duplication_is_requested_again(
     assert (config["again"], config["live"], config["enable"]) == (4, True, False)
     result = launch(execute_deployment, run_request.run_config, run_request.tags)
     assert result.success, get_op_failure(result)
-    assert [len(rows) for rows in bench.created_objects(request)] == [1, 1]
+    assert [len(rows) for rows in harness.created_objects(request)] == [1, 1]
     assert list(find_unfinished_requests(execute_deployment.session.state)) == []
     # After a recent run none is requested, whatever its status.
     assert list(build_duplication_runs(execute_deployment.instance, [request])) == []
 
 
-def test_killed_run_does_not_block_the_next(bench: DuplicationHarness, execute_deployment: Deployment) -> None:
+def test_killed_run_does_not_block_the_next(harness: DuplicationHarness, execute_deployment: Deployment) -> None:
     """A run that stays in progress forever is waited for a few hours; then another is requested."""
-    request = bench.request(again=6)
+    request = harness.request(again=6)
     for hours, attempts in ((1, []), (5, ["1"])):
         lost = dg.DagsterRun(
             job_name=JOB,
@@ -358,19 +362,19 @@ def test_killed_run_does_not_block_the_next(bench: DuplicationHarness, execute_d
 
 
 def test_results_match_the_stored_days(
-    bench: DuplicationHarness, execute_deployment: Deployment, tmp_path: Path
+    harness: DuplicationHarness, execute_deployment: Deployment, tmp_path: Path
 ) -> None:
     """Ten days later the copy has its first complete days, with the spend of the sandbox."""
-    request = bench.request(again=5, enable=True)
+    request = harness.request(again=5, enable=True)
     (approval,) = [approved_config(execute_deployment, request, enable=True)]
     assert "TIKTOK_SCALING_ENABLE=allow" in get_op_failure(launch(execute_deployment, approval))
-    assert bench.writes == []
+    assert harness.write_requests == []
     allowed = {"scaling_mode": "execute", "scaling_enable": "allow", "scaling_campaigns": {}}
-    with open_deployment(bench.host, tmp_path, execute_deployment.instance, **allowed) as allowing:
+    with open_deployment(harness.host, tmp_path, execute_deployment.instance, **allowed) as allowing:
         result = launch(allowing, approval)
     assert result.success, get_op_failure(result)
     copy = str(execute_deployment.read_table("ad_duplications").to_dicts()[0]["copy_ad_id"])
-    bench.host.advance(days=6)
+    harness.host.advance(days=6)
     owner = request.advertiser_id
     execute_deployment.add_partitions([owner])
     start = execute_deployment.settings.start_date
@@ -384,7 +388,7 @@ def test_results_match_the_stored_days(
     three = rows[3]
     assert three["copy_ad_id"] == copy
     span = {"start_date": str(three["first_day"]), "end_date": str(three["last_day"])}
-    facts = bench.host.ground_truth("report", level="ad", advertiser_id=owner, **span)
+    facts = harness.host.ground_truth("report", level="ad", advertiser_id=owner, **span)
     for ad_id, spend in ((request.ad_id, three["spend"]), (copy, three["copy_spend"])):
         assert spend == sum(Decimal(fact["metrics"]["spend"]) for fact in facts if str(fact["id"]) == ad_id) > 0
     assert three["copy_cpm"] > 0

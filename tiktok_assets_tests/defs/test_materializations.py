@@ -113,8 +113,8 @@ def test_dagster_counts_recorded_partitions_as_materialized(deployment: Deployme
     """The instance counts exactly the keys of the range as materialized."""
     ids = deployment.add_partitions()
     assert deployment.run_range("refresh_daily", ids[:2], WINDOW, ["ad_report_daily"]).success
-    held = deployment.instance.get_materialized_partitions(dg.AssetKey("ad_report_daily"))
-    assert sorted(held) == format_keys(ids[:2], WINDOW)
+    materialized = deployment.instance.get_materialized_partitions(dg.AssetKey("ad_report_daily"))
+    assert sorted(materialized) == format_keys(ids[:2], WINDOW)
 
 
 def test_run_fills_the_partition_status_cache(deployment: Deployment) -> None:
@@ -126,8 +126,8 @@ def test_run_fills_the_partition_status_cache(deployment: Deployment) -> None:
         (key,) = deployment.instance.get_asset_records([dg.AssetKey(table)])
         assert key.asset_entry.cached_status
         days = advertiser_days(deployment.settings.start_date)
-        held = key.asset_entry.cached_status.deserialize_materialized_partition_subsets(days)
-        assert sorted(held.get_partition_keys()) == format_keys(ids[:3], WINDOW)
+        materialized = key.asset_entry.cached_status.deserialize_materialized_partition_subsets(days)
+        assert sorted(materialized.get_partition_keys()) == format_keys(ids[:3], WINDOW)
 
 
 def test_downstream_asset_runs_in_the_same_run(deployment: Deployment) -> None:

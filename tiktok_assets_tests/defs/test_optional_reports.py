@@ -17,13 +17,13 @@ from tiktok_assets.storage.warehouse import WAREHOUSE_FILE_NAME
 from tiktok_assets_tests.defs.conftest import DeploymentFactory
 
 CHOSEN = ("campaign_report_hourly", "campaign_audience_interest_daily", "campaign_audience_country_daily")
-WISH = ",".join(f"+{table}" for table in CHOSEN)
+REPORTS = ",".join(f"+{table}" for table in CHOSEN)
 WINDOW = DateWindow(date(2026, 10, 3), date(2026, 10, 5))
 
 
 def test_optional_report_is_refreshed_and_in_the_warehouse(make_deployment: DeploymentFactory) -> None:
     """A chosen optional report is an asset, is read, stored, and in the warehouse with its views."""
-    deployment = make_deployment(reports=WISH)
+    deployment = make_deployment(reports=REPORTS)
     ids = deployment.add_partitions()
     assert set(CHOSEN) <= set(get_stage_tables(deployment.settings)["refresh_daily"])
     assert deployment.run_range("refresh_accounts", ids).success
@@ -55,21 +55,21 @@ def test_optional_report_is_refreshed_and_in_the_warehouse(make_deployment: Depl
             assert total.equals(daily.select(*keys, *sums).sort(keys))
     assert deployment.run("refresh_derived", tables=["warehouse"]).success
     with duckdb.connect(f"{deployment.store.base}/{WAREHOUSE_FILE_NAME}", read_only=True) as connection:
-        held = connection.execute("SELECT count(*) FROM campaign_report_hourly").fetchone()
+        row_count = connection.execute("SELECT count(*) FROM campaign_report_hourly").fetchone()
         country = connection.execute(
             "SELECT count(*) FROM dbt_tiktok_ads.tiktok_ads__campaign_country_report"
         ).fetchone()
         comment = connection.execute(
             "SELECT comment FROM duckdb_tables() WHERE table_name = 'campaign_report_hourly'"
         ).fetchone()
-    assert held == (deployment.read_table("campaign_report_hourly").height,)
+    assert row_count == (deployment.read_table("campaign_report_hourly").height,)
     assert country == (deployment.read_table("campaign_audience_country_daily").height,)
     assert comment == (get_table_descriptions(deployment.settings)["campaign_report_hourly"],)
 
 
 def test_second_refresh_changes_nothing(make_deployment: DeploymentFactory) -> None:
     """Without changes a second refresh leaves hourly and audience reports unchanged."""
-    deployment = make_deployment(reports=WISH)
+    deployment = make_deployment(reports=REPORTS)
     ids = deployment.add_partitions()
     assert deployment.run_range("refresh_daily", ids, WINDOW, CHOSEN).success
     before = [deployment.read_table(table) for table in CHOSEN]
@@ -80,7 +80,7 @@ def test_second_refresh_changes_nothing(make_deployment: DeploymentFactory) -> N
 
 def test_plan_counts_one_request_per_day(make_deployment: DeploymentFactory) -> None:
     """Reports that need one request per day are planned with exactly that many requests."""
-    deployment = make_deployment(reports=WISH)
+    deployment = make_deployment(reports=REPORTS)
     ids = deployment.add_partitions()
     lines = plan_refresh(deployment.session, ids, WINDOW, CHOSEN).lines
     planned_requests = {line.subject: line.requests for line in lines if line.subject in CHOSEN}
@@ -91,13 +91,13 @@ def test_plan_counts_one_request_per_day(make_deployment: DeploymentFactory) -> 
     assert len(deployment.report_requests()) == sum(planned_requests.values())
 
 
-@pytest.mark.parametrize("wish", ["", WISH])
-def test_optional_table_exists_only_if_chosen(make_deployment: DeploymentFactory, wish: str) -> None:
+@pytest.mark.parametrize("setting", ["", REPORTS])
+def test_optional_table_exists_only_if_chosen(make_deployment: DeploymentFactory, setting: str) -> None:
     """Without the setting no optional report is an asset or a table; with it exactly the named ones are."""
-    deployment = make_deployment(reports=wish)
-    wanted = set(CHOSEN) if wish else set()
+    deployment = make_deployment(reports=setting)
+    expected = set(CHOSEN) if setting else set()
     optional = {report.table for report in OPTIONAL_REPORTS}
     assets = {key.path[-1] for key in deployment.definitions.resolve_asset_graph().get_all_asset_keys()}
-    assert assets & optional == wanted
-    assert get_stored_tables(deployment.settings).keys() & optional == wanted
+    assert assets & optional == expected
+    assert get_stored_tables(deployment.settings).keys() & optional == expected
     assert {report.table for report in STANDARD_REPORTS} <= assets

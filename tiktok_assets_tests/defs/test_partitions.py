@@ -51,8 +51,8 @@ def test_range_is_contiguous_per_account(order: list[str]) -> None:
 def test_event_has_the_tags_of_its_dimensions() -> None:
     """An event of account and day has Dagster's two dimension tags; an event of an account alone has none."""
     key = dg.MultiPartitionKey({"advertiser_id": "7001", "date": "2026-10-01"})
-    theirs = {f"dagster/partition/{name}": value for name, value in key.keys_by_dimension.items()}
-    assert build_partition_tags(Partition("7001", START)) == theirs
+    dagster_tags = {f"dagster/partition/{name}": value for name, value in key.keys_by_dimension.items()}
+    assert build_partition_tags(Partition("7001", START)) == dagster_tags
     assert build_partition_tags(Partition("7001")) == {}
 
 

@@ -70,9 +70,9 @@ def test_name_in_metadata_is_text(name: str) -> None:
             visible_text(escape_control_characters(name)).startswith(cell) for cell in cells if cell
         ), cells
         assert control_characters_in(shown.value, allowed="\n") == set()
-    picture = b64decode(str(facts["leaders_USD"].value).partition("base64,")[2].rstrip(")")).decode()
-    assert control_characters_in(picture) == set()
-    assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314 - our own
+    plot = b64decode(str(facts["leaders_USD"].value).partition("base64,")[2].rstrip(")")).decode()
+    assert control_characters_in(plot) == set()
+    assert ET.fromstring(plot).tag.endswith("svg")  # noqa: S314 - our own
 
 
 def test_check_result_is_text() -> None:
@@ -123,10 +123,10 @@ def test_ranking_is_shown_inline_and_by_currency() -> None:
     facts = build_ranking_metadata("1", pl.DataFrame(rows, TOP_SPENDERS_SCHEMA))
     assert facts["campaigns"] == 42
     for currency in ("USD", "JPY"):
-        table, picture = (facts[f"{what}_{currency}"] for what in ("table", "leaders"))
-        assert isinstance(picture, dg.MarkdownMetadataValue)
-        assert picture.value.startswith("![Lifetime spend of the top spender of each campaign, ")
-        assert max(len(picture.value), len(table.value)) <= MAX_INLINE_MARKDOWN
+        table, plot = (facts[f"{what}_{currency}"] for what in ("table", "leaders"))
+        assert isinstance(plot, dg.MarkdownMetadataValue)
+        assert plot.value.startswith("![Lifetime spend of the top spender of each campaign, ")
+        assert max(len(plot.value), len(table.value)) <= MAX_INLINE_MARKDOWN
         assert len(get_cells(table.value)) >= 5 * 2
     assert facts["ads_manager"].value.endswith("aadvid=1")
 

@@ -122,4 +122,4 @@ def test_backfill_is_planned_by_missing_days(make_deployment: DeploymentFactory)
     first = get_log_lines(more, result)[0]
     counted = len(more.report_requests())
     assert first.startswith(f"Plan: at least {counted} requests"), first
-    assert " 4 accounts and 112 days of theirs; " in first
+    assert " 4 accounts and 112 account days; " in first

@@ -23,7 +23,7 @@ from tiktok_assets.defs.schedules import HUNG_AFTER
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import PLAN, WEDNESDAY, Deployment, open_deployment
 from tiktok_assets_tests.defs.daemon import ENDS, Daemon, age_runs, settings_arguments
-from tiktok_assets_tests.defs.test_automation import sensed
+from tiktok_assets_tests.defs.test_automation import evaluate_sensor
 
 EVERY = (*REFRESH_STAGES, "check_tables")
 CRONS = ("30 * * * *", "*/20 * * * *", "15 */3 * * *")
@@ -53,16 +53,16 @@ class DaemonSimulation:
         """Let time pass and run the scheduler once; ticks between are missed."""
         self.stop_for(minutes)
         before = {run.tags[REFRESH_TAG] for run in self.refresh_runs()}
-        waiting, quiet = self.daemon.unfinished, self.now - self.changed
+        unfinished, unchanged_for = self.daemon.unfinished, self.now - self.changed
         self.daemon.schedule(self.now)
         if {run.tags[REFRESH_TAG] for run in self.refresh_runs()} - before:
-            assert not waiting or quiet > HUNG_AFTER
+            assert not unfinished or unchanged_for > HUNG_AFTER
             self.changed = self.now
 
     def end_runs(self, number: int, how: str = "success") -> None:
         """End some of the waiting runs."""
-        if number < len(waiting := self.daemon.unfinished):
-            self.daemon.end_runs(waiting[number], how)
+        if number < len(unfinished := self.daemon.unfinished):
+            self.daemon.end_run(unfinished[number], how)
             self.changed = self.now
 
     def evaluate_sensor(self, submitted: int = 99) -> bool:
@@ -71,7 +71,7 @@ class DaemonSimulation:
             self.daemon.submit(request)
         self.changed = self.now if self.left else self.changed
         before = self.refresh_runs()
-        requested, _, self.cursor = sensed(self.deployment, "refresh_sequence", self.cursor)
+        requested, _, self.cursor = evaluate_sensor(self.deployment, "refresh_sequence", self.cursor)
         for request in requested:
             refresh, stage = request.tags[REFRESH_TAG], str(request.job_name)
             earlier = EVERY[: EVERY.index(stage)]
@@ -115,18 +115,18 @@ class DaemonSimulation:
         assert refreshes == sorted(refreshes)
         superseded = {run.tags[SUPERSEDES_TAG] for run in runs if SUPERSEDES_TAG in run.tags}
         for refresh in refreshes:
-            mine = [run for run in runs if run.tags[REFRESH_TAG] == refresh]
-            stages = list(dict.fromkeys(run.job_name for run in mine))
+            own_runs = [run for run in runs if run.tags[REFRESH_TAG] == refresh]
+            stages = list(dict.fromkeys(run.job_name for run in own_runs))
             assert stages == list(EVERY[: len(stages)])
-            whole = all(
-                len([run for run in mine if run.job_name == stage])
-                == int(next(run for run in mine if run.job_name == stage).tags.get(STAGE_RUN_COUNT_TAG, 1))
+            is_complete = all(
+                len([run for run in own_runs if run.job_name == stage])
+                == int(next(run for run in own_runs if run.job_name == stage).tags.get(STAGE_RUN_COUNT_TAG, 1))
                 for stage in stages
             )
-            assert (len(stages) == len(EVERY) and whole) != (refresh in superseded), (refresh, stages)
+            assert (len(stages) == len(EVERY) and is_complete) != (refresh in superseded), (refresh, stages)
         ticks = self.daemon.ticks()
-        begun = [datetime.fromtimestamp(one.timestamp, UTC).isoformat() for one in ticks if one.run_ids]
-        assert sorted(set(begun)) == refreshes
+        started = [datetime.fromtimestamp(one.timestamp, UTC).isoformat() for one in ticks if one.run_ids]
+        assert sorted(set(started)) == refreshes
         for tick in ticks:
             assert (tick.status == TickStatus.SUCCESS) == bool(tick.run_ids)
             assert tick.run_ids or "is still in progress" in str(tick.tick_data.skip_reason)
@@ -135,7 +135,7 @@ class DaemonSimulation:
 @pytest.fixture(scope="module")
 def host_with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Path]]:
     """Run a host, and return it with a folder in which the accounts are stored."""
-    folder = tmp_path_factory.mktemp("laws")
+    folder = tmp_path_factory.mktemp("accounts")
     with Host.run(PLAN) as host, open_deployment(host, folder) as deployment:
         assert deployment.run("refresh_accounts", tables=["advertisers"]).success
         yield host, folder
@@ -179,125 +179,136 @@ STALLED = [("fire", 5), ("end all", 0), ("fire", 200)]
 LOST = [("sense", 1), ("lose", 0), ("end all", 0), ("sense", 99)]
 HALF_SUBMITTED = [("fire", 5), ("end all", 0), *LOST, ("fire", 200)]
 STUCK_IN_THE_QUEUE = [("fire", 5), ("down", 1800), ("fire", 1), ("sense", 99), ("end all", 0)]
-IMPATIENT = [("fire", 5), ("fire", 60), ("sense", 99), ("success", 0), ("sense", 99), ("fire", 60), ("end all", 0)]
+OVERLAPPING = [
+    ("fire", 5),
+    ("fire", 60),
+    ("sense", 99),
+    ("success", 0),
+    ("sense", 99),
+    ("fire", 60),
+    ("end all", 0),
+]
 
 
 @hypothesis(max_examples=25, deadline=None)
 @example(STALLED)
 @example(HALF_SUBMITTED)
 @example(STUCK_IN_THE_QUEUE)
-@example(IMPATIENT)
+@example(OVERLAPPING)
 @given(STEPS)
 def test_each_stage_runs_once_per_refresh(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, steps: list[tuple[str, int]]
 ) -> None:
     """With missed ticks, a full queue, failed runs, killed submissions and cron reloads each stage runs once."""
-    with TemporaryDirectory() as folder, open_simulation(host_with_accounts, fresh_home, Path(folder)) as shift:
-        shift.start()
+    with (
+        TemporaryDirectory() as folder,
+        open_simulation(host_with_accounts, fresh_home, Path(folder)) as simulation,
+    ):
+        simulation.start()
         for step, number in steps:
             if step == "fire":
-                shift.fire_schedule(number)
+                simulation.fire_schedule(number)
             elif step == "sense":
-                shift.evaluate_sensor(number)
+                simulation.evaluate_sensor(number)
             elif step == "lose":
-                shift.left.clear()  # what could not be submitted: its location did not load
+                simulation.left.clear()  # as if the location did not load
             elif step in ENDS:
-                shift.end_runs(number, step)
+                simulation.end_runs(number, step)
             elif step == "end all":
-                shift.end_all_runs()
+                simulation.end_all_runs()
             elif step == "down":
-                shift.stop_for(number)
+                simulation.stop_for(number)
             elif step == "reload":
-                shift.daemon.chosen = number
-        shift.run_until_idle()
-        shift.fire_schedule(200)
-        shift.run_until_idle()
-        shift.assert_each_stage_ran_once()
-        newest = shift.refresh_runs()[-1]
+                simulation.daemon.chosen = number
+        simulation.run_until_idle()
+        simulation.fire_schedule(200)
+        simulation.run_until_idle()
+        simulation.assert_each_stage_ran_once()
+        newest = simulation.refresh_runs()[-1]
         assert newest.job_name == "check_tables"
-        assert shift.now - datetime.fromisoformat(newest.tags[REFRESH_TAG]) < timedelta(hours=3)
+        assert simulation.now - datetime.fromisoformat(newest.tags[REFRESH_TAG]) < timedelta(hours=3)
 
 
 def test_cron_change_while_ticks_are_missed(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
     """A daemon that restarts with another cron runs only the newest tick of the new one."""
-    with open_simulation(host_with_accounts, fresh_home, tmp_path) as shift:
-        shift.start()
-        shift.fire_schedule(2)
-        shift.run_until_idle()
-        shift.daemon.chosen = 2
-        shift.fire_schedule(7 * 60)  # six ticks of the old cron and two of the new one were missed
-        shift.run_until_idle()
-        begun = [datetime.fromtimestamp(one.timestamp, UTC) for one in shift.daemon.ticks()]
-        assert begun == [WEDNESDAY, WEDNESDAY.replace(hour=18, minute=15)]
-        shift.assert_each_stage_ran_once()
+    with open_simulation(host_with_accounts, fresh_home, tmp_path) as simulation:
+        simulation.start()
+        simulation.fire_schedule(2)
+        simulation.run_until_idle()
+        simulation.daemon.chosen = 2
+        simulation.fire_schedule(7 * 60)  # six ticks of the old cron and two of the new one were missed
+        simulation.run_until_idle()
+        started = [datetime.fromtimestamp(one.timestamp, UTC) for one in simulation.daemon.ticks()]
+        assert started == [WEDNESDAY, WEDNESDAY.replace(hour=18, minute=15)]
+        simulation.assert_each_stage_ran_once()
 
 
 def test_cron_shorter_than_a_refresh(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
     """Of twelve ticks during a refresh each is skipped with the reason; the next one starts a refresh."""
-    with open_simulation(host_with_accounts, fresh_home, tmp_path) as shift:
-        shift.daemon.chosen = 1
-        shift.start()
-        shift.fire_schedule(11)
+    with open_simulation(host_with_accounts, fresh_home, tmp_path) as simulation:
+        simulation.daemon.chosen = 1
+        simulation.start()
+        simulation.fire_schedule(11)
         for _ in range(12):
-            shift.now += timedelta(minutes=20)
-            shift.fire_schedule()
-        ticks = shift.daemon.ticks()
+            simulation.now += timedelta(minutes=20)
+            simulation.fire_schedule()
+        ticks = simulation.daemon.ticks()
         assert [one.status for one in ticks] == [TickStatus.SUCCESS, *[TickStatus.SKIPPED] * 12]
         assert all("'*/20 * * * *'" in str(one.tick_data.skip_reason) for one in ticks[1:])
-        shift.run_until_idle()
-        for run in shift.refresh_runs():  # it took two hours, as the next ticks know
-            shift.daemon.end_runs(run, took=timedelta(hours=2))
-        shift.fire_schedule(20)
-        shift.now += timedelta(minutes=20)
-        shift.fire_schedule()
+        simulation.run_until_idle()
+        for run in simulation.refresh_runs():  # the next ticks measure two hours
+            simulation.daemon.end_run(run, took=timedelta(hours=2))
+        simulation.fire_schedule(20)
+        simulation.now += timedelta(minutes=20)
+        simulation.fire_schedule()
         known = (
             "a refresh takes about 120 minutes, and TIKTOK_REFRESH_CRON, '*/20 * * * *', fires after 20 minutes"
         )
-        assert known in str(shift.daemon.ticks()[-1].tick_data.skip_reason)
-        shift.run_until_idle()
-        assert len({run.tags[REFRESH_TAG] for run in shift.refresh_runs()}) == 2
-        shift.assert_each_stage_ran_once()
+        assert known in str(simulation.daemon.ticks()[-1].tick_data.skip_reason)
+        simulation.run_until_idle()
+        assert len({run.tags[REFRESH_TAG] for run in simulation.refresh_runs()}) == 2
+        simulation.assert_each_stage_ran_once()
 
 
 def test_full_run_queue_delays_and_loses_nothing(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
     """While the runs of a stage are queued, nothing further is requested and nothing is requested twice."""
-    with open_simulation(host_with_accounts, fresh_home, tmp_path) as shift:
-        shift.start()
-        shift.fire_schedule(2)
-        first = [run.run_id for run in shift.daemon.unfinished]
+    with open_simulation(host_with_accounts, fresh_home, tmp_path) as simulation:
+        simulation.start()
+        simulation.fire_schedule(2)
+        first = [run.run_id for run in simulation.daemon.unfinished]
         assert len(first) == 2
         for _ in range(4):
-            shift.evaluate_sensor()
-            shift.fire_schedule(60)
-        assert [run.run_id for run in shift.daemon.unfinished] == first
-        shift.end_runs(1)  # one comes through, the other still waits
-        shift.evaluate_sensor()
-        assert [run.run_id for run in shift.daemon.unfinished] == first[:1]
-        shift.run_until_idle()
-        shift.assert_each_stage_ran_once()
+            simulation.evaluate_sensor()
+            simulation.fire_schedule(60)
+        assert [run.run_id for run in simulation.daemon.unfinished] == first
+        simulation.end_runs(1)  # one ends, the other is still queued
+        simulation.evaluate_sensor()
+        assert [run.run_id for run in simulation.daemon.unfinished] == first[:1]
+        simulation.run_until_idle()
+        simulation.assert_each_stage_ran_once()
 
 
 def test_schedule_and_sensor_at_the_same_tick(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
-    """If schedule and sensor are evaluated at the same time, a tick starts one refresh and no run exists twice."""
+    """If schedule and sensor run at the same time, a tick starts one refresh and no run exists twice."""
     with (
-        open_simulation(host_with_accounts, fresh_home, tmp_path) as shift,
+        open_simulation(host_with_accounts, fresh_home, tmp_path) as simulation,
         ThreadPoolExecutor(2) as threads,
     ):
-        shift.start()
+        simulation.start()
         for minutes in (2, 60, 60, 60, 60, 60):
-            shift.now += timedelta(minutes=minutes)
-            sensing, firing = threads.submit(shift.evaluate_sensor), threads.submit(shift.fire_schedule)
-            sensing.result()
-            firing.result()
-            shift.fire_schedule()  # a scheduler that was killed at its end looks again
-            shift.end_all_runs()
-        shift.run_until_idle()
-        shift.assert_each_stage_ran_once()
+            simulation.now += timedelta(minutes=minutes)
+            sensor, schedule = threads.submit(simulation.evaluate_sensor), threads.submit(simulation.fire_schedule)
+            sensor.result()
+            schedule.result()
+            simulation.fire_schedule()  # a scheduler that was killed runs again
+            simulation.end_all_runs()
+        simulation.run_until_idle()
+        simulation.assert_each_stage_ran_once()

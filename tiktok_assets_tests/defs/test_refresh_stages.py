@@ -52,12 +52,12 @@ def accounts_and_windows(draw: st.DrawFn) -> tuple[list[str], Wanted]:
 def test_every_account_is_in_exactly_one_range(generated: tuple[list[str], Wanted]) -> None:
     """The ranges hold each chosen account once, with its own window and in stored order, and no other account."""
     advertiser_keys, windows = generated
-    held = [
+    actual = [
         (owner, partition_range.window)
         for partition_range in split_into_ranges(advertiser_keys, windows)
         for owner in partition_range.advertiser_ids
     ]
-    assert held == [(owner, windows[owner]) for owner in advertiser_keys if owner in windows]
+    assert actual == [(owner, windows[owner]) for owner in advertiser_keys if owner in windows]
 
 
 @given(accounts_and_windows())

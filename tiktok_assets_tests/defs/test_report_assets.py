@@ -82,7 +82,7 @@ def test_missed_fortnight_is_filled_with_one_request_per_level(settled: Deployme
     assert reached.keys() == set(settled.settings.advertiser_ids)
     for window in reached.values():
         assert window
-        # The sixth was read half a day after it ended: too early to be whole west of Tokyo.
+        # The sixth was read half a day after its end: too early to be complete west of Tokyo.
         assert date(2026, 10, 6) <= window.first <= date(2026, 10, 7)
         assert window.last == yesterday
     refresh_accounts_and_days(settled)
@@ -103,9 +103,9 @@ def test_incomplete_day_is_read_again_until_complete(settled: Deployment) -> Non
     settled.host.advance(days=14)
     table = settled.read_table("ad_report_daily").filter(date=date(2026, 10, 6))
     for owner, window in windows_to_refresh(settled).items():
-        mine = table.filter(advertiser_id=owner).get_column("is_complete").unique().to_list()
+        is_complete = table.filter(advertiser_id=owner).get_column("is_complete").unique().to_list()
         assert window
-        assert window.first == (date(2026, 10, 7) if mine == [True] else date(2026, 10, 6))
+        assert window.first == (date(2026, 10, 7) if is_complete == [True] else date(2026, 10, 6))
 
 
 def test_lost_day_extends_the_window_of_its_account(settled: Deployment) -> None:

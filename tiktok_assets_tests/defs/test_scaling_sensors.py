@@ -189,9 +189,9 @@ def test_killed_daemon_requests_the_same_run_again(open_copy: Opener) -> None:
 def add_unfinished_run(deployment: Deployment, scenario: Scenario, attempt: int, ago: timedelta) -> str:
     """Add a run for the flag that was created and never ended."""
     tags = {FLAG_TAG: get_flag_id(scenario), FLAG_ATTEMPT_TAG: str(attempt)}
-    lost = dg.DagsterRun(job_name=FLAG_JOB, run_id=str(uuid4()), tags=tags, status=dg.DagsterRunStatus.STARTED)
-    deployment.instance.run_storage.add_historical_run(lost, datetime.now(UTC) - ago)
-    return lost.run_id
+    run = dg.DagsterRun(job_name=FLAG_JOB, run_id=str(uuid4()), tags=tags, status=dg.DagsterRunStatus.STARTED)
+    deployment.instance.run_storage.add_historical_run(run, datetime.now(UTC) - ago)
+    return run.run_id
 
 
 def test_lost_run_does_not_block_its_flag(open_copy: Opener, scenario: Scenario) -> None:
