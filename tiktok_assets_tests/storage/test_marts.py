@@ -212,7 +212,7 @@ def test_marts_sum_only_additive_metrics(warehouse: duckdb.DuckDBPyConnection) -
         assert all(metric.is_additive or metric.quotient for metric in measured)
         for column in view.columns:
             if "sum(" in column.expression and "/" not in column.expression:
-                assert METRICS_BY_NAME[column.name].additive
+                assert METRICS_BY_NAME[column.name].is_additive
         assert "currency" in columns
 
 
