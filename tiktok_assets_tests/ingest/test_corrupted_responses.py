@@ -305,7 +305,7 @@ def drop_volatile(frame: pl.DataFrame) -> pl.DataFrame:
 def find_change_beyond_row(before: pl.DataFrame, after: pl.DataFrame) -> str:
     """Return what changed besides the one row whose key or spend was corrupted."""
     removed = drop_volatile(before).join(
-        drop_volatile(after), on=drop_volatile(before).columns, corruption="anti", nulls_equal=True
+        drop_volatile(after), on=drop_volatile(before).columns, how="anti", nulls_equal=True
     )
     return "" if removed.height <= 1 and abs(after.height - before.height) <= 1 else "other rows changed"
 
@@ -314,7 +314,7 @@ def find_change_beyond_segments(before: pl.DataFrame, after: pl.DataFrame) -> st
     """Return what changed besides a row whose segment became unknown; the segments must still add up."""
     sums = ("spend", "impressions", "clicks", "conversion")
     removed = drop_volatile(before).join(
-        drop_volatile(after), on=drop_volatile(before).columns, corruption="anti", nulls_equal=True
+        drop_volatile(after), on=drop_volatile(before).columns, how="anti", nulls_equal=True
     )
     if not before.select(sums).sum().equals(after.select(sums).sum()):
         return "the segments no longer add up"

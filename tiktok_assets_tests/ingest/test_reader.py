@@ -500,7 +500,7 @@ def test_fetched_at_is_the_time_of_the_read(small: Host) -> None:
             time.sleep(0.005)
         time.sleep(0.1)  # the second response is in transit
         small.advance(days=1)
-        one.reader.fetcher.ask(CAMPAIGN_LIST, {"advertiser_id": first.advertiser_id}, RequestStats())
+        one.reader.fetcher.get(CAMPAIGN_LIST, {"advertiser_id": first.advertiser_id}, RequestStats())
         anchor = small.sandbox.world.plan.anchor
         assert one.reader.now() - anchor >= timedelta(days=1)
         ((_, response),) = responses
@@ -529,7 +529,7 @@ def test_every_account_is_read_exactly(agency: Host) -> None:
     assert result.stats.requests == len(agency.requests) <= 2 * ceil(log2(len(agency.advertiser_ids))) + 1
 
 
-@pytest.mark.parametrize("lost", [0, 1, 3])
+@pytest.mark.parametrize("ungranted", [0, 1, 3])
 def test_ungranted_accounts_among_hundreds_cost_few_requests(ungranted: int) -> None:
     """Each account without grant is found by halving its batch of a hundred; all others are read."""
     plan = WorldPlan(dense=True, advertisers=130, days=1, campaigns=1, ad_groups=1, ads=1)

@@ -100,9 +100,9 @@ def read_stored(store: HiveStore, report: Report, account: Account) -> pl.DataFr
 
 def require_written(outcomes: Iterator[WrittenPartition | FailedPartitions]) -> list[WrittenPartition]:
     """Return the outcomes, and assert that none failed."""
-    outcomes = list(outcomes)
-    assert [one for one in outcomes if isinstance(one, FailedPartitions)] == []
-    return [one for one in outcomes if isinstance(one, WrittenPartition)]
+    found = list(outcomes)
+    assert [one for one in found if isinstance(one, FailedPartitions)] == []
+    return [one for one in found if isinstance(one, WrittenPartition)]
 
 
 @pytest.mark.parametrize("report", STANDARD_REPORTS, ids=lambda report: report.table)
