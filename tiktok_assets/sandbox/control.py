@@ -55,6 +55,8 @@ def change_account(
 
 
 def _convert_amounts(advertiser: Advertiser, rate: float) -> None:
+    """Multiply all budgets, bids and spend of an account by a rate."""
+
     def convert(minor: int) -> int:
         return round(minor * rate)
 

@@ -69,7 +69,7 @@ V12 = {
     "campaign/get": Endpoint(v12.translate_list("campaign", v12.CAMPAIGN_NAMES, LISTS["campaign/get"])),
     "adgroup/get": Endpoint(v12.translate_list("ad_group", v12.AD_GROUP_NAMES, LISTS["adgroup/get"])),
     "ad/get": _ADS,
-    "ads/get": _ADS,  # the path in SEED (API notes 0.1 #1)
+    "ads/get": _ADS,  # the path in the tutorial (API notes 0.1 #1)
     "reports/integrated/get": Endpoint(v12.translate_report(report)),
 }
 VERSIONS = {"v1.3": V13, "v1.2": V12}

@@ -64,6 +64,7 @@ async def handle_request(state: State, request: Request) -> Response:
 
 
 async def _context(state: State, request: Request) -> Context:
+    """Build the context of a request."""
     values = dict(request.query_params)
     body = await _read_body(request)
     if request.method == "GET" and not values:  # a GET may have a JSON body instead of a query (API notes 1.1)
@@ -87,6 +88,7 @@ async def _context(state: State, request: Request) -> Context:
 
 
 async def _read_body(request: Request) -> dict[str, Any]:
+    """Return the JSON object or form of a body; an empty object for anything else."""
     body = await request.body()
     if request.headers.get("content-type", "").startswith(FORM):  # oauth/token accepts both (API notes 2)
         return dict(parse_qsl(body.decode(errors="replace")))
@@ -98,6 +100,7 @@ async def _read_body(request: Request) -> dict[str, Any]:
 
 
 async def _respond(state: State, request: Request, context: Context, fired: FiredFaults) -> Outcome:
+    """Return the response of a request and its business code, with latency, locks and faults applied."""
     try:
         endpoint = find_endpoint(context.version, context.path, context.method)
     except ApiError as error:
@@ -129,6 +132,7 @@ async def _respond(state: State, request: Request, context: Context, fired: Fire
 async def _run_or_replace(
     state: State, request: Request, context: Context, endpoint: Endpoint, fired: FiredFaults
 ) -> Outcome:
+    """Run the endpoint, unless a fault replaces its response without a write."""
     replacement = _fault_response(state, request, fired)
     if replacement and not any(fault.commit for fault in fired.values()):
         if replacement[1] in TIMEOUT_CODES and context.path.endswith("integrated/get"):
@@ -156,6 +160,7 @@ def _count_timeout(state: State, context: Context, replacement: Outcome) -> Outc
 
 
 async def _commit_late(state: State, endpoint: Endpoint, context: Context, seconds: float) -> None:
+    """Run a write some seconds after its connection was closed, and log it."""
     await asyncio.sleep(seconds)
     late = replace(context, now=state.now)
     try:
@@ -170,6 +175,7 @@ async def _commit_late(state: State, endpoint: Endpoint, context: Context, secon
 
 
 async def _cut_connection(state: State, request: Request, drip: Fault | None = None) -> Outcome:
+    """Close the connection of a request, or send endless headers on it."""
     if drip:
         await state.connections.drip_headers(_client_address(request), drip.seconds)
     else:
@@ -204,12 +210,14 @@ def _fault_response(state: State, request: Request, fired: FiredFaults) -> Outco
 
 
 def _bad_body(fired: FiredFaults) -> Response | None:
+    """Return a body that is not JSON or never ends, if a fault requires it."""
     if "not_json" in fired:
         return Response(fired["not_json"].html or "<html><body>Bad gateway</body></html>", media_type=JSON)
     return next((unbounded_response(fired[kind]) for kind in UNBOUNDED_KINDS if kind in fired), None)
 
 
 def _endpoint_response(state: State, context: Context, endpoint: Endpoint, fired: FiredFaults) -> Outcome:
+    """Run the endpoint, and wrap its data in the envelope with the changes of the fired faults."""
     try:
         if context.method == "POST" and not context.body and not context.params.values():
             raise bad_parameter("body", "Not a valid JSON object.")
@@ -250,6 +258,7 @@ def _log_entry(state: State, context: Context) -> dict[str, Any]:
 def _log(
     state: State, request: Request, context: Context, fired: FiredFaults, *, response: Response, code: int | None
 ) -> None:
+    """Append a request and its outcome to the log."""
     context.params = Params(dict(request.query_params) or context.params.values())
     status = None if isinstance(response, NoResponse) else response.status_code
     fault = "+".join(fired) or None

@@ -24,7 +24,7 @@ MAX_LOGGED_REQUESTS = 50_000
 
 
 def tiktok_sandbox_limits() -> Limits:
-    """Return the limits of TikTok's own sandbox, by endpoint (AE sandbox/, rate-limits/).
+    """Return the limits of TikTok's own sandbox, by endpoint (api-evangelist/tiktok-ads sandbox/, rate-limits/).
 
     Its limit of 1,000 requests a day and endpoint is not imitated.
     """

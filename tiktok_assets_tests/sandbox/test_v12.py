@@ -11,7 +11,7 @@ from tiktok_assets_tests.contracts.contract import find_response_violations, loa
 from tiktok_assets_tests.sandbox.conftest import Api
 
 HOST = "https://business-api.tiktok.com"
-# From SEED; {a} is the account, {c} a campaign, {g} an ad group.
+# From the tutorial; {a} is the account, {c} a campaign, {g} an ad group.
 CAMPAIGNS = f"{HOST}/open_api/v1.2/campaign/get?advertiser_id={{a}}"
 MALFORMED = f"{HOST}/open_api/v1.2/campaign/get?advertiser_id={{a}}?page_size=1000"
 AD_GROUPS = f"{HOST}/open_api/v1.2/adgroup/get/?advertiser_id={{a}}&page_size=1000"

@@ -41,8 +41,10 @@ class Switches:
         withdrawn_metrics: Metrics that are refused as unknown ones are (API notes 9 #3).
         withdrawn_metrics_named: Whether that error names them; otherwise it is the error for metrics and
             dimensions that cannot be combined.
-        punished: Accounts that may have no active ad group (MX get_the_dynamic_quota_on_active_ad_groups).
-        bad_code_code: The error code for an auth_code that is wrong, used or too old (AE errors/ lists several).
+        punished: Accounts that may have no active ad group (mengxingxinqing/tiktok_ads
+            get_the_dynamic_quota_on_active_ad_groups).
+        bad_code_code: The error code for an auth_code that is wrong, used or too old (one of several in
+            api-evangelist/tiktok-ads errors/).
         wrong_secret_code: The error code for a wrong app or secret (not in API notes 2).
         timeout_penalties: Whether time-outs slow down and block report queries (API notes 4.3).
         blocked_query_code: The error code of a blocked query (not in API notes 4.3).

@@ -11,7 +11,7 @@ TEXTS = {
     40006: "no schema found",  # API notes 1.2, with HTTP 403
     40011: "{path}: The number of ids exceeds the limit of {limit}.",
     40012: "There is nothing to update.",
-    40016: "Requests made too frequently.",  # AE errors/
+    40016: "Requests made too frequently.",  # api-evangelist/tiktok-ads errors/
     40050: "Duplicated request. Please do not send the same request_id again.",
     40100: "Too many requests. Please retry in some time.",
     40104: "Access token is empty.",
@@ -47,9 +47,8 @@ class ApiError(Exception):
         return cls(code, TEXTS[code].format(**values), http_status=http_status)
 
 
-WRONG_APP = (
-    "The app_id is inconsistent with the token's app information. Please retry after correcting it."  # AB #80210
-)
+# airbytehq/airbyte #80210.
+WRONG_APP = "The app_id is inconsistent with the token's app information. Please retry after correcting it."
 
 
 def bad_parameter(path: str, problem: str) -> ApiError:
@@ -58,7 +57,7 @@ def bad_parameter(path: str, problem: str) -> ApiError:
 
 
 def invalid_metrics(names: list[str]) -> ApiError:
-    """Return the 40002 that lists the invalid metrics (API notes 3.3, AB #11375)."""
+    """Return the 40002 that lists the invalid metrics (API notes 3.3, airbytehq/airbyte #11375)."""
     return ApiError(40002, f"Please remove invalid metric fields and try again. Invalid metric fields: {names!r}.")
 
 

@@ -7,7 +7,7 @@ from tiktok_assets.sandbox.http.params import MISSING
 
 
 def _credential(context: Context, name: str) -> str:
-    """Return a credential from the body or the query, both of which the API accepts (API notes 2, AB)."""
+    """Return a credential from the body or else the query (API notes 2, airbytehq/airbyte)."""
     value = context.body.get(name) or context.params.text(name)
     if not value:
         raise bad_parameter(name, MISSING)

@@ -96,7 +96,7 @@ class Limiter:
             raise ApiError(40100, f"Too many requests. The app reaches its QPD limit {self.limits.qpd}.")
 
     def _admit_endpoint(self, path: str, now: float) -> None:
-        """Count a request of an endpoint, or raise ApiError 40016 (AE errors/)."""
+        """Count a request of an endpoint, or raise ApiError 40016 (api-evangelist/tiktok-ads errors/)."""
         own = (None, None) if self.limits.qps is None else ENDPOINT_LIMITS.get(path, (None, None))
         seconds = [one for one in (own[0], self.limits.path_qps) if one is not None]
         minutes = [one for one in (own[1], self.limits.path_qpm) if one is not None]

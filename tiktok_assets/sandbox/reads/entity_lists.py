@@ -137,6 +137,7 @@ def _filter_only_fields(entity: Entity) -> Item:
 
 
 def _known_fields(context: Context, kind: EntityKind) -> frozenset[str]:
+    """Return the field names of the API object of a kind."""
     entities = (one for advertiser in context.world.advertisers.values() for one in kind.entities(advertiser))
     sample = next(entities, None)
     known = frozenset(kind.item(sample, 0x7FFFFFFF)) if sample else frozenset[str]()
@@ -144,6 +145,7 @@ def _known_fields(context: Context, kind: EntityKind) -> frozenset[str]:
 
 
 def _requested_fields(context: Context, known: frozenset[str]) -> frozenset[str] | None:
+    """Return the fields to return, or None for all."""
     requested = context.params.texts("fields")
     if requested is None:
         return None

@@ -101,6 +101,7 @@ def _ads_with_posts(context: Context, advertiser: Advertiser) -> list[tuple[Ad, 
 
 
 def _authorization_end(context: Context, ad: Ad, item: ResponseData) -> float:
+    """Return when the authorization of an ad's post ends, in epoch seconds."""
     post = item["tiktok_item_id"]
     default_end = float("inf") if item["identity_type"] != "AUTH_CODE" else ad.created + AUTHORIZATION_SECONDS
     return context.world.withdrawn_posts.get(post, default_end)

@@ -44,7 +44,8 @@ TEXT_FIELDS = {
     "buying_type": ("buying_type", 1),
     "campaign_system_origins": ("campaign_system_origin", 1),
 }
-# Excluded unless there is a filter for it: Promote (MX promote_campaign), TopView (MX run_a_synchronous_report).
+# Promote and TopView are excluded unless there is a filter for them (mengxingxinqing/tiktok_ads promote_campaign,
+# run_a_synchronous_report).
 DEFAULT_FILTERS = {"buying_type": DEFAULT_BUYING_TYPES, "campaign_system_origin": DEFAULT_ORIGINS}
 STATUS_FIELDS = ("campaign_status", "adgroup_status", "ad_status")
 
@@ -133,6 +134,7 @@ def _parse_values(text: str, path: str) -> list[str]:
 def _predicate(
     field: str, kind: str, values: list[str], path: str, level: DataLevel
 ) -> tuple[str, Callable[[str], bool]]:
+    """Return the attribute that a filter compares, and its predicate."""
     at = f"{path}.filter_value"
     if field in STATUS_FIELDS:
         return "secondary_status", _status_predicate(field, kind, values, path, level)
@@ -158,7 +160,7 @@ def _predicate(
 def _status_predicate(
     field: str, kind: str, values: list[str], path: str, level: DataLevel
 ) -> Callable[[str], bool]:
-    # A status field of another level than the report's is an error (API notes 6.4, AB #44048).
+    # A status field of another level than the report's is an error (API notes 6.4, airbytehq/airbyte #44048).
     if field != level.status_field or level.entity_kind is None:
         raise bad_parameter(f"{path}.field_name", f"{field} is not supported with data_level {level.name}.")
     parse_choice(kind, f"{path}.filter_type", ("IN", "NOT_IN"))

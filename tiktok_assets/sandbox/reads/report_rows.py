@@ -103,6 +103,7 @@ def rows_of(context: Context, query: ReportQuery, reported: ReportedEntity, hour
 
 
 def _daily(context: Context, query: ReportQuery, ads: list[Ad], hour: int) -> Iterator[tuple[str | None, Vector]]:
+    """Yield (day, delivery of all ads); the day is None without a time dimension."""
     days_of_ads = [(ad, _days_in_window(query, context.facts.possible_days(ad, hour))) for ad in ads]
     ordinals = sorted({ordinal for _, days in days_of_ads for ordinal in days})
     for ordinal in ordinals:
@@ -113,6 +114,7 @@ def _daily(context: Context, query: ReportQuery, ads: list[Ad], hour: int) -> It
 
 
 def _broken_down(context: Context, query: ReportQuery, ads: list[Ad], hour: int) -> Iterator[tuple[Cell, Vector]]:
+    """Yield (time and breakdown values, delivery) of each ad's days."""
     is_immediate = all(BREAKDOWNS[name].is_immediate for name in query.breakdowns)
     for ad in ads:
         for ordinal in _days_in_window(query, context.facts.possible_days(ad, hour)):
@@ -127,6 +129,7 @@ def _broken_down(context: Context, query: ReportQuery, ads: list[Ad], hour: int)
 
 
 def _hourly(context: Context, query: ReportQuery, ads: list[Ad], hour: int) -> Iterator[tuple[Cell, Vector]]:
+    """Yield (time, delivery) of each ad's hours on the only day of the query."""
     assert query.first is not None  # noqa: S101  # a lifetime report has no time dimension
     for ad in ads:
         for label, vector in context.facts.hours(ad, query.first.toordinal(), hour):
@@ -196,6 +199,7 @@ def metric_formatter(name: str, advertiser: Advertiser) -> MetricFormatter:
 
 
 def _is_reach_pending(vector: Vector) -> bool:
+    """Return whether there are impressions, but no reach yet."""
     return vector[REACH] == 0 and vector[IMPRESSIONS] > 0
 
 

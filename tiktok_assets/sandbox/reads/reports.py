@@ -75,6 +75,7 @@ def _row_dimensions(query: ReportQuery, row: Row) -> dict[str, str]:
 
 
 def _cached_rows(context: Context, query: ReportQuery, advertiser: Advertiser) -> list[Row]:
+    """Return the rows of a query, from the cache if possible, and set the header of a truncated report."""
     hour = context.facts.latest_hour(context.now)
     switches = context.switches
     key = (
@@ -105,6 +106,7 @@ def _cached_rows(context: Context, query: ReportQuery, advertiser: Advertiser) -
 def _compute_rows(
     context: Context, query: ReportQuery, advertiser: Advertiser, hour: int
 ) -> tuple[list[Row], bool]:
+    """Return the ordered rows of a query, and whether they are truncated."""
     reported = reported_entities(query, advertiser, hour)
     max_ads = context.switches.max_report_ads
     throttled = query.level.name == "AUCTION_AD" and len(reported) > max_ads

@@ -79,7 +79,9 @@ NUMERIC_NAMES = frozenset(
 NUMERIC_FLAGS = frozenset(("is_comment_disable", "budget_optimize_switch"))  # booleans as 0 and 1
 OLD_VALUES = {"WEB_CONVERSIONS": "CONVERSIONS", "ENGAGED_VIEW": "VIDEO_VIEW"}  # of enums (API notes 1.4)
 RENAMED_ENUMS = frozenset(("objective_type", "optimize_goal"))
-EXTRA_FIELDS: dict[str, ResponseData] = {"campaign": {"split_test_variable": None}}  # of the campaign in SEED
+EXTRA_FIELDS: dict[str, ResponseData] = {
+    "campaign": {"split_test_variable": None}
+}  # of the campaign in the tutorial
 DOWNLOAD_VALUES = {False: "ALLOW_DOWNLOAD", True: "PREVENT_DOWNLOAD"}
 FILTER_NAMES = {  # of the filtering object
     "create_start_time": "creation_filter_start_time",
@@ -157,6 +159,7 @@ def _to_number(value: object) -> object:
 
 
 def _translate_filtering(text: str) -> str:
+    """Translate a v1.2 filtering object to v1.3; text that is not such an object stays as it is."""
     try:
         given = json.loads(text)
     except ValueError:

@@ -73,6 +73,7 @@ def to_api_amount(advertiser: Advertiser, minor: int) -> float:
 
 
 def _status_and_times(entity: Entity, now: int) -> Item:
+    """Return the fields of status and times, which all entities have."""
     return {
         "operation_status": operation_status(entity, now),
         "secondary_status": secondary_status(entity, now),
@@ -152,6 +153,7 @@ def ad_group_item(ad_group: AdGroup, now: int) -> Item:
 
 
 def _scheduled_budget(ad_group: AdGroup, now: int) -> Item:
+    """Return the budget fields that a scheduled budget changes."""
     if ad_group.scheduled is None:
         return {}
     instant, minor = ad_group.scheduled
@@ -162,7 +164,8 @@ def _scheduled_budget(ad_group: AdGroup, now: int) -> Item:
 def _creative(ad: Ad, now: int) -> Item:
     """Return the identity, post and media of an ad; `Ad.fields` overrides them for an ad created by a request.
 
-    A pull ad has neither video nor images; a push ad has its post once it is reviewed (OPS `Get_ads`).
+    A pull ad has neither video nor images; a push ad has its post once it is reviewed
+    (ckr2436/Tiktok-OPS `Get_ads`).
     """
     first = int(ad.campaign.advertiser.id)
     is_created_by_request = "identity_type" in ad.fields
@@ -211,7 +214,8 @@ def ad_item(ad: Ad, now: int) -> Item:
         **ad.fields,
         **_status_and_times(ad, now),
     }
-    if ad.smart_plus_ad_id:  # API notes 5.4, 9 #2; MX retrieve_data_for_upgrade_smart_smart_and_manual_campaigns
+    # API notes 5.4, 9 #2; mengxingxinqing/tiktok_ads retrieve_data_for_upgrade_smart_smart_and_manual_campaigns.
+    if ad.smart_plus_ad_id:
         del item["modify_time"]
         item["campaign_automation_type"] = f"{campaign.automation}_CREATIVE"
     if ad.fields.get("call_to_action_id"):  # call_to_action is absent then, not null (seen live)

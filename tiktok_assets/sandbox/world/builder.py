@@ -86,7 +86,7 @@ class Builder:
         ad.fatigue, ad.fatigue_floor, ad.never_idle = 2, 700, True
 
     def fill_campaign(self, campaign: Campaign, ad_groups: int, ads: list[int]) -> None:
-        """Add ad groups and ads; the first ad of the first ad group is_leader from the first day."""
+        """Add ad groups and ads; the first ad of the first ad group leads from the first day."""
         base = self.random.uniform(14, 45)
         for index in range(ad_groups):
             span = max(self.anchor - campaign.created - 30 * DAY_SECONDS, DAY_SECONDS)

@@ -150,11 +150,13 @@ def final_delivery(profile: AdProfile, ordinal: int) -> Vector | None:
 
 
 def _scripted_spend(profile: AdProfile, ordinal: int) -> int:
+    """Return the spend of a scripted ad on a day, in minor units."""
     days_before = profile.anchor_day - ordinal
     return next((cents for since, until, cents in profile.ad.spend_script if until <= days_before <= since), 0)
 
 
 def _ordinary_spend(profile: AdProfile, ordinal: int, randoms: tuple[int, ...]) -> int:
+    """Return the spend of an ordinary ad on a day, in minor units; `randoms` belong to the day."""
     ad = profile.ad
     if not ad.never_idle and randoms[0] % IDLE_DAY_INTERVAL == 0:
         return 0
@@ -172,6 +174,7 @@ def _ordinary_spend(profile: AdProfile, ordinal: int, randoms: tuple[int, ...]) 
 
 
 def _funnel(profile: AdProfile, spend: int, impressions: int, randoms: tuple[int, ...]) -> Vector:
+    """Derive all columns of a day from its spend and impressions."""
     share: Callable[[int, int, int], int] = lambda whole, per_10k, random: (  # noqa: E731  # used often below
         whole * per_10k * (32_768 + random) // 655_360_000
     )

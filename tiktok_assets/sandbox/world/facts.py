@@ -57,6 +57,7 @@ def delivery_windows(ad: Ad) -> list[DeliveryWindow]:
 
 
 def _paused_windows(owner: Entity) -> list[DeliveryWindow]:
+    """Return the windows in which an entity itself is paused."""
     windows: list[DeliveryWindow] = []
     since = None
     for instant, enabled in owner.status_history():
@@ -149,6 +150,7 @@ class Facts:
         return profile
 
     def _compute(self, ad: Ad, ordinal: int, hour: int, until: int | None = None) -> Vector | None:
+        """Compute the delivery of a day up to `until` as known at `hour`; None for no delivery."""
         key = (ad.id, ordinal)
         if key not in self._final:
             self._final[key] = _with_results(final_delivery(self._profile_of(ad), ordinal), ad)
@@ -171,6 +173,7 @@ def _zone(ad: Ad) -> ZoneInfo:
 
 
 def _with_results(vector: Vector | None, ad: Ad) -> Vector | None:
+    """Set the results from the column that the campaign's objective counts."""
     if vector is not None:
         vector[RESULT] = vector[POSITION[ad.campaign.objective.result_column]]
         vector[REAL_TIME_RESULT] = vector[
@@ -180,6 +183,7 @@ def _with_results(vector: Vector | None, ad: Ad) -> Vector | None:
 
 
 def _known_at(final: Vector, ad: Ad, day: LocalDay, hour: int, share: int) -> Vector | None:
+    """Reduce the final delivery to what is known at `hour`; `share` is the delivered weight of the day."""
     known = array("q", final)
     if hour < day.corrected_at:
         factor = 988 + (int(ad.id) >> 3 ^ day.ordinal) % 25  # thousandths: off by 1 to 12 in either direction

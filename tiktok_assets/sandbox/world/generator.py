@@ -133,6 +133,7 @@ def _add_campaigns(builder: Builder, advertiser: Advertiser, *, with_scenario: b
 
 
 def _add_dense_ad_groups(builder: Builder, campaign: Campaign, ads: list[int]) -> None:
+    """Add ad groups whose ads deliver on every day; `ads` has the number of ads of each."""
     for index, count in enumerate(ads):
         ad_group = builder.ad_group(campaign, f"{AUDIENCES[index % len(AUDIENCES)]} #{index}", campaign.created)
         for number in range(count):
@@ -194,6 +195,7 @@ def add_scenario(builder: Builder, advertiser: Advertiser, *, ads: int) -> Scena
 
 
 def _set_script(ad: Ad, script: tuple[tuple[int, int, int], ...]) -> None:
+    """Give an ad an exact spend."""
     ad.spend_script, ad.never_idle, ad.call_to_action = script, True, "SHOP_NOW"
     ad.daily_cap = max(cents for *_, cents in script)
 

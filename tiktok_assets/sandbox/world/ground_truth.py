@@ -71,6 +71,7 @@ class GroundTruth:
         ]
 
     def _days(self, ad: Ad, now: int, window: tuple[date, date] | None) -> Iterator[tuple[int, Vector]]:
+        """Yield (ordinal, delivery) of an ad's days within a window."""
         for ordinal in self.facts.possible_days(ad, now):
             if window and not window[0].toordinal() <= ordinal <= window[1].toordinal():
                 continue

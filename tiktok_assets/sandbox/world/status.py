@@ -94,7 +94,7 @@ SECONDARY_STATUSES = {
 
 
 def secondary_status(entity: Entity, now: int) -> str:
-    """Return the secondary status; a deleted or paused parent shows in its children (API notes 5.6, SEED)."""
+    """Return the secondary status, which depends on the parents too (API notes 5.6, the tutorial)."""
     if isinstance(entity, Ad):
         return "AD_STATUS_" + _ad_status(entity, now)
     if isinstance(entity, AdGroup):
@@ -104,12 +104,14 @@ def secondary_status(entity: Entity, now: int) -> str:
 
 
 def _own_status(entity: Entity, now: int) -> str:
+    """Return the ending of an entity's own status; empty if it is enabled."""
     if entity.is_deleted(now):
         return "DELETE"
     return "DISABLE" if entity.is_paused(now) else ""
 
 
 def _campaign_status(campaign: Campaign, now: int) -> str:
+    """Return the status that children inherit from a campaign; empty if it is enabled."""
     own = _own_status(campaign, now)
     return f"CAMPAIGN_{own}" if own else ""
 
@@ -126,6 +128,7 @@ def _ad_group_status(ad_group: AdGroup, now: int) -> str:
 
 
 def _schedule_status(ad_group: AdGroup, now: int) -> str:
+    """Return the status of an ad group's schedule; empty within it."""
     if ad_group.starts_at is not None and now < ad_group.starts_at:
         return "NOT_START"
     return "TIME_DONE" if ad_group.ends_at is not None and ad_group.ends_at <= now else ""

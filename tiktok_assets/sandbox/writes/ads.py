@@ -63,6 +63,7 @@ def _create_ad(context: Context, ad_group: AdGroup, body: dict[str, Any]) -> Ad:
 
 
 def _set_fields(ad: Ad, body: dict[str, Any]) -> None:
+    """Set the fields of an ad from a creative."""
     ad.fields.update({name: value for name, value in body.items() if name not in _MODEL_FIELDS})
     ad.text = body.get("ad_text", ad.text)
     if post := body.get("tiktok_item_id"):  # the text is that of the post

@@ -63,6 +63,7 @@ DAY_SECONDS = 86_400
 
 
 def _api_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a body that are stored in `Entity.fields`."""
     return {name: value for name, value in body.items() if name not in _MODEL_FIELDS}
 
 

@@ -21,8 +21,8 @@ from tiktok_assets.sandbox.world.model import AdGroup, Advertiser
 # and Smart Creative are not imitated.
 _CUSTOM_IDENTITY_OBJECTIVES = {"PRODUCT_SALES"}
 _NOT_WITH_POST = ("video_id", "image_ids", "ad_text", "ad_texts", "music_id")
-# The maximum number of images of a format (OPS `Create_ads`), 1 for the others; and the formats that are limited
-# to some placements (create_carousel_ads, create_single_image_ads).
+# The maximum number of images of a format (ckr2436/Tiktok-OPS `Create_ads`), 1 for the others; and the formats
+# that are limited to some placements (create_carousel_ads, create_single_image_ads).
 MAX_IMAGES = {"CAROUSEL_ADS": 35}
 _TIKTOK_ONLY_FORMATS, _NON_TIKTOK_FORMATS = {"CAROUSEL_ADS"}, {"SINGLE_IMAGE"}
 
@@ -42,7 +42,7 @@ EMOJI = re.compile(
 
 
 def check_texts(fields: dict[str, Any], path: str) -> None:
-    """Raise ApiError 40002 for emoji in an ad's name or texts (OPS `Create_ads`)."""
+    """Raise ApiError 40002 for emoji in an ad's name or texts (ckr2436/Tiktok-OPS `Create_ads`)."""
     texts = {"ad_name": fields.get("ad_name"), "ad_text": fields.get("ad_text")}
     texts |= {f"ad_texts.{index}": text for index, text in enumerate(fields.get("ad_texts") or ())}
     for name, text in texts.items():
@@ -73,6 +73,7 @@ def check_creative(context: Context, ad_group: AdGroup, fields: dict[str, Any], 
 
 
 def _includes_tiktok(context: Context, ad_group: AdGroup) -> bool:
+    """Return whether the placements of an ad group include TikTok."""
     item = ad_group_item(ad_group, context.now)
     return item["placement_type"] == "PLACEMENT_TYPE_AUTOMATIC" or "PLACEMENT_TIKTOK" in item["placements"]
 

@@ -62,6 +62,7 @@ def validate_body(
 
 
 def _validate_field(value: object, field: Field, path: str, *, placeholders: bool) -> object:
+    """Validate the value of a field, which may be a list."""
     if field.kind == "objects":
         return [
             validate_body(

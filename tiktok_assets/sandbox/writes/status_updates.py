@@ -72,6 +72,7 @@ def _ids(context: Context, ids: list[str]) -> list[Any]:
 
 
 def _set_status(context: Context, candidates: Sequence[Entity], ids: list[str], status: str, path: str) -> None:
+    """Enable, disable or delete entities: all of them, or none if one cannot be found."""
     entities = [find_entity(candidates, one, path, context.now) for one in ids]
     for entity in entities:
         if status == "DELETE":
@@ -109,6 +110,7 @@ def ad_group_budgets(context: Context) -> ResponseData:
 
 
 def _apply_scheduled_budget(ad_group: AdGroup, now: int) -> None:
+    """Make a scheduled budget the current one if it has taken effect."""
     if ad_group.scheduled and ad_group.scheduled[0] <= now:
         ad_group.budget = ad_group.scheduled[1]
 
@@ -122,7 +124,7 @@ def _next_midnight(context: Context, ad_group: AdGroup) -> int:
 def ad_group_quota(context: Context) -> ResponseData:
     """Answer adgroup/quota: how many active ad groups an account may have and has (API notes 5.7).
 
-    Both are 0 for a punished account (MX get_the_dynamic_quota_on_active_ad_groups).
+    Both are 0 for a punished account (mengxingxinqing/tiktok_ads get_the_dynamic_quota_on_active_ad_groups).
     """
     advertiser = context.advertiser(context.params.identifier("advertiser_id"))
     if advertiser.id in context.switches.punished:
