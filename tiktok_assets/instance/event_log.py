@@ -1,43 +1,31 @@
-"""Store Dagster's event log in SQLite as Dagster does, but with connections that stay open."""
+"""Choose the event log of an instance: the fast one with tested Dagster releases, otherwise Dagster's own.
 
+An instance opts in with `EventLog` of this module in its `dagster.yaml`; others use Dagster's own event log.
+"""
+
+import logging
 import os
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import sqlalchemy as sa
-from dagster._core.events import ASSET_EVENTS
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy.pool import StaticPool
-
-MAX_OPEN_FILES = 16
-"""The most files that are kept open, by latest use: the index, and one per run that is in progress or viewed."""
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 """Dagster's variable for how many events it collects into a batch; if it is unset, it stores each one alone."""
 
 EVENTS_PER_BATCH = 1000
 
+FIRST_TESTED, FIRST_UNTESTED = (1, 13, 27), (1, 14)
+"""The Dagster releases the fast event log was tested with: from the first one, below the second."""
+
+_logger = logging.getLogger(__name__)
+
 
 class EventLog(SqliteEventLogStorage):
-    """A faster `SqliteEventLogStorage` with the same files and tables; either class reads the other's data.
-
-    Dagster 1.13.27 creates an engine for every statement. Each event is then compiled to SQL again, and SQLite
-    checkpoints its write-ahead log whenever the last connection closes. Here one connection per file stays open;
-    `make benchmark` compares both. The planned-materialization events of a new run, one per partition and table,
-    arrive as a batch and are written in one transaction.
-    """
-
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
-        self._existing_tables: set[str] = set()
-        super().__init__(base_dir, inst_data)
+    """The class `dagster.yaml` names; it creates the chosen event log, by default in Dagster's own folder."""
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -47,100 +35,42 @@ class EventLog(SqliteEventLogStorage):
     @classmethod
     def from_config_value(  # type: ignore[override]  # Dagster's own class declares its own configuration here
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
-    ) -> "EventLog":
+    ) -> SqliteEventLogStorage:
         """Create the event log from `dagster.yaml`; called in every process that opens the instance."""
-        os.environ.setdefault(BATCH_SIZE_VARIABLE, str(EVENTS_PER_BATCH))
-        default = Path(os.environ["DAGSTER_HOME"], "history", "runs")
-        return cls(config_value.get("base_dir") or str(default), inst_data)
-
-    def store_event(self, event: dg.EventLogEntry) -> None:
-        """Store an event, and touch the file of its run, because the run's page reloads when the file changes."""
-        super().store_event(event)
-        with suppress(FileNotFoundError):
-            os.utime(self.path_for_shard(event.run_id))
-
-    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store asset events in one transaction per run and one for the index, and other events one by one."""
-        asset_events = [e for e in events if e.is_dagster_event and e.dagster_event_type in ASSET_EVENTS]
-        for run_id in dict.fromkeys(event.run_id for event in asset_events):
-            self._store_asset_events([event for event in asset_events if event.run_id == run_id], run_id)
-        stored = set(map(id, asset_events))
-        for event in events:
-            if id(event) not in stored:
-                self.store_event(event)
-
-    def _store_asset_events(self, events: Sequence[dg.EventLogEntry], run_id: str) -> None:
-        rows = [self._event_to_row(event) for event in events]
-        insert = SqlEventLogStorageTable.insert()
-        with self.run_connection(run_id) as connection:
-            connection.execute(insert, rows)
-        with self.index_transaction() as connection:
-            ids = [int((connection.execute(insert, row).inserted_primary_key or (0,))[0]) for row in rows]
-            self._store_asset_event_tags(connection, events, ids)
-            latest = {
-                event.get_dagster_event().asset_key: (event, event_id)
-                for event, event_id in zip(events, ids, strict=True)
-            }
-            for event, event_id in latest.values():
-                self._store_asset_event(connection, event, event_id)
-        with suppress(FileNotFoundError):
-            os.utime(self.path_for_shard(run_id))
-
-    def wipe(self) -> None:
-        """Delete all events; closes the files first, because they are removed."""
-        self._close()
-        super().wipe()
-
-    def has_table(self, table_name: str) -> bool:
-        """Return whether the index has a table; cached, because each event calls it and no table is dropped."""
-        if table_name not in self._existing_tables and super().has_table(table_name):
-            self._existing_tables.add(table_name)
-        return table_name in self._existing_tables
-
-    @contextmanager
-    def _connect(self, shard: str) -> Iterator[sa.Connection]:
-        with self._db_lock:
-            engine = self._engine(shard)
-            if shard not in self._initialized_dbs:
-                self._initdb(engine)
-                self._initialized_dbs.add(shard)
-            with engine.begin() as connection:
-                yield connection
-
-    def _engine(self, shard: str) -> sa.Engine:
-        if shard not in self._engines:
-            engine = sa.create_engine(
-                self.conn_string_for_shard(shard),
-                # A connection is only used while the lock is held, so threads can share it.
-                poolclass=StaticPool,
-                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-            )
-            sa.event.listen(engine, "connect", _set_synchronous_normal)
-            self._engines[shard] = engine
-        self._engines.move_to_end(shard)
-        while len(self._engines) > MAX_OPEN_FILES:
-            self._engines.popitem(last=False)[1].dispose()
-        return self._engines[shard]
-
-    def dispose(self) -> None:
-        """Close all files."""
-        self._close()
-        super().dispose()
-
-    def _close(self) -> None:
-        with self._db_lock:
-            while self._engines:
-                self._engines.popitem()[1].dispose()
+        folder = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], "history", "runs"))
+        chosen = choose_event_log(dg.__version__)
+        if chosen is not SqliteEventLogStorage:
+            os.environ.setdefault(BATCH_SIZE_VARIABLE, str(EVENTS_PER_BATCH))
+        return chosen(folder, inst_data)
 
 
 BatchingEventLog = EventLog
-"""The name of the class in the `dagster.yaml` of older instances."""
+"""The name of `EventLog` in the `dagster.yaml` files of earlier versions."""
 
 
-def _set_synchronous_normal(connection: Any, _: object) -> None:  # noqa: ANN401 - of the driver
-    """Set `synchronous` to NORMAL, which skips a disk sync per transaction.
+def choose_event_log(dagster_version: str) -> type[SqliteEventLogStorage]:
+    """Return the fast event log if this Dagster release supports it, otherwise Dagster's own with a warning."""
+    reason = f"it was tested with Dagster {_format(FIRST_TESTED)} to below {_format(FIRST_UNTESTED)} only"
+    if FIRST_TESTED <= _parse(dagster_version) < FIRST_UNTESTED:
+        try:
+            from tiktok_assets.instance.fast_event_log import (  # noqa: PLC0415 - imports private names of Dagster
+                PRIVATE_METHODS,
+                FastEventLog,
+            )
+        except ImportError as error:
+            reason = str(error)
+        else:
+            missing = [name for name in PRIVATE_METHODS if not hasattr(SqliteEventLogStorage, name)]
+            if not missing:
+                return FastEventLog
+            reason = f"SqliteEventLogStorage has no {', '.join(missing)}"
+    _logger.warning("Dagster %s: using its own event log instead of the fast one: %s.", dagster_version, reason)
+    return SqliteEventLogStorage
 
-    A killed process loses no event. A power failure may lose the last ones but corrupts no file. That is
-    acceptable: writes to TikTok are tracked in the state database, and stored days in the tables, not in this log.
-    """
-    connection.execute("PRAGMA synchronous=NORMAL")
+
+def _parse(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+def _format(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

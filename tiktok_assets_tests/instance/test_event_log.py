@@ -16,7 +16,8 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
 from tiktok_assets.instance import open_instance
-from tiktok_assets.instance.event_log import BATCH_SIZE_VARIABLE, MAX_OPEN_FILES, EventLog
+from tiktok_assets.instance.event_log import BATCH_SIZE_VARIABLE, choose_event_log
+from tiktok_assets.instance.fast_event_log import MAX_OPEN_FILES, FastEventLog
 from tiktok_assets.settings import load_settings
 
 ACCOUNT_IDS = [str(7001 + number) for number in range(6)]
@@ -81,7 +82,7 @@ def fill_range(instance: dg.DagsterInstance) -> list[object]:
 def test_batched_events_equal_single_events(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A run over a range stores the same events as in Dagster's own log, without its fallback."""
     with open_instance(load_settings(state_dir=tmp_path / "state")) as instance:
-        assert isinstance(instance.event_log_storage, EventLog)
+        assert isinstance(instance.event_log_storage, FastEventLog)
         batched = fill_range(instance)
         assert int(os.environ[BATCH_SIZE_VARIABLE]) > len(ACCOUNT_IDS)
     del os.environ[BATCH_SIZE_VARIABLE]
@@ -160,7 +161,7 @@ def test_logs_are_interchangeable(tmp_path: Path, first: str) -> None:
     """An instance may switch between Dagster's log and ours, also by the old name, without losing events."""
     second = "" if first else OUR_LOG
     with open_log(tmp_path / "home", first) as instance:
-        assert isinstance(instance.event_log_storage, EventLog) is bool(first)
+        assert isinstance(instance.event_log_storage, FastEventLog) is bool(first)
         runs = [fill(instance, "0")]
         before = read_event_types(instance, runs[0])
     with open_log(tmp_path / "home", second) as instance:
@@ -171,6 +172,35 @@ def test_logs_are_interchangeable(tmp_path: Path, first: str) -> None:
         assert read_event_types(instance, runs[1]) == before
     with open_log(tmp_path / "home", first) as instance:
         assert [read_event_types(instance, run) for run in runs] == [before, before]
+
+
+@pytest.mark.parametrize("version", ["1.13.26", "1.14.0", "1.14.0rc1", "2.0", ""])
+def test_untested_dagster_releases_use_their_own_event_log(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    """With a Dagster release the fast event log was not tested with, Dagster's own is used, with a warning."""
+    assert choose_event_log(version) is SqliteEventLogStorage
+    (record,) = caplog.records
+    assert f"Dagster {version}: using its own event log" in record.getMessage()
+
+
+def test_missing_private_name_falls_back_to_dagsters_event_log(tmp_path: Path) -> None:
+    """Without a private name of Dagster the instance still opens, with Dagster's own event log and one warning."""
+    (tmp_path / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{OUR_LOG}")
+    program = """
+import dagster as dg
+from dagster._core.storage import event_log, sqlite
+del sqlite.SQLITE_BUSY_TIMEOUT_SECONDS
+with dg.DagsterInstance.get() as instance:
+    print(type(instance.event_log_storage).__name__)
+"""
+    done = subprocess.run(  # noqa: S603 - our interpreter
+        [sys.executable, "-c", program],
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["SqliteEventLogStorage"]
+    assert done.stderr.count("using its own event log") == 1
 
 
 def test_killed_processes_lose_no_event(tmp_path: Path) -> None:
