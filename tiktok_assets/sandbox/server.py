@@ -29,7 +29,7 @@ from tiktok_assets.sandbox.http.params import Params
 from tiktok_assets.sandbox.http.rate_limits import TIMEOUT_CODES
 from tiktok_assets.sandbox.routes import Endpoint, find_endpoint, run_endpoint
 from tiktok_assets.sandbox.state import State
-from tiktok_assets.sandbox.writes.common import objects_to_lock
+from tiktok_assets.sandbox.writes.steps import objects_to_lock
 
 SECRET_FIELDS = frozenset({"secret", "access_token", "auth_code", "client_secret", "code"})
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"

@@ -18,7 +18,7 @@ from tiktok_assets.sandbox.world.clock import Clock
 from tiktok_assets.sandbox.world.facts import Facts
 from tiktok_assets.sandbox.world.ground_truth import GroundTruth
 from tiktok_assets.sandbox.world.model import World
-from tiktok_assets.sandbox.writes.common import WriteLocks
+from tiktok_assets.sandbox.writes.steps import WriteLocks
 
 MAX_LOGGED_REQUESTS = 50_000
 

@@ -17,13 +17,6 @@ from tiktok_assets.sandbox.writes.budgets import (
     refuse_below_spend,
     to_minor_units,
 )
-from tiktok_assets.sandbox.writes.common import (
-    mark_written,
-    read_body,
-    refuse_empty_update,
-    run_idempotent,
-    write_response,
-)
 from tiktok_assets.sandbox.writes.request_schemas import (
     AD_GROUP_CREATE,
     AD_GROUP_UPDATE,
@@ -40,6 +33,13 @@ from tiktok_assets.sandbox.writes.rules import (
     check_same_as_first_ad_group,
     find_entity,
     parse_schedule,
+)
+from tiktok_assets.sandbox.writes.steps import (
+    mark_written,
+    read_body,
+    refuse_empty_update,
+    run_idempotent,
+    write_response,
 )
 
 MAX_CAMPAIGNS, MAX_AD_GROUPS = 999, 999  # API notes 5.7

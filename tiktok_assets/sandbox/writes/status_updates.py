@@ -12,7 +12,6 @@ from tiktok_assets.sandbox.world.local_days import local_ordinal
 from tiktok_assets.sandbox.world.model import AdGroup, Entity
 from tiktok_assets.sandbox.writes.budgets import TOTAL
 from tiktok_assets.sandbox.writes.campaigns import parse_ad_group_budget
-from tiktok_assets.sandbox.writes.common import mark_written, read_body
 from tiktok_assets.sandbox.writes.request_schemas import (
     AD_GROUP_BUDGET,
     AD_GROUP_STATUS,
@@ -20,6 +19,7 @@ from tiktok_assets.sandbox.writes.request_schemas import (
     CAMPAIGN_STATUS,
 )
 from tiktok_assets.sandbox.writes.rules import find_entity
+from tiktok_assets.sandbox.writes.steps import mark_written, read_body
 
 AD_GROUP_QUOTA = 4980  # of the documentation's example (API notes 5.7)
 PARTIAL_SUCCESS = 20001  # API notes 3.2
