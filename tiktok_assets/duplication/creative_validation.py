@@ -6,7 +6,7 @@ Each check returns the reason for refusal, or "" if it passes.
 from collections.abc import Mapping
 from typing import Any
 
-from tiktok_assets.duplication.ad_formats import (
+from tiktok_assets.duplication.copy_rules import (
     AI_LABEL,
     CAROUSEL,
     CUSTOM_IDENTITY,
@@ -15,10 +15,12 @@ from tiktok_assets.duplication.ad_formats import (
     POST_FORMATS,
     POSTING_IDENTITY_TYPES,
     VIDEO,
+    find_emoji,
+    find_uncopyable_kind,
+    has_value,
     is_on_tiktok,
+    remove_emoji,
 )
-from tiktok_assets.duplication.copyability import find_uncopyable_kind, has_value
-from tiktok_assets.duplication.emoji_text import find_emoji, remove_emoji
 from tiktok_assets.duplication.snapshot import Snapshot
 from tiktok_assets.spec.endpoints import IDENTITIES
 

@@ -10,7 +10,7 @@ from tiktok_assets.api.errors import RetryLaterError, TikTokError, UnknownOutcom
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.api.retry import encode_body
 from tiktok_assets.api.writes import create_object, find_ids_by_marker, list_objects
-from tiktok_assets.duplication.ad_formats import hide_new_post_from_profiles
+from tiktok_assets.duplication.copy_rules import hide_new_post_from_profiles
 from tiktok_assets.duplication.lease import Lease
 from tiktok_assets.duplication.ledger import Ledger
 from tiktok_assets.duplication.models import AD_GROUP_STEP, AD_STEP, Step

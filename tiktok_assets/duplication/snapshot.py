@@ -18,7 +18,7 @@ from tiktok_assets.api.creatives import (
 from tiktok_assets.api.errors import AdvertiserError
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.api.writes import list_objects, read_ad_group_quota
-from tiktok_assets.duplication.ad_formats import (
+from tiktok_assets.duplication.copy_rules import (
     CAROUSEL,
     CUSTOM_IDENTITY,
     POSTING_IDENTITY_TYPES,

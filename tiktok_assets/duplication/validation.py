@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from tiktok_assets.duplication.ad_formats import JsonObject
-from tiktok_assets.duplication.copyability import find_uncopyable_kind
+from tiktok_assets.duplication.copy_rules import JsonObject, find_uncopyable_kind
 from tiktok_assets.duplication.creative_validation import (
     check_ai_label,
     check_format,

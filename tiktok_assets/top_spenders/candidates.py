@@ -20,7 +20,7 @@ CANDIDATES_COLUMNS: tuple[Column, ...] = (
     Column("campaign_id", "", "id", "the campaign"),
     Column("campaign_name", "", "text", "the campaign's name"),
     Column("currency", "", "text", "ISO 4217; every amount of the row is in it"),
-    Column("ad_id", "", "id", "an ad that became the campaign's top spender after the campaign's first report"),
+    Column("ad_id", "", "id", "an ad that took the lead in the campaign from another ad"),
     Column("ad_name", "", "text", "its name"),
     Column("ad_group_id", "", "id", "its ad group"),
     Column(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tiktok_assets.duplication.copyability import find_uncopyable_kind
+from tiktok_assets.duplication.copy_rules import find_uncopyable_kind
 from tiktok_assets.duplication.payloads import has_marker
 from tiktok_assets.settings import Settings
 
@@ -96,9 +96,8 @@ def evaluate_guardrails(candidate: Candidate, settings: Settings, now: datetime)
 def _check_new(candidate: Candidate, _: Settings, __: datetime) -> str | None:
     if candidate.baseline_at is None:
         return None
-    return (
-        f"it led the campaign in the first report, read {_format_instant(candidate.baseline_at)}, so it is not new"
-    )
+    instant = _format_instant(candidate.baseline_at)
+    return f"it was the campaign's first leader, in the report of {instant}, so it is not new"
 
 
 def _check_once(candidate: Candidate, _: Settings, __: datetime) -> str | None:
@@ -208,7 +207,7 @@ def _format_instant(instant: datetime | None) -> str:
 
 
 GUARDRAILS: tuple[Guardrail, ...] = (
-    Guardrail("new", "was not the leader in the campaign's first report", _check_new, is_final=True),
+    Guardrail("new", "was not the campaign's first leader", _check_new, is_final=True),
     Guardrail("once", "was not flagged before", _check_once, is_final=True),
     Guardrail("leads", "still leads its campaign", _check_leads, is_final=True),
     Guardrail("spend", "has spent TIKTOK_MIN_SPEND", _check_spend),

@@ -39,6 +39,7 @@ from tiktok_assets_tests.alerts.fake_channels import (
     respond_with,
     run_mail_server,
     run_webhook,
+    send_in_process,
     stall,
 )
 from tiktok_assets_tests.alerts.sample_alert import build_sample_alert
@@ -67,7 +68,7 @@ class DeliveryHarness:
         return deliver(self.state, self.channels, self.folder / "alerts", now=lambda: self.now, **seconds)
 
     def read_rows(self) -> list[Any]:
-        """Read the read_rows for channels, in the order of their alert ids."""
+        """Read the rows of channels, in the order of their alert ids."""
         query = sa.select(outbox).where(outbox.c.destination != FOLDER_KEY).order_by(outbox.c.alert_id)
         with self.state.transaction() as connection:
             return list(connection.execute(query))
@@ -178,7 +179,7 @@ def test_only_the_refused_mail_recipient_is_retried(tmp_path: Path) -> None:
         assert mailbox.recipients == [["ann@example.com"], ["bob@example.com"]]
 
 
-@pytest.mark.parametrize("behaviour", [stall(1.0), hang_up], ids=["answers too late", "hangs up"])
+@pytest.mark.parametrize("behaviour", [stall(1.0), hang_up], ids=["responds too late", "hangs up"])
 def test_unknown_outcome_is_repeated_once_and_marked(tmp_path: Path, behaviour: Any) -> None:  # noqa: ANN401 - a behaviour
     """A channel that may have the message gets one marked repeat under the same id, and no third."""
     with run_webhook(behaviour) as hook:
@@ -197,8 +198,8 @@ def test_two_unknown_outcomes_count_as_delivered_unknown(tmp_path: Path) -> None
     with run_webhook(hang_up, hang_up) as hook:
         harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{hook.port}")
         harness.enqueue_alerts("one")
-        report = [harness.deliver(after=timedelta(minutes=5)) for _ in range(3)]
-        assert [one.unconfirmed for one in report] == [1, 1, 0]
+        reports = [harness.deliver(after=timedelta(minutes=5)) for _ in range(3)]
+        assert [report.unconfirmed for report in reports] == [1, 1, 0]
         assert len(hook.bodies) == 2
     assert harness.read_rows()[0].status == "delivered_unknown"
 
@@ -207,7 +208,7 @@ def test_two_unknown_outcomes_count_as_delivered_unknown(tmp_path: Path) -> None
 @given(st.lists(st.sampled_from([respond_with(200), respond_with(500), hang_up]), min_size=1, max_size=6))
 def test_delivery_rules_hold_for_any_behaviour(script: list[Behaviour]) -> None:
     """No message follows a success or a second unknown outcome; just those after an unknown one are marked."""
-    with TemporaryDirectory() as folder, run_webhook(*script) as hook:
+    with TemporaryDirectory() as folder, send_in_process(), run_webhook(*script) as hook:
         harness = DeliveryHarness(Path(folder), f"json://127.0.0.1:{hook.port}")
         harness.enqueue_alerts("one")
         for _ in range(len(script) + 2):
@@ -335,8 +336,8 @@ def test_all_attempts_take_about_three_days(alert_id: str) -> None:
     """All backoffs together take about three days, as `docs/alerts.md` states."""
     total = sum((compute_backoff(number, alert_id) for number in range(1, MAX_ATTEMPTS)), timedelta())
     assert timedelta(days=2.4) < total < timedelta(days=3.75)
-    report = (Path(__file__).parents[2] / "docs/alerts.md").read_text(encoding="utf-8")
-    assert f"after {MAX_ATTEMPTS} attempts, about three days, given up" in report
+    page = (Path(__file__).parents[2] / "docs/alerts.md").read_text(encoding="utf-8")
+    assert f"after {MAX_ATTEMPTS} attempts, about three days, given up" in page
 
 
 def test_rows_of_removed_channels_are_kept_and_reported(tmp_path: Path) -> None:
@@ -403,9 +404,9 @@ def test_url_secrets_are_never_exposed(tmp_path: Path, log_lines: list[str]) -> 
             "nothing://s3cr3t-nothing",
         )
         harness.enqueue_alerts("one")
-        report = [str(harness.deliver(after=timedelta(hours=1))) for _ in range(3)]
+        reports = [str(harness.deliver(after=timedelta(hours=1))) for _ in range(3)]
         assert len(hook.bodies) >= 3
     harness.state.close()
-    seen = [*report, repr(harness.channels), str(harness.channels), repr(harness.state), *log_lines]
+    seen = [*reports, repr(harness.channels), str(harness.channels), repr(harness.state), *log_lines]
     seen += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
     assert [text for text in seen if "s3cr3t" in text] == []

@@ -27,7 +27,7 @@ from tiktok_assets.alerts.run_failures import (
 )
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import State, outbox, reported_runs
-from tiktok_assets_tests.alerts.fake_channels import Webhook, respond_with, run_webhook
+from tiktok_assets_tests.alerts.fake_channels import Webhook, respond_with, run_webhook, send_in_process
 
 NOON = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -68,14 +68,14 @@ class RunFailureHarness:
         return deliver(self.state, list_channels(self.settings), self.folder / "alerts", now=lambda: self.now)
 
     def read_files(self) -> list[dict[str, Any]]:
-        """Read the alerts that were written as read_files."""
+        """Read the alerts that were written as files."""
         return [json.loads(path.read_text("utf-8")) for path in sorted((self.folder / "alerts").glob("*.json"))]
 
 
 @contextmanager
 def open_harness(folder: Path, *script: Any) -> Iterator[tuple[RunFailureHarness, Webhook]]:  # noqa: ANN401 - behaviours
     """Open a harness with one channel."""
-    with run_webhook(*script) as hook:
+    with send_in_process(), run_webhook(*script) as hook:
         harness = RunFailureHarness(folder, f"json://127.0.0.1:{hook.port}/hook")
         try:
             yield harness, hook

@@ -52,7 +52,7 @@ def respond_slowly(request: BaseHTTPRequestHandler) -> None:
 
 
 def read_peak_memory() -> int:
-    """Return the read_peak_memory memory of this process since it was last reset, in bytes."""
+    """Return the peak memory of this process since it was last reset, in bytes."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
@@ -60,9 +60,7 @@ def read_peak_memory() -> int:
 @pytest.fixture
 def bounded_memory() -> Iterator[None]:
     """Assert that the test does not increase this process's memory."""
-    Path("/proc/self/clear_refs").write_text(
-        "5", encoding="ascii"
-    )  # resets the read_peak_memory to the current size
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak to the current size
     before = read_peak_memory()
     yield
     assert read_peak_memory() - before < MAX_GROWTH_BYTES

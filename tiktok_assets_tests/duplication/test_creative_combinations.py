@@ -72,7 +72,7 @@ def list_identities(harness: DuplicationHarness) -> dict[str, dict[str, Any]]:
         "unknown": ("TT_USER", 4711, None),
     }
     names = ("identity_type", "identity_id", "identity_authorized_bc_id")
-    return {name: dict(zip(names, (way, str(one), bc), strict=True)) for name, (way, one, bc) in values.items()}
+    return {name: dict(zip(names, (kind, str(one), bc), strict=True)) for name, (kind, one, bc) in values.items()}
 
 
 def configured_identity(harness: DuplicationHarness, name: str) -> Identity:
@@ -168,7 +168,7 @@ def dry_run_and_duplicate(
     return dry_run, creative
 
 
-def build_fields(harness: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, Any]:  # noqa: ANN401 - of each its own
+def build_fields(harness: DuplicationHarness, ad: Ad, **choice: Any) -> dict[str, Any]:  # noqa: ANN401 - one of each field's values
     """Build the fields that `ad/get` returns for a choice."""
     owner = harness.owner.id
     video = {
@@ -232,14 +232,14 @@ VALID_ADS: dict[str, dict[str, Any]] = {
     "the brand's post": _POST,
     "a post of the business centre's account": {"identity": "business centre", **_POST},
     "the brand's photo post": {**_POST, "ad_format": "CAROUSEL_ADS"},
-    "a custom video off TikTok": {"identity": "custom", "placement": PANGLE},
-    "a custom video with several texts off TikTok": {
+    "a custom video without TikTok": {"identity": "custom", "placement": PANGLE},
+    "a custom video with several texts without TikTok": {
         "identity": "custom",
         "placement": PANGLE,
         "text": "",
         "texts": ["Try it"],
     },
-    "a custom image off TikTok": {
+    "a custom image without TikTok": {
         "identity": "custom",
         "placement": BUNDLE,
         "ad_format": "SINGLE_IMAGE",

@@ -65,15 +65,14 @@ def test_copy_is_switched_off_in_the_scaling_campaign(harness: DuplicationHarnes
     for name in ("tiktok_item_id", "ad_text", "call_to_action", "landing_page_url", "identity_id"):
         assert ad[name] == original[name]
     assert ad["ad_name"] == f"{original['ad_name']} {build_marker(request.key)}"
-    own = {
+    ad_groups = {
         row["adgroup_id"]: row
         for row in harness.host.ground_truth("ad_groups", advertiser_id=request.advertiser_id)
     }
     for name in ("age_groups", "location_ids", "optimization_goal", "pixel_id", "budget"):
-        assert group[name] == own[original["adgroup_id"]][name]
-    assert (
-        group["budget_mode"] == "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
-    )  # required by the objective for daily budgets
+        assert group[name] == ad_groups[original["adgroup_id"]][name]
+    # The objective requires this mode for daily budgets.
+    assert group["budget_mode"] == "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
     assert (entry.currency, entry.added_budget) == ("USD", group["budget"])
 
 
@@ -147,19 +146,14 @@ def test_requests_follow_the_contract(harness: DuplicationHarness) -> None:
 
 def test_campaign_budget_optimization_adds_no_budget(harness: DuplicationHarness) -> None:
     """Under campaign budget optimization the copy has no budget of its own, and nothing counts for the limit."""
-    harness.scaling_campaign.budget_optimize_on, harness.scaling_campaign.budget_mode = (
-        True,
-        "BUDGET_MODE_DYNAMIC_DAILY_BUDGET",
-    )
+    campaign = harness.scaling_campaign
+    campaign.budget_optimize_on, campaign.budget_mode = True, "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
     try:
         request = harness.request(again=8)
         entry = harness.duplicate(request, max_added_budget=Decimal(1))
         (group,), _ = harness.created_objects(request)
     finally:
-        harness.scaling_campaign.budget_optimize_on, harness.scaling_campaign.budget_mode = (
-            False,
-            "BUDGET_MODE_INFINITE",
-        )
+        campaign.budget_optimize_on, campaign.budget_mode = False, "BUDGET_MODE_INFINITE"
     assert entry.added_budget == 0
     assert group["budget"] == 0
 

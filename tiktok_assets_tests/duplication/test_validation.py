@@ -51,11 +51,11 @@ def load(harness: DuplicationHarness, request: DuplicationRequest) -> Snapshot:
         return load_snapshot(one.client, one.fetcher, one.ledger, request, AccountContext("USD", {}, None))
 
 
-def change(snapshot: Snapshot, **changes: Any) -> Snapshot:  # noqa: ANN401 - any field
+def change_snapshot(snapshot: Snapshot, **changes: Any) -> Snapshot:  # noqa: ANN401 - any field
     """Return a snapshot with changed fields; a mapping changes fields of an object."""
     merged: dict[str, Any] = {
-        name: {**(getattr(snapshot, name) or {}), **change} if isinstance(change, Mapping) else change
-        for name, change in changes.items()
+        name: {**(getattr(snapshot, name) or {}), **value} if isinstance(value, Mapping) else value
+        for name, value in changes.items()
     }
     return replace(snapshot, **merged)
 
@@ -64,7 +64,7 @@ def change_to_pushed_video(snapshot: Snapshot, **ad: Any) -> Snapshot:  # noqa: 
     """Return the snapshot of an ad whose video is to be posted under an identity that may post."""
     video = {"identity_type": "TT_USER", "identity_id": "8", "tiktok_item_id": None, "video_id": "v1"}
     texts = {"ad_text": "Try it", "ad_format": "SINGLE_VIDEO"}
-    return change(
+    return change_snapshot(
         snapshot, ad={**video, **texts, **ad}, identity_status=IdentityStatus("AVAILABLE"), images=("i1",)
     )
 
@@ -72,7 +72,7 @@ def change_to_pushed_video(snapshot: Snapshot, **ad: Any) -> Snapshot:  # noqa: 
 def change_to_custom_identity(snapshot: Snapshot, **ad: Any) -> Snapshot:  # noqa: ANN401 - any field of an ad
     """Return the snapshot of an ad with a custom identity in an ad group without TikTok."""
     group = {"placement_type": "PLACEMENT_TYPE_NORMAL", "placements": ["PLACEMENT_PANGLE"]}
-    return change(change_to_pushed_video(snapshot, identity_type="CUSTOMIZED_USER", **ad), ad_group=group)
+    return change_snapshot(change_to_pushed_video(snapshot, identity_type="CUSTOMIZED_USER", **ad), ad_group=group)
 
 
 def change_request(snapshot: Snapshot, **other: Any) -> Snapshot:  # noqa: ANN401 - any field of a request
@@ -80,9 +80,9 @@ def change_request(snapshot: Snapshot, **other: Any) -> Snapshot:  # noqa: ANN40
     return replace(snapshot, request=replace(snapshot.request, **other))
 
 
-def change_budget_limit(snapshot: Snapshot, added: int, most: int, currency: str = "USD") -> Snapshot:
+def change_budget_limit(snapshot: Snapshot, added: int, limit: int, currency: str = "USD") -> Snapshot:
     """Return the snapshot of an account with an added budget and its limit."""
-    return replace(snapshot, account=AccountContext(currency, {currency: Decimal(added)}, Decimal(most)))
+    return replace(snapshot, account=AccountContext(currency, {currency: Decimal(added)}, Decimal(limit)))
 
 
 def test_scenario_winner_passes_every_check(copy_snapshot: Snapshot, join_snapshot: Snapshot) -> None:
@@ -118,14 +118,14 @@ def test_budget_limits_depend_on_the_currency(
     copy_snapshot: Snapshot, currency: str, budget: str, reason: str
 ) -> None:
     """Minimum, maximum and decimals follow each documented currency."""
-    results = CHECKS["budget_fits"](
-        change(
+    refusal = CHECKS["budget_fits"](
+        change_snapshot(
             replace(copy_snapshot, request=replace(copy_snapshot.request, budget=Decimal(budget))),
             account=replace(copy_snapshot.account, currency=currency),
             ad_group={"conversion_bid_price": 0, "budget_mode": DAILY_BUDGET},
         )
     )
-    assert (reason in results) if reason else results == ""
+    assert (reason in refusal) if reason else refusal == ""
 
 
 def test_every_documented_currency_has_its_rules() -> None:
@@ -152,93 +152,97 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
     ),
     "a deleted ad": (
         "source_not_deleted",
-        lambda s: change(s, ad={"secondary_status": "AD_STATUS_DELETE"}),
+        lambda s: change_snapshot(s, ad={"secondary_status": "AD_STATUS_DELETE"}),
         "the ad is deleted",
     ),
     "an ad in a deleted ad group": (
         "source_not_deleted",
-        lambda s: change(s, ad={"secondary_status": "AD_STATUS_ADGROUP_DELETE"}),
+        lambda s: change_snapshot(s, ad={"secondary_status": "AD_STATUS_ADGROUP_DELETE"}),
         "the ad is deleted",
     ),
     "a deleted campaign": (
         "source_not_deleted",
-        lambda s: change(s, campaign={"secondary_status": "CAMPAIGN_STATUS_DELETE"}),
+        lambda s: change_snapshot(s, campaign={"secondary_status": "CAMPAIGN_STATUS_DELETE"}),
         "campaign is deleted",
     ),
     "Smart+": (
         "source_copyable",
-        lambda s: change(s, ad={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
+        lambda s: change_snapshot(s, ad={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
         "Smart+",
     ),
     "older Smart+": (
         "source_copyable",
-        lambda s: change(s, campaign={"is_smart_performance_campaign": True}),
+        lambda s: change_snapshot(s, campaign={"is_smart_performance_campaign": True}),
         "Smart+",
     ),
-    "ACO": ("source_copyable", lambda s: change(s, ad={"is_aco": True}), "automated creative"),
+    "ACO": ("source_copyable", lambda s: change_snapshot(s, ad={"is_aco": True}), "automated creative"),
     "dynamic creative": (
         "source_copyable",
-        lambda s: change(s, ad_group={"creative_material_mode": "DYNAMIC"}),
+        lambda s: change_snapshot(s, ad_group={"creative_material_mode": "DYNAMIC"}),
         "automated creative",
     ),
     "reach and frequency": (
         "source_copyable",
-        lambda s: change(s, campaign={"objective_type": "RF_REACH"}),
+        lambda s: change_snapshot(s, campaign={"objective_type": "RF_REACH"}),
         "reservation",
     ),
     "TopView": (
         "source_copyable",
-        lambda s: change(s, campaign={"objective_type": "TOPVIEW_REACH"}),
+        lambda s: change_snapshot(s, campaign={"objective_type": "TOPVIEW_REACH"}),
         "reservation",
     ),
     "guaranteed delivery": (
         "source_copyable",
-        lambda s: change(s, ad_group={"billing_event": "GD"}),
+        lambda s: change_snapshot(s, ad_group={"billing_event": "GD"}),
         "reservation",
     ),
     "a catalogue ad": (
         "source_copyable",
-        lambda s: change(s, ad={"ad_format": "CATALOG_CAROUSEL"}),
+        lambda s: change_snapshot(s, ad={"ad_format": "CATALOG_CAROUSEL"}),
         "catalogue",
     ),
-    "a shop": ("source_copyable", lambda s: change(s, ad_group={"product_source": "STORE"}), "catalogue"),
+    "a shop": ("source_copyable", lambda s: change_snapshot(s, ad_group={"product_source": "STORE"}), "catalogue"),
     "product sales": (
         "source_copyable",
-        lambda s: change(s, campaign={"objective_type": "PRODUCT_SALES"}),
+        lambda s: change_snapshot(s, campaign={"objective_type": "PRODUCT_SALES"}),
         "catalogue",
     ),
-    "live": ("source_copyable", lambda s: change(s, ad={"ad_format": "LIVE_CONTENT"}), "live broadcast"),
+    "live": ("source_copyable", lambda s: change_snapshot(s, ad={"ad_format": "LIVE_CONTENT"}), "live broadcast"),
     "a split test": (
         "source_copyable",
-        lambda s: change(s, ad_group={"split_test_group_id": "5"}),
+        lambda s: change_snapshot(s, ad_group={"split_test_group_id": "5"}),
         "split test",
     ),
     "Promote": (
         "source_copyable",
-        lambda s: change(s, campaign={"campaign_system_origin": "PROMOTE"}),
+        lambda s: change_snapshot(s, campaign={"campaign_system_origin": "PROMOTE"}),
         "Promote",
     ),
-    "a copy of ours": ("source_is_original", lambda s: change(s, original_id="77"), "duplicate the original, 77"),
-    "a copy by its name": ("source_is_original", lambda s: change(s, original_id=""), "itself a copy"),
-    "no identity": ("identity_usable", lambda s: change(s, ad={"identity_type": "UNSET"}), "no identity"),
+    "a copy of ours": (
+        "source_is_original",
+        lambda s: change_snapshot(s, original_id="77"),
+        "duplicate the original, 77",
+    ),
+    "a copy by its name": ("source_is_original", lambda s: change_snapshot(s, original_id=""), "itself a copy"),
+    "no identity": ("identity_usable", lambda s: change_snapshot(s, ad={"identity_type": "UNSET"}), "no identity"),
     "a business centre's identity": (
         "identity_usable",
-        lambda s: change(s, ad={"identity_type": "BC_AUTH_TT"}),
+        lambda s: change_snapshot(s, ad={"identity_type": "BC_AUTH_TT"}),
         "business centre",
     ),
     "an identity that was removed": (
         "identity_usable",
-        lambda s: change(s, identity_status=None),
+        lambda s: change_snapshot(s, identity_status=None),
         "is not among those",
     ),
     "an identity that is not available": (
         "identity_usable",
-        lambda s: change(s, identity_status=IdentityStatus("SCOPE_UNAVAILABLE")),
+        lambda s: change_snapshot(s, identity_status=IdentityStatus("SCOPE_UNAVAILABLE")),
         "cannot be used now: SCOPE_UNAVAILABLE",
     ),
     "posts that may not be shown": (
         "identity_usable",
-        lambda s: change(s, identity_status=IdentityStatus("AVAILABLE", can_push=False, can_pull=False)),
+        lambda s: change_snapshot(s, identity_status=IdentityStatus("AVAILABLE", can_push=False, can_pull=False)),
         "its account does not allow it",
     ),
     "a creator's post that is not there yet": (
@@ -248,18 +252,22 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
     ),
     "an identity of a party": (
         "identity_usable",
-        lambda s: change(s, identity_status=IdentityStatus("AVAILABLE", is_political=True)),
+        lambda s: change_snapshot(s, identity_status=IdentityStatus("AVAILABLE", is_political=True)),
         "TikTok accepts no ads of their posts",
     ),
-    "a post that was removed": ("identity_usable", lambda s: change(s, post=None), "is not among the posts"),
+    "a post that was removed": (
+        "identity_usable",
+        lambda s: change_snapshot(s, post=None),
+        "is not among the posts",
+    ),
     "a post whose owner's permission ended": (
         "identity_usable",
-        lambda s: change(s, post=Post(s.now)),
+        lambda s: change_snapshot(s, post=Post(s.now)),
         "ask for a new authorisation code",
     ),
     "a post whose owner's permission is none": (
         "identity_usable",
-        lambda s: change(s, post=Post(status="REVOKED")),
+        lambda s: change_snapshot(s, post=Post(status="REVOKED")),
         "permission is REVOKED",
     ),
     "a permission that is missing": (
@@ -267,7 +275,7 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
         lambda s: replace(change_to_pushed_video(s), forbidden_endpoint="identity/get/"),
         "tick Creative Management",
     ),
-    "no format": ("format_fits", lambda s: change(s, ad={"ad_format": None}), "no format"),
+    "no format": ("format_fits", lambda s: change_snapshot(s, ad={"ad_format": None}), "no format"),
     "an image on TikTok": (
         "format_fits",
         lambda s: change_to_pushed_video(s, ad_format="SINGLE_IMAGE"),
@@ -275,7 +283,9 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
     ),
     "an image as a post": (
         "format_fits",
-        lambda s: change(change_to_custom_identity(s, ad_format="SINGLE_IMAGE"), ad={"identity_type": "TT_USER"}),
+        lambda s: change_snapshot(
+            change_to_custom_identity(s, ad_format="SINGLE_IMAGE"), ad={"identity_type": "TT_USER"}
+        ),
         "cannot be posted",
     ),
     "a carousel off TikTok": (
@@ -283,9 +293,9 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
         lambda s: change_to_custom_identity(s, ad_format="CAROUSEL_ADS", music_id="7", video_id=None),
         "carousels on TikTok alone",
     ),
-    "a label of AI that a post would lose": (
+    "an AI label that a post would lose": (
         "ai_label_kept",
-        lambda s: change(
+        lambda s: change_snapshot(
             change_to_pushed_video(s, identity_type="CUSTOMIZED_USER", aigc_disclosure_type="SELF_DISCLOSURE"),
             account=replace(s.account, identity=Identity("TT_USER", "8")),
         ),
@@ -298,7 +308,7 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
     ),
     "too many pictures of a carousel": (
         "media_usable",
-        lambda s: change(
+        lambda s: change_snapshot(
             change_to_pushed_video(s, ad_format="CAROUSEL_ADS", music_id="7"), images=tuple(map(str, range(36)))
         ),
         "the limit of a carousel is 35",
@@ -324,53 +334,65 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
         "TIKTOK_SCALING_IDENTITY=",
     ),
     "no video": ("media_usable", lambda s: change_to_pushed_video(s, video_id=None), "no video"),
-    "no image": ("media_usable", lambda s: change(change_to_pushed_video(s), images=()), "suggests no cover"),
+    "no image": (
+        "media_usable",
+        lambda s: change_snapshot(change_to_pushed_video(s), images=()),
+        "suggests no cover",
+    ),
     "no picture of a carousel": (
         "media_usable",
-        lambda s: change(change_to_pushed_video(s, ad_format="CAROUSEL_ADS", music_id="7"), images=()),
+        lambda s: change_snapshot(change_to_pushed_video(s, ad_format="CAROUSEL_ADS", music_id="7"), images=()),
         "asset library; upload them",
     ),
     "no music": ("media_usable", lambda s: change_to_pushed_video(s, ad_format="CAROUSEL_ADS"), "no music"),
     "no text": ("media_usable", lambda s: change_to_pushed_video(s, ad_text=""), "no text"),
-    "no button": ("media_usable", lambda s: change(s, ad={"call_to_action": None}), "no call to action"),
+    "no button": ("media_usable", lambda s: change_snapshot(s, ad={"call_to_action": None}), "no call to action"),
     "a deleted target": (
         "target_usable",
-        lambda s: change(s, target_campaign={"secondary_status": "CAMPAIGN_STATUS_DELETE"}),
+        lambda s: change_snapshot(s, target_campaign={"secondary_status": "CAMPAIGN_STATUS_DELETE"}),
         "is deleted; name another with --to",
     ),
     "a Smart+ target": (
         "target_usable",
-        lambda s: change(s, target_campaign={"campaign_automation_type": "SMART_PLUS"}),
+        lambda s: change_snapshot(s, target_campaign={"campaign_automation_type": "SMART_PLUS"}),
         "is Smart+",
     ),
     "another objective": (
         "objective_fits",
-        lambda s: change(s, target_campaign={"objective_type": "TRAFFIC"}),
+        lambda s: change_snapshot(s, target_campaign={"objective_type": "TRAFFIC"}),
         "choose a campaign of the same kind",
     ),
-    "another app": ("objective_fits", lambda s: change(s, target_campaign={"app_id": "9"}), "app_id"),
-    "999 ad groups": ("room_for_ad_group", lambda s: change(s, ad_group_count=999), "999 are the limit"),
-    "no quota left": ("room_for_ad_group", lambda s: change(s, ad_group_quota=(4980, 4980)), "quota of 4980"),
+    "another app": ("objective_fits", lambda s: change_snapshot(s, target_campaign={"app_id": "9"}), "app_id"),
+    "999 ad groups": ("room_for_ad_group", lambda s: change_snapshot(s, ad_group_count=999), "999 are the limit"),
+    "no quota left": (
+        "room_for_ad_group",
+        lambda s: change_snapshot(s, ad_group_quota=(4980, 4980)),
+        "quota of 4980",
+    ),
     "another goal than the first ad group's": (
         "like_the_first",
-        lambda s: change(
+        lambda s: change_snapshot(
             s,
             target_campaign={"budget_optimize_on": True},
             first_ad_group={**(s.ad_group or {}), "optimization_goal": "CLICK"},
         ),
         "need the optimization_goal of the first, CLICK",
     ),
-    "a punished account": ("room_for_ad_group", lambda s: change(s, ad_group_quota=(0, 0)), "it is punished"),
+    "a punished account": (
+        "room_for_ad_group",
+        lambda s: change_snapshot(s, ad_group_quota=(0, 0)),
+        "it is punished",
+    ),
     "an ended schedule": (
         "schedule_lasts",
-        lambda s: change(
+        lambda s: change_snapshot(
             s, ad_group={"schedule_type": "SCHEDULE_START_END", "schedule_end_time": "2026-11-01 00:00:00"}
         ),
         "ended at 2026-11-01 00:00 UTC",
     ),
     "a total in a daily campaign": (
         "budget_fits",
-        lambda s: change(
+        lambda s: change_snapshot(
             s,
             ad_group={
                 "budget_mode": TOTAL_BUDGET,
@@ -383,12 +405,12 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
     ),
     "a total without an end": (
         "budget_fits",
-        lambda s: change(s, ad_group={"budget_mode": TOTAL_BUDGET}),
+        lambda s: change_snapshot(s, ad_group={"budget_mode": TOTAL_BUDGET}),
         "needs a schedule with an end",
     ),
     "a total too small for its days": (
         "budget_fits",
-        lambda s: change(
+        lambda s: change_snapshot(
             s,
             ad_group={
                 "budget_mode": TOTAL_BUDGET,
@@ -401,7 +423,7 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
     ),
     "no budget of its own": (
         "budget_fits",
-        lambda s: change(s, ad_group={"budget_mode": DYNAMIC_DAILY_BUDGET, "budget": 0}),
+        lambda s: change_snapshot(s, ad_group={"budget_mode": DYNAMIC_DAILY_BUDGET, "budget": 0}),
         "give one with --budget",
     ),
     "below the minimum": (
@@ -431,13 +453,13 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
     ),
     "a bid above the budget": (
         "budget_fits",
-        lambda s: change_request(change(s, ad_group={"conversion_bid_price": 30}), budget=Decimal(25)),
+        lambda s: change_request(change_snapshot(s, ad_group={"conversion_bid_price": 30}), budget=Decimal(25)),
         "does not exceed the bid of 30",
     ),
     "a budget the campaign ignores": (
         "budget_fits",
         lambda s: change_request(
-            change(s, target_campaign={"budget_mode": DYNAMIC_DAILY_BUDGET, "budget_optimize_on": True}),
+            change_snapshot(s, target_campaign={"budget_mode": DYNAMIC_DAILY_BUDGET, "budget_optimize_on": True}),
             budget=Decimal(50),
         ),
         "campaign budget optimization",
@@ -458,25 +480,25 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
 REFUSED_AD_GROUPS: dict[str, tuple[str, Change, str]] = {
     "an ad group of another campaign": (
         "ad_group_usable",
-        lambda s: change(s, target_ad_group={"campaign_id": "5"}),
+        lambda s: change_snapshot(s, target_ad_group={"campaign_id": "5"}),
         "but in 5",
     ),
     "a deleted ad group": (
         "ad_group_usable",
-        lambda s: change(s, target_ad_group={"secondary_status": "ADGROUP_STATUS_CAMPAIGN_DELETE"}),
+        lambda s: change_snapshot(s, target_ad_group={"secondary_status": "ADGROUP_STATUS_CAMPAIGN_DELETE"}),
         "is deleted",
     ),
     "a Smart+ ad group": (
         "ad_group_usable",
-        lambda s: change(s, target_ad_group={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
+        lambda s: change_snapshot(s, target_ad_group={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
         "is Smart+",
     ),
     "another promotion": (
         "ad_group_usable",
-        lambda s: change(s, target_ad_group={"promotion_type": "APP_IOS"}),
+        lambda s: change_snapshot(s, target_ad_group={"promotion_type": "APP_IOS"}),
         "promotes APP_IOS",
     ),
-    "fifty ads": ("room_for_ad", lambda s: change(s, ad_count=50), "50 are the limit"),
+    "fifty ads": ("room_for_ad", lambda s: change_snapshot(s, ad_count=50), "50 are the limit"),
     "a budget for what has one": (
         "budget_fits",
         lambda s: change_request(s, budget=Decimal(50)),
@@ -514,14 +536,14 @@ def test_every_check_has_a_refused_case() -> None:
 
 
 ALLOWED: dict[str, Change] = {
-    "a copy that is intended": lambda s: change_request(change(s, original_id="77"), again=1),
-    "a budget within the cap": lambda s: change_request(change_budget_limit(s, 60, 100), budget=Decimal(40)),
+    "a copy that is intended": lambda s: change_request(change_snapshot(s, original_id="77"), again=1),
+    "a budget within the limit": lambda s: change_request(change_budget_limit(s, 60, 100), budget=Decimal(40)),
     "the minimum itself": lambda s: change_request(s, budget=Decimal(20)),
-    "a campaign with budget optimization": lambda s: change(
+    "a campaign with budget optimization": lambda s: change_snapshot(
         change_budget_limit(s, 100, 100),
         target_campaign={"budget_mode": DYNAMIC_DAILY_BUDGET, "budget_optimize_on": True, "budget": 500},
     ),
-    "a total in a campaign without limit": lambda s: change(
+    "a total in a campaign without limit": lambda s: change_snapshot(
         s,
         ad_group={
             "budget_mode": TOTAL_BUDGET,
@@ -534,35 +556,37 @@ ALLOWED: dict[str, Change] = {
     "a currency without documented limits": lambda s: change_request(
         change_budget_limit(s, 0, 100, "BIF"), budget=Decimal("1.50")
     ),
-    "a post without a text of the ad": lambda s: change(s, ad={"video_id": None, "ad_text": None}),
-    "emoji in a post, which keeps its text": lambda s: change(s, ad={"ad_text": "🔥"}),
+    "a post without a text of the ad": lambda s: change_snapshot(s, ad={"video_id": None, "ad_text": None}),
+    "emoji in a post, which keeps its text": lambda s: change_snapshot(s, ad={"ad_text": "🔥"}),
     "a video to post": change_to_pushed_video,
     "a carousel to post": lambda s: change_to_pushed_video(
         s, ad_format="CAROUSEL_ADS", music_id="7", video_id=None
     ),
-    "a video whose post may not be shown again": lambda s: change(
+    "a video whose post may not be shown again": lambda s: change_snapshot(
         change_to_pushed_video(s, tiktok_item_id="7"), identity_status=IdentityStatus("AVAILABLE", can_pull=False)
     ),
-    "a custom identity where TikTok is left out": change_to_custom_identity,
+    "a custom identity without TikTok": change_to_custom_identity,
     "a custom identity with several texts": lambda s: change_to_custom_identity(
         s, ad_text=None, ad_texts=["Try it"]
     ),
-    "a custom image where TikTok is left out": lambda s: change_to_custom_identity(
+    "a custom image without TikTok": lambda s: change_to_custom_identity(
         s, ad_format="SINGLE_IMAGE", video_id=None
     ),
-    "a label of AI that stays": lambda s: change_to_custom_identity(s, aigc_disclosure_type="SELF_DISCLOSURE"),
-    "a video whose post was removed": lambda s: change(change_to_pushed_video(s, tiktok_item_id="7"), post=None),
-    "a post whose owner's permission lasts": lambda s: change(
+    "an AI label that stays": lambda s: change_to_custom_identity(s, aigc_disclosure_type="SELF_DISCLOSURE"),
+    "a video whose post was removed": lambda s: change_snapshot(
+        change_to_pushed_video(s, tiktok_item_id="7"), post=None
+    ),
+    "a post whose owner's permission lasts": lambda s: change_snapshot(
         s, post=Post(s.now + timedelta(seconds=1), "AUTHORIZED")
     ),
-    "a custom identity with one of the account to post as": lambda s: change(
+    "a custom identity with one of the account to post as": lambda s: change_snapshot(
         change_to_pushed_video(s, identity_type="CUSTOMIZED_USER"),
         account=replace(s.account, identity=Identity("TT_USER", "8")),
     ),
-    "the first ad group's goal": lambda s: change(
+    "the first ad group's goal": lambda s: change_snapshot(
         s, target_campaign={"budget_optimize_on": True}, first_ad_group={**(s.ad_group or {}), "bid_type": None}
     ),
-    "one place left": lambda s: change(s, ad_group_count=998, ad_group_quota=(4979, 4980)),
+    "one place left": lambda s: change_snapshot(s, ad_group_count=998, ad_group_quota=(4979, 4980)),
 }
 
 

@@ -68,7 +68,7 @@ def test_good_candidate_passes_every_guardrail() -> None:
 AT = START - timedelta(hours=23)
 
 HELD = [
-    (replace(GOOD_CANDIDATE, baseline_at=AT), {}, "new", "in the first report, read 2026-10-06 13:30 UTC"),
+    (replace(GOOD_CANDIDATE, baseline_at=AT), {}, "new", "first leader, in the report of 2026-10-06 13:30 UTC"),
     (replace(GOOD_CANDIDATE, flagged_at=AT), {}, "once", "flagged 2026-10-06 13:30 UTC"),
     (change_row("leader", ad_id="B"), {}, "leads", "it no longer leads: ad B does, with 120.00 EUR"),
     (replace(GOOD_CANDIDATE, leader=None), {}, "leads", "no ranking of its campaign is stored"),

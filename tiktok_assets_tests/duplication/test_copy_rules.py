@@ -1,6 +1,7 @@
-"""Tests of copy methods: each format ends in a copy or a refusal, and no post ever shows on a profile."""
+"""Tests of copy rules: each format is copied or refused, no post shows on a profile, and all emoji are found."""
 
 import json
+import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,12 +10,13 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import business_api_client
+import emoji
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.api.creatives import Identity, IdentityStatus, Post
-from tiktok_assets.duplication.ad_formats import CopyMethod, is_on_tiktok
+from tiktok_assets.duplication.copy_rules import CopyMethod, find_emoji, is_on_tiktok, remove_emoji
 from tiktok_assets.duplication.duplicator import RefusedError
 from tiktok_assets.duplication.models import AD_STEP, DONE, DuplicationRequest, PlannedStep, build_marker
 from tiktok_assets.duplication.payloads import AdGroupPlacement, build_ad_group_payload, build_ad_payload
@@ -23,6 +25,7 @@ from tiktok_assets.duplication.validation import CHECKS
 from tiktok_assets.sandbox.reads.media import covers_of, library_image, library_video
 from tiktok_assets.sandbox.world.api_objects import CUSTOM_IDENTITY, ad_source, identities_of
 from tiktok_assets.sandbox.world.model import Ad
+from tiktok_assets.sandbox.writes.creative_rules import EMOJI
 from tiktok_assets.spec.money import DYNAMIC_DAILY_BUDGET
 from tiktok_assets_tests.contracts.contract import find_request_violations, load_contract
 from tiktok_assets_tests.duplication.harness import APPROVED_ON_TERMINAL, DuplicationHarness
@@ -366,3 +369,53 @@ def test_sdk_knows_every_field_that_is_sent() -> None:
     body = build_ad_group_payload({**source, "advertiser_id": "1"}, placement)
     known = set(business_api_client.AdgroupCreateBody.attribute_map.values())
     assert body.keys() - known == set()
+
+
+LISTED = [text for text, facts in emoji.EMOJI_DATA.items() if facts["status"] == emoji.STATUS["fully_qualified"]]
+ORDINARY = f"{string.ascii_letters}{string.digits}{string.punctuation} äß你好©®™€→★"
+TEXTS = st.lists(st.sampled_from([*ORDINARY, *LISTED]) | st.characters(), max_size=20).map("".join)
+
+
+def test_every_listed_emoji_is_found_and_removed() -> None:
+    """The client removes each listed emoji as a whole, and the sandbox's own rule refuses each."""
+    assert len(LISTED) > 3500
+    assert [one for one in LISTED if find_emoji(one) != [one] or remove_emoji(f"a {one} b") != "a b"] == []
+    assert [one for one in LISTED if not EMOJI.search(one)] == []
+
+
+@given(TEXTS)
+def test_text_without_emoji_is_accepted(text: str) -> None:
+    """After removal neither rule finds an emoji, and removing again changes nothing."""
+    plain = remove_emoji(text)
+    assert find_emoji(plain) == []
+    assert not EMOJI.search(plain)
+    assert remove_emoji(plain) == plain
+
+
+@given(
+    st.text(
+        st.sampled_from(f"{string.ascii_letters}{string.digits}{string.punctuation} äß你好©®™€→★"), max_size=60
+    )
+)
+def test_ordinary_text_is_unchanged(text: str) -> None:
+    """Letters, digits, punctuation, © and other signs that are no emoji are unchanged."""
+    assert remove_emoji(text) == text
+    assert find_emoji(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("Sale ✅ today", "Sale today"),
+        ("❤️ you", "you"),
+        ("1️⃣ first, 2️⃣ second", "first, second"),
+        ("Made in 🇩🇪", "Made in"),
+        ("Family 👨‍👩‍👧 pack", "Family pack"),
+        ("one 🔥\ntwo", "one\ntwo"),
+        ("\U0001faef of a later Unicode", "of a later Unicode"),
+        ("100 % © 2026", "100 % © 2026"),
+    ],
+)
+def test_emoji_removal_examples(text: str, plain: str) -> None:
+    """Sequences are removed as a whole, and lines stay lines."""
+    assert remove_emoji(text) == plain

@@ -1,14 +1,25 @@
-"""Choose how the copy of an ad is shown, and select the creative fields that this way of showing takes.
+"""Decide what can be copied and how, by TikTok's rules for creating ads.
 
-Sources: OPS `Create_ads` and `Get_ads`, mengxingxinqing/tiktok_ads create_spark_ads and migrate_to_spark_ads.
+Three rules: the kinds of objects that cannot be created by the API, how the copy of an ad is shown, and emoji,
+which TikTok accepts neither in names nor in ad texts.
+
+A copy is shown in one of three ways:
 
 pull    an existing TikTok post: its id and an identity, no media or text; likes and comments are kept
 push    a video or a carousel of which TikTok makes a new post, which no profile shows
 custom  a custom name and picture, where TikTok itself is not among the placements
+
+An emoji is what Unicode lists as one, sequences included, as the `emoji` package ships the list: flags, keycaps,
+families, characters with the selector U+FE0F. Digits, © and ™ by themselves are not.
+
+Sources: OPS `Create_ads` and `Get_ads`, mengxingxinqing/tiktok_ads create_spark_ads and migrate_to_spark_ads.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
+
+import emoji
 
 from tiktok_assets.api.creatives import Identity
 
@@ -119,3 +130,107 @@ def build_creative_fields(
     if method != "pull":
         added["image_ids"] = list(images)[: MAX_IMAGES.get(str(fields.get("ad_format")), 1)]
     return hide_new_post_from_profiles({**kept, **added})
+
+
+def find_uncopyable_kind(row: JsonObject) -> str:
+    """Return the kind of an object that cannot be copied, or "" if it can be copied (API notes 5.7, 8.7)."""
+    for kind, fields in _UNCOPYABLE:
+        for name, matches in fields.items():
+            if name in row and matches(row[name]):
+                return kind
+    return ""
+
+
+def has_value(value: object) -> bool:
+    """Return whether a field of a response has a value."""
+    return bool(value) and value not in ("UNSET", "0")
+
+
+def _is_not(*values: object) -> Callable[[object], bool]:
+    return lambda value: bool(value) and value not in values
+
+
+def _is(*values: str) -> Callable[[object], bool]:
+    return lambda value: value in values
+
+
+def _starts_with(*prefixes: str) -> Callable[[object], bool]:
+    return lambda value: str(value or "").startswith(prefixes)
+
+
+_UNCOPYABLE: tuple[tuple[str, dict[str, Callable[[object], bool]]], ...] = (
+    (
+        "Smart+",
+        {
+            "campaign_automation_type": _is_not("MANUAL"),
+            "is_smart_performance_campaign": has_value,
+            "smart_plus_ad_id": has_value,
+        },
+    ),
+    (
+        "automated creative optimisation",
+        {"is_aco": has_value, "creative_material_mode": _is("DYNAMIC", "SMART_CREATIVE")},
+    ),
+    (
+        "bought by reservation",
+        {
+            "objective_type": _starts_with("RF_", "TOPVIEW_"),
+            "billing_event": _is("GD"),
+            "buying_type": _starts_with("RESERVATION_"),
+            "rf_purchased_type": has_value,
+        },
+    ),
+    (
+        "made from a catalogue or a shop",
+        {
+            "objective_type": _is("PRODUCT_SALES", "CATALOG_SALES", "SHOP_PURCHASES"),
+            "ad_format": _is("CATALOG_CAROUSEL"),
+            "product_source": has_value,
+            "shopping_ads_type": has_value,
+            "catalog_id": has_value,
+            "store_id": has_value,
+            "catalog_enabled": has_value,
+            "campaign_product_source": has_value,
+        },
+    ),
+    ("a live broadcast", {"ad_format": _is("LIVE_CONTENT")}),
+    ("part of a split test", {"split_test_enabled": has_value, "split_test_group_id": has_value}),
+    ("made by Promote", {"campaign_system_origin": _starts_with("PROMOTE")}),
+)
+
+
+_FIRST_SYMBOL = "\u2300"
+"""A single listed character below this, such as © ® ™ ↔, is text unless the selector U+FE0F follows."""
+
+_PICTURES = re.compile("[\U0001f000-\U0001faff]")
+"""The range that Unicode reserves for emoji, including those of later versions."""
+
+_JOINERS = re.compile("[\ufe0f\u20e3\u200d]+")
+_REPEATED_SPACES = re.compile(r"[ \t]{2,}")
+
+
+def find_emoji(text: str) -> list[str]:
+    """Find the emoji of a text in order, each sequence as a whole.
+
+    >>> find_emoji("Sale ✅ 50 % ©"), find_emoji("1 # ™")
+    (['✅'], [])
+    """
+    listed = [one["emoji"] for one in emoji.emoji_list(text) if not _is_text(one["emoji"])]
+    return listed or _PICTURES.findall(text)
+
+
+def remove_emoji(text: str) -> str:
+    """Remove the emoji of a text, and the repeated spaces that remain.
+
+    >>> remove_emoji("Hook 🔥 now"), remove_emoji("❤️")
+    ('Hook now', '')
+    """
+    if not find_emoji(text):
+        return text
+    plain = emoji.replace_emoji(text, lambda found, _: found if _is_text(found) else "")
+    plain = _JOINERS.sub("", _PICTURES.sub("", plain))
+    return "\n".join(_REPEATED_SPACES.sub(" ", line).strip() for line in plain.split("\n"))
+
+
+def _is_text(found: str) -> bool:
+    return len(found) == 1 and found < _FIRST_SYMBOL
