@@ -88,7 +88,7 @@ def test_currency_change(settled: Deployment) -> None:
     ((check, description),) = refresh_and_check(settled)
     assert check == ZONE_AND_CURRENCY_CHECK
     assert description == (
-        f"advertiser {owner}: the currency was USD until 2026-10-08 and is JPY; days read before keep it"
+        f"advertiser {owner}: the currency was USD until 2026-10-08 and is JPY; days stored before keep that currency"
     )
     for table in DAILY:
         found = values_by_day(settled, table, "currency")
@@ -138,7 +138,7 @@ def test_time_zone_change(settled: Deployment) -> None:
     assert check == ZONE_AND_CURRENCY_CHECK
     assert message == (
         f"advertiser {owner}: the time zone was America/Los_Angeles until 2026-10-08 and is Asia/Tokyo;"
-        " days read before are days of it"
+        " days stored before are days of that time zone"
     )
     assert settled.read_bytes("ad_report_daily", f"{owner}|{OLD_DAY}") == before
     for table in DAILY:

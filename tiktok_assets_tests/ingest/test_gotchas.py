@@ -111,8 +111,8 @@ def test_reach_is_never_summed(smart_plus: tuple[Host, Account, str]) -> None:
     assert {"reach", "frequency"} <= {metric.name for metric in METRICS if not metric.is_additive}
     days = read_report(host, AD_DAILY.table, account, 30).group_by("ad_id").agg(pl.col("reach").sum().alias("sum"))
     compared = read_report(host, AD_LIFETIME.table, account).join(days, on="ad_id").filter(pl.col("reach") > 0)
-    truth = host.ground_truth("report", level="ad", advertiser_id=account.advertiser_id, lifetime="true")
-    expected = {fact["id"]: fact["metrics"]["reach"] for fact in truth}
+    facts = host.ground_truth("report", level="ad", advertiser_id=account.advertiser_id, lifetime="true")
+    expected = {fact["id"]: fact["metrics"]["reach"] for fact in facts}
     assert {row["ad_id"]: str(row["reach"]) for row in compared.to_dicts()}.items() <= expected.items()
     assert compared.filter(pl.col("reach") != pl.col("sum")).height > 0
 

@@ -294,9 +294,9 @@ for entity in LISTED_ENTITIES:
 def test_a_killed_refresh_is_completed_by_the_next_one(writable_host: Host, tmp_path: Path, files: int) -> None:
     """Killed at any moment and run again, a refresh leaves the same history as one that was not killed."""
     owners = [account.advertiser_id for account in granted_accounts(writable_host)]
-    interrupted, history = HiveStore(str(tmp_path / "killed")), HiveStore(str(tmp_path / "whole"))
+    interrupted, uninterrupted = HiveStore(str(tmp_path / "killed")), HiveStore(str(tmp_path / "reference"))
     with open_reader(writable_host) as one:
-        for store in (interrupted, history):
+        for store in (interrupted, uninterrupted):
             for entity in LISTED_ENTITIES:
                 list(refresh_entity(one.reader, store, entity, owners))
         writable_host.advance(days=3)
@@ -318,21 +318,22 @@ def test_a_killed_refresh_is_completed_by_the_next_one(writable_host: Host, tmp_
                 if sum(path.stat().st_mtime_ns != old_time for path, old_time in modified_times.items()) >= files:
                     break
             process.kill()
-        for store in (interrupted, history):
+        for store in (interrupted, uninterrupted):
             for entity in LISTED_ENTITIES:
                 list(refresh_entity(one.reader, store, entity, owners))
     for entity in LISTED_ENTITIES:
         time_columns = ["valid_from", "valid_to", "fetched_at"]
         schema = build_schema(history_columns(entity))
         repaired, reference = (
-            store.scan(history_table_name(entity.table), schema).collect() for store in (interrupted, history)
+            store.scan(history_table_name(entity.table), schema).collect()
+            for store in (interrupted, uninterrupted)
         )
         assert repaired.drop(time_columns).equals(reference.drop(time_columns))
         assert reference.get_column("is_current").not_().any()
         assert (
             read_snapshot(interrupted, entity)
             .drop("fetched_at")
-            .equals(read_snapshot(history, entity).drop("fetched_at"))
+            .equals(read_snapshot(uninterrupted, entity).drop("fetched_at"))
         )
 
 

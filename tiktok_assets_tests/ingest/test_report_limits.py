@@ -196,7 +196,7 @@ def test_a_refused_metric_is_excluded_for_the_run(small: Host, report: Report) -
         expected = expected_report(small, report, request.account, STANDARD_METRICS, FOUR_DAYS)
         assert report_rows(response.frame, report, STANDARD_METRICS) == expected
     refusals = [one["code"] for one in small.requests].count(40002)
-    assert 1 <= refusals <= 1 + MIN_QUERIES_AHEAD  # the requests in flight beside the refused one
+    assert 1 <= refusals <= 1 + MIN_QUERIES_AHEAD  # the requests in flight at the time of the refusal
     assert sent == len(accounts) + refusals
     assert len(small.requests) == sent + len(accounts)
 
@@ -293,7 +293,7 @@ def test_a_window_that_was_too_large_is_halved_for_the_run(small: Host, code: in
     )
     assert [one["code"] for one in small.requests].count(code) == 1
     long_windows = [request for request, _ in responses if request.window and len(request.window.days) > 15]
-    assert len(long_windows) <= MIN_QUERIES_AHEAD  # the requests in flight beside the refused one
+    assert len(long_windows) <= MIN_QUERIES_AHEAD  # the requests in flight at the time of the refusal
     assert len(responses) == 2 * len(split_into_windows(days)) - len(long_windows)
     assert isinstance(other[0][1], ReportResponse)
 
