@@ -6,18 +6,7 @@ A benchmark is a module with `figures()`, which measures and yields what it foun
 import argparse
 from collections.abc import Callable, Iterator
 
-from tiktok_assets_tests.benchmarks import (
-    backfill,
-    decoding,
-    events,
-    many_partitions,
-    morning,
-    page,
-    peers,
-    startup,
-    warehouse,
-    workload_a,
-)
+from tiktok_assets_tests.benchmarks import backfill, decoding, events, many_partitions, morning, page, peers, startup, warehouse, workload_a
 from tiktok_assets_tests.benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {

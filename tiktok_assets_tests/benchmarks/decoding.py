@@ -17,8 +17,8 @@ import polars as pl
 from tiktok_assets.api.envelope import read_envelope
 from tiktok_assets.api.paged_query import PAGES_PER_BATCH
 from tiktok_assets.api.request_plan import DateWindow
-from tiktok_assets.ingest.report_reader import build_request
-from tiktok_assets.ingest.report_responses import ReportQuery
+from tiktok_assets.ingest.report_reader import build_paged_query
+from tiktok_assets.ingest.report_responses import ReportRequest
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.metrics import STANDARD_METRICS
@@ -26,8 +26,9 @@ from tiktok_assets.spec.reports import REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.csv_fast_path import parse_uniform_rows
-from tiktok_assets.tables.frames import build_report_frame, numeric_dtypes
+from tiktok_assets.tables.frames import build_report_frame
 from tiktok_assets.tables.row_validation import find_key_error
+from tiktok_assets.tables.schema import numeric_dtypes
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import ROOT, Served, figure_of, sandbox
 from tiktok_assets_tests.benchmarks.workload_a import WORLD
@@ -60,10 +61,10 @@ def figures() -> Iterator[Figure]:
         yield figure_of(TOPIC, f"… {part}", shares, "%")
 
 
-def _question(advertiser_id: str, first: str) -> ReportQuery:
+def _question(advertiser_id: str, first: str) -> ReportRequest:
     day = datetime.fromisoformat(first).date()
     window = DateWindow(day, day + timedelta(days=29))
-    return ReportQuery(REPORTS_BY_TABLE["ad_report_daily"], Account(advertiser_id, "USD", "UTC"), window)
+    return ReportRequest(REPORTS_BY_TABLE["ad_report_daily"], Account(advertiser_id, "USD", "UTC"), window)
 
 
 def _session(folder: Path, **more: str) -> Session:
@@ -80,7 +81,7 @@ def _download(served: Served, folder: Path) -> tuple[str, str]:
     first = (served.anchor - timedelta(days=30)).date().isoformat()
     session = _session(folder)
     asked = served_metrics(REPORTS_BY_TABLE["ad_report_daily"], session.reader.metrics)
-    listing = build_request(session.reader, _question(advertiser_id, first), asked, {})
+    listing = build_paged_query(session.reader, _question(advertiser_id, first), asked, {})
     address = f"{served.base_url}/open_api/v1.3/{listing.endpoint.path}"
     with httpx.Client(headers={"Access-Token": served.token}, timeout=60) as client:
         for number in range(1, PAGES + 1):
@@ -108,8 +109,8 @@ class Clock:
 def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
     session, question, clock = _session(folder), _question(advertiser_id, first), Clock()
     asked = served_metrics(question.report, session.reader.metrics)
-    listing = build_request(session.reader, question, asked, {})
-    parse = listing.parse_text
+    listing = build_paged_query(session.reader, question, asked, {})
+    parse = listing.parse_raw
     types = numeric_dtypes(asked)
     names = {
         "dimensions": question.report.dimensions,

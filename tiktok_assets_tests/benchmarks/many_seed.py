@@ -15,21 +15,20 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy import func, select
 
-from tiktok_assets.defs.jobs import STAGE_RUN_COUNT_TAG
 from tiktok_assets.defs.partitions import (
     ADVERTISER_DIMENSION,
     advertiser_days,
     build_partition_tags,
     format_partition_key,
 )
-from tiktok_assets.defs.schedules import REFRESH_TAG
+from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.ingest.lookback import GAP_SEARCH_DAYS
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY, fetched_at_metadata
 from tiktok_assets.instance import open_instance
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.hive_store import HiveStore, Partition
-from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.schema import build_schema
 
 OWNERS = tuple(str(7_104_142_337_395_130_000 + number) for number in range(90))
 OWNERS_A_RUN, DAYS_A_RUN = 25, 30
@@ -81,7 +80,7 @@ def _files(settings: Settings, daily: Sequence[str], now: datetime) -> None:
         for owner in OWNERS:
             for back in range(1, GAP_SEARCH_DAYS + 2):
                 day = now.date() - timedelta(back)
-                store.write(table, Partition(owner, day), nothing, notes=notes)
+                store.write(table, Partition(owner, day), nothing, metadata=notes)
 
 
 def _run(instance: dg.DagsterInstance, job: str, tags: dict[str, str] | None = None) -> str:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from tiktok_assets.defs.checks import build_table_reader
+from tiktok_assets.defs.checks import build_check_context
 from tiktok_assets.ingest.accounts import load_accounts
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.quality.checks import CHECKS, evaluate_checks
@@ -52,10 +52,10 @@ def figures() -> Iterator[tuple[str, Row]]:
         )
         with closing(Session(settings)) as session:
             _fill(session)
-            archive = build_table_reader(settings, session, days=0)
-            for table, subject in archive.subjects.items():
-                if subject.upper:
-                    for row in evaluate_checks(archive, table, _AGREE).findings["levels_agree"].figures:
+            archive = build_check_context(settings, session, days=0)
+            for table, subject in archive.tables.items():
+                if subject.upper_table:
+                    for row in evaluate_checks(archive, table, _AGREE).outcomes["levels_agree"].figures:
                         yield table, row
 
 

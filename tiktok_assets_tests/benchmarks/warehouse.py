@@ -14,7 +14,7 @@ from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.storage.warehouse import build_warehouse
-from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import Measured, figure_of, measure
 

@@ -14,9 +14,9 @@ from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
-from tiktok_assets.tables.frames import build_schema, entity_columns, report_schema
+from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.ingest.conftest import Cell, shown, true_entity, true_report
+from tiktok_assets_tests.ingest.conftest import Cell, decode_rows, expected_entity, expected_report
 
 Row = dict[str, Cell]
 Rows = dict[Any, Row]
@@ -75,12 +75,12 @@ class Believed:
 
     def learn_accounts(self, asked: Iterable[str], landed: WrittenPartition) -> None:
         """Take in the accounts: those granted as they are now, those known from before as they were, marked."""
-        items = {one["advertiser_id"]: one for one in self.host.truth("advertisers")}
+        items = {one["advertiser_id"]: one for one in self.host.ground_truth("advertisers")}
         known = self.rows.get(("advertisers", Partition()), {})
         rows = {owner: row | {"is_granted": False} for owner, row in known.items()}
         for owner in asked:
             if items[owner].pop("granted"):
-                rows[owner] = true_entity(ADVERTISERS, items[owner]) | {"is_granted": True}
+                rows[owner] = expected_entity(ADVERTISERS, items[owner]) | {"is_granted": True}
         self.rows["advertisers", Partition()] = rows
         self._landed(landed)
 
@@ -97,10 +97,10 @@ class Believed:
         """What reads show of an account at this instant, by day."""
         if table in ENTITIES:
             return {
-                None: {key: true_entity(ENTITIES[table], it) for key, it in self._members(table, owner).items()}
+                None: {key: expected_entity(ENTITIES[table], it) for key, it in self._members(table, owner).items()}
             }
         report = REPORTS_BY_TABLE[table]
-        facts = true_report(self.host, report, Account(owner, "", ""), STANDARD_METRICS, days)
+        facts = expected_report(self.host, report, Account(owner, "", ""), STANDARD_METRICS, days)
         members = self._members(f"{report.level.name}s", owner) if report.level.attributes else {}
         named = {key: numbers | _names(report, members.get(str(key[0]))) for key, numbers in facts.items()}
         if report.cadence == "daily":
@@ -116,7 +116,7 @@ class Believed:
     def _members(self, table: str, owner: str) -> dict[str, Any]:
         """The objects of an account that reads show."""
         now, key = self.host.sandbox.clock.now(), ENTITIES[table].key
-        items = {str(item[key]): item for item in self.host.truth(table, advertiser_id=owner)}
+        items = {str(item[key]): item for item in self.host.ground_truth(table, advertiser_id=owner)}
         return {own_id: item for own_id, item in items.items() if self.hidden.get(own_id, now) <= now}
 
     def compare(self, table: str, partition: Partition) -> int:
@@ -140,7 +140,7 @@ class Believed:
             entity = ENTITIES[table]
             frame = self.store.scan(table, build_schema(entity_columns(entity)), advertiser_ids=owners).collect()
             rows = {
-                row[to_column_name(entity.key)]: _without_intruder(row) for row in shown(frame, entity.columns)
+                row[to_column_name(entity.key)]: _without_intruder(row) for row in decode_rows(frame, entity.columns)
             }
         else:
             report = REPORTS_BY_TABLE[table]

@@ -13,7 +13,7 @@ from tiktok_assets.settings import Settings
 from tiktok_assets.spec.metric_catalogue import METRICS
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.hive_store import HiveStore
-from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.schema import build_schema
 
 Cell = Decimal | int | float | None
 
@@ -34,7 +34,7 @@ def report_truth(
         (row["id"], row["date"][:10]) if days else (row["id"],): {
             metric.name: _typed(metric.kind, row["metrics"][metric.api_name])
             for metric in METRICS
-            if metric.standard
+            if metric.is_standard
         }
         for row in answer.json()
     }
@@ -50,7 +50,7 @@ def _typed(kind: str, text: str) -> Cell:
 
 def stored_numbers(rows: Iterable[dict[str, Any]], report: Report) -> dict[tuple[str, ...], dict[str, Cell]]:
     """Stored rows in the same form; those without any delivery left out, as the truth leaves them out."""
-    names = [metric.name for metric in METRICS if metric.standard]
+    names = [metric.name for metric in METRICS if metric.is_standard]
     own = "advertiser_id" if report.level.name == "advertiser" else f"{report.level.name}_id"
     return {
         (row[own], row["date"].isoformat()) if "date" in row else (row[own],): {name: row[name] for name in names}

@@ -17,7 +17,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets_tests.alerts.fake_channels import run_webhook
-from tiktok_assets_tests.cli.conftest import Ran, run_command, variables_of
+from tiktok_assets_tests.cli.conftest import CommandResult, run_program, build_variables
 
 WORLD = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
 PROCESSES = Path("/proc")
@@ -109,14 +109,14 @@ def test_the_token_is_in_no_file_and_no_word(host: RunningSandbox, tmp_path: Pat
     pinned = granted(host)
     last = host.clock.now().date() - timedelta(2)
     variables = {
-        **variables_of(host),
+        **build_variables(host),
         "TIKTOK_START_DATE": (last - timedelta(3)).isoformat(),
         "TIKTOK_ADVERTISER_IDS": ",".join(pinned),
         "TIKTOK_ALERT_URLS": f"json://127.0.0.1:9/{canaries[2]}",  # where nobody listens
     }
 
-    def run(*arguments: str, **changed: str) -> Ran:
-        return run_command(*arguments, variables={**variables, **changed}, folder=tmp_path)
+    def run(*arguments: str, **changed: str) -> CommandResult:
+        return run_program(*arguments, variables={**variables, **changed}, folder=tmp_path)
 
     with Watch(canaries) as watch:
         first = run("sync", "--select", "advertisers")
@@ -153,11 +153,11 @@ def test_the_token_is_in_no_file_and_no_word(host: RunningSandbox, tmp_path: Pat
 
 def test_a_new_token_is_in_its_env_file_alone(host: RunningSandbox, tmp_path: Path) -> None:
     """What `auth` brings home stands in `.env`, which its owner alone may read, and nowhere else."""
-    variables = {name: value for name, value in variables_of(host).items() if name != "TIKTOK_ACCESS_TOKEN"}
+    variables = {name: value for name, value in build_variables(host).items() if name != "TIKTOK_ACCESS_TOKEN"}
     before = set(host.state.auth.tokens)
     code = control(host, "auth_codes")["auth_code"]
-    ran = run_command("auth", code, "--without-state", variables=variables, folder=tmp_path)
-    after = run_command("doctor", variables=variables, folder=tmp_path)
+    ran = run_program("auth", code, "--without-state", variables=variables, folder=tmp_path)
+    after = run_program("doctor", variables=variables, folder=tmp_path)
     (token,) = set(host.state.auth.tokens) - before
 
     assert ran.exit_code == after.exit_code == 0, ran.err + after.err
@@ -175,10 +175,10 @@ def test_an_approval_code_is_with_those_told_alone(tmp_path: Path) -> None:
     """A code that was delivered and used is in its alert's files; in no state, table, log, word or argument."""
     plan = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)
     with RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as host, run_webhook() as hook:
-        story = host.world.story
+        story = host.world.scenario
         assert story
         variables = {
-            **variables_of(host),
+            **build_variables(host),
             "TIKTOK_REPORTS": "ad_report_lifetime,campaign_report_lifetime",
             "TIKTOK_SCALING_MODE": "propose",
             "TIKTOK_SCALING_CAMPAIGNS": f"{story.advertiser_id}:{story.scaling_campaign_id}",
@@ -187,17 +187,17 @@ def test_an_approval_code_is_with_those_told_alone(tmp_path: Path) -> None:
         ran = []  # the first sees who leads, the second who overtook
         for moment in (story.t1, story.t2):
             host.clock.set(moment)
-            ran.append(run_command("sync", "--select", FLAGGING, variables=variables, folder=tmp_path))
+            ran.append(run_program("sync", "--select", FLAGGING, variables=variables, folder=tmp_path))
         (body,) = hook.bodies
         (code,) = set(re.findall(r"[A-Z2-7]{6}(?:-[A-Z2-7]{6}){3}", body["message"]))
         canaries = (code, code.replace("-", ""))
 
-        def run(*arguments: str, entered: str = "") -> Ran:
-            return run_command(*arguments, variables=variables, folder=tmp_path, entered=entered)
+        def run(*arguments: str, entered: str = "") -> CommandResult:
+            return run_program(*arguments, variables=variables, folder=tmp_path, entered=entered)
 
         duplicate = ("duplicate", story.new_leader_ad_id, "--live")
         with Watch(canaries) as watch:
-            refused = run_command(
+            refused = run_program(
                 *duplicate, "--code", variables=variables, folder=tmp_path, entered=f"{code[::-1]}"
             )
             approved = run(*duplicate, "--code", entered=f"{code}\n")

@@ -20,7 +20,7 @@ from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import SettingsError, load_settings
 from tiktok_assets.storage.hive_store import StoreError
-from tiktok_assets_tests.cli.conftest import run_command, variables_of
+from tiktok_assets_tests.cli.conftest import run_command, build_variables
 from tiktok_assets_tests.end_to_end.test_canary import Watch, files_with
 from tiktok_assets_tests.environment import clean_environment
 
@@ -52,7 +52,7 @@ def test_a_password_in_an_address_shows_nowhere(tmp_path: Path, addresses: dict[
     """Where a database, a limiter or a receiver cannot be reached or understood, its password is not said."""
     with RunningSandbox(WORLD, limits=FREE) as host, Watch((CANARY,)) as watch:
         ran = [
-            run_command(*command, variables={**variables_of(host), **addresses}, folder=tmp_path)
+            run_command(*command, variables={**build_variables(host), **addresses}, folder=tmp_path)
             for command in COMMANDS
         ]
     assert any(one.exit_code for one in ran)
@@ -115,7 +115,7 @@ def test_a_crash_shows_no_token(tmp_path: Path, number: signal.Signals) -> None:
     """A process that dies in the middle of a request leaves a stack without values, and no memory on disk."""
     with RunningSandbox(WORLD, limits=FREE) as host:
         host.state.faults.declared.append(Fault(kind="hang", seconds=5, times=None))
-        variables = variables_of(host)
+        variables = build_variables(host)
         with subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-m", "tiktok_assets", "get", "advertisers"],
             cwd=tmp_path,

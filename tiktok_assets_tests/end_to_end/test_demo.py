@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tiktok_assets_tests.cli.conftest import run_command
+from tiktok_assets_tests.cli.conftest import run_program
 from tiktok_assets_tests.environment import clean_environment
-from tiktok_assets_tests.webserver.cross_site_requests import gets_nothing
+from tiktok_assets_tests.webserver.cross_site_requests import list_accepted_attempts
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def test_the_demo_tells_its_story_and_speaks_to_no_one_else(tmp_path: Path) -> N
         (tmp_path / ".env").write_text(
             f"TIKTOK_BASE_URL={url}\nTIKTOK_ACCESS_TOKEN=of-a-real-account\nTIKTOK_DATA_DIR={tmp_path}/theirs\n"
         )
-        ran = run_command("demo", "--once", "--json", variables={"TIKTOK_BASE_URL": url}, folder=tmp_path)
+        ran = run_program("demo", "--once", "--json", variables={"TIKTOK_BASE_URL": url}, folder=tmp_path)
     told = json.loads(ran.out)
 
     assert ran.exit_code == 0, ran.err
@@ -86,9 +86,9 @@ def test_the_served_demo_can_be_used_and_leaves_nothing(short_folder: Path) -> N
         try:
             lines = _until(process, f"Open http://127.0.0.1:{port}")
             _use(f"http://127.0.0.1:{port}/graphql")
-            (page,) = [line.split()[5] for line in lines if line.startswith("The numbers on one page: ")]
-            assert gets_nothing(port) == []
-            assert gets_nothing(int(page.rstrip("/").rsplit(":", 1)[1])) == []
+            (page,) = [line.split()[2] for line in lines if line.startswith("Overview page: ")]
+            assert list_accepted_attempts(port) == []
+            assert list_accepted_attempts(int(page.rstrip("/").rsplit(":", 1)[1])) == []
         finally:
             process.send_signal(signal.SIGINT)
             rest, _ = process.communicate(timeout=60)

@@ -25,7 +25,7 @@ from tiktok_assets.cli.commands import app
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets_tests.cli.conftest import Ran, run_command
+from tiktok_assets_tests.cli.conftest import CommandResult, run_command
 from tiktok_assets_tests.environment import clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +110,7 @@ def lines_of(text: str) -> list[str]:
 
 def steps() -> str:
     """The README's account in five steps."""
-    return README[README.index("## Your own accounts") : README.index("## What you see")]
+    return README[README.index("## Use your own accounts") : README.index("## Then")]
 
 
 def test_every_command_of_the_readme_is_run() -> None:
@@ -175,7 +175,7 @@ def folder(host: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return here
 
 
-def walk(host: RunningSandbox, here: Path, line: str) -> Ran:
+def walk(host: RunningSandbox, here: Path, line: str) -> CommandResult:
     """A line as a person types it, with the address a browser would show."""
     words = shlex.split(line)[1:]
     if len(words) > 1 and "auth_code=" in words[1]:

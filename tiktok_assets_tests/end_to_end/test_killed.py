@@ -14,7 +14,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
-from tiktok_assets_tests.cli.conftest import run_command, variables_of
+from tiktok_assets_tests.cli.conftest import run_command, build_variables
 from tiktok_assets_tests.end_to_end.conftest import Cell, report_truth, stored, stored_numbers
 
 SELECT = "advertisers,ad_report_daily"
@@ -29,7 +29,7 @@ def test_a_killed_sync_leaves_no_half_partition(tmp_path: Path, after_files: int
         info = httpx.get(f"{sandbox.base_url}/sandbox/info").json()["advertisers"]
         delivering = [one["advertiser_id"] for one in info if one["granted"] and one["campaigns"]]
         variables = {
-            **variables_of(sandbox),
+            **build_variables(sandbox),
             "TIKTOK_START_DATE": first.isoformat(),
             "TIKTOK_ADVERTISER_IDS": ",".join(delivering),
         }

@@ -9,7 +9,7 @@ from stat import S_IMODE
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets_tests.cli.conftest import run_command, variables_of
+from tiktok_assets_tests.cli.conftest import run_command, build_variables
 from tiktok_assets_tests.test_file_permissions import wide
 
 WORLD = WorldPlan(dense=True, advertisers=2, days=4, campaigns=1, ad_groups=1, ads=2)
@@ -37,7 +37,7 @@ def test_what_commands_leave_is_their_users_alone(tmp_path: Path) -> None:
     free = Limits(qps=None, qpm=None)
     with RunningSandbox(WORLD, now=datetime.now(UTC), clock_runs=True, limits=free) as host:
         day = (host.clock.now().date() - timedelta(2)).isoformat()
-        variables = {**variables_of(host), "TIKTOK_START_DATE": day}
+        variables = {**build_variables(host), "TIKTOK_START_DATE": day}
         ran = run_command("sync", "--from", day, "--to", day, variables=variables, folder=tmp_path)
         assert ran.exit_code == 0, ran.err
         assert "chmod 600" in ran.err

@@ -36,9 +36,9 @@ from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS, Report
 from tiktok_assets.storage.hive_store import HiveStore
 from tiktok_assets.storage.warehouse import build_warehouse
 from tiktok_assets.tables.account_calendar import Account
-from tiktok_assets.tables.frames import build_schema
+from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
-from tiktok_assets_tests.ingest.conftest import Rows, reported, true_report
+from tiktok_assets_tests.ingest.conftest import Rows, report_rows, expected_report
 
 FIRST, LAST = date(2026, 2, 16), date(2026, 5, 18)
 """Mondays. Clocks change in Los Angeles on 8 March and in Berlin on 29 March."""
@@ -105,7 +105,7 @@ class Quarter:
             for landed in _landed(refresh_entity(reader, store, entity, ids)):
                 if landed.table == entity.table:
                     owner = str(landed.partition.advertiser_id)
-                    items = self.host.truth(entity.table, advertiser_id=owner)
+                    items = self.host.ground_truth(entity.table, advertiser_id=owner)
                     objects = {str(item[entity.key]): item for item in items}
                     self.seen.setdefault((entity.table, owner), []).append((landed.fetched_at, objects))
         self.accounts, refused = load_accounts(reader, store, self.settings, ids)
@@ -135,7 +135,7 @@ class Quarter:
         read_at = {(str(one.partition.advertiser_id), one.partition.day): one.fetched_at for one in made}
         for account in self.accounts:
             window = windows[account.advertiser_id]
-            truth = true_report(self.host, report, account, STANDARD_METRICS, [window.first, window.last])
+            truth = expected_report(self.host, report, account, STANDARD_METRICS, [window.first, window.last])
             for day in window.days:
                 rows = [row for (_, of), row in truth.items() if of == day]
                 spend = sum((row["spend"] for row in rows), Decimal(0))
@@ -161,7 +161,7 @@ class Quarter:
         for account in self.accounts:
             owner = account.advertiser_id
             first, second = sorted(
-                item["campaign_id"] for item in self.host.truth("campaigns", advertiser_id=owner)
+                item["campaign_id"] for item in self.host.ground_truth("campaigns", advertiser_id=owner)
             )
             if day == RENAMED:
                 self.work("campaign/update", owner, campaign_id=first, campaign_name=NEW_NAME)
@@ -170,7 +170,7 @@ class Quarter:
             if day == GONE:
                 self.work("campaign/status/update", owner, campaign_ids=[second], operation_status="DELETE")
             if day == GROUP_GONE:
-                ads = self.host.truth("ads", advertiser_id=owner)
+                ads = self.host.ground_truth("ads", advertiser_id=owner)
                 group = max(item["adgroup_id"] for item in ads if item["campaign_id"] == first)
                 ids = [item["ad_id"] for item in ads if item["adgroup_id"] == group][:1]
                 self.work("ad/status/update", owner, ad_ids=ids, operation_status="DELETE")
@@ -244,15 +244,15 @@ def test_what_is_said_to_be_so_is_so(quarter: Quarter, report: Report) -> None:
     """Settled days are the truth in every metric, complete ones in spend, impressions, clicks and reach."""
     days = list(DateWindow(FIRST - timedelta(1), LAST - timedelta(1)).days)
     for account in quarter.accounts:
-        truth = true_report(quarter.host, report, account, STANDARD_METRICS, days)
+        truth = expected_report(quarter.host, report, account, STANDARD_METRICS, days)
         rows = quarter.table(report.table, account.advertiser_id)
         settled, complete = rows.filter("is_settled"), rows.filter("is_complete")
         assert settled.get_column("date").n_unique() > len(days) // 2
         assert complete.get_column("date").n_unique() >= len(days) - 1
-        found = reported(settled, report, STANDARD_METRICS)
+        found = report_rows(settled, report, STANDARD_METRICS)
         assert found == _of_days(truth, settled)
         firm = ("spend", "impressions", "clicks", "reach")
-        assert _only(reported(complete, report, STANDARD_METRICS), firm) == _only(_of_days(truth, complete), firm)
+        assert _only(report_rows(complete, report, STANDARD_METRICS), firm) == _only(_of_days(truth, complete), firm)
 
 
 def _of_days(truth: Rows, rows: pl.DataFrame) -> Rows:
@@ -268,9 +268,9 @@ def _only(rows: Rows, names: tuple[str, ...]) -> Rows:
 def test_the_lifetime_is_the_truth(quarter: Quarter, report: Report) -> None:
     """At the end of the quarter the lifetime reports are the world's."""
     for account in quarter.accounts:
-        truth = true_report(quarter.host, report, account, STANDARD_METRICS, [])
+        truth = expected_report(quarter.host, report, account, STANDARD_METRICS, [])
         assert truth
-        rows = reported(quarter.table(report.table, account.advertiser_id), report, STANDARD_METRICS)
+        rows = report_rows(quarter.table(report.table, account.advertiser_id), report, STANDARD_METRICS)
         assert {key: row for key, row in rows.items() if row["spend"]} == truth
 
 

@@ -39,7 +39,7 @@ from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host
 from tiktok_assets_tests.end_to_end.believed import INTRUDER, Believed
-from tiktok_assets_tests.ingest.conftest import reading
+from tiktok_assets_tests.ingest.conftest import open_reader
 
 STEPS_A_WORLD, WORLDS_AT_ONCE = 40, 4
 STEPS = int(os.environ.get("SOAK_STEPS", "100"))
@@ -51,7 +51,7 @@ PLAN = WorldPlan(anchor=datetime(2026, 3, 2, 12, tzinfo=UTC), days=80, ads=90)
 AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
 LONGEST_ADVANCE = timedelta(days=180)
 HANG_SECONDS = 1.2
-HASTY = replace(FAST, attempts=3, read_seconds=1.0, connect_seconds=5.0)
+HASTY = replace(FAST, max_attempts=3, read_timeout_seconds=1.0, connect_timeout_seconds=5.0)
 
 WRITE_KINDS = ("cut_before", "commit_then_cut", "commit_late", "invisible")
 READ_KINDS = tuple(kind for kind in KINDS if kind not in WRITE_KINDS)
@@ -117,7 +117,7 @@ class Soak(RuleBasedStateMachine):
         super().__init__()
         self.held = ExitStack()
         self.host = self.held.enter_context(Host.run(PLAN))
-        self.reader = self.held.enter_context(reading(self.host, HASTY)).reader
+        self.reader = self.held.enter_context(open_reader(self.host, HASTY)).reader
         folder = self.held.enter_context(tempfile.TemporaryDirectory())
         self.believed = Believed(self.host, HiveStore(folder))
         self.accounts = [
@@ -138,15 +138,15 @@ class Soak(RuleBasedStateMachine):
         self.believed.learn_accounts(ids, landed)
 
     @rule(fault=faults())
-    def misbehave(self, fault: dict[str, Any]) -> None:
+    def inject_fault(self, fault: dict[str, Any]) -> None:
         """Something will go wrong."""
         self.step("fault")
-        self.host.misbehave(**fault)
+        self.host.inject_fault(**fault)
         self.figures.declared[fault["kind"]] += 1
 
     @precondition(lambda self: self.host.sandbox.state.faults.declared)
     @rule()
-    def behave(self) -> None:
+    def reset(self) -> None:
         """Nothing goes wrong any more."""
         self.step("mend")
         self._mend()
@@ -189,7 +189,7 @@ class Soak(RuleBasedStateMachine):
             path, kind = "campaign/create", "campaign"
             body |= {"objective_type": "TRAFFIC", "campaign_name": name, "budget_mode": "BUDGET_MODE_INFINITE"}
         else:
-            ids = sorted(item[entity.key] for item in self.host.truth(entity.table, advertiser_id=owner))
+            ids = sorted(item[entity.key] for item in self.host.ground_truth(entity.table, advertiser_id=owner))
             target = ids[one % len(ids)]
             if change == "rename" and kind != "ad":
                 path = f"{kind}/update"
@@ -200,13 +200,13 @@ class Soak(RuleBasedStateMachine):
             how: dict[str, Any] = {"seconds": 0.05} if fault == "commit_late" else {}
             how = {"seconds": 86_400.0, "clock": "world"} if fault == "invisible" else how
             # First in line: it is this write that suffers, whatever else is declared.
-            self.host.misbehave(fault, path=path, stack=True, times=1, **how)
+            self.host.inject_fault(fault, path=path, stack=True, times=1, **how)
             self.figures.declared[fault] += 1
         self._post(path, body, hides=fault == "invisible")
 
     def _post(self, path: str, body: dict[str, Any], *, hides: bool) -> None:
         sandbox = self.host.sandbox
-        known = {item["campaign_id"] for item in self.host.truth("campaigns")}
+        known = {item["campaign_id"] for item in self.host.ground_truth("campaigns")}
         try:
             httpx.post(
                 f"{sandbox.base_url}/open_api/v1.3/{path}/",
@@ -220,7 +220,7 @@ class Soak(RuleBasedStateMachine):
                 time.sleep(0.01)
         if hides:
             until = sandbox.clock.now() + timedelta(days=1)
-            made = {item["campaign_id"] for item in self.host.truth("campaigns")} - known
+            made = {item["campaign_id"] for item in self.host.ground_truth("campaigns")} - known
             self.believed.hidden |= dict.fromkeys(made, until)
 
     @rule(
