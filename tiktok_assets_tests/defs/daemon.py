@@ -78,14 +78,17 @@ class Daemon:
     """Dagster's scheduler over code locations that differ in their settings.
 
     Attributes:
-        locations: the code location after each reload.
+        targets: the code location after each reload.
+        opened: closes the locations that were loaded.
         chosen: the index of the loaded location.
     """
 
     instance: dg.DagsterInstance
-    locations: list[WorkspaceProcessContext]
+    targets: list[LoadTarget]
+    opened: ExitStack
     chosen: int = 0
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("daemon of the tests"))
+    _loaded: dict[int, WorkspaceProcessContext] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
@@ -93,12 +96,20 @@ class Daemon:
         """Open a daemon that can load each of these locations, whose modules are written into a folder."""
         with ExitStack() as stack:
             targets = [build_target(folder, one, number) for number, one in enumerate(chosen)]
-            yield cls(instance, [stack.enter_context(WorkspaceProcessContext(instance, one)) for one in targets])
+            yield cls(instance, targets, stack)
+
+    @property
+    def location(self) -> WorkspaceProcessContext:
+        """The chosen location, which is loaded on first use: loading takes longer than most ticks."""
+        if self.chosen not in self._loaded:
+            context = WorkspaceProcessContext(self.instance, self.targets[self.chosen])
+            self._loaded[self.chosen] = self.opened.enter_context(context)
+        return self._loaded[self.chosen]
 
     def schedule(self, now: datetime) -> list[InstigatorTick]:
         """Run the scheduler at an instant, whatever it missed before, and return all ticks, oldest first."""
         self.logger.disabled = True
-        for error in launch_scheduled_runs(self.locations[self.chosen], self.logger, now, {}):
+        for error in launch_scheduled_runs(self.location, self.logger, now, {}):
             assert error is None, error
         return self.ticks()
 

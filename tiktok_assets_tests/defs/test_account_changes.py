@@ -1,6 +1,8 @@
 """Test that a change of an account's time zone or currency keeps stored days and is reported once."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -33,15 +35,31 @@ def own_host() -> Iterator[Host]:
         yield host
 
 
-@pytest.fixture
-def settled(own_host: Host, tmp_path: Path) -> Iterator[Deployment]:
-    """Open a deployment of the account in Los Angeles with every day since 15 September stored."""
-    owner = own_host.advertiser_ids[0]
+@contextmanager
+def open_account(host: Host, folder: Path) -> Iterator[Deployment]:
+    """Open a deployment of the account in Los Angeles."""
+    owner = host.advertiser_ids[0]
     with open_deployment(
-        own_host, tmp_path, start_date="2026-09-15", advertiser_ids=owner, lookback_days="3"
+        host, folder, start_date="2026-09-15", advertiser_ids=owner, lookback_days="3"
     ) as deployment:
         deployment.add_partitions([owner])
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def settled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folders of a deployment in which every day since 15 September is stored."""
+    folder = tmp_path_factory.mktemp("settled")
+    with Host.run(PLAN) as host, open_account(host, folder) as deployment:
         assert refresh_and_check(deployment) == []
+    return folder
+
+
+@pytest.fixture
+def settled(own_host: Host, settled_folder: Path, tmp_path: Path) -> Iterator[Deployment]:
+    """Open a deployment with a copy of the settled folders."""
+    shutil.copytree(settled_folder, tmp_path, dirs_exist_ok=True)
+    with open_account(own_host, tmp_path) as deployment:
         yield deployment
 
 

@@ -195,8 +195,8 @@ def test_launch_without_code_sends_nothing(
         for guessed, reason in (
             (None, "setting" if enable else "needs the approval code of its alert"),
             ("", "needs the approval code"),
-            ("A" * 24, "none that was issued here"),
-            (code.replace("-", "")[:-1], "none that was issued here"),
+            ("A" * 24, "not issued here"),
+            (code.replace("-", "")[:-1], "not issued here"),
         ):
             result = launch(deployment, build_config(request, live=True, enable=enable, approval=guessed or ""))
             text = get_op_failure(result)

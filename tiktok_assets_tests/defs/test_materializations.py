@@ -140,20 +140,20 @@ def test_downstream_asset_runs_in_the_same_run(deployment: Deployment) -> None:
         backfill_policy=SINGLE_RUN,
         deps=["ad_report_daily"],
     )
-    def rows(context: dg.AssetExecutionContext) -> None:
+    def downstream(context: dg.AssetExecutionContext) -> None:
         seen.append(sorted(context.partition_keys))
 
-    mine_too = dg.Definitions(
-        assets=[rows], jobs=[dg.define_asset_job("with_mine", selection=["ad_report_daily", "mine"])]
+    own_definitions = dg.Definitions(
+        assets=[downstream], jobs=[dg.define_asset_job("both", selection=["ad_report_daily", "downstream"])]
     )
     merged = Deployment(
         deployment.host,
         deployment.settings,
         deployment.session,
-        dg.Definitions.merge(deployment.definitions, mine_too),
+        dg.Definitions.merge(deployment.definitions, own_definitions),
         deployment.instance,
     )
-    result = merged.run_range("with_mine", ids, WINDOW)
+    result = merged.run_range("both", ids, WINDOW)
     assert result.success
     assert [event.step_key for event in result.all_events if event.is_step_skipped] == []
     assert seen == [format_keys(ids, WINDOW)]
