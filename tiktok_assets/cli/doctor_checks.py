@@ -21,7 +21,7 @@ from tiktok_assets.api.errors import (
 )
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.api.writes import list_objects
-from tiktok_assets.duplication.ad_formats import parse_identities
+from tiktok_assets.duplication.copy_rules import parse_identities
 from tiktok_assets.duplication.snapshot import is_deleted
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.ingest.estimates import count_entities, count_report

@@ -136,7 +136,7 @@ def obtain_approval(session: Session, request: DuplicationRequest, *, yes: bool,
     """
     approver = f"{_user_name()}@{socket.gethostname()}"
     entry = session.create_duplicator().ledger.find(request.key)
-    if entry and entry.covers(request):
+    if entry and entry.is_approved_for(request):
         return Approval(approver)
     on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if code:

@@ -100,7 +100,7 @@ def plan_refresh(
             group,
             days.days if days else (),
             set(tables) - {ADVERTISERS.table},
-            lists_accounts=False,
+            include_account_list=False,
             window_days={report.table: report.window_days for report in session.settings.chosen_reports},
             extra_requests_per_account=len(session.reader.special_types),
         )

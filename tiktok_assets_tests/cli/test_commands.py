@@ -152,26 +152,26 @@ def test_failed_account_does_not_affect_the_others(run: RunCommand, sandbox: Run
     tables = "advertisers,campaigns,campaign_report_lifetime"
     variables = {"TIKTOK_ADVERTISER_IDS": ",".join([*granted[:2], failed, *granted[2:]])}
     result = run("sync", "--select", tables, "--json", variables=variables)
-    result = json.loads(result.out)
+    summary = json.loads(result.out)
 
     assert result.exit_code == 1
     assert "Traceback" not in result.err
     assert failed in result.err
     assert not [one for one in granted if one in result.err.split("Error: ")[1]]
     partitions = dict.fromkeys(("campaigns", "campaigns_history", "campaign_report_lifetime"), len(granted))
-    assert result["partitions"] == {"advertisers": 1} | partitions
+    assert summary["partitions"] == {"advertisers": 1} | partitions
 
 
 def test_sync_with_one_report(run: RunCommand) -> None:
     """With one configured report, `sync` refreshes it and the derived tables that need no other."""
     result = run("sync", "--json", variables={"TIKTOK_REPORTS": "campaign_report_lifetime"})
-    result = json.loads(result.out)
+    summary = json.loads(result.out)
 
     assert result.exit_code == 0, result.err
     entities = {"campaigns", "ad_groups", "ads"}
     derived = {"ad_duplications", "account_overview", "warehouse"}
     histories = {f"{entity}_history" for entity in entities}
-    assert set(result["partitions"]) == entities | histories | derived | {
+    assert set(summary["partitions"]) == entities | histories | derived | {
         "advertisers",
         "campaign_report_lifetime",
     }

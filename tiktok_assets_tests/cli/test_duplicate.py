@@ -64,7 +64,7 @@ def test_dry_run_live_run_and_status(harness: DuplicationHarness, tmp_path: Path
     live = run(harness, tmp_path, ad, "--live", "--yes")
     assert live.exit_code == 0, live.err
     (group,), (new_ad,) = harness.created_objects(harness.request())
-    assert f"ad {new_ad['ad_id']} in the new ad group {group['adgroup_id']} was made" in live.out
+    assert f"ad {new_ad['ad_id']} in the new ad group {group['adgroup_id']} was created" in live.out
     again = run(harness, tmp_path, ad, "--live", "--json")
     assert "This duplication was done before; nothing was sent." in again.err
     assert json.loads(again.out)["copy_ad_id"] == new_ad["ad_id"]
@@ -185,7 +185,7 @@ def test_prompt_on_a_terminal_shows_the_amounts(harness: DuplicationHarness, tmp
         assert code == 1
         text = " ".join(output.split())
         assert f"ad {harness.winner.id} into campaign {harness.scaling_campaign.id}" in text
-        assert f"account {harness.owner.id}: makes an ad group and an ad and adds" in text
+        assert f"account {harness.owner.id}: creates an ad group and an ad and adds" in text
         assert "USD a day." in text
         assert "not approved; nothing was sent" in text
     assert harness.write_requests == []

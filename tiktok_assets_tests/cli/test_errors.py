@@ -233,10 +233,10 @@ def test_sync_continues_after_the_daily_quota_is_refilled(tmp_path: Path) -> Non
         assert summary["requests"] <= 6 + 8  # those in flight when the first was refused
         assert len(list_alerts(tmp_path)) == 1
 
-        asked = len(host.state.requests)
+        request_count = len(host.state.requests)
         second = run_command("sync", variables=variables, folder=tmp_path)
         assert second.exit_code == 1
-        assert len(host.state.requests) == asked
+        assert len(host.state.requests) == request_count
         assert stored <= set((tmp_path / "data").rglob("*.parquet"))
 
         host.clock.set(midnight + timedelta(seconds=1))

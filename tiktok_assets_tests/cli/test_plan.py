@@ -32,7 +32,7 @@ SIZES = {"small": (4, 2, 2, 34), "paged": (1, 3, 67, 34), "large": (2, 20, 1001,
 TABLES = [
     "advertisers",
     *(entity.table for entity in LISTED_ENTITIES),
-    *(report.table for report in REPORTS if report.standard),
+    *(report.table for report in REPORTS if report.is_standard),
 ]
 
 

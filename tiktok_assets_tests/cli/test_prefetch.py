@@ -75,7 +75,7 @@ def test_unused_prefetch_ends_with_the_session(sandbox: RunningSandbox, tmp_path
     with open_session(settings) as session:
         prefetch_daily_report(session, (), str(FIRST), str(YESTERDAY), None)
         started = set(threading.enumerate()) - other_threads
-        prefetches = [thread for thread in started if thread.name.startswith("listing")]
+        prefetches = [thread for thread in started if thread.name.startswith("query")]
         assert prefetches
     for thread in prefetches:
         thread.join(30)

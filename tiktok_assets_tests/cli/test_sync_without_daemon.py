@@ -20,8 +20,14 @@ from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import State, flags, outbox, top_spender_changes
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.cli.test_duplicate import run
-from tiktok_assets_tests.duplication.harness import APPROVED_ON_TERMINAL, DuplicationHarness, open_harness
-from tiktok_assets_tests.duplication.test_lease_takeover import Ended, end, once_at
+from tiktok_assets_tests.duplication.harness import (
+    APPROVED_ON_TERMINAL,
+    DuplicationHarness,
+    SimulatedKill,
+    call_once_at,
+    open_harness,
+    simulate_kill,
+)
 
 
 @pytest.fixture
@@ -54,9 +60,9 @@ def interrupt_duplication(settings: Settings, request: DuplicationRequest) -> No
     """Run a live duplication that stops after its ad group is created."""
     with open_session(settings) as session:
         duplicator = session.create_duplicator(approval=APPROVED_ON_TERMINAL)
-        ledger = replace(duplicator.ledger, checkpoint=once_at("ledger: before sending ad", end))
+        ledger = replace(duplicator.ledger, checkpoint=call_once_at("ledger: before sending ad", simulate_kill))
         interrupted = replace(duplicator, ledger=ledger)
-        with pytest.raises(Ended):
+        with pytest.raises(SimulatedKill):
             interrupted.duplicate(request)
 
 
@@ -77,7 +83,7 @@ def test_sync_finishes_duplications_but_starts_none(harness: DuplicationHarness,
         connection.execute(sa.insert(flags).values(**key, flag_id="f", flagged_at=session.now(), facts=row))
     status = run(harness, tmp_path, "--status")
     assert request.key in status.out
-    assert "ad group made" in status.out
+    assert "ad group created" in status.out
 
     lines: list[str] = []
     with open_session(settings) as session:

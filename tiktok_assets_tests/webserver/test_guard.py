@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -16,6 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from tiktok_assets.settings import load_settings
 from tiktok_assets.webserver.guard import (
     FREE_ATTEMPTS,
     MAX_WAIT_SECONDS,
@@ -27,6 +29,7 @@ from tiktok_assets.webserver.guard import (
     parse_allowed_hosts,
     parse_host,
 )
+from tiktok_assets.webserver.server import create_guarded_app
 from tiktok_assets_tests.webserver.cross_site_requests import list_accepted_attempts, query, send
 
 PASSWORD = "a long pass:word"
@@ -166,6 +169,14 @@ def test_wildcard_address_allows_no_host() -> None:
     assert one.allows_host(f"192.168.1.5:{PORT}", "http")
     assert not one.allows_host("192.168.1.5", "http")
     assert not wildcard.allows_host(f"192.168.1.5:{PORT}", "http")
+
+
+def test_server_answers_at_the_address_it_listens_on(tmp_path: Path) -> None:
+    """The address given to the server is an allowed host without any setting; another one is refused."""
+    settings = load_settings(data_dir=str(tmp_path / "data"), state_dir=tmp_path / "state")
+    with serving(lambda inner, port: create_guarded_app(inner, settings, "192.168.1.5", port)) as port:
+        assert query(port, Host=f"192.168.1.5:{port}").status == 200
+        assert query(port, Host=f"192.168.1.6:{port}").status != 200
 
 
 @pytest.fixture
