@@ -6,6 +6,9 @@ PIP = $(BIN)/pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 
+# Tests start Python hundreds of times; without compiled modules each start takes longer.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
 
@@ -24,10 +27,17 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt
 demo: $(VENV)/installed ## sandbox and Dagster with a demo agency; no TikTok account needed
 	@exec $(BIN)/tiktok-assets demo $(DEMO)
 
-test: $(VENV)/installed-dev ## lint, types and the whole suite
+test: lint ## lint, types and the whole suite
+	@$(MAKE) --no-print-directory --jobs 2 types suite
+
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
 	$(BIN)/mypy
+
+suite: $(VENV)/installed-dev
 	$(BIN)/pytest -q --numprocesses auto --dist worksteal
 
 fix: $(VENV)/installed-dev ## format, and mend what the linter can
@@ -47,6 +57,9 @@ browser: $(VENV)/installed-dev ## the pages looked at in Chromium, which must be
 witness: $(VENV)/installed-dev ## another project's connector reads the sandbox; downloads it
 	$(BIN)/python -m tiktok_assets_tests.witnesses.tap_tiktok_ads
 
+mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which the tests catch
+	$(BIN)/python -m tiktok_assets_tests.mutations
+
 benchmark: $(VENV)/installed-dev ## all speeds and sizes, written to docs/benchmarks.md; half an hour, or a part with ONLY=startup
 	$(BIN)/python -m tiktok_assets_tests.benchmarks --page $(ONLY)
 
@@ -57,4 +70,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test fix browser soak spoil witness benchmark constraints clean
+.PHONY: help demo test lint types suite fix browser soak spoil witness mutations benchmark constraints clean

@@ -40,6 +40,13 @@ def pytest_configure() -> None:
     os.environ["SSL_CERT_FILE"] = _TRUSTED.name
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Use half as many workers again as there are cores, because many tests wait for processes and clocks."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + max(1, cores // 2)
+
+
 def _has_memory_files() -> bool:
     try:
         return os.access(MEMORY_FILES, os.W_OK) and shutil.disk_usage(MEMORY_FILES).free >= MIN_FREE_BYTES

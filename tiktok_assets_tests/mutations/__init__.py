@@ -1,0 +1,1 @@
+"""Mutations that put fixed bugs back, to see whether the tests still catch them."""
