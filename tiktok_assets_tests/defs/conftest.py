@@ -35,10 +35,10 @@ from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
 
 WEDNESDAY = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
-"""When the world's clock starts: half past noon, the hour of the morning refresh."""
+"""The start of the sandbox's clock: 12:30 UTC, the time of the daily refresh."""
 
 PLAN = WorldPlan(anchor=WEDNESDAY, dense=True, days=40, advertisers=4, campaigns=1, ad_groups=1, ads=2)
-"""Los Angeles, Tokyo and Berlin with two ads each that deliver every day, and one account without campaigns."""
+"""Accounts in Los Angeles, Tokyo and Berlin with two ads each that deliver daily, and one without campaigns."""
 
 DAILY = ("advertiser_report_daily", "campaign_report_daily", "ad_group_report_daily", "ad_report_daily")
 LIFETIME = tuple(table.replace("daily", "lifetime") for table in DAILY)
@@ -157,10 +157,10 @@ def get_failure(result: dg.ExecuteInProcessResult, table: str) -> str:
 
 def get_true_spend(deployment: Deployment, level: str, advertiser_id: str, day: date) -> tuple[int, Decimal]:
     """Return rows and spend of one account's day from the sandbox's ground truth."""
-    facts = deployment.host.ground_truth(
+    rows = deployment.host.ground_truth(
         "report", level=level, advertiser_id=advertiser_id, start_date=str(day), end_date=str(day)
     )
-    return len(facts), sum((Decimal(fact["metrics"]["spend"]) for fact in facts), Decimal(0))
+    return len(rows), sum((Decimal(row["metrics"]["spend"]) for row in rows), Decimal(0))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import DAILY, PLAN, Deployment, open_deployment
 
 OLD_DAY, READ_AGAIN = date(2026, 9, 20), date(2026, 10, 6)
-"""A day that no refresh after the change reads, and one within the lookback."""
+"""A day that is not read again after the change, and one within the lookback."""
 
 VIEWS = ("marts.currency_daily", "marts.advertiser_monthly", "dbt_tiktok_ads.tiktok_ads__advertiser_report")
 
@@ -86,8 +86,8 @@ def values_by_day(deployment: Deployment, table: str, column: str) -> dict[date,
 
 def get_zone(deployment: Deployment, table: str, day: date) -> str | None:
     """Return the time zone with which a stored day was read."""
-    notes = deployment.store.read_metadata(table, Partition(deployment.settings.advertiser_ids[0], day)) or {}
-    return notes.get(TIMEZONE_KEY)
+    metadata = deployment.store.read_metadata(table, Partition(deployment.settings.advertiser_ids[0], day)) or {}
+    return metadata.get(TIMEZONE_KEY)
 
 
 def query_warehouse(deployment: Deployment, sql: str) -> list[tuple[Any, ...]]:
@@ -106,7 +106,8 @@ def test_currency_change(settled: Deployment) -> None:
     ((check, description),) = refresh_and_check(settled)
     assert check == ZONE_AND_CURRENCY_CHECK
     assert description == (
-        f"advertiser {owner}: the currency was USD until 2026-10-08 and is JPY; days stored before keep that currency"
+        f"advertiser {owner}: the currency was USD until 2026-10-08 and is JPY;"
+        " days stored before keep that currency"
     )
     for table in DAILY:
         found = values_by_day(settled, table, "currency")
@@ -162,7 +163,7 @@ def test_time_zone_change(settled: Deployment) -> None:
     for table in DAILY:
         assert get_zone(settled, table, OLD_DAY) == "America/Los_Angeles"
         assert get_zone(settled, table, READ_AGAIN) == "Asia/Tokyo"
-        assert max(values_by_day(settled, table, "currency")) == date(2026, 10, 7)  # yesterday there
+        assert max(values_by_day(settled, table, "currency")) == date(2026, 10, 7)  # yesterday in Tokyo
     readings = settled.read_table("report_restatements").filter(
         (pl.col("date") == READ_AGAIN) & (pl.col("report") == "ad_report_daily")
     )

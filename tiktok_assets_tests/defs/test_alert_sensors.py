@@ -315,7 +315,7 @@ def test_twelve_failing_runs_share_one_message(
         assert evaluate_sensor(deployment, failure_sensor)[0] == "Queued alerts: 12 runs failed."
         assert evaluate_sensor(deployment, failure_sensor)[0] == "No new failure."
         with closing(State(deployment.settings.state_database_url)) as state, state.transaction() as connection:
-            connection.execute(sa.update(outbox).values(next_at=datetime.now(UTC)))  # the minute has passed
+            connection.execute(sa.update(outbox).values(next_at=datetime.now(UTC)))  # as if the minute had passed
         evaluate_sensor(deployment, delivery_sensor)
         (body,) = hook.bodies
     assert body["title"] == "12 runs failed"

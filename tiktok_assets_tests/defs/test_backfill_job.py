@@ -9,7 +9,7 @@ from tiktok_assets.api.request_plan import DateWindow, split_into_windows
 from tiktok_assets.defs.partitions import parse_partition_key
 from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory, format_keys, get_failure
 
-FIRST, YESTERDAY = date(2026, 9, 4), date(2026, 10, 6)  # thirty-three days: two windows an account and report
+FIRST, YESTERDAY = date(2026, 9, 4), date(2026, 10, 6)  # 33 days: two windows per account and report
 TABLES = ("campaign_report_daily", "ad_report_daily")
 OP = "read_missing_days"
 
@@ -54,7 +54,7 @@ def test_stored_days_are_not_read_again(deployment_with_history: Deployment) -> 
     before = {key: deployment_with_history.read_bytes("ad_report_daily", key) for key in format_keys(ids, middle)}
     assert run_and_count_requests(deployment_with_history) == 2 * len(ids) * len(
         TABLES
-    )  # sixteen and fourteen days, instead of thirty and three
+    )  # 16 and 14 days instead of 30 and 3
     assert {key: deployment_with_history.read_bytes("ad_report_daily", key) for key in before} == before
     assert (
         Counter(key for key, _ in deployment_with_history.materializations("ad_report_daily")).most_common(1)[0][1]

@@ -67,7 +67,7 @@ def test_fault_names_its_partition(make_deployment: DeploymentFactory) -> None:
     deployment = refresh(make_deployment(reports=FEW))
     owner, day = duplicate_row(deployment)
     result = deployment.run(CHECK_TABLES_JOB)
-    assert result.success  # what a check finds is no failure of the run
+    assert result.success  # a failing check does not fail the run
     failing = {one.check_name: one for one in result.get_asset_check_evaluations() if not one.passed}
     assert {name: one.severity.value for name, one in failing.items()} == {
         "keys_name_rows": "ERROR",

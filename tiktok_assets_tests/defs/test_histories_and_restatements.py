@@ -20,13 +20,15 @@ def test_history_is_recorded_with_its_snapshot(deployment: Deployment) -> None:
         events = dict(deployment.materializations(f"{table}_history"))
         assert sorted(events) == sorted(key for key, _ in deployment.materializations(table)) == sorted(ids)
         assert (
-            sum(int(str(facts["rows"])) for facts in events.values())
+            sum(int(str(metadata["rows"])) for metadata in events.values())
             == deployment.read_table(f"{table}_history").height
         )
-        assert all(facts["new_versions"] == facts["rows"] for facts in events.values())
+        assert all(metadata["new_versions"] == metadata["rows"] for metadata in events.values())
     deployment.host.advance(days=1)
     assert deployment.run_range("refresh_accounts", ids).success
-    assert {facts["new_versions"] for _, facts in deployment.materializations("ads_history")[: len(ids)]} == {0}
+    assert {
+        metadata["new_versions"] for _, metadata in deployment.materializations("ads_history")[: len(ids)]
+    } == {0}
 
 
 def test_selecting_either_materializes_both(deployment: Deployment) -> None:

@@ -181,5 +181,5 @@ def test_table_without_partitions_is_one_file(deployment: Deployment) -> None:
 
     assert with_asset(deployment, mine).run("mine").success
     assert read_mine(deployment).height == 2
-    ((_, facts),) = deployment.materializations("mine")
-    assert facts["rows"] == facts["dagster/row_count"] == 2
+    ((_, metadata),) = deployment.materializations("mine")
+    assert metadata["rows"] == metadata["dagster/row_count"] == 2

@@ -18,11 +18,11 @@ LEVELS = {table: table.removesuffix("_report_daily") for table in DAILY}
 FACTS = {"rows", "requests", "pages", "retries", "seconds", "megabytes", "fetched_at"}
 
 
-def get_spend(facts: Mapping[str, object]) -> object:
+def get_spend(metadata: Mapping[str, object]) -> object:
     """Return the spend in an event's metadata, under the key of its currency."""
-    (key,) = [name for name in facts if name.startswith("spend_") and name != "spend_by_day"]
-    assert key == f"spend_{facts['currency']}"
-    return facts[key]
+    (key,) = [name for name in metadata if name.startswith("spend_") and name != "spend_by_day"]
+    assert key == f"spend_{metadata['currency']}"
+    return metadata[key]
 
 
 def test_range_run_records_each_partition_once(deployment: Deployment) -> None:
@@ -33,17 +33,17 @@ def test_range_run_records_each_partition_once(deployment: Deployment) -> None:
     for table, level in LEVELS.items():
         events = deployment.materializations(table)
         assert sorted(key for key, _ in events) == format_keys(ids, WINDOW)
-        for key, facts in events:
-            assert facts.keys() >= FACTS | {"window", "currency", "dagster/partition_row_count"}
+        for key, metadata in events:
+            assert metadata.keys() >= FACTS | {"window", "currency", "dagster/partition_row_count"}
             owner, day = key.split("|")
             rows, spend = get_true_spend(deployment, level, owner, date.fromisoformat(day))
-            assert (facts["rows"], get_spend(facts)) == (rows, pytest.approx(float(spend)))
-            assert facts["dagster/partition_row_count"] == rows
-            assert facts["window"] == "2026-10-02..2026-10-04"
-            assert facts["currency"] == deployment.host.sandbox.world.advertisers[owner].account.currency
-            assert facts["fetched_at"] == pytest.approx(deployment.now.timestamp(), abs=60)
-    spends = {get_spend(facts) for _, facts in deployment.materializations("ad_report_daily")}
-    assert len(spends) > len(WINDOW.days)  # or one figure was copied to all
+            assert (metadata["rows"], get_spend(metadata)) == (rows, pytest.approx(float(spend)))
+            assert metadata["dagster/partition_row_count"] == rows
+            assert metadata["window"] == "2026-10-02..2026-10-04"
+            assert metadata["currency"] == deployment.host.sandbox.world.advertisers[owner].account.currency
+            assert metadata["fetched_at"] == pytest.approx(deployment.now.timestamp(), abs=60)
+    spends = {get_spend(metadata) for _, metadata in deployment.materializations("ad_report_daily")}
+    assert len(spends) > len(WINDOW.days)  # each partition has its own spend
 
 
 def test_stored_rows_match_the_events(deployment: Deployment) -> None:
@@ -52,13 +52,15 @@ def test_stored_rows_match_the_events(deployment: Deployment) -> None:
     assert deployment.run_range("refresh_daily", ids, WINDOW, ["ad_report_daily"]).success
     table = deployment.read_table("ad_report_daily")
     assert deployment.stored_keys("ad_report_daily") == format_keys(ids, WINDOW)
-    for key, facts in deployment.materializations("ad_report_daily"):
+    for key, metadata in deployment.materializations("ad_report_daily"):
         partition = parse_partition_key(key)
         rows = table.filter(advertiser_id=partition.advertiser_id, date=partition.day)
-        assert rows.height == facts["rows"]
-        assert sum(rows.get_column("spend"), Decimal(0)) == pytest.approx(Decimal(str(get_spend(facts))))
+        assert rows.height == metadata["rows"]
+        assert sum(rows.get_column("spend"), Decimal(0)) == pytest.approx(Decimal(str(get_spend(metadata))))
     empty = {
-        key.split("|")[0] for key, facts in deployment.materializations("ad_report_daily") if facts["rows"] == 0
+        key.split("|")[0]
+        for key, metadata in deployment.materializations("ad_report_daily")
+        if metadata["rows"] == 0
     }
     assert len(empty) == 1
 
@@ -73,24 +75,24 @@ def test_run_of_one_partition_records_it_once(deployment: Deployment) -> None:
         "refresh_accounts", {"dagster/partition": first}, ["campaigns", "ad_groups", "ads"]
     ).success
     for table in DAILY:
-        ((recorded, facts),) = deployment.materializations(table)
+        ((recorded, metadata),) = deployment.materializations(table)
         assert recorded == key
-        assert facts.keys() >= FACTS | {"window", "currency", f"spend_{facts['currency']}"}
-        assert facts["window"] == "2026-10-03..2026-10-03"
+        assert metadata.keys() >= FACTS | {"window", "currency", f"spend_{metadata['currency']}"}
+        assert metadata["window"] == "2026-10-03..2026-10-03"
     for table in (*LIFETIME, "campaigns", "ad_groups", "ads"):
-        ((recorded, facts),) = deployment.materializations(table)
+        ((recorded, metadata),) = deployment.materializations(table)
         assert recorded == first
-        assert facts.keys() >= FACTS
-        assert ("currency" in facts) == (table in LIFETIME)
-        assert "window" not in facts
+        assert metadata.keys() >= FACTS
+        assert ("currency" in metadata) == (table in LIFETIME)
+        assert "window" not in metadata
 
 
 def test_accounts_stage_records_each_account_once(deployment: Deployment) -> None:
     """The accounts stage records one event for `advertisers` and one per account for each entity table."""
     ids = deployment.add_partitions()
     assert deployment.run_range("refresh_accounts", ids).success
-    ((_, facts),) = deployment.materializations("advertisers")
-    assert facts["rows"] == facts["dagster/row_count"] == len(ids)
+    ((_, metadata),) = deployment.materializations("advertisers")
+    assert metadata["rows"] == metadata["dagster/row_count"] == len(ids)
     for table in ("campaigns", "ad_groups", "ads"):
         assert Counter(key for key, _ in deployment.materializations(table)) == Counter(ids)
 
@@ -191,7 +193,7 @@ def test_lost_account_in_a_range_fails_alone(deployment: Deployment) -> None:
         assert lost in message
         assert "Grant the account to the app again" in message
         assert not any(other in message for other in (first, *others))
-        # The lost one's are those from when it was granted: one more would be one too many.
+        # The lost account has only the materialization from before it lost its grant.
         assert Counter(key for key, _ in deployment.materializations(table)) == Counter(format_keys(ids, WINDOW))
         assert deployment.stored_keys(table) == format_keys(ids, WINDOW)
     assert {key: deployment.read_bytes("ad_report_daily", key) for key in before} == before
@@ -231,7 +233,7 @@ def test_no_secret_is_stored_or_logged(
     deployment.host.inject_fault("redirect", status=302, location="http://127.0.0.1:9/else", times=None)
     assert not deployment.run("refresh_accounts", tables=["advertisers"]).success
     out, err = capfd.readouterr()
-    assert "RUN_FAILURE" in err  # the events themselves were captured
+    assert "RUN_FAILURE" in err  # the events were captured
     shown = {"stdout": out, "stderr": err, "log": "".join(str(vars(record)) for record in caplog.records)}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.suffix == ".db" for path in files)

@@ -34,7 +34,7 @@ def test_optional_report_is_refreshed_and_in_the_warehouse(make_deployment: Depl
     assert {one.asset_key.path[-1] for one in evaluations} == set(CHOSEN)
     assert [one.check_name for one in evaluations if not one.passed] == []
     requested = [one["query"] for one in deployment.report_requests()]
-    # An hour's and an interest's question is one day, the others' take all three.
+    # Hourly and interest reports need a request per day; the others read all three days at once.
     by_type = {len(ids) * days for days in (3, 1)}
     hours = [one for one in requested if "stat_time_hour" in str(one["dimensions"])]
     interests = [one for one in requested if "interest_category" in str(one["dimensions"])]

@@ -39,7 +39,7 @@ def test_all_tables_share_the_account_partitions() -> None:
 @pytest.mark.parametrize("order", [["7002", "7001", "7003"], ["7001", "7002", "7003"]])
 def test_range_is_contiguous_per_account(order: list[str]) -> None:
     """The account is first in a key, so the days of one account are adjacent."""
-    # Dagster remembers the keys of an instant, whatever the instance: each order has one of its own.
+    # Dagster caches the keys by instant for all instances, so each order needs its own instant.
     now = datetime(2026, 10, 3, 12, 0, 0, int(order[0]), tzinfo=UTC)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("advertiser_id", order)

@@ -62,15 +62,15 @@ def test_name_in_metadata_is_text(name: str) -> None:
     """In the preview of a table and in the plot of a ranking a name is text."""
     frame = pl.DataFrame([{"ad_name": name}], {"ad_name": pl.String()})
     (table,) = build_preview(frame).values()
-    facts = build_ranking_metadata("1", pl.DataFrame([build_leader("1", 1, "USD", name)], TOP_SPENDERS_SCHEMA))
-    for shown in (table, facts["table_USD"]):
+    metadata = build_ranking_metadata("1", pl.DataFrame([build_leader("1", 1, "USD", name)], TOP_SPENDERS_SCHEMA))
+    for shown in (table, metadata["table_USD"]):
         cells = [visible_text(cell).removesuffix("…") for cell in get_cells(shown.value)]
         blank = not visible_text(escape_control_characters(name)).strip()
         assert blank or any(
             visible_text(escape_control_characters(name)).startswith(cell) for cell in cells if cell
         ), cells
         assert control_characters_in(shown.value, allowed="\n") == set()
-    plot = b64decode(str(facts["leaders_USD"].value).partition("base64,")[2].rstrip(")")).decode()
+    plot = b64decode(str(metadata["leaders_USD"].value).partition("base64,")[2].rstrip(")")).decode()
     assert control_characters_in(plot) == set()
     assert ET.fromstring(plot).tag.endswith("svg")  # noqa: S314 - our own
 
@@ -120,21 +120,21 @@ def test_ranking_is_shown_inline_and_by_currency() -> None:
     """With many campaigns and long names Dagster shows plot and table inline, one of each per currency."""
     rows = [build_leader("1", number, "USD", "A rather long name & <more>" * 9) for number in range(40)]
     rows += [build_leader("1", number, "JPY", "Short") for number in range(40, 42)]
-    facts = build_ranking_metadata("1", pl.DataFrame(rows, TOP_SPENDERS_SCHEMA))
-    assert facts["campaigns"] == 42
+    metadata = build_ranking_metadata("1", pl.DataFrame(rows, TOP_SPENDERS_SCHEMA))
+    assert metadata["campaigns"] == 42
     for currency in ("USD", "JPY"):
-        table, plot = (facts[f"{what}_{currency}"] for what in ("table", "leaders"))
+        table, plot = (metadata[f"{what}_{currency}"] for what in ("table", "leaders"))
         assert isinstance(plot, dg.MarkdownMetadataValue)
         assert plot.value.startswith("![Lifetime spend of the top spender of each campaign, ")
         assert max(len(plot.value), len(table.value)) <= MAX_INLINE_MARKDOWN
         assert len(get_cells(table.value)) >= 5 * 2
-    assert facts["ads_manager"].value.endswith("aadvid=1")
+    assert metadata["ads_manager"].value.endswith("aadvid=1")
 
 
 def test_account_without_campaigns_has_no_plot() -> None:
     """Without campaigns the metadata has a link and no plot."""
-    facts = build_ranking_metadata("1", pl.DataFrame([], TOP_SPENDERS_SCHEMA))
-    assert set(facts) == {"campaigns", "ads_manager"}
+    metadata = build_ranking_metadata("1", pl.DataFrame([], TOP_SPENDERS_SCHEMA))
+    assert set(metadata) == {"campaigns", "ads_manager"}
 
 
 def test_each_partition_has_its_own_metadata(deployment: Deployment) -> None:
@@ -146,12 +146,14 @@ def test_each_partition_has_its_own_metadata(deployment: Deployment) -> None:
     assert deployment.run_range("refresh_lifetime", ids).success
     assert deployment.run_range("refresh_derived", ids).success
     days = dict(deployment.materializations("campaign_report_daily"))
-    drawn = {key for key, facts in days.items() if "spend_by_day" in facts}
+    drawn = {key for key, metadata in days.items() if "spend_by_day" in metadata}
     assert drawn == {f"{owner}|{last}" for owner in ids}
-    assert all(str(facts["ads_manager"]).endswith(f"aadvid={key.split('|')[0]}") for key, facts in days.items())
+    assert all(
+        str(metadata["ads_manager"]).endswith(f"aadvid={key.split('|')[0]}") for key, metadata in days.items()
+    )
     rankings = dict(deployment.materializations("top_spenders"))
     leaders = deployment.read_table("top_spenders")
-    assert {key: facts["campaigns"] for key, facts in rankings.items()} == {
+    assert {key: metadata["campaigns"] for key, metadata in rankings.items()} == {
         owner: leaders.filter(pl.col("advertiser_id") == owner).height for owner in ids
     }
     ((_, page),) = deployment.materializations("account_overview")
@@ -169,11 +171,13 @@ def test_preview_is_recorded_once_per_request(deployment: Deployment) -> None:
     delivering = set(deployment.read_table("ads").get_column("advertiser_id"))
     for table in ("campaigns", "ad_groups", "ads", "campaign_report_lifetime", "ad_report_lifetime"):
         shown = {
-            key: str(facts["preview"]) for key, facts in deployment.materializations(table) if "preview" in facts
+            key: str(metadata["preview"])
+            for key, metadata in deployment.materializations(table)
+            if "preview" in metadata
         }
         assert shown.keys() == delivering
         assert all(len(one) <= MAX_INLINE_MARKDOWN and get_cells(one) for one in shown.values())
-    days = {key for key, facts in deployment.materializations("ad_report_daily") if "preview" in facts}
+    days = {key for key, metadata in deployment.materializations("ad_report_daily") if "preview" in metadata}
     assert days == {f"{owner}|{last}" for owner in delivering}
     ((_, accounts),) = deployment.materializations("advertisers")
     names = deployment.read_table("advertisers").get_column("name").to_list()

@@ -44,8 +44,8 @@ def count_rows(result: dg.ExecuteInProcessResult) -> int:
     """Return the rows a run has read, from the metadata it recorded."""
     read = {"advertisers", *(entity.table for entity in LISTED_ENTITIES), *DAILY, *LIFETIME}
     events = [event for event in result.all_events if event.is_step_materialization]
-    facts = [event.materialization for event in events if event.asset_key and event.asset_key.path[-1] in read]
-    return sum(fact.metadata["rows"].value for fact in facts)  # type: ignore[misc] # a number
+    metadata = [event.materialization for event in events if event.asset_key and event.asset_key.path[-1] in read]
+    return sum(event_metadata.metadata["rows"].value for event_metadata in metadata)  # type: ignore[misc] # a number
 
 
 def test_plan_without_stored_data_is_a_minimum(deployment: Deployment) -> None:

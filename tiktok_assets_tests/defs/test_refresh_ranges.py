@@ -99,7 +99,7 @@ def test_refresh_reads_every_account_in_any_key_order(
     daily = Counter(key for key, _ in deployment.materializations("ad_report_daily"))
     assert set(daily.values()) == {1}
     assert {key.split("|")[0] for key in daily} == set(ids)
-    # At half past noon UTC it is the seventh everywhere, so yesterday is the sixth.
+    # At 12:30 UTC it is the seventh in all time zones of the sandbox, so yesterday is the sixth.
     assert sorted(daily) == format_keys(ids, DateWindow(date(2026, 10, 5), date(2026, 10, 6)))
 
 

@@ -20,10 +20,12 @@ SUNDAY_NOON = datetime(2026, 10, 4, 12, 30, tzinfo=UTC)
 
 def windows_to_refresh(deployment: Deployment) -> dict[str, DateWindow | None]:
     """Return the days each account's daily reports would request now."""
-    chunks = plan_stage_ranges(
+    ranges = plan_stage_ranges(
         "refresh_daily", deployment.instance, deployment.store, deployment.settings, deployment.now
     )
-    return {owner: chunk.window for chunk in chunks for owner in chunk.advertiser_ids}
+    return {
+        owner: partition_range.window for partition_range in ranges for owner in partition_range.advertiser_ids
+    }
 
 
 def count_requests(deployment: Deployment) -> Counter[tuple[str, str, str, str]]:
@@ -130,7 +132,7 @@ def test_refresh_after_a_sunday_sweeps(make_deployment: DeploymentFactory, days_
     yesterday = deployment.now.date() - DAY
     no_rows = deployment.read_table("ad_report_daily")
     for owner in deployment.advertiser_ids:
-        for day in DateWindow(SINCE, yesterday).days:  # read when it was over
+        for day in DateWindow(SINCE, yesterday).days:  # read after its end
             deployment.store.write(
                 "ad_report_daily", Partition(owner, day), no_rows, metadata={"is_complete": "true"}
             )

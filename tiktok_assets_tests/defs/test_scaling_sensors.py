@@ -32,7 +32,7 @@ from tiktok_assets_tests.defs.conftest import Deployment, open_deployment
 from tiktok_assets_tests.defs.test_automation import Automation
 
 PLAN = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)
-"""One account with the scenario: an ad overtakes in the testing campaign between T1 and T2."""
+"""One account with the scenario: between T1 and T2 an ad overtakes the top spender of its campaign."""
 
 REPORTS = "ad_report_lifetime,campaign_report_lifetime"
 Opener = Callable[..., Deployment]
@@ -232,7 +232,7 @@ def test_lost_cursor_or_instance_flags_nothing_twice(open_copy: Opener, scenario
     """A new instance requests only the flags that the state does not have."""
     first, second, third = open_copy(), open_copy(), open_copy()
     (request,), _, cursor = evaluate_sensor(first)
-    assert cursor is None  # this instance never saw a ranking
+    assert cursor is None  # this instance has no ranking
     assert run_request(first, request).success
     for deployment in (second, third):
         assert evaluate_sensor(deployment)[0] == []

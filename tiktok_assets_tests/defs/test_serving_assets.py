@@ -39,9 +39,9 @@ def test_warehouse_has_every_table_with_its_rows(deployment: Deployment) -> None
     idle = {DUPLICATION_CANDIDATES, AD_DUPLICATIONS, DUPLICATION_RESULTS}  # nothing was flagged or duplicated
     assert all(rows for table, rows in expected.items() if table not in idle)
     assert count_rows(deployment) == expected
-    ((_, facts),) = deployment.materializations("warehouse")
-    assert facts["rows_by_table"] == expected
-    assert facts["rows"] == sum(expected.values())
+    ((_, metadata),) = deployment.materializations("warehouse")
+    assert metadata["rows_by_table"] == expected
+    assert metadata["rows"] == sum(expected.values())
 
 
 def test_warehouse_of_an_empty_store_has_every_table(deployment: Deployment) -> None:

@@ -56,8 +56,8 @@ def test_names_are_escaped_in_messages_and_metadata(deployment: Deployment) -> N
     messages = [one for result in results for one in get_messages(deployment, result)]
     messages += evaluate_rankings(deployment.instance, deployment.session, None).messages
     for table in ("ads", "campaigns", "ad_report_daily", "ad_report_lifetime", "top_spenders", "account_overview"):
-        facts = [facts for _, facts in deployment.materializations(table)]
-        messages += [value for fact in facts for value in fact.values() if isinstance(value, str)]
+        all_metadata = [all_metadata for _, all_metadata in deployment.materializations(table)]
+        messages += [value for metadata in all_metadata for value in metadata.values() if isinstance(value, str)]
     for result in results:
         messages += [one.description or "" for one in result.get_asset_check_evaluations()]
     assert [one for one in messages if control_characters_in(one, allowed="\n\t")] == []
@@ -81,8 +81,8 @@ def test_daily_quota_stops_requests_until_the_next_day(deployment: Deployment) -
     assert len(deployment.host.requests) == requested
     assert set(deployment.stored_keys("ads")) == set(ids)
 
-    (note,) = Path(deployment.settings.state_dir).glob("*.pause")
-    note.unlink()  # the night is over
+    (cooldown_file,) = Path(deployment.settings.state_dir).glob("*.pause")
+    cooldown_file.unlink()  # as if the next day had come
     limits.qpd = None
     for stage in ("refresh_lifetime", "refresh_daily"):
         window = DateWindow(first, last) if stage == "refresh_daily" else None
