@@ -180,8 +180,8 @@ class Session:
             policy: how long it waits and how often it retries; None for the default.
             approval: the approval to start duplications; without one it runs dry runs and resumes started ones.
         """
-        from tiktok_assets.duplication.ad_formats import parse_identities  # noqa: PLC0415
         from tiktok_assets.duplication.approvals import NO_APPROVAL  # noqa: PLC0415 - start-up time
+        from tiktok_assets.duplication.copy_rules import parse_identities  # noqa: PLC0415
         from tiktok_assets.duplication.duplicator import Duplicator  # noqa: PLC0415
         from tiktok_assets.duplication.executor import ExecutionPolicy  # noqa: PLC0415
         from tiktok_assets.duplication.ledger import Ledger  # noqa: PLC0415

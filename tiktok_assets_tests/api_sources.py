@@ -15,7 +15,7 @@ import msgspec
 
 from tiktok_assets.api.creatives import Identity
 from tiktok_assets.api.request_plan import DateWindow
-from tiktok_assets.duplication.ad_formats import CopyMethod
+from tiktok_assets.duplication.copy_rules import CopyMethod
 from tiktok_assets.duplication.payloads import (
     READ_ONLY_AD_FIELDS,
     READ_ONLY_AD_GROUP_FIELDS,
