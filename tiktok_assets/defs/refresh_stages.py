@@ -16,6 +16,10 @@ from tiktok_assets.settings import Settings
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 
+RefreshStage = Literal["refresh_accounts", "refresh_daily", "refresh_lifetime"]
+
+REFRESH_STAGES: tuple[RefreshStage, ...] = ("refresh_accounts", "refresh_daily", "refresh_lifetime")
+
 MAX_ADVERTISERS_PER_RUN = 25
 """A run takes seconds to start, so one run reads many accounts; 25 keep a retry small."""
 
@@ -84,11 +88,6 @@ def split_into_ranges(
             ranges.append(PartitionRange((advertiser_id,), window))
         is_adjacent = True
     return ranges
-
-
-RefreshStage = Literal["refresh_accounts", "refresh_daily", "refresh_lifetime"]
-
-REFRESH_STAGES: tuple[RefreshStage, ...] = ("refresh_accounts", "refresh_daily", "refresh_lifetime")
 
 
 def get_advertiser_keys(instance: dg.DagsterInstance) -> Sequence[str]:
