@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Each builds its environment from nothing.
+# `make demo` and `make test` create the environment first if needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -9,25 +9,25 @@ PIP = $(BIN)/pip --disable-pip-version-check --quiet
 # Tests start Python hundreds of times; without compiled modules each start takes longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-help: ## what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@echo 'Building the environment in $(VENV): a minute or a few, once.'
+	@echo 'Building the environment in $(VENV); this takes a few minutes, once.'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt
-	@echo 'Building the environment in $(VENV): a minute or a few, once.'
+	@echo 'Building the environment in $(VENV); this takes a few minutes, once.'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/installed
 
-demo: $(VENV)/installed ## sandbox and Dagster with a demo agency; no TikTok account needed
+demo: $(VENV)/installed ## start sandbox and Dagster with a demo agency; needs no TikTok account
 	@exec $(BIN)/tiktok-assets demo $(DEMO)
 
-test: lint ## lint, types and the whole suite
+test: lint ## run linter, type checker and all tests
 	@$(MAKE) --no-print-directory --jobs 2 types suite
 
 lint: $(VENV)/installed-dev
@@ -40,27 +40,27 @@ types: $(VENV)/installed-dev
 suite: $(VENV)/installed-dev
 	$(BIN)/pytest -q --numprocesses auto --dist worksteal
 
-fix: $(VENV)/installed-dev ## format, and mend what the linter can
+fix: $(VENV)/installed-dev ## format, and fix what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-soak: $(VENV)/installed-dev ## two thousand random steps against one store; SOAK_STEPS and SOAK_SEED change it
+soak: $(VENV)/installed-dev ## run two thousand random steps on one store; SOAK_STEPS and SOAK_SEED change this
 	SOAK_STEPS=$${SOAK_STEPS:-2000} $(BIN)/pytest -q tiktok_assets_tests/end_to_end/test_soak.py
 
-spoil: $(VENV)/installed-dev ## twenty thousand answers with one place spoiled; SPOILED_ANSWERS changes it
+spoil: $(VENV)/installed-dev ## read twenty thousand responses with one malformed value; SPOILED_ANSWERS changes this
 	SPOILED_ANSWERS=$${SPOILED_ANSWERS:-20000} $(BIN)/pytest -q -s --timeout=0 tiktok_assets_tests/ingest/test_corrupted_responses.py
 
-browser: $(VENV)/installed-dev ## the pages looked at in Chromium, which must be installed (Debian: apt-get install chromium)
+browser: $(VENV)/installed-dev ## test the pages in Chromium, which must be installed (Debian: apt-get install chromium)
 	$(PIP) install --constraint constraints.txt --editable '.[dev,browser]'
 	$(BIN)/pytest -q tiktok_assets_tests/browser/check_overview.py tiktok_assets_tests/browser/check_dagster.py tiktok_assets_tests/browser/check_scenario.py
 
-witness: $(VENV)/installed-dev ## another project's connector reads the sandbox; downloads it
+witness: $(VENV)/installed-dev ## read the sandbox with another project's connector; downloads it
 	$(BIN)/python -m tiktok_assets_tests.witnesses.tap_tiktok_ads
 
-mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which the tests catch
+mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which ones the tests catch
 	$(BIN)/python -m tiktok_assets_tests.mutations
 
-benchmark: $(VENV)/installed-dev ## all speeds and sizes, written to docs/benchmarks.md; half an hour, or a part with ONLY=startup
+benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks.md; takes half an hour; ONLY=startup runs one
 	$(BIN)/python -m tiktok_assets_tests.benchmarks --page $(ONLY)
 
 constraints: $(VENV)/installed-dev ## write the installed versions to constraints.txt

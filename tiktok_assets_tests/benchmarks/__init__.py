@@ -1,1 +1,1 @@
-"""Tests of `benchmarks`."""
+"""Benchmarks of speed and memory; `make benchmark` runs them."""

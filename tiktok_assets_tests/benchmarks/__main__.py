@@ -1,4 +1,4 @@
-"""`python -m tiktok_assets_tests.benchmarks`: every benchmark, or those named; `--page` writes the docs' page.
+"""Run every benchmark, or those named; `--page` also writes docs/benchmarks.md.
 
 A benchmark is a module with `figures()`, which measures and yields what it found.
 """
@@ -6,7 +6,18 @@ A benchmark is a module with `figures()`, which measures and yields what it foun
 import argparse
 from collections.abc import Callable, Iterator
 
-from tiktok_assets_tests.benchmarks import backfill, decoding, events, many_partitions, morning, page, peers, startup, warehouse, workload_a
+from tiktok_assets_tests.benchmarks import (
+    backfill,
+    decoding,
+    events,
+    many_partitions,
+    morning,
+    page,
+    peers,
+    startup,
+    warehouse,
+    workload_a,
+)
 from tiktok_assets_tests.benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -23,7 +34,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
 
 
 def main() -> None:
-    """Run them one after the other and print each figure as it comes."""
+    """Run the benchmarks one after the other and print each figure at once."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; all by default")
     options.add_argument("--page", action="store_true", help="keep the figures, and write docs/benchmarks.md")

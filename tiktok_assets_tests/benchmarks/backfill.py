@@ -1,4 +1,4 @@
-"""Backfills of one account and of fourteen over a year: peak memory, which shall not grow with the range."""
+"""Measure backfills of one account and of fourteen over a year; peak memory must not grow with the range."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ WORLD = (*SIZES, "--dense", "--qps", "0")
 
 
 def figures() -> Iterator[Figure]:
-    """Each range by a process of its own; the last has ten million rows."""
+    """Measure each range in a process of its own; the last one has ten million rows."""
     peaks = {}
     # The fourth account of a world has no campaigns, the fifth no grant.
     with sandbox("--advertisers", str(max(ACCOUNTS) + 2), *WORLD) as served:

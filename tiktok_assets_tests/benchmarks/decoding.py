@@ -1,4 +1,4 @@
-"""From the JSON of a report's pages to Parquet, on one core: rows a second, and what they are spent on."""
+"""Measure rows per second from the JSON of report pages to Parquet on one core, and the time of each part."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ Result = TypeVar("Result")
 
 
 def figures() -> Iterator[Figure]:
-    """Rows a second at thirty metrics, and the parts of it; measured by a process that has one core."""
+    """Measure rows per second with thirty metrics and the time of each part, in a process with one core."""
     with sandbox("--qps", "0", *WORLD) as served, tempfile.TemporaryDirectory() as folder:
         pages = Path(folder)
         advertiser_id, first = _download(served, pages)
@@ -76,7 +76,7 @@ def _session(folder: Path, **more: str) -> Session:
 
 
 def _download(served: Served, folder: Path) -> tuple[str, str]:
-    """Every page of thirty days as a file; returns the account and the first day."""
+    """Write every page of thirty days to a file; return the account and the first day."""
     advertiser_id = served.advertiser_ids[0]
     first = (served.anchor - timedelta(days=30)).date().isoformat()
     session = _session(folder)
@@ -93,13 +93,13 @@ def _download(served: Served, folder: Path) -> tuple[str, str]:
 
 
 class Clock:
-    """Adds up the seconds of the processor that each part takes."""
+    """Sums the CPU seconds of each part."""
 
     def __init__(self) -> None:
         self.parts: dict[str, float] = {}
 
     def __call__(self, part: str, work: Callable[[], Result]) -> Result:
-        """Do some work and count it."""
+        """Run a function and add its time."""
         began = time.process_time()
         result = work()
         self.parts[part] = self.parts.get(part, 0.0) + time.process_time() - began
@@ -147,10 +147,10 @@ def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
 
 
 def main(folder: str, advertiser_id: str, first: str) -> None:
-    """Decode the pages several times and print the least each part took."""
+    """Decode the pages several times and print the shortest time of each part."""
     runs = [_decode(Path(folder), advertiser_id, first) for _ in range(RUNS)]
     parts = {part: min(run[part] for run in runs) for part in runs[0]}
-    parts[TYPED] -= parts[PARSED]  # which it does as well
+    parts[TYPED] -= parts[PARSED]  # which is part of it
     print(json.dumps(parts))  # noqa: T201 - read by `figures`
 
 

@@ -1,4 +1,4 @@
-"""What one materialized partition costs in the instance: Dagster's own event log against ours, same run."""
+"""Measure a materialized partition in the instance with Dagster's event log and with ours, in the same run."""
 
 import json
 import statistics
@@ -25,15 +25,15 @@ KEYS = dg.StaticPartitionsDefinition([f"{number:03}" for number in range(PARTITI
 
 @dg.asset(partitions_def=KEYS, backfill_policy=SINGLE_RUN)
 def table(context: dg.AssetExecutionContext) -> None:
-    """Does nothing, in many partitions."""
+    """Do nothing, in many partitions."""
 
 
 def figures() -> Iterator[Figure]:
-    """Milliseconds a partition in a range run that does nothing, and the events it writes."""
+    """Measure milliseconds per partition in a range run that does nothing, and its number of events."""
     found: dict[str, list[float]] = {"dagster's": [], "ours": []}
     events: dict[str, int] = {}
     for _ in range(RUNS):
-        for name, milliseconds in found.items():  # in turn: the machine's moods fall on both
+        for name, milliseconds in found.items():  # alternating, so that a slow machine affects both
             with tempfile.TemporaryDirectory() as folder:
                 home = Path(folder, "home")
                 prepare_instance(load_settings(state_dir=home, dagster_home=home))
@@ -54,7 +54,7 @@ def figures() -> Iterator[Figure]:
 
 
 def main() -> None:
-    """Materialize all partitions in one run, and print what it took as JSON."""
+    """Materialize all partitions in one run and print time and events as JSON."""
     definitions = dg.Definitions(
         [table], jobs=[dg.define_asset_job("fill", [table])], executor=dg.in_process_executor
     )

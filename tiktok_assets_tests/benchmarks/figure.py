@@ -1,11 +1,11 @@
-"""One measured number beside what it is held against."""
+"""A measured value with its target."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number somebody may want to hold against another machine's.
+    """A measured value.
 
     Attributes:
         topic: the heading it stands under.
@@ -29,7 +29,7 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """The part of the target that was used up: 1 or less is met, whichever way it points."""
+        """Return how much of the target is used: at most 1 if it is met, for lower and upper targets."""
         if not self.target or not self.value:
             return None
         return self.target / self.value if self.at_least else self.value / self.target
@@ -41,7 +41,7 @@ class Figure:
 
 
 def number(value: float) -> str:
-    """Three digits that matter, thousands apart.
+    """Format with three significant digits and thousands separators.
 
     >>> number(152_345.6), number(5.3333), number(0.25), number(125)
     ('152,346', '5.33', '0.25', '125')

@@ -1,4 +1,4 @@
-"""Ninety advertisers and three years of days, every one materialized once: what the pages ask for, and the ticks.
+"""Measure the queries of Dagster's pages and the daemon's ticks with ninety advertisers and three years of days.
 
 The queries in `many_queries.json` are those that the pages of Dagster 1.13.27 sent when Chromium opened them.
 """
@@ -31,7 +31,7 @@ DAYS = 1095
 RUNS = 5
 TARGET_SECONDS = 3
 DAEMON_SECONDS = 100
-"""Long enough for a whole minute to begin, when the schedule fires, and for each sensor to tick twice."""
+"""Long enough for the schedule to fire at a full minute and for each sensor to tick twice."""
 
 QUERIES = json.loads(Path(__file__).with_name("many_queries.json").read_text(encoding="utf-8"))
 TICKING = (
@@ -46,27 +46,27 @@ TICKING = (
 
 
 def figures() -> Iterator[Figure]:
-    """Seconds of each page's queries, sent at once as the browser does, and of the daemon's ticks."""
-    with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
-        variables = _variables(room)
-        seeded = measure([sys.executable, "-m", f"{__package__}.many_seed", str(DAYS)], room, variables)
+    """Measure the queries of each page, sent at once as a browser does, and the daemon's ticks."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        variables = _variables(folder)
+        seeded = measure([sys.executable, "-m", f"{__package__}.many_seed", str(DAYS)], folder, variables)
         note = f"{int(seeded.printed):,} materializations in the instance"
-        with _webserver(room, variables) as address:
+        with _webserver(folder, variables) as address:
             for page, queries in QUERIES.items():
                 first, *again = [_asked(address, queries) for _ in range(1 + RUNS)]
                 yield Figure(TOPIC, f"{page}, first look", first, "s", target=TARGET_SECONDS, note=note)
                 yield figure_of(TOPIC, f"{page}, every other look", again, "s", target=TARGET_SECONDS, note=note)
-        yield from _ticks(room, variables)
+        yield from _ticks(folder, variables)
 
 
-def _variables(room: Path) -> dict[str, str]:
-    """A location of ninety accounts that reaches nobody."""
+def _variables(folder: Path) -> dict[str, str]:
+    """Return the settings of a code location with ninety accounts and no reachable host."""
     start = date.fromordinal(datetime.now(UTC).toordinal()) - timedelta(DAYS)
     return {
-        "DAGSTER_HOME": str(room / "home"),
-        "TIKTOK_DATA_DIR": str(room / "data"),
-        "TIKTOK_STATE_DIR": str(room / "state"),
+        "DAGSTER_HOME": str(folder / "home"),
+        "TIKTOK_DATA_DIR": str(folder / "data"),
+        "TIKTOK_STATE_DIR": str(folder / "state"),
         "TIKTOK_START_DATE": start.isoformat(),
         "TIKTOK_BASE_URL": "http://127.0.0.1:9",
         "TIKTOK_ACCESS_TOKEN": "none",
@@ -76,11 +76,11 @@ def _variables(room: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _webserver(room: Path, variables: Mapping[str, str]) -> Iterator[str]:
+def _webserver(folder: Path, variables: Mapping[str, str]) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    with _running("dagster_webserver", room, variables, "-h", "127.0.0.1", "-p", str(port)):
+    with _running("dagster_webserver", folder, variables, "-h", "127.0.0.1", "-p", str(port)):
         for _ in range(300):
             try:
                 if httpx.get(f"{address}/server_info").is_success:
@@ -91,12 +91,12 @@ def _webserver(room: Path, variables: Mapping[str, str]) -> Iterator[str]:
 
 
 @contextmanager
-def _running(module: str, room: Path, variables: Mapping[str, str], *options: str) -> Iterator[None]:
-    """A program of Dagster over our location, until the block ends."""
-    command = [sys.executable, "-m", module, *options, "-w", str(room / "home" / "workspace.yaml")]
-    with (room / f"{module}.log").open("w") as log:
+def _running(module: str, folder: Path, variables: Mapping[str, str], *options: str) -> Iterator[None]:
+    """Run a program of Dagster with our code location until the block ends."""
+    command = [sys.executable, "-m", module, *options, "-w", str(folder / "home" / "workspace.yaml")]
+    with (folder / f"{module}.log").open("w") as log:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-        with subprocess.Popen(command, cwd=room, env=environment, stdout=log, stderr=log) as process:  # noqa: S603
+        with subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as process:  # noqa: S603
             try:
                 yield
             finally:
@@ -105,7 +105,7 @@ def _running(module: str, room: Path, variables: Mapping[str, str], *options: st
 
 
 def _asked(address: str, queries: Sequence[Mapping[str, Any]]) -> float:
-    """Seconds until the last of a page's queries is answered.
+    """Return the seconds until the last query of a page has its response.
 
     Raises:
         RuntimeError: if one is refused.
@@ -122,12 +122,12 @@ def _asked(address: str, queries: Sequence[Mapping[str, Any]]) -> float:
     return time.monotonic() - began
 
 
-def _ticks(room: Path, variables: Mapping[str, str]) -> Iterator[Figure]:
-    """What a real daemon notes of its ticks; the runs it asks for are made and stay in the queue."""
-    configuration = room / "home" / "dagster.yaml"
+def _ticks(folder: Path, variables: Mapping[str, str]) -> Iterator[Figure]:
+    """Measure the ticks of a real daemon; the runs it requests stay in the queue."""
+    configuration = folder / "home" / "dagster.yaml"
     text = configuration.read_text(encoding="utf-8")
     configuration.write_text(text.replace("max_concurrent_runs: 4", "max_concurrent_runs: 0"), encoding="utf-8")
-    with _running("dagster._daemon", room, variables, "run"):
+    with _running("dagster._daemon", folder, variables, "run"):
         time.sleep(DAEMON_SECONDS)
     os.environ["DAGSTER_HOME"] = variables["DAGSTER_HOME"]
     with dg.DagsterInstance.get() as instance:

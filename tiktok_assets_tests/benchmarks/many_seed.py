@@ -1,4 +1,4 @@
-"""Ninety advertisers in an instance and on disk as months of refreshes leave them, written in bulk."""
+"""Write ninety advertisers in bulk to an instance and to disk, as months of refreshes would."""
 
 import sys
 import time
@@ -36,7 +36,7 @@ FACTS: dict[str, str | int] = {"rows": 200, "bytes": 30_000, "spend": "1234.56",
 
 
 def seed(settings: Settings, days: int) -> int:
-    """Accounts and their last thirty days on disk, and the events of as many days as asked for; counts these.
+    """Write accounts, their last thirty days and the events of some days; return the number of events.
 
     Args:
         settings: which instance and which folder.
@@ -61,7 +61,7 @@ def seed(settings: Settings, days: int) -> int:
                 _record(instance, table, [Partition(owner) for owner in owners], run) for table in others
             )
         _run(instance, "refresh_accounts", {REFRESH_TAG: now.isoformat(), STAGE_RUN_COUNT_TAG: "1"})
-        for table in daily:  # as each run of ours does when it has ended
+        for table in daily:  # as each of our runs does at its end
             instance.get_status_by_partition(dg.AssetKey(table), [], advertiser_days(settings.start_date))
     return written
 
@@ -84,14 +84,14 @@ def _files(settings: Settings, daily: Sequence[str], now: datetime) -> None:
 
 
 def _run(instance: dg.DagsterInstance, job: str, tags: dict[str, str] | None = None) -> str:
-    """A run that ended well."""
+    """Add a successful run and return its id."""
     run = dg.DagsterRun(job_name=job, run_id=str(uuid4()), status=DagsterRunStatus.SUCCESS, tags=tags or {})
-    instance.report_engine_event("The run ended.", instance.add_run(run))  # which makes the run a file of its own
+    instance.report_engine_event("The run ended.", instance.add_run(run))  # creates the file of the run
     return run.run_id
 
 
 def _record(instance: dg.DagsterInstance, table: str, partitions: Sequence[Partition], run: str) -> int:
-    """What a run that filled these partitions leaves in the index of all events, in one transaction."""
+    """Write the events of a run with these partitions to the index of all events, in one transaction."""
     storage = instance.event_log_storage
     assert isinstance(storage, SqliteEventLogStorage)
     entries = list(_entries(table, partitions, run))

@@ -1,4 +1,4 @@
-"""A morning refresh of an agency as its users have it: schedule, sensors, daemon, code server, all real processes.
+"""Measure the morning refresh of an agency with real processes: schedule, sensors, daemon and code server.
 
 Fifty advertisers at the Premium tier, a month of history in the store, and the schedule set to a minute ahead.
 """
@@ -44,7 +44,7 @@ ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 @dataclass(slots=True)
 class Morning:
-    """What one refresh was seen to do.
+    """The observations of one refresh.
 
     Attributes:
         tick: when its schedule fired, in seconds since the epoch.
@@ -63,16 +63,16 @@ class Morning:
     log_bytes: int = 0
 
     def of(self, *jobs: str) -> list[dg.RunRecord]:
-        """The runs of these jobs."""
+        """Return the runs of these jobs."""
         return [record for record in self.runs if record.dagster_run.job_name in jobs]
 
     def end_of(self, records: Sequence[dg.RunRecord]) -> float:
-        """Seconds from the tick to the end of the last of these runs."""
+        """Return the seconds from the tick to the end of the last of these runs."""
         return max((record.end_time or 0.0) for record in records) - self.tick
 
 
 def figures(latency: float = 0.2) -> Iterator[Figure]:
-    """One morning, from the tick of the schedule to the last of what follows from it."""
+    """Measure one morning, from the tick of the schedule to the last run that follows."""
     morning = measured(latency)
     sent = len(morning.requests)
     floor = sent / QPS
@@ -101,7 +101,7 @@ def _stage(morning: Morning, stage: str) -> Iterator[Figure]:
     yield Figure(TOPIC, f"{stage}: from started to ended", morning.end_of(records) + morning.tick - begun, "s")
     counted = morning.events[stage]
     made, planned = counted["ASSET_MATERIALIZATION"], counted["ASSET_MATERIALIZATION_PLANNED"]
-    # Dagster shows a partition as under way, or failed, by the first; as there, with its figures, by the second.
+    # Dagster shows a partition as in progress or failed with the first event, as materialized with the second.
     how = f"{planned} when the runs were made, {made} as they landed"
     yield Figure(TOPIC, f"{stage}: events a partition", (made + planned) / made, "events", 2, note=how)
     others = counted - Counter(ASSET_MATERIALIZATION=made, ASSET_MATERIALIZATION_PLANNED=planned)
@@ -110,7 +110,7 @@ def _stage(morning: Morning, stage: str) -> Iterator[Figure]:
 
 
 def _rates(morning: Morning) -> Iterator[Figure]:
-    """How fast each stage asked, from its first request to its last, with what lies between them."""
+    """Measure the requests per second of each stage, from its first request to its last."""
     for stage, mine in _by_stage(morning.requests).items():
         seconds = (mine[-1] - mine[0]).total_seconds()
         busiest = (
@@ -131,7 +131,7 @@ def _by_stage(requests: Sequence[Mapping[str, Any]]) -> dict[str, list[datetime]
 
 
 def measured(latency: float) -> Morning:
-    """Run it in a folder of its own."""
+    """Run a refresh in a folder of its own."""
     anchor = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     more = ["--advertisers", str(ADVERTISERS + 1), "--qps", str(QPS), "--latency", str(latency), "--run-clock"]
     with tempfile.TemporaryDirectory() as name, sandbox(*WORLD, *more, anchor=anchor) as served:
@@ -140,7 +140,9 @@ def measured(latency: float) -> Morning:
         with patch.dict(os.environ, variables):
             settings = load_settings()
         _fill(settings)
-        minute = (datetime.now(UTC) + timedelta(seconds=105)).replace(second=0, microsecond=0)  # the daemon starts
+        minute = (datetime.now(UTC) + timedelta(seconds=105)).replace(
+            second=0, microsecond=0
+        )  # for the daemon to start
         variables["TIKTOK_REFRESH_CRON"] = f"{minute.minute} {minute.hour} * * *"
         morning = Morning(minute.timestamp())
         with patch.dict(os.environ), open_instance(settings) as instance:
@@ -157,13 +159,13 @@ def measured(latency: float) -> Morning:
 
 
 def _variables(served: Served, folder: Path, anchor: datetime) -> dict[str, str]:
-    """The settings of the agency: every account that is granted, at the Premium tier."""
+    """Return the settings of the agency: every granted account, at the Premium tier."""
     accounts = httpx.get(f"{served.base_url}/sandbox/info").json()["advertisers"]
     ids = [one["advertiser_id"] for one in accounts if one["granted"]]
     return {
         **{name: value for name, value in served.settings.items() if name != "TIKTOK_QPS"},
         "TIKTOK_ADVERTISER_IDS": ",".join(ids),
-        # At 12:30 UTC, when the schedule fires by default, all but the islands of the Pacific share a yesterday.
+        # At 12:30 UTC, when the schedule fires by default, nearly all time zones have the same yesterday.
         "TIKTOK_ACCOUNT_TIMEZONE": ",".join(f"{one}:UTC" for one in ids),
         "TIKTOK_API_TIER": "premium",
         "TIKTOK_START_DATE": f"{anchor - timedelta(days=60):%Y-%m-%d}",
@@ -176,7 +178,7 @@ def _variables(served: Served, folder: Path, anchor: datetime) -> dict[str, str]
 
 
 def _fill(settings: Settings) -> None:
-    """The month before, as earlier mornings have left it."""
+    """Store the month before, as earlier refreshes would."""
     with closing(Session(settings)) as session:
         reader, store, ids = session.reader, session.store, session.advertiser_ids
         refresh_advertisers(reader, store, ids)
@@ -198,7 +200,7 @@ def _landed(outcomes: Iterator[object]) -> None:
 
 @contextmanager
 def _daemon(home: Path, variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """`dagster-daemon run` over our workspace, with the code server it starts; both end with it."""
+    """Run `dagster-daemon run` with our workspace and its code server until the block ends."""
     command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", str(home / "workspace.yaml")]
     with (home / "said").open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - the program under measurement
@@ -212,9 +214,9 @@ def _daemon(home: Path, variables: Mapping[str, str]) -> Iterator[subprocess.Pop
 
 
 def _watch(morning: Morning, instance: dg.DagsterInstance, daemon: subprocess.Popen[bytes]) -> None:
-    """Look on until all three stages, the checks and what is derived have ended and nothing more is asked for."""
+    """Watch until the stages, the checks and the derived assets have ended and no run is requested."""
     deadline, quiet = morning.tick + PATIENCE_SECONDS, 0
-    while quiet < 40:  # seconds: longer than any sensor waits
+    while quiet < 40:  # seconds, longer than the interval of any sensor
         if time.time() > deadline or daemon.poll() is not None:
             raise RuntimeError(f"the refresh did not end in {PATIENCE_SECONDS} s")
         time.sleep(1)
@@ -228,7 +230,7 @@ def _watch(morning: Morning, instance: dg.DagsterInstance, daemon: subprocess.Po
 
 
 def _remember_memory(process: int, peaks: dict[str, float]) -> None:
-    """Raise the peaks to those of a process and its descendants, by what each is."""
+    """Update the peak memory by kind of process, for a process and its descendants."""
     for pid in [process, *_descendants(process)]:
         try:
             words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")

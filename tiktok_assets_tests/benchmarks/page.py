@@ -1,4 +1,4 @@
-"""The page of the benchmarks: the newest figures, kept as data, and the tables and the plot made of them."""
+"""Write docs/benchmarks.md: the newest figures, stored as JSON, as tables and a plot."""
 
 import json
 import os
@@ -57,7 +57,7 @@ FOUND = """\
 
 
 def keep(name: str, figures: Sequence[Figure], order: Sequence[str]) -> None:
-    """Replace the figures of one benchmark; the page has them in the order given."""
+    """Replace the figures of one benchmark; the page has the benchmarks in the given order."""
     runs = kept()
     runs[name] = {
         "at": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -69,31 +69,31 @@ def keep(name: str, figures: Sequence[Figure], order: Sequence[str]) -> None:
 
 
 def kept() -> dict[str, Any]:
-    """What each benchmark found when it last ran: `at`, `on` and `figures`."""
+    """Read the last run of each benchmark: `at`, `on` and `figures`."""
     found: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8")) if DATA.exists() else {}
     return found
 
 
 def machine() -> str:
-    """The machine in a few words."""
+    """Describe the machine."""
     gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     kind = f"{platform.system()} {platform.machine()}"
     return f"{os.cpu_count()} cores, {gib:.0f} GiB, {kind}, Python {platform.python_version()}"
 
 
 def figures_of(run: dict[str, Any]) -> list[Figure]:
-    """The figures of one benchmark."""
+    """Return the figures of one benchmark."""
     return [Figure(**{**one, "spread": tuple(one["spread"]) if one["spread"] else None}) for one in run["figures"]]
 
 
 def write() -> None:
-    """Write page and plot anew."""
+    """Write page and plot."""
     PAGE.write_text(rendered(), encoding="utf-8")
     PLOT.write_text(plot(), encoding="utf-8")
 
 
 def rendered() -> str:
-    """The page as Markdown."""
+    """Render the page as Markdown."""
     lines = [INTRODUCTION]
     runs = kept()
     for run in runs.values():
@@ -117,7 +117,7 @@ def _table(figures: Sequence[Figure]) -> Iterator[str]:
 
 
 def plot() -> str:
-    """A bar for each figure that has a target, as SVG; the rule at 1 is the target."""
+    """Render a bar for each figure with a target as SVG; the line at 1 is the target."""
     rows = [
         {"figure": f"{one.topic}: {one.what}", "part": one.ratio, "met": "met" if one.ratio <= 1 else "missed"}
         for run in kept().values()

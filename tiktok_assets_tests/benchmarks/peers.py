@@ -1,4 +1,4 @@
-"""Workload A's report beside ingestr's Go build, the fastest reader we could install; downloads it."""
+"""Compare workload A's report with ingestr's Go build, the fastest reader found; downloads it."""
 
 import subprocess
 import sys
@@ -10,18 +10,18 @@ from pathlib import Path
 from sqlite3 import connect
 
 from tiktok_assets_tests.benchmarks.figure import Figure
-from tiktok_assets_tests.benchmarks.front_door import front_door
 from tiktok_assets_tests.benchmarks.programs import Measured, figure_of, measure
+from tiktok_assets_tests.benchmarks.tls_proxy import run_tls_proxy
 from tiktok_assets_tests.benchmarks.workload_a import DAYS, SECONDS_AN_ANSWER, THIRTEEN, Workload, workload
 
 TOPIC = "Beside ingestr 1.1.0 (Go), 13 metrics, 50 ms an answer"
-INGESTR = "ingestr==1.1.0"  # later wheels fetch their program from elsewhere
+INGESTR = "ingestr==1.1.0"  # later wheels download their program
 RUNS = 3
 ROWS = 120_000
 
 
 def figures() -> Iterator[Figure]:
-    """Whole processes, in turn: ingestr reads the report alone, we the hierarchy as well."""
+    """Measure whole processes, alternating: ingestr reads only the report, `sync` also the hierarchy."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run([sys.executable, "-m", "venv", folder / "peer"], check=True)  # noqa: S603
@@ -33,11 +33,11 @@ def figures() -> Iterator[Figure]:
             for turn in range(RUNS):
                 place = folder / str(turn)
                 place.mkdir()
-                with front_door(work.served.base_url, place) as variables:
+                with run_tls_proxy(work.served.base_url, place) as variables:
                     halves = _by_ingestr(program, work, place, variables)
                 theirs.append(sum(half.seconds for half in halves))
                 peak = max(half.megabytes for half in halves)
-                ours.append(work.outside(place).seconds)
+                ours.append(work.read_without_dagster(place).seconds)
     note = "in two runs of thirty days, since it asks for 31 at once, which the API refuses; by way of a TLS proxy"
     yield figure_of(TOPIC, "ingestr, report alone, to SQLite", theirs, "s", note=note)
     yield Figure(TOPIC, "ingestr, peak memory", peak, "MB")
@@ -47,7 +47,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _by_ingestr(program: Path, work: Workload, folder: Path, variables: dict[str, str]) -> list[Measured]:
-    """Its own program for each half of the days, merged by key.
+    """Run ingestr for each half of the days, merged by key.
 
     Raises:
         RuntimeError: if it did not store every row.

@@ -1,4 +1,4 @@
-"""Whole programs, run and measured from outside, and the sandbox they talk to."""
+"""Run and measure whole programs, and the sandbox they use."""
 
 import json
 import os
@@ -31,7 +31,7 @@ os._exit(0)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A whole process: its seconds, those of its processors, its peak memory, and what it printed."""
+    """The measurement of a process: seconds, CPU seconds, peak memory and output."""
 
     seconds: float
     processor_seconds: float
@@ -40,13 +40,13 @@ class Measured:
 
 
 def measure(command: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None) -> Measured:
-    """Run a program to its end and measure it from outside.
+    """Run a program to its end and measure it.
 
     Raises:
         RuntimeError: if it failed, with what it said.
     """
-    # A child begins with the peak of the process it was forked from, so that a small one stands between. And
-    # Polars, which this one has loaded, left a setting of its allocator in the environment, which is no child's.
+    # A child starts with the peak memory of its parent, so a small process starts it. And Polars has set an
+    # allocator variable in this process, which the child must not inherit.
     inherited = {name: value for name, value in os.environ.items() if name != "_RJEM_MALLOC_CONF"}
     found = subprocess.run(  # noqa: S603 - our own programs
         [sys.executable, "-I", "-S", "-c", MEASURE, *command],
@@ -64,7 +64,7 @@ def measure(command: Sequence[str], folder: Path, variables: Mapping[str, str] |
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A sandbox that runs as a process of its own.
+    """A sandbox in a process of its own.
 
     Attributes:
         base_url: where.
@@ -80,7 +80,7 @@ class Served:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The variables of a program that reads it without a limit of its own."""
+        """Return the settings of a program that reads the sandbox without its own rate limit."""
         return {
             "TIKTOK_BASE_URL": self.base_url,
             "TIKTOK_ACCESS_TOKEN": self.token,
@@ -89,7 +89,7 @@ class Served:
         }
 
     def requests(self) -> list[dict[str, Any]]:
-        """What was asked since the last time, and forget it."""
+        """Return the requests since the last call, and clear them."""
         asked: list[dict[str, Any]] = httpx.get(f"{self.base_url}/sandbox/requests", timeout=60).json()
         httpx.delete(f"{self.base_url}/sandbox/requests", timeout=60)
         return asked
@@ -97,7 +97,7 @@ class Served:
 
 @contextmanager
 def sandbox(*options: str, anchor: datetime | None = None) -> Iterator[Served]:
-    """The sandbox as a process, with the options of `python -m tiktok_assets.sandbox`."""
+    """Run a sandbox process with options of `python -m tiktok_assets.sandbox`."""
     anchor = anchor or datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=1)
     command = [sys.executable, "-m", "tiktok_assets.sandbox", "--json", "--anchor", anchor.isoformat(), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:  # noqa: S603
@@ -111,6 +111,6 @@ def sandbox(*options: str, anchor: datetime | None = None) -> Iterator[Served]:
 
 
 def figure_of(topic: str, what: str, values: Sequence[float], unit: str, **more: Any) -> Figure:  # noqa: ANN401
-    """The median of several runs with its spread."""
+    """Return the median of several runs with its spread."""
     spread = (min(values), max(values)) if len(values) > 1 else None
     return Figure(topic, what, statistics.median(values), unit, spread=spread, **more)

@@ -1,4 +1,4 @@
-"""The figures of `docs/reconciliation.md`: every level of the demo world, read over HTTP, added up and compared.
+"""Compute the figures of docs/reconciliation.md: sums of every level of the demo world, read over HTTP.
 
 `python -m tiktok_assets_tests.benchmarks.reconciliation` writes them between the marks of the page.
 """
@@ -33,7 +33,7 @@ _AGREE = {check.name: check for check in CHECKS if check.name == "levels_agree"}
 
 
 def figures() -> Iterator[tuple[str, Row]]:
-    """The gap of every pair of levels, account and metric in the demo world: the table, and the figure.
+    """Yield the difference of every pair of levels, account and metric in the demo world, with its table.
 
     Raises:
         RuntimeError: if a partition of the world could not be read.
@@ -86,7 +86,7 @@ def _landed(outcomes: Iterator[object]) -> None:
 
 
 def page_part(rows: Sequence[tuple[str, Row]]) -> str:
-    """The figures as the page shows them: what each level adds up to, and the largest gap between neighbours."""
+    """Render the figures for the page: the sums of each level and the largest difference between neighbours."""
     totals: dict[tuple[str, str, str], dict[str, str]] = {}
     gaps: dict[tuple[str, str, str], list[Decimal]] = {}
     for table, row in rows:

@@ -1,4 +1,4 @@
-"""The empty skeleton: the same assets and partitions with nothing in them; what Dagster alone costs."""
+"""Materialize the same assets and partitions without any content, to measure Dagster alone."""
 
 import sys
 from datetime import date

@@ -1,4 +1,4 @@
-"""How soon a command answers, from the shell's point of view, and a location beside an empty one."""
+"""Measure the time of small commands from start to end, and the loading time of the code location."""
 
 import sys
 import tempfile
@@ -18,13 +18,13 @@ OURS = "import dagster as dg\nfrom tiktok_assets.definitions import defs\ndg.Def
 
 
 def figures() -> Iterator[Figure]:
-    """Whole processes, from the shell's point of view."""
+    """Measure whole processes."""
     program = [sys.executable, "-m", "tiktok_assets"]
     with sandbox("--qps", "0", "--advertisers", "1") as served, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
         def seconds(command: list[str]) -> list[float]:
-            measure(command, folder, served.settings)  # the disk is warm then
+            measure(command, folder, served.settings)  # fills the file cache
             return [measure(command, folder, served.settings).seconds for _ in range(RUNS)]
 
         yield figure_of(TOPIC, "tiktok-assets --help", seconds([*program, "--help"]), "s", target=0.3)

@@ -1,4 +1,4 @@
-"""The warehouse over a million rows in ten thousand files: from nothing, unchanged, and after a morning."""
+"""Measure builds of the warehouse with a million rows in ten thousand files: full, unchanged, refreshed."""
 
 import sys
 import tempfile
@@ -32,22 +32,22 @@ TARGET_SECONDS = 10
 
 
 def figures() -> Iterator[Figure]:
-    """Seconds of whole processes that build the warehouse, imports included, and their peak memory."""
-    with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
-        store = HiveStore(str(room / "data"))
+    """Measure whole processes that build the warehouse, imports included, and their peak memory."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = HiveStore(str(folder / "data"))
         _write(store, range(DAYS))
         files = f"{len(OWNERS) * DAYS * ADS:,} rows in {len(OWNERS) * DAYS:,} files"
-        whole = [_built(room, f"state-{run}") for run in range(RUNS)]
+        whole = [_built(folder, f"state-{run}") for run in range(RUNS)]
         yield from _figures_of(f"built from nothing, {files}", whole, TARGET_SECONDS)
-        yield from _figures_of("built again, nothing changed", [_built(room, LAST) for _ in range(RUNS)])
+        yield from _figures_of("built again, nothing changed", [_built(folder, LAST) for _ in range(RUNS)])
         morning = []
         for run in range(RUNS):
             _write(store, range(DAYS - NEW_DAYS, DAYS), more=run + 1)
-            morning.append(_built(room, LAST))
+            morning.append(_built(folder, LAST))
         what = f"built again, {NEW_DAYS} days of {len(OWNERS)} advertisers changed"
         yield from _figures_of(what, morning)
-        size = (room / "data" / "warehouse.duckdb").stat().st_size
+        size = (folder / "data" / "warehouse.duckdb").stat().st_size
         yield Figure(TOPIC, "the file after all that", size / 1e6, "MB")
 
 
@@ -56,13 +56,13 @@ def _figures_of(what: str, runs: Sequence[Measured], target: float | None = None
     yield figure_of(TOPIC, f"{what}: peak memory", [run.megabytes for run in runs], "MB")
 
 
-def _built(room: Path, state: str) -> Measured:
-    program = [sys.executable, "-m", __name__, str(room / "data"), str(room / state)]
-    return measure(program, room)
+def _built(folder: Path, state: str) -> Measured:
+    program = [sys.executable, "-m", __name__, str(folder / "data"), str(folder / state)]
+    return measure(program, folder)
 
 
 def _write(store: HiveStore, days: range, more: int = 0) -> None:
-    """The days of every advertiser, through the store, as a refresh writes them."""
+    """Write days of every advertiser with the store, as a refresh does."""
     for number, owner in enumerate(OWNERS):
         for day in days:
             at = FIRST_DAY + timedelta(day)
@@ -70,7 +70,7 @@ def _write(store: HiveStore, days: range, more: int = 0) -> None:
 
 
 def _day(owner: str, day: date, seed: int) -> pl.DataFrame:
-    """A day's rows with every standard metric, different for each seed."""
+    """Return a day's rows with every standard metric, different for each seed."""
     numbers = pl.int_range(ADS, eager=True)
 
     def made(column: Column) -> pl.Series:

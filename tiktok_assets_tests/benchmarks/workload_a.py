@@ -1,4 +1,4 @@
-"""Workload A: one account, 20 campaigns, 200 ad groups, 2,000 ads, 60 days of them: 120,000 rows, 127 requests."""
+"""Measure workload A: 20 campaigns, 200 ad groups, 2,000 ads, 60 days; 120,000 rows and 127 requests."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ from tiktok_assets_tests.benchmarks.programs import Measured, Served, figure_of,
 
 PAIRS = 5
 REQUESTS = 127
-"""Two of them look whether the account has TopView or Promote campaigns."""
+"""Two of them check whether the account has TopView or Promote campaigns."""
 DAYS = 60
 SECONDS_AN_ANSWER = "0.05"
 WORLD = (
@@ -47,7 +47,7 @@ AT_TEN = "Workload A at ten requests a second"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What reads the world over its sixty days."""
+    """The programs that read the world over its sixty days."""
 
     served: Served
     first: date
@@ -55,43 +55,43 @@ class Workload:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The settings of every program."""
+        """Return the settings of every program."""
         start = (self.last - timedelta(days=90)).isoformat()
         return {**self.served.settings, "TIKTOK_START_DATE": start, "TIKTOK_METRICS": THIRTEEN}
 
     def sync(self, folder: Path, **more: str) -> Measured:
-        """`tiktok-assets sync` in a folder."""
+        """Run `tiktok-assets sync` in a folder."""
         days = ["--from", self.first.isoformat(), "--to", self.last.isoformat()]
         command = [sys.executable, "-m", "tiktok_assets", "sync", "--json", "--select", TABLES, *days]
         return measure(command, folder, {**self.variables, **more})
 
     def skeleton(self, folder: Path, home: Path) -> Measured:
-        """The same assets and partitions with nothing in them."""
+        """Run the same assets and partitions without content."""
         days = [day.isoformat() for day in (self.last - timedelta(days=90), self.first, self.last)]
         program = "tiktok_assets_tests.benchmarks.skeleton"
         command = [sys.executable, "-m", program, self.served.advertiser_ids[0], *days]
         return measure(command, folder, {"DAGSTER_HOME": str(home)})
 
-    def outside(self, folder: Path, **more: str) -> Measured:
-        """The same read without Dagster."""
+    def read_without_dagster(self, folder: Path, **more: str) -> Measured:
+        """Read the same without Dagster."""
         days = [self.first.isoformat(), self.last.isoformat()]
-        command = [sys.executable, "-m", "tiktok_assets_tests.benchmarks.outside", *days]
+        command = [sys.executable, "-m", "tiktok_assets_tests.benchmarks.read_without_dagster", *days]
         return measure(command, folder, {**self.variables, **more})
 
 
 @contextmanager
 def workload(*options: str, per_second: int = 1000) -> Iterator[Workload]:
-    """The world, served, and read once: it makes its facts up on demand, which is its cost and not ours."""
+    """Serve the world and read it once, because it generates its data on first use."""
     with sandbox(*WORLD, *options) as served, tempfile.TemporaryDirectory() as folder:
         last = (served.anchor - timedelta(days=1)).date()
         found = Workload(served, last - timedelta(days=DAYS - 1), last)
-        found.outside(Path(folder), TIKTOK_QPS=str(per_second))
+        found.read_without_dagster(Path(folder), TIKTOK_QPS=str(per_second))
         served.requests()
         yield found
 
 
 def figures() -> Iterator[Figure]:
-    """Sync against the empty skeleton, pair by pair; the same without Dagster; the same at a limit."""
+    """Measure `sync` and the empty skeleton in pairs, the same without Dagster, and with a rate limit."""
     with workload("--qps", "0", "--latency", SECONDS_AN_ANSWER) as work:
         yield from _with_dagster(work)
         yield from _without_dagster(work)
@@ -142,8 +142,8 @@ def _without_dagster(work: Workload) -> Iterator[Figure]:
         runs = []
         for turn in range(PAIRS + 1):
             with tempfile.TemporaryDirectory() as folder:
-                run = work.outside(Path(folder), TIKTOK_METRICS=names)
-            if turn:  # the world makes up other metrics on demand as well
+                run = work.read_without_dagster(Path(folder), TIKTOK_METRICS=names)
+            if turn:  # the world generates other metrics on first use as well
                 runs.append(run)
         what = f"whole process, {count} metrics"
         yield figure_of(WITHOUT_DAGSTER, what, [run.seconds for run in runs], "s", target=target)
@@ -153,7 +153,7 @@ def _without_dagster(work: Workload) -> Iterator[Figure]:
 def _at_a_limit(work: Workload) -> Iterator[Figure]:
     floor = REQUESTS / 10
     with tempfile.TemporaryDirectory() as folder:
-        run = work.outside(Path(folder), TIKTOK_QPS="10")
+        run = work.read_without_dagster(Path(folder), TIKTOK_QPS="10")
     asked = work.served.requests()
     told = json.loads(run.printed)
     yield Figure(AT_TEN, "from the first request to the last row stored", told["seconds"], "s", target=1.1 * floor)

@@ -1,1 +1,1 @@
-"""Tests of `end_to_end`."""
+"""Tests of the whole application against a sandbox."""

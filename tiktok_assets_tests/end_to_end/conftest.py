@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: the world's truth, and the stored rows beside it."""
+"""Helpers of the end-to-end tests: the ground truth and the stored rows in the same form."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -19,14 +19,14 @@ Cell = Decimal | int | float | None
 
 
 def stored(settings: Settings, table: str) -> pl.DataFrame:
-    """Every stored row of a table."""
+    """Read every stored row of a table."""
     return HiveStore(settings.data_dir).scan(table, build_schema(get_stored_tables(settings)[table])).collect()
 
 
 def report_truth(
     base_url: str, report: Report, advertiser_id: str, days: tuple[date, date] | None
 ) -> dict[tuple[str, ...], dict[str, Cell]]:
-    """The world's numbers by key, each in the type its metric is declared to have; rows of zeros left out."""
+    """Read the ground truth of a report by key, in the types of its metrics, without rows of zeros."""
     query = {"level": report.level.name, "advertiser_id": advertiser_id}
     query |= {"start_date": days[0].isoformat(), "end_date": days[1].isoformat()} if days else {"lifetime": "true"}
     answer = httpx.get(f"{base_url}/sandbox/truth/report", params=query, timeout=60).raise_for_status()
@@ -49,7 +49,7 @@ def _typed(kind: str, text: str) -> Cell:
 
 
 def stored_numbers(rows: Iterable[dict[str, Any]], report: Report) -> dict[tuple[str, ...], dict[str, Cell]]:
-    """Stored rows in the same form; those without any delivery left out, as the truth leaves them out."""
+    """Convert stored rows to the form of the ground truth, without rows of zeros."""
     names = [metric.name for metric in METRICS if metric.is_standard]
     own = "advertiser_id" if report.level.name == "advertiser" else f"{report.level.name}_id"
     return {

@@ -1,4 +1,4 @@
-"""The token is nowhere: a canary that is looked for wherever a command may have left it."""
+"""Test that secrets are in no file, output or command line, with canaries that are searched for everywhere."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets_tests.alerts.fake_channels import run_webhook
-from tiktok_assets_tests.cli.conftest import CommandResult, run_program, build_variables
+from tiktok_assets_tests.cli.conftest import CommandResult, build_variables, run_command, run_program
 
 WORLD = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)
 PROCESSES = Path("/proc")
@@ -32,25 +32,25 @@ FAULTS = (
 
 @pytest.fixture
 def host() -> Iterator[RunningSandbox]:
-    """A small world of today, whose token and secret are the canaries."""
+    """Run a small world of today, whose token and secret are the canaries."""
     free = Limits(qps=None, qpm=None)
     with RunningSandbox(WORLD, now=datetime.now(UTC), clock_runs=True, limits=free) as running:
         yield running
 
 
-def granted(host: RunningSandbox) -> list[str]:
-    """The accounts that can be read."""
+def list_granted(host: RunningSandbox) -> list[str]:
+    """List the accounts that can be read."""
     return sorted(one.id for one in host.world.advertisers.values() if one.granted)
 
 
 def control(host: RunningSandbox, path: str, /, **body: object) -> dict[str, str]:
-    """Ask the world for something by name."""
+    """Send a request to a control route of the sandbox."""
     told: dict[str, str] = httpx.post(f"{host.base_url}/sandbox/{path}", json=body).raise_for_status().json()
     return told
 
 
-def files_with(canaries: tuple[str, ...], folder: Path) -> list[str]:
-    """The files below a folder that hold a canary, in their bytes or in their names."""
+def find_files_with(canaries: tuple[str, ...], folder: Path) -> list[str]:
+    """Find the files below a folder that have a canary in their content or name."""
     found = []
     for path in folder.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
@@ -60,7 +60,7 @@ def files_with(canaries: tuple[str, ...], folder: Path) -> list[str]:
 
 
 def command_lines() -> list[str]:
-    """What anybody on this machine may read of the processes that run."""
+    """Read the command lines of all processes of this machine."""
     if not PROCESSES.is_dir():
         listed = subprocess.run(["ps", "-axo", "command"], capture_output=True, text=True, check=False)  # noqa: S607 - POSIX
         return listed.stdout.splitlines()
@@ -68,17 +68,17 @@ def command_lines() -> list[str]:
     for process in PROCESSES.glob("[0-9]*"):
         try:
             lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
     return lines
 
 
 class Watch:
-    """Looks at the command lines of all processes while something runs.
+    """Reads the command lines of all processes in the background.
 
     Attributes:
-        looks: how often our own program was seen.
-        seen: the command lines that showed a canary.
+        looks: how often a process of this package was seen.
+        seen: the command lines with a canary.
     """
 
     def __init__(self, canaries: tuple[str, ...]) -> None:
@@ -103,23 +103,23 @@ class Watch:
             self.seen += [line for line in lines if any(canary in line for canary in self._canaries)]
 
 
-def test_the_token_is_in_no_file_and_no_word(host: RunningSandbox, tmp_path: Path) -> None:
-    """A sync that succeeds, fails, retries and alerts, and every reading command, leave no secret behind."""
+def test_token_is_in_no_file_and_no_output(host: RunningSandbox, tmp_path: Path) -> None:
+    """A sync that succeeds, fails, retries and alerts, and every reading command, write no secret anywhere."""
     canaries = (host.token, host.secret, "webhook-5ecret-9f2")
-    pinned = granted(host)
+    pinned = list_granted(host)
     last = host.clock.now().date() - timedelta(2)
     variables = {
         **build_variables(host),
         "TIKTOK_START_DATE": (last - timedelta(3)).isoformat(),
         "TIKTOK_ADVERTISER_IDS": ",".join(pinned),
-        "TIKTOK_ALERT_URLS": f"json://127.0.0.1:9/{canaries[2]}",  # where nobody listens
+        "TIKTOK_ALERT_URLS": f"json://127.0.0.1:9/{canaries[2]}",  # no server listens there
     }
 
     def run(*arguments: str, **changed: str) -> CommandResult:
-        return run_program(*arguments, variables={**variables, **changed}, folder=tmp_path)
+        return run_command(*arguments, variables={**variables, **changed}, folder=tmp_path)
 
     with Watch(canaries) as watch:
-        first = run("sync", "--select", "advertisers")
+        first = run_program("sync", "--select", "advertisers", variables=variables, folder=tmp_path)
         control(host, "grants", advertiser_id=pinned[0], granted=False)
         for fault in FAULTS:
             control(host, "faults", **fault)
@@ -146,22 +146,22 @@ def test_the_token_is_in_no_file_and_no_word(host: RunningSandbox, tmp_path: Pat
     assert (tmp_path / ".tiktok_assets" / "dagster").is_dir()
     assert list((tmp_path / ".tiktok_assets" / "alerts").glob("*.json"))
     assert [one for one in ran if any(canary in one.out + one.err for canary in canaries)] == []
-    assert files_with(canaries, tmp_path) == []
+    assert find_files_with(canaries, tmp_path) == []
     assert watch.looks
     assert watch.seen == []
 
 
-def test_a_new_token_is_in_its_env_file_alone(host: RunningSandbox, tmp_path: Path) -> None:
-    """What `auth` brings home stands in `.env`, which its owner alone may read, and nowhere else."""
+def test_new_token_is_only_in_the_env_file(host: RunningSandbox, tmp_path: Path) -> None:
+    """The token of `auth` is written to `.env`, readable by its owner only, and to no other file."""
     variables = {name: value for name, value in build_variables(host).items() if name != "TIKTOK_ACCESS_TOKEN"}
     before = set(host.state.auth.tokens)
     code = control(host, "auth_codes")["auth_code"]
-    ran = run_program("auth", code, "--without-state", variables=variables, folder=tmp_path)
-    after = run_program("doctor", variables=variables, folder=tmp_path)
+    ran = run_command("auth", code, "--without-state", variables=variables, folder=tmp_path)
+    after = run_command("doctor", variables=variables, folder=tmp_path)
     (token,) = set(host.state.auth.tokens) - before
 
     assert ran.exit_code == after.exit_code == 0, ran.err + after.err
-    assert files_with((token, host.secret), tmp_path) == [".env"]
+    assert find_files_with((token, host.secret), tmp_path) == [".env"]
     assert not (tmp_path / ".env").stat().st_mode & 0o077
     assert token not in ran.out + ran.err + after.out + after.err
 
@@ -171,8 +171,8 @@ FLAGGING = (
 )
 
 
-def test_an_approval_code_is_with_those_told_alone(tmp_path: Path) -> None:
-    """A code that was delivered and used is in its alert's files; in no state, table, log, word or argument."""
+def test_approval_code_is_only_in_its_alert(tmp_path: Path) -> None:
+    """A delivered and used code is only in its alert's files: in no state, table, log, output or argument."""
     plan = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)
     with RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as host, run_webhook() as hook:
         story = host.world.scenario
@@ -184,16 +184,16 @@ def test_an_approval_code_is_with_those_told_alone(tmp_path: Path) -> None:
             "TIKTOK_SCALING_CAMPAIGNS": f"{story.advertiser_id}:{story.scaling_campaign_id}",
             "TIKTOK_ALERT_URLS": f"json://127.0.0.1:{hook.port}",
         }
-        ran = []  # the first sees who leads, the second who overtook
+        ran = []  # the first finds the leader, the second the ad that overtook it
         for moment in (story.t1, story.t2):
             host.clock.set(moment)
-            ran.append(run_program("sync", "--select", FLAGGING, variables=variables, folder=tmp_path))
+            ran.append(run_command("sync", "--select", FLAGGING, variables=variables, folder=tmp_path))
         (body,) = hook.bodies
         (code,) = set(re.findall(r"[A-Z2-7]{6}(?:-[A-Z2-7]{6}){3}", body["message"]))
         canaries = (code, code.replace("-", ""))
 
         def run(*arguments: str, entered: str = "") -> CommandResult:
-            return run_program(*arguments, variables=variables, folder=tmp_path, entered=entered)
+            return run_command(*arguments, variables=variables, folder=tmp_path, entered=entered)
 
         duplicate = ("duplicate", story.new_leader_ad_id, "--live")
         with Watch(canaries) as watch:
@@ -208,7 +208,7 @@ def test_an_approval_code_is_with_those_told_alone(tmp_path: Path) -> None:
     assert "none that was issued here" in refused.err
     assert approved.exit_code == 0, approved.err
     assert [one for one in ran if any(canary in one.out + one.err for canary in canaries)] == []
-    folders = {str(Path(name).parent) for name in files_with(canaries, tmp_path)}
+    folders = {str(Path(name).parent) for name in find_files_with(canaries, tmp_path)}
     assert folders == {".tiktok_assets/alerts"}
     alert = next((tmp_path / ".tiktok_assets" / "alerts").glob("*.html"))
     assert code in alert.read_text(encoding="utf-8")
@@ -216,8 +216,8 @@ def test_an_approval_code_is_with_those_told_alone(tmp_path: Path) -> None:
     assert (watch.looks > 0, watch.seen) == (True, [])
 
 
-def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
-    """The search finds a canary in a file, in a name and on a command line: finding none means something."""
+def test_search_finds_canaries(tmp_path: Path) -> None:
+    """The search finds a canary in a file, in a name and on a command line."""
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "log").write_bytes(b"\0...canary-1...\0")
     (tmp_path / "canary-2").write_text("")
@@ -230,5 +230,5 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
         shown = [line for line in command_lines() if "canary-3" in line]
         process.kill()
 
-    assert sorted(files_with(("canary-1", "canary-2"), tmp_path)) == ["canary-2", "deep/log"]
+    assert sorted(find_files_with(("canary-1", "canary-2"), tmp_path)) == ["canary-2", "deep/log"]
     assert len(shown) == 1

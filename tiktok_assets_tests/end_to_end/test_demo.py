@@ -1,4 +1,4 @@
-"""The demo, as a newcomer runs it."""
+"""Tests of the `demo` command."""
 
 import json
 import signal
@@ -22,8 +22,8 @@ from tiktok_assets_tests.webserver.cross_site_requests import list_accepted_atte
 
 
 @contextmanager
-def other_host() -> Iterator[tuple[str, list[object]]]:
-    """A host that nobody should speak to, and the connections it got."""
+def open_other_host() -> Iterator[tuple[str, list[object]]]:
+    """Open a host that the demo must not connect to; yield its URL and the list of its connections."""
     connections: list[object] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -40,9 +40,9 @@ def other_host() -> Iterator[tuple[str, list[object]]]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", connections
 
 
-def test_the_demo_tells_its_story_and_speaks_to_no_one_else(tmp_path: Path) -> None:
-    """Headless, the demo names each campaign's top ad and who overtook; a foreign `.env` is not followed."""
-    with other_host() as (url, connections):
+def test_demo_prints_its_scenario_and_connects_to_no_other_host(tmp_path: Path) -> None:
+    """`demo --once` prints each top ad and the ad that overtook, and ignores the settings of an `.env`."""
+    with open_other_host() as (url, connections):
         (tmp_path / ".env").write_text(
             f"TIKTOK_BASE_URL={url}\nTIKTOK_ACCESS_TOKEN=of-a-real-account\nTIKTOK_DATA_DIR={tmp_path}/theirs\n"
         )
@@ -50,7 +50,7 @@ def test_the_demo_tells_its_story_and_speaks_to_no_one_else(tmp_path: Path) -> N
     told = json.loads(ran.out)
 
     assert ran.exit_code == 0, ran.err
-    assert "leaked" not in ran.err  # DuckDB says so of a process that ends too abruptly
+    assert "leaked" not in ran.err  # DuckDB writes this if a process ends too abruptly
     assert connections == []
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
     assert len(told["overtook"]) == 1
@@ -65,13 +65,13 @@ def test_the_demo_tells_its_story_and_speaks_to_no_one_else(tmp_path: Path) -> N
 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
-    """A folder with a short name: Dagster's sockets lie in it, and their names have 107 characters at most."""
+    """Return a folder with a short path, because Dagster's sockets in it may have 107 characters at most."""
     with tempfile.TemporaryDirectory(prefix="tta-") as folder:
         yield Path(folder)
 
 
-def test_the_served_demo_can_be_used_and_leaves_nothing(short_folder: Path) -> None:
-    """Webserver and daemon run on the story's data, a backfill from there completes, Ctrl-C ends it all."""
+def test_served_demo_runs_a_backfill(short_folder: Path) -> None:
+    """Webserver and daemon run, a backfill started there completes, and Ctrl-C ends every process."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with subprocess.Popen(  # noqa: S603 - our own program
@@ -84,8 +84,8 @@ def test_the_served_demo_can_be_used_and_leaves_nothing(short_folder: Path) -> N
         start_new_session=True,
     ) as process:
         try:
-            lines = _until(process, f"Open http://127.0.0.1:{port}")
-            _use(f"http://127.0.0.1:{port}/graphql")
+            lines = _read_until(process, f"Open http://127.0.0.1:{port}")
+            _run_backfill(f"http://127.0.0.1:{port}/graphql")
             (page,) = [line.split()[2] for line in lines if line.startswith("Overview page: ")]
             assert list_accepted_attempts(port) == []
             assert list_accepted_attempts(int(page.rstrip("/").rsplit(":", 1)[1])) == []
@@ -93,7 +93,7 @@ def test_the_served_demo_can_be_used_and_leaves_nothing(short_folder: Path) -> N
             process.send_signal(signal.SIGINT)
             rest, _ = process.communicate(timeout=60)
     left = subprocess.run(  # noqa: S603
-        ["pgrep", "-f", str(short_folder)],  # noqa: S607 - where it lies differs
+        ["pgrep", "-f", str(short_folder)],  # noqa: S607 - its path differs between systems
         capture_output=True,
         text=True,
         check=False,
@@ -105,7 +105,7 @@ def test_the_served_demo_can_be_used_and_leaves_nothing(short_folder: Path) -> N
     assert list(short_folder.iterdir()) == []
 
 
-def _until(process: "subprocess.Popen[str]", words: str) -> list[str]:
+def _read_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
     lines: list[str] = []
     assert process.stdout
     for line in process.stdout:
@@ -115,16 +115,16 @@ def _until(process: "subprocess.Popen[str]", words: str) -> list[str]:
     raise AssertionError("".join(lines))
 
 
-def _ask(url: str, query: str, **variables: Any) -> Any:  # noqa: ANN401 - GraphQL
+def _query(url: str, query: str, **variables: Any) -> Any:  # noqa: ANN401 - GraphQL
     answer = httpx.post(url, json={"query": query, "variables": variables}, timeout=60).json()
     assert "errors" not in answer, answer
     return answer["data"]
 
 
-def _use(url: str) -> None:
-    """Look at the location, its sensors and partitions, and launch a backfill of a month of two accounts."""
+def _run_backfill(url: str) -> None:
+    """Check sensors and schedules, and run a backfill of 45 days of two accounts to its end."""
     selector = {"repositoryName": "__repository__", "repositoryLocationName": "tiktok_assets"}
-    repository = _ask(
+    repository = _query(
         url,
         """query($s: RepositorySelector!) { repositoryOrError(repositorySelector: $s) { ... on Repository {
              sensors { name sensorState { status } } schedules { name scheduleState { status } }
@@ -143,7 +143,7 @@ def _use(url: str) -> None:
     owners = sorted({key.split("|")[0] for key in keys})[:2]
     oldest = sorted({key.split("|")[1] for key in keys})[:45]
     wanted = [f"{owner}|{day}" for owner in owners for day in oldest]
-    launched = _ask(
+    launched = _query(
         url,
         """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
              __typename ... on LaunchBackfillSuccess { backfillId } } }""",
@@ -153,7 +153,7 @@ def _use(url: str) -> None:
     deadline = time.monotonic() + 150
     while state["status"] == "REQUESTED" and time.monotonic() < deadline:
         time.sleep(1)
-        state = _ask(
+        state = _query(
             url,
             "query($b: String!) { partitionBackfillOrError(backfillId: $b) { ... on PartitionBackfill {"
             " status runs(limit: 20) { status } } } }",

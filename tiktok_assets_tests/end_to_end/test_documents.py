@@ -1,4 +1,4 @@
-"""Every command and example of the documents: it exists, and it runs as written."""
+"""Test that every command and example of the documentation exists and runs as written."""
 
 import json
 import os
@@ -30,54 +30,54 @@ from tiktok_assets_tests.environment import clean_environment
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-WRITTEN_BY_THE_PROGRAM = {"commands.md"}
+GENERATED_PAGES = {"commands.md"}
 PAGES = [
     ROOT / "README.md",
-    *(one for one in (ROOT / "docs").glob("*.md") if one.name not in WRITTEN_BY_THE_PROGRAM),
+    *(one for one in (ROOT / "docs").glob("*.md") if one.name not in GENERATED_PAGES),
 ]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 CALL = re.compile(r"(?:^|[\s/])tiktok-assets +([^`\n]+)", re.MULTILINE)
 INLINE = re.compile(r"`(?:[^`\n]*/)?tiktok-assets +([^`\n]+)`")
 
-RUN_BY = {
-    "make demo": "end_to_end/test_demo.py::test_the_served_demo_can_be_used_and_leaves_nothing",
-    "make test": "end_to_end/test_documents.py::test_the_two_commands_do_what_the_readme_says",
-    "python3 -m venv .venv": "end_to_end/test_documents.py::test_the_two_commands_do_what_the_readme_says",
+TESTED_BY = {
+    "make demo": "end_to_end/test_demo.py::test_served_demo_runs_a_backfill",
+    "make test": "end_to_end/test_documents.py::test_make_runs_what_the_readme_says",
+    "python3 -m venv .venv": "end_to_end/test_documents.py::test_make_runs_what_the_readme_says",
     ".venv/bin/pip install --constraint constraints.txt --editable '.[dev]'": (
-        "end_to_end/test_documents.py::test_the_two_commands_do_what_the_readme_says"
+        "end_to_end/test_documents.py::test_make_runs_what_the_readme_says"
     ),
-    ".venv/bin/pytest": "end_to_end/test_documents.py::test_the_two_commands_do_what_the_readme_says",
-    ".venv/bin/tiktok-assets demo": "end_to_end/test_demo.py::test_the_served_demo_can_be_used_and_leaves_nothing",
-    "tiktok-assets demo": "end_to_end/test_demo.py::test_the_served_demo_can_be_used_and_leaves_nothing",
+    ".venv/bin/pytest": "end_to_end/test_documents.py::test_make_runs_what_the_readme_says",
+    ".venv/bin/tiktok-assets demo": "end_to_end/test_demo.py::test_served_demo_runs_a_backfill",
+    "tiktok-assets demo": "end_to_end/test_demo.py::test_served_demo_runs_a_backfill",
     "tiktok-assets demo --once": (
-        "end_to_end/test_demo.py::test_the_demo_tells_its_story_and_speaks_to_no_one_else"
+        "end_to_end/test_demo.py::test_demo_prints_its_scenario_and_connects_to_no_other_host"
     ),
-    "tiktok-assets duplicate": "cli/test_duplicate.py::test_shown_sent_and_told",
-    "tiktok-assets sandbox": "end_to_end/test_documents.py::test_the_sandbox_tells_a_program_where_it_is",
-    "tiktok-assets top": "cli/test_commands.py::test_sync_stores_what_plan_foresaw_and_top_ranks_it",
-    "tiktok-assets overview": "cli/test_overview.py::test_the_page_is_made_without_a_host",
-    "tiktok-assets --install-completion": "end_to_end/test_documents.py::test_the_shell_completes",
+    "tiktok-assets duplicate": "cli/test_duplicate.py::test_dry_run_live_run_and_status",
+    "tiktok-assets sandbox": "end_to_end/test_documents.py::test_sandbox_prints_its_address_as_json",
+    "tiktok-assets top": "cli/test_commands.py::test_plan_counts_the_requests_of_sync",
+    "tiktok-assets overview": "cli/test_overview.py::test_page_is_built_without_a_host",
+    "tiktok-assets --install-completion": "end_to_end/test_documents.py::test_shell_completion",
 }
-"""What the walk through the five steps does not run itself, and the test that does."""
+"""The commands of the README outside its five steps, and the tests that run them."""
 
 
-def blocks(text: str, *languages: str) -> list[str]:
-    """The fenced blocks of a page in these languages."""
+def find_code_blocks(text: str, *languages: str) -> list[str]:
+    """Find the fenced code blocks of a page in these languages."""
     return [body for language, body in FENCE.findall(text) if language in languages]
 
 
-def calls(page: Path) -> set[str]:
-    """What a page tells people to type after `tiktok-assets`."""
+def find_calls(page: Path) -> set[str]:
+    """Find what a page has after `tiktok-assets`."""
     text = page.read_text(encoding="utf-8")
-    found = [call for body in blocks(text, "sh", "ini", "") for call in CALL.findall(body)]
+    found = [call for body in find_code_blocks(text, "sh", "ini", "") for call in CALL.findall(body)]
     return {one.strip() for one in [*found, *INLINE.findall(text)]}
 
 
 def parse(call: str) -> None:
-    """Let the program read a call without running it.
+    """Parse a command line without running it.
 
     Raises:
-        click.UsageError: if there is no such command, option or argument.
+        click.UsageError: If there is no such command, option or argument.
     """
     command, words = get_command(app), shlex.split(call, comments=True)
     if words[0].startswith("-"):
@@ -88,52 +88,52 @@ def parse(call: str) -> None:
         if name not in command.commands:
             raise click.UsageError(f"no command {name}")
         command = command.commands[name]
-    with suppress(click.exceptions.NoArgsIsHelpError):  # the group by itself shows its help
+    with suppress(click.exceptions.NoArgsIsHelpError):  # a group without a command shows its help
         command.make_context(call, words)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_what_people_are_told_to_type_is_understood(page: Path) -> None:
-    """Every call of `tiktok-assets` in a document has a command, options and arguments that exist."""
-    for call in sorted(calls(page)):
+def test_documented_commands_exist(page: Path) -> None:
+    """Every documented call of `tiktok-assets` has a command, options and arguments that exist."""
+    for call in sorted(find_calls(page)):
         try:
             parse(call)
         except click.UsageError as error:
             pytest.fail(f"{page.name}: tiktok-assets {call}: {error.message}")
 
 
-def lines_of(text: str) -> list[str]:
-    """The commands of the shell blocks, one a line, without variables."""
-    lines = [line.strip() for body in blocks(text, "sh") for line in body.splitlines()]
+def find_shell_lines(text: str) -> list[str]:
+    """Find the commands in shell blocks, one per line, without variable assignments."""
+    lines = [line.strip() for body in find_code_blocks(text, "sh") for line in body.splitlines()]
     return [line for line in lines if line and not re.match(r"[A-Z_]+=", line)]
 
 
-def steps() -> str:
-    """The README's account in five steps."""
+def five_steps() -> str:
+    """Return the section of the README with the five steps to use an account."""
     return README[README.index("## Use your own accounts") : README.index("## Then")]
 
 
 def test_every_command_of_the_readme_is_run() -> None:
-    """Each command of the README is one of the five steps, or is run by the test the table names, which exists."""
-    walked = set(lines_of(steps()))
-    mentioned = {f"tiktok-assets {call}" for call in INLINE.findall(README)} | set(lines_of(README))
+    """Each command of the README is one of the five steps, or is run by an existing test of the table."""
+    walked = set(find_shell_lines(five_steps()))
+    mentioned = {f"tiktok-assets {call}" for call in INLINE.findall(README)} | set(find_shell_lines(README))
     left = [
         one
         for one in mentioned - walked
-        if one not in RUN_BY
-        and " ".join(one.split()[:2]) not in {*RUN_BY, *(" ".join(w.split()[:2]) for w in walked)}
+        if one not in TESTED_BY
+        and " ".join(one.split()[:2]) not in {*TESTED_BY, *(" ".join(w.split()[:2]) for w in walked)}
     ]
     assert left == []
-    for place in RUN_BY.values():
+    for place in TESTED_BY.values():
         file, _, name = place.partition("::")
         assert f"def {name}(" in (ROOT / "tiktok_assets_tests" / file).read_text(encoding="utf-8"), place
 
 
-def test_the_two_commands_do_what_the_readme_says() -> None:
-    """`make demo` runs the demo; `make test` lint, types and the suite; the plain commands do the same."""
+def test_make_runs_what_the_readme_says() -> None:
+    """`make demo` runs the demo, `make test` lint, types and the suite, as the commands of the README do."""
     told = {
         target: subprocess.run(  # noqa: S603
-            ["make", "--dry-run", "--always-make", target],  # noqa: S607 - where it lies differs
+            ["make", "--dry-run", "--always-make", target],  # noqa: S607 - its path differs between systems
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -144,14 +144,14 @@ def test_the_two_commands_do_what_the_readme_says() -> None:
     assert "exec .venv/bin/tiktok-assets demo" in told["demo"]
     for line in ("ruff check .", "ruff format --check .", ".venv/bin/mypy", ".venv/bin/pytest"):
         assert line in told["test"]
-    for line in lines_of(README):
+    for line in find_shell_lines(README):
         if line.startswith(("python3 ", ".venv/bin/pip ")):
             assert set(shlex.split(line)[1:]) <= set(shlex.split(told["test"])), line
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[RunningSandbox]:
-    """A small agency without limits."""
+    """Run a world of one account without rate limits."""
     now = datetime.now(UTC)
     plan = WorldPlan(anchor=now.replace(minute=0, second=0, microsecond=0), advertisers=1)
     with RunningSandbox(plan, now=now, clock_runs=True, limits=Limits(qps=None, qpm=None)) as running:
@@ -160,23 +160,23 @@ def host() -> Iterator[RunningSandbox]:
 
 @pytest.fixture(scope="module")
 def folder(host: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the five steps were walked, up to `dev`."""
+    """Return a folder in which the five steps were run, up to `dev`."""
     here = tmp_path_factory.mktemp("walk")
-    (env,) = [body for body in blocks(steps(), "sh") if "TIKTOK_APP_ID=" in body]
+    (env,) = [body for body in find_code_blocks(five_steps(), "sh") if "TIKTOK_APP_ID=" in body]
     given = {"TIKTOK_APP_ID": host.app_id, "TIKTOK_APP_SECRET": host.secret}
     names = [line.strip().removesuffix("=...") for line in env.splitlines()]
     (here / ".env").write_text("".join(f"{name}={given[name]}\n" for name in names))
     (here / ".env").chmod(0o600)
-    for line in lines_of(steps()):
+    for line in find_shell_lines(five_steps()):
         if line != "tiktok-assets dev":
-            ran = walk(host, here, line)
+            ran = run_line(host, here, line)
             assert ran.exit_code == 0, f"{line}\n{ran.out}\n{ran.err}"
             assert "\x1b" not in ran.out + ran.err
     return here
 
 
-def walk(host: RunningSandbox, here: Path, line: str) -> CommandResult:
-    """A line as a person types it, with the address a browser would show."""
+def run_line(host: RunningSandbox, here: Path, line: str) -> CommandResult:
+    """Run a line of the README, with the URL that a browser would show."""
     words = shlex.split(line)[1:]
     if len(words) > 1 and "auth_code=" in words[1]:
         (pending,) = json.loads((here / ".tiktok_assets" / "oauth_state.json").read_bytes())
@@ -185,15 +185,15 @@ def walk(host: RunningSandbox, here: Path, line: str) -> CommandResult:
     return run_command(*words, variables={"TIKTOK_BASE_URL": host.base_url, "TIKTOK_QPS": "1000"}, folder=here)
 
 
-def test_the_five_steps_end_with_tables(folder: Path, host: RunningSandbox) -> None:
-    """From the app's id and secret, the README's lines bring a token, every check well, and ranked ads."""
+def test_five_steps_of_the_readme_store_tables(folder: Path, host: RunningSandbox) -> None:
+    """With an app id and secret, the lines of the README get a token, pass every check and rank the ads."""
     assert "TIKTOK_ACCESS_TOKEN=" in (folder / ".env").read_text()
-    assert walk(host, folder, "tiktok-assets top").out.count("│") > 8
+    assert run_line(host, folder, "tiktok-assets top").out.count("│") > 8
     assert (folder / "data/account_overview.html").stat().st_size > 100_000
 
 
-def test_dev_serves_until_it_is_stopped(folder: Path) -> None:
-    """The last step's `dev` answers on loopback, and ends when it is interrupted."""
+def test_dev_serves_until_interrupted(folder: Path) -> None:
+    """`dev` of the last step serves on loopback, and ends when it is interrupted."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with (
@@ -220,11 +220,11 @@ def test_dev_serves_until_it_is_stopped(folder: Path) -> None:
             process.wait(60)
 
 
-def test_the_example_of_a_project_of_your_own_runs(folder: Path) -> None:
-    """`project.py` of the documents, as it stands, adds up the stored table by month."""
+def test_example_project_runs(folder: Path) -> None:
+    """`project.py` of the documentation sums the stored table by month."""
     (code,) = [
         body
-        for body in blocks((ROOT / "docs/own_project.md").read_text(encoding="utf-8"), "python")
+        for body in find_code_blocks((ROOT / "docs/own_project.md").read_text(encoding="utf-8"), "python")
         if "defs =" in body
     ]
     (folder / "project.py").write_text(code)
@@ -253,15 +253,15 @@ def test_the_example_of_a_project_of_your_own_runs(folder: Path) -> None:
     assert sum(map(Decimal, written["spend"]), Decimal()) == stored["spend"].sum() > 0
 
 
-def test_the_example_of_a_sandbox_in_tests_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    """The Python of the sandbox's page starts one and prints its address."""
-    (code,) = blocks((ROOT / "docs/sandbox.md").read_text(encoding="utf-8"), "python")
+def test_example_of_a_sandbox_in_tests_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The Python example of docs/sandbox.md starts a sandbox and prints its address."""
+    (code,) = find_code_blocks((ROOT / "docs/sandbox.md").read_text(encoding="utf-8"), "python")
     exec(compile(code, "docs/sandbox.md", "exec"), {})  # noqa: S102 - our own page
     assert capsys.readouterr().out.startswith("http://127.0.0.1:")
 
 
-def test_the_sandbox_tells_a_program_where_it_is(tmp_path: Path) -> None:
-    """`sandbox --json` prints one document with its address and a token as soon as it answers."""
+def test_sandbox_prints_its_address_as_json(tmp_path: Path) -> None:
+    """`sandbox --json` prints one document with its address and a token as soon as it serves."""
     with subprocess.Popen(
         [sys.executable, "-m", "tiktok_assets", "sandbox", "--port", "0", "--advertisers", "1", "--json"],
         cwd=tmp_path,
@@ -282,10 +282,10 @@ def test_the_sandbox_tells_a_program_where_it_is(tmp_path: Path) -> None:
             process.terminate()
 
 
-def test_the_shell_completes(tmp_path: Path) -> None:
-    """`--install-completion` installs a completion, which offers commands and those of a group."""
+def test_shell_completion(tmp_path: Path) -> None:
+    """`--install-completion` installs a completion that offers commands and those of a group."""
     program = Path(sys.executable).with_name("tiktok-assets")
-    # Typer's own switch: nobody's shell is found out here, so it is named.
+    # Without a shell to detect, Typer takes the one that is named.
     at_home = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     asked = {"_TIKTOK_ASSETS_COMPLETE": "complete_bash", "COMP_WORDS": "tiktok-assets get ad", "COMP_CWORD": "2"}
     said = [

@@ -1,4 +1,4 @@
-"""A run killed at any moment leaves whole partitions, and the next one finishes the work."""
+"""Test that a sync killed at any moment leaves complete partitions, and the next one reads the rest."""
 
 import subprocess
 import sys
@@ -14,15 +14,15 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
-from tiktok_assets_tests.cli.conftest import run_command, build_variables
+from tiktok_assets_tests.cli.conftest import build_variables, run_command
 from tiktok_assets_tests.end_to_end.conftest import Cell, report_truth, stored, stored_numbers
 
 SELECT = "advertisers,ad_report_daily"
 
 
 @pytest.mark.parametrize("after_files", [1, 20, 60])
-def test_a_killed_sync_leaves_no_half_partition(tmp_path: Path, after_files: int) -> None:
-    """Killed while it writes, a run leaves only whole, true partitions; run again, it completes them."""
+def test_killed_sync_leaves_complete_partitions(tmp_path: Path, after_files: int) -> None:
+    """A sync killed while it writes leaves only complete, correct partitions; run again, it reads the rest."""
     with RunningSandbox(limits=Limits(qps=None, qpm=None)) as sandbox:
         last = sandbox.clock.now().date() - timedelta(days=2)
         first = last - timedelta(days=39)

@@ -1,4 +1,4 @@
-"""What a user's commands leave behind is readable by that user alone, whatever stood there before."""
+"""Test that the files of a user's commands are readable by that user only, also files that existed before."""
 
 import subprocess
 import sys
@@ -9,19 +9,19 @@ from stat import S_IMODE
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets_tests.cli.conftest import run_command, build_variables
+from tiktok_assets_tests.cli.conftest import build_variables, run_command
 from tiktok_assets_tests.test_file_permissions import wide
 
 WORLD = WorldPlan(dense=True, advertisers=2, days=4, campaigns=1, ad_groups=1, ads=2)
 
 
-def reachable(folder: Path) -> list[str]:
-    """What of a folder another user could reach: nothing, if they may not even enter it."""
+def list_accessible(folder: Path) -> list[str]:
+    """List what other users can access in a folder: nothing if they cannot enter it."""
     return wide(folder) if folder.stat().st_mode & 0o077 else []
 
 
-def test_what_commands_leave_is_their_users_alone(tmp_path: Path) -> None:
-    """After a sync with alerts, and `auth`, no other user reaches the state, the logs, the alerts or `.env`."""
+def test_files_of_commands_are_private(tmp_path: Path) -> None:
+    """After `sync` and `auth`, no other user can access the state, the logs, the alerts or `.env`."""
     state, logs, env = tmp_path / ".tiktok_assets", tmp_path / ".tiktok_assets/dagster/logs", tmp_path / ".env"
     logs.mkdir(parents=True)
     (logs / "old.log").write_text("of an older version")
@@ -47,7 +47,7 @@ def test_what_commands_leave_is_their_users_alone(tmp_path: Path) -> None:
     assert S_IMODE(env.stat().st_mode) == 0o600
     private = [state / name for name in ("state.sqlite", "oauth_state.json")]
     assert [S_IMODE(path.stat().st_mode) for path in (*private, logs / "old.log")] == [0o600] * 3
-    assert reachable(state) == []
+    assert list_accessible(state) == []
     assert list((tmp_path / "data").rglob("*.parquet"))
 
 
@@ -62,8 +62,8 @@ finally:
 """
 
 
-def test_a_crash_leaves_no_memory_on_disk() -> None:
-    """A command, and what it starts, writes no core file, whatever the shell allows."""
+def test_crash_writes_no_core_file() -> None:
+    """A command and its child processes write no core file, whatever the limit of the shell."""
     done = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", CORE_LIMIT], capture_output=True, text=True, check=False
     )

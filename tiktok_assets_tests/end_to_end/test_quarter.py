@@ -1,7 +1,7 @@
-"""A quarter of three accounts, refreshed twice a week by the real code, against the world's own numbers.
+"""Test that a quarter of three accounts, refreshed twice a week, equals the ground truth.
 
-Clocks change in Los Angeles and Berlin, conversions come late, spend is corrected, campaigns are renamed, switched
-off and deleted. Every refresh notes what the world says at that instant; the tests hold the tables against it.
+Clocks change in Los Angeles and Berlin, conversions come late, spend is corrected, campaigns are renamed, disabled
+and deleted. Every refresh records the ground truth of that instant, with which the tests compare the tables.
 """
 
 import re
@@ -38,7 +38,7 @@ from tiktok_assets.storage.warehouse import build_warehouse
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
-from tiktok_assets_tests.ingest.conftest import Rows, report_rows, expected_report
+from tiktok_assets_tests.ingest.conftest import Rows, expected_report, report_rows
 
 FIRST, LAST = date(2026, 2, 16), date(2026, 5, 18)
 """Mondays. Clocks change in Los Angeles on 8 March and in Berlin on 29 March."""
@@ -61,23 +61,23 @@ PLAN = WorldPlan(
 )
 """Dollars in Los Angeles, yen in Tokyo, euros in Berlin: three ads each that deliver every day until they end."""
 
-RENAMED, SWITCHED_OFF, GONE, GROUP_GONE = date(2026, 3, 9), date(2026, 3, 30), date(2026, 4, 13), date(2026, 4, 23)
-"""The days before whose refresh somebody works in each account."""
+RENAMED, DISABLED, DELETED, AD_DELETED = date(2026, 3, 9), date(2026, 3, 30), date(2026, 4, 13), date(2026, 4, 23)
+"""The days before whose refresh each account is changed."""
 
 NEW_NAME = "Spring | renamed"
 
-LOOKBACK = Path(__file__).parents[2] / "docs" / "lookback.md"
+LOOKBACK_PAGE = Path(__file__).parents[2] / "docs" / "lookback.md"
 
-Seen = dict[str, dict[str, Any]]
+Objects = dict[str, dict[str, Any]]
 
 
 @dataclass
 class Quarter:
-    """What was refreshed, and what the world said each time.
+    """The refreshed store with the ground truth at each refresh.
 
     Attributes:
         sums: rows, spend and conversions of each reading of each day, by report, account and day.
-        seen: every object of each reading, by table and account, with the instant it was read.
+        observed: every object of each reading, by table and account, with the time of the reading.
     """
 
     host: Host
@@ -85,29 +85,29 @@ class Quarter:
     session: Session
     accounts: list[Account]
     sums: dict[tuple[str, str, date], list[tuple[datetime, int, Decimal, int]]] = field(default_factory=dict)
-    seen: dict[tuple[str, str], list[tuple[datetime, Seen]]] = field(default_factory=dict)
+    observed: dict[tuple[str, str], list[tuple[datetime, Objects]]] = field(default_factory=dict)
 
     @property
     def store(self) -> HiveStore:
-        """The tables."""
+        """The store of the session."""
         return self.session.store
 
     def table(self, name: str, owner: str) -> pl.DataFrame:
-        """The stored rows of an account."""
+        """Read the stored rows of an account."""
         schema = build_schema(get_stored_tables(self.settings)[name])
         return self.store.scan(name, schema, advertiser_ids=[owner]).collect()
 
     def refresh(self, today: date) -> None:
-        """The refresh of a morning."""
+        """Refresh every table, as on a morning."""
         reader, store, ids = self.session.reader, self.store, [one.advertiser_id for one in self.accounts]
         refresh_advertisers(reader, store, ids)
         for entity in LISTED_ENTITIES:
-            for landed in _landed(refresh_entity(reader, store, entity, ids)):
-                if landed.table == entity.table:
-                    owner = str(landed.partition.advertiser_id)
+            for written in _written(refresh_entity(reader, store, entity, ids)):
+                if written.table == entity.table:
+                    owner = str(written.partition.advertiser_id)
                     items = self.host.ground_truth(entity.table, advertiser_id=owner)
                     objects = {str(item[entity.key]): item for item in items}
-                    self.seen.setdefault((entity.table, owner), []).append((landed.fetched_at, objects))
+                    self.observed.setdefault((entity.table, owner), []).append((written.fetched_at, objects))
         self.accounts, refused = load_accounts(reader, store, self.settings, ids)
         assert refused == {}
         tables = [report.table for report in DAILY_REPORTS]
@@ -125,13 +125,17 @@ class Quarter:
         }
         days = {account: window.days for account, window in windows.items() if window}
         for report in DAILY_REPORTS:
-            made = _landed(refresh_report(reader, store, report, days))
-            self._note(report, {one.advertiser_id: DateWindow(of[0], of[-1]) for one, of in days.items()}, made)
+            made = _written(refresh_report(reader, store, report, days))
+            self._record_ground_truth(
+                report, {one.advertiser_id: DateWindow(of[0], of[-1]) for one, of in days.items()}, made
+            )
             partitions = [one.partition for one in made]
         list(refresh_restatements(store, tables, partitions))
 
-    def _note(self, report: Report, windows: Mapping[str, DateWindow], made: list[WrittenPartition]) -> None:
-        """Take down what the world says now of the days that were read."""
+    def _record_ground_truth(
+        self, report: Report, windows: Mapping[str, DateWindow], made: list[WrittenPartition]
+    ) -> None:
+        """Record the present ground truth of the days that were read."""
         read_at = {(str(one.partition.advertiser_id), one.partition.day): one.fetched_at for one in made}
         for account in self.accounts:
             window = windows[account.advertiser_id]
@@ -139,16 +143,16 @@ class Quarter:
             for day in window.days:
                 rows = [row for (_, of), row in truth.items() if of == day]
                 spend = sum((row["spend"] for row in rows), Decimal(0))
-                told = (
+                reported = (
                     read_at[account.advertiser_id, day],
                     len(rows),
                     spend,
                     sum(row["conversion"] for row in rows),
                 )
-                self.sums.setdefault((report.table, account.advertiser_id, day), []).append(told)
+                self.sums.setdefault((report.table, account.advertiser_id, day), []).append(reported)
 
-    def work(self, path: str, owner: str, **body: object) -> None:
-        """Somebody works in an account."""
+    def post_change(self, path: str, owner: str, **body: object) -> None:
+        """Send a write request to an account."""
         answer = self.host.http.post(
             f"{self.host.sandbox.base_url}/open_api/v1.3/{path}/",
             json={"advertiser_id": owner, **body},
@@ -156,36 +160,38 @@ class Quarter:
         ).json()
         assert answer["code"] == 0, answer
 
-    def works_of(self, day: date) -> None:
-        """What happens in each account the evening before a refresh."""
+    def change_account(self, day: date) -> None:
+        """Change each account as planned for the evening before a refresh."""
         for account in self.accounts:
             owner = account.advertiser_id
             first, second = sorted(
                 item["campaign_id"] for item in self.host.ground_truth("campaigns", advertiser_id=owner)
             )
             if day == RENAMED:
-                self.work("campaign/update", owner, campaign_id=first, campaign_name=NEW_NAME)
-            if day == SWITCHED_OFF:
-                self.work("campaign/status/update", owner, campaign_ids=[second], operation_status="DISABLE")
-            if day == GONE:
-                self.work("campaign/status/update", owner, campaign_ids=[second], operation_status="DELETE")
-            if day == GROUP_GONE:
+                self.post_change("campaign/update", owner, campaign_id=first, campaign_name=NEW_NAME)
+            if day == DISABLED:
+                self.post_change(
+                    "campaign/status/update", owner, campaign_ids=[second], operation_status="DISABLE"
+                )
+            if day == DELETED:
+                self.post_change("campaign/status/update", owner, campaign_ids=[second], operation_status="DELETE")
+            if day == AD_DELETED:
                 ads = self.host.ground_truth("ads", advertiser_id=owner)
                 group = max(item["adgroup_id"] for item in ads if item["campaign_id"] == first)
                 ids = [item["ad_id"] for item in ads if item["adgroup_id"] == group][:1]
-                self.work("ad/status/update", owner, ad_ids=ids, operation_status="DELETE")
+                self.post_change("ad/status/update", owner, ad_ids=ids, operation_status="DELETE")
 
 
-def _landed(outcomes: Iterator[WrittenPartition | FailedPartitions]) -> list[WrittenPartition]:
+def _written(outcomes: Iterator[WrittenPartition | FailedPartitions]) -> list[WrittenPartition]:
     made = list(outcomes)
-    landed = [one for one in made if isinstance(one, WrittenPartition)]
-    assert len(landed) == len(made)
-    return landed
+    written = [one for one in made if isinstance(one, WrittenPartition)]
+    assert len(written) == len(made)
+    return written
 
 
 @pytest.fixture(scope="module")
 def quarter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quarter]:
-    """Ninety days, one refresh after another."""
+    """Refresh twice a week over ninety days."""
     folder: Path = tmp_path_factory.mktemp("quarter")
     with Host.run(PLAN) as host:
         accounts = [
@@ -210,18 +216,18 @@ def quarter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quarter]:
                 evening = datetime(today.year, today.month, today.day, tzinfo=UTC) - timedelta(hours=4)
                 if today > FIRST:
                     host.control("POST", "clock", now=evening.isoformat())
-                    made.works_of(today)
+                    made.change_account(today)
                 host.control("POST", "clock", now=(evening + timedelta(hours=14.5)).isoformat())
                 made.refresh(today)
                 today += timedelta(DAYS_BETWEEN[step % 2])
                 step += 1
             for report in LIFETIME_REPORTS:
-                _landed(refresh_report(session.reader, session.store, report, {one: [] for one in made.accounts}))
+                _written(refresh_report(session.reader, session.store, report, {one: [] for one in made.accounts}))
             yield made
 
 
-def test_it_is_a_quarter(quarter: Quarter) -> None:
-    """Three currencies, ninety days, days of 23 hours among them, and every day to the last is stored."""
+def test_every_day_of_the_quarter_is_stored(quarter: Quarter) -> None:
+    """Every day of ninety is stored for accounts in three currencies, also days of 23 hours."""
     assert {account.currency for account in quarter.accounts} == {"USD", "JPY", "EUR"}
     days = DateWindow(FIRST - timedelta(1), LAST - timedelta(1)).days
     assert len(days) > 90
@@ -240,8 +246,8 @@ def test_it_is_a_quarter(quarter: Quarter) -> None:
 
 
 @pytest.mark.parametrize("report", DAILY_REPORTS, ids=lambda report: report.table)
-def test_what_is_said_to_be_so_is_so(quarter: Quarter, report: Report) -> None:
-    """Settled days are the truth in every metric, complete ones in spend, impressions, clicks and reach."""
+def test_settled_and_complete_days_equal_the_ground_truth(quarter: Quarter, report: Report) -> None:
+    """Settled days are correct in every metric, complete ones in spend, impressions, clicks and reach."""
     days = list(DateWindow(FIRST - timedelta(1), LAST - timedelta(1)).days)
     for account in quarter.accounts:
         truth = expected_report(quarter.host, report, account, STANDARD_METRICS, days)
@@ -250,23 +256,25 @@ def test_what_is_said_to_be_so_is_so(quarter: Quarter, report: Report) -> None:
         assert settled.get_column("date").n_unique() > len(days) // 2
         assert complete.get_column("date").n_unique() >= len(days) - 1
         found = report_rows(settled, report, STANDARD_METRICS)
-        assert found == _of_days(truth, settled)
+        assert found == _filter_days(truth, settled)
         firm = ("spend", "impressions", "clicks", "reach")
-        assert _only(report_rows(complete, report, STANDARD_METRICS), firm) == _only(_of_days(truth, complete), firm)
+        assert _select(report_rows(complete, report, STANDARD_METRICS), firm) == _select(
+            _filter_days(truth, complete), firm
+        )
 
 
-def _of_days(truth: Rows, rows: pl.DataFrame) -> Rows:
+def _filter_days(truth: Rows, rows: pl.DataFrame) -> Rows:
     days = set(rows.get_column("date"))
     return {key: row for key, row in truth.items() if key[1] in days}
 
 
-def _only(rows: Rows, names: tuple[str, ...]) -> Rows:
+def _select(rows: Rows, names: tuple[str, ...]) -> Rows:
     return {key: {name: row[name] for name in names} for key, row in rows.items()}
 
 
 @pytest.mark.parametrize("report", LIFETIME_REPORTS, ids=lambda report: report.table)
-def test_the_lifetime_is_the_truth(quarter: Quarter, report: Report) -> None:
-    """At the end of the quarter the lifetime reports are the world's."""
+def test_lifetime_reports_equal_the_ground_truth(quarter: Quarter, report: Report) -> None:
+    """At the end of the quarter the lifetime reports equal the ground truth."""
     for account in quarter.accounts:
         truth = expected_report(quarter.host, report, account, STANDARD_METRICS, [])
         assert truth
@@ -274,16 +282,18 @@ def test_the_lifetime_is_the_truth(quarter: Quarter, report: Report) -> None:
         assert {key: row for key, row in rows.items() if row["spend"]} == truth
 
 
-def test_the_restatements_tell_the_truth_of_every_reading(quarter: Quarter) -> None:
-    """Each reading of each day is a row: before and after are what the world said at the two instants."""
+def test_restatements_have_the_values_of_every_reading(quarter: Quarter) -> None:
+    """Each reading of each day is a row with the ground truth of this reading and of the one before."""
     rows = quarter.store.scan(RESTATEMENTS, RESTATEMENTS_SCHEMA).collect()
     assert rows.height == sum(len(readings) for readings in quarter.sums.values())
-    told = {(row["report"], row["advertiser_id"], row["date"], row["fetched_at"]): row for row in rows.to_dicts()}
+    reported = {
+        (row["report"], row["advertiser_id"], row["date"], row["fetched_at"]): row for row in rows.to_dicts()
+    }
     moved = 0
     for (report, owner, day), readings in quarter.sums.items():
         before: tuple[datetime | None, int | None, Decimal | None, int | None] = (None, None, None, None)
         for reading in readings:
-            row = told[report, owner, day, reading[0]]
+            row = reported[report, owner, day, reading[0]]
             assert (row["rows_after"], row["spend_after"], row["conversion_after"]) == reading[1:]
             was = (row["previous_fetched_at"], row["rows_before"], row["spend_before"], row["conversion_before"])
             assert was == before
@@ -294,8 +304,8 @@ def test_the_restatements_tell_the_truth_of_every_reading(quarter: Quarter) -> N
     assert moved > len(quarter.sums) / 2  # conversions came late
 
 
-def test_days_keep_moving_until_they_are_settled(quarter: Quarter) -> None:
-    """By age, per currency: spend moves in the first two days only, conversions for weeks, and less and less."""
+def test_days_change_until_they_are_settled(quarter: Quarter) -> None:
+    """Spend changes in the first two days only; conversions change for weeks, and less with age."""
     moved = compute_restatement_by_age(quarter.store.scan(RESTATEMENTS, RESTATEMENTS_SCHEMA).collect())
     assert set(moved.get_column("currency")) == {"USD", "JPY", "EUR"}
     for (_,), of_currency in moved.group_by("currency"):
@@ -310,12 +320,12 @@ def test_days_keep_moving_until_they_are_settled(quarter: Quarter) -> None:
 
 
 @pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
-def test_the_histories_hold_each_version(quarter: Quarter, entity: Entity) -> None:
-    """Every name and status an object was read with is a version, from the reading that saw it first."""
+def test_histories_have_every_version(quarter: Quarter, entity: Entity) -> None:
+    """Every name and status of an object is a version that starts with the reading that returned it first."""
     for account in quarter.accounts:
         history = quarter.table(history_table_name(entity.table), account.advertiser_id)
         expected: dict[str, list[tuple[datetime, dict[str, Any]]]] = {}
-        for read_at, objects in quarter.seen[entity.table, account.advertiser_id]:
+        for read_at, objects in quarter.observed[entity.table, account.advertiser_id]:
             for own_id, item in objects.items():
                 counted = {name: value for name, value in item.items() if name != "modify_time"}
                 versions = expected.setdefault(own_id, [])
@@ -337,29 +347,31 @@ def test_the_histories_hold_each_version(quarter: Quarter, entity: Entity) -> No
 
 @pytest.fixture(scope="module")
 def warehouse(quarter: Quarter) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse at the end of the quarter."""
+    """Build the warehouse at the end of the quarter."""
     built = build_warehouse(quarter.store, quarter.settings.state_dir, get_stored_tables(quarter.settings))
     with duckdb.connect(built.path, read_only=True) as connection:
         yield connection
 
 
 def queries() -> list[str]:
-    """The SQL of the document on lookbacks."""
-    return re.findall(r"```sql\n(.*?)```", LOOKBACK.read_text(encoding="utf-8"), re.DOTALL)
+    """Find the SQL of docs/lookback.md."""
+    return re.findall(r"```sql\n(.*?)```", LOOKBACK_PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_documents_query_finds_what_python_finds(
+def test_documented_query_equals_the_python_function(
     quarter: Quarter, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
-    """The query of docs/lookback.md runs on the warehouse as it stands and gives the figures of the function."""
+    """The query of docs/lookback.md returns what the Python function returns."""
     ours = compute_restatement_by_age(quarter.store.scan(RESTATEMENTS, RESTATEMENTS_SCHEMA).collect())
     found = pl.DataFrame(warehouse.execute(queries()[0]).fetchall(), schema=ours.schema, orient="row")
     assert ours.height == 3 * 28
     assert_frame_equal(found, ours)
 
 
-def test_the_documents_history_answers_what_was_so(quarter: Quarter, warehouse: duckdb.DuckDBPyConnection) -> None:
-    """On the first of May each campaign is found once: one renamed, and one deleted, in each account."""
+def test_documented_query_returns_campaigns_as_of_a_day(
+    quarter: Quarter, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    """On the first of May each campaign is returned once: one renamed and one deleted per account."""
     rows = warehouse.execute(queries()[1]).fetchall()
     names = {own_id: (name, deleted) for own_id, name, _, deleted in rows}
     assert len(rows) == len(names) == 2 * len(quarter.accounts)
@@ -367,7 +379,7 @@ def test_the_documents_history_answers_what_was_so(quarter: Quarter, warehouse: 
     assert sum(deleted for _, deleted in names.values()) == len(quarter.accounts)
 
 
-def test_the_warehouse_holds_all_of_it(quarter: Quarter, warehouse: duckdb.DuckDBPyConnection) -> None:
+def test_warehouse_has_every_reading_and_version(quarter: Quarter, warehouse: duckdb.DuckDBPyConnection) -> None:
     """Every reading and every version is a row of the warehouse."""
     counted = warehouse.execute("SELECT count(*) FROM report_restatements").fetchone()
     assert counted == (sum(map(len, quarter.sums.values())),)

@@ -1,6 +1,6 @@
-"""A world that moves, misbehaves and is written to, while random partitions are read: the store is never wrong.
+"""Test that the store is correct while random partitions are read from a changing, failing world.
 
-`SOAK_STEPS` and `SOAK_SEED` in the environment make it longer and repeat it; `make soak` prints its figures.
+`SOAK_STEPS` and `SOAK_SEED` in the environment set its length and repeat it; `make soak` prints its statistics.
 """
 
 import json
@@ -38,10 +38,10 @@ from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Repor
 from tiktok_assets.storage.hive_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host
-from tiktok_assets_tests.end_to_end.believed import INTRUDER, Believed
+from tiktok_assets_tests.end_to_end.expected_store import UNKNOWN_FIELD, ExpectedStore
 from tiktok_assets_tests.ingest.conftest import open_reader
 
-STEPS_A_WORLD, WORLDS_AT_ONCE = 40, 4
+STEPS_PER_WORLD, WORLDS_PER_RUN = 40, 4
 STEPS = int(os.environ.get("SOAK_STEPS", "100"))
 SEED = int(os.environ.get("SOAK_SEED") or (SystemRandom().randrange(10**9) if "SOAK_STEPS" in os.environ else 8))
 
@@ -49,9 +49,9 @@ PLAN = WorldPlan(anchor=datetime(2026, 3, 2, 12, tzinfo=UTC), days=80, ads=90)
 """Months in the past, with room to advance; thirty days of ads take a second page."""
 
 AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
-LONGEST_ADVANCE = timedelta(days=180)
+MAX_ADVANCE = timedelta(days=180)
 HANG_SECONDS = 1.2
-HASTY = replace(FAST, max_attempts=3, read_timeout_seconds=1.0, connect_timeout_seconds=5.0)
+SHORT_TIMEOUTS = replace(FAST, max_attempts=3, read_timeout_seconds=1.0, connect_timeout_seconds=5.0)
 
 WRITE_KINDS = ("cut_before", "commit_then_cut", "commit_late", "invisible")
 READ_KINDS = tuple(kind for kind in KINDS if kind not in WRITE_KINDS)
@@ -61,11 +61,11 @@ STATUSES = (403, 404, 429, 500, 502, 503, 504)
 REDIRECTS = (301, 302, 307, 308)
 
 accounts = st.sets(st.integers(0, len("LTBE") - 1), min_size=1).map(sorted)
-tries = st.sampled_from([1, 1, 1, 2, 3, 9, None])
+repetitions = st.sampled_from([1, 1, 1, 2, 3, 9, None])
 
 
 class Figures:
-    """What a soak has tried."""
+    """Statistics of a soak."""
 
     def __init__(self) -> None:
         self.steps: Counter[str] = Counter()
@@ -78,16 +78,16 @@ class Figures:
         return (
             f"seed {SEED}; {self.steps.total()} steps: {dict(self.steps.most_common())}\n"
             f"faults fired/declared: {faults}\n"
-            f"partitions landed {self.landed}, failed {self.failed}; second pages asked for {self.second_pages}\n"
+            f"partitions written {self.landed}, failed {self.failed}; second pages asked for {self.second_pages}\n"
             f"rows compared {self.compared}, lost, extra or different {self.wrong}"
         )
 
 
 @st.composite
 def faults(draw: st.DrawFn, kinds: tuple[str, ...] = READ_KINDS) -> dict[str, Any]:
-    """A fault of any kind: once, so many times or always; sure or by chance; anywhere or for one endpoint."""
+    """Draw a fault of any kind: once, several times or always; with a probability; of all endpoints or one."""
     kind = draw(st.sampled_from(kinds))
-    how: dict[str, Any] = {"kind": kind, "times": draw(tries), "after": draw(st.sampled_from([0, 0, 1, 2]))}
+    how: dict[str, Any] = {"kind": kind, "times": draw(repetitions), "after": draw(st.sampled_from([0, 0, 1, 2]))}
     how |= {"probability": draw(st.sampled_from([1.0, 1.0, 0.5, 0.2])), "stack": draw(st.booleans())}
     if path := draw(st.sampled_from([None, *PATHS[:1] * 3, *PATHS])):
         how["path"] = path
@@ -100,26 +100,26 @@ def faults(draw: st.DrawFn, kinds: tuple[str, ...] = READ_KINDS) -> dict[str, An
             "status": st.sampled_from(REDIRECTS),
             "location": st.sampled_from([None, "http://example.test/"]),
         },
-        # A row that went from the only page cannot be told from one that never was: rows only come in.
+        # A row missing from the only page cannot be detected, so rows are only added.
         "drift": {"shift": st.integers(1, 3)},
         "wrong_type": {"field": st.sampled_from([None, "spend", "campaign_id", "ad_id", "operation_status"])},
-        "new_field": {"field": st.just(INTRUDER)},
+        "new_field": {"field": st.just(UNKNOWN_FIELD)},
     }
     return how | {name: draw(values) for name, values in choices.get(kind, {}).items()}
 
 
 class Soak(RuleBasedStateMachine):
-    """One world and one store; after every step the store is what was true when it was read."""
+    """One world and one store, which after every step equals the ground truth of its readings."""
 
     figures = Figures()
 
     def __init__(self) -> None:
         super().__init__()
-        self.held = ExitStack()
-        self.host = self.held.enter_context(Host.run(PLAN))
-        self.reader = self.held.enter_context(open_reader(self.host, HASTY)).reader
-        folder = self.held.enter_context(tempfile.TemporaryDirectory())
-        self.believed = Believed(self.host, HiveStore(folder))
+        self.resources = ExitStack()
+        self.host = self.resources.enter_context(Host.run(PLAN))
+        self.reader = self.resources.enter_context(open_reader(self.host, SHORT_TIMEOUTS)).reader
+        folder = self.resources.enter_context(tempfile.TemporaryDirectory())
+        self.expected_store = ExpectedStore(self.host, HiveStore(folder))
         self.accounts = [
             Account(one.id, one.account.currency, one.account.display_timezone)
             for one in self.host.sandbox.world.advertisers.values()
@@ -132,14 +132,14 @@ class Soak(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Start with what a first morning reads."""
+        """Read the accounts, as the first refresh does."""
         ids = [account.advertiser_id for account in self.accounts]
-        landed, _ = refresh_advertisers(self.reader, self.believed.store, ids)
-        self.believed.learn_accounts(ids, landed)
+        written, _ = refresh_advertisers(self.reader, self.expected_store.store, ids)
+        self.expected_store.record_accounts(ids, written)
 
     @rule(fault=faults())
     def inject_fault(self, fault: dict[str, Any]) -> None:
-        """Something will go wrong."""
+        """Inject a fault."""
         self.step("fault")
         self.host.inject_fault(**fault)
         self.figures.declared[fault["kind"]] += 1
@@ -147,26 +147,26 @@ class Soak(RuleBasedStateMachine):
     @precondition(lambda self: self.host.sandbox.state.faults.declared)
     @rule()
     def reset(self) -> None:
-        """Nothing goes wrong any more."""
-        self.step("mend")
-        self._mend()
+        """Remove every fault."""
+        self.step("remove faults")
+        self._remove_faults()
 
-    def _mend(self) -> None:
+    def _remove_faults(self) -> None:
         for fault in self.host.control("GET", "faults"):
             self.figures.fired[fault["kind"]] += fault["fired"]
         self.host.control("DELETE", "faults")
         self.host.control("DELETE", "penalties")
 
-    @precondition(lambda self: self.host.sandbox.clock.now() - PLAN.anchor < LONGEST_ADVANCE)
+    @precondition(lambda self: self.host.sandbox.clock.now() - PLAN.anchor < MAX_ADVANCE)
     @rule(hours=st.one_of(st.integers(1, 30), st.integers(24, 24 * 9)))
     def advance(self, hours: int) -> None:
-        """Time passes: days end, conversions rise, spend is corrected."""
+        """Let time pass: days end, conversions rise, spend is corrected."""
         self.step("clock")
         self.host.advance(hours=hours)
 
     @rule(which=st.integers(0, 3), granted=st.booleans())
     def grant(self, which: int, granted: bool) -> None:
-        """An account is taken from the app, or given back."""
+        """Revoke or grant an account."""
         self.step("grant")
         owner = self.accounts[which].advertiser_id
         self.host.control("POST", "grants", advertiser_id=owner, granted=granted)
@@ -179,7 +179,7 @@ class Soak(RuleBasedStateMachine):
         fault=st.one_of(st.none(), st.sampled_from(WRITE_KINDS)),
     )
     def write(self, entity: Entity, which: int, one: int, change: str, fault: str | None) -> None:
-        """Somebody works in the account: creates, renames, switches, deletes; answers may be lost on the way."""
+        """Create, rename, switch or delete an object; the response may be lost."""
         self.step("write")
         owner, kind = self.accounts[which].advertiser_id, entity.key.removesuffix("_id")
         self.names += 1
@@ -199,7 +199,7 @@ class Soak(RuleBasedStateMachine):
         if fault:
             how: dict[str, Any] = {"seconds": 0.05} if fault == "commit_late" else {}
             how = {"seconds": 86_400.0, "clock": "world"} if fault == "invisible" else how
-            # First in line: it is this write that suffers, whatever else is declared.
+            # First in line, so that it hits this write whatever else is declared.
             self.host.inject_fault(fault, path=path, stack=True, times=1, **how)
             self.figures.declared[fault] += 1
         self._post(path, body, hides=fault == "invisible")
@@ -215,13 +215,13 @@ class Soak(RuleBasedStateMachine):
                 timeout=10,
             )
         except httpx.HTTPError:
-            patience = time.monotonic() + 5
-            while sandbox.state._tasks and time.monotonic() < patience:  # noqa: SLF001 - a late write lands
+            deadline = time.monotonic() + 5
+            while sandbox.state._tasks and time.monotonic() < deadline:  # noqa: SLF001 - wait for a late write
                 time.sleep(0.01)
         if hides:
             until = sandbox.clock.now() + timedelta(days=1)
             made = {item["campaign_id"] for item in self.host.ground_truth("campaigns")} - known
-            self.believed.hidden |= dict.fromkeys(made, until)
+            self.expected_store.hidden |= dict.fromkeys(made, until)
 
     @rule(
         report=st.sampled_from((*STANDARD_REPORTS, *[AD_DAILY] * 4)),
@@ -230,7 +230,7 @@ class Soak(RuleBasedStateMachine):
         days=st.sampled_from([1, 3, 9, 35, 35]),
     )
     def read_report(self, report: Report, which: list[int], back: int, days: int) -> None:
-        """Some days of some accounts are read, or their lifetime."""
+        """Read some days of some accounts, or their lifetime."""
         self.step("report")
         now = self.host.sandbox.clock.now()
         wanted: dict[Account, list[date]] = {}
@@ -242,29 +242,31 @@ class Soak(RuleBasedStateMachine):
             for account, listed in wanted.items()
             for day in (listed if report.cadence == "daily" else [None])
         ]
-        made = list(refresh_report(self.reader, self.believed.store, report, wanted))
-        self._count(len(asked), self.believed.learn(report.table, asked, made))
+        made = list(refresh_report(self.reader, self.expected_store.store, report, wanted))
+        self._count(len(asked), self.expected_store.record_readings(report.table, asked, made))
 
     @rule(entity=st.sampled_from(LISTED_ENTITIES), which=accounts)
     def read_entity(self, entity: Entity, which: list[int]) -> None:
-        """The objects of some accounts are read."""
+        """Read the objects of some accounts."""
         self.step("entity")
         ids = [self.accounts[index].advertiser_id for index in which]
-        made = list(refresh_entity(self.reader, self.believed.store, entity, ids))
-        self._count(len(ids), self.believed.learn(entity.table, [Partition(owner) for owner in ids], made))
+        made = list(refresh_entity(self.reader, self.expected_store.store, entity, ids))
+        self._count(
+            len(ids), self.expected_store.record_readings(entity.table, [Partition(owner) for owner in ids], made)
+        )
 
     @rule(which=accounts)
     def read_accounts(self, which: list[int]) -> None:
-        """The accounts are read, or cannot be, and stand as they were."""
+        """Read the accounts; if they cannot be read, they stay unchanged."""
         self.step("accounts")
         ids = [self.accounts[index].advertiser_id for index in which]
         try:
-            landed, read = refresh_advertisers(self.reader, self.believed.store, ids)
+            written, read = refresh_advertisers(self.reader, self.expected_store.store, ids)
         except TikTokError:
             self._count(1, 1)
             return
-        # A fault may speak for an account that is granted: then it is marked as the API told it.
-        self.believed.learn_accounts([owner for owner in ids if owner not in read.refused], landed)
+        # A fault may refuse an account that is granted, which is then marked as not granted.
+        self.expected_store.record_accounts([owner for owner in ids if owner not in read.refused], written)
         self._count(1, 0)
 
     def _count(self, asked: int, failed: int) -> None:
@@ -272,26 +274,26 @@ class Soak(RuleBasedStateMachine):
         self.figures.landed += asked - failed
 
     @invariant()
-    def nothing_else_stands(self) -> None:
-        """At rest each file is what its last good reading left; no other is there, finished or unfinished."""
-        self.believed.nothing_else_stands()
+    def assert_no_other_files(self) -> None:
+        """Between steps each file is the one of its last successful reading, and no other exists."""
+        self.expected_store.assert_no_other_files()
 
     def teardown(self) -> None:
-        """The whole store once more, from the files."""
+        """Compare the whole store once more."""
         try:
-            self._mend()
-            self.believed.everything_stands()
+            self._remove_faults()
+            self.expected_store.assert_all_partitions()
         finally:
             asked = [json.loads(one["query"].get("page", "1")) for one in self.host.sandbox.state.requests]
             self.figures.second_pages += sum(page > 1 for page in asked)
-            self.figures.compared += self.believed.compared
-            self.figures.wrong += self.believed.wrong
-            self.held.close()
+            self.figures.compared += self.expected_store.compared
+            self.figures.wrong += self.expected_store.wrong
+            self.resources.close()
 
 
 @pytest.fixture
 def figures(capsys: pytest.CaptureFixture[str]) -> Iterator[Figures]:
-    """The figures, printed at the end whatever happens."""
+    """Return the statistics, and print them at the end of the test."""
     Soak.figures = Figures()
     yield Soak.figures
     with capsys.disabled():
@@ -299,21 +301,21 @@ def figures(capsys: pytest.CaptureFixture[str]) -> Iterator[Figures]:
 
 
 @pytest.mark.timeout(60 + STEPS)
-def test_the_store_is_never_wrong(figures: Figures) -> None:
-    """Whatever happens between two readings or during one, every stored partition is the truth of its reading."""
+def test_store_always_equals_what_was_read(figures: Figures) -> None:
+    """Whatever happens between or during readings, stored partitions equal the ground truth of their reading."""
     worlds = 0
     while figures.steps.total() < STEPS:
         run_state_machine_as_test(
             seed(SEED + worlds)(Soak),
             settings=hypothesis_settings(
-                max_examples=WORLDS_AT_ONCE,
-                stateful_step_count=STEPS_A_WORLD,
-                phases=[Phase.generate],  # a failing world is repeated by its seed; shrinking it takes minutes
+                max_examples=WORLDS_PER_RUN,
+                stateful_step_count=STEPS_PER_WORLD,
+                phases=[Phase.generate],  # a failing world is repeated with its seed; shrinking takes minutes
                 deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )
-        worlds += WORLDS_AT_ONCE
+        worlds += WORLDS_PER_RUN
     assert figures.wrong == 0
     assert figures.compared > figures.steps.total()

@@ -1,4 +1,4 @@
-"""Months of three accounts, through `sync` and Dagster, against the world's own numbers."""
+"""Test that months of three accounts, read with `sync` and Dagster, equal the ground truth."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
@@ -22,14 +22,14 @@ DAYS = 64
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[RunningSandbox]:
-    """The default agency: dollars in Los Angeles, yen in Tokyo, euros in Berlin, an empty account, a lost one."""
+    """Run the default world: accounts in USD, JPY and EUR, an empty one, and one without grant."""
     with RunningSandbox(limits=Limits(qps=None, qpm=None)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def days(sandbox: RunningSandbox) -> tuple[date, date]:
-    """About two months, with a clock change in Berlin among them."""
+    """Return about two months, which include a clock change in Berlin."""
     last = sandbox.clock.now().date() - timedelta(days=2)
     return last - timedelta(days=DAYS - 1), last
 
@@ -38,7 +38,7 @@ def days(sandbox: RunningSandbox) -> tuple[date, date]:
 def settings(
     sandbox: RunningSandbox, days: tuple[date, date], tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
-    """A folder of their own."""
+    """Return settings with folders of their own."""
     folder: Path = tmp_path_factory.mktemp("truth")
     return load_settings(
         base_url=sandbox.base_url,
@@ -55,24 +55,24 @@ def settings(
 
 @pytest.fixture(scope="module")
 def synced(settings: Settings, days: tuple[date, date]) -> SyncResult:
-    """Everything materialized once."""
+    """Materialize every table once."""
     with open_session(settings) as session:
         asked = SyncRequest(first=days[0].isoformat(), last=days[1].isoformat())
         return run_sync(settings, session, asked, lambda _: None)
 
 
-def test_the_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> None:
-    """Every partition of every table landed: four accounts, each day, each level."""
+def test_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> None:
+    """Every partition of every table is stored: four accounts, each day, each level."""
     assert synced.failures == []
     assert synced.retries == 0
     assert 4 * ((days[1] - days[0]).days + 1) == synced.partitions["ad_report_daily"]
 
 
 @pytest.mark.parametrize("report", STANDARD_REPORTS, ids=lambda report: report.table)
-def test_every_number_equals_the_truth(
+def test_every_metric_equals_the_ground_truth(
     synced: SyncResult, settings: Settings, sandbox: RunningSandbox, days: tuple[date, date], report: Report
 ) -> None:
-    """Every metric of every row of every account is the world's, exactly, and no row is missing or extra."""
+    """Every metric of every row of every account equals the ground truth, and no row is missing or extra."""
     assert synced.runs
     rows = stored(settings, report.table)
     window = days if report.cadence == "daily" else None
@@ -91,7 +91,7 @@ def test_every_number_equals_the_truth(
 def test_every_entity_is_stored(
     synced: SyncResult, settings: Settings, sandbox: RunningSandbox, entity: Mapping[str, str]
 ) -> None:
-    """Every campaign, ad group and ad stands with its name and status, deleted ones among them."""
+    """Every campaign, ad group and ad is stored with its status, deleted ones included."""
     assert synced.runs
     table = getattr(entity, "table")  # noqa: B009 - parametrized rows are typed loosely
     key = table.removesuffix("s") + "_id"
@@ -114,9 +114,9 @@ def test_every_entity_is_stored(
         assert row["advertiser_id"] == mine["advertiser_id"]
 
 
-def test_the_warehouse_holds_every_row(synced: SyncResult, settings: Settings) -> None:
-    """Every table of the warehouse has the rows of its Parquet files, and money in it is a decimal."""
-    import duckdb  # noqa: PLC0415 - only here
+def test_warehouse_has_every_row(synced: SyncResult, settings: Settings) -> None:
+    """Every table of the warehouse has the rows of its Parquet files, and amounts are decimals."""
+    import duckdb  # noqa: PLC0415 - only this test needs it
 
     assert synced.runs
     with duckdb.connect(f"{settings.data_dir}/warehouse.duckdb", read_only=True) as connection:
@@ -127,8 +127,8 @@ def test_the_warehouse_holds_every_row(synced: SyncResult, settings: Settings) -
     assert kind == ("DECIMAL(18,4)",)
 
 
-def test_a_second_sync_changes_nothing(synced: SyncResult, settings: Settings, days: tuple[date, date]) -> None:
-    """Twice equals once: while the world stands still, a second refresh stores the same rows."""
+def test_second_sync_changes_nothing(synced: SyncResult, settings: Settings, days: tuple[date, date]) -> None:
+    """If nothing has changed, a second refresh stores the same rows."""
     assert synced.runs
     tables = ("ad_report_daily", "campaign_report_lifetime", "ads", "top_spenders")
     before = {table: stored(settings, table).drop("fetched_at") for table in tables}

@@ -1,4 +1,4 @@
-"""What a store should hold: for each partition the truth of the instant it was last read, and its file."""
+"""The expected content of a store: for each partition the ground truth of its last reading, and its file."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,24 +22,24 @@ Row = dict[str, Cell]
 Rows = dict[Any, Row]
 
 ENTITIES: Mapping[str, Entity] = {entity.table: entity for entity in (ADVERTISERS, *LISTED_ENTITIES)}
-INTRUDER = "brand_new_field"
-"""What the fault `new_field` adds: kept in `extra`, and no part of the truth."""
+UNKNOWN_FIELD = "brand_new_field"
+"""The field that the fault `new_field` adds: stored in `extra`, and not in the ground truth."""
 
-NEARLY_AT_ONCE = timedelta(minutes=2)
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=2)
 
 
 @dataclass
-class Believed:
-    """The truth by partition.
+class ExpectedStore:
+    """The expected rows and files by partition.
 
     Attributes:
-        host: who tells the truth.
-        store: what should hold it.
-        rows: by table and partition, as they were true when last read.
-        files: by path, what tells one file from another: each stands since its partition was last read.
-        hidden: ids that reads do not show yet, and until when by the world's clock.
-        compared: rows found equal.
-        wrong: rows found missing, extra or different.
+        host: returns the ground truth.
+        store: the store under test.
+        rows: the ground truth at the last reading, by table and partition.
+        files: the signature of each file after its last reading, by path.
+        hidden: ids that reads do not return yet, with the end of that time by the world's clock.
+        compared: number of equal rows.
+        wrong: number of missing, extra or different rows.
     """
 
     host: Host
@@ -50,31 +50,31 @@ class Believed:
     compared: int = 0
     wrong: int = 0
 
-    def learn(
+    def record_readings(
         self, table: str, asked: Iterable[Partition], outcomes: Iterable[WrittenPartition | FailedPartitions]
     ) -> int:
-        """Take in what became of the partitions asked for, and return how many failed.
+        """Record the outcomes of the requested partitions, and return how many failed.
 
-        Each has one outcome. One that landed is the truth of now; one that failed is what it was.
+        Each has one outcome. A written one has the ground truth of now; a failed one is unchanged.
         """
         made = list(outcomes)
-        landed = [one for one in made if isinstance(one, WrittenPartition) and one.table == table]
+        written = [one for one in made if isinstance(one, WrittenPartition) and one.table == table]
         failed = [partition for one in made if isinstance(one, FailedPartitions) for partition in one.partitions]
-        assert sorted([*failed, *(one.partition for one in landed)]) == sorted(asked)
+        assert sorted([*failed, *(one.partition for one in written)]) == sorted(asked)
         days: dict[str, list[date]] = {}
-        for one in landed:
+        for one in written:
             owned = days.setdefault(str(one.partition.advertiser_id), [])
             if one.partition.day:
                 owned.append(one.partition.day)
         for owner, read in days.items():
-            truth = self._truth(table, owner, sorted(read))
+            truth = self._ground_truth(table, owner, sorted(read))
             self.rows |= {(table, Partition(owner, day)): rows for day, rows in truth.items()}
-        for one in landed:
-            self._landed(one)
+        for one in written:
+            self._written(one)
         return len(failed)
 
-    def learn_accounts(self, asked: Iterable[str], landed: WrittenPartition) -> None:
-        """Take in the accounts: those granted as they are now, those known from before as they were, marked."""
+    def record_accounts(self, asked: Iterable[str], written: WrittenPartition) -> None:
+        """Record the accounts: granted ones as they are now, known others unchanged and marked as not granted."""
         items = {one["advertiser_id"]: one for one in self.host.ground_truth("advertisers")}
         known = self.rows.get(("advertisers", Partition()), {})
         rows = {owner: row | {"is_granted": False} for owner, row in known.items()}
@@ -82,45 +82,52 @@ class Believed:
             if items[owner].pop("granted"):
                 rows[owner] = expected_entity(ADVERTISERS, items[owner]) | {"is_granted": True}
         self.rows["advertisers", Partition()] = rows
-        self._landed(landed)
+        self._written(written)
 
-    def _landed(self, landed: WrittenPartition) -> None:
-        assert abs(self.host.sandbox.clock.now() - landed.fetched_at) < NEARLY_AT_ONCE
-        where = self._file(landed.table, landed.partition)
+    def _written(self, written: WrittenPartition) -> None:
+        assert abs(self.host.sandbox.clock.now() - written.fetched_at) < MAX_CLOCK_DIFFERENCE
+        where = self._file(written.table, written.partition)
         self.files[str(where)] = _signature(where)
-        assert landed.rows == self.compare(landed.table, landed.partition)
+        assert written.rows == self.compare(written.table, written.partition)
 
     def _file(self, table: str, partition: Partition) -> Path:
         return Path(str(self.store.base)) / table / partition.folder / "part-0.parquet"
 
-    def _truth(self, table: str, owner: str, days: list[date]) -> dict[date | None, Rows]:
-        """What reads show of an account at this instant, by day."""
+    def _ground_truth(self, table: str, owner: str, days: list[date]) -> dict[date | None, Rows]:
+        """Return what reads return of an account at this instant, by day."""
         if table in ENTITIES:
             return {
-                None: {key: expected_entity(ENTITIES[table], it) for key, it in self._members(table, owner).items()}
+                None: {
+                    key: expected_entity(ENTITIES[table], it)
+                    for key, it in self._visible_objects(table, owner).items()
+                }
             }
         report = REPORTS_BY_TABLE[table]
         facts = expected_report(self.host, report, Account(owner, "", ""), STANDARD_METRICS, days)
-        members = self._members(f"{report.level.name}s", owner) if report.level.attributes else {}
-        named = {key: numbers | _names(report, members.get(str(key[0]))) for key, numbers in facts.items()}
+        members = self._visible_objects(f"{report.level.name}s", owner) if report.level.attributes else {}
+        named = {
+            key: numbers | _parent_columns(report, members.get(str(key[0]))) for key, numbers in facts.items()
+        }
         if report.cadence == "daily":
             by_day: dict[date | None, Rows] = {day: {} for day in days}
             for key, row in named.items():
                 by_day[key[1]][key] = row
             return by_day
-        # Without a time dimension what never delivered reads 0, the account itself among them (`zero_rows`).
-        idle: Rows = {(own_id, None): {"spend": 0} | _names(report, item) for own_id, item in members.items()}
+        # Without a time dimension, objects without delivery have rows of zeros, the account too (`zero_rows`).
+        idle: Rows = {
+            (own_id, None): {"spend": 0} | _parent_columns(report, item) for own_id, item in members.items()
+        }
         account: Rows = {} if report.level.attributes else {(owner, None): {"spend": 0}}
         return {None: idle | account | named}
 
-    def _members(self, table: str, owner: str) -> dict[str, Any]:
-        """The objects of an account that reads show."""
+    def _visible_objects(self, table: str, owner: str) -> dict[str, Any]:
+        """Return the objects of an account that reads return."""
         now, key = self.host.sandbox.clock.now(), ENTITIES[table].key
         items = {str(item[key]): item for item in self.host.ground_truth(table, advertiser_id=owner)}
         return {own_id: item for own_id, item in items.items() if self.hidden.get(own_id, now) <= now}
 
     def compare(self, table: str, partition: Partition) -> int:
-        """Hold the stored rows of a partition against what is believed, and return how many there are."""
+        """Compare the stored rows of a partition with the expected ones, and return their number."""
         expected, found = self.rows[table, partition], self._stored(table, partition)
         wrong = dict.fromkeys(expected.keys() - found.keys(), "missing")
         wrong |= dict.fromkeys(found.keys() - expected.keys(), "extra")
@@ -133,14 +140,15 @@ class Believed:
         return len(found)
 
     def _stored(self, table: str, partition: Partition) -> Rows:
-        """The rows of a partition by key; a key that came twice is an error."""
+        """Return the rows of a partition by key; a repeated key is an error."""
         owners = [partition.advertiser_id] if partition.advertiser_id else None
         days = [partition.day] if partition.day else None
         if table in ENTITIES:
             entity = ENTITIES[table]
             frame = self.store.scan(table, build_schema(entity_columns(entity)), advertiser_ids=owners).collect()
             rows = {
-                row[to_column_name(entity.key)]: _without_intruder(row) for row in decode_rows(frame, entity.columns)
+                row[to_column_name(entity.key)]: _without_unknown_field(row)
+                for row in decode_rows(frame, entity.columns)
             }
         else:
             report = REPORTS_BY_TABLE[table]
@@ -152,16 +160,14 @@ class Believed:
         assert len(rows) == frame.height
         return rows
 
-    def nothing_else_stands(self) -> None:
-        """Every file is the one its partition's last reading left, and there is no other, finished or not."""
+    def assert_no_other_files(self) -> None:
+        """Assert that each file is the one of its last reading and that no other exists, finished or not."""
         base = Path(str(self.store.base))
-        files = [
-            path for path in base.rglob("*") if path.is_file() and not _is_kept_beside(path.relative_to(base))
-        ]
+        files = [path for path in base.rglob("*") if path.is_file() and not _is_history(path.relative_to(base))]
         assert {str(path): _signature(path) for path in files} == self.files
 
-    def everything_stands(self) -> None:
-        """Read the whole store again."""
+    def assert_all_partitions(self) -> None:
+        """Compare every partition of the store again."""
         for table, partition in self.rows:
             self.compare(table, partition)
         for table in {table for table, _ in self.rows}:
@@ -169,22 +175,22 @@ class Believed:
             assert stored == sorted(partition for one, partition in self.rows if one == table)
 
 
-def _is_kept_beside(path: Path) -> bool:
-    """Whether a file belongs to a history: those are for `test_quarter` to judge."""
+def _is_history(path: Path) -> bool:
+    """Return whether a file belongs to a history table, which `test_quarter` tests."""
     return path.name == PARTITION_FILE_NAME and path.parts[0].endswith("_history")
 
 
 def _signature(path: Path) -> tuple[int, ...]:
-    """What changes when a file is replaced or written to."""
+    """Return values that change when a file is replaced or written to."""
     stat = path.stat()
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def _names(report: Report, item: Mapping[str, Cell] | None) -> Row:
-    """The parents and names of a report's row."""
+def _parent_columns(report: Report, item: Mapping[str, Cell] | None) -> Row:
+    """Return the columns of a report row that come from its object and its parents."""
     return {to_column_name(name): item[name] for name in report.level.attributes} if item else {}
 
 
-def _without_intruder(row: Row) -> Row:
-    extra = {name: cell for name, cell in (row["extra"] or {}).items() if name != INTRUDER}
+def _without_unknown_field(row: Row) -> Row:
+    extra = {name: cell for name, cell in (row["extra"] or {}).items() if name != UNKNOWN_FIELD}
     return row | {"extra": extra or None}

@@ -1,4 +1,4 @@
-"""An account read into tables without Dagster, by `api`, `tables` and `storage`; prints what it took as JSON."""
+"""Read an account into tables without Dagster and print time and requests as JSON."""
 
 import json
 import sys

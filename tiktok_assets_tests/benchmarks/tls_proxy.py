@@ -1,4 +1,4 @@
-"""A proxy that plays TikTok's own host in TLS before a sandbox, for programs whose address is built in."""
+"""A TLS proxy that serves a sandbox under the name of TikTok's host, for programs with a fixed base URL."""
 
 import asyncio
 import ssl
@@ -13,8 +13,8 @@ _MOST_BYTES = 1 << 18
 
 
 @contextmanager
-def front_door(base_url: str, folder: Path) -> Iterator[dict[str, str]]:
-    """The variables that lead a program to it: the proxy, and the one authority that vouches for its name.
+def run_tls_proxy(base_url: str, folder: Path) -> Iterator[dict[str, str]]:
+    """Run the proxy; yield the environment variables with its address and its certificate authority.
 
     Args:
         base_url: of the sandbox.
@@ -60,7 +60,7 @@ async def _enter(
     context: ssl.SSLContext,
     sandbox: tuple[str, int],
 ) -> None:
-    """One connection: CONNECT to the host's name, then TLS, then whatever is said, to the sandbox and back."""
+    """Serve one connection: CONNECT, then TLS, then forward both directions."""
     asked = await reader.readuntil(b"\r\n\r\n")
     if not asked.startswith(f"CONNECT {HOST}:443 ".encode()):
         writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
