@@ -205,7 +205,7 @@ def test_approval_code_is_only_in_its_alert(tmp_path: Path) -> None:
             ran += [run("doctor")]
 
     assert [one.exit_code for one in ran[:2]] == [0, 0], ran
-    assert "none that was issued here" in refused.err
+    assert "the approval code was not issued here" in refused.err
     assert approved.exit_code == 0, approved.err
     assert [one for one in ran if any(canary in one.out + one.err for canary in canaries)] == []
     folders = {str(Path(name).parent) for name in find_files_with(canaries, tmp_path)}
