@@ -24,7 +24,7 @@ LAYERS = (
     {"cli"},
     {"__main__"},
 )
-"""Packages and top-level modules, lowest layer first. A module imports from lower layers and from its own package."""
+"""Packages and top-level modules, lowest layer first; a module imports from lower layers and its own package."""
 
 SANDBOX_LAYERS = ("world", "http", "reads", "writes")
 """The folders of the sandbox, lowest first; the modules beside them are above all four."""

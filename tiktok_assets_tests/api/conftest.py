@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, Self
 
 import httpx
@@ -23,6 +22,7 @@ from tiktok_assets.sandbox.http.context import Switches
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
+from tiktok_assets_tests.http_server import LocalServer
 
 ATTEMPTS = 4
 FAST = RetryPolicy(
@@ -161,7 +161,7 @@ class Host:
 
 
 @dataclass
-class Listener:
+class Listener(LocalServer):
     """A server that records all connections and requests, and sends the same prepared response to each.
 
     Attributes:
@@ -206,16 +206,8 @@ class Listener:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 """Log nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        self.serve(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def assert_no_secret_leaks(

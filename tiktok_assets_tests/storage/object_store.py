@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from tiktok_assets_tests.http_server import LocalServer
+
 
 @dataclass
-class ObjectStore:
+class ObjectStore(LocalServer):
     """An S3 endpoint on loopback that runs from `__enter__` to `__exit__` and accepts any bucket.
 
     Attributes:
@@ -44,17 +46,10 @@ class ObjectStore:
         }
 
     def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.store = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        server = _Server(("127.0.0.1", 0), _Handler)
+        server.store = self
+        self.serve(server)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def list_objects(self, bucket: str, query: Mapping[str, str]) -> bytes:
         """Return the XML list of the objects below a prefix, and of the folders if there is a delimiter."""

@@ -1,7 +1,5 @@
 """Tests of slowing down: the app after code 40100, a path after 40016, an account at a path after 40133."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +20,7 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.endpoints import AD_CREATE, AD_LIST, CAMPAIGN_LIST, PATH_RATE_LIMITS, REPORT
 from tiktok_assets_tests.api.conftest import FAST, Host
+from tiktok_assets_tests.processes import run_together
 
 SHORT_COOLDOWNS = replace(
     FAST, max_attempts=6, first_cooldown_seconds=0.3, long_cooldown_seconds=0.9, cooldown_memory_seconds=20.0
@@ -95,25 +94,8 @@ def read_from_processes(
         seconds,
         cooldown,
     ]
-    readers = [
-        subprocess.Popen(  # noqa: S603 - our own interpreter and text
-            [sys.executable, "-c", READING_PROCESS, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for reader in readers:
-        assert reader.stdout
-        assert reader.stdout.readline() == "ready\n"
-    for reader in readers:
-        assert reader.stdin
-        reader.stdin.write("go\n")
-        reader.stdin.flush()
     # Retries may be printed before the last line.
-    outputs = [reader.communicate(timeout=60)[0] for reader in readers]
-    assert [reader.returncode for reader in readers] == [0] * len(readers)
+    outputs = run_together(READING_PROCESS, [arguments] * 4)
     pairs = [[pair.split(":") for pair in output.splitlines()[-1].split()] for output in outputs]
     return [[(float(at), float(seconds)) for at, seconds in responses] for responses in pairs]
 

@@ -1,7 +1,5 @@
 """Tests of the request budget in a file: no window of a second has more requests than the tier allows."""
 
-import subprocess
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -14,45 +12,33 @@ from hypothesis import strategies as st
 
 from tiktok_assets.api.rate_limit.budget import SqliteBudget, UnlimitedBudget
 from tiktok_assets.settings import TIER_LIMITS, Tier, load_settings
+from tiktok_assets_tests.processes import run_together
 
 BUDGET_CLIENT = """
 import sys, time
-from pathlib import Path
-from tiktok_assets.api.rate_limit.budget import SqliteBudget
-
-path, per_second, per_minute, seconds = Path(sys.argv[1]), *map(float, sys.argv[2:])
-budget = SqliteBudget(path, per_second, int(per_minute))
+{open_budget}
 print("ready", flush=True)
 sys.stdin.readline()
-until = time.monotonic() + seconds
+until = time.monotonic() + float(sys.argv[3])
 times = []
 while time.monotonic() < until:
     budget.acquire()
     times.append(time.monotonic())
+budget.close()
 print(*times)
+"""
+"""A process that acquires without a break; `open_budget` opens a budget with the path and rate in sys.argv."""
+
+OPEN_FILE = """
+from pathlib import Path
+from tiktok_assets.api.rate_limit.budget import SqliteBudget
+budget = SqliteBudget(Path(sys.argv[1]), float(sys.argv[2]), 600)
 """
 
 
 def acquire_from_processes(path: Path, *, processes: int, per_second: float, seconds: float) -> list[list[float]]:
     """Return the times at which each of several processes that acquire without a break was permitted a request."""
-    clients = [
-        subprocess.Popen(  # noqa: S603 - our own interpreter and text
-            [sys.executable, "-c", BUDGET_CLIENT, str(path), str(per_second), "600", str(seconds)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(processes)
-    ]
-    for client in clients:
-        assert client.stdout
-        assert client.stdout.readline() == "ready\n"
-    for client in clients:
-        assert client.stdin
-        client.stdin.write("go\n")
-        client.stdin.flush()
-    outputs = [client.communicate(timeout=60)[0] for client in clients]
-    assert [client.returncode for client in clients] == [0] * processes
+    outputs = run_together(BUDGET_CLIENT.format(open_budget=OPEN_FILE), [(path, per_second, seconds)] * processes)
     return [[float(instant) for instant in output.split()] for output in outputs]
 
 

@@ -1,8 +1,6 @@
 """Tests of the request budget in Redis, which several hosts share."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,23 +18,12 @@ from tiktok_assets.ingest.account_reader import read_accounts
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.api.rate_limit.test_budget import max_in_a_second
+from tiktok_assets_tests.api.rate_limit.test_budget import BUDGET_CLIENT, max_in_a_second
+from tiktok_assets_tests.processes import run_together
 
-BUDGET_CLIENT = """
-import sys, time
+OPEN_REDIS = """
 from tiktok_assets.api.rate_limit.redis_budget import RedisBudget
-
-url, per_second, seconds = sys.argv[1], *map(float, sys.argv[2:])
-budget = RedisBudget(url, "app", per_second, 600)
-print("ready", flush=True)
-sys.stdin.readline()
-until = time.monotonic() + seconds
-times = []
-while time.monotonic() < until:
-    budget.acquire()
-    times.append(time.monotonic())
-budget.close()
-print(*times)
+budget = RedisBudget(sys.argv[1], "app", float(sys.argv[2]), 600)
 """
 COOLDOWN = {"first_seconds": 0.4, "long_seconds": 60.0, "memory_seconds": 20.0}
 
@@ -67,24 +54,9 @@ def url(server: str) -> str:
 
 def test_processes_share_the_budget_in_redis(url: str) -> None:
     """Three processes get no more requests per second than the rate, and not much less."""
-    clients = [
-        subprocess.Popen(  # noqa: S603 - our own interpreter and text
-            [sys.executable, "-c", BUDGET_CLIENT, url, "10", "2"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
+    outputs = [
+        output.split() for output in run_together(BUDGET_CLIENT.format(open_budget=OPEN_REDIS), [(url, 10, 2)] * 3)
     ]
-    for client in clients:
-        assert client.stdout
-        assert client.stdout.readline() == "ready\n"
-    for client in clients:
-        assert client.stdin
-        client.stdin.write("go\n")
-        client.stdin.flush()
-    outputs = [client.communicate(timeout=60)[0].split() for client in clients]
-    assert [client.returncode for client in clients] == [0, 0, 0]
     times = sorted(float(instant) for output in outputs for instant in output)
     assert max_in_a_second(times) <= 10
     assert len(times) >= 12
