@@ -8,10 +8,23 @@ from types import MappingProxyType
 import polars as pl
 
 from tiktok_assets.api.errors import TikTokError
-from tiktok_assets.ingest.account_reader import ADVERTISERS_SCHEMA, AccountsResult, TrackedAccounts, read_accounts_or_settings
+from tiktok_assets.ingest.account_reader import (
+    ADVERTISERS_SCHEMA,
+    AccountsResult,
+    TrackedAccounts,
+    read_accounts_or_settings,
+)
 from tiktok_assets.ingest.entity_reader import read_entities
 from tiktok_assets.ingest.history import HistoryError, update_history
-from tiktok_assets.ingest.partitions import HISTORY_KEY, IS_COMPLETE_KEY, NO_REQUESTS, TIMEZONE_KEY, FailedPartitions, WrittenPartition, fetched_at_metadata
+from tiktok_assets.ingest.partitions import (
+    HISTORY_KEY,
+    IS_COMPLETE_KEY,
+    NO_REQUESTS,
+    TIMEZONE_KEY,
+    FailedPartitions,
+    WrittenPartition,
+    fetched_at_metadata,
+)
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse
