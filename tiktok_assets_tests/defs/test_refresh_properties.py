@@ -1,6 +1,5 @@
 """Test that each stage runs once per refresh and none is skipped, whatever the daemon misses."""
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
 from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG, SUPERSEDES_TAG
 from tiktok_assets.defs.schedules import HUNG_AFTER
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.defs.conftest import PLAN, WEDNESDAY, Deployment, open_deployment
+from tiktok_assets_tests.defs.conftest import PLAN, WEDNESDAY, Deployment, copy_instance, open_deployment
 from tiktok_assets_tests.defs.daemon import ENDS, Daemon, age_runs, settings_arguments
 from tiktok_assets_tests.defs.test_automation import evaluate_sensor
 
@@ -145,7 +144,7 @@ def host_with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 def open_simulation(host_with_accounts: tuple[Host, Path], home: Path, folder: Path) -> Iterator[DaemonSimulation]:
     """Open a simulation over its own instance."""
     host, data = host_with_accounts
-    shutil.copytree(home, folder / "home")
+    copy_instance(home, folder / "home")
     owners = ",".join(host.advertiser_ids[:3:2])
     with (
         dg.DagsterInstance.from_config(str(folder / "home")) as instance,
