@@ -27,7 +27,7 @@ from tiktok_assets.defs.table_catalog import DUPLICATION_RESULTS, TOP_SPENDERS, 
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings, require_storable_version
 from tiktok_assets.spec.derived_tables import RESTATEMENTS
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.schema import build_schema
 
 

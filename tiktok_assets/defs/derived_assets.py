@@ -6,10 +6,7 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from tiktok_assets.defs.automation_conditions import (
-    AFTER_SOURCES_AND_RANKING,
-    sources_updated_and_idle,
-)
+from tiktok_assets.defs.automation_conditions import AFTER_SOURCES_AND_RANKING, sources_updated_and_idle
 from tiktok_assets.defs.metadata import build_table_metadata
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
 from tiktok_assets.defs.plots import add_ranking_metadata, render_markdown_table
@@ -30,7 +27,7 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets.top_spenders.leader_changes import record_leader_changes
 from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS, WINDOW_DAYS, CompleteDays, rank_top_spenders

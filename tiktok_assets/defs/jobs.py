@@ -29,7 +29,7 @@ from tiktok_assets.ingest.restatements import refresh_restatements
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.reports import Report
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets.tables.account_calendar import Account
 
 

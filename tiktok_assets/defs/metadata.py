@@ -16,7 +16,7 @@ from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 
 _TYPES = {
     "id": "string",

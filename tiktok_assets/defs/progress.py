@@ -14,7 +14,7 @@ from tiktok_assets.session import Session
 from tiktok_assets.spec.endpoints import MAX_IDS_PER_CALL
 from tiktok_assets.spec.entities import ADVERTISERS
 from tiktok_assets.spec.metrics import describe_undocumented_metrics
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 
 LOG_INTERVAL_SECONDS = 10.0
 """The interval between progress lines; each line is an event in Dagster's event log."""

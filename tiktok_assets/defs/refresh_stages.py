@@ -13,7 +13,7 @@ from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
 from tiktok_assets.ingest.account_reader import ADVERTISERS_SCHEMA
 from tiktok_assets.ingest.lookback import select_refresh_window
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 
 RefreshStage = Literal["refresh_accounts", "refresh_daily", "refresh_lifetime"]

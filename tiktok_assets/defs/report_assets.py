@@ -22,7 +22,7 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.derived_tables import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_MEANING
 from tiktok_assets.spec.reports import Report, report_columns
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 
 REPORTS_GROUP = "reports"
 

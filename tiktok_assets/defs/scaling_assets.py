@@ -32,7 +32,7 @@ from tiktok_assets.ingest.partitions import is_partition_complete
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.state import utc_now
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets.top_spenders.candidates import CANDIDATES_COLUMNS, build_candidates_table

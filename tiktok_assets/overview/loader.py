@@ -8,7 +8,7 @@ import polars as pl
 
 from tiktok_assets.ingest.partitions import is_partition_complete, parse_fetched_at
 from tiktok_assets.spec.metrics import METRICS_BY_NAME
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.schema import INSTANT, MONEY
 from tiktok_assets.tables.totals import sum_expressions_or_null
 

@@ -23,7 +23,7 @@ from tiktok_assets.overview.models import AccountSection, CurrencySection, Overv
 from tiktok_assets.overview.summary import summarize
 from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
 from tiktok_assets.storage.files import describe_build_failure, write_atomically
-from tiktok_assets.storage.hive_store import HiveStore, StoreError
+from tiktok_assets.storage.parquet_store import HiveStore, StoreError
 
 PAGE_FILE_NAME = "account_overview.html"
 

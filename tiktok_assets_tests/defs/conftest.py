@@ -20,7 +20,12 @@ from tiktok_assets.defs.account_assets import add_advertiser_partitions
 from tiktok_assets.defs.checks import select_job_tables
 from tiktok_assets.defs.jobs import build_run_requests
 from tiktok_assets.defs.partitions import parse_partition_key
-from tiktok_assets.defs.refresh_stages import RefreshStage, get_advertiser_keys, plan_stage_ranges, split_into_ranges
+from tiktok_assets.defs.refresh_stages import (
+    RefreshStage,
+    get_advertiser_keys,
+    plan_stage_ranges,
+    split_into_ranges,
+)
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.instance.event_log import EventLog
 from tiktok_assets.sandbox.world.model import WorldPlan

@@ -18,7 +18,7 @@ from tiktok_assets.defs.alert_sensors import build_run_failure_alert_sensor
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
 from tiktok_assets.ingest.partitions import TIMEZONE_KEY
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import DAILY, PLAN, Deployment, open_deployment
 

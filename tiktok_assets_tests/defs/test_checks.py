@@ -14,7 +14,7 @@ from tiktok_assets.defs.checks import (
 )
 from tiktok_assets.defs.jobs import build_run_requests
 from tiktok_assets.defs.refresh_stages import PartitionRange
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory
 
 FEW = "ad_report_daily,ad_group_report_daily"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from tiktok_assets.defs.derived_assets import read_recent_days
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets.top_spenders.ranking import rank_top_spenders
 from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory

@@ -13,7 +13,7 @@ from tiktok_assets.defs.partitions import (
     build_partition_tags,
     format_intended_partitions,
 )
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 
 START = date(2026, 10, 1)
 

@@ -22,7 +22,7 @@ from tiktok_assets.defs.refresh_stages import (
     split_into_ranges,
 )
 from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 
 FIRST = date(2026, 3, 1)
 WINDOWS = [None, DateWindow(FIRST, FIRST), DateWindow(FIRST, FIRST + timedelta(29))]

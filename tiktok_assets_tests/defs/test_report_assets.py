@@ -9,7 +9,7 @@ import pytest
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.metadata import ALL_METRICS_SERVED_CHECK
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, plan_stage_ranges
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Deployment, DeploymentFactory, format_keys
 
 SINCE = date(2026, 9, 25)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets_tests.overview.sample_store import NOW, TODAY, YESTERDAY, SampleStore
 
 

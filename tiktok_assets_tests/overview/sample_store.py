@@ -14,7 +14,7 @@ from tiktok_assets.ingest.partitions import FETCHED_AT_KEY, IS_COMPLETE_KEY
 from tiktok_assets.overview.loader import SCHEMAS
 from tiktok_assets.overview.models import Overview
 from tiktok_assets.overview.page import build_overview
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
 TODAY = date(2026, 11, 22)

@@ -19,7 +19,7 @@ from tiktok_assets.overview.formatting import NO_VALUE, format_change, format_mo
 from tiktok_assets.overview.models import Overview
 from tiktok_assets.overview.page import build_overview, render_page
 from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
-from tiktok_assets.storage.hive_store import HiveStore, StoreError
+from tiktok_assets.storage.parquet_store import HiveStore, StoreError
 from tiktok_assets_tests.hostile_names import ALL_FRAGMENTS, HOSTILE_NAMES, control_characters_in, visible_text
 from tiktok_assets_tests.overview.sample_store import NOW, YESTERDAY, ParsedPage, SampleStore
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tiktok_assets.overview.loader import load_tables
 from tiktok_assets.overview.summary import MAX_CHART_SERIES, summarize
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets_tests.overview.sample_store import NOW, TODAY, YESTERDAY, SampleStore
 
 DAYS = st.lists(
