@@ -30,7 +30,7 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.endpoints import DUPLICATION_READS, ENDPOINTS, REPORT
 from tiktok_assets.spec.entities import CAMPAIGNS, LISTED_ENTITIES
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 
 CheckState = Literal["ok", "fault", "not set", "not checked"]

@@ -22,7 +22,7 @@ def explain_error(error: Exception) -> tuple[str, int] | None:
     # Imported only after an error: `--help` needs neither settings nor tables.
     from tiktok_assets.api.errors import TikTokError, suggest_fix  # noqa: PLC0415
     from tiktok_assets.settings import SettingsError  # noqa: PLC0415
-    from tiktok_assets.storage.hive_store import StoreError  # noqa: PLC0415
+    from tiktok_assets.storage.parquet_store import StoreError  # noqa: PLC0415
 
     match error:
         case CommandError():

@@ -13,7 +13,7 @@ from pwd import getpwuid
 import pytest
 from typer.testing import CliRunner
 
-from tiktok_assets.cli import app
+from tiktok_assets.cli.commands import app
 from tiktok_assets.cli.duplicate import obtain_approval
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.duplication.approvals import issue_code
