@@ -19,7 +19,7 @@ from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.api_versions import metrics_for_version
 from tiktok_assets.spec.entities import TOPVIEW_AND_PROMOTE
-from tiktok_assets.storage.hive_store import HiveStore, StoreError
+from tiktok_assets.storage.parquet_store import HiveStore, StoreError
 from tiktok_assets.storage.report_timeouts import StoredTimeouts
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tiktok_assets.alerts.dagster_urls import build_asset_url, build_run_url
-from tiktok_assets.alerts.message import Link, Message, RichText, UntrustedText, format_footer, format_instant
+from tiktok_assets.alerts.formatters import Link, Message, RichText, UntrustedText, format_footer, format_instant
 from tiktok_assets.alerts.outbox import Alert, build_alert
 from tiktok_assets.settings import Settings
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tiktok_assets.alerts.channels import SendOutcome, list_recipients
-from tiktok_assets.alerts.message import Message
+from tiktok_assets.alerts.formatters import Message
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage.state import State, outbox
 

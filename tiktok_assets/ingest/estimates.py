@@ -19,7 +19,7 @@ from tiktok_assets.ingest.report_reader import build_paged_query, list_ad_groups
 from tiktok_assets.ingest.report_responses import ReportRequest
 from tiktok_assets.spec.entities import LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
 from tiktok_assets.spec.reports import Report, served_metrics
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 
 

@@ -15,7 +15,7 @@ from tiktok_assets.spec.derived_tables import (
     history_table_name,
 )
 from tiktok_assets.spec.entities import Entity
-from tiktok_assets.storage.hive_store import HiveStore, Partition, StoreError
+from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets.tables.schema import INSTANT, build_schema, entity_columns
 
 _VALIDITY_COLUMNS = ("valid_from", "valid_to", "is_current")

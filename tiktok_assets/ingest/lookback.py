@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.ingest.partitions import is_partition_complete
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 
 GAP_SEARCH_DAYS = 30

@@ -31,7 +31,7 @@ from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse
 from tiktok_assets.ingest.restatements import DayReading, append_reading, readings_metadata
 from tiktok_assets.spec.entities import Entity
 from tiktok_assets.spec.reports import Report
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account, is_complete
 from tiktok_assets.tables.cells import decode_malformed_values
 from tiktok_assets.tables.row_validation import count_malformed_values

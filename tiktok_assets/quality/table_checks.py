@@ -6,7 +6,7 @@ import msgspec
 import polars as pl
 
 from tiktok_assets.quality.outcome import CheckOutcome
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets.tables.cells import MALFORMED, decode_malformed_values, encode_json
 
 FileSchemas = Mapping[Partition, pl.Schema | None]

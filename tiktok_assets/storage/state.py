@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from tiktok_assets.file_permissions import UnsafeLocationError
 from tiktok_assets.storage.engine import add_missing_columns, open_engine
-from tiktok_assets.storage.hive_store import StoreError
+from tiktok_assets.storage.parquet_store import StoreError
 
 
 def utc_now() -> datetime:

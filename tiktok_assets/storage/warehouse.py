@@ -22,7 +22,7 @@ from upath import UPath
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.storage import dbt_views, marts
 from tiktok_assets.storage.files import describe_build_failure, move_atomically, write_atomically
-from tiktok_assets.storage.hive_store import HiveStore, StoreError
+from tiktok_assets.storage.parquet_store import HiveStore, StoreError
 from tiktok_assets.storage.views import Tables, View, sql_literal
 from tiktok_assets.storage.warehouse_loading import (
     FILES_COLUMNS,

@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.schema import build_schema
 
 LANDING_PAGES_TABLE = "built_from.landing_pages"

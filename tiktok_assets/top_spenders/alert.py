@@ -5,7 +5,15 @@ from decimal import Decimal
 from typing import Any
 
 from tiktok_assets.alerts.dagster_urls import build_asset_url, build_launchpad_url
-from tiktok_assets.alerts.message import Bar, Link, Message, RichText, UntrustedText, format_footer, format_instant
+from tiktok_assets.alerts.formatters import (
+    Bar,
+    Link,
+    Message,
+    RichText,
+    UntrustedText,
+    format_footer,
+    format_instant,
+)
 from tiktok_assets.alerts.outbox import Alert, build_alert
 from tiktok_assets.duplication.approvals import ApprovalCode
 from tiktok_assets.settings import Settings

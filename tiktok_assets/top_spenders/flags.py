@@ -16,7 +16,7 @@ from tiktok_assets.duplication.approvals import ApprovalCode, issue_code
 from tiktok_assets.duplication.models import DuplicationRequest
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, Entity
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.storage.state import State, duplication_steps, flags, top_spender_changes, utc_now
 from tiktok_assets.tables.schema import build_schema, entity_columns
 from tiktok_assets.top_spenders.alert import build_top_spender_alert

@@ -23,7 +23,7 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, served_metrics
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.csv_fast_path import parse_uniform_rows
 from tiktok_assets.tables.frames import build_report_frame

@@ -27,7 +27,7 @@ from tiktok_assets.ingest.lookback import GAP_SEARCH_DAYS
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY, fetched_at_metadata
 from tiktok_assets.instance import open_instance
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.schema import build_schema
 
 OWNERS = tuple(str(7_104_142_337_395_130_000 + number) for number in range(90))

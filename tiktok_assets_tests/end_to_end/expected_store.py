@@ -12,7 +12,7 @@ from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
 from tiktok_assets_tests.api.conftest import Host

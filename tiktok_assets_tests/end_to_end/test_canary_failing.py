@@ -19,7 +19,7 @@ from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import SettingsError, load_settings
-from tiktok_assets.storage.hive_store import StoreError
+from tiktok_assets.storage.parquet_store import StoreError
 from tiktok_assets_tests.cli.conftest import build_variables, run_command
 from tiktok_assets_tests.end_to_end.test_canary import Watch, find_files_with
 from tiktok_assets_tests.environment import clean_environment

@@ -33,7 +33,7 @@ from tiktok_assets.spec.derived_tables import RESTATEMENTS, history_table_name
 from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS, Report
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.storage.warehouse import build_warehouse
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import build_schema

@@ -35,7 +35,7 @@ from tiktok_assets.sandbox.http.faults import KINDS
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host
 from tiktok_assets_tests.end_to_end.expected_store import UNKNOWN_FIELD, ExpectedStore

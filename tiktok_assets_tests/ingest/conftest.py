@@ -21,7 +21,7 @@ from tiktok_assets.spec.entities import Entity, SpecialCampaignType
 from tiktok_assets.spec.metric_catalogue import Metric
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import Report
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, SMALL, Host
 

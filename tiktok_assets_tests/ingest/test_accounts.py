@@ -13,7 +13,7 @@ from tiktok_assets.ingest.account_reader import TrackedAccounts
 from tiktok_assets.ingest.accounts import load_accounts, resolve_advertiser_ids
 from tiktok_assets.ingest.writer import refresh_advertisers
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import find_ungranted_account, granted_accounts, open_reader

@@ -30,7 +30,7 @@ from tiktok_assets.spec.metrics import (
     summable_columns,
 )
 from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, Report, served_metrics
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import report_schema
 from tiktok_assets_tests.api.conftest import Host

@@ -20,7 +20,7 @@ from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.spec.derived_tables import history_table_name
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS, LISTED_ENTITIES, Entity
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
-from tiktok_assets.storage.hive_store import HiveStore, Partition, StoreError
+from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets.tables.frames import build_entity_frame
 from tiktok_assets.tables.schema import build_schema, entity_columns
 from tiktok_assets_tests.api.conftest import SMALL, Host
@@ -279,7 +279,7 @@ from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.spec.entities import LISTED_ENTITIES
 from tiktok_assets.spec.metrics import STANDARD_METRICS
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 
 url, token, folder, *owners = sys.argv[1:]
 client = Client(url, token)

@@ -14,7 +14,7 @@ from tiktok_assets.ingest.lookback import GAP_SEARCH_DAYS, find_missing_days, se
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY
 from tiktok_assets.ingest.report_reader import plan_report_requests
 from tiktok_assets.spec.reports import REPORTS, Report
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account, day_end, is_complete
 
 TOKYO = Account("7001", "JPY", "Asia/Tokyo")

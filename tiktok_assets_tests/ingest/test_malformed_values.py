@@ -19,7 +19,7 @@ from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.spec.entities import ADS, CAMPAIGNS, Entity
 from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, STANDARD_METRICS, summable_columns
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.cells import MALFORMED
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import days_back, granted_accounts, open_reader

@@ -10,7 +10,7 @@ from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.spec.entities import ADS, CAMPAIGNS, Entity
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import days_back, granted_accounts, open_reader
 

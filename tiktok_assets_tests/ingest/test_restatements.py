@@ -25,7 +25,7 @@ from tiktok_assets.ingest.writer import refresh_report
 from tiktok_assets.spec.derived_tables import RESTATEMENTS, RESTATEMENTS_KEY
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, Report
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import (

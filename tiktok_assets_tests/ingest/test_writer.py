@@ -32,7 +32,7 @@ from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.entities import ADS, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
-from tiktok_assets.storage.hive_store import HiveStore, Partition, StoreError
+from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
 from tiktok_assets_tests.api.conftest import Host

@@ -11,7 +11,7 @@ import pytest
 
 from tiktok_assets.instance import open_instance, prepare_instance
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.storage.hive_store import StoreError
+from tiktok_assets.storage.parquet_store import StoreError
 
 OPENING_PROCESS = """
 import sys

@@ -10,7 +10,7 @@ from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_checks import check_declared_schema
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.reports import REPORTS
-from tiktok_assets.storage.hive_store import Partition
+from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets_tests.quality.sample_frames import ads
 
 ALL_TABLES = build_all_checked_tables(

@@ -19,7 +19,7 @@ from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext
 from tiktok_assets.spec.entities import LISTED_ENTITIES
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import PLAN, open_deployment
 

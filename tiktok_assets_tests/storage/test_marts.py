@@ -15,7 +15,7 @@ from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES
 from tiktok_assets.spec.metrics import METRICS_BY_NAME, STANDARD_METRICS, select_metrics, summable_columns
 from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, report_columns
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.views import Tables
 from tiktok_assets.storage.warehouse import SCHEMAS, build_views, build_warehouse
 from tiktok_assets.tables.schema import build_schema, entity_columns

@@ -13,7 +13,7 @@ from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, report_columns
-from tiktok_assets.storage.hive_store import HiveStore, Partition, StoreError
+from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
 from tiktok_assets.tables.schema import build_schema, entity_columns
 

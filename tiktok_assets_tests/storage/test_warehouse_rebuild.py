@@ -25,7 +25,7 @@ from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.metrics import select_metrics
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
 from tiktok_assets.storage.warehouse_loading import FILES_TABLE
 from tiktok_assets.tables.schema import build_schema, entity_columns
@@ -46,7 +46,7 @@ import sys
 from datetime import date
 from itertools import count
 from pathlib import Path
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.warehouse import build_warehouse
 from tiktok_assets_tests.storage.test_warehouse_rebuild import REPORT, tables, write
 

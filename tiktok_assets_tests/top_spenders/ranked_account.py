@@ -15,7 +15,7 @@ from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, Entity
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.state import State, flags, outbox, top_spender_changes
 from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
 from tiktok_assets.top_spenders.flags import AdKey, Assessment, assess_ads, record_flag

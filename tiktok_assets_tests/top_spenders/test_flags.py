@@ -21,7 +21,7 @@ from tiktok_assets.duplication.approvals import BY_CODE, Approval, decide_approv
 from tiktok_assets.duplication.models import DuplicationRequest
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.entities import ADS, ADVERTISERS
-from tiktok_assets.storage.hive_store import HiveStore
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.storage.state import State, approvals, duplication_steps, duplications, flags, outbox, utc_now
 from tiktok_assets.top_spenders.candidates import CANDIDATES_SCHEMA, build_candidates_table
 from tiktok_assets.top_spenders.flags import compute_flag_id, record_flag

@@ -23,7 +23,7 @@ from tiktok_assets.spec.entities import AD_GROUPS
 from tiktok_assets.spec.metrics import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
-from tiktok_assets.storage.hive_store import ForeignRowsError, HiveStore, Partition, StoreError
+from tiktok_assets.storage.parquet_store import ForeignRowsError, HiveStore, Partition, StoreError
 from tiktok_assets.tables.schema import INSTANT, MONEY, build_schema, entity_columns, report_schema
 
 OWNER = "7104142337395130369"
@@ -40,7 +40,7 @@ WRITER = """
 import sys
 from itertools import count
 import polars as pl
-from tiktok_assets.storage.hive_store import HiveStore, Partition
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 
 base, rows, owners = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 store = HiveStore(base)

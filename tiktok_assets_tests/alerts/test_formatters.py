@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from tiktok_assets.alerts.channels import create_service, send_message
 from tiktok_assets.alerts.dagster_urls import build_launchpad_config, build_launchpad_url
-from tiktok_assets.alerts.message import MAX_UNTRUSTED_LENGTH, Bar, Link, Message, UntrustedText
+from tiktok_assets.alerts.formatters import MAX_UNTRUSTED_LENGTH, Bar, Link, Message, UntrustedText
 from tiktok_assets.settings import load_settings
 from tiktok_assets.top_spenders.alert import build_top_spender_alert
 from tiktok_assets_tests.alerts.fake_channels import run_mail_server, run_webhook
