@@ -2,33 +2,43 @@
 
 import dagster as dg
 
-from tiktok_assets.defs.account_assets import ACCOUNT_ASSETS
-from tiktok_assets.defs.alert_sensors import build_deliver_alerts_sensor, build_run_failure_alert_sensor
-from tiktok_assets.defs.checks import build_table_checks
-from tiktok_assets.defs.derived_assets import build_overview_asset, build_top_spenders_asset, build_warehouse_asset
-from tiktok_assets.defs.jobs import build_backfill_history_job, build_derived_job, build_refresh_jobs
-from tiktok_assets.defs.metadata import add_owners_and_tags
-from tiktok_assets.defs.refresh_sensors import (
-    build_advertiser_partitions_sensor,
-    build_derived_assets_sensor,
-    build_refresh_sequence_sensor,
-)
-from tiktok_assets.defs.report_assets import build_report_asset, build_restatements_asset
-from tiktok_assets.defs.resources import IO_MANAGER, HiveParquetIOManager, build_session_resource
-from tiktok_assets.defs.scaling_assets import (
+from tiktok_assets.defs import (
+    ACCOUNT_ASSETS,
+    DUPLICATION_RESULTS,
+    IO_MANAGER,
+    TOP_SPENDERS,
+    HiveParquetIOManager,
+    add_owners_and_tags,
     build_ad_duplications_asset,
+    build_advertiser_partitions_sensor,
+    build_backfill_history_job,
+    build_daily_refresh_schedule,
+    build_deliver_alerts_sensor,
+    build_derived_assets_sensor,
+    build_derived_job,
     build_duplication_candidates_asset,
     build_duplication_results_asset,
+    build_duplication_sensors,
+    build_new_top_spender_sensor,
+    build_overview_asset,
+    build_refresh_jobs,
+    build_refresh_sequence_sensor,
+    build_report_asset,
+    build_restatements_asset,
+    build_run_failure_alert_sensor,
+    build_session_resource,
+    build_table_checks,
+    build_top_spenders_asset,
+    build_warehouse_asset,
+    duplicate_ad,
+    flag_top_spender,
+    get_stored_tables,
 )
-from tiktok_assets.defs.scaling_jobs import duplicate_ad, flag_top_spender
-from tiktok_assets.defs.scaling_sensors import build_duplication_sensors, build_new_top_spender_sensor
-from tiktok_assets.defs.schedules import build_daily_refresh_schedule
-from tiktok_assets.defs.table_catalog import DUPLICATION_RESULTS, TOP_SPENDERS, get_stored_tables
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings, require_storable_version
-from tiktok_assets.spec.derived_tables import RESTATEMENTS
-from tiktok_assets.storage.parquet_store import HiveStore
-from tiktok_assets.tables.schema import build_schema
+from tiktok_assets.spec import RESTATEMENTS
+from tiktok_assets.storage import HiveStore
+from tiktok_assets.tables import build_schema
 
 
 def build_definitions(settings: Settings, *, session: Session | None = None) -> dg.Definitions:

@@ -8,26 +8,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktok_assets.api.client import Client, RequestStats
-from tiktok_assets.api.errors import DailyQuotaError
-from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.api.rate_limit.budget import PathBudgets, RequestBudget, SqliteBudget
-from tiktok_assets.api.retry import RetryPolicy
+from tiktok_assets.api import (
+    Client,
+    DailyQuotaError,
+    Fetcher,
+    PathBudgets,
+    RequestBudget,
+    RequestStats,
+    RetryPolicy,
+    SqliteBudget,
+)
 from tiktok_assets.file_permissions import create_private_folder
-from tiktok_assets.ingest.accounts import require_accounts, resolve_advertiser_ids
-from tiktok_assets.ingest.reader import Reader
+from tiktok_assets.ingest import Reader, require_accounts, resolve_advertiser_ids
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.api_versions import metrics_for_version
-from tiktok_assets.spec.entities import TOPVIEW_AND_PROMOTE
-from tiktok_assets.storage.parquet_store import HiveStore, StoreError
-from tiktok_assets.storage.report_timeouts import StoredTimeouts
+from tiktok_assets.spec import TOPVIEW_AND_PROMOTE, metrics_for_version
+from tiktok_assets.storage import HiveStore, StoredTimeouts, StoreError
 
 if TYPE_CHECKING:
-    from tiktok_assets.api.creatives import Identity, IdentityStatus
-    from tiktok_assets.duplication.approvals import Approval
-    from tiktok_assets.duplication.duplicator import Duplicator
-    from tiktok_assets.duplication.executor import ExecutionPolicy
-    from tiktok_assets.storage.state import State
+    from tiktok_assets.api import Identity, IdentityStatus
+    from tiktok_assets.duplication import Approval, Duplicator, ExecutionPolicy
+    from tiktok_assets.storage import State
 
 BUDGET_FILE = "request_budget.sqlite"
 
@@ -73,7 +73,7 @@ class Session:
         Raises:
             TikTokError: if the identities cannot be read.
         """
-        from tiktok_assets.api.creatives import read_identity_status  # noqa: PLC0415 - start-up time
+        from tiktok_assets.api import read_identity_status  # noqa: PLC0415 - start-up time
 
         return read_identity_status(self._client, advertiser_id, identity)
 
@@ -99,7 +99,7 @@ class Session:
         """Open the request budget of the app, or of one of its paths, which all its processes share."""
         settings = self.settings
         if settings.limiter_url:
-            from tiktok_assets.api.rate_limit.redis_budget import RedisBudget  # noqa: PLC0415 - an optional extra
+            from tiktok_assets.api import RedisBudget  # noqa: PLC0415 - an optional extra
 
             return RedisBudget(
                 settings.limiter_url.get_secret_value(),
@@ -136,7 +136,7 @@ class Session:
         Raises:
             StateError: if it cannot be opened.
         """
-        from tiktok_assets.storage.state import State  # noqa: PLC0415 - start-up time
+        from tiktok_assets.storage import State  # noqa: PLC0415 - start-up time
 
         self._create_state_folder()
         return State(self.settings.state_database_url)
@@ -180,11 +180,13 @@ class Session:
             policy: how long it waits and how often it retries; None for the default.
             approval: the approval to start duplications; without one it runs dry runs and resumes started ones.
         """
-        from tiktok_assets.duplication.approvals import NO_APPROVAL  # noqa: PLC0415 - start-up time
-        from tiktok_assets.duplication.copy_rules import parse_identities  # noqa: PLC0415
-        from tiktok_assets.duplication.duplicator import Duplicator  # noqa: PLC0415
-        from tiktok_assets.duplication.executor import ExecutionPolicy  # noqa: PLC0415
-        from tiktok_assets.duplication.ledger import Ledger  # noqa: PLC0415
+        from tiktok_assets.duplication import (  # noqa: PLC0415 - only a duplication loads it
+            NO_APPROVAL,
+            Duplicator,
+            ExecutionPolicy,
+            Ledger,
+            parse_identities,
+        )
 
         return Duplicator(
             self.client,

@@ -26,10 +26,7 @@ from tiktok_assets.setting_types import (
     SecretUrls,
     TimeZones,
 )
-from tiktok_assets.spec.endpoints import PATH_RATE_LIMITS
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.metrics import select_metrics
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
+from tiktok_assets.spec import PATH_RATE_LIMITS, REPORTS_BY_TABLE, Metric, Report, select_metrics
 
 Tier = Literal["basic", "advanced", "premium", "ultimate"]
 ScalingMode = Literal["alert", "propose", "execute"]

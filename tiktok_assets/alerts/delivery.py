@@ -32,7 +32,7 @@ from tiktok_assets.alerts.outbox import (
 )
 from tiktok_assets.alerts.sender_process import SenderProcess
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
-from tiktok_assets.storage.state import State, outbox, utc_now
+from tiktok_assets.storage import State, outbox, utc_now
 
 SEND_TIMEOUT_SECONDS = 10.0
 """How long one attempt may take; after that its outcome is unknown."""

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tiktok_assets.alerts.channels import SendOutcome, list_recipients
 from tiktok_assets.alerts.formatters import Message
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.state import State, outbox
+from tiktok_assets.storage import State, outbox
 
 WAITING, SENDING = "waiting", "sending"
 DELIVERED, DELIVERED_UNKNOWN, GIVEN_UP = "delivered", "delivered_unknown", "given_up"

@@ -11,7 +11,7 @@ from tiktok_assets.alerts.dagster_urls import build_run_url, build_runs_url
 from tiktok_assets.alerts.formatters import Link, Message, RichText, UntrustedText, format_footer, format_instant
 from tiktok_assets.alerts.outbox import Alert, Channel, build_alert, enqueue_for_keys, remove_unsent_alerts
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.state import outbox, reported_runs
+from tiktok_assets.storage import outbox, reported_runs
 
 RUN_FAILURE_KIND = "run_failure"
 MAX_REASON_LENGTH = 400

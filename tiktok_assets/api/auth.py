@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from tiktok_assets.api.client import REDIRECTS, ApiResponse, Client, RequestStats
 from tiktok_assets.api.errors import ContractError
 from tiktok_assets.api.transport import HttpResponse
-from tiktok_assets.spec.endpoints import ACCESS_TOKEN
+from tiktok_assets.spec import ACCESS_TOKEN
 
 AUTHORIZATION_PORTAL_URL = "https://business-api.tiktok.com/portal/auth"
 """The page on which a person selects ad accounts; it is the same for every API host (API notes 2)."""

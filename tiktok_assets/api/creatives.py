@@ -7,8 +7,8 @@ from typing import Any
 
 from tiktok_assets.api.client import Client, Parameter, RequestStats
 from tiktok_assets.api.errors import AdvertiserError, ContractError, RequestError
-from tiktok_assets.spec.endpoints import IDENTITIES, IMAGES, POSTS, SUGGESTED_COVERS
-from tiktok_assets.tables.cells import parse_instant
+from tiktok_assets.spec import IDENTITIES, IMAGES, POSTS, SUGGESTED_COVERS
+from tiktok_assets.tables import parse_instant
 
 AUTH_CODE_IDENTITY = "AUTH_CODE"
 """The type of an identity that was authorized by a creator's code."""

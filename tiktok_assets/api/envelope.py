@@ -20,11 +20,11 @@ from tiktok_assets.api.errors import (
     TikTokError,
     TimedOutError,
 )
-from tiktok_assets.spec.endpoints import Endpoint
-from tiktok_assets.spec.error_codes import (
+from tiktok_assets.spec import (
     ADVERTISER_PATH_THROTTLING_CODES,
     DAILY_QUOTA_PATTERN,
     PATH_THROTTLING_CODES,
+    Endpoint,
     get_error_code,
 )
 

@@ -25,7 +25,7 @@ TikTokError
 from math import ceil
 
 from tiktok_assets.escaping import escape_control_characters
-from tiktok_assets.spec.error_codes import Consequence
+from tiktok_assets.spec import Consequence
 
 QUOTA_USED_UP_MESSAGE = "the app's quota of requests for today is used up"
 

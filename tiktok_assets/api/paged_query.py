@@ -10,7 +10,7 @@ import msgspec
 from tiktok_assets.api.client import ApiResponse, Parameter, RequestStats
 from tiktok_assets.api.envelope import decode_rows
 from tiktok_assets.api.errors import ContractError
-from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
+from tiktok_assets.spec import MAX_PAGE_SIZE, Endpoint
 
 Row = Any
 Page = TypeVar("Page")

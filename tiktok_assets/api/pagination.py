@@ -17,7 +17,7 @@ from tiktok_assets.api.client import ApiResponse, Client, Parameter, RequestStat
 from tiktok_assets.api.errors import ContractError, MovingPagesError, RepeatedKeyError, TikTokError, TruncatedError
 from tiktok_assets.api.paged_query import Page, PageCollector, PagedQuery, ParsedPages, read_total
 from tiktok_assets.api.request_plan import count_pages
-from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, Endpoint
+from tiktok_assets.spec import MAX_PAGE_SIZE, Endpoint
 
 MIN_QUERIES_AHEAD = 2
 """Queries that are prefetched whatever their size; one more, which is being written, may be in memory."""

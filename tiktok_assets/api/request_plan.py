@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from math import ceil
 from typing import TypeVar
 
-from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT, MAX_IDS_PER_CALL, MAX_PAGE_SIZE
+from tiktok_assets.spec import MAX_DAYS_PER_REPORT, MAX_IDS_PER_CALL, MAX_PAGE_SIZE
 
 Item = TypeVar("Item")
 

@@ -17,8 +17,7 @@ from tiktok_assets.api.errors import (
     TikTokError,
     UnknownOutcomeError,
 )
-from tiktok_assets.spec.endpoints import Endpoint
-from tiktok_assets.spec.error_codes import ERROR_CODES
+from tiktok_assets.spec import ERROR_CODES, Endpoint
 
 WRITE_CONFLICT = 40202
 DUPLICATE_REQUEST = 40050

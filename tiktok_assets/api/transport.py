@@ -17,7 +17,7 @@ import httpx
 
 from tiktok_assets.api.envelope import build_timeout_error
 from tiktok_assets.api.errors import OversizedError, RetryLaterError, SlowResponseError
-from tiktok_assets.spec.endpoints import Endpoint
+from tiktok_assets.spec import Endpoint
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 """The largest decompressed response that is read; a page of a thousand rows is 1 to 3 MB."""

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from tiktok_assets.api.envelope import decode_rows
-from tiktok_assets.spec.api_versions import (
+from tiktok_assets.spec import (
     NUMERIC_ID_FIELDS,
     TRANSLATIONS,
     VALUE_TRANSLATIONS,
+    Endpoint,
     EndpointTranslation,
 )
-from tiktok_assets.spec.endpoints import Endpoint
 
 
 def translate_request(

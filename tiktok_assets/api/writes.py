@@ -9,8 +9,7 @@ from tiktok_assets.api.errors import ContractError, UnknownOutcomeError
 from tiktok_assets.api.paged_query import PagedQuery, Row
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.api.retry import encode_body
-from tiktok_assets.spec.endpoints import AD_GROUP_QUOTA, Endpoint
-from tiktok_assets.spec.entities import Entity
+from tiktok_assets.spec import AD_GROUP_QUOTA, Endpoint, Entity
 
 Body = Mapping[str, Any]
 

@@ -225,7 +225,7 @@ def _print_plan(
     from tiktok_assets.cli.plan import plan_refresh  # noqa: PLC0415
     from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
-    from tiktok_assets.spec.entities import ENTITIES  # noqa: PLC0415
+    from tiktok_assets.spec import ENTITIES  # noqa: PLC0415
 
     with open_interactive_session(settings) as session:
         names = [entity.table for entity in ENTITIES] + [report.table for report in settings.chosen_reports]
@@ -280,8 +280,7 @@ def duplicate(
     from tiktok_assets.cli import duplicate as command  # noqa: PLC0415
     from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.cli.session import load_storage_settings  # noqa: PLC0415
-    from tiktok_assets.duplication import formatting  # noqa: PLC0415
-    from tiktok_assets.duplication.models import DuplicationRequest  # noqa: PLC0415
+    from tiktok_assets.duplication import DuplicationRequest, formatting  # noqa: PLC0415
     from tiktok_assets.session import open_session  # noqa: PLC0415
 
     settings = load_storage_settings()

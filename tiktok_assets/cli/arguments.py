@@ -4,9 +4,9 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.api import DateWindow
 from tiktok_assets.cli.errors import CommandError, UsageError
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.tables import Account
 
 MAX_UTC_OFFSET = timedelta(hours=14)
 """The largest offset of any time zone; it gives the latest day that has begun anywhere."""

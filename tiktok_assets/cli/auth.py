@@ -18,14 +18,21 @@ from urllib.parse import parse_qs
 
 import polars as pl
 
-from tiktok_assets.api.auth import AccessGrant, AuthClient, build_authorization_url
-from tiktok_assets.api.errors import BannedError, NoAccountGrantedError, RetryLaterError, TikTokError, suggest_fix
+from tiktok_assets.api import (
+    AccessGrant,
+    AuthClient,
+    BannedError,
+    NoAccountGrantedError,
+    RetryLaterError,
+    TikTokError,
+    build_authorization_url,
+    suggest_fix,
+)
 from tiktok_assets.cli.env_file import ENV_FILE, check_writable, set_variables
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.cli.session import open_interactive_session
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
-from tiktok_assets.ingest.account_reader import read_accounts
-from tiktok_assets.ingest.accounts import NO_ACCOUNT_MESSAGE
+from tiktok_assets.ingest import NO_ACCOUNT_MESSAGE, read_accounts
 from tiktok_assets.settings import Settings, load_settings
 
 HISTORY_DAYS = 90

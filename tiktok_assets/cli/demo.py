@@ -25,16 +25,14 @@ from tiktok_assets.cli.arguments import require_free_port
 from tiktok_assets.cli.errors import CommandError
 from tiktok_assets.cli.sync import SyncRequest, SyncResult, run_sync
 from tiktok_assets.cli.top import read_stored_top_spenders
-from tiktok_assets.defs.alert_sensors import ALERTS_FOLDER
+from tiktok_assets.defs import ALERTS_FOLDER
 from tiktok_assets.instance import open_instance
-from tiktok_assets.overview.page import PAGE_FILE_NAME
-from tiktok_assets.sandbox.running import RunningSandbox
-from tiktok_assets.sandbox.world.model import WorldPlan
+from tiktok_assets.overview import PAGE_FILE_NAME
+from tiktok_assets.sandbox import RunningSandbox, WorldPlan
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.top_spenders.alert import TOP_SPENDER_KIND
-from tiktok_assets.top_spenders.ranking import LeaderChange, find_leader_changes
-from tiktok_assets.webserver.pages import serve_pages
+from tiktok_assets.top_spenders import TOP_SPENDER_KIND, LeaderChange, find_leader_changes
+from tiktok_assets.webserver import serve_pages
 
 HISTORY_DAYS = 90
 DATA_FOLDER, STATE_FOLDER = "data", "state"

@@ -3,8 +3,7 @@
 from tiktok_assets.cli.arguments import require_free_port
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.settings import Settings
-from tiktok_assets.webserver.guard import is_loopback
-from tiktok_assets.webserver.server import DaemonStoppedError, run_dagster
+from tiktok_assets.webserver import DaemonStoppedError, is_loopback, run_dagster
 
 
 def run_dev(settings: Settings, host: str, port: int) -> None:

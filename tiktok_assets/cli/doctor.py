@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from tiktok_assets.api.client import RequestStats
-from tiktok_assets.api.errors import (
+from tiktok_assets.api import (
     AdvertiserError,
     BannedError,
     CredentialsError,
     NotOfferedError,
+    RequestStats,
     RetryLaterError,
     ThrottledError,
     TikTokError,
@@ -34,11 +34,15 @@ from tiktok_assets.cli.doctor_checks import (
     explain_retry,
 )
 from tiktok_assets.cli.session import INTERACTIVE_RETRY_POLICY
-from tiktok_assets.ingest.account_reader import list_advertiser_ids, read_accounts_or_settings
-from tiktok_assets.ingest.accounts import NO_ACCOUNT_MESSAGE, resolve_accounts
+from tiktok_assets.ingest import (
+    NO_ACCOUNT_MESSAGE,
+    list_advertiser_ids,
+    read_accounts_or_settings,
+    resolve_accounts,
+)
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, SettingsError, load_settings
-from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST
+from tiktok_assets.spec import ADVERTISER_INFO, ADVERTISER_LIST
 
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
 

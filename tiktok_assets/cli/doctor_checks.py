@@ -8,30 +8,27 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from tiktok_assets.api.creatives import Identity
-from tiktok_assets.api.errors import (
+from tiktok_assets.api import (
     AdvertiserError,
     BannedError,
     CredentialsError,
     DailyQuotaError,
+    Fetcher,
+    Identity,
     ThrottledError,
     TikTokError,
     describe_retry_delay,
+    list_objects,
     suggest_fix,
 )
-from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.api.writes import list_objects
-from tiktok_assets.duplication.copy_rules import parse_identities
-from tiktok_assets.duplication.snapshot import is_deleted
+from tiktok_assets.duplication import is_deleted, parse_identities
 from tiktok_assets.file_permissions import create_private_folder
-from tiktok_assets.ingest.estimates import count_entities, count_report
-from tiktok_assets.ingest.reader import Reader
+from tiktok_assets.ingest import Reader, count_entities, count_report
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.endpoints import DUPLICATION_READS, ENDPOINTS, REPORT
-from tiktok_assets.spec.entities import CAMPAIGNS, LISTED_ENTITIES
-from tiktok_assets.storage.parquet_store import HiveStore
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.spec import CAMPAIGNS, DUPLICATION_READS, ENDPOINTS, LISTED_ENTITIES, REPORT
+from tiktok_assets.storage import HiveStore
+from tiktok_assets.tables import Account
 
 CheckState = Literal["ok", "fault", "not set", "not checked"]
 ErrorCause = Literal["token", "app", "restricted", "scope", "account", "other"]
@@ -229,7 +226,7 @@ def check_schedule(report: CheckReport, settings: Settings) -> None:
     if not (settings.instance_dir / "dagster.yaml").exists():
         return
     # Dagster takes a second to import; without an instance there is no need to.
-    from tiktok_assets.defs.schedules import explain_short_cron, measure_usual_refresh  # noqa: PLC0415
+    from tiktok_assets.defs import explain_short_cron, measure_usual_refresh  # noqa: PLC0415
     from tiktok_assets.instance import open_instance  # noqa: PLC0415
 
     try:
@@ -254,7 +251,7 @@ def check_alert_channels(report: CheckReport, settings: Settings) -> None:
     if not settings.alert_urls:
         report.set_not_set("alerts")
     else:
-        from tiktok_assets.alerts.channels import is_supported_url  # noqa: PLC0415 - Apprise is slow to import
+        from tiktok_assets.alerts import is_supported_url  # noqa: PLC0415 - Apprise is slow to import
 
         unsupported = [
             str(position)

@@ -12,23 +12,25 @@ from sqlalchemy.engine import make_url
 from tiktok_assets.cli.arguments import select_advertisers
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.cli.output import log_line
-from tiktok_assets.duplication.approvals import (
+from tiktok_assets.duplication import (
     BY_CODE,
     BY_TERMINAL,
     BY_YES_OPTION,
     ENABLE_NOT_ALLOWED,
     Approval,
+    DryRun,
+    DuplicationRequest,
+    LeaseError,
+    LedgerEntry,
     NotApprovedError,
+    RefusedError,
+    UnfinishedError,
+    format_approval_prompt,
 )
-from tiktok_assets.duplication.duplicator import DryRun, RefusedError
-from tiktok_assets.duplication.executor import UnfinishedError
-from tiktok_assets.duplication.formatting import format_approval_prompt
-from tiktok_assets.duplication.lease import LeaseError
-from tiktok_assets.duplication.models import DuplicationRequest, LedgerEntry
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.entities import ADS
-from tiktok_assets.tables.schema import build_schema, entity_columns
+from tiktok_assets.spec import ADS
+from tiktok_assets.tables import build_schema, entity_columns
 
 APPROVAL_HINT = (
     "run it on a terminal to get a prompt, or add --yes, or add --code and send the alert's approval code to"
@@ -209,6 +211,6 @@ def execute(session: Session, request: DuplicationRequest, approval: Approval) -
 
 def list_duplications(session: Session, advertisers: Sequence[str] | None) -> list[LedgerEntry]:
     """Return all duplications of the ledger, for some accounts or for all, oldest first."""
-    from tiktok_assets.duplication.ledger import Ledger  # noqa: PLC0415 - opens the state
+    from tiktok_assets.duplication import Ledger  # noqa: PLC0415 - opens the state
 
     return Ledger(session.state).entries(advertisers)

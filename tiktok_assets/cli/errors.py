@@ -20,9 +20,9 @@ class UsageError(CommandError):
 def explain_error(error: Exception) -> tuple[str, int] | None:
     """Return the message and the exit code of an error; None for an unexpected error, which is a bug."""
     # Imported only after an error: `--help` needs neither settings nor tables.
-    from tiktok_assets.api.errors import TikTokError, suggest_fix  # noqa: PLC0415
+    from tiktok_assets.api import TikTokError, suggest_fix  # noqa: PLC0415
     from tiktok_assets.settings import SettingsError  # noqa: PLC0415
-    from tiktok_assets.storage.parquet_store import StoreError  # noqa: PLC0415
+    from tiktok_assets.storage import StoreError  # noqa: PLC0415
 
     match error:
         case CommandError():

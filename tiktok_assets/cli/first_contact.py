@@ -16,11 +16,16 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from tiktok_assets.api.client import Parameter, RequestStats
-from tiktok_assets.api.envelope import decode_rows
-from tiktok_assets.api.errors import CredentialsError, TikTokError, suggest_fix
-from tiktok_assets.api.pagination import TRUNCATION_HEADER
-from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.api import (
+    TRUNCATION_HEADER,
+    CredentialsError,
+    DateWindow,
+    Parameter,
+    RequestStats,
+    TikTokError,
+    decode_rows,
+    suggest_fix,
+)
 from tiktok_assets.cli.doctor import DOCTOR_RETRY_POLICY
 from tiktok_assets.cli.doctor_checks import classify_error, explain_missing_permission
 from tiktok_assets.cli.errors import CommandError
@@ -35,22 +40,25 @@ from tiktok_assets.cli.first_contact_report import (
 from tiktok_assets.cli.output import log_line, print_text
 from tiktok_assets.cli.rendering import print_json
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
-from tiktok_assets.ingest.queries import build_entity_query, build_report_query
+from tiktok_assets.ingest import build_entity_query, build_report_query
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.endpoints import (
+from tiktok_assets.spec import (
     AD_GROUP_QUOTA,
     ADVERTISER_INFO,
     ADVERTISER_LIST,
+    ADVERTISERS,
     IDENTITIES,
+    LISTED_ENTITIES,
     REPORT,
     SUGGESTED_COVERS,
     Endpoint,
+    Entity,
+    Report,
+    report_columns,
+    served_metrics,
 )
-from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
-from tiktok_assets.spec.reports import Report, report_columns, served_metrics
-from tiktok_assets.tables.cells import parse_cell
-from tiktok_assets.tables.row_validation import dimension_names
+from tiktok_assets.tables import dimension_names, parse_cell
 
 SAMPLE_ROWS = 100
 """Rows to read of each list; TikTok allows 1,000 a page, but a few show the format."""

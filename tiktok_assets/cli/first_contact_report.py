@@ -8,10 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from tiktok_assets.escaping import escape_control_characters
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.documented_fields import DOCUMENTED_FIELDS, ENUMERATIONS
-from tiktok_assets.spec.entities import Entity
-from tiktok_assets.tables.cells import parse_cell, parse_day_of_hour
+from tiktok_assets.spec import DOCUMENTED_FIELDS, ENUMERATIONS, Column, Entity
+from tiktok_assets.tables import parse_cell, parse_day_of_hour
 
 MAX_LISTED_VALUES = 5
 _MAX_MESSAGE_LENGTH = 300

@@ -6,18 +6,19 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from tiktok_assets.api.errors import TikTokError
-from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.api import DateWindow, TikTokError
 from tiktok_assets.cli.arguments import parse_window, split_window_by_account
 from tiktok_assets.cli.errors import UsageError
-from tiktok_assets.ingest.account_reader import read_accounts_or_settings
-from tiktok_assets.ingest.accounts import require_accounts
-from tiktok_assets.ingest.entity_reader import read_entities
-from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
+from tiktok_assets.ingest import (
+    plan_report_requests,
+    read_accounts_or_settings,
+    read_entities,
+    read_reports,
+    require_accounts,
+)
 from tiktok_assets.session import Session
-from tiktok_assets.spec.entities import LISTED_ENTITIES
-from tiktok_assets.spec.reports import REPORTS, Cadence, Report
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.spec import LISTED_ENTITIES, REPORTS, Cadence, Report
+from tiktok_assets.tables import Account
 
 DEFAULT_DAYS = 7
 

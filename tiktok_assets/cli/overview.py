@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tiktok_assets.cli.errors import CommandError
-from tiktok_assets.overview.page import BuiltPage, build_overview
+from tiktok_assets.overview import BuiltPage, build_overview
 from tiktok_assets.session import Session
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tiktok_assets.api.request_plan import (
+from tiktok_assets.api import (
     AccountRowCounts,
     DateWindow,
     PlanLine,
@@ -14,11 +14,15 @@ from tiktok_assets.api.request_plan import (
 )
 from tiktok_assets.cli.arguments import split_window_by_account
 from tiktok_assets.cli.errors import CommandError
-from tiktok_assets.ingest.accounts import find_unknown_accounts, require_accounts
-from tiktok_assets.ingest.estimates import count_entities, count_report
-from tiktok_assets.ingest.lookback import select_refresh_window
+from tiktok_assets.ingest import (
+    count_entities,
+    count_report,
+    find_unknown_accounts,
+    require_accounts,
+    select_refresh_window,
+)
 from tiktok_assets.session import Session
-from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES
+from tiktok_assets.spec import ADVERTISERS, LISTED_ENTITIES
 
 
 @dataclass(frozen=True, slots=True)

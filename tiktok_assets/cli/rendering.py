@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tiktok_assets.cli.errors import UsageError
 from tiktok_assets.escaping import escape_control_characters, escape_json, escape_spreadsheet_cell
-from tiktok_assets.spec.money import ZERO_DECIMAL_CURRENCIES
+from tiktok_assets.spec import ZERO_DECIMAL_CURRENCIES
 
 if TYPE_CHECKING:
     import polars as pl

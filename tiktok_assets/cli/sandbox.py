@@ -4,9 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from tiktok_assets.cli.errors import CommandError, UsageError
-from tiktok_assets.sandbox.http.rate_limits import Limits
-from tiktok_assets.sandbox.running import SandboxError, serve
-from tiktok_assets.sandbox.world.model import WorldPlan
+from tiktok_assets.sandbox import Limits, SandboxError, WorldPlan, serve
 
 
 def serve_sandbox(

@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from tiktok_assets.api.retry import RetryPolicy
+from tiktok_assets.api import RetryPolicy
 from tiktok_assets.cli.arguments import parse_table_names, parse_window, select_advertisers
 from tiktok_assets.cli.env_file import ENV_FILE
 from tiktok_assets.cli.errors import UsageError
 from tiktok_assets.cli.output import log_line
 from tiktok_assets.file_permissions import restrict_file
-from tiktok_assets.ingest.report_reader import prefetch_report
+from tiktok_assets.ingest import prefetch_report
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings, load_settings, require_storable_version
-from tiktok_assets.spec.entities import ENTITIES
+from tiktok_assets.spec import ENTITIES
 
 INTERACTIVE_RETRY_POLICY = RetryPolicy(
     max_attempts=3,

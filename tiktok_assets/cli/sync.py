@@ -7,46 +7,45 @@ from typing import Any
 
 import dagster as dg
 
-from tiktok_assets.alerts.dagster_urls import DUPLICATE_JOB
-from tiktok_assets.api.errors import QUOTA_USED_UP_MESSAGE, DailyQuotaError
-from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.alerts import DUPLICATE_JOB
+from tiktok_assets.api import QUOTA_USED_UP_MESSAGE, DailyQuotaError, DateWindow
 from tiktok_assets.cli.arguments import parse_window, select_advertisers, select_tables, split_window_by_account
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs.account_assets import add_advertiser_partitions
-from tiktok_assets.defs.alert_sensors import get_step_failure_reason, queue_and_deliver_failures
-from tiktok_assets.defs.checks import (
+from tiktok_assets.defs import (
+    AD_TAG,
     CHECK_TABLES_JOB,
-    build_all_checked_tables,
-    describe_evaluation,
-    get_check_step_name,
-    select_job_tables,
-)
-from tiktok_assets.defs.jobs import DERIVED_JOB, UNPARTITIONED_DERIVED_TABLES, get_derived_tables, get_stage_tables
-from tiktok_assets.defs.refresh_stages import (
+    DERIVED_JOB,
+    DUPLICATION_KEY_TAG,
+    FLAG_JOB,
+    TOP_SPENDERS,
+    UNPARTITIONED_DERIVED_TABLES,
     PartitionRange,
-    RefreshStage,
-    get_advertiser_keys,
-    plan_stage_ranges,
-    split_into_ranges,
-)
-from tiktok_assets.defs.runs import AD_TAG, DUPLICATION_KEY_TAG
-from tiktok_assets.defs.scaling_jobs import FLAG_JOB
-from tiktok_assets.defs.scaling_sensors import (
     RankingEvaluation,
+    RefreshStage,
+    add_advertiser_partitions,
+    build_all_checked_tables,
     build_duplication_runs,
+    describe_evaluation,
     evaluate_rankings,
     find_unfinished_requests,
+    get_advertiser_keys,
+    get_check_step_name,
+    get_derived_tables,
     get_latest_ranking_cursor,
+    get_stage_tables,
+    get_step_failure_reason,
+    plan_stage_ranges,
+    queue_and_deliver_failures,
+    select_job_tables,
+    split_into_ranges,
 )
-from tiktok_assets.defs.table_catalog import TOP_SPENDERS
-from tiktok_assets.ingest.account_reader import describe_missing_endpoints
-from tiktok_assets.ingest.accounts import load_accounts
+from tiktok_assets.ingest import describe_missing_endpoints, load_accounts
 from tiktok_assets.instance import open_instance
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.metrics import describe_undocumented_metrics
-from tiktok_assets.storage.state import utc_now
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.spec import describe_undocumented_metrics
+from tiktok_assets.storage import utc_now
+from tiktok_assets.tables import Account
 
 RESULT_EVENTS = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.STEP_FAILURE}
 DAILY_STAGE: RefreshStage = "refresh_daily"

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.api import TikTokError
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.cli.get import find_report
-from tiktok_assets.ingest.accounts import require_accounts
-from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
+from tiktok_assets.ingest import plan_report_requests, read_reports, require_accounts
 from tiktok_assets.session import Session
-from tiktok_assets.spec.money import format_amount
-from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_SCHEMA, LeaderChange, rank_top_spenders
+from tiktok_assets.spec import format_amount
+from tiktok_assets.top_spenders import TOP_SPENDERS_SCHEMA, LeaderChange, rank_top_spenders
 
 
 def read_stored_top_spenders(session: Session, advertisers: Sequence[str] | None = None) -> pl.DataFrame:

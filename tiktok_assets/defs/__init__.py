@@ -1,1 +1,5 @@
 """Define the Dagster assets, checks, jobs, schedules, sensors and resources."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,19 +5,23 @@ from dataclasses import asdict, fields
 
 import dagster as dg
 
-from tiktok_assets.api.errors import TikTokError, suggest_fix
+from tiktok_assets.api import TikTokError, suggest_fix
 from tiktok_assets.defs.metadata import build_partition_metadata, build_table_metadata, record_materializations
 from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
 from tiktok_assets.defs.partitions import SINGLE_RUN, get_intended_advertisers, get_run_partitions
 from tiktok_assets.defs.progress import log_plan, log_progress
 from tiktok_assets.escaping import escape_control_characters
-from tiktok_assets.ingest.account_reader import AccountChange, AccountsResult, describe_missing_endpoints
-from tiktok_assets.ingest.history import history_columns
-from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity
+from tiktok_assets.ingest import (
+    AccountChange,
+    AccountsResult,
+    describe_missing_endpoints,
+    history_columns,
+    refresh_advertisers,
+    refresh_entity,
+)
 from tiktok_assets.session import Session
-from tiktok_assets.spec.derived_tables import history_table_meaning, history_table_name
-from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
-from tiktok_assets.tables.schema import entity_columns
+from tiktok_assets.spec import ADVERTISERS, LISTED_ENTITIES, Entity, history_table_meaning, history_table_name
+from tiktok_assets.tables import entity_columns
 
 MAX_NAMED_CHANGES, MAX_LISTED_CHANGES = 5, 20
 ACCOUNT_GROUP = "account"
@@ -59,8 +63,8 @@ def advertisers(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Sess
     add_advertiser_partitions(context.instance, tiktok.advertiser_ids)
     if tiktok.missing_paths:
         context.log.warning("%s", describe_missing_endpoints(tiktok.missing_paths))
-    for advertiser_id, error in accounts.refused.items():
-        context.log.error("advertiser %s: %s %s", advertiser_id, error, suggest_fix(error))
+    for advertiser_id, refusal in accounts.refused.items():
+        context.log.error("advertiser %s: %s %s", advertiser_id, refusal, suggest_fix(refusal))
     lost = accounts.lost | {advertiser_id: str(error) for advertiser_id, error in accounts.refused.items()}
     check = dg.AssetCheckResult(
         passed=not lost, check_name=ALL_GRANTED_CHECK, severity=dg.AssetCheckSeverity.WARN, metadata=lost

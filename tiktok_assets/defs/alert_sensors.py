@@ -12,13 +12,21 @@ from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,  # Dagster exports no name for it
 )
 
-from tiktok_assets.alerts.check_failures import FailedCheck, build_check_failure_alert
-from tiktok_assets.alerts.delivery import DeliveryReport, deliver
-from tiktok_assets.alerts.outbox import enqueue, list_channels
-from tiktok_assets.alerts.run_failures import GROUPING_DELAY, FailedRun, enqueue_run_failures, find_reported_runs
+from tiktok_assets.alerts import (
+    GROUPING_DELAY,
+    DeliveryReport,
+    FailedCheck,
+    FailedRun,
+    build_check_failure_alert,
+    deliver,
+    enqueue,
+    enqueue_run_failures,
+    find_reported_runs,
+    list_channels,
+)
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.state import State, StateError, utc_now
+from tiktok_assets.storage import State, StateError, utc_now
 
 ALERTS_FOLDER = "alerts"
 

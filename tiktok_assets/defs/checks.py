@@ -10,11 +10,17 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_keys
 from tiktok_assets.escaping import disable_links, escape_control_characters, escape_markdown
-from tiktok_assets.ingest.lookback import GAP_SEARCH_DAYS
-from tiktok_assets.quality.checked_table import CheckedTable, build_checked_tables
-from tiktok_assets.quality.checks import Check, evaluate_checks, select_checks
-from tiktok_assets.quality.outcome import CheckOutcome, Row
-from tiktok_assets.quality.table_reader import CheckContext
+from tiktok_assets.ingest import GAP_SEARCH_DAYS
+from tiktok_assets.quality import (
+    Check,
+    CheckContext,
+    CheckedTable,
+    CheckOutcome,
+    Row,
+    build_checked_tables,
+    evaluate_checks,
+    select_checks,
+)
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 

@@ -20,17 +20,20 @@ from tiktok_assets.defs.table_catalog import (
     get_stored_tables,
     get_table_descriptions,
 )
-from tiktok_assets.ingest.partitions import is_partition_complete
-from tiktok_assets.overview.formatting import format_change, format_count, format_day, format_money
-from tiktok_assets.overview.models import Overview
+from tiktok_assets.ingest import is_partition_complete
+from tiktok_assets.overview import Overview, format_change, format_count, format_day, format_money
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.schema import build_schema
-from tiktok_assets.top_spenders.leader_changes import record_leader_changes
-from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS, WINDOW_DAYS, CompleteDays, rank_top_spenders
+from tiktok_assets.spec import REPORTS_BY_TABLE, Column, report_columns
+from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import build_schema
+from tiktok_assets.top_spenders import (
+    TOP_SPENDERS_COLUMNS,
+    WINDOW_DAYS,
+    CompleteDays,
+    rank_top_spenders,
+    record_leader_changes,
+)
 
 INSIGHTS_GROUP = "insights"
 SERVING_GROUP = "serving"
@@ -166,7 +169,7 @@ def build_warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
         automation_condition=AFTER_SOURCES_AND_RANKING,
     )
     def _warehouse(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
-        from tiktok_assets.storage.warehouse import build_warehouse  # noqa: PLC0415 - DuckDB is slow to import
+        from tiktok_assets.storage import build_warehouse  # noqa: PLC0415 - DuckDB is slow to import
 
         built = build_warehouse(tiktok.store, settings.state_dir, tables, get_table_descriptions(settings))
         return dg.MaterializeResult(
@@ -197,7 +200,7 @@ def build_overview_asset(settings: Settings) -> dg.AssetsDefinition:
         automation_condition=AFTER_SOURCES_AND_RANKING,
     )
     def _account_overview(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
-        from tiktok_assets.overview.page import build_overview  # noqa: PLC0415 - Jinja is slow to import
+        from tiktok_assets.overview import build_overview  # noqa: PLC0415 - Jinja is slow to import
 
         built = build_overview(tiktok.store, settings.state_dir, tiktok.now())
         link = {"page": dg.MetadataValue.url(settings.overview_url)} if settings.overview_url else {}

@@ -22,15 +22,18 @@ from tiktok_assets.defs.table_catalog import (
     TOP_SPENDERS,
     get_stored_tables,
 )
-from tiktok_assets.ingest.accounts import load_accounts
-from tiktok_assets.ingest.lookback import find_missing_days
-from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
-from tiktok_assets.ingest.restatements import refresh_restatements
+from tiktok_assets.ingest import (
+    FailedPartitions,
+    WrittenPartition,
+    find_missing_days,
+    load_accounts,
+    refresh_restatements,
+)
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.reports import Report
-from tiktok_assets.storage.parquet_store import Partition
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.spec import Report
+from tiktok_assets.storage import Partition
+from tiktok_assets.tables import Account
 
 
 def get_stage_tables(settings: Settings) -> dict[RefreshStage, list[str]]:

@@ -8,15 +8,14 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from tiktok_assets.api.errors import DailyQuotaError
+from tiktok_assets.api import DailyQuotaError
 from tiktok_assets.defs.partitions import build_partition_tags, format_partition_key
 from tiktok_assets.defs.plots import build_preview, build_spend_line
 from tiktok_assets.escaping import escape_control_characters
-from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
+from tiktok_assets.ingest import FailedPartitions, WrittenPartition
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
+from tiktok_assets.spec import Column, ads_manager_campaigns_url
+from tiktok_assets.storage import HiveStore, Partition
 
 _TYPES = {
     "id": "string",

@@ -7,7 +7,7 @@ from datetime import date
 import dagster as dg
 
 from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
-from tiktok_assets.storage.parquet_store import Partition
+from tiktok_assets.storage import Partition
 
 ADVERTISER_DIMENSION = "advertiser_id"
 

@@ -10,17 +10,19 @@ import dagster as dg
 import polars as pl
 
 from tiktok_assets.escaping import escape_control_characters, escape_markdown
-from tiktok_assets.overview.charts import draw_ranked_bars, draw_sparkline, embed_in_markdown
-from tiktok_assets.overview.formatting import (
+from tiktok_assets.overview import (
     NO_VALUE,
+    Row,
+    draw_ranked_bars,
+    draw_sparkline,
+    embed_in_markdown,
     format_amount_without_currency,
     format_change,
     format_count,
     format_percent,
     format_status,
 )
-from tiktok_assets.overview.models import Row
-from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
+from tiktok_assets.spec import ads_manager_campaigns_url
 
 MAX_INLINE_MARKDOWN = 999
 """The most characters of Markdown that Dagster (1.13.27) shows inline; longer text is hidden behind a link."""

@@ -7,14 +7,11 @@ from math import ceil
 
 import dagster as dg
 
-from tiktok_assets.api.request_plan import estimate_minutes
-from tiktok_assets.ingest.estimates import Estimate, estimate_refresh
-from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
+from tiktok_assets.api import estimate_minutes
+from tiktok_assets.ingest import Estimate, FailedPartitions, WrittenPartition, estimate_refresh
 from tiktok_assets.session import Session
-from tiktok_assets.spec.endpoints import MAX_IDS_PER_CALL
-from tiktok_assets.spec.entities import ADVERTISERS
-from tiktok_assets.spec.metrics import describe_undocumented_metrics
-from tiktok_assets.storage.parquet_store import Partition
+from tiktok_assets.spec import ADVERTISERS, MAX_IDS_PER_CALL, describe_undocumented_metrics
+from tiktok_assets.storage import Partition
 
 LOG_INTERVAL_SECONDS = 10.0
 """The interval between progress lines; each line is an event in Dagster's event log."""

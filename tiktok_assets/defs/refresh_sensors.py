@@ -8,7 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,  # what define_asset_job returns; Dagster exports no name for it
 )
 
-from tiktok_assets.api.errors import TikTokError, suggest_fix
+from tiktok_assets.api import TikTokError, suggest_fix
 from tiktok_assets.defs.account_assets import add_advertiser_partitions
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB
 from tiktok_assets.defs.jobs import build_run_requests, get_derived_tables

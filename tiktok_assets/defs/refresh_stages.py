@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.api import DateWindow
 from tiktok_assets.defs.partitions import ADVERTISERS, format_intended_partitions, format_partition_key
 from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
-from tiktok_assets.ingest.account_reader import ADVERTISERS_SCHEMA
-from tiktok_assets.ingest.lookback import select_refresh_window
+from tiktok_assets.ingest import ADVERTISERS_SCHEMA, select_refresh_window
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import Account
 
 RefreshStage = Literal["refresh_accounts", "refresh_daily", "refresh_lifetime"]
 

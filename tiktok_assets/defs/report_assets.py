@@ -14,15 +14,17 @@ from tiktok_assets.defs.metadata import (
 )
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN, advertiser_days, get_run_partitions
 from tiktok_assets.defs.progress import log_plan, log_progress
-from tiktok_assets.ingest.accounts import load_accounts
-from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
-from tiktok_assets.ingest.restatements import refresh_restatements
-from tiktok_assets.ingest.writer import refresh_report
+from tiktok_assets.ingest import (
+    FailedPartitions,
+    WrittenPartition,
+    load_accounts,
+    refresh_report,
+    refresh_restatements,
+)
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.derived_tables import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_MEANING
-from tiktok_assets.spec.reports import Report, report_columns
-from tiktok_assets.storage.parquet_store import Partition
+from tiktok_assets.spec import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_MEANING, Report, report_columns
+from tiktok_assets.storage import Partition
 
 REPORTS_GROUP = "reports"
 

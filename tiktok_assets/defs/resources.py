@@ -12,7 +12,7 @@ import polars as pl
 from tiktok_assets.defs.partitions import parse_partition_key
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
+from tiktok_assets.storage import HiveStore, Partition
 
 IO_MANAGER = "hive_parquet"
 

@@ -19,23 +19,24 @@ from tiktok_assets.defs.table_catalog import (
     TOP_SPENDERS,
     TRIGGERING_SOURCES,
 )
-from tiktok_assets.duplication.ledger import Ledger
-from tiktok_assets.duplication.models import AD_STEP, DONE, LedgerEntry
-from tiktok_assets.duplication.results import (
+from tiktok_assets.duplication import (
+    AD_STEP,
+    DONE,
     DUPLICATIONS_COLUMNS,
     RESULTS_COLUMNS,
+    Ledger,
+    LedgerEntry,
     build_duplications_table,
     build_results_table,
     find_compared_days,
 )
-from tiktok_assets.ingest.partitions import is_partition_complete
+from tiktok_assets.ingest import is_partition_complete
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.storage.state import utc_now
-from tiktok_assets.tables.schema import build_schema
-from tiktok_assets.top_spenders.candidates import CANDIDATES_COLUMNS, build_candidates_table
+from tiktok_assets.spec import REPORTS_BY_TABLE, report_columns
+from tiktok_assets.storage import HiveStore, Partition, utc_now
+from tiktok_assets.tables import build_schema
+from tiktok_assets.top_spenders import CANDIDATES_COLUMNS, build_candidates_table
 
 SCALING_GROUP = "scaling"
 

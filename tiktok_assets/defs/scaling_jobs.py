@@ -5,24 +5,30 @@ from decimal import Decimal, InvalidOperation
 import dagster as dg
 from pydantic import Field
 
-from tiktok_assets.alerts.dagster_urls import DUPLICATE_JOB
-from tiktok_assets.api.errors import TikTokError, suggest_fix
+from tiktok_assets.alerts import DUPLICATE_JOB
+from tiktok_assets.api import TikTokError, suggest_fix
 from tiktok_assets.defs.metadata import write_export
 from tiktok_assets.defs.runs import SOURCE_FLAG_TAG
 from tiktok_assets.defs.table_catalog import AD_DUPLICATIONS, DUPLICATION_CANDIDATES
-from tiktok_assets.duplication.approvals import BY_CODE, Approval, NotApprovedError
-from tiktok_assets.duplication.duplicator import RefusedError
-from tiktok_assets.duplication.executor import UnfinishedError
-from tiktok_assets.duplication.formatting import format_done, format_dry_run, format_request
-from tiktok_assets.duplication.lease import LeaseError
-from tiktok_assets.duplication.ledger import Ledger
-from tiktok_assets.duplication.models import DONE, DuplicationRequest
-from tiktok_assets.duplication.results import build_duplications_table
+from tiktok_assets.duplication import (
+    BY_CODE,
+    DONE,
+    Approval,
+    DuplicationRequest,
+    LeaseError,
+    Ledger,
+    NotApprovedError,
+    RefusedError,
+    UnfinishedError,
+    build_duplications_table,
+    format_done,
+    format_dry_run,
+    format_request,
+)
 from tiktok_assets.escaping import escape_control_characters, escape_markdown
 from tiktok_assets.session import Session
-from tiktok_assets.storage.state import utc_now
-from tiktok_assets.top_spenders.candidates import build_candidates_table
-from tiktok_assets.top_spenders.flags import record_flag
+from tiktok_assets.storage import utc_now
+from tiktok_assets.top_spenders import build_candidates_table, record_flag
 
 LAUNCHER_TAGS = (
     "user",

@@ -9,7 +9,7 @@ from functools import partial
 import dagster as dg
 import sqlalchemy as sa
 
-from tiktok_assets.alerts.dagster_urls import DUPLICATE_JOB
+from tiktok_assets.alerts import DUPLICATE_JOB
 from tiktok_assets.defs.runs import (
     DUPLICATION_ATTEMPT_TAG,
     DUPLICATION_KEY_TAG,
@@ -20,14 +20,12 @@ from tiktok_assets.defs.runs import (
 )
 from tiktok_assets.defs.scaling_jobs import FLAG_JOB, duplicate_ad, flag_ad, flag_top_spender
 from tiktok_assets.defs.table_catalog import DUPLICATION_CANDIDATES, TOP_SPENDERS
-from tiktok_assets.duplication.approvals import issue_run_code
-from tiktok_assets.duplication.ledger import Ledger
-from tiktok_assets.duplication.models import STARTED, DuplicationRequest
+from tiktok_assets.duplication import STARTED, DuplicationRequest, Ledger, issue_run_code
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.state import State, flags, utc_now
-from tiktok_assets.top_spenders.flags import Assessment, assess_ads
+from tiktok_assets.storage import State, flags, utc_now
+from tiktok_assets.top_spenders import Assessment, assess_ads
 
 RANKINGS_PER_PAGE = 200
 

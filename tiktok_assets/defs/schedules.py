@@ -15,7 +15,7 @@ from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, plan_stage_ranges
 from tiktok_assets.defs.runs import REFRESH_TAG, SUPERSEDES_TAG, UNFINISHED_STATUSES
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.state import utc_now
+from tiktok_assets.storage import utc_now
 
 MAX_MEASURED_REFRESHES = 5
 """How many refreshes the median duration is taken from; one alone could include a stop of the daemon."""

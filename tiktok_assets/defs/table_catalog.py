@@ -2,23 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 
-from tiktok_assets.duplication.results import DUPLICATIONS_COLUMNS, RESULTS_COLUMNS
-from tiktok_assets.ingest.history import history_columns
+from tiktok_assets.duplication import DUPLICATIONS_COLUMNS, RESULTS_COLUMNS
+from tiktok_assets.ingest import history_columns
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.columns import Column, to_column_name
-from tiktok_assets.spec.derived_tables import (
+from tiktok_assets.spec import (
+    ADVERTISERS,
+    ENTITIES,
+    LISTED_ENTITIES,
     RESTATEMENT_COLUMNS,
     RESTATEMENTS,
     RESTATEMENTS_KEY,
     RESTATEMENTS_MEANING,
+    Column,
     history_table_meaning,
     history_table_name,
+    report_columns,
+    to_column_name,
 )
-from tiktok_assets.spec.entities import ADVERTISERS, ENTITIES, LISTED_ENTITIES
-from tiktok_assets.spec.reports import report_columns
-from tiktok_assets.tables.schema import entity_columns
-from tiktok_assets.top_spenders.candidates import CANDIDATES_COLUMNS
-from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_COLUMNS
+from tiktok_assets.tables import entity_columns
+from tiktok_assets.top_spenders import CANDIDATES_COLUMNS, TOP_SPENDERS_COLUMNS
 
 TOP_SPENDERS = "top_spenders"
 TOP_SPENDERS_SOURCES = ("ad_report_lifetime", "campaign_report_lifetime")

@@ -1,1 +1,5 @@
 """Duplicate ads into scaling campaigns: approval, validation, request payloads, ledger, execution and results."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

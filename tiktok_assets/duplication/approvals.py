@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from tiktok_assets.duplication.models import DuplicationRequest
-from tiktok_assets.storage.state import approvals, secret_keys, wrong_codes
+from tiktok_assets.storage import approvals, secret_keys, wrong_codes
 
 BY_CODE: Final = "code"
 BY_TERMINAL: Final = "terminal"

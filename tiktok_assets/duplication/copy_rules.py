@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import emoji
 
-from tiktok_assets.api.creatives import Identity
+from tiktok_assets.api import Identity
 
 JsonObject = Mapping[str, Any]
 CopyMethod = Literal["pull", "push", "custom"]

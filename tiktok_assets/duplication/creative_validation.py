@@ -22,7 +22,7 @@ from tiktok_assets.duplication.copy_rules import (
     remove_emoji,
 )
 from tiktok_assets.duplication.snapshot import Snapshot
-from tiktok_assets.spec.endpoints import IDENTITIES
+from tiktok_assets.spec import IDENTITIES
 
 _CUSTOM_ON_TIKTOK = (
     "TikTok accepts no custom identity (CUSTOMIZED_USER) any more where an ad group delivers to TikTok itself; set"

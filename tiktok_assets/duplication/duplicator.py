@@ -5,12 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from tiktok_assets.api.client import Client
-from tiktok_assets.api.creatives import Identity
-from tiktok_assets.api.errors import RequestError, TikTokError
-from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.api.retry import encode_body
-from tiktok_assets.api.writes import format_request
+from tiktok_assets.api import Client, Fetcher, Identity, RequestError, TikTokError, encode_body, format_request
 from tiktok_assets.duplication.approvals import ENABLE_NOT_ALLOWED, NO_APPROVAL, Approval
 from tiktok_assets.duplication.executor import (
     STEP_SPECS,
@@ -33,7 +28,7 @@ from tiktok_assets.duplication.models import (
 from tiktok_assets.duplication.payloads import AdGroupPlacement, Payload, build_ad_group_payload, build_ad_payload
 from tiktok_assets.duplication.snapshot import AccountContext, Snapshot, load_snapshot
 from tiktok_assets.duplication.validation import ValidationResult, list_refusals, validate
-from tiktok_assets.spec.money import BUDGET_RULES, MIN_AD_GROUP_BUDGET, TOTAL_BUDGET, format_amount
+from tiktok_assets.spec import BUDGET_RULES, MIN_AD_GROUP_BUDGET, TOTAL_BUDGET, format_amount
 
 ADDED_BUDGET_WINDOW = timedelta(hours=24)
 """The period that TIKTOK_MAX_ADDED_BUDGET limits."""

@@ -5,18 +5,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tiktok_assets.api.client import Client
-from tiktok_assets.api.errors import RetryLaterError, TikTokError, UnknownOutcomeError, suggest_fix
-from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.api.retry import encode_body
-from tiktok_assets.api.writes import create_object, find_ids_by_marker, list_objects
+from tiktok_assets.api import (
+    Client,
+    Fetcher,
+    RetryLaterError,
+    TikTokError,
+    UnknownOutcomeError,
+    create_object,
+    encode_body,
+    find_ids_by_marker,
+    list_objects,
+    suggest_fix,
+)
 from tiktok_assets.duplication.copy_rules import hide_new_post_from_profiles
 from tiktok_assets.duplication.lease import Lease
 from tiktok_assets.duplication.ledger import Ledger
 from tiktok_assets.duplication.models import AD_GROUP_STEP, AD_STEP, Step
 from tiktok_assets.duplication.payloads import compute_start_time, decode_payload
-from tiktok_assets.spec.endpoints import AD_CREATE, AD_GROUP_CREATE, Endpoint
-from tiktok_assets.spec.entities import AD_GROUPS, ADS, Entity
+from tiktok_assets.spec import AD_CREATE, AD_GROUP_CREATE, AD_GROUPS, ADS, Endpoint, Entity
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from tiktok_assets.storage.state import State, leases
+from tiktok_assets.storage import State, leases
 
 _POLL_SECONDS = 0.5
 """The interval between two attempts to take a lease."""

@@ -22,7 +22,7 @@ from tiktok_assets.duplication.models import (
     Step,
     build_marker,
 )
-from tiktok_assets.storage.state import State, duplication_steps, duplications, leases, utc_now
+from tiktok_assets.storage import State, duplication_steps, duplications, leases, utc_now
 
 Checkpoint = Callable[[str], None]
 """Called at every point where a process could be killed; tests kill the process there."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from tiktok_assets.api.creatives import Identity
+from tiktok_assets.api import Identity
 from tiktok_assets.duplication.copy_rules import CopyMethod, JsonObject, build_creative_fields, remove_emoji
-from tiktok_assets.spec.money import DAILY_BUDGET, DYNAMIC_BUDGET_OBJECTIVES, DYNAMIC_DAILY_BUDGET, TOTAL_BUDGET
+from tiktok_assets.spec import DAILY_BUDGET, DYNAMIC_BUDGET_OBJECTIVES, DYNAMIC_DAILY_BUDGET, TOTAL_BUDGET
 
 Payload = dict[str, Any]
 

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.duplication.models import AD_GROUP_STEP, AD_STEP, DONE, LedgerEntry, Step, build_marker
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.tables.schema import build_schema
+from tiktok_assets.spec import Column
+from tiktok_assets.tables import build_schema
 
 COMPARISON_DAYS = (3, 7, 14)
 """The lengths of the periods over which a copy is compared, from its first day with spend, in days."""

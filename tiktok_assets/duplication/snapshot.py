@@ -5,19 +5,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from tiktok_assets.api.client import Client
-from tiktok_assets.api.creatives import (
+from tiktok_assets.api import (
+    AdvertiserError,
+    Client,
+    Fetcher,
     Identity,
     IdentityStatus,
     Post,
     are_images_in_library,
+    list_objects,
+    read_ad_group_quota,
     read_identity_status,
     read_post,
     read_suggested_covers,
 )
-from tiktok_assets.api.errors import AdvertiserError
-from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.api.writes import list_objects, read_ad_group_quota
 from tiktok_assets.duplication.copy_rules import (
     CAROUSEL,
     CUSTOM_IDENTITY,
@@ -35,9 +36,7 @@ from tiktok_assets.duplication.payloads import (
     has_campaign_budget_optimization,
     has_marker,
 )
-from tiktok_assets.spec.derived_tables import DELETED_SUFFIX
-from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS
-from tiktok_assets.spec.money import DAILY_BUDGET
+from tiktok_assets.spec import AD_GROUPS, ADS, CAMPAIGNS, DAILY_BUDGET, DELETED_SUFFIX
 
 
 @dataclass(frozen=True, slots=True)

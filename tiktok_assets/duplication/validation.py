@@ -20,7 +20,7 @@ from tiktok_assets.duplication.creative_validation import (
 from tiktok_assets.duplication.payloads import FROM_NOW
 from tiktok_assets.duplication.snapshot import Snapshot, is_deleted
 from tiktok_assets.escaping import escape_control_characters
-from tiktok_assets.spec.money import (
+from tiktok_assets.spec import (
     AD_GROUP_BUDGET_MODES,
     BUDGET_LIMIT,
     BUDGET_RULES,
@@ -29,7 +29,7 @@ from tiktok_assets.spec.money import (
     MIN_AD_GROUP_BUDGET,
     TOTAL_BUDGET,
 )
-from tiktok_assets.tables.cells import parse_instant
+from tiktok_assets.tables import parse_instant
 
 SECONDS_PER_DAY = 86_400
 

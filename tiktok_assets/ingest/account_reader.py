@@ -13,18 +13,26 @@ from typing import Any
 
 import polars as pl
 
-from tiktok_assets.api.client import RequestStats
-from tiktok_assets.api.errors import AdvertiserError, ContractError, CredentialsError, NotOfferedError
-from tiktok_assets.api.request_plan import split_into_batches
+from tiktok_assets.api import (
+    AdvertiserError,
+    ContractError,
+    CredentialsError,
+    NotOfferedError,
+    RequestStats,
+    split_into_batches,
+)
 from tiktok_assets.ingest.partitions import NO_REQUESTS, ReadStats
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.spec.endpoints import ADVERTISER_INFO, ADVERTISER_LIST
-from tiktok_assets.spec.entities import ADVERTISERS
-from tiktok_assets.tables.account_calendar import Account
-from tiktok_assets.tables.cells import parse_advertiser_id
-from tiktok_assets.tables.frames import build_entity_frame
-from tiktok_assets.tables.row_validation import find_key_error, format_value
-from tiktok_assets.tables.schema import build_schema, entity_columns
+from tiktok_assets.spec import ADVERTISER_INFO, ADVERTISER_LIST, ADVERTISERS
+from tiktok_assets.tables import (
+    Account,
+    build_entity_frame,
+    build_schema,
+    entity_columns,
+    find_key_error,
+    format_value,
+    parse_advertiser_id,
+)
 
 ADVERTISERS_SCHEMA = build_schema(entity_columns(ADVERTISERS))
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from tiktok_assets.api.errors import AdvertiserError, NoAccountGrantedError
+from tiktok_assets.api import AdvertiserError, NoAccountGrantedError
 from tiktok_assets.ingest.account_reader import ADVERTISERS_SCHEMA, list_advertiser_ids, read_accounts
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.parquet_store import HiveStore
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.storage import HiveStore
+from tiktok_assets.tables import Account
 
 NO_ACCOUNT_MESSAGE = "no ad account is granted to the app"
 

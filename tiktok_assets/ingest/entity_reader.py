@@ -10,14 +10,12 @@ from datetime import datetime
 
 import polars as pl
 
-from tiktok_assets.api.errors import ContractError, RequestError, TikTokError
-from tiktok_assets.api.paged_query import PagedQuery
-from tiktok_assets.api.pagination import FetchResult
+from tiktok_assets.api import ContractError, FetchResult, PagedQuery, RequestError, TikTokError
 from tiktok_assets.ingest.partitions import ReadStats
 from tiktok_assets.ingest.queries import build_entity_query, merge_results
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.spec.entities import CAMPAIGNS, Entity, SpecialCampaignType
-from tiktok_assets.tables.row_validation import find_key_error
+from tiktok_assets.spec import CAMPAIGNS, Entity, SpecialCampaignType
+from tiktok_assets.tables import find_key_error
 
 Filters = Mapping[str, list[str]]
 EntityResult = FetchResult[pl.DataFrame] | TikTokError

@@ -11,16 +11,14 @@ from datetime import date
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tiktok_assets.api.errors import RequestError, TruncatedError
-from tiktok_assets.api.request_plan import AccountRowCounts, DateWindow, plan_requests
+from tiktok_assets.api import AccountRowCounts, DateWindow, RequestError, TruncatedError, plan_requests
 from tiktok_assets.ingest.queries import build_entity_query, count_in_batches
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import build_paged_query, list_ad_groups_of_truncated_report
 from tiktok_assets.ingest.report_responses import ReportRequest
-from tiktok_assets.spec.entities import LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
-from tiktok_assets.spec.reports import Report, served_metrics
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.spec import LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity, Report, served_metrics
+from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import Account
 
 
 def count_entities(reader: Reader, entity: Entity, advertiser_id: str) -> int:

@@ -7,16 +7,17 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tiktok_assets.ingest.partitions import HISTORY_KEY, parse_fetched_at
-from tiktok_assets.spec.columns import Column, to_column_name
-from tiktok_assets.spec.derived_tables import (
+from tiktok_assets.spec import (
     DELETED_SUFFIX,
     UNVERSIONED_COLUMNS,
     VERSION_COLUMNS,
+    Column,
+    Entity,
     history_table_name,
+    to_column_name,
 )
-from tiktok_assets.spec.entities import Entity
-from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
-from tiktok_assets.tables.schema import INSTANT, build_schema, entity_columns
+from tiktok_assets.storage import HiveStore, Partition, StoreError
+from tiktok_assets.tables import INSTANT, build_schema, entity_columns
 
 _VALIDITY_COLUMNS = ("valid_from", "valid_to", "is_current")
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
-from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.api import DateWindow
 from tiktok_assets.ingest.partitions import is_partition_complete
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import Account
 
 GAP_SEARCH_DAYS = 30
 """Number of past days in which a missing or incomplete day is found; one request covers the same number."""

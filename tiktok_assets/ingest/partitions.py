@@ -10,11 +10,9 @@ from decimal import Decimal
 
 import polars as pl
 
-from tiktok_assets.api.client import RequestStats
-from tiktok_assets.api.errors import NotOfferedError, TikTokError, suggest_fix
-from tiktok_assets.api.request_plan import DateWindow
-from tiktok_assets.spec.error_codes import NOT_SUPPORTED_IN_SANDBOX
-from tiktok_assets.storage.parquet_store import Partition, StoreError
+from tiktok_assets.api import DateWindow, NotOfferedError, RequestStats, TikTokError, suggest_fix
+from tiktok_assets.spec import NOT_SUPPORTED_IN_SANDBOX
+from tiktok_assets.storage import Partition, StoreError
 
 FETCHED_AT_KEY = "fetched_at"
 """When the partition was read, as aware UTC text (ISO 8601)."""

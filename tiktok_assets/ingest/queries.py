@@ -10,20 +10,25 @@ from typing import Any
 
 import polars as pl
 
-from tiktok_assets.api.client import Parameter, RequestStats
-from tiktok_assets.api.errors import MovingPagesError, TikTokError, TruncatedError
-from tiktok_assets.api.paged_query import PagedQuery
-from tiktok_assets.api.pagination import Fetcher, FetchResult
-from tiktok_assets.api.request_plan import DateWindow, split_into_batches
-from tiktok_assets.spec.endpoints import MAX_PAGE_SIZE, REPORT
-from tiktok_assets.spec.entities import Entity, SpecialCampaignType
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.reports import Report
-from tiktok_assets.tables.account_calendar import ValueFormatError
-from tiktok_assets.tables.cells import encode_json, parse_cell
-from tiktok_assets.tables.frames import (
+from tiktok_assets.api import (
+    DateWindow,
+    Fetcher,
+    FetchResult,
+    MovingPagesError,
+    PagedQuery,
+    Parameter,
+    RequestStats,
+    TikTokError,
+    TruncatedError,
+    split_into_batches,
+)
+from tiktok_assets.spec import MAX_PAGE_SIZE, REPORT, Entity, Metric, Report, SpecialCampaignType
+from tiktok_assets.tables import (
     KEY_SEPARATOR,
+    ValueFormatError,
     build_entity_frame,
+    encode_json,
+    parse_cell,
     parse_report_page,
     parse_report_page_fast,
 )

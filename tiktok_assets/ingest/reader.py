@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tiktok_assets.api.pagination import Fetcher
+from tiktok_assets.api import Fetcher
 from tiktok_assets.ingest.refused_metrics import ReportLimits
-from tiktok_assets.spec.entities import SpecialCampaignType
-from tiktok_assets.spec.metric_catalogue import Metric
+from tiktok_assets.spec import Metric, SpecialCampaignType
 
 
 @dataclass(frozen=True, slots=True)

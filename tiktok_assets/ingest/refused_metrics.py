@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from tiktok_assets.api.errors import RequestError, TikTokError, TooLargeError
-from tiktok_assets.api.request_plan import DateWindow, split_into_batches
-from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT
-from tiktok_assets.spec.metric_catalogue import Metric
+from tiktok_assets.api import DateWindow, RequestError, TikTokError, TooLargeError, split_into_batches
+from tiktok_assets.spec import MAX_DAYS_PER_REPORT, Metric
 
 _METRICS_PATTERN = re.compile(r"\bmetrics?\b", re.IGNORECASE)
 """Matches a refusal about metrics that may name none, such as "Conflict occurs. The input params including metrics

@@ -12,19 +12,24 @@ from functools import partial
 
 import polars as pl
 
-from tiktok_assets.api.errors import MovingPagesError, RepeatedKeyError, RequestError, TikTokError, TruncatedError
-from tiktok_assets.api.paged_query import PagedQuery
-from tiktok_assets.api.pagination import MIN_QUERIES_AHEAD, FetchResult
-from tiktok_assets.api.request_plan import split_into_windows
+from tiktok_assets.api import (
+    MIN_QUERIES_AHEAD,
+    FetchResult,
+    MovingPagesError,
+    PagedQuery,
+    RepeatedKeyError,
+    RequestError,
+    TikTokError,
+    TruncatedError,
+    split_into_windows,
+)
 from tiktok_assets.ingest.entity_reader import read_entities
 from tiktok_assets.ingest.queries import build_report_query, read_in_batches
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.refused_metrics import exclude_refused_metrics
 from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse, build_report_responses
-from tiktok_assets.spec.entities import AD_GROUPS, CAMPAIGNS
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.reports import Report, served_metrics
-from tiktok_assets.tables.account_calendar import Account
+from tiktok_assets.spec import AD_GROUPS, CAMPAIGNS, Metric, Report, served_metrics
+from tiktok_assets.tables import Account
 
 
 def plan_report_requests(report: Report, account: Account, days: Iterable[date]) -> list[ReportRequest]:

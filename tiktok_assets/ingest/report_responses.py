@@ -5,17 +5,11 @@ from datetime import date, datetime
 
 import polars as pl
 
-from tiktok_assets.api.errors import ContractError, UnreadableRowError
-from tiktok_assets.api.pagination import FetchResult
-from tiktok_assets.api.request_plan import DateWindow, split_into_windows
+from tiktok_assets.api import ContractError, DateWindow, FetchResult, UnreadableRowError, split_into_windows
 from tiktok_assets.ingest.partitions import ReadStats
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.spec.endpoints import REPORT
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.reports import Report, served_metrics
-from tiktok_assets.tables.account_calendar import Account, ValueFormatError
-from tiktok_assets.tables.frames import build_report_frame
-from tiktok_assets.tables.row_validation import find_key_error, split_faulty_rows
+from tiktok_assets.spec import REPORT, Metric, Report, served_metrics
+from tiktok_assets.tables import Account, ValueFormatError, build_report_frame, find_key_error, split_faulty_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,9 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.ingest.partitions import NO_REQUESTS, READINGS_KEY, WrittenPartition, parse_fetched_at
-from tiktok_assets.spec.derived_tables import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_KEY
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.account_calendar import Account, is_complete, is_settled
-from tiktok_assets.tables.schema import build_schema
+from tiktok_assets.spec import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_KEY
+from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import Account, build_schema, is_complete, is_settled
 
 RESTATEMENTS_SCHEMA = build_schema(RESTATEMENT_COLUMNS)
 FINAL_AFTER_DAYS = 22

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import polars as pl
 
-from tiktok_assets.api.errors import TikTokError
+from tiktok_assets.api import TikTokError
 from tiktok_assets.ingest.account_reader import (
     ADVERTISERS_SCHEMA,
     AccountsResult,
@@ -29,12 +29,9 @@ from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse
 from tiktok_assets.ingest.restatements import DayReading, append_reading, readings_metadata
-from tiktok_assets.spec.entities import Entity
-from tiktok_assets.spec.reports import Report
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.account_calendar import Account, is_complete
-from tiktok_assets.tables.cells import decode_malformed_values
-from tiktok_assets.tables.row_validation import count_malformed_values
+from tiktok_assets.spec import Entity, Report
+from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import Account, count_malformed_values, decode_malformed_values, is_complete
 
 PREVIEW_ROWS = 5
 _REQUIRED_FIELDS = frozenset({"timezone", "display_timezone", "currency"})

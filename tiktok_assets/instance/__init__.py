@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage.parquet_store import StoreError
+from tiktok_assets.storage import StoreError
 
 
 def prepare_instance(settings: Settings) -> Path:

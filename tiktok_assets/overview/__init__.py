@@ -1,1 +1,5 @@
 """Build the page `account_overview.html` from the stored tables, without Dagster."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

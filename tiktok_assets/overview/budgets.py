@@ -8,8 +8,7 @@ from decimal import Decimal
 import polars as pl
 
 from tiktok_assets.overview.loader import OverviewTables
-from tiktok_assets.spec.derived_tables import DELETED_SUFFIX
-from tiktok_assets.spec.money import DAILY_BUDGET, DYNAMIC_DAILY_BUDGET, TOTAL_BUDGET
+from tiktok_assets.spec import DAILY_BUDGET, DELETED_SUFFIX, DYNAMIC_DAILY_BUDGET, TOTAL_BUDGET
 
 _DAILY_MODES = (DAILY_BUDGET, DYNAMIC_DAILY_BUDGET)
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from tiktok_assets.spec.money import format_amount
+from tiktok_assets.spec import format_amount
 
 NO_VALUE = "\N{EN DASH}"
 

@@ -6,11 +6,10 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from tiktok_assets.ingest.partitions import is_partition_complete, parse_fetched_at
-from tiktok_assets.spec.metrics import METRICS_BY_NAME
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.schema import INSTANT, MONEY
-from tiktok_assets.tables.totals import sum_expressions_or_null
+from tiktok_assets.ingest import is_partition_complete, parse_fetched_at
+from tiktok_assets.spec import METRICS_BY_NAME
+from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import INSTANT, MONEY, sum_expressions_or_null
 
 DAYS_SHOWN = 60
 FRESHNESS_LOOKBACK_DAYS = 30

@@ -21,9 +21,8 @@ from tiktok_assets.overview.charts import build_time_series_chart, draw_sparklin
 from tiktok_assets.overview.loader import DAYS_SHOWN, load_tables
 from tiktok_assets.overview.models import AccountSection, CurrencySection, Overview, Row
 from tiktok_assets.overview.summary import summarize
-from tiktok_assets.spec.ads_manager import ads_manager_campaigns_url
-from tiktok_assets.storage.files import describe_build_failure, write_atomically
-from tiktok_assets.storage.parquet_store import HiveStore, StoreError
+from tiktok_assets.spec import ads_manager_campaigns_url
+from tiktok_assets.storage import HiveStore, StoreError, describe_build_failure, write_atomically
 
 PAGE_FILE_NAME = "account_overview.html"
 

@@ -12,8 +12,8 @@ import polars as pl
 from tiktok_assets.overview.budgets import BudgetUsage, compute_budget_usage
 from tiktok_assets.overview.loader import SCHEMAS, OverviewTables
 from tiktok_assets.overview.models import AccountSection, CurrencySection, MetricTotals, Overview, RankedRow, Row
-from tiktok_assets.spec.metrics import METRICS_BY_NAME
-from tiktok_assets.tables.totals import sum_expressions_or_null
+from tiktok_assets.spec import METRICS_BY_NAME
+from tiktok_assets.tables import sum_expressions_or_null
 
 WEEK = timedelta(7)
 MAX_RANKED_ROWS = 10

@@ -1,1 +1,5 @@
 """Check the quality of stored tables: frames in, check outcomes out."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

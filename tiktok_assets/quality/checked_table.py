@@ -5,12 +5,20 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.documented_fields import DOCUMENTED_FIELDS, ENUMERATIONS
-from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS, ENTITIES
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.reports import LEVELS, Report, served_metrics
-from tiktok_assets.tables.schema import build_schema
+from tiktok_assets.spec import (
+    AD_GROUPS,
+    ADS,
+    CAMPAIGNS,
+    DOCUMENTED_FIELDS,
+    ENTITIES,
+    ENUMERATIONS,
+    LEVELS,
+    Column,
+    Metric,
+    Report,
+    served_metrics,
+)
+from tiktok_assets.tables import build_schema
 
 PARENT_TABLES = {"campaign_id": CAMPAIGNS.table, "ad_group_id": AD_GROUPS.table, "ad_id": ADS.table}
 """By id column: the table that must contain the id."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.api import DateWindow
 from tiktok_assets.quality import coverage, reconciliation, table_checks
 from tiktok_assets.quality.checked_table import CheckedTable
 from tiktok_assets.quality.outcome import CheckOutcome

@@ -7,9 +7,9 @@ from statistics import median
 
 import polars as pl
 
-from tiktok_assets.api.request_plan import DateWindow, split_into_windows
+from tiktok_assets.api import DateWindow, split_into_windows
 from tiktok_assets.quality.outcome import CheckOutcome
-from tiktok_assets.tables.account_calendar import Account, is_complete
+from tiktok_assets.tables import Account, is_complete
 
 BASELINE_DAYS = 7
 """The number of previous days that determine how many rows a day should have."""

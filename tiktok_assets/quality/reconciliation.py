@@ -11,12 +11,10 @@ from decimal import Decimal
 
 import polars as pl
 
-from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.api import DateWindow
 from tiktok_assets.quality.outcome import CheckOutcome, Row
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME
-from tiktok_assets.tables.account_calendar import Account
-from tiktok_assets.tables.totals import single_currency, total_by_currency
+from tiktok_assets.spec import METRICS_BY_API_NAME, Metric
+from tiktok_assets.tables import Account, single_currency, total_by_currency
 
 Amounts = dict[str, Decimal]
 Group = dict[str, str]

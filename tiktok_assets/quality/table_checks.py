@@ -6,8 +6,8 @@ import msgspec
 import polars as pl
 
 from tiktok_assets.quality.outcome import CheckOutcome
-from tiktok_assets.storage.parquet_store import Partition
-from tiktok_assets.tables.cells import MALFORMED, decode_malformed_values, encode_json
+from tiktok_assets.storage import Partition
+from tiktok_assets.tables import MALFORMED, decode_malformed_values, encode_json
 
 FileSchemas = Mapping[Partition, pl.Schema | None]
 """The schema of each partition's file; None if the file cannot be read."""

@@ -9,13 +9,13 @@ from functools import cached_property
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tiktok_assets.ingest.partitions import TIMEZONE_KEY, is_partition_complete, parse_fetched_at
+from tiktok_assets.ingest import TIMEZONE_KEY, is_partition_complete, parse_fetched_at
 from tiktok_assets.quality.checked_table import ID_COLUMNS, CheckedTable
 from tiktok_assets.quality.coverage import StoredDay, check_accounts
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_checks import FileSchemas, is_readable
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.account_calendar import Account, day_end
+from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import Account, day_end
 
 
 @dataclass(frozen=True)

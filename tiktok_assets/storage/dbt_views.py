@@ -6,7 +6,7 @@ account's time zone, the account's report is not summed from its ads, and a metr
 instead of zero.
 """
 
-from tiktok_assets.spec.metrics import METRICS_BY_NAME
+from tiktok_assets.spec import METRICS_BY_NAME
 from tiktok_assets.storage.marts import LANDING_PAGES_VIEW
 from tiktok_assets.storage.views import Tables, View, ViewColumn, column_names
 

@@ -4,8 +4,7 @@ Additive metrics are summed, never across currencies. Rates, ratios and costs ar
 frequency and results are left out, because they cannot be summed.
 """
 
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, METRICS_BY_NAME, recomputable_metrics, summable_columns
+from tiktok_assets.spec import METRICS_BY_API_NAME, METRICS_BY_NAME, Metric, recomputable_metrics, summable_columns
 from tiktok_assets.storage.views import Tables, View, ViewColumn, column_names
 from tiktok_assets.storage.warehouse_loading import LANDING_PAGES_TABLE
 

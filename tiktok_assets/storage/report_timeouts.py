@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from tiktok_assets.api.rate_limit.backoff import MAX_TIMEOUTS_PER_REPORT, TIMEOUT_MEMORY_SECONDS
+from tiktok_assets.api import MAX_TIMEOUTS_PER_REPORT, TIMEOUT_MEMORY_SECONDS
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tiktok_assets.spec.columns import Column
+from tiktok_assets.spec import Column
 
 Tables = Mapping[str, Sequence[Column]]
 """The columns of every table of the warehouse, by the table's name."""

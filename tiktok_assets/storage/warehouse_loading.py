@@ -9,9 +9,9 @@ import can_ada
 import duckdb
 import polars as pl
 
-from tiktok_assets.spec.columns import Column
+from tiktok_assets.spec import Column
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.tables.schema import build_schema
+from tiktok_assets.tables import build_schema
 
 LANDING_PAGES_TABLE = "built_from.landing_pages"
 LANDING_PAGES_MEANING = "Each landing page of an ad with its host and its path, as a browser parses its URL."

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tiktok_assets.spec.columns import Column, Kind
+from tiktok_assets.spec import Column, Kind
 
 NULL_MARKERS = ("-", "")
 """The texts the API sends for a missing value (API notes 6.5)."""

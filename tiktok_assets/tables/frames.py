@@ -13,10 +13,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.entities import Entity
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, served_metrics
+from tiktok_assets.spec import EXTRA, FETCHED_AT, Column, Entity, Metric, Report, served_metrics
 from tiktok_assets.tables.account_calendar import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.tables.cells import MALFORMED, UNKNOWN_SEGMENT, UNKNOWN_SEGMENT_VALUES, encode_extra, parse_cell
 from tiktok_assets.tables.csv_fast_path import parse_uniform_rows

@@ -12,10 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME
-from tiktok_assets.spec.reports import EXTRA, Report, served_metrics
+from tiktok_assets.spec import EXTRA, METRICS_BY_API_NAME, Column, Metric, Report, served_metrics
 from tiktok_assets.tables.cells import (
     MALFORMED,
     UNKNOWN_SEGMENT,

@@ -5,10 +5,7 @@ from functools import cache
 
 import polars as pl
 
-from tiktok_assets.spec.columns import Column, Kind
-from tiktok_assets.spec.entities import Entity
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.reports import EXTRA, FETCHED_AT, Report, report_columns
+from tiktok_assets.spec import EXTRA, FETCHED_AT, Column, Entity, Kind, Metric, Report, report_columns
 
 MONEY = pl.Decimal(18, 4)
 INSTANT = pl.Datetime("us", "UTC")

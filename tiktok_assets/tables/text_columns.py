@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from tiktok_assets.spec.columns import Column
+from tiktok_assets.spec import Column
 from tiktok_assets.tables.account_calendar import ValueFormatError
 from tiktok_assets.tables.cells import NULL_MARKERS
 from tiktok_assets.tables.schema import MONEY, POLARS_TYPES

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from tiktok_assets.spec.metric_catalogue import Metric
+from tiktok_assets.spec import Metric
 
 
 class NotAdditiveError(ValueError):

@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tiktok_assets.alerts.dagster_urls import build_asset_url, build_launchpad_url
-from tiktok_assets.alerts.formatters import (
+from tiktok_assets.alerts import (
+    Alert,
     Bar,
     Link,
     Message,
     RichText,
     UntrustedText,
+    build_alert,
+    build_asset_url,
+    build_launchpad_url,
     format_footer,
     format_instant,
 )
-from tiktok_assets.alerts.outbox import Alert, build_alert
-from tiktok_assets.duplication.approvals import ApprovalCode
+from tiktok_assets.duplication import ApprovalCode
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.ads_manager import ads_manager_ad_url
-from tiktok_assets.spec.money import format_amount
+from tiktok_assets.spec import ads_manager_ad_url, format_amount
 from tiktok_assets.top_spenders.ranking import WINDOW_DAYS
 
 TOP_SPENDER_KIND = "new_top_spender"

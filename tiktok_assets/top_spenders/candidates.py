@@ -9,10 +9,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.storage.parquet_store import HiveStore
-from tiktok_assets.storage.state import State, flags
-from tiktok_assets.tables.schema import build_schema
+from tiktok_assets.spec import Column
+from tiktok_assets.storage import HiveStore, State, flags
+from tiktok_assets.tables import build_schema
 from tiktok_assets.top_spenders.flags import assess_ads
 
 CANDIDATES_COLUMNS: tuple[Column, ...] = (

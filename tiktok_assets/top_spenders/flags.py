@@ -10,15 +10,12 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from tiktok_assets.alerts.dagster_urls import find_scaling_campaign
-from tiktok_assets.alerts.outbox import enqueue, list_channels
-from tiktok_assets.duplication.approvals import ApprovalCode, issue_code
-from tiktok_assets.duplication.models import DuplicationRequest
+from tiktok_assets.alerts import enqueue, find_scaling_campaign, list_channels
+from tiktok_assets.duplication import ApprovalCode, DuplicationRequest, issue_code
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, Entity
-from tiktok_assets.storage.parquet_store import HiveStore
-from tiktok_assets.storage.state import State, duplication_steps, flags, top_spender_changes, utc_now
-from tiktok_assets.tables.schema import build_schema, entity_columns
+from tiktok_assets.spec import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, Entity
+from tiktok_assets.storage import HiveStore, State, duplication_steps, flags, top_spender_changes, utc_now
+from tiktok_assets.tables import build_schema, entity_columns
 from tiktok_assets.top_spenders.alert import build_top_spender_alert
 from tiktok_assets.top_spenders.guardrails import Candidate, Hold, evaluate_guardrails
 from tiktok_assets.top_spenders.leader_changes import to_json_values

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tiktok_assets.duplication.copy_rules import find_uncopyable_kind
-from tiktok_assets.duplication.payloads import has_marker
+from tiktok_assets.duplication import find_uncopyable_kind, has_marker
 from tiktok_assets.settings import Settings
 
 DAILY_CAP_WINDOW = timedelta(hours=24)

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from tiktok_assets.storage.state import State, top_spender_changes
-from tiktok_assets.tables.schema import INSTANT
+from tiktok_assets.storage import State, top_spender_changes
+from tiktok_assets.tables import INSTANT
 
 _CHANGES = top_spender_changes.c
 _CAMPAIGN_KEY = ("advertiser_id", "campaign_id")

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from tiktok_assets.spec.columns import Column
-from tiktok_assets.tables.schema import INSTANT, MONEY, build_schema
+from tiktok_assets.spec import Column
+from tiktok_assets.tables import INSTANT, MONEY, build_schema
 
 WINDOW_DAYS = (3, 7, 30)
 """Windows of complete days next to lifetime spend; they show an old leader that no longer spends."""

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tiktok_assets.file_permissions import create_private_folder
-from tiktok_assets.overview.page import PAGE_FILE_NAME
+from tiktok_assets.overview import PAGE_FILE_NAME
 from tiktok_assets.webserver.guard import AllowedHosts, Guard
 
 LOOPBACK = "127.0.0.1"

@@ -10,14 +10,14 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets_tests.cli.conftest import build_variables, run_command
-from tiktok_assets_tests.test_file_permissions import wide
+from tiktok_assets_tests.test_file_permissions import find_shared_paths
 
 WORLD = WorldPlan(dense=True, advertisers=2, days=4, campaigns=1, ad_groups=1, ads=2)
 
 
 def list_accessible(folder: Path) -> list[str]:
     """List what other users can access in a folder: nothing if they cannot enter it."""
-    return wide(folder) if folder.stat().st_mode & 0o077 else []
+    return find_shared_paths(folder) if folder.stat().st_mode & 0o077 else []
 
 
 def test_files_of_commands_are_private(tmp_path: Path) -> None:

@@ -20,8 +20,7 @@ from tiktok_assets.api.errors import (
     build_daily_quota_error,
 )
 from tiktok_assets.api.rate_limit.budget import RequestBudget
-from tiktok_assets.spec.endpoints import Endpoint
-from tiktok_assets.spec.error_codes import ADVERTISER_PATH_THROTTLING_CODES, PATH_THROTTLING_CODES
+from tiktok_assets.spec import ADVERTISER_PATH_THROTTLING_CODES, PATH_THROTTLING_CODES, Endpoint
 
 MAX_TIMEOUTS_PER_REPORT = 2
 """Timeouts of one report after which it is no longer sent; after a third, TikTok blocks it for the whole app."""

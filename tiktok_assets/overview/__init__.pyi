@@ -1,0 +1,16 @@
+from .charts import draw_ranked_bars as draw_ranked_bars
+from .charts import draw_sparkline as draw_sparkline
+from .charts import embed_in_markdown as embed_in_markdown
+from .formatting import NO_VALUE as NO_VALUE
+from .formatting import format_amount_without_currency as format_amount_without_currency
+from .formatting import format_change as format_change
+from .formatting import format_count as format_count
+from .formatting import format_day as format_day
+from .formatting import format_money as format_money
+from .formatting import format_percent as format_percent
+from .formatting import format_status as format_status
+from .models import Overview as Overview
+from .models import Row as Row
+from .page import PAGE_FILE_NAME as PAGE_FILE_NAME
+from .page import BuiltPage as BuiltPage
+from .page import build_overview as build_overview

@@ -1,0 +1,14 @@
+from .alert import TOP_SPENDER_KIND as TOP_SPENDER_KIND
+from .candidates import CANDIDATES_COLUMNS as CANDIDATES_COLUMNS
+from .candidates import build_candidates_table as build_candidates_table
+from .flags import Assessment as Assessment
+from .flags import assess_ads as assess_ads
+from .flags import record_flag as record_flag
+from .leader_changes import record_leader_changes as record_leader_changes
+from .ranking import TOP_SPENDERS_COLUMNS as TOP_SPENDERS_COLUMNS
+from .ranking import TOP_SPENDERS_SCHEMA as TOP_SPENDERS_SCHEMA
+from .ranking import WINDOW_DAYS as WINDOW_DAYS
+from .ranking import CompleteDays as CompleteDays
+from .ranking import LeaderChange as LeaderChange
+from .ranking import find_leader_changes as find_leader_changes
+from .ranking import rank_top_spenders as rank_top_spenders
