@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +31,7 @@ from tiktok_assets.sandbox import RunningSandbox, WorldPlan
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.top_spenders import TOP_SPENDER_KIND, LeaderChange, find_leader_changes
-from tiktok_assets.webserver import serve_pages
+from tiktok_assets.webserver import interrupt_on_signals, serve_pages
 
 HISTORY_DAYS = 90
 DATA_FOLDER, STATE_FOLDER = "data", "state"
@@ -83,7 +82,7 @@ def run_with_dagster(port: int, log: LogLine, show: Callable[[DemoResult], None]
     """
     require_free_port(port)
     with (
-        _interrupt_on_signals(),
+        interrupt_on_signals(),
         _temporary_folder() as folder,
         serve_pages(folder / DATA_FOLDER, folder / STATE_FOLDER / ALERTS_FOLDER) as page_url,
         _create_sandbox() as sandbox,
@@ -208,21 +207,6 @@ def _require_loopback(base_url: str) -> None:
         raise CommandError(
             f"the demo sends requests to its own sandbox only, not to {host}; unset TIKTOK_BASE_URL."
         )
-
-
-@contextmanager
-def _interrupt_on_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt for SIGTERM and SIGINT; a background shell ignores SIGINT, so both are set."""
-
-    def _interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ one of them disappears.
 """
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -32,6 +30,7 @@ from tiktok_assets.instance import open_instance
 from tiktok_assets.settings import Settings
 from tiktok_assets.webserver.guard import AllowedHosts, Guard, Login, parse_allowed_hosts
 from tiktok_assets.webserver.pages import create_pages_app
+from tiktok_assets.webserver.signals import interrupt_on_signals
 
 PAGES_PATH = "/tiktok-assets"
 """The path of the overview page; alert pages are below it at `/tiktok-assets/alerts/<id>.html`."""
@@ -61,7 +60,7 @@ def run_dagster(settings: Settings, host: str, port: int) -> None:
     configure_loggers(formatter="colored", log_level="INFO")
     with (
         suppress(KeyboardInterrupt),
-        _interrupt_on_signals(),
+        interrupt_on_signals(),
         open_instance(settings) as instance,
         tempfile.TemporaryDirectory() as folder,
         ProxyServerManager(instance, _workspace_target(instance), code_server_log_level="warning") as code_servers,
@@ -84,21 +83,6 @@ def run_dagster(settings: Settings, host: str, port: int) -> None:
             server.run()
             if (code := daemon.poll()) is not None:
                 raise DaemonStoppedError(f"Dagster's daemon stopped by itself with exit code {code}.")
-
-
-@contextmanager
-def _interrupt_on_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt for SIGTERM and SIGINT; a background shell ignores SIGINT, so both are set."""
-
-    def _interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def create_guarded_app(dagster: ASGIApp, settings: Settings, host: str, port: int) -> ASGIApp:

@@ -56,7 +56,8 @@ def live(sandbox: RunningSandbox) -> Mapping[str, str]:
 
 def build_variables(sandbox: RunningSandbox) -> dict[str, str]:
     """Return the environment variables that a user would export for a sandbox."""
-    start = sandbox.clock.now().date() - timedelta(days=40)
+    days = min(40, sandbox.world.plan.days + 1)  # a sync writes every day since the start, also without delivery
+    start = sandbox.clock.now().date() - timedelta(days=days)
     return {
         "TIKTOK_BASE_URL": sandbox.base_url,
         "TIKTOK_ACCESS_TOKEN": sandbox.token,
