@@ -1,1 +1,1 @@
-"""Programs of other people, pointed at our sandbox: recipes to run by hand, no part of the suite."""
+"""Programs of other projects that read the sandbox; run by hand, not part of the suite."""
