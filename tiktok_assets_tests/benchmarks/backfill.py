@@ -46,5 +46,5 @@ def _backfill(served: Served, accounts: int) -> tuple[int, float, float]:
     command = [sys.executable, "-m", "tiktok_assets", "sync", "--json", "--select", "advertisers,ad_report_daily"]
     with tempfile.TemporaryDirectory() as folder:
         run = measure([*command, *days], Path(folder), variables)
-    told = json.loads(run.printed)
-    return told["rows"]["ad_report_daily"], told["seconds"], run.megabytes
+    summary = json.loads(run.printed)
+    return summary["rows"]["ad_report_daily"], summary["seconds"], run.megabytes

@@ -21,13 +21,13 @@ from tiktok_assets.ingest.report_reader import build_paged_query
 from tiktok_assets.ingest.report_responses import ReportRequest
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
-from tiktok_assets.tables.csv_fast_path import parse_uniform_rows
+from tiktok_assets.tables.fast_report_parser import parse_uniform_rows
 from tiktok_assets.tables.frames import build_report_frame
-from tiktok_assets.tables.row_validation import find_key_error
+from tiktok_assets.tables.report_row_parser import find_key_error
 from tiktok_assets.tables.schema import numeric_dtypes
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import ROOT, Served, figure_of, sandbox
@@ -47,11 +47,11 @@ def figures() -> Iterator[Figure]:
         advertiser_id, first = _download(served, pages)
         variables = {"POLARS_MAX_THREADS": "1", "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "tiktok_assets_tests.benchmarks.decoding", folder, advertiser_id, first]
-        told = [
+        runs = [
             subprocess.run(command, capture_output=True, check=True, text=True, env=variables)  # noqa: S603 - our own
             for _ in range(PROCESSES)
         ]
-    parts = [json.loads(one.stdout) for one in told]
+    parts = [json.loads(one.stdout) for one in runs]
     wholes = [sum(one.values()) for one in parts]
     rows = PAGES * 1000
     speeds = [rows / whole for whole in wholes]
@@ -61,7 +61,7 @@ def figures() -> Iterator[Figure]:
         yield figure_of(TOPIC, f"… {part}", shares, "%")
 
 
-def _question(advertiser_id: str, first: str) -> ReportRequest:
+def _request(advertiser_id: str, first: str) -> ReportRequest:
     day = datetime.fromisoformat(first).date()
     window = DateWindow(day, day + timedelta(days=29))
     return ReportRequest(REPORTS_BY_TABLE["ad_report_daily"], Account(advertiser_id, "USD", "UTC"), window)
@@ -80,12 +80,12 @@ def _download(served: Served, folder: Path) -> tuple[str, str]:
     advertiser_id = served.advertiser_ids[0]
     first = (served.anchor - timedelta(days=30)).date().isoformat()
     session = _session(folder)
-    asked = served_metrics(REPORTS_BY_TABLE["ad_report_daily"], session.reader.metrics)
-    listing = build_paged_query(session.reader, _question(advertiser_id, first), asked, {})
-    address = f"{served.base_url}/open_api/v1.3/{listing.endpoint.path}"
+    metrics_read = served_metrics(REPORTS_BY_TABLE["ad_report_daily"], session.reader.metrics)
+    query = build_paged_query(session.reader, _request(advertiser_id, first), metrics_read, {})
+    address = f"{served.base_url}/open_api/v1.3/{query.endpoint.path}"
     with httpx.Client(headers={"Access-Token": served.token}, timeout=60) as client:
         for number in range(1, PAGES + 1):
-            query = {**listing.parameters, "page": str(number), "page_size": "1000"}
+            query = {**query.parameters, "page": str(number), "page_size": "1000"}
             text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in query.items()}
             (folder / f"{number:02}.json").write_bytes(client.get(address, params=text).content)
     session.close()
@@ -107,14 +107,14 @@ class Clock:
 
 
 def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
-    session, question, clock = _session(folder), _question(advertiser_id, first), Clock()
-    asked = served_metrics(question.report, session.reader.metrics)
-    listing = build_paged_query(session.reader, question, asked, {})
-    parse = listing.parse_raw
-    types = numeric_dtypes(asked)
+    session, request, clock = _session(folder), _request(advertiser_id, first), Clock()
+    metrics_read = served_metrics(request.report, session.reader.metrics)
+    query = build_paged_query(session.reader, request, metrics_read, {})
+    parse = query.parse_raw
+    types = numeric_dtypes(metrics_read)
     names = {
-        "dimensions": question.report.dimensions,
-        "metrics": (*question.report.level.attributes, *(metric.api_name for metric in asked)),
+        "dimensions": request.report.dimensions,
+        "metrics": (*request.report.level.attributes, *(metric.api_name for metric in metrics_read)),
     }
     fields = {part: {name: types.get(name, pl.String()) for name in names[part]} for part in names}
     assert parse
@@ -123,7 +123,7 @@ def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
         texts: list[msgspec.Raw] = []
         for file in files[first_file : first_file + PAGES_PER_BATCH]:
             response = httpx.Response(200, content=file.read_bytes())
-            envelope = clock("the envelope", lambda: read_envelope(listing.endpoint, response))  # noqa: B023 - at once
+            envelope = clock("the envelope", lambda: read_envelope(query.endpoint, response))  # noqa: B023 - at once
             assert envelope
             texts += envelope.data["list"]
         clock(PARSED, lambda: parse_uniform_rows(texts, fields))  # noqa: B023 - at once
@@ -131,15 +131,15 @@ def _decode(folder: Path, advertiser_id: str, first: str) -> dict[str, float]:
         assert page
         frames.append(page[0])
     now = datetime.now(UTC)
-    account, report = question.account, question.report
+    account, report = request.account, request.report
     frame = clock(
         "one sorted table, looked over",
         lambda: build_report_frame(report, session.reader.metrics, account, frames, now),
     )
     clock("one sorted table, looked over", lambda: find_key_error(frame, report.key, advertiser_id))
     store = HiveStore(str(folder / "data"))
-    assert question.window
-    for index, day in enumerate(question.window.days):
+    assert request.window
+    for index, day in enumerate(request.window.days):
         rows = frame.slice(index * 2000, 2000)
         clock("Parquet", lambda: store.write(report.table, Partition(advertiser_id, day), rows))  # noqa: B023
     session.close()

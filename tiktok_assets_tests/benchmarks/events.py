@@ -40,12 +40,12 @@ def figures() -> Iterator[Figure]:
                 if name != "ours":
                     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
                 program = [sys.executable, "-m", "tiktok_assets_tests.benchmarks.events"]
-                told = json.loads(measure(program, Path(folder), {"DAGSTER_HOME": str(home)}).printed)
-            milliseconds.append(told["seconds"] * 1000 / PARTITIONS)
-            events = told["events"]
+                result = json.loads(measure(program, Path(folder), {"DAGSTER_HOME": str(home)}).printed)
+            milliseconds.append(result["seconds"] * 1000 / PARTITIONS)
+            events = result["events"]
     yield figure_of(TOPIC, "a partition, in Dagster's own event log", found["dagster's"], "ms")
     yield figure_of(TOPIC, "a partition, in ours", found["ours"], "ms")
-    ratios = [theirs / mine for theirs, mine in zip(found["dagster's"], found["ours"], strict=True)]
+    ratios = [theirs / ours for theirs, ours in zip(found["dagster's"], found["ours"], strict=True)]
     yield Figure(TOPIC, "ours, as many times as quick", statistics.median(ratios), "times")
     for kind in ("ASSET_MATERIALIZATION_PLANNED", "ASSET_MATERIALIZATION"):
         yield Figure(TOPIC, f"{kind.lower().replace('_', ' ')}, a partition", events[kind] / PARTITIONS, "events")

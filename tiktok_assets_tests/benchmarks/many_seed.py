@@ -15,13 +15,8 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy import func, select
 
-from tiktok_assets.defs.partitions import (
-    ADVERTISER_DIMENSION,
-    advertiser_days,
-    build_partition_tags,
-    format_partition_key,
-)
-from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG
+from tiktok_assets.defs.partitions import ADVERTISER_DIMENSION, advertiser_days, build_partition_tags, format_partition_key
+from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.ingest.lookback import GAP_SEARCH_DAYS
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY, fetched_at_metadata
@@ -70,10 +65,10 @@ def _files(settings: Settings, daily: Sequence[str], now: datetime) -> None:
     store = HiveStore(settings.data_dir)
     tables = get_stored_tables(settings)
     notes = {**fetched_at_metadata(now), IS_COMPLETE_KEY: "true"}
-    told = {"currency": "USD", "timezone": "America/New_York", "is_granted": True, "fetched_at": now}
+    values = {"currency": "USD", "timezone": "America/New_York", "is_granted": True, "fetched_at": now}
     schema = build_schema(tables["advertisers"])
     store.write(
-        "advertisers", Partition(), pl.DataFrame([{"advertiser_id": one, **told} for one in OWNERS], schema)
+        "advertisers", Partition(), pl.DataFrame([{"advertiser_id": one, **values} for one in OWNERS], schema)
     )
     for table in daily:
         nothing = pl.DataFrame(schema=build_schema(tables[table]))
@@ -121,7 +116,7 @@ def _record(instance: dg.DagsterInstance, table: str, partitions: Sequence[Parti
 
 def _entries(table: str, partitions: Sequence[Partition], run: str) -> Iterator[EventLogEntry]:
     for partition in partitions:
-        made = dg.AssetMaterialization(
+        materialization = dg.AssetMaterialization(
             table, partition=format_partition_key(partition), metadata=FACTS, tags=build_partition_tags(partition)
         )
         yield EventLogEntry(  # type: ignore[no-untyped-call] # Dagster's own constructor
@@ -136,7 +131,7 @@ def _entries(table: str, partitions: Sequence[Partition], run: str) -> Iterator[
                 DagsterEventType.ASSET_MATERIALIZATION.value,
                 "refresh_daily",
                 step_key=table,
-                event_specific_data=StepMaterializationData(made),
+                event_specific_data=StepMaterializationData(materialization),
             ),
         )
 

@@ -94,30 +94,30 @@ def figures(latency: float = 0.2) -> Iterator[Figure]:
 def _stage(morning: Morning, stage: str) -> Iterator[Figure]:
     records = morning.of(stage)
     begun = min(record.start_time or 0.0 for record in records)
-    asked = min(record.create_timestamp.timestamp() for record in records)
+    requested_at = min(record.create_timestamp.timestamp() for record in records)
     yield Figure(TOPIC, f"{stage}: runs", len(records), "runs", ADVERTISERS / 25)
-    yield Figure(TOPIC, f"{stage}: asked for after the tick", asked - morning.tick, "s")
-    yield Figure(TOPIC, f"{stage}: from asked for to started", begun - asked, "s")
+    yield Figure(TOPIC, f"{stage}: asked for after the tick", requested_at - morning.tick, "s")
+    yield Figure(TOPIC, f"{stage}: from asked for to started", begun - requested_at, "s")
     yield Figure(TOPIC, f"{stage}: from started to ended", morning.end_of(records) + morning.tick - begun, "s")
     counted = morning.events[stage]
-    made, planned = counted["ASSET_MATERIALIZATION"], counted["ASSET_MATERIALIZATION_PLANNED"]
+    materialized, planned = counted["ASSET_MATERIALIZATION"], counted["ASSET_MATERIALIZATION_PLANNED"]
     # Dagster shows a partition as in progress or failed with the first event, as materialized with the second.
-    how = f"{planned} when the runs were made, {made} as they landed"
-    yield Figure(TOPIC, f"{stage}: events a partition", (made + planned) / made, "events", 2, note=how)
-    others = counted - Counter(ASSET_MATERIALIZATION=made, ASSET_MATERIALIZATION_PLANNED=planned)
+    how = f"{planned} when the runs were made, {materialized} as they landed"
+    yield Figure(TOPIC, f"{stage}: events a partition", (materialized + planned) / materialized, "events", 2, note=how)
+    others = counted - Counter(ASSET_MATERIALIZATION=materialized, ASSET_MATERIALIZATION_PLANNED=planned)
     kinds = ", ".join(f"{name.lower()} {count}" for name, count in others.most_common(6))
     yield Figure(TOPIC, f"{stage}: other events a run", others.total() / len(records), "events", note=kinds)
 
 
 def _rates(morning: Morning) -> Iterator[Figure]:
     """Measure the requests per second of each stage, from its first request to its last."""
-    for stage, mine in _by_stage(morning.requests).items():
-        seconds = (mine[-1] - mine[0]).total_seconds()
+    for stage, instants in _by_stage(morning.requests).items():
+        seconds = (instants[-1] - instants[0]).total_seconds()
         busiest = (
-            max(sum(timedelta(0) <= one - start < timedelta(seconds=5) for one in mine) for start in mine) / 5
+            max(sum(timedelta(0) <= one - start < timedelta(seconds=5) for one in instants) for start in instants) / 5
         )
         note = f"{busiest:.1f} a second in its busiest five seconds; the tier allows {QPS}"
-        yield Figure(TOPIC, f"{stage}: requests a second", (len(mine) - 1) / seconds, "requests/s", note=note)
+        yield Figure(TOPIC, f"{stage}: requests a second", (len(instants) - 1) / seconds, "requests/s", note=note)
 
 
 def _by_stage(requests: Sequence[Mapping[str, Any]]) -> dict[str, list[datetime]]:
@@ -202,9 +202,9 @@ def _landed(outcomes: Iterator[object]) -> None:
 def _daemon(home: Path, variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run `dagster-daemon run` with our workspace and its code server until the block ends."""
     command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", str(home / "workspace.yaml")]
-    with (home / "said").open("wb") as said:
+    with (home / "said").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - the program under measurement
-            command, cwd=home, env={**os.environ, **variables}, stdout=said, stderr=said
+            command, cwd=home, env={**os.environ, **variables}, stdout=log, stderr=log
         )
         try:
             yield process
@@ -243,10 +243,10 @@ def _remember_memory(process: int, peaks: dict[str, float]) -> None:
 
 
 def _kind(words: Sequence[str]) -> str:
-    told = " ".join(words)
-    if "dagster-daemon" in told:
+    command_line = " ".join(words)
+    if "dagster-daemon" in command_line:
         return "daemon"
-    return "code server" if "grpc" in told else "run" if "spawn_main" in told else "other"
+    return "code server" if "grpc" in command_line else "run" if "spawn_main" in command_line else "other"
 
 
 def _descendants(process: int) -> Iterator[int]:

@@ -99,8 +99,8 @@ def rendered() -> str:
     for run in runs.values():
         figures = figures_of(run)
         for topic in dict.fromkeys(one.topic for one in figures):
-            mine = [one for one in figures if one.topic == topic]
-            lines += [f"## {topic}", "", f"{run['at']}, {run['on']}.", "", *_table(mine), ""]
+            of_topic = [one for one in figures if one.topic == topic]
+            lines += [f"## {topic}", "", f"{run['at']}, {run['on']}.", "", *_table(of_topic), ""]
     return "\n".join([*lines, FOUND]).rstrip() + "\n"
 
 

@@ -90,9 +90,9 @@ class Served:
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the requests since the last call, and clear them."""
-        asked: list[dict[str, Any]] = httpx.get(f"{self.base_url}/sandbox/requests", timeout=60).json()
+        requests: list[dict[str, Any]] = httpx.get(f"{self.base_url}/sandbox/requests", timeout=60).json()
         httpx.delete(f"{self.base_url}/sandbox/requests", timeout=60)
-        return asked
+        return requests
 
 
 @contextmanager

@@ -34,8 +34,8 @@ def main(first: str, last: str) -> None:
                 sys.exit(str(landed))
             rows += landed.rows
         cost = session.total
-        told = {"requests": cost.requests, "retries": cost.retries, "rows": rows, "megabytes": cost.bytes / 1e6}
-    print(json.dumps(told | {"seconds": time.monotonic() - began}))  # noqa: T201 - read by who started it
+        summary = {"requests": cost.requests, "retries": cost.retries, "rows": rows, "megabytes": cost.bytes / 1e6}
+    print(json.dumps(summary | {"seconds": time.monotonic() - began}))  # noqa: T201 - read by the benchmark
 
 
 if __name__ == "__main__":

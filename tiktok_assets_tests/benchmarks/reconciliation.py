@@ -14,7 +14,7 @@ from pathlib import Path
 from tiktok_assets.defs.checks import build_check_context
 from tiktok_assets.ingest.accounts import load_accounts
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
-from tiktok_assets.quality.checks import CHECKS, evaluate_checks
+from tiktok_assets.quality.check_catalog import CHECKS, evaluate_checks
 from tiktok_assets.quality.outcome import Row
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox

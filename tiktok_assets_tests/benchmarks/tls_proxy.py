@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HOST = "business-api.tiktok.com"
-_MOST_BYTES = 1 << 18
+_MAX_BYTES = 1 << 18
 
 
 @contextmanager
@@ -61,8 +61,8 @@ async def _enter(
     sandbox: tuple[str, int],
 ) -> None:
     """Serve one connection: CONNECT, then TLS, then forward both directions."""
-    asked = await reader.readuntil(b"\r\n\r\n")
-    if not asked.startswith(f"CONNECT {HOST}:443 ".encode()):
+    request = await reader.readuntil(b"\r\n\r\n")
+    if not request.startswith(f"CONNECT {HOST}:443 ".encode()):
         writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
         writer.close()
         return
@@ -75,7 +75,7 @@ async def _enter(
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(ConnectionError, ssl.SSLError):
-        while told := await reader.read(_MOST_BYTES):
-            writer.write(told)
+        while received := await reader.read(_MAX_BYTES):
+            writer.write(received)
             await writer.drain()
     writer.close()

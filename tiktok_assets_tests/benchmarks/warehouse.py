@@ -13,7 +13,7 @@ from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descri
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.storage.warehouse import build_warehouse
+from tiktok_assets.storage.duckdb_warehouse import build_warehouse
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import Measured, figure_of, measure
@@ -38,13 +38,13 @@ def figures() -> Iterator[Figure]:
         store = HiveStore(str(folder / "data"))
         _write(store, range(DAYS))
         files = f"{len(OWNERS) * DAYS * ADS:,} rows in {len(OWNERS) * DAYS:,} files"
-        whole = [_built(folder, f"state-{run}") for run in range(RUNS)]
+        whole = [_build(folder, f"state-{run}") for run in range(RUNS)]
         yield from _figures_of(f"built from nothing, {files}", whole, TARGET_SECONDS)
-        yield from _figures_of("built again, nothing changed", [_built(folder, LAST) for _ in range(RUNS)])
+        yield from _figures_of("built again, nothing changed", [_build(folder, LAST) for _ in range(RUNS)])
         morning = []
         for run in range(RUNS):
             _write(store, range(DAYS - NEW_DAYS, DAYS), more=run + 1)
-            morning.append(_built(folder, LAST))
+            morning.append(_build(folder, LAST))
         what = f"built again, {NEW_DAYS} days of {len(OWNERS)} advertisers changed"
         yield from _figures_of(what, morning)
         size = (folder / "data" / "warehouse.duckdb").stat().st_size
@@ -56,7 +56,7 @@ def _figures_of(what: str, runs: Sequence[Measured], target: float | None = None
     yield figure_of(TOPIC, f"{what}: peak memory", [run.megabytes for run in runs], "MB")
 
 
-def _built(folder: Path, state: str) -> Measured:
+def _build(folder: Path, state: str) -> Measured:
     program = [sys.executable, "-m", __name__, str(folder / "data"), str(folder / state)]
     return measure(program, folder)
 
@@ -73,7 +73,7 @@ def _day(owner: str, day: date, seed: int) -> pl.DataFrame:
     """Return a day's rows with every standard metric, different for each seed."""
     numbers = pl.int_range(ADS, eager=True)
 
-    def made(column: Column) -> pl.Series:
+    def build_series(column: Column) -> pl.Series:
         if column.kind in {"id", "text"}:
             return pl.Series(
                 [owner if column.name == "advertiser_id" else f"{column.name} {ad}" for ad in range(ADS)]
@@ -88,7 +88,7 @@ def _day(owner: str, day: date, seed: int) -> pl.DataFrame:
         return pl.Series([fixed[column.kind]] * ADS)
 
     schema = build_schema(COLUMNS)
-    return pl.DataFrame({one.name: made(one).cast(schema[one.name]) for one in COLUMNS})
+    return pl.DataFrame({one.name: build_series(one).cast(schema[one.name]) for one in COLUMNS})
 
 
 if __name__ == "__main__":

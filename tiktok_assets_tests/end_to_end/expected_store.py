@@ -9,7 +9,7 @@ from typing import Any
 from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.spec.columns import to_column_name
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
@@ -51,16 +51,18 @@ class ExpectedStore:
     wrong: int = 0
 
     def record_readings(
-        self, table: str, asked: Iterable[Partition], outcomes: Iterable[WrittenPartition | FailedPartitions]
+        self, table: str, requested: Iterable[Partition], outcomes: Iterable[WrittenPartition | FailedPartitions]
     ) -> int:
         """Record the outcomes of the requested partitions, and return how many failed.
 
         Each has one outcome. A written one has the ground truth of now; a failed one is unchanged.
         """
-        made = list(outcomes)
-        written = [one for one in made if isinstance(one, WrittenPartition) and one.table == table]
-        failed = [partition for one in made if isinstance(one, FailedPartitions) for partition in one.partitions]
-        assert sorted([*failed, *(one.partition for one in written)]) == sorted(asked)
+        results = list(outcomes)
+        written = [one for one in results if isinstance(one, WrittenPartition) and one.table == table]
+        failed = [
+            partition for one in results if isinstance(one, FailedPartitions) for partition in one.partitions
+        ]
+        assert sorted([*failed, *(one.partition for one in written)]) == sorted(requested)
         days: dict[str, list[date]] = {}
         for one in written:
             owned = days.setdefault(str(one.partition.advertiser_id), [])
@@ -73,12 +75,12 @@ class ExpectedStore:
             self._written(one)
         return len(failed)
 
-    def record_accounts(self, asked: Iterable[str], written: WrittenPartition) -> None:
+    def record_accounts(self, requested: Iterable[str], written: WrittenPartition) -> None:
         """Record the accounts: granted ones as they are now, known others unchanged and marked as not granted."""
         items = {one["advertiser_id"]: one for one in self.host.ground_truth("advertisers")}
-        known = self.rows.get(("advertisers", Partition()), {})
-        rows = {owner: row | {"is_granted": False} for owner, row in known.items()}
-        for owner in asked:
+        stored = self.rows.get(("advertisers", Partition()), {})
+        rows = {owner: row | {"is_granted": False} for owner, row in stored.items()}
+        for owner in requested:
             if items[owner].pop("granted"):
                 rows[owner] = expected_entity(ADVERTISERS, items[owner]) | {"is_granted": True}
         self.rows["advertisers", Partition()] = rows
@@ -105,12 +107,10 @@ class ExpectedStore:
         report = REPORTS_BY_TABLE[table]
         facts = expected_report(self.host, report, Account(owner, "", ""), STANDARD_METRICS, days)
         members = self._visible_objects(f"{report.level.name}s", owner) if report.level.attributes else {}
-        named = {
-            key: numbers | _parent_columns(report, members.get(str(key[0]))) for key, numbers in facts.items()
-        }
+        rows = {key: numbers | _parent_columns(report, members.get(str(key[0]))) for key, numbers in facts.items()}
         if report.cadence == "daily":
             by_day: dict[date | None, Rows] = {day: {} for day in days}
-            for key, row in named.items():
+            for key, row in rows.items():
                 by_day[key[1]][key] = row
             return by_day
         # Without a time dimension, objects without delivery have rows of zeros, the account too (`zero_rows`).
@@ -118,7 +118,7 @@ class ExpectedStore:
             (own_id, None): {"spend": 0} | _parent_columns(report, item) for own_id, item in members.items()
         }
         account: Rows = {} if report.level.attributes else {(owner, None): {"spend": 0}}
-        return {None: idle | account | named}
+        return {None: idle | account | rows}
 
     def _visible_objects(self, table: str, owner: str) -> dict[str, Any]:
         """Return the objects of an account that reads return."""

@@ -45,8 +45,8 @@ def list_granted(host: RunningSandbox) -> list[str]:
 
 def control(host: RunningSandbox, path: str, /, **body: object) -> dict[str, str]:
     """Send a request to a control route of the sandbox."""
-    told: dict[str, str] = httpx.post(f"{host.base_url}/sandbox/{path}", json=body).raise_for_status().json()
-    return told
+    answer: dict[str, str] = httpx.post(f"{host.base_url}/sandbox/{path}", json=body).raise_for_status().json()
+    return answer
 
 
 def find_files_with(canaries: tuple[str, ...], folder: Path) -> list[str]:
@@ -124,7 +124,7 @@ def test_token_is_in_no_file_and_no_output(host: RunningSandbox, tmp_path: Path)
         for fault in FAULTS:
             control(host, "faults", **fault)
         partly = run("sync", "--from", last.isoformat(), "--to", last.isoformat(), "--json")
-        ran = [
+        results = [
             first,
             partly,
             run("get", "advertisers", TIKTOK_ADVERTISER_IDS=""),
@@ -145,7 +145,7 @@ def test_token_is_in_no_file_and_no_output(host: RunningSandbox, tmp_path: Path)
     assert '"retries": 0' not in partly.out
     assert (tmp_path / ".tiktok_assets" / "dagster").is_dir()
     assert list((tmp_path / ".tiktok_assets" / "alerts").glob("*.json"))
-    assert [one for one in ran if any(canary in one.out + one.err for canary in canaries)] == []
+    assert [one for one in results if any(canary in one.out + one.err for canary in canaries)] == []
     assert find_files_with(canaries, tmp_path) == []
     assert watch.looks
     assert watch.seen == []
@@ -156,14 +156,14 @@ def test_new_token_is_only_in_the_env_file(host: RunningSandbox, tmp_path: Path)
     variables = {name: value for name, value in build_variables(host).items() if name != "TIKTOK_ACCESS_TOKEN"}
     before = set(host.state.auth.tokens)
     code = control(host, "auth_codes")["auth_code"]
-    ran = run_command("auth", code, "--without-state", variables=variables, folder=tmp_path)
+    result = run_command("auth", code, "--without-state", variables=variables, folder=tmp_path)
     after = run_command("doctor", variables=variables, folder=tmp_path)
     (token,) = set(host.state.auth.tokens) - before
 
-    assert ran.exit_code == after.exit_code == 0, ran.err + after.err
+    assert result.exit_code == after.exit_code == 0, result.err + after.err
     assert find_files_with((token, host.secret), tmp_path) == [".env"]
     assert not (tmp_path / ".env").stat().st_mode & 0o077
-    assert token not in ran.out + ran.err + after.out + after.err
+    assert token not in result.out + result.err + after.out + after.err
 
 
 FLAGGING = (
@@ -175,19 +175,19 @@ def test_approval_code_is_only_in_its_alert(tmp_path: Path) -> None:
     """A delivered and used code is only in its alert's files: in no state, table, log, output or argument."""
     plan = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)
     with RunningSandbox(plan, limits=Limits(qps=None, qpm=None)) as host, run_webhook() as hook:
-        story = host.world.scenario
-        assert story
+        scenario = host.world.scenario
+        assert scenario
         variables = {
             **build_variables(host),
             "TIKTOK_REPORTS": "ad_report_lifetime,campaign_report_lifetime",
             "TIKTOK_SCALING_MODE": "propose",
-            "TIKTOK_SCALING_CAMPAIGNS": f"{story.advertiser_id}:{story.scaling_campaign_id}",
+            "TIKTOK_SCALING_CAMPAIGNS": f"{scenario.advertiser_id}:{scenario.scaling_campaign_id}",
             "TIKTOK_ALERT_URLS": f"json://127.0.0.1:{hook.port}",
         }
-        ran = []  # the first finds the leader, the second the ad that overtook it
-        for moment in (story.t1, story.t2):
+        results = []  # the first finds the leader, the second the ad that overtook it
+        for moment in (scenario.t1, scenario.t2):
             host.clock.set(moment)
-            ran.append(run_command("sync", "--select", FLAGGING, variables=variables, folder=tmp_path))
+            results.append(run_command("sync", "--select", FLAGGING, variables=variables, folder=tmp_path))
         (body,) = hook.bodies
         (code,) = set(re.findall(r"[A-Z2-7]{6}(?:-[A-Z2-7]{6}){3}", body["message"]))
         canaries = (code, code.replace("-", ""))
@@ -195,19 +195,19 @@ def test_approval_code_is_only_in_its_alert(tmp_path: Path) -> None:
         def run(*arguments: str, entered: str = "") -> CommandResult:
             return run_command(*arguments, variables=variables, folder=tmp_path, entered=entered)
 
-        duplicate = ("duplicate", story.new_leader_ad_id, "--live")
+        duplicate = ("duplicate", scenario.new_leader_ad_id, "--live")
         with Watch(canaries) as watch:
             refused = run_program(
                 *duplicate, "--code", variables=variables, folder=tmp_path, entered=f"{code[::-1]}"
             )
             approved = run(*duplicate, "--code", entered=f"{code}\n")
-            ran += [refused, approved, run("duplicate", "--status")]
-            ran += [run("doctor")]
+            results += [refused, approved, run("duplicate", "--status")]
+            results += [run("doctor")]
 
-    assert [one.exit_code for one in ran[:2]] == [0, 0], ran
+    assert [one.exit_code for one in results[:2]] == [0, 0], results
     assert "the approval code was not issued here" in refused.err
     assert approved.exit_code == 0, approved.err
-    assert [one for one in ran if any(canary in one.out + one.err for canary in canaries)] == []
+    assert [one for one in results if any(canary in one.out + one.err for canary in canaries)] == []
     folders = {str(Path(name).parent) for name in find_files_with(canaries, tmp_path)}
     assert folders == {".tiktok_assets/alerts"}
     alert = next((tmp_path / ".tiktok_assets" / "alerts").glob("*.html"))
@@ -227,8 +227,8 @@ def test_search_finds_canaries(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout
         process.stdout.readline()
-        shown = [line for line in command_lines() if "canary-3" in line]
+        found = [line for line in command_lines() if "canary-3" in line]
         process.kill()
 
     assert sorted(find_files_with(("canary-1", "canary-2"), tmp_path)) == ["canary-2", "deep/log"]
-    assert len(shown) == 1
+    assert len(found) == 1

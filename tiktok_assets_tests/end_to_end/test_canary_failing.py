@@ -51,13 +51,13 @@ COMMANDS = (("doctor",), ("sync",), ("get", "ads"))
 def test_password_of_a_url_is_never_shown(tmp_path: Path, addresses: dict[str, str]) -> None:
     """If a database, rate limiter or channel has a wrong or unreachable URL, its password is not shown."""
     with RunningSandbox(WORLD, limits=NO_LIMITS) as host, Watch((CANARY,)) as watch:
-        ran = [
+        results = [
             run_command(*command, variables={**build_variables(host), **addresses}, folder=tmp_path)
             for command in COMMANDS
         ]
-    assert any(one.exit_code for one in ran)
-    assert [one for one in ran if CANARY in one.out + one.err] == []
-    assert [one.err for one in ran if "Traceback" in one.err] == []
+    assert any(one.exit_code for one in results)
+    assert [one for one in results if CANARY in one.out + one.err] == []
+    assert [one.err for one in results if "Traceback" in one.err] == []
     assert find_files_with((CANARY,), tmp_path) == []
     assert watch.seen == []
 

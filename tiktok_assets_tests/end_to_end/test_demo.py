@@ -46,21 +46,21 @@ def test_demo_prints_its_scenario_and_connects_to_no_other_host(tmp_path: Path) 
         (tmp_path / ".env").write_text(
             f"TIKTOK_BASE_URL={url}\nTIKTOK_ACCESS_TOKEN=of-a-real-account\nTIKTOK_DATA_DIR={tmp_path}/theirs\n"
         )
-        ran = run_program("demo", "--once", "--json", variables={"TIKTOK_BASE_URL": url}, folder=tmp_path)
-    told = json.loads(ran.out)
+        result = run_program("demo", "--once", "--json", variables={"TIKTOK_BASE_URL": url}, folder=tmp_path)
+    printed = json.loads(result.out)
 
-    assert ran.exit_code == 0, ran.err
-    assert "leaked" not in ran.err  # DuckDB writes this if a process ends too abruptly
+    assert result.exit_code == 0, result.err
+    assert "leaked" not in result.err  # DuckDB writes this if a process ends too abruptly
     assert connections == []
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
-    assert len(told["overtook"]) == 1
-    assert all(row["spend"] and row["currency"] and row["share"] for row in told["top_spenders"])
-    assert {"USD", "JPY", "EUR"} == {row["currency"] for row in told["top_spenders"]}
-    (alert,) = told["alerts"]
-    assert alert["facts"]["ad_id"] in told["overtook"][0]
+    assert len(printed["overtook"]) == 1
+    assert all(row["spend"] and row["currency"] and row["share"] for row in printed["top_spenders"])
+    assert {"USD", "JPY", "EUR"} == {row["currency"] for row in printed["top_spenders"]}
+    (alert,) = printed["alerts"]
+    assert alert["facts"]["ad_id"] in printed["overtook"][0]
     assert "/jobs/duplicate_ad/playground/setup?config=" in alert["text"]
-    winner = next(row for row in told["top_spenders"] if row["ad_id"] in told["overtook"][0])
-    assert winner["campaign_name"] in told["overtook"][0]
+    winner = next(row for row in printed["top_spenders"] if row["ad_id"] in printed["overtook"][0])
+    assert winner["campaign_name"] in printed["overtook"][0]
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_every_command_of_the_readme_is_run() -> None:
 
 def test_make_runs_what_the_readme_says() -> None:
     """`make demo` runs the demo, `make test` lint, types and the suite, as the commands of the README do."""
-    told = {
+    commands = {
         target: subprocess.run(  # noqa: S603
             ["make", "--dry-run", "--always-make", target],  # noqa: S607 - its path differs between systems
             cwd=ROOT,
@@ -141,12 +141,12 @@ def test_make_runs_what_the_readme_says() -> None:
         ).stdout
         for target in ("demo", "test")
     }
-    assert "exec .venv/bin/tiktok-assets demo" in told["demo"]
+    assert "exec .venv/bin/tiktok-assets demo" in commands["demo"]
     for line in ("ruff check .", "ruff format --check .", ".venv/bin/mypy", ".venv/bin/pytest"):
-        assert line in told["test"]
+        assert line in commands["test"]
     for line in find_shell_lines(README):
         if line.startswith(("python3 ", ".venv/bin/pip ")):
-            assert set(shlex.split(line)[1:]) <= set(shlex.split(told["test"])), line
+            assert set(shlex.split(line)[1:]) <= set(shlex.split(commands["test"])), line
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +169,9 @@ def folder(host: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (here / ".env").chmod(0o600)
     for line in find_shell_lines(five_steps()):
         if line != "tiktok-assets dev":
-            ran = run_line(host, here, line)
-            assert ran.exit_code == 0, f"{line}\n{ran.out}\n{ran.err}"
-            assert "\x1b" not in ran.out + ran.err
+            result = run_line(host, here, line)
+            assert result.exit_code == 0, f"{line}\n{result.out}\n{result.err}"
+            assert "\x1b" not in result.out + result.err
     return here
 
 
@@ -287,14 +287,18 @@ def test_shell_completion(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("tiktok-assets")
     # Without a shell to detect, Typer takes the one that is named.
     at_home = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    asked = {"_TIKTOK_ASSETS_COMPLETE": "complete_bash", "COMP_WORDS": "tiktok-assets get ad", "COMP_CWORD": "2"}
-    said = [
+    completion = {
+        "_TIKTOK_ASSETS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "tiktok-assets get ad",
+        "COMP_CWORD": "2",
+    }
+    outputs = [
         subprocess.run(  # noqa: S603 - our own program
             [program, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
         ).stdout
-        for words, env in ((["--install-completion", "bash"], at_home), ([], {**os.environ, **asked}))
+        for words, env in ((["--install-completion", "bash"], at_home), ([], {**os.environ, **completion}))
     ]
 
-    assert "completion installed" in said[0]
+    assert "completion installed" in outputs[0]
     assert "tiktok-assets" in (tmp_path / ".bash_completions/tiktok-assets.sh").read_text()
-    assert set(said[1].split()) == {"advertisers", "ad-groups", "ads"}
+    assert set(outputs[1].split()) == {"advertisers", "ad-groups", "ads"}

@@ -33,10 +33,10 @@ def test_killed_sync_leaves_complete_partitions(tmp_path: Path, after_files: int
             "TIKTOK_START_DATE": first.isoformat(),
             "TIKTOK_ADVERTISER_IDS": ",".join(delivering),
         }
-        asked = ["sync", "--select", SELECT, "--from", first.isoformat(), "--to", last.isoformat()]
+        arguments = ["sync", "--select", SELECT, "--from", first.isoformat(), "--to", last.isoformat()]
         table = tmp_path / "data" / "ad_report_daily"
         with subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "tiktok_assets", *asked],
+            [sys.executable, "-m", "tiktok_assets", *arguments],
             cwd=tmp_path,
             env=variables,
             stdout=subprocess.DEVNULL,
@@ -47,7 +47,7 @@ def test_killed_sync_leaves_complete_partitions(tmp_path: Path, after_files: int
                 time.sleep(0.002)
             process.kill()
         killed = [pl.read_parquet(path, hive_partitioning=False) for path in table.rglob("*.parquet")]
-        again = run_command(*asked, variables=variables, folder=tmp_path)
+        again = run_command(*arguments, variables=variables, folder=tmp_path)
 
         assert after_files <= len(killed)
         assert again.exit_code == 0, again.err

@@ -38,11 +38,11 @@ def test_files_of_commands_are_private(tmp_path: Path) -> None:
     with RunningSandbox(WORLD, now=datetime.now(UTC), clock_runs=True, limits=free) as host:
         day = (host.clock.now().date() - timedelta(2)).isoformat()
         variables = {**build_variables(host), "TIKTOK_START_DATE": day}
-        ran = run_command("sync", "--from", day, "--to", day, variables=variables, folder=tmp_path)
-        assert ran.exit_code == 0, ran.err
-        assert "chmod 600" in ran.err
-        again = run_command("auth", variables=variables, folder=tmp_path)
-        assert "chmod 600" not in again.err
+        result = run_command("sync", "--from", day, "--to", day, variables=variables, folder=tmp_path)
+        assert result.exit_code == 0, result.err
+        assert "chmod 600" in result.err
+        second = run_command("auth", variables=variables, folder=tmp_path)
+        assert "chmod 600" not in second.err
     assert S_IMODE(state.stat().st_mode) == 0o700
     assert S_IMODE(env.stat().st_mode) == 0o600
     private = [state / name for name in ("state.sqlite", "oauth_state.json")]

@@ -31,10 +31,10 @@ from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.columns import to_column_name
 from tiktok_assets.spec.derived_tables import RESTATEMENTS, history_table_name
 from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS, Report
+from tiktok_assets.storage.duckdb_warehouse import build_warehouse
 from tiktok_assets.storage.parquet_store import HiveStore
-from tiktok_assets.storage.warehouse import build_warehouse
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
@@ -334,8 +334,8 @@ def test_histories_have_every_version(quarter: Quarter, entity: Entity) -> None:
         name = entity.key.removesuffix("_id") + "_name"
         for own_id, versions in expected.items():
             rows = history.filter(pl.col(to_column_name(entity.key)) == own_id).to_dicts()
-            shown = [(row["valid_from"], row[to_column_name(name)], row["secondary_status"]) for row in rows]
-            assert shown == [(began, item[name], item["secondary_status"]) for began, item in versions]
+            found = [(row["valid_from"], row[to_column_name(name)], row["secondary_status"]) for row in rows]
+            assert found == [(began, item[name], item["secondary_status"]) for began, item in versions]
             assert [row["valid_to"] for row in rows] == [*(began for began, _ in versions[1:]), None]
             ends = [item["secondary_status"].endswith("_DELETE") for _, item in versions]
             assert [row["is_deleted"] for row in rows] == ends

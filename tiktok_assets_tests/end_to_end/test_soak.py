@@ -71,7 +71,7 @@ class Figures:
         self.steps: Counter[str] = Counter()
         self.declared: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
-        self.landed = self.failed = self.compared = self.wrong = self.second_pages = 0
+        self.written = self.failed = self.compared = self.wrong = self.second_pages = 0
 
     def __str__(self) -> str:
         faults = ", ".join(f"{kind} {self.fired[kind]}/{self.declared[kind]}" for kind in KINDS)
@@ -206,7 +206,7 @@ class Soak(RuleBasedStateMachine):
 
     def _post(self, path: str, body: dict[str, Any], *, hides: bool) -> None:
         sandbox = self.host.sandbox
-        known = {item["campaign_id"] for item in self.host.ground_truth("campaigns")}
+        before = {item["campaign_id"] for item in self.host.ground_truth("campaigns")}
         try:
             httpx.post(
                 f"{sandbox.base_url}/open_api/v1.3/{path}/",
@@ -220,7 +220,7 @@ class Soak(RuleBasedStateMachine):
                 time.sleep(0.01)
         if hides:
             until = sandbox.clock.now() + timedelta(days=1)
-            made = {item["campaign_id"] for item in self.host.ground_truth("campaigns")} - known
+            made = {item["campaign_id"] for item in self.host.ground_truth("campaigns")} - before
             self.expected_store.hidden |= dict.fromkeys(made, until)
 
     @rule(
@@ -237,13 +237,13 @@ class Soak(RuleBasedStateMachine):
         for account in (self.accounts[index] for index in which):
             last = account.today(now) - timedelta(back)
             wanted[account] = [last - timedelta(n) for n in range(days - 1, -1, -1)]
-        asked = [
+        requested = [
             Partition(account.advertiser_id, day)
             for account, listed in wanted.items()
             for day in (listed if report.cadence == "daily" else [None])
         ]
         made = list(refresh_report(self.reader, self.expected_store.store, report, wanted))
-        self._count(len(asked), self.expected_store.record_readings(report.table, asked, made))
+        self._count(len(requested), self.expected_store.record_readings(report.table, requested, made))
 
     @rule(entity=st.sampled_from(LISTED_ENTITIES), which=accounts)
     def read_entity(self, entity: Entity, which: list[int]) -> None:
@@ -269,9 +269,9 @@ class Soak(RuleBasedStateMachine):
         self.expected_store.record_accounts([owner for owner in ids if owner not in read.refused], written)
         self._count(1, 0)
 
-    def _count(self, asked: int, failed: int) -> None:
+    def _count(self, requested: int, failed: int) -> None:
         self.figures.failed += failed
-        self.figures.landed += asked - failed
+        self.figures.written += requested - failed
 
     @invariant()
     def assert_no_other_files(self) -> None:
@@ -284,8 +284,8 @@ class Soak(RuleBasedStateMachine):
             self._remove_faults()
             self.expected_store.assert_all_partitions()
         finally:
-            asked = [json.loads(one["query"].get("page", "1")) for one in self.host.sandbox.state.requests]
-            self.figures.second_pages += sum(page > 1 for page in asked)
+            requested = [json.loads(one["query"].get("page", "1")) for one in self.host.sandbox.state.requests]
+            self.figures.second_pages += sum(page > 1 for page in requested)
             self.figures.compared += self.expected_store.compared
             self.figures.wrong += self.expected_store.wrong
             self.resources.close()

@@ -57,8 +57,8 @@ def settings(
 def synced(settings: Settings, days: tuple[date, date]) -> SyncResult:
     """Materialize every table once."""
     with open_session(settings) as session:
-        asked = SyncRequest(first=days[0].isoformat(), last=days[1].isoformat())
-        return run_sync(settings, session, asked, lambda _: None)
+        request = SyncRequest(first=days[0].isoformat(), last=days[1].isoformat())
+        return run_sync(settings, session, request, lambda _: None)
 
 
 def test_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> None:
@@ -80,9 +80,9 @@ def test_every_metric_equals_the_ground_truth(
     for account in httpx.get(f"{sandbox.base_url}/sandbox/info").json()["advertisers"]:
         owner = account["advertiser_id"]
         truth = report_truth(sandbox.base_url, report, owner, window) if account["granted"] else {}
-        mine = stored_numbers(rows.filter(pl.col("advertiser_id") == owner).to_dicts(), report)
+        found = stored_numbers(rows.filter(pl.col("advertiser_id") == owner).to_dicts(), report)
 
-        assert truth == mine
+        assert truth == found
         compared += len(truth)
     assert compared
 
@@ -109,9 +109,9 @@ def test_every_entity_is_stored(
     assert {row[api_key] for row in truth} == set(rows)
     assert any(row["secondary_status"].endswith("_DELETE") for row in truth)
     for row in truth:
-        mine = rows[row[api_key]]
-        assert row["secondary_status"] == mine["secondary_status"]
-        assert row["advertiser_id"] == mine["advertiser_id"]
+        found = rows[row[api_key]]
+        assert row["secondary_status"] == found["secondary_status"]
+        assert row["advertiser_id"] == found["advertiser_id"]
 
 
 def test_warehouse_has_every_row(synced: SyncResult, settings: Settings) -> None:
@@ -133,7 +133,7 @@ def test_second_sync_changes_nothing(synced: SyncResult, settings: Settings, day
     tables = ("ad_report_daily", "campaign_report_lifetime", "ads", "top_spenders")
     before = {table: stored(settings, table).drop("fetched_at") for table in tables}
     with open_session(settings) as session:
-        asked = SyncRequest(first=(days[1] - timedelta(days=5)).isoformat(), last=days[1].isoformat())
-        run_sync(settings, session, asked, lambda _: None)
+        request = SyncRequest(first=(days[1] - timedelta(days=5)).isoformat(), last=days[1].isoformat())
+        run_sync(settings, session, request, lambda _: None)
     for table, rows in before.items():
         assert rows.equals(stored(settings, table).drop("fetched_at"))
