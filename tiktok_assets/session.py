@@ -180,27 +180,21 @@ class Session:
             policy: how long it waits and how often it retries; None for the default.
             approval: the approval to start duplications; without one it runs dry runs and resumes started ones.
         """
-        from tiktok_assets.duplication import (  # noqa: PLC0415 - only a duplication loads it
-            NO_APPROVAL,
-            Duplicator,
-            ExecutionPolicy,
-            Ledger,
-            parse_identities,
-        )
+        from tiktok_assets import duplication  # noqa: PLC0415 - only a duplication loads it
 
-        return Duplicator(
+        return duplication.Duplicator(
             self.client,
             self.reader.fetcher,
-            Ledger(self.state),
+            duplication.Ledger(self.state),
             self._read_currency,
             self.settings.max_added_budget,
-            policy or ExecutionPolicy(),
+            policy or duplication.ExecutionPolicy(),
             replace(
-                approval or NO_APPROVAL,
+                approval or duplication.NO_APPROVAL,
                 may_enable=self.settings.scaling_enable == "allow",
                 may_execute=self.settings.scaling_mode == "execute",
             ),
-            parse_identities(self.settings.scaling_identities),
+            duplication.parse_identities(self.settings.scaling_identities),
         )
 
     def _read_currency(self, advertiser_id: str) -> str:

@@ -25,6 +25,7 @@ from tiktok_assets.duplication.payloads import (
     build_ad_payload,
 )
 from tiktok_assets.ingest.queries import build_entity_query, build_report_query
+from tiktok_assets.spec.currencies import DAILY_BUDGET
 from tiktok_assets.spec.endpoints import (
     ACCESS_TOKEN,
     AD_CREATE,
@@ -40,10 +41,9 @@ from tiktok_assets.spec.endpoints import (
     Endpoint,
 )
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
-from tiktok_assets.spec.metric_catalogue import METRICS
-from tiktok_assets.spec.money import DAILY_BUDGET
+from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.reports import REPORTS, report_columns
-from tiktok_assets.tables.row_validation import dimension_names
+from tiktok_assets.tables.report_row_parser import dimension_names
 from tiktok_assets_tests.contracts.contract import Source, StrictStruct, load_contract
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
 

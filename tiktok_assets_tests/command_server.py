@@ -193,7 +193,7 @@ def _main() -> None:
 
 
 def _run_command() -> int:
-    from tiktok_assets.cli import main  # noqa: PLC0415 - imported before, by the server
+    from tiktok_assets.cli.commands import main  # noqa: PLC0415 - imported before, by the server
 
     try:
         main()

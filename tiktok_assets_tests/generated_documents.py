@@ -18,11 +18,16 @@ from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descri
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.error_codes import CONSEQUENCE_HANDLING, ERROR_CODE_NOTES, ERROR_CODES
-from tiktok_assets.spec.metric_catalogue import AUDIENCE_METRICS, METRICS, Metric
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, METRICS_BY_NAME, STANDARD_METRICS, documented_metrics
+from tiktok_assets.spec.metric_catalog import AUDIENCE_METRICS, METRICS, Metric
+from tiktok_assets.spec.metric_selection import (
+    METRICS_BY_API_NAME,
+    METRICS_BY_NAME,
+    STANDARD_METRICS,
+    documented_metrics,
+)
 from tiktok_assets.spec.reports import BREAKDOWNS, OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
-from tiktok_assets.storage.warehouse import build_views
-from tiktok_assets.tables.cells import MALFORMED, UNKNOWN_SEGMENT
+from tiktok_assets.storage.duckdb_warehouse import build_views
+from tiktok_assets.tables.value_parser import MALFORMED, UNKNOWN_SEGMENT
 from tiktok_assets_tests.api_sources import render_sources_page
 from tiktok_assets_tests.benchmarks import page
 from tiktok_assets_tests.generated_reference import automation_page, commands_page, settings_page

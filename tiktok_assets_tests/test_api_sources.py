@@ -11,7 +11,7 @@ from tiktok_assets.api.client import Client
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.sandbox.world.api_objects import ad_source
-from tiktok_assets.spec.metric_catalogue import METRICS
+from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host
 from tiktok_assets_tests.api.test_documented_requests import read_everything

@@ -13,7 +13,7 @@ from tiktok_assets.definitions import build_definitions
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.error_codes import ERROR_CODES
-from tiktok_assets.spec.metric_catalogue import METRICS
+from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets_tests.generated_documents import DOCUMENTS
 

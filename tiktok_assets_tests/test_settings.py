@@ -7,8 +7,8 @@ import pytest
 
 from tiktok_assets.settings import TIER_LIMITS, Settings, SettingsError, Tier, load_settings
 from tiktok_assets.spec.endpoints import AD_CREATE, PATH_RATE_LIMITS, REPORT
-from tiktok_assets.spec.metric_catalogue import METRICS
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_catalog import METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import STANDARD_REPORTS
 
 SECRET = "act.7f3c0ffee5ecret"

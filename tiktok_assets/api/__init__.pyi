@@ -39,10 +39,10 @@ from .pagination import Fetcher as Fetcher
 from .pagination import FetchResult as FetchResult
 from .rate_limit.backoff import MAX_TIMEOUTS_PER_REPORT as MAX_TIMEOUTS_PER_REPORT
 from .rate_limit.backoff import TIMEOUT_MEMORY_SECONDS as TIMEOUT_MEMORY_SECONDS
-from .rate_limit.budget import PathBudgets as PathBudgets
-from .rate_limit.budget import RequestBudget as RequestBudget
-from .rate_limit.budget import SqliteBudget as SqliteBudget
-from .rate_limit.redis_budget import RedisBudget as RedisBudget
+from .rate_limit.rate_limiter import PathBudgets as PathBudgets
+from .rate_limit.rate_limiter import RequestBudget as RequestBudget
+from .rate_limit.rate_limiter import SqliteBudget as SqliteBudget
+from .rate_limit.redis_rate_limiter import RedisBudget as RedisBudget
 from .request_plan import AccountRowCounts as AccountRowCounts
 from .request_plan import DateWindow as DateWindow
 from .request_plan import PlanLine as PlanLine

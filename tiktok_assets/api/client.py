@@ -22,10 +22,10 @@ from tiktok_assets.api.errors import (
     ThrottledError,
 )
 from tiktok_assets.api.rate_limit.backoff import Backoff, BackoffPolicy, TimeoutStore, hash_request
-from tiktok_assets.api.rate_limit.budget import PathBudgets, RequestBudget, UnlimitedBudget
+from tiktok_assets.api.rate_limit.rate_limiter import PathBudgets, RequestBudget, UnlimitedBudget
 from tiktok_assets.api.retry import RetryPolicy, detect_unknown_outcome, encode_body
 from tiktok_assets.api.transport import HttpResponse, open_http_client, send_request
-from tiktok_assets.api.versions import translate_request, translate_response
+from tiktok_assets.api.version_translation import translate_request, translate_response
 from tiktok_assets.spec import Endpoint
 
 # Both libraries log URLs (httpcore those of redirects), and that of `oauth2/advertiser/get` has the app's secret.

@@ -35,8 +35,8 @@ from .report_assets import build_restatements_asset as build_restatements_asset
 from .resources import IO_MANAGER as IO_MANAGER
 from .resources import HiveParquetIOManager as HiveParquetIOManager
 from .resources import build_session_resource as build_session_resource
-from .runs import AD_TAG as AD_TAG
-from .runs import DUPLICATION_KEY_TAG as DUPLICATION_KEY_TAG
+from .run_tags import AD_TAG as AD_TAG
+from .run_tags import DUPLICATION_KEY_TAG as DUPLICATION_KEY_TAG
 from .scaling_assets import build_ad_duplications_asset as build_ad_duplications_asset
 from .scaling_assets import build_duplication_candidates_asset as build_duplication_candidates_asset
 from .scaling_assets import build_duplication_results_asset as build_duplication_results_asset

@@ -5,7 +5,7 @@ from operator import or_
 
 import dagster as dg
 
-from tiktok_assets.defs.runs import FLAG_TAG
+from tiktok_assets.defs.run_tags import FLAG_TAG
 from tiktok_assets.defs.table_catalog import DUPLICATION_CANDIDATES, TRIGGERING_SOURCES
 
 

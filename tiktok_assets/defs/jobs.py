@@ -13,7 +13,7 @@ from tiktok_assets.defs.metadata import record_partitions
 from tiktok_assets.defs.progress import describe_plan, log_progress
 from tiktok_assets.defs.refresh_stages import PartitionRange, RefreshStage, find_advertisers_to_refresh
 from tiktok_assets.defs.report_assets import get_daily_reports, get_daily_tables, read_report_partitions
-from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG
+from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG
 from tiktok_assets.defs.table_catalog import (
     ACCOUNT_OVERVIEW,
     AD_DUPLICATIONS,

@@ -6,7 +6,7 @@ from datetime import date
 
 import dagster as dg
 
-from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
+from tiktok_assets.defs.run_tags import INTENDED_PARTITIONS_TAG
 from tiktok_assets.storage import Partition
 
 ADVERTISER_DIMENSION = "advertiser_id"

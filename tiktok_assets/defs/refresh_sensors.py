@@ -13,7 +13,7 @@ from tiktok_assets.defs.account_assets import add_advertiser_partitions
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB
 from tiktok_assets.defs.jobs import build_run_requests, get_derived_tables
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, plan_stage_ranges
-from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG, UNFINISHED_STATUSES
+from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG, UNFINISHED_STATUSES
 from tiktok_assets.defs.schedules import find_latest_refresh
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings

@@ -9,7 +9,7 @@ import dagster as dg
 
 from tiktok_assets.api import DateWindow
 from tiktok_assets.defs.partitions import ADVERTISERS, format_intended_partitions, format_partition_key
-from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
+from tiktok_assets.defs.run_tags import INTENDED_PARTITIONS_TAG
 from tiktok_assets.ingest import ADVERTISERS_SCHEMA, select_refresh_window
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import HiveStore, Partition

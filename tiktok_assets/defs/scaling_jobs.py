@@ -8,7 +8,7 @@ from pydantic import Field
 from tiktok_assets.alerts import DUPLICATE_JOB
 from tiktok_assets.api import TikTokError, suggest_fix
 from tiktok_assets.defs.metadata import write_export
-from tiktok_assets.defs.runs import SOURCE_FLAG_TAG
+from tiktok_assets.defs.run_tags import SOURCE_FLAG_TAG
 from tiktok_assets.defs.table_catalog import AD_DUPLICATIONS, DUPLICATION_CANDIDATES
 from tiktok_assets.duplication import (
     BY_CODE,

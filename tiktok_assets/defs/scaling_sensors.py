@@ -10,7 +10,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from tiktok_assets.alerts import DUPLICATE_JOB
-from tiktok_assets.defs.runs import (
+from tiktok_assets.defs.run_tags import (
     DUPLICATION_ATTEMPT_TAG,
     DUPLICATION_KEY_TAG,
     FLAG_ATTEMPT_TAG,

@@ -12,7 +12,7 @@ from dagster._utils.schedules import cron_string_iterator  # how the daemon read
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB
 from tiktok_assets.defs.jobs import build_run_requests
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, plan_stage_ranges
-from tiktok_assets.defs.runs import REFRESH_TAG, SUPERSEDES_TAG, UNFINISHED_STATUSES
+from tiktok_assets.defs.run_tags import REFRESH_TAG, SUPERSEDES_TAG, UNFINISHED_STATUSES
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import utc_now

@@ -11,12 +11,8 @@ from .accounts import load_accounts as load_accounts
 from .accounts import require_accounts as require_accounts
 from .accounts import resolve_accounts as resolve_accounts
 from .accounts import resolve_advertiser_ids as resolve_advertiser_ids
+from .entity_history import history_columns as history_columns
 from .entity_reader import read_entities as read_entities
-from .estimates import Estimate as Estimate
-from .estimates import count_entities as count_entities
-from .estimates import count_report as count_report
-from .estimates import estimate_refresh as estimate_refresh
-from .history import history_columns as history_columns
 from .lookback import GAP_SEARCH_DAYS as GAP_SEARCH_DAYS
 from .lookback import find_missing_days as find_missing_days
 from .lookback import select_refresh_window as select_refresh_window
@@ -32,6 +28,10 @@ from .report_reader import plan_report_requests as plan_report_requests
 from .report_reader import prefetch_report as prefetch_report
 from .report_reader import read_reports as read_reports
 from .restatements import refresh_restatements as refresh_restatements
+from .size_estimates import Estimate as Estimate
+from .size_estimates import count_entities as count_entities
+from .size_estimates import count_report as count_report
+from .size_estimates import estimate_refresh as estimate_refresh
 from .writer import refresh_advertisers as refresh_advertisers
 from .writer import refresh_entity as refresh_entity
 from .writer import refresh_report as refresh_report

@@ -14,8 +14,8 @@ from tiktok_assets.ingest.account_reader import (
     TrackedAccounts,
     read_accounts_or_settings,
 )
+from tiktok_assets.ingest.entity_history import HistoryError, update_history
 from tiktok_assets.ingest.entity_reader import read_entities
-from tiktok_assets.ingest.history import HistoryError, update_history
 from tiktok_assets.ingest.partitions import (
     HISTORY_KEY,
     IS_COMPLETE_KEY,

@@ -53,16 +53,13 @@ def choose_event_log(dagster_version: str) -> type[SqliteEventLogStorage]:
     reason = f"it was tested with Dagster {_format(FIRST_TESTED)} to below {_format(FIRST_UNTESTED)} only"
     if FIRST_TESTED <= _parse(dagster_version) < FIRST_UNTESTED:
         try:
-            from tiktok_assets.instance.fast_event_log import (  # noqa: PLC0415 - imports private names of Dagster
-                PRIVATE_METHODS,
-                FastEventLog,
-            )
+            from tiktok_assets.instance import fast_event_log  # noqa: PLC0415 - imports private names of Dagster
         except ImportError as error:
             reason = str(error)
         else:
-            missing = [name for name in PRIVATE_METHODS if not hasattr(SqliteEventLogStorage, name)]
+            missing = [name for name in fast_event_log.PRIVATE_METHODS if not hasattr(SqliteEventLogStorage, name)]
             if not missing:
-                return FastEventLog
+                return fast_event_log.FastEventLog
             reason = f"SqliteEventLogStorage has no {', '.join(missing)}"
     _logger.warning("Dagster %s: using its own event log instead of the fast one: %s.", dagster_version, reason)
     return SqliteEventLogStorage

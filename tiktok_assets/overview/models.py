@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tiktok_assets.overview.budgets import BudgetUsage
+from tiktok_assets.overview.budget_usage import BudgetUsage
 from tiktok_assets.overview.loader import Freshness
 
 Row = dict[str, Any]

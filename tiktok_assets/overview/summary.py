@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from tiktok_assets.overview.budgets import BudgetUsage, compute_budget_usage
+from tiktok_assets.overview.budget_usage import BudgetUsage, compute_budget_usage
 from tiktok_assets.overview.loader import SCHEMAS, OverviewTables
 from tiktok_assets.overview.models import AccountSection, CurrencySection, MetricTotals, Overview, RankedRow, Row
 from tiktok_assets.spec import METRICS_BY_NAME

@@ -13,7 +13,7 @@ from tiktok_assets.ingest import TIMEZONE_KEY, is_partition_complete, parse_fetc
 from tiktok_assets.quality.checked_table import ID_COLUMNS, CheckedTable
 from tiktok_assets.quality.coverage import StoredDay, check_accounts
 from tiktok_assets.quality.outcome import CheckOutcome
-from tiktok_assets.quality.table_checks import FileSchemas, is_readable
+from tiktok_assets.quality.row_checks import FileSchemas, is_readable
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account, day_end
 

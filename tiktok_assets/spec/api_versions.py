@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tiktok_assets.spec.endpoints import AD_GROUP_LIST, AD_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, REPORT
-from tiktok_assets.spec.metric_catalogue import Metric
+from tiktok_assets.spec.metric_catalog import Metric
 
 
 @dataclass(frozen=True, slots=True)

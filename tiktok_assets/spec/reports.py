@@ -6,7 +6,7 @@ from typing import Literal
 
 from tiktok_assets.spec.columns import Column, to_column_name
 from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT
-from tiktok_assets.spec.metric_catalogue import AUDIENCE_METRICS, Metric
+from tiktok_assets.spec.metric_catalog import AUDIENCE_METRICS, Metric
 
 LevelName = Literal["advertiser", "campaign", "ad_group", "ad"]
 Cadence = Literal["daily", "lifetime"]

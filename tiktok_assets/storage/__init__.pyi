@@ -1,3 +1,4 @@
+from .duckdb_warehouse import build_warehouse as build_warehouse
 from .files import describe_build_failure as describe_build_failure
 from .files import write_atomically as write_atomically
 from .parquet_store import HiveStore as HiveStore
@@ -17,4 +18,3 @@ from .state import secret_keys as secret_keys
 from .state import top_spender_changes as top_spender_changes
 from .state import utc_now as utc_now
 from .state import wrong_codes as wrong_codes
-from .warehouse import build_warehouse as build_warehouse

@@ -5,8 +5,8 @@ frequency and results are left out, because they cannot be summed.
 """
 
 from tiktok_assets.spec import METRICS_BY_API_NAME, METRICS_BY_NAME, Metric, recomputable_metrics, summable_columns
+from tiktok_assets.storage.duckdb_loading import LANDING_PAGES_TABLE
 from tiktok_assets.storage.views import Tables, View, ViewColumn, column_names
-from tiktok_assets.storage.warehouse_loading import LANDING_PAGES_TABLE
 
 MARTS_SCHEMA = "marts"
 LANDING_PAGES_VIEW = f"{MARTS_SCHEMA}.ad_landing_pages"

@@ -15,9 +15,8 @@ import polars as pl
 
 from tiktok_assets.spec import EXTRA, FETCHED_AT, Column, Entity, Metric, Report, served_metrics
 from tiktok_assets.tables.account_calendar import Account, ValueFormatError, is_complete, is_settled
-from tiktok_assets.tables.cells import MALFORMED, UNKNOWN_SEGMENT, UNKNOWN_SEGMENT_VALUES, encode_extra, parse_cell
-from tiktok_assets.tables.csv_fast_path import parse_uniform_rows
-from tiktok_assets.tables.row_validation import (
+from tiktok_assets.tables.fast_report_parser import parse_uniform_rows
+from tiktok_assets.tables.report_row_parser import (
     ROW_SECTIONS,
     dimension_names,
     is_expected_row,
@@ -35,6 +34,13 @@ from tiktok_assets.tables.schema import (
     response_columns,
 )
 from tiktok_assets.tables.text_columns import cast_text_columns, text_series
+from tiktok_assets.tables.value_parser import (
+    MALFORMED,
+    UNKNOWN_SEGMENT,
+    UNKNOWN_SEGMENT_VALUES,
+    encode_extra,
+    parse_cell,
+)
 
 Row = dict[str, Any]
 
@@ -118,7 +124,7 @@ def parse_report_page(
     Returns:
         One row per report row. A value that does not fit its column is null, and the original value is in `extra`.
         If some rows have no key, belong to another account or have no readable spend, the frame also has the
-        column `row_validation.FAULT_COLUMN` with the reason.
+        column `report_row_parser.FAULT_COLUMN` with the reason.
     """
     columns, requested = response_columns(report, metrics), frozenset(requested_metrics)
     if all(is_expected_row(report, row, requested, advertiser_id) for row in rows):

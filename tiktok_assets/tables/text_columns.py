@@ -11,8 +11,8 @@ import polars as pl
 
 from tiktok_assets.spec import Column
 from tiktok_assets.tables.account_calendar import ValueFormatError
-from tiktok_assets.tables.cells import NULL_MARKERS
 from tiktok_assets.tables.schema import MONEY, POLARS_TYPES
+from tiktok_assets.tables.value_parser import NULL_MARKERS
 
 # Every text that matches can be cast. `\d` would also match the digits of other scripts.
 _PATTERNS: dict[str, str] = {

@@ -9,13 +9,13 @@ from tiktok_assets.api.client import Client, RequestStats
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.ingest.account_reader import list_advertiser_ids, read_accounts
 from tiktok_assets.ingest.entity_reader import read_entities
-from tiktok_assets.ingest.estimates import count_entities, count_report
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
+from tiktok_assets.ingest.size_estimates import count_entities, count_report
 from tiktok_assets.spec.endpoints import ENDPOINTS, Endpoint
 from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
-from tiktok_assets.spec.metric_catalogue import METRICS, Metric
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_catalog import METRICS, Metric
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host, Listener

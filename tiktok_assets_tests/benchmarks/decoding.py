@@ -85,8 +85,8 @@ def _download(served: Served, folder: Path) -> tuple[str, str]:
     address = f"{served.base_url}/open_api/v1.3/{query.endpoint.path}"
     with httpx.Client(headers={"Access-Token": served.token}, timeout=60) as client:
         for number in range(1, PAGES + 1):
-            query = {**query.parameters, "page": str(number), "page_size": "1000"}
-            text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in query.items()}
+            sent = {**query.parameters, "page": str(number), "page_size": "1000"}
+            text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in sent.items()}
             (folder / f"{number:02}.json").write_bytes(client.get(address, params=text).content)
     session.close()
     return advertiser_id, first

@@ -15,7 +15,12 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy import func, select
 
-from tiktok_assets.defs.partitions import ADVERTISER_DIMENSION, advertiser_days, build_partition_tags, format_partition_key
+from tiktok_assets.defs.partitions import (
+    ADVERTISER_DIMENSION,
+    advertiser_days,
+    build_partition_tags,
+    format_partition_key,
+)
 from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.ingest.lookback import GAP_SEARCH_DAYS

@@ -103,7 +103,9 @@ def _stage(morning: Morning, stage: str) -> Iterator[Figure]:
     materialized, planned = counted["ASSET_MATERIALIZATION"], counted["ASSET_MATERIALIZATION_PLANNED"]
     # Dagster shows a partition as in progress or failed with the first event, as materialized with the second.
     how = f"{planned} when the runs were made, {materialized} as they landed"
-    yield Figure(TOPIC, f"{stage}: events a partition", (materialized + planned) / materialized, "events", 2, note=how)
+    yield Figure(
+        TOPIC, f"{stage}: events a partition", (materialized + planned) / materialized, "events", 2, note=how
+    )
     others = counted - Counter(ASSET_MATERIALIZATION=materialized, ASSET_MATERIALIZATION_PLANNED=planned)
     kinds = ", ".join(f"{name.lower()} {count}" for name, count in others.most_common(6))
     yield Figure(TOPIC, f"{stage}: other events a run", others.total() / len(records), "events", note=kinds)
@@ -114,7 +116,8 @@ def _rates(morning: Morning) -> Iterator[Figure]:
     for stage, instants in _by_stage(morning.requests).items():
         seconds = (instants[-1] - instants[0]).total_seconds()
         busiest = (
-            max(sum(timedelta(0) <= one - start < timedelta(seconds=5) for one in instants) for start in instants) / 5
+            max(sum(timedelta(0) <= one - start < timedelta(seconds=5) for one in instants) for start in instants)
+            / 5
         )
         note = f"{busiest:.1f} a second in its busiest five seconds; the tier allows {QPS}"
         yield Figure(TOPIC, f"{stage}: requests a second", (len(instants) - 1) / seconds, "requests/s", note=note)

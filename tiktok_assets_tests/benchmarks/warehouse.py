@@ -12,8 +12,8 @@ import polars as pl
 from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descriptions
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
-from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.duckdb_warehouse import build_warehouse
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import Measured, figure_of, measure

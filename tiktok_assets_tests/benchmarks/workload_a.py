@@ -156,7 +156,9 @@ def _at_a_limit(work: Workload) -> Iterator[Figure]:
         run = work.read_without_dagster(Path(folder), TIKTOK_QPS="10")
     requests = work.served.requests()
     summary = json.loads(run.printed)
-    yield Figure(AT_TEN, "from the first request to the last row stored", summary["seconds"], "s", target=1.1 * floor)
+    yield Figure(
+        AT_TEN, "from the first request to the last row stored", summary["seconds"], "s", target=1.1 * floor
+    )
     yield Figure(AT_TEN, "start-up beside it", run.seconds - summary["seconds"], "s")
     yield Figure(AT_TEN, "requests", len(requests), "requests", target=REQUESTS)
     refused = sum(one["code"] != 0 for one in requests)

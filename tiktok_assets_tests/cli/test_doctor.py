@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tiktok_assets.cli.doctor_checks import CHECKS
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB
-from tiktok_assets.defs.runs import REFRESH_TAG
+from tiktok_assets.defs.run_tags import REFRESH_TAG
 from tiktok_assets.defs.schedules import find_shortest_interval, measure_usual_refresh
 from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.sandbox.http.rate_limits import Limits

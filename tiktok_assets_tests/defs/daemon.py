@@ -20,7 +20,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
-from tiktok_assets.defs.runs import UNFINISHED_STATUSES
+from tiktok_assets.defs.run_tags import UNFINISHED_STATUSES
 from tiktok_assets.settings import Settings
 
 ENDS = {

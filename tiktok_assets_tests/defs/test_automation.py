@@ -11,7 +11,7 @@ from dagster._core.storage.runs.schema import RunsTable  # Dagster exports no na
 
 from tiktok_assets.defs.jobs import UNPARTITIONED_DERIVED_TABLES, get_derived_tables
 from tiktok_assets.defs.refresh_stages import get_advertiser_keys
-from tiktok_assets.defs.runs import REFRESH_TAG, SUPERSEDES_TAG
+from tiktok_assets.defs.run_tags import REFRESH_TAG, SUPERSEDES_TAG
 from tiktok_assets.storage.state import utc_now
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, WEDNESDAY, Deployment, DeploymentFactory
 

@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 
 from tiktok_assets.alerts.dagster_urls import build_launchpad_config
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs.runs import DUPLICATION_ATTEMPT_TAG, DUPLICATION_KEY_TAG
+from tiktok_assets.defs.run_tags import DUPLICATION_ATTEMPT_TAG, DUPLICATION_KEY_TAG
 from tiktok_assets.defs.scaling_sensors import (
     MAX_FLAG_AGE,
     build_duplication_runs,

@@ -11,9 +11,9 @@ from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.cli.plan import plan_refresh
 from tiktok_assets.defs.jobs import get_stage_tables
 from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descriptions, get_table_keys
-from tiktok_assets.spec.metrics import summable_columns
+from tiktok_assets.spec.metric_selection import summable_columns
 from tiktok_assets.spec.reports import OPTIONAL_REPORTS, STANDARD_REPORTS
-from tiktok_assets.storage.warehouse import WAREHOUSE_FILE_NAME
+from tiktok_assets.storage.duckdb_warehouse import WAREHOUSE_FILE_NAME
 from tiktok_assets_tests.defs.conftest import DeploymentFactory
 
 CHOSEN = ("campaign_report_hourly", "campaign_audience_interest_daily", "campaign_audience_country_daily")

@@ -24,7 +24,7 @@ from tiktok_assets.defs.plots import (
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.ingest.writer import PREVIEW_ROWS
 from tiktok_assets.overview.formatting import NO_VALUE
-from tiktok_assets.quality.checks import select_checks
+from tiktok_assets.quality.check_catalog import select_checks
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.settings import load_settings
 from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_SCHEMA

@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
-from tiktok_assets.defs.runs import REFRESH_TAG, STAGE_RUN_COUNT_TAG, SUPERSEDES_TAG
+from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG, SUPERSEDES_TAG
 from tiktok_assets.defs.schedules import HUNG_AFTER
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import PLAN, WEDNESDAY, Deployment, copy_instance, open_deployment

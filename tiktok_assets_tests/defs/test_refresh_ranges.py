@@ -15,7 +15,7 @@ from tiktok_assets.defs.refresh_stages import (
     plan_stage_ranges,
     split_into_ranges,
 )
-from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
+from tiktok_assets.defs.run_tags import INTENDED_PARTITIONS_TAG
 from tiktok_assets_tests.defs.conftest import (
     DAILY,
     LIFETIME,

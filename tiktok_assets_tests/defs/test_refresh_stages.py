@@ -21,7 +21,7 @@ from tiktok_assets.defs.refresh_stages import (
     PartitionRange,
     split_into_ranges,
 )
-from tiktok_assets.defs.runs import INTENDED_PARTITIONS_TAG
+from tiktok_assets.defs.run_tags import INTENDED_PARTITIONS_TAG
 from tiktok_assets.storage.parquet_store import Partition
 
 FIRST = date(2026, 3, 1)

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tiktok_assets.defs.jobs import UNPARTITIONED_DERIVED_TABLES
-from tiktok_assets.defs.runs import FLAG_ATTEMPT_TAG, FLAG_TAG
+from tiktok_assets.defs.run_tags import FLAG_ATTEMPT_TAG, FLAG_TAG
 from tiktok_assets.defs.scaling_jobs import FLAG_JOB
 from tiktok_assets.defs.scaling_sensors import (
     INITIAL_RETRY_DELAY,

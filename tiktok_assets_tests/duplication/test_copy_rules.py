@@ -26,7 +26,7 @@ from tiktok_assets.sandbox.reads.media import covers_of, library_image, library_
 from tiktok_assets.sandbox.world.api_objects import CUSTOM_IDENTITY, ad_source, identities_of
 from tiktok_assets.sandbox.world.model import Ad
 from tiktok_assets.sandbox.writes.creative_rules import EMOJI
-from tiktok_assets.spec.money import DYNAMIC_DAILY_BUDGET
+from tiktok_assets.spec.currencies import DYNAMIC_DAILY_BUDGET
 from tiktok_assets_tests.contracts.contract import find_request_violations, load_contract
 from tiktok_assets_tests.duplication.harness import APPROVED_ON_TERMINAL, DuplicationHarness
 

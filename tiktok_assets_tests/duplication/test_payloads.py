@@ -27,7 +27,7 @@ from tiktok_assets.duplication.payloads import (
     has_marker,
     remove_read_only_fields,
 )
-from tiktok_assets.spec.money import DAILY_BUDGET, DYNAMIC_DAILY_BUDGET, TOTAL_BUDGET
+from tiktok_assets.spec.currencies import DAILY_BUDGET, DYNAMIC_DAILY_BUDGET, TOTAL_BUDGET
 
 NOW = datetime(2026, 11, 9, 18, 0, tzinfo=UTC)
 MARKER = build_marker("0123456789ab")

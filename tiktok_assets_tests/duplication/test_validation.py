@@ -15,7 +15,7 @@ from tiktok_assets.duplication.models import DuplicationRequest
 from tiktok_assets.duplication.snapshot import AccountContext, Snapshot, load_snapshot
 from tiktok_assets.duplication.validation import CHECKS, list_refusals, validate
 from tiktok_assets.sandbox.writes.budgets import BUDGET_RATIOS, WHOLE_UNIT_CURRENCIES
-from tiktok_assets.spec.money import (
+from tiktok_assets.spec.currencies import (
     BUDGET_RULES,
     DAILY_BUDGET,
     DYNAMIC_DAILY_BUDGET,

@@ -18,8 +18,8 @@ from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import Entity, SpecialCampaignType
-from tiktok_assets.spec.metric_catalogue import Metric
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_catalog import Metric
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import Report
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account

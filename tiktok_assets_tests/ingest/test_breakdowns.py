@@ -10,19 +10,19 @@ import polars as pl
 import pytest
 
 from tiktok_assets.api.request_plan import AccountRowCounts, DateWindow, PlanLine, plan_requests
-from tiktok_assets.ingest.estimates import count_report
 from tiktok_assets.ingest.partitions import WrittenPartition
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.ingest.report_responses import ReportResponse
+from tiktok_assets.ingest.size_estimates import count_report
 from tiktok_assets.ingest.writer import refresh_report
 from tiktok_assets.sandbox.reads.breakdowns import split_delivery
-from tiktok_assets.sandbox.world.delivery import Vector
+from tiktok_assets.sandbox.world.ad_delivery import Vector
 from tiktok_assets.sandbox.world.facts import Facts, sum_over_ads
 from tiktok_assets.sandbox.world.ground_truth import ID_AT_LEVEL
 from tiktok_assets.sandbox.world.metrics import formatter_for
 from tiktok_assets.sandbox.world.model import WorldPlan, epoch_seconds
-from tiktok_assets.spec.metric_catalogue import METRICS, Metric
-from tiktok_assets.spec.metrics import (
+from tiktok_assets.spec.metric_catalog import METRICS, Metric
+from tiktok_assets.spec.metric_selection import (
     METRICS_BY_API_NAME,
     STANDARD_METRICS,
     documented_metrics,

@@ -16,7 +16,7 @@ from tiktok_assets.ingest.report_responses import ReportResponse
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.endpoints import ENDPOINTS, WRITES
 from tiktok_assets.spec.entities import ADS
-from tiktok_assets.spec.metric_catalogue import METRICS
+from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import SMALL, Host

@@ -14,13 +14,13 @@ from tiktok_assets.defs.metadata import build_partition_metadata
 from tiktok_assets.ingest.account_reader import ADVERTISERS_SCHEMA
 from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
-from tiktok_assets.quality.table_checks import check_known_fields, check_malformed_values
+from tiktok_assets.quality.row_checks import check_known_fields, check_malformed_values
 from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.spec.entities import ADS, CAMPAIGNS, Entity
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, STANDARD_METRICS, summable_columns
+from tiktok_assets.spec.metric_selection import METRICS_BY_API_NAME, STANDARD_METRICS, summable_columns
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 from tiktok_assets.storage.parquet_store import HiveStore
-from tiktok_assets.tables.cells import MALFORMED
+from tiktok_assets.tables.value_parser import MALFORMED
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import days_back, granted_accounts, open_reader
 

@@ -29,15 +29,15 @@ from tiktok_assets.api.errors import (
 from tiktok_assets.api.request_plan import count_pages, split_into_batches, split_into_windows
 from tiktok_assets.ingest.account_reader import list_advertiser_ids, read_accounts
 from tiktok_assets.ingest.entity_reader import read_entities
-from tiktok_assets.ingest.estimates import count_entities, count_report
 from tiktok_assets.ingest.partitions import ReadStats
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.ingest.report_responses import ReportResponse
+from tiktok_assets.ingest.size_estimates import count_entities, count_report
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.endpoints import CAMPAIGN_LIST
 from tiktok_assets.spec.entities import ADS, ADVERTISERS, LISTED_ENTITIES, Entity
-from tiktok_assets.spec.metric_catalogue import METRICS
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_catalog import METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS, REPORTS_BY_TABLE, Report
 from tiktok_assets_tests.api.conftest import ATTEMPTS, HANG_SECONDS, SHORT_TIMEOUTS, Host, assert_no_secret_leaks
 from tiktok_assets_tests.ingest.conftest import (

@@ -17,8 +17,8 @@ from tiktok_assets.ingest.report_reader import plan_report_requests, read_report
 from tiktok_assets.ingest.report_responses import ReportResponse
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.endpoints import MAX_IDS_PER_CALL
-from tiktok_assets.spec.metric_catalogue import METRICS
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_catalog import METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
 from tiktok_assets_tests.api.conftest import FAST, Host, Listener
 from tiktok_assets_tests.ingest.conftest import (

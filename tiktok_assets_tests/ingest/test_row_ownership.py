@@ -8,12 +8,12 @@ import pytest
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.errors import RequestError, TruncatedError, UnreadableRowError
 from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.ingest.estimates import count_report
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.ingest.report_responses import ReportResponse
+from tiktok_assets.ingest.size_estimates import count_report
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host, Listener

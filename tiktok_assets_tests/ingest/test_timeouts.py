@@ -17,7 +17,7 @@ from tiktok_assets.ingest.report_reader import plan_report_requests, read_report
 from tiktok_assets.ingest.report_responses import ReportResponse
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets_tests.api.conftest import FAST, SMALL, Host
 from tiktok_assets_tests.ingest.conftest import Rows, days_back, expected_report, granted_accounts, report_rows

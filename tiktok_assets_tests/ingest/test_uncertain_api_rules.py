@@ -18,7 +18,7 @@ from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema

@@ -30,7 +30,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.entities import ADS, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets.tables.account_calendar import Account

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import report_schema

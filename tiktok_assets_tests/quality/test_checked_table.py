@@ -4,10 +4,10 @@ import polars as pl
 import pytest
 
 from tiktok_assets.defs.checks import build_all_checked_tables
+from tiktok_assets.quality.check_catalog import CHECKS, select_checks
 from tiktok_assets.quality.checked_table import CheckedTable
-from tiktok_assets.quality.checks import CHECKS, select_checks
 from tiktok_assets.quality.outcome import CheckOutcome
-from tiktok_assets.quality.table_checks import check_declared_schema
+from tiktok_assets.quality.row_checks import check_declared_schema
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.reports import REPORTS
 from tiktok_assets.storage.parquet_store import Partition

@@ -15,7 +15,7 @@ from tiktok_assets.quality.reconciliation import (
     drop_mixed_currency_groups,
     find_first_day,
 )
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import METRICS_BY_API_NAME, STANDARD_METRICS
 from tiktok_assets_tests.quality.sample_frames import BERLIN, DAY, MONDAY, READ_AT, ads, report
 
 TWO_PERCENT = Decimal("0.02")

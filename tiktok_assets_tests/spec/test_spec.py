@@ -13,8 +13,8 @@ from tiktok_assets.spec.columns import Kind, to_column_name
 from tiktok_assets.spec.endpoints import ENDPOINTS, MAX_METRICS_PER_REPORT, REPORT
 from tiktok_assets.spec.entities import ENTITIES
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence, get_error_code
-from tiktok_assets.spec.metric_catalogue import AUDIENCE_METRICS, METRICS
-from tiktok_assets.spec.metrics import (
+from tiktok_assets.spec.metric_catalog import AUDIENCE_METRICS, METRICS
+from tiktok_assets.spec.metric_selection import (
     MAX_CHOSEN_METRICS,
     METRICS_BY_API_NAME,
     METRICS_BY_NAME,

@@ -13,11 +13,11 @@ import pytest
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES
-from tiktok_assets.spec.metrics import METRICS_BY_NAME, STANDARD_METRICS, select_metrics, summable_columns
+from tiktok_assets.spec.metric_selection import METRICS_BY_NAME, STANDARD_METRICS, select_metrics, summable_columns
 from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, report_columns
+from tiktok_assets.storage.duckdb_warehouse import SCHEMAS, build_views, build_warehouse
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.views import Tables
-from tiktok_assets.storage.warehouse import SCHEMAS, build_views, build_warehouse
 from tiktok_assets.tables.schema import build_schema, entity_columns
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import granted_accounts, open_reader

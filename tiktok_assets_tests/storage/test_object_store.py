@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from tiktok_assets.spec.columns import Column
+from tiktok_assets.storage.duckdb_warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
 from tiktok_assets.storage.parquet_store import ForeignRowsError, HiveStore, Partition
-from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
 from tiktok_assets.tables.schema import MONEY, build_schema
 from tiktok_assets_tests.storage.object_store import ObjectStore
 

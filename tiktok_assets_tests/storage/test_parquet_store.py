@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiktok_assets.spec.entities import AD_GROUPS
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.parquet_store import ForeignRowsError, HiveStore, Partition, StoreError

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError, UnsafeNameError
-from tiktok_assets.tables.cells import parse_advertiser_id
+from tiktok_assets.tables.value_parser import parse_advertiser_id
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.cli.conftest import run_command
 

@@ -23,11 +23,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import ENTITIES
-from tiktok_assets.spec.metrics import select_metrics
+from tiktok_assets.spec.metric_selection import select_metrics
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, report_columns
+from tiktok_assets.storage.duckdb_loading import FILES_TABLE
+from tiktok_assets.storage.duckdb_warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
-from tiktok_assets.storage.warehouse_loading import FILES_TABLE
 from tiktok_assets.tables.schema import build_schema, entity_columns
 
 Tables = dict[str, Sequence[Column]]
@@ -47,7 +47,7 @@ from datetime import date
 from itertools import count
 from pathlib import Path
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
-from tiktok_assets.storage.warehouse import build_warehouse
+from tiktok_assets.storage.duckdb_warehouse import build_warehouse
 from tiktok_assets_tests.storage.test_warehouse_rebuild import REPORT, tables, write
 
 folder, owner, day = sys.argv[1:]

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, ENTITIES, Entity
-from tiktok_assets.spec.metric_catalogue import METRICS, Metric
-from tiktok_assets.spec.metrics import STANDARD_METRICS, select_metrics
+from tiktok_assets.spec.metric_catalog import METRICS, Metric
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS, select_metrics
 from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE, Report, report_columns
 from tiktok_assets.tables.account_calendar import Account, ValueFormatError, is_complete, is_settled
-from tiktok_assets.tables.cells import MALFORMED, encode_json
 from tiktok_assets.tables.frames import (
     Row,
     build_entity_frame,
@@ -23,8 +22,9 @@ from tiktok_assets.tables.frames import (
     parse_report_page,
     parse_report_page_fast,
 )
-from tiktok_assets.tables.row_validation import FAULT_COLUMN, count_malformed_values, split_faulty_rows
+from tiktok_assets.tables.report_row_parser import FAULT_COLUMN, count_malformed_values, split_faulty_rows
 from tiktok_assets.tables.schema import INSTANT, POLARS_TYPES, build_schema, entity_columns, report_schema
+from tiktok_assets.tables.value_parser import MALFORMED, encode_json
 
 AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
 ADVERTISER_DAILY = REPORTS_BY_TABLE["advertiser_report_daily"]

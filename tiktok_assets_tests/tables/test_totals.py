@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from tiktok_assets.duplication.results import _SUMS
-from tiktok_assets.spec.metric_catalogue import METRICS
-from tiktok_assets.spec.metrics import METRICS_BY_API_NAME, STANDARD_METRICS
+from tiktok_assets.spec.metric_catalog import METRICS
+from tiktok_assets.spec.metric_selection import METRICS_BY_API_NAME, STANDARD_METRICS
 from tiktok_assets.tables.totals import (
     MixedCurrencyError,
     NotAdditiveError,
@@ -35,7 +35,7 @@ _SQL = re.compile(r"\bsum\s*\(\s*\"?([a-z_0-9]+)\"?\s*\)", re.IGNORECASE)
 SUMS_BY_NAME_LIST = {
     "tables/totals.py": "checks `additive` of each metric",
     "duplication/results.py": "its names are those of `_SUMS`, tested below",
-    "tables/row_validation.py": "checks `additive` of each metric",
+    "tables/report_row_parser.py": "checks `additive` of each metric",
     "ingest/restatements.py": "spend and conversion, under the names of its own columns",
 }
 """Modules with sums over names that are not literals, and why these are additive."""

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, Entity
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.state import State, flags, outbox, top_spender_changes

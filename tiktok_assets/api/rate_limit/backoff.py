@@ -19,7 +19,7 @@ from tiktok_assets.api.errors import (
     TimedOutError,
     build_daily_quota_error,
 )
-from tiktok_assets.api.rate_limit.budget import RequestBudget
+from tiktok_assets.api.rate_limit.rate_limiter import RequestBudget
 from tiktok_assets.spec import ADVERTISER_PATH_THROTTLING_CODES, PATH_THROTTLING_CODES, Endpoint
 
 MAX_TIMEOUTS_PER_REPORT = 2

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tiktok_assets.sandbox.world.delivery import IMPRESSIONS, REACH, Vector
+from tiktok_assets.sandbox.world.ad_delivery import IMPRESSIONS, REACH, Vector
 from tiktok_assets.sandbox.world.model import Ad
 from tiktok_assets.sandbox.world.seed_data import Account
 

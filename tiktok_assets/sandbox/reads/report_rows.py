@@ -9,7 +9,7 @@ from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.reads.breakdowns import BREAKDOWNS, split_delivery
 from tiktok_assets.sandbox.reads.data_levels import LevelEntity
 from tiktok_assets.sandbox.reads.report_query import ReportQuery
-from tiktok_assets.sandbox.world.delivery import IMPRESSIONS, REACH, Vector
+from tiktok_assets.sandbox.world.ad_delivery import IMPRESSIONS, REACH, Vector
 from tiktok_assets.sandbox.world.facts import sum_over_ads, sum_over_days
 from tiktok_assets.sandbox.world.local_days import local_day
 from tiktok_assets.sandbox.world.metrics import ACCOUNT_METRICS, NO_VALUE, NUMERIC, formatter_for, is_numeric

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
-from tiktok_assets.sandbox.world.delivery import (
+from tiktok_assets.sandbox.world.ad_delivery import (
     ATTRIBUTED_COLUMNS,
     COLUMNS,
     CORRECTED_COLUMNS,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from tiktok_assets.sandbox.world.ad_delivery import REACH, Vector
 from tiktok_assets.sandbox.world.api_objects import ad_group_item, ad_item, advertiser_item, campaign_item
-from tiktok_assets.sandbox.world.delivery import REACH, Vector
 from tiktok_assets.sandbox.world.facts import Facts, sum_over_ads, sum_over_days
 from tiktok_assets.sandbox.world.metrics import ALWAYS_ZERO, NO_VALUE, NUMERIC, formatter_for
 from tiktok_assets.sandbox.world.model import Ad, Advertiser, World

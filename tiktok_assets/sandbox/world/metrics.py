@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktok_assets.sandbox.world.delivery import POSITION, Vector
+from tiktok_assets.sandbox.world.ad_delivery import POSITION, Vector
 
 NO_VALUE = "-"  # API notes 6.5
 Formatter = Callable[[Vector], str]

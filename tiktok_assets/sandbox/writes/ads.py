@@ -11,12 +11,7 @@ from tiktok_assets.sandbox.writes.campaigns import initial_status_changes
 from tiktok_assets.sandbox.writes.creative_rules import check_creative, check_media
 from tiktok_assets.sandbox.writes.request_schemas import AD_CREATE, AD_PATCH, AD_UPDATE, PATCHABLE_FIELDS
 from tiktok_assets.sandbox.writes.rules import find_entity
-from tiktok_assets.sandbox.writes.steps import (
-    mark_written,
-    read_body,
-    refuse_empty_update,
-    write_response,
-)
+from tiktok_assets.sandbox.writes.steps import mark_written, read_body, refuse_empty_update, write_response
 
 MAX_ADS = 50  # of an ad group (API notes 5.7; RF_REACH and stores, which have 20, are not imitated)
 MAX_NEW_AD_DOLLARS, MIN_NEW_AD_DOLLARS = 9, 2  # of a new ad a day; our choice

@@ -6,7 +6,7 @@ from typing import Any
 from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
-from tiktok_assets.sandbox.world.delivery import SPEND
+from tiktok_assets.sandbox.world.ad_delivery import SPEND
 from tiktok_assets.sandbox.world.local_days import local_ordinal
 from tiktok_assets.sandbox.world.model import AdGroup, Advertiser, Campaign
 

@@ -14,7 +14,7 @@ import pytest
 from tiktok_assets.api.client import Client, Parameter, RequestStats
 from tiktok_assets.api.errors import RequestError, ThrottledError, TooLargeError
 from tiktok_assets.api.rate_limit.backoff import MAX_TIMEOUTS_IN_WINDOW
-from tiktok_assets.api.rate_limit.budget import PathBudgets, SqliteBudget
+from tiktok_assets.api.rate_limit.rate_limiter import PathBudgets, SqliteBudget
 from tiktok_assets.api.retry import RetryPolicy
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
@@ -31,7 +31,7 @@ READING_PROCESS = """
 import sys, time
 from pathlib import Path
 from tiktok_assets.api.client import Client, RequestStats
-from tiktok_assets.api.rate_limit.budget import SqliteBudget
+from tiktok_assets.api.rate_limit.rate_limiter import SqliteBudget
 from tiktok_assets.api.retry import RetryPolicy
 from tiktok_assets.spec.endpoints import CAMPAIGN_LIST
 

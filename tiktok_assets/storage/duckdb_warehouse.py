@@ -21,10 +21,7 @@ from upath import UPath
 
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.storage import dbt_views, marts
-from tiktok_assets.storage.files import describe_build_failure, move_atomically, write_atomically
-from tiktok_assets.storage.parquet_store import HiveStore, StoreError
-from tiktok_assets.storage.views import Tables, View, sql_literal
-from tiktok_assets.storage.warehouse_loading import (
+from tiktok_assets.storage.duckdb_loading import (
     FILES_COLUMNS,
     FILES_MEANING,
     FILES_TABLE,
@@ -35,6 +32,9 @@ from tiktok_assets.storage.warehouse_loading import (
     create_tables,
     update_tables,
 )
+from tiktok_assets.storage.files import describe_build_failure, move_atomically, write_atomically
+from tiktok_assets.storage.parquet_store import HiveStore, StoreError
+from tiktok_assets.storage.views import Tables, View, sql_literal
 
 WAREHOUSE_FILE_NAME = "warehouse.duckdb"
 BUILD_RECORD_FILE_NAME = "warehouse.json"

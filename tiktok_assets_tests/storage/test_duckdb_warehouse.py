@@ -11,10 +11,10 @@ import pytest
 
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import ENTITIES
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, report_columns
+from tiktok_assets.storage.duckdb_warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
-from tiktok_assets.storage.warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
 from tiktok_assets.tables.schema import build_schema, entity_columns
 
 TABLES: dict[str, Sequence[Column]] = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiktok_assets.tables.csv_fast_path import parse_uniform_rows
+from tiktok_assets.tables.fast_report_parser import parse_uniform_rows
 
 SCHEMAS = {
     "dimensions": {"ad_id": pl.String(), "day": pl.String()},

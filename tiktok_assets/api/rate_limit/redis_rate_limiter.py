@@ -9,8 +9,8 @@ from pyrate_limiter import Rate, RateItem
 from pyrate_limiter.buckets.redis_bucket import LuaScript, RedisBucket
 
 from tiktok_assets.api.errors import RetryLaterError, TikTokError
-from tiktok_assets.api.rate_limit.budget import RateLimitedBudget, build_rates
 from tiktok_assets.api.rate_limit.cooldown import Cooldown
+from tiktok_assets.api.rate_limit.rate_limiter import RateLimitedBudget, build_rates
 
 try:
     import redis

@@ -7,7 +7,7 @@ from typing import Literal
 import polars as pl
 
 from tiktok_assets.api import DateWindow
-from tiktok_assets.quality import coverage, reconciliation, table_checks
+from tiktok_assets.quality import coverage, reconciliation, row_checks
 from tiktok_assets.quality.checked_table import CheckedTable
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext, TableReader
@@ -37,7 +37,7 @@ class Check:
 def _check_known_parents(reader: TableReader) -> CheckOutcome:
     owner, context = reader.advertiser_id or "", reader.context
     parents = reader.table.parent_tables.items()
-    return table_checks.check_known_parents(
+    return row_checks.check_known_parents(
         reader.frame, {column: context.load_known_ids(table, column, owner) for column, table in parents}
     )
 
@@ -119,7 +119,7 @@ CHECKS: tuple[Check, ...] = (
         " refresh the partition.",
         "error",
         lambda _: True,
-        lambda reader: table_checks.check_declared_schema(reader.schemas, reader.table.schema, reader.table.key),
+        lambda reader: row_checks.check_declared_schema(reader.schemas, reader.table.schema, reader.table.key),
     ),
     Check(
         "keys_name_rows",
@@ -127,16 +127,14 @@ CHECKS: tuple[Check, ...] = (
         " refresh the listed partitions.",
         "error",
         lambda table: bool(table.key),
-        lambda reader: table_checks.check_unique_keys(reader.frame, reader.table.key),
+        lambda reader: row_checks.check_unique_keys(reader.frame, reader.table.key),
     ),
     Check(
         "no_negative_spend",
         "No spend is negative. Negative spend is stored as TikTok returned it; ask TikTok whether it is a credit.",
         "error",
         lambda table: bool(table.spend_columns),
-        lambda reader: table_checks.check_negative_spend(
-            reader.frame, reader.table.spend_columns, reader.table.key
-        ),
+        lambda reader: row_checks.check_negative_spend(reader.frame, reader.table.spend_columns, reader.table.key),
     ),
     Check(
         "known_values",
@@ -144,7 +142,7 @@ CHECKS: tuple[Check, ...] = (
         " as it is; filters that list values do not include it yet.",
         "warning",
         lambda table: bool(table.enumerations),
-        lambda reader: table_checks.check_known_values(reader.frame, reader.table.enumerations),
+        lambda reader: row_checks.check_known_values(reader.frame, reader.table.enumerations),
     ),
     Check(
         "values_fit",
@@ -152,7 +150,7 @@ CHECKS: tuple[Check, ...] = (
         " in `extra` under `malformed_values`: compare it in Ads Manager, and report it to TikTok if it persists.",
         "warning",
         lambda table: table.is_from_api and "extra" in table.column_names,
-        lambda reader: table_checks.check_malformed_values(reader.frame, reader.table.key),
+        lambda reader: row_checks.check_malformed_values(reader.frame, reader.table.key),
     ),
     Check(
         "known_fields",
@@ -160,7 +158,7 @@ CHECKS: tuple[Check, ...] = (
         " it a column.",
         "warning",
         lambda table: table.is_from_api and "extra" in table.column_names,
-        lambda reader: table_checks.check_known_fields(reader.frame, reader.table.documented_fields),
+        lambda reader: row_checks.check_known_fields(reader.frame, reader.table.documented_fields),
     ),
     Check(
         "known_parents",

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tiktok_assets.quality.outcome import MAX_FAULTS, CheckOutcome
-from tiktok_assets.quality.table_checks import (
+from tiktok_assets.quality.row_checks import (
     check_known_fields,
     check_known_parents,
     check_known_values,

@@ -13,16 +13,16 @@ from fakeredis import TcpFakeServer
 from pyrate_limiter.buckets.redis_bucket import LuaScript
 
 from tiktok_assets.api.errors import RetryLaterError, ThrottledError
-from tiktok_assets.api.rate_limit.redis_budget import KEY_PREFIX, PUT_ITEM_SCRIPT, RedisBudget
+from tiktok_assets.api.rate_limit.redis_rate_limiter import KEY_PREFIX, PUT_ITEM_SCRIPT, RedisBudget
 from tiktok_assets.ingest.account_reader import read_accounts
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
 from tiktok_assets_tests.api.conftest import Host
-from tiktok_assets_tests.api.rate_limit.test_budget import BUDGET_CLIENT, max_in_a_second
+from tiktok_assets_tests.api.rate_limit.test_rate_limiter import BUDGET_CLIENT, max_in_a_second
 from tiktok_assets_tests.processes import run_together
 
 OPEN_REDIS = """
-from tiktok_assets.api.rate_limit.redis_budget import RedisBudget
+from tiktok_assets.api.rate_limit.redis_rate_limiter import RedisBudget
 budget = RedisBudget(sys.argv[1], "app", float(sys.argv[2]), 600)
 """
 COOLDOWN = {"first_seconds": 0.4, "long_seconds": 60.0, "memory_seconds": 20.0}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tiktok_assets.api.rate_limit.budget import SqliteBudget, UnlimitedBudget
+from tiktok_assets.api.rate_limit.rate_limiter import SqliteBudget, UnlimitedBudget
 from tiktok_assets.settings import TIER_LIMITS, Tier, load_settings
 from tiktok_assets_tests.processes import run_together
 
@@ -31,7 +31,7 @@ print(*times)
 
 OPEN_FILE = """
 from pathlib import Path
-from tiktok_assets.api.rate_limit.budget import SqliteBudget
+from tiktok_assets.api.rate_limit.rate_limiter import SqliteBudget
 budget = SqliteBudget(Path(sys.argv[1]), float(sys.argv[2]), 600)
 """
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets.tables.row_validation import find_key_error
+from tiktok_assets.tables.report_row_parser import find_key_error
 from tiktok_assets_tests.quality.sample_frames import ads
 
 KEY = ("advertiser_id", "date", "ad_id")

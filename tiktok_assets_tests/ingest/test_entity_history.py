@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiktok_assets.ingest.history import history_columns, update_history
+from tiktok_assets.ingest.entity_history import history_columns, update_history
 from tiktok_assets.ingest.partitions import HISTORY_KEY, FailedPartitions, WrittenPartition, fetched_at_metadata
 from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.spec.derived_tables import history_table_name
@@ -278,7 +278,7 @@ from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.spec.entities import LISTED_ENTITIES
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.storage.parquet_store import HiveStore
 
 url, token, folder, *owners = sys.argv[1:]

@@ -14,7 +14,7 @@ from tiktok_assets.defs.checks import build_check_context
 from tiktok_assets.ingest.accounts import load_accounts
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
-from tiktok_assets.quality.checks import evaluate_checks, select_checks
+from tiktok_assets.quality.check_catalog import evaluate_checks, select_checks
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext
 from tiktok_assets.spec.entities import LISTED_ENTITIES

@@ -14,7 +14,7 @@ from tiktok_assets.api.client import Client, Parameter, RequestStats
 from tiktok_assets.api.envelope import decode_rows
 from tiktok_assets.api.errors import AdvertiserError, ContractError, TikTokError
 from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.api.versions import translate_response
+from tiktok_assets.api.version_translation import translate_response
 from tiktok_assets.ingest.account_reader import list_advertiser_ids, read_accounts
 from tiktok_assets.ingest.entity_reader import read_entities
 from tiktok_assets.ingest.reader import Reader
@@ -28,8 +28,8 @@ from tiktok_assets.spec.api_versions import (
 )
 from tiktok_assets.spec.endpoints import AD_GROUP_LIST, AD_LIST, CAMPAIGN_LIST, ENDPOINTS, REPORT, Endpoint
 from tiktok_assets.spec.entities import CAMPAIGNS, LISTED_ENTITIES, Entity
-from tiktok_assets.spec.metric_catalogue import METRICS
-from tiktok_assets.spec.metrics import STANDARD_METRICS
+from tiktok_assets.spec.metric_catalog import METRICS
+from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host, Listener, assert_error_details

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from tiktok_assets.spec.endpoints import MAX_METRICS_PER_REPORT
-from tiktok_assets.spec.metric_catalogue import METRICS, Metric, MetricKind
+from tiktok_assets.spec.metric_catalog import METRICS, Metric, MetricKind
 
 DOCUMENTED_METRICS_FILE = Path(__file__).with_name("documented_metrics.txt")
 """One metric per line: the API's name and its kind. The head of the file lists its sources."""

@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.spec import EXTRA, METRICS_BY_API_NAME, Column, Metric, Report, served_metrics
-from tiktok_assets.tables.cells import (
+from tiktok_assets.tables.schema import POLARS_TYPES
+from tiktok_assets.tables.value_parser import (
     MALFORMED,
     UNKNOWN_SEGMENT,
     Cell,
@@ -23,7 +24,6 @@ from tiktok_assets.tables.cells import (
     parse_day_of_hour,
     parse_segment,
 )
-from tiktok_assets.tables.schema import POLARS_TYPES
 
 ROW_SECTIONS = ("dimensions", "metrics")
 """The two objects of a report row."""
