@@ -78,7 +78,7 @@ class Figures:
         return (
             f"seed {SEED}; {self.steps.total()} steps: {dict(self.steps.most_common())}\n"
             f"faults fired/declared: {faults}\n"
-            f"partitions written {self.written}, failed {self.failed}; second pages requested {self.second_pages}\n"
+            f"partitions written {self.written}, failed {self.failed}; second pages read {self.second_pages}\n"
             f"rows compared {self.compared}, lost, extra or different {self.wrong}"
         )
 
