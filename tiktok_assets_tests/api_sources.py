@@ -42,6 +42,7 @@ from tiktok_assets.spec.endpoints import (
 )
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
 from tiktok_assets.spec.metric_catalog import METRICS
+from tiktok_assets.spec.metric_selection import DOCUMENTED_METRICS_FILE
 from tiktok_assets.spec.reports import REPORTS, report_columns
 from tiktok_assets.tables.report_row_parser import dimension_names
 from tiktok_assets_tests.contracts.contract import Source, StrictStruct, load_contract
@@ -53,6 +54,7 @@ SOURCE_KINDS = {
     "recorded": "a response recorded by another connector",
     "probed": "a request sent to TikTok by another project in 2026",
     "client": "a model of another API client",
+    "list": "the names in `spec/documented_metrics.txt`",
 }
 
 ENVELOPE = ("code", "message", "request_id", "data")
@@ -295,7 +297,16 @@ def find_sources(operation: str, name: str, direction: str) -> tuple[str, ...]:
     if direction == "read" and ".metrics." in name and operation == operation_name(REPORT):
         requested = f"metrics={name.rpartition('.')[2]}"
         found |= {kind for kind in ("client",) if requested in load_witnesses()[kind].sent.get(operation, ())}
+    metric = re.search(r"\bmetrics[=.](\w+)$", name)
+    if metric and metric[1] in _list_documented_metrics():
+        found.add("list")
     return tuple(kind for kind in SOURCE_KINDS if kind in found)
+
+
+@cache
+def _list_documented_metrics() -> frozenset[str]:
+    lines = DOCUMENTED_METRICS_FILE.read_text(encoding="utf-8").splitlines()
+    return frozenset(line.split()[0] for line in lines if not line.startswith("#"))
 
 
 @cache
@@ -373,6 +384,7 @@ def _render_lines() -> Iterator[str]:
     yield ""
     dated = {kind: f"{one.source.repository}, {one.source.date}" for kind, one in load_witnesses().items()}
     dated |= {"page": "the sources of each contract", "SDK": "the version pinned in `constraints.txt`"}
+    dated |= {"list": "the sources at its head"}
     yield from table(
         ("name", "source", "from"), ((kind, what, dated[kind]) for kind, what in SOURCE_KINDS.items())
     )

@@ -87,6 +87,8 @@ def test_sources_are_of_known_kinds() -> None:
         ("campaign/get", "filtering.primary_status", "sent", {"page", "SDK", "probed"}),
         ("adgroup/create", "skip_learning_phase", "sent", {"SDK"}),
         ("report/integrated/get", "metrics=spend", "sent", {"page", "recorded", "probed", "client"}),
+        ("report/integrated/get", "metrics=achieve_level", "sent", {"list"}),
+        ("report/integrated/get", "data.list[].metrics.achieve_level", "read", {"page", "list"}),
         ("ad/get", "data.list[].ad_name", "read", {"page", "recorded"}),
         ("ad/get", "data.list[].ad_colour", "read", set()),
         ("campaign/get", "colour", "sent", set()),

@@ -9,6 +9,7 @@ from typing import get_args
 
 from tiktok_assets.spec.endpoints import MAX_METRICS_PER_REPORT
 from tiktok_assets.spec.metric_catalog import METRICS, Metric, MetricKind
+from tiktok_assets.spec.reports import REPORTS, report_columns
 
 DOCUMENTED_METRICS_FILE = Path(__file__).with_name("documented_metrics.txt")
 """One metric per line: the API's name and its kind. The head of the file lists its sources."""
@@ -26,13 +27,13 @@ _MEANINGS: dict[MetricKind, str] = {
 
 @cache
 def documented_metrics() -> dict[str, Metric]:
-    """Return the metrics of the file by the API's name, in the file's order."""
+    """Return the metrics of the file that are not in the catalog, by the API's name, in the file's order."""
     lines = [
         line.split()
         for line in DOCUMENTED_METRICS_FILE.read_text(encoding="utf-8").splitlines()
         if not line.startswith("#")
     ]
-    return {name: minimal_metric(name, _KINDS[kind]) for name, kind in lines}
+    return {name: minimal_metric(name, _KINDS[kind]) for name, kind in lines if name not in METRICS_BY_API_NAME}
 
 
 def minimal_metric(api_name: str, kind: MetricKind) -> Metric:
@@ -60,11 +61,8 @@ MAX_CHOSEN_METRICS = MAX_METRICS_PER_REPORT - 5
 
 RESERVED_NAMES = frozenset(
     [
-        *("advertiser_id", "campaign_id", "adgroup_id", "ad_group_id", "ad_id", "ad_id_v2"),
-        *("advertiser_name", "campaign_name", "adgroup_name", "ad_group_name", "ad_name"),
-        *("date", "hour", "stat_time_day", "stat_time_hour", "currency", "timezone"),
-        *("age", "gender", "country_code", "platform", "language", "interest_category", "interest_category_v2"),
-        *("fetched_at", "is_complete", "is_settled", "extra"),
+        *("ad_id_v2", "advertiser_name", "timezone"),
+        *(name for report in REPORTS for c in report_columns(report, ()) for name in (c.name, c.api_name) if name),
     ]
 )
 """Names of other columns of a report, which a metric cannot have."""
