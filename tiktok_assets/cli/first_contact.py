@@ -45,9 +45,11 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import (
     AD_GROUP_QUOTA,
+    ADS,
     ADVERTISER_INFO,
     ADVERTISER_LIST,
     ADVERTISERS,
+    CAMPAIGNS,
     IDENTITIES,
     LISTED_ENTITIES,
     REPORT,
@@ -118,14 +120,13 @@ def check_endpoints(settings: Settings, session: Session, advertiser_id: str | N
         )
     account = _find_account_with_campaigns(checker, session, candidates[:MAX_ACCOUNTS_TRIED])
     details = _check_account_details(checker, account)
-    ads: list[dict[str, Any]] = []
-    for entity in LISTED_ENTITIES[1:]:
-        ads = _check_entity(checker, session, entity, account)
+    others = [entity for entity in LISTED_ENTITIES if entity is not CAMPAIGNS]
+    rows = {entity.table: _check_entity(checker, session, entity, account) for entity in others}
     yesterday = session.now().astimezone(_parse_time_zone(details)).date() - timedelta(1)
     for report in settings.chosen_reports:
         _check_report(checker, settings, report, account, yesterday)
     if settings.scaling_mode != "alert":
-        _check_duplication_endpoints(checker, account, ads)
+        _check_duplication_endpoints(checker, account, rows[ADS.table])
     for one in checker.observations:
         if one.outcome == "as expected" and one.has_differences:
             one.outcome = "differs"
@@ -152,14 +153,13 @@ def _find_account_with_campaigns(
     checker: "_EndpointChecker", session: Session, advertiser_ids: Sequence[str]
 ) -> str:
     """Return the first account that has campaigns, or the first account if none has."""
-    campaigns = LISTED_ENTITIES[0]
     for advertiser_id in advertiser_ids:
-        checker.drop(campaigns.table)
-        if _check_entity(checker, session, campaigns, advertiser_id):
+        checker.drop(CAMPAIGNS.table)
+        if _check_entity(checker, session, CAMPAIGNS, advertiser_id):
             return advertiser_id
     if len(advertiser_ids) > 1:
-        checker.drop(campaigns.table)
-        _check_entity(checker, session, campaigns, advertiser_ids[0])
+        checker.drop(CAMPAIGNS.table)
+        _check_entity(checker, session, CAMPAIGNS, advertiser_ids[0])
     return advertiser_ids[0]
 
 
