@@ -96,7 +96,7 @@ def forkserver() -> ForkServerContext:
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     """Run one world for all kill points; cases mostly wait, so several accounts run at once."""
-    with Host.run(replace(PLAN, advertisers=8)) as running:
+    with Host.run(replace(PLAN, advertisers=14)) as running:
         yield running
 
 
