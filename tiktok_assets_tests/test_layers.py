@@ -179,6 +179,17 @@ def test_every_public_name_is_used_by_another_package() -> None:
     assert listed - used == set()
 
 
+def test_tests_replace_nothing_in_the_product() -> None:
+    """No test sets an attribute through monkeypatch; tests change settings, the sandbox and the environment."""
+    patched = [
+        f"{module.name}:{node.lineno}"
+        for module in sorted(Path(__file__).parent.rglob("*.py"))
+        for node in ast.walk(parse(module))
+        if isinstance(node, ast.Attribute) and node.attr in {"setattr", "delattr"}
+    ]
+    assert patched == []
+
+
 def test_nothing_is_imported_by_a_star() -> None:
     """No module imports all names of another."""
     assert [path_of(module) for module in MODULES if any(name.endswith(".*") for name in imports(module))] == []

@@ -3,21 +3,16 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
-from typing import Any, Self
+from typing import Any
 
-import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from pydantic import SecretStr
-
-from tiktok_assets.alerts import delivery
-from tiktok_assets.alerts.channels import SendOutcome, send_message
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
@@ -137,31 +132,6 @@ def run_mail_server() -> Iterator[tuple[Mailbox, int]]:
         yield mailbox, port
     finally:
         controller.stop()
-
-
-class InProcessSender:
-    """Sends in this process what a `SenderProcess` sends in a process of its own."""
-
-    def __init__(self, url: SecretStr, recipient_index: int | None) -> None:
-        self._url, self._recipient_index = url, recipient_index
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Keep nothing open."""
-
-    def send(self, payload: Mapping[str, Any], *, repeat: bool = False) -> SendOutcome:
-        """Send one message."""
-        return send_message(self._url, self._recipient_index, payload, repeat=repeat)
-
-
-@contextmanager
-def send_in_process() -> Iterator[None]:
-    """Start no process per delivery, for tests of many deliveries to channels that respond at once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delivery, "SenderProcess", InProcessSender)
-        yield
 
 
 def find_free_port() -> int:

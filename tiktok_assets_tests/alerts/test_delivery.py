@@ -39,7 +39,6 @@ from tiktok_assets_tests.alerts.fake_channels import (
     respond_with,
     run_mail_server,
     run_webhook,
-    send_in_process,
     stall,
 )
 from tiktok_assets_tests.alerts.sample_alert import build_sample_alert
@@ -132,11 +131,10 @@ def test_channel_that_is_down_loses_nothing(tmp_path: Path) -> None:
     port = find_free_port()
     harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{port}/hook")
     harness.enqueue_alerts("one", "two")
-    with send_in_process():
-        for _ in range(8):
-            report = harness.deliver(after=MAX_BACKOFF * 2)
-            assert report.waiting == 2
-            assert list(report.reasons.values()) == ["connection refused"]
+    for _ in range(8):
+        report = harness.deliver(after=MAX_BACKOFF * 2)
+        assert report.waiting == 2
+        assert list(report.reasons.values()) == ["connection refused"]
     with run_webhook() as hook:
         harness.channels = list_channels(load_settings(alert_urls=f"json://127.0.0.1:{hook.port}/hook"))
         with harness.state.transaction() as connection:  # the channel is up again under the same URL
@@ -209,7 +207,7 @@ def test_two_unknown_outcomes_count_as_delivered_unknown(tmp_path: Path) -> None
 @given(st.lists(st.sampled_from([respond_with(200), respond_with(500), hang_up]), min_size=1, max_size=6))
 def test_delivery_rules_hold_for_any_behaviour(script: list[Behaviour]) -> None:
     """No message follows a success or a second unknown outcome; just those after an unknown one are marked."""
-    with TemporaryDirectory() as folder, send_in_process(), run_webhook(*script) as hook:
+    with TemporaryDirectory() as folder, run_webhook(*script) as hook:
         harness = DeliveryHarness(Path(folder), f"json://127.0.0.1:{hook.port}")
         harness.enqueue_alerts("one")
         for _ in range(len(script) + 2):
@@ -313,10 +311,9 @@ def test_dead_channel_is_given_up_after_days_with_its_reason(tmp_path: Path) -> 
     harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{find_free_port()}")
     harness.enqueue_alerts("one")
     started, report = harness.now, harness.deliver()
-    with send_in_process():
-        while not report.given_up:
-            report = harness.deliver(after=timedelta(hours=1))
-            assert harness.now - started < timedelta(days=8)
+    while not report.given_up:
+        report = harness.deliver(after=timedelta(hours=1))
+        assert harness.now - started < timedelta(days=8)
     assert timedelta(days=2) < harness.now - started
     (row,) = harness.read_rows()
     assert (row.status, row.last_error, row.attempts) == ("given_up", "connection refused", MAX_ATTEMPTS)

@@ -27,7 +27,7 @@ from tiktok_assets.alerts.run_failures import (
 )
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import State, outbox, reported_runs
-from tiktok_assets_tests.alerts.fake_channels import Webhook, respond_with, run_webhook, send_in_process
+from tiktok_assets_tests.alerts.fake_channels import Webhook, respond_with, run_webhook
 
 NOON = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -75,7 +75,7 @@ class RunFailureHarness:
 @contextmanager
 def open_harness(folder: Path, *script: Any) -> Iterator[tuple[RunFailureHarness, Webhook]]:  # noqa: ANN401 - behaviours
     """Open a harness with one channel."""
-    with send_in_process(), run_webhook(*script) as hook:
+    with run_webhook(*script) as hook:
         harness = RunFailureHarness(folder, f"json://127.0.0.1:{hook.port}/hook")
         try:
             yield harness, hook

@@ -28,7 +28,7 @@ from tiktok_assets.defs.alert_sensors import (
 from tiktok_assets.defs.scaling_jobs import duplicate_ad
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import State, outbox
-from tiktok_assets_tests.alerts.fake_channels import Webhook, run_webhook, send_in_process
+from tiktok_assets_tests.alerts.fake_channels import Webhook, run_webhook
 from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory
 
 
@@ -160,7 +160,6 @@ def test_each_failed_run_is_reported_once_with_any_cursor(steps: list[str]) -> N
     """With a kept, an outdated or a lost cursor no failed run is reported twice and none is missed."""
     with (
         TemporaryDirectory() as folder,
-        send_in_process(),
         open_alert_deployment(Path(folder)) as alerts_deployment,
     ):
         failed, cursors = set(), list[str | None]([None])
