@@ -1,3 +1,5 @@
+from .ad_create_fields import AD_CREATE_FIELDS as AD_CREATE_FIELDS
+from .ad_group_create_fields import AD_GROUP_CREATE_FIELDS as AD_GROUP_CREATE_FIELDS
 from .ads_manager import ads_manager_ad_url as ads_manager_ad_url
 from .ads_manager import ads_manager_campaigns_url as ads_manager_campaigns_url
 from .api_versions import NUMERIC_ID_FIELDS as NUMERIC_ID_FIELDS
@@ -8,6 +10,8 @@ from .api_versions import metrics_for_version as metrics_for_version
 from .columns import Column as Column
 from .columns import Kind as Kind
 from .columns import to_column_name as to_column_name
+from .create_fields import CampaignKind as CampaignKind
+from .create_fields import CreateField as CreateField
 from .currencies import AD_GROUP_BUDGET_MODES as AD_GROUP_BUDGET_MODES
 from .currencies import BUDGET_LIMIT as BUDGET_LIMIT
 from .currencies import BUDGET_RULES as BUDGET_RULES
