@@ -29,7 +29,7 @@ class Entity:
         meaning: one sentence for the data dictionary.
         page_size: how many rows a page can have.
         fixed_filters: the filters of every query, by the API's names; those of a reader are added to them.
-        status_column: the column that says whether an object is deleted; None if only its absence from the list does.
+        status_column: the column that says whether an object is deleted; None if the list omits deleted ones.
         has_special_types: whether its TopView and Promote objects are only listed if a filter requests them.
     """
 
