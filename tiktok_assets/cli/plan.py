@@ -106,6 +106,7 @@ def plan_refresh(
             set(tables) - {ADVERTISERS.table},
             include_account_list=False,
             window_days={report.table: report.window_days for report in session.settings.chosen_reports},
+            page_sizes={entity.table: entity.page_size for entity in LISTED_ENTITIES},
             extra_requests_per_account=len(session.reader.special_types),
         )
     )

@@ -22,7 +22,7 @@ from tiktok_assets.api import (
     TruncatedError,
     split_into_batches,
 )
-from tiktok_assets.spec import MAX_PAGE_SIZE, REPORT, Entity, Metric, Report, SpecialCampaignType
+from tiktok_assets.spec import REPORT, Entity, Metric, Report, SpecialCampaignType
 from tiktok_assets.tables import (
     KEY_SEPARATOR,
     ValueFormatError,
@@ -41,7 +41,7 @@ def build_entity_query(
     now: Callable[[], datetime],
     special_type: SpecialCampaignType | None = None,
 ) -> PagedQuery[pl.DataFrame]:
-    """Build the paged query of an entity: all its objects, deleted ones included, narrowed by the filters.
+    """Build the paged query of an entity: all its objects, narrowed by the filters.
 
     Args:
         entity: the entity to list.
@@ -51,6 +51,7 @@ def build_entity_query(
         special_type: list only TopView or only Promote objects; None for all that TikTok lists by default.
     """
     type_filter = {special_type.filter_name: [special_type.filter_value]} if special_type else {}
+    all_filters = {**dict(entity.fixed_filters), **filters, **type_filter}
 
     def parse(rows: list[Any], stats: RequestStats) -> pl.DataFrame:
         owners = [advertiser_id] * len(rows)
@@ -66,11 +67,10 @@ def build_entity_query(
 
     return PagedQuery(
         entity.endpoint,
-        # TikTok omits deleted objects by default, and deletes old ads by itself.
-        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters, **type_filter}},
+        {"advertiser_id": advertiser_id, **({"filtering": all_filters} if all_filters else {})},
         row_key=row_key,
         parse=parse,
-        page_size=special_type.page_size if special_type else MAX_PAGE_SIZE,
+        page_size=min(entity.page_size, special_type.page_size) if special_type else entity.page_size,
     )
 
 

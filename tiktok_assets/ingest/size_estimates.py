@@ -124,6 +124,7 @@ def estimate_refresh(
         wanted,
         include_account_list=False,
         window_days={report.table: report.window_days for report in chosen},
+        page_sizes={entity.table: entity.page_size for entity in LISTED_ENTITIES},
         extra_requests_per_account=len(TOPVIEW_AND_PROMOTE),
     )
     unknown = sum(size is None for size in sizes.values())

@@ -19,7 +19,7 @@ from tiktok_assets.spec.endpoints import (
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One level of the account hierarchy.
+    """One kind of object that is read as a list.
 
     Attributes:
         table: the name of the table and its asset.
@@ -27,6 +27,10 @@ class Entity:
         key: the API's name of its id.
         columns: the columns in table order, `advertiser_id` first.
         meaning: one sentence for the data dictionary.
+        page_size: how many rows a page can have.
+        fixed_filters: the filters of every query, by the API's names; those of a reader are added to them.
+        status_column: the column that says whether an object is deleted; None if the list omits deleted ones.
+        has_special_types: whether its TopView and Promote objects are only listed if a filter requests them.
     """
 
     table: str
@@ -34,11 +38,18 @@ class Entity:
     key: str
     columns: tuple[Column, ...]
     meaning: str
+    page_size: int = MAX_PAGE_SIZE
+    fixed_filters: tuple[tuple[str, str], ...] = ()
+    status_column: str | None = None
+    has_special_types: bool = False
 
 
 def _columns(*rows: tuple[str, Kind, str]) -> tuple[Column, ...]:
     return tuple(Column(to_column_name(name), name, kind, meaning) for name, kind, meaning in rows)
 
+
+_ALL_STATUSES = (("primary_status", "STATUS_ALL"),)
+"""TikTok omits deleted objects by default, and deletes old ads by itself."""
 
 _OWNER: tuple[str, Kind, str] = ("advertiser_id", "id", "the ad account")
 _TIMES: tuple[tuple[str, Kind, str], ...] = (
@@ -80,6 +91,9 @@ CAMPAIGNS = Entity(
     table="campaigns",
     endpoint=CAMPAIGN_LIST,
     key="campaign_id",
+    fixed_filters=_ALL_STATUSES,
+    status_column="secondary_status",
+    has_special_types=True,
     meaning="Every campaign of the account, including deleted, TopView and Promote campaigns.",
     columns=_columns(
         _OWNER,
@@ -111,6 +125,9 @@ AD_GROUPS = Entity(
     table="ad_groups",
     endpoint=AD_GROUP_LIST,
     key="adgroup_id",
+    fixed_filters=_ALL_STATUSES,
+    status_column="secondary_status",
+    has_special_types=True,
     meaning="Every ad group of the account, including deleted ones and those of TopView and Promote.",
     columns=_columns(
         _OWNER,
@@ -159,6 +176,9 @@ ADS = Entity(
     table="ads",
     endpoint=AD_LIST,
     key="ad_id",
+    fixed_filters=_ALL_STATUSES,
+    status_column="secondary_status",
+    has_special_types=True,
     meaning="Every ad of the account, including deleted ones and those of TopView and Promote.",
     columns=_columns(
         _OWNER,
@@ -221,6 +241,10 @@ that TopView cannot be combined with other values (confirmed by estuary/connecto
 size of 100.
 """
 
-ENTITIES = (ADVERTISERS, CAMPAIGNS, AD_GROUPS, ADS)
-LISTED_ENTITIES = (CAMPAIGNS, AD_GROUPS, ADS)
+CAMPAIGN_ENTITIES = (CAMPAIGNS, AD_GROUPS, ADS)
+"""The campaign hierarchy; its reports have the same levels."""
+
+LISTED_ENTITIES = CAMPAIGN_ENTITIES
 """The entities that are read per advertiser, page by page."""
+
+ENTITIES = (ADVERTISERS, *LISTED_ENTITIES)
