@@ -1,3 +1,5 @@
+from .ad_kinds import find_uncopyable_kind as find_uncopyable_kind
+from .ad_kinds import is_deleted as is_deleted
 from .approvals import BY_CODE as BY_CODE
 from .approvals import BY_TERMINAL as BY_TERMINAL
 from .approvals import BY_YES_OPTION as BY_YES_OPTION
@@ -8,7 +10,6 @@ from .approvals import ApprovalCode as ApprovalCode
 from .approvals import NotApprovedError as NotApprovedError
 from .approvals import issue_code as issue_code
 from .approvals import issue_run_code as issue_run_code
-from .copy_rules import find_uncopyable_kind as find_uncopyable_kind
 from .copy_rules import parse_identities as parse_identities
 from .duplicator import DryRun as DryRun
 from .duplicator import Duplicator as Duplicator
@@ -32,4 +33,3 @@ from .results import RESULTS_COLUMNS as RESULTS_COLUMNS
 from .results import build_duplications_table as build_duplications_table
 from .results import build_results_table as build_results_table
 from .results import find_compared_days as find_compared_days
-from .snapshot import is_deleted as is_deleted

@@ -6,6 +6,7 @@ Each check returns the reason for refusal, or "" if it passes.
 from collections.abc import Mapping
 from typing import Any
 
+from tiktok_assets.duplication.ad_kinds import find_uncopyable_kind, has_value
 from tiktok_assets.duplication.copy_rules import (
     AI_LABEL,
     CAROUSEL,
@@ -16,8 +17,6 @@ from tiktok_assets.duplication.copy_rules import (
     POSTING_IDENTITY_TYPES,
     VIDEO,
     find_emoji,
-    find_uncopyable_kind,
-    has_value,
     is_on_tiktok,
     remove_emoji,
 )

@@ -19,6 +19,7 @@ from tiktok_assets.api import (
     read_post,
     read_suggested_covers,
 )
+from tiktok_assets.duplication.ad_kinds import is_deleted
 from tiktok_assets.duplication.copy_rules import (
     CAROUSEL,
     CUSTOM_IDENTITY,
@@ -36,7 +37,7 @@ from tiktok_assets.duplication.payloads import (
     has_campaign_budget_optimization,
     has_marker,
 )
-from tiktok_assets.spec import AD_GROUPS, ADS, CAMPAIGNS, DAILY_BUDGET, DELETED_SUFFIX
+from tiktok_assets.spec import AD_GROUPS, ADS, CAMPAIGNS, DAILY_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +166,6 @@ class Snapshot:
         """
         has_own_budget = self.copies_ad_group and not self.has_campaign_budget
         return (self.budget or Decimal(0)) if has_own_budget else Decimal(0)
-
-
-def is_deleted(row: JsonObject) -> bool:
-    """Return whether an object or one of its parents is deleted."""
-    return (
-        str(row.get("secondary_status") or "").endswith(DELETED_SUFFIX) or row.get("operation_status") == "DELETE"
-    )
 
 
 def load_snapshot(

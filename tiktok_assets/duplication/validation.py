@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from tiktok_assets.duplication.copy_rules import JsonObject, find_uncopyable_kind
+from tiktok_assets.duplication.ad_kinds import find_uncopyable_kind, is_deleted
+from tiktok_assets.duplication.copy_rules import JsonObject
 from tiktok_assets.duplication.creative_validation import (
     check_ai_label,
     check_format,
@@ -18,7 +19,7 @@ from tiktok_assets.duplication.creative_validation import (
     check_text,
 )
 from tiktok_assets.duplication.payloads import FROM_NOW
-from tiktok_assets.duplication.snapshot import Snapshot, is_deleted
+from tiktok_assets.duplication.snapshot import Snapshot
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.spec import (
     AD_GROUP_BUDGET_MODES,

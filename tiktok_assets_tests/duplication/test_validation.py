@@ -201,7 +201,7 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
         lambda s: change_snapshot(s, ad={"ad_format": "CATALOG_CAROUSEL"}),
         "catalogue",
     ),
-    "a shop": ("source_copyable", lambda s: change_snapshot(s, ad_group={"product_source": "STORE"}), "catalogue"),
+    "a shop": ("source_copyable", lambda s: change_snapshot(s, ad_group={"product_source": "STORE"}), "a shop"),
     "product sales": (
         "source_copyable",
         lambda s: change_snapshot(s, campaign={"objective_type": "PRODUCT_SALES"}),
@@ -491,7 +491,7 @@ REFUSED_AD_GROUPS: dict[str, tuple[str, Change, str]] = {
     "a Smart+ ad group": (
         "ad_group_usable",
         lambda s: change_snapshot(s, target_ad_group={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
-        "is Smart+",
+        "is Upgraded Smart+",
     ),
     "another promotion": (
         "ad_group_usable",

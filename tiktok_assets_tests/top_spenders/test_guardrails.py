@@ -107,8 +107,13 @@ HELD = [
         "testing",
         f"campaign {LEADER['campaign_id']} is the one in TIKTOK_SCALING_CAMPAIGNS",
     ),
-    (change_row("ad", campaign_automation_type="UPGRADED_SMART_PLUS"), {}, "copyable", "the ad is Smart+"),
-    (change_row("ad", smart_plus_ad_id="1"), {}, "copyable", "the ad is Smart+"),
+    (
+        change_row("ad", campaign_automation_type="UPGRADED_SMART_PLUS"),
+        {},
+        "copyable",
+        "the ad is Upgraded Smart+",
+    ),
+    (change_row("ad", smart_plus_ad_id="1"), {}, "copyable", "the ad is Upgraded Smart+"),
     (change_row("ad", is_aco=True), {}, "copyable", "the ad is automated creative optimisation"),
     (
         change_row("ad_group", creative_material_mode="DYNAMIC"),
