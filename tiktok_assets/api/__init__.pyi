@@ -8,6 +8,7 @@ from .creatives import Identity as Identity
 from .creatives import IdentityStatus as IdentityStatus
 from .creatives import Post as Post
 from .creatives import are_images_in_library as are_images_in_library
+from .creatives import is_video_listed as is_video_listed
 from .creatives import read_identity_status as read_identity_status
 from .creatives import read_post as read_post
 from .creatives import read_suggested_covers as read_suggested_covers
@@ -52,8 +53,11 @@ from .request_plan import split_into_batches as split_into_batches
 from .request_plan import split_into_windows as split_into_windows
 from .retry import RetryPolicy as RetryPolicy
 from .retry import encode_body as encode_body
+from .writes import DELETE as DELETE
+from .writes import DISABLE as DISABLE
 from .writes import create_object as create_object
 from .writes import find_ids_by_marker as find_ids_by_marker
 from .writes import format_request as format_request
 from .writes import list_objects as list_objects
 from .writes import read_ad_group_quota as read_ad_group_quota
+from .writes import update_status as update_status

@@ -7,7 +7,7 @@ from typing import Any
 
 from tiktok_assets.api.client import Client, Parameter, RequestStats
 from tiktok_assets.api.errors import AdvertiserError, ContractError, RequestError
-from tiktok_assets.spec import IDENTITIES, IMAGES, POSTS, SUGGESTED_COVERS
+from tiktok_assets.spec import IDENTITIES, IMAGES, POSTS, SUGGESTED_COVERS, VIDEOS
 from tiktok_assets.tables import parse_instant
 
 AUTH_CODE_IDENTITY = "AUTH_CODE"
@@ -198,3 +198,22 @@ def read_suggested_covers(client: Client, advertiser_id: str, video_id: str) -> 
     rows = response.data.get("list")
     listed = rows if isinstance(rows, list) else []
     return tuple(str(row["id"]) for row in listed if isinstance(row, dict) and row.get("id"))
+
+
+def is_video_listed(client: Client, advertiser_id: str, video_id: str) -> bool:
+    """Return whether an account has a video; one for which TikTok offers no covers yet is still processed.
+
+    A video that was deleted, or that cannot be used in ads, is left out of the response.
+
+    Source: mengxingxinqing/tiktok_ads, get_info_about_videos.
+
+    Raises:
+        TikTokError: if the videos cannot be read now.
+    """
+    try:
+        response = client.get(VIDEOS, {"advertiser_id": advertiser_id, "video_ids": [video_id]}, RequestStats())
+    except RequestError:
+        return False
+    rows = response.data.get("list")
+    listed = rows if isinstance(rows, list) else []
+    return any(isinstance(row, dict) and str(row.get("video_id")) == video_id for row in listed)

@@ -1,17 +1,34 @@
 """Create ad groups and ads, and find created objects again by the marker in their name."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from tiktok_assets.api.client import Client, RequestStats
-from tiktok_assets.api.errors import ContractError, UnknownOutcomeError
+from tiktok_assets.api.errors import ContractError, RequestError, UnknownOutcomeError
 from tiktok_assets.api.paged_query import PagedQuery, Row
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.api.retry import encode_body
-from tiktok_assets.spec import AD_GROUP_QUOTA, Endpoint, Entity
+from tiktok_assets.spec import AD_GROUP_QUOTA, MAX_STATUS_UPDATES, CreatableObject, Endpoint
 
 Body = Mapping[str, Any]
+DELETE, DISABLE = "DELETE", "DISABLE"
+
+
+class Listed(Protocol):
+    """What is needed to list objects: an entity, or an object that a duplication creates."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Lists them."""
+
+    @property
+    def key(self) -> str:
+        """The field of the id."""
+
+    @property
+    def page_size(self) -> int:
+        """How many rows a page can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +38,12 @@ class CreatedObject:
     Attributes:
         object_id: its id.
         request_id: TikTok's id of the request that created it; "" if the object was found instead.
+        content: the data of the response.
     """
 
     object_id: str
     request_id: str = ""
+    content: Body = field(default_factory=dict)
 
 
 def create_object(
@@ -38,7 +57,7 @@ def create_object(
 
     Args:
         client: the client that sends the request.
-        endpoint: an endpoint of `spec.endpoints.WRITES`.
+        endpoint: an endpoint of `spec.endpoints.CREATES`.
         body: the request body.
         read_id: returns the object's id from the data of the response.
         before_send: called just before the request is sent; an exception from it prevents the request.
@@ -58,22 +77,23 @@ def create_object(
             endpoint=endpoint.path,
             request_id=response.request_id,
         )
-    return CreatedObject(str(object_id), response.request_id)
+    return CreatedObject(str(object_id), response.request_id, response.data)
 
 
 def list_objects(
-    fetcher: Fetcher, entity: Entity, advertiser_id: str, filters: Mapping[str, list[str]]
+    fetcher: Fetcher, listed: Listed, advertiser_id: str, filters: Mapping[str, list[str]]
 ) -> list[Row]:
-    """Return all objects of an entity that match the filters, deleted ones included, as rows of the API.
+    """Return all objects of a list that match the filters, deleted ones included, as rows of the API.
 
     Raises:
         TikTokError: if they cannot be read completely.
     """
     query: PagedQuery[list[Row]] = PagedQuery(
-        entity.endpoint,
+        listed.endpoint,
         {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters}},
-        row_key=lambda row: str(row[entity.key]),
+        row_key=lambda row: str(row[listed.key]),
         parse=lambda rows, _: rows,
+        page_size=listed.page_size,
     )
     return [row for page in fetcher.fetch(query).pages for row in page]
 
@@ -109,3 +129,35 @@ def read_ad_group_quota(client: Client, advertiser_id: str) -> tuple[int, int]:
 def format_request(client: Client, endpoint: Endpoint, body: Body) -> str:
     """Format a write for display: method, URL and body, without the token."""
     return f"POST {client.build_url(endpoint)}\n{encode_body(body).decode()}"
+
+
+def update_status(
+    client: Client,
+    kind: CreatableObject,
+    advertiser_id: str,
+    object_ids: Sequence[str],
+    status: str,
+    before_send: Callable[[], None],
+) -> None:
+    """Switch objects off or delete them; for those that are already, TikTok changes nothing.
+
+    Args:
+        client: the client that sends the requests.
+        kind: of the objects.
+        advertiser_id: the account.
+        object_ids: their ids.
+        status: `DISABLE` or `DELETE`.
+        before_send: called just before each request is sent; an exception from it prevents the request.
+
+    Raises:
+        UnknownOutcomeError: if it may not have been done for each of them.
+        TikTokError: if it was refused for at least one of them.
+    """
+    for start in range(0, len(object_ids), MAX_STATUS_UPDATES):
+        ids = list(object_ids[start : start + MAX_STATUS_UPDATES])
+        body = {"advertiser_id": advertiser_id, f"{kind.key}s": ids, "operation_status": status}
+        response = client.post(kind.status, body, RequestStats(), before_send=before_send)
+        # An Upgraded Smart+ ad group that fails is in `error_list` of a response with code 0.
+        if errors := response.data.get("error_list"):
+            reasons = "; ".join(str(one.get("error_message")) for one in errors if isinstance(one, dict))
+            raise RequestError(reasons, endpoint=kind.status.path, request_id=response.request_id)

@@ -88,9 +88,8 @@ def find_field_notes(
             notes.append(FieldNote(name, UNKNOWN))
             continue
         treatment, reason = field.treatment_in(target)
-        if (treatment == "refused" and _has_value(value)) or (
-            treatment == "left out" and field.treatment != "left out"
-        ):
+        is_lost = treatment == "left out" and field.treatment != "left out"
+        if is_lost or (treatment == "refused" and _has_value(value)):
             notes.append(FieldNote(name, treatment, reason))
     return list(dict.fromkeys(notes))
 

@@ -1,6 +1,6 @@
 """Record each duplication in the state database: request, steps, what was sent and when, and the result."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tiktok_assets.api import encode_body
 from tiktok_assets.duplication.approvals import Approval, Decision, NotApprovedError, decide_approval
 from tiktok_assets.duplication.lease import Lease, hold_lease
 from tiktok_assets.duplication.models import (
@@ -19,10 +20,12 @@ from tiktok_assets.duplication.models import (
     DuplicationRequest,
     LedgerEntry,
     PlannedStep,
+    RecordedObject,
     Step,
     build_marker,
 )
-from tiktok_assets.storage import State, duplication_steps, duplications, leases, utc_now
+from tiktok_assets.spec import CampaignKind
+from tiktok_assets.storage import State, duplication_snapshots, duplication_steps, duplications, leases, utc_now
 
 Checkpoint = Callable[[str], None]
 """Called at every point where a process could be killed; tests kill the process there."""
@@ -127,9 +130,17 @@ class Ledger:
         return self._entry(request.key)
 
     def plan(
-        self, lease: Lease, key: str, steps: Sequence[PlannedStep], *, currency: str, added_budget: Decimal
+        self,
+        lease: Lease,
+        key: str,
+        steps: Sequence[PlannedStep],
+        *,
+        kind: CampaignKind,
+        currency: str,
+        added_budget: Decimal,
+        sources: Sequence[RecordedObject] = (),
     ) -> LedgerEntry:
-        """Store the create requests of a duplication before the first is sent.
+        """Store the create requests of a duplication before the first is sent, and the objects that were read.
 
         Raises:
             LeaseLostError: if the lease was lost; another process's plan stays as it is.
@@ -141,8 +152,11 @@ class Ledger:
                 values = {"step": step.step, "target": step.target, "request": step.request, "attempts": 0}
                 row = {"duplication_key": key, "marker": build_marker(key), **values}
                 connection.execute(sa.insert(duplication_steps).values(**row))
+            for source in sources:
+                _record_object(connection, key, source)
             update = sa.update(duplications).where(duplications.c.duplication_key == key)
-            connection.execute(update.values(currency=currency, added_budget=added_budget))
+            values = {"currency": currency, "added_budget": added_budget, "target_kind": kind}
+            connection.execute(update.values(**values))
         return self._entry(key)
 
     def record_sending(self, lease: Lease, key: str, step: str, *, target: str, request: str) -> None:
@@ -168,12 +182,55 @@ class Ledger:
             lease.renew_in(connection)
             connection.execute(_update_step(key, step).values(sent_at=None))
 
-    def record_created(self, key: str, step: str, object_id: str, request_id: str) -> None:
-        """Record the object that a step created, unless one is recorded already."""
+    def record_created(
+        self, key: str, step: str, object_id: str, request_id: str, content: Mapping[str, Any]
+    ) -> None:
+        """Record the object that a step created, as TikTok returned it, unless one is recorded already."""
         with self.write_transaction(f"created {step}") as connection:
             update = _update_step(key, step).where(duplication_steps.c.object_id.is_(None))
             values = {"object_id": object_id, "request_id": request_id or None, "made_at": self.now()}
-            connection.execute(update.values(**values))
+            if connection.execute(update.values(**values)).rowcount:
+                text = encode_body(content).decode()
+                _record_object(connection, key, RecordedObject(f"created {step}", object_id, self.now(), text))
+
+    def objects(self, key: str) -> list[RecordedObject]:
+        """List the objects kept with a duplication, by role."""
+        columns = (one for one in duplication_snapshots.c if one.name != "duplication_key")
+        query = sa.select(*columns).where(duplication_snapshots.c.duplication_key == key)
+        with self.state.transaction() as connection:
+            rows = connection.execute(query.order_by(duplication_snapshots.c.role)).mappings().all()
+        return [RecordedObject(**row) for row in rows]
+
+    def start_undo(self, lease: Lease, key: str, undone_by: str) -> LedgerEntry:
+        """Record that a duplication is being undone; from now on nothing more is created for it.
+
+        Raises:
+            LeaseLostError: if the lease was lost.
+        """
+        with self.write_transaction("start undo") as connection:
+            lease.renew_in(connection)
+            own = sa.update(duplications).where(duplications.c.duplication_key == key)
+            first = own.where(duplications.c.undo_started_at.is_(None))
+            connection.execute(first.values(undo_started_at=self.now(), undone_by=undone_by))
+            unfinished = own.where(duplications.c.status == STARTED)
+            connection.execute(unfinished.values(status=REFUSED, reason="it was undone before it was finished"))
+        return self._entry(key)
+
+    def finish_undo(self, lease: Lease, key: str, result: str, *, is_budget_free: bool) -> LedgerEntry:
+        """Record what became of the objects of a duplication that was undone.
+
+        Args:
+            lease: on the account.
+            key: of the duplication.
+            result: what was done.
+            is_budget_free: whether what it added no longer counts against the budget limit.
+
+        Raises:
+            LeaseLostError: if the lease was lost.
+        """
+        freed = {"added_budget": None} if is_budget_free else {}
+        self._update("finish undo", key, lease, undone_at=self.now(), undo_result=result, **freed)
+        return self._entry(key)
 
     def finish(self, key: str) -> LedgerEntry:
         """Record that all objects of a duplication exist."""
@@ -243,6 +300,14 @@ class Ledger:
 
 def _lease_name(advertiser_id: str) -> str:
     return f"duplicate:{advertiser_id}"
+
+
+def _record_object(connection: sa.Connection, key: str, recorded: RecordedObject) -> None:
+    """Store an object instead of an earlier one of the same role."""
+    own = (duplication_snapshots.c.duplication_key == key, duplication_snapshots.c.role == recorded.role)
+    connection.execute(sa.delete(duplication_snapshots).where(*own))
+    row = {name: getattr(recorded, name) for name in RecordedObject.__slots__}
+    connection.execute(sa.insert(duplication_snapshots).values(duplication_key=key, **row))
 
 
 def _update_step(key: str, step: str) -> sa.Update:

@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 
+from tiktok_assets.spec import CampaignKind
+
 STARTED, DONE, REFUSED = "started", "done", "refused"
 AD_GROUP_STEP, AD_STEP = "ad_group", "ad"
 
@@ -98,6 +100,16 @@ class LedgerEntry:
     approved_by: str | None = None
     approved_at: datetime | None = None
     approval_id: str | None = None
+    target_kind: str | None = None
+    undo_started_at: datetime | None = None
+    undone_at: datetime | None = None
+    undone_by: str | None = None
+    undo_result: str | None = None
+
+    @property
+    def kind(self) -> CampaignKind:
+        """The kind of campaign it creates objects in; of an earlier version always manual."""
+        return "smart_plus" if self.target_kind == "smart_plus" else "manual"
 
     @property
     def request(self) -> DuplicationRequest:
@@ -147,3 +159,20 @@ class PlannedStep:
     step: str
     target: str | None
     request: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedObject:
+    """An object as TikTok returned it, kept with a duplication: a row of the table `duplication_snapshots`.
+
+    Attributes:
+        role: `source ad`, `source ad_group`, ..., `created ad`, `created ad_group`.
+        object_id: its id.
+        taken_at: when.
+        content: as JSON text.
+    """
+
+    role: str
+    object_id: str | None
+    taken_at: datetime
+    content: str

@@ -1,4 +1,7 @@
-"""Build the create requests of a duplication from the objects that were read (API notes 8.4)."""
+"""Build the create requests for manual campaigns from the objects that were read (API notes 8.4).
+
+The fields are those that `tiktok_assets.spec` classifies as copied or translated; the latter are set here.
+"""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +14,15 @@ import msgspec
 
 from tiktok_assets.api import Identity
 from tiktok_assets.duplication.copy_rules import CopyMethod, JsonObject, build_creative_fields, remove_emoji
-from tiktok_assets.spec import DAILY_BUDGET, DYNAMIC_BUDGET_OBJECTIVES, DYNAMIC_DAILY_BUDGET, TOTAL_BUDGET
+from tiktok_assets.duplication.field_selection import build_fields
+from tiktok_assets.spec import (
+    AD_CREATE_FIELDS,
+    AD_GROUP_CREATE_FIELDS,
+    DAILY_BUDGET,
+    DYNAMIC_BUDGET_OBJECTIVES,
+    DYNAMIC_DAILY_BUDGET,
+    TOTAL_BUDGET,
+)
 
 Payload = dict[str, Any]
 
@@ -24,67 +35,12 @@ COST_PER_VIEW = "CPV"
 _MARKER_PATTERN = re.compile(r" ?\[tta-[0-9a-f]{12}\]$")
 
 
-def _split_names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_READ_ONLY_FIELDS = _split_names(
-    "advertiser_id campaign_id adgroup_id ad_id campaign_name adgroup_name ad_name create_time modify_time"
-    " operation_status secondary_status is_new_structure campaign_system_origin campaign_automation_type"
-    " is_smart_performance_campaign"
-)
-READ_ONLY_AD_GROUP_FIELDS = _READ_ONLY_FIELDS | _split_names(
-    "app_download_url app_type cpv_video_duration delivery_mode feed_type inventory_filter_enabled"
-    " ios14_quota_type schedule_infos schedule_id scheduled_budget conversion_window"
-    # Deprecated fields; and a saved audience, which cannot be sent along with the targeting that it consists of.
-    " auto_targeting_enabled targeting_expansion saved_audience_id"
-    " category_id keywords pre_discount_cpm cpm discount_type discount_amount discount_percentage"
-    " pre_discount_budget"
-)
-READ_ONLY_AD_FIELDS = _READ_ONLY_FIELDS | _split_names(
-    "is_aco optimization_event profile_image_url vast_moat_enabled branded_content_disabled landing_page_urls"
-    " smart_plus_ad_id ad_id_v2"
-)
-_READ_ONLY_PREFIXES = ("predict_", "purchased_", "rf_", "split_test_", "topview_")
-"""Prefixes of read-only fields. Unknown fields are sent: the API refuses or ignores what it does not accept, while
-leaving out a field that it accepts could silently widen the targeting of a copy."""
-_READ_ONLY_NESTED_FIELDS = {"search_keywords": _split_names("audit_status reject_info")}
-
 _DECODER = msgspec.json.Decoder(Payload, float_hook=Decimal)
 
 
 def decode_payload(text: str) -> Payload:
     """Decode a payload from JSON text, with exact decimals."""
     return _DECODER.decode(text)
-
-
-def remove_read_only_fields(row: JsonObject, read_only: frozenset[str]) -> Payload:
-    """Remove the fields of an object that creation does not accept, and placeholders."""
-    return {
-        name: _remove_nested_fields(name, value)
-        for name, value in row.items()
-        if name not in read_only and not name.startswith(_READ_ONLY_PREFIXES) and not is_placeholder(value)
-    }
-
-
-def _remove_nested_fields(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON is anything
-    nested = _READ_ONLY_NESTED_FIELDS.get(name)
-    if not nested:
-        return value
-    return [{key: one for key, one in item.items() if key not in nested} for item in value]
-
-
-def is_placeholder(value: object) -> bool:
-    """Return whether a value of a response means "no value": null, "", UNSET, an empty list, a bid of 0.
-
-    >>> [is_placeholder(one) for one in (None, "", "UNSET", [], 0, "0", False, 0.5)]
-    [True, True, True, True, True, False, False, False]
-    """
-    if value is None or value in ([], {}):
-        return True
-    if isinstance(value, str):
-        return value in {"", "UNSET"} or value.endswith("_UNSET")
-    return not isinstance(value, bool) and value == 0
 
 
 def build_copy_name(name: str, marker: str) -> str:
@@ -136,25 +92,33 @@ class AdGroupPlacement:
 
 def build_ad_group_payload(source: JsonObject, placement: AdGroupPlacement) -> Payload:
     """Build the body of `adgroup/create` for a copy of an ad group (API notes 8.2)."""
-    fields = remove_read_only_fields(source, READ_ONLY_AD_GROUP_FIELDS)
-    for name in ("budget", "schedule_start_time"):
-        fields.pop(name, None)
+    fields = build_fields(source, AD_GROUP_CREATE_FIELDS, "manual")
+    fields.pop("budget", None)
     if fields.get("bid_display_mode") != COST_PER_VIEW:  # others are returned with CPMV, which creation refuses
         fields.pop("bid_display_mode", None)
     if fields.get("schedule_type") == FROM_NOW:
         fields.pop("schedule_end_time", None)  # it is returned as ten years later; TikTok sets it again
     fields.setdefault("bid_type", "BID_TYPE_NO_BID")  # required under campaign budget optimization
+    return override_fields(fields, build_placed_fields(source, placement))
+
+
+def build_placed_fields(source: JsonObject, placement: AdGroupPlacement) -> Payload:
+    """Build the fields of a copied ad group that are not copied."""
     return {
         "advertiser_id": source["advertiser_id"],
         "campaign_id": placement.campaign_id,
         "adgroup_name": build_copy_name(str(source.get("adgroup_name") or ""), placement.marker),
         "request_id": compute_request_id(placement.key, "ad_group"),
         "operation_status": "ENABLE" if placement.enable else "DISABLE",
-        **fields,
         "budget_mode": placement.budget_mode,
         **({} if placement.budget is None else {"budget": placement.budget}),
         "schedule_start_time": compute_start_time(source.get("schedule_start_time"), placement.now),
     }
+
+
+def override_fields(copied: Payload, own: Payload) -> Payload:
+    """Return all fields, the own ones first and instead of copied ones with the same name."""
+    return {**own, **{name: value for name, value in copied.items() if name not in own}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +149,9 @@ def build_ad_payload(
         enable: whether it is switched on.
         without_emoji: remove emoji from the ad's texts.
     """
-    fields = remove_read_only_fields(source, READ_ONLY_AD_FIELDS)
+    fields = build_fields(source, AD_CREATE_FIELDS, "manual")
+    for name in ("advertiser_id", "adgroup_id"):  # beside the creatives, not inside
+        fields.pop(name, None)
     fields = build_creative_fields(fields, creative.method, creative.identity, creative.images)
     if without_emoji:
         fields |= {name: remove_emoji(text) for name, text in fields.items() if name == "ad_text"}
@@ -194,11 +160,11 @@ def build_ad_payload(
         fields.pop("deeplink_type", None)
     if "call_to_action_id" in fields:  # the id takes precedence
         fields.pop("call_to_action", None)
-    creative_payload = {
+    named = {
         "ad_name": build_copy_name(str(source.get("ad_name") or ""), marker),
         "operation_status": "ENABLE" if enable else "DISABLE",
-        **fields,
     }
+    creative_payload = override_fields(fields, named)
     return {"advertiser_id": source["advertiser_id"], "adgroup_id": ad_group_id, "creatives": [creative_payload]}
 
 

@@ -150,8 +150,8 @@ AD_GROUP_CREATE_FIELDS: tuple[CreateField, ...] = (
     *smart_plus_only("current_budget incentive_offer_type", treatment="left out", note=READ_ONLY),
     *manual_only(
         "app_download_url app_type campaign_automation_type campaign_system_origin cpv_video_duration"
-        " delivery_mode feed_type inventory_filter_enabled ios14_quota_type is_new_structure is_smart_performance_campaign"
-        " schedule_id schedule_infos scheduled_budget conversion_window",
+        " delivery_mode feed_type inventory_filter_enabled ios14_quota_type is_new_structure"
+        " is_smart_performance_campaign schedule_id schedule_infos scheduled_budget conversion_window",
         treatment="left out",
         note=READ_ONLY,
     ),

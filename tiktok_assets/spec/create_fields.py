@@ -1,8 +1,8 @@
 """Define how the fields of a duplicated ad or ad group are classified.
 
-The tables are in `ad_create_fields` and `ad_group_create_fields`. Each field that TikTok's pages list for creation,
-and each that is read from an existing object, has one row. A field without a row is unknown: a duplication shows it
-and does not send it.
+The tables are in `ad_create_fields` and `ad_group_create_fields`. Each field that TikTok's pages list for
+creation, and each that is read from an existing object, has one row. A field without a row is unknown: a
+duplication shows it and does not send it.
 """
 
 from dataclasses import dataclass

@@ -51,6 +51,9 @@ REPORT = Endpoint(
     penalizes_repeats=True,
     parses_rows_separately=True,
 )
+SMART_PLUS_AD_LIST = Endpoint(
+    "smart_plus/ad/get/", source="mengxingxinqing/tiktok_ads, get_upgraded_smart_ads", permission=_ADS
+)
 
 ACCESS_TOKEN = Endpoint("oauth2/access_token/", source="TikTok API notes 2")
 """Creates an access token; sent with POST and without a token."""
@@ -65,12 +68,48 @@ IMAGES = Endpoint("file/image/ad/info/", source="TikTok API notes of 2026, 2", p
 SUGGESTED_COVERS = Endpoint(
     "file/video/suggestcover/", source="TikTok API notes of 2026, 2", permission=_CREATIVES
 )
+VIDEOS = Endpoint(
+    "file/video/ad/info/", source="mengxingxinqing/tiktok_ads, get_info_about_videos", permission=_CREATIVES
+)
 DUPLICATION_READS = (IDENTITIES, POSTS, IMAGES, SUGGESTED_COVERS)
 """Read before an ad is duplicated: its identity, post and cover. Their exact permissions are not documented."""
 
+SMART_PLUS_CAMPAIGN_LIST = Endpoint(
+    "smart_plus/campaign/get/", source="mengxingxinqing/tiktok_ads, get_upgraded_smart_campaigns", permission=_ADS
+)
+SMART_PLUS_AD_GROUP_LIST = Endpoint(
+    "smart_plus/adgroup/get/", source="mengxingxinqing/tiktok_ads, get_upgraded_smart_ad_groups", permission=_ADS
+)
+
 AD_GROUP_CREATE = Endpoint("adgroup/create/", source="TikTok API notes 8.2")
 AD_CREATE = Endpoint("ad/create/", source="TikTok API notes 8.3")
-WRITES = (AD_GROUP_CREATE, AD_CREATE)
+SMART_PLUS_AD_GROUP_CREATE = Endpoint(
+    "smart_plus/adgroup/create/", source="mengxingxinqing/tiktok_ads, create_an_upgraded_smart_ad_group"
+)
+SMART_PLUS_AD_CREATE = Endpoint(
+    "smart_plus/ad/create/", source="mengxingxinqing/tiktok_ads, create_an_upgraded_smart_ad"
+)
+# /smart_plus/campaign/copy/task/create/ is not used: it needs an allow-list, copies whole campaigns, and the ad groups
+# it creates are switched on unless each is switched off (TikTok API notes of 2026, 1).
+
+AD_GROUP_STATUS = Endpoint(
+    "adgroup/status/update/", source="mengxingxinqing/tiktok_ads, update_the_statuses_of_ad_groups"
+)
+AD_STATUS = Endpoint("ad/status/update/", source="mengxingxinqing/tiktok_ads, 26_ad_status_update")
+SMART_PLUS_AD_GROUP_STATUS = Endpoint(
+    "smart_plus/adgroup/status/update/",
+    source="mengxingxinqing/tiktok_ads, update_the_operation_statuses_of_upgraded_smart_ad_groups",
+)
+SMART_PLUS_AD_STATUS = Endpoint(
+    "smart_plus/ad/status/update/",
+    source="mengxingxinqing/tiktok_ads, update_the_operation_statuses_of_upgraded_smart_ads",
+)
+
+CREATES = (AD_GROUP_CREATE, AD_CREATE, SMART_PLUS_AD_GROUP_CREATE, SMART_PLUS_AD_CREATE)
+"""Create one object of a duplication each; sent with POST."""
+STATUS_UPDATES = (AD_GROUP_STATUS, AD_STATUS, SMART_PLUS_AD_GROUP_STATUS, SMART_PLUS_AD_STATUS)
+"""Switch off or delete what a duplication created, to undo it; sent with POST."""
+WRITES = (*CREATES, *STATUS_UPDATES)
 """All endpoints this project writes to; sent with POST."""
 
 PATH_RATE_LIMITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
