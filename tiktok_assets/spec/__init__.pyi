@@ -17,7 +17,6 @@ from .creatable_objects import LEGACY_SMART_PLUS as LEGACY_SMART_PLUS
 from .creatable_objects import MANUAL_AD as MANUAL_AD
 from .creatable_objects import MAX_SMART_PLUS_AD_GROUPS as MAX_SMART_PLUS_AD_GROUPS
 from .creatable_objects import MAX_SMART_PLUS_ADS as MAX_SMART_PLUS_ADS
-from .creatable_objects import MAX_STATUS_UPDATES as MAX_STATUS_UPDATES
 from .creatable_objects import SHARED_BY_SMART_PLUS_AD_GROUPS as SHARED_BY_SMART_PLUS_AD_GROUPS
 from .creatable_objects import SMART_PLUS_AD as SMART_PLUS_AD
 from .creatable_objects import SMART_PLUS_AD_GROUP as SMART_PLUS_AD_GROUP

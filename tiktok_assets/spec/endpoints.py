@@ -89,8 +89,8 @@ SMART_PLUS_AD_GROUP_CREATE = Endpoint(
 SMART_PLUS_AD_CREATE = Endpoint(
     "smart_plus/ad/create/", source="mengxingxinqing/tiktok_ads, create_an_upgraded_smart_ad"
 )
-# /smart_plus/campaign/copy/task/create/ is not used: it needs an allow-list, copies whole campaigns, and the ad groups
-# it creates are switched on unless each is switched off (TikTok API notes of 2026, 1).
+# /smart_plus/campaign/copy/task/create/ is not used: it needs an allow-list, copies whole campaigns, and the ad
+# groups it creates are switched on unless each is switched off (TikTok API notes of 2026, 1).
 
 AD_GROUP_STATUS = Endpoint(
     "adgroup/status/update/", source="mengxingxinqing/tiktok_ads, update_the_statuses_of_ad_groups"

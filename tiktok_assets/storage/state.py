@@ -145,7 +145,7 @@ duplications = sa.Table(
     sa.Column("approved_at", Instant),
     sa.Column("approval_id", _HASH, doc="the approval that was used; null if a person confirmed on a terminal"),
     sa.Column(
-        "target_kind", _CODE, doc="manual or smart_plus; null until it is planned, or of an earlier version"
+        "target_kind", _CODE, doc="manual or smart_plus; null until planned, or of an earlier version"
     ),
     sa.Column("undo_started_at", Instant, doc="from then on nothing more is created for it"),
     sa.Column("undone_at", Instant),
@@ -177,7 +177,7 @@ duplication_snapshots = sa.Table(
     TABLES,
     sa.Column("duplication_key", _HASH, sa.ForeignKey("duplications.duplication_key"), primary_key=True),
     sa.Column(
-        "role", _CODE, primary_key=True, doc="source ad, source ad_group, ..., created ad, created ad_group"
+        "role", _CODE, primary_key=True, doc="source ad, source ad_group, created ad, ..."
     ),
     sa.Column("object_id", _ID),
     sa.Column("taken_at", Instant, nullable=False),
