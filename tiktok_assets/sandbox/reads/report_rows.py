@@ -76,10 +76,15 @@ def _merge_creatives(creatives: list[ReportedEntity]) -> list[ReportedEntity]:
             continue
         attributes = dict(one.attributes)
         if attributes["campaign_automation_type"].startswith(SMART_PLUS):
-            name, _, _ = attributes["ad_name"].partition(" | ")
-            attributes |= {"campaign_automation_type": SMART_PLUS, "ad_name": name}
+            attributes |= {"campaign_automation_type": SMART_PLUS, "ad_name": _ad_name(one)}
         merged[key] = ReportedEntity(one.entity, attributes, list(one.ads))
     return list(merged.values())
+
+
+def _ad_name(creative: ReportedEntity) -> str:
+    """Return the name of the Upgraded Smart+ ad of a creative."""
+    ad = creative.entity
+    return ad.smart_plus_ad.name if isinstance(ad, Ad) and ad.smart_plus_ad else ""
 
 
 def rows_of(context: Context, query: ReportQuery, reported: ReportedEntity, hour: int) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from tiktok_assets.sandbox.world.model import (
     Advertiser,
     Campaign,
     IdGenerator,
+    SmartPlusAd,
     WorldPlan,
     epoch_seconds,
 )
@@ -73,6 +74,12 @@ class Builder:
             text=f"{name.split(' | ', maxsplit=1)[0]}: try it today.",
         )
         ad_group.ads.append(ad)
+        return ad
+
+    def smart_plus_ad(self, ad_group: AdGroup, name: str, created: int) -> SmartPlusAd:
+        """Add an Upgraded Smart+ ad without creatives."""
+        ad = SmartPlusAd(id=self.ids.entity(created), name=name, created=created, ad_group=ad_group)
+        ad_group.smart_plus_ads.append(ad)
         return ad
 
     @staticmethod

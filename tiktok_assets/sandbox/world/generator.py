@@ -153,13 +153,13 @@ def _add_smart_plus_campaign(builder: Builder, advertiser: Advertiser) -> None:
     campaign.fields = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
     ad_group = builder.ad_group(campaign, "Smart+ | Automatic audience", campaign.created + 60)
     for number, creatives in enumerate(SMART_PLUS_CREATIVES):
-        smart_plus_ad_id = builder.ids.entity(ad_group.created + 60)
+        smart_plus_ad = builder.smart_plus_ad(ad_group, f"Smart+ ad {number + 1}", ad_group.created + 60)
         for index in range(creatives):
             is_leader = (number, index) == (0, 0)
-            name = f"Smart+ ad {number + 1} | creative {index + 1}"
+            name = f"{smart_plus_ad.name} | creative {index + 1}"
             dollars = 30 * (LEADER_WEIGHT if is_leader else builder.random.uniform(0.15, 0.9))
             ad = builder.ad(ad_group, name, ad_group.created + 60 + index, dollars)
-            ad.smart_plus_ad_id = smart_plus_ad_id
+            ad.smart_plus_ad = smart_plus_ad
             if is_leader:
                 builder.make_leader(ad)
     builder.set_budget(ad_group)
