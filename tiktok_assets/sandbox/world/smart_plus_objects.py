@@ -1,8 +1,7 @@
-"""Convert Upgraded Smart+ entities to the objects of the `smart_plus/` endpoints.
+"""Convert the entities of Upgraded Smart+ campaigns to the objects of the lists under /smart_plus/.
 
-Reads and writes return the same objects (mengxingxinqing/tiktok_ads: get_upgraded_smart_campaigns, _ad_groups and
-_ads, create_an_upgraded_smart_campaign, _ad_group and _ad). A field without a value is absent, as in the examples of
-those pages.
+Sources: mengxingxinqing/tiktok_ads, pages get_upgraded_smart_campaigns, get_upgraded_smart_ad_groups and
+get_upgraded_smart_ads. Their examples leave out a field without a value instead of showing null; so do these objects.
 """
 
 from typing import Any
@@ -13,85 +12,119 @@ from tiktok_assets.sandbox.world.api_objects import (
     ad_group_item,
     ad_item,
     campaign_item,
+    stable_id,
 )
 from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, SmartPlusAd, format_utc
 from tiktok_assets.sandbox.world.status import operation_status, secondary_status
 
-_CAMPAIGN_FIELDS = (
-    "advertiser_id campaign_id campaign_name create_time modify_time objective_type app_promotion_type"
-    " sales_destination campaign_type app_id catalog_enabled special_industries budget_mode budget operation_status"
-    " secondary_status po_number rta_id postback_window_mode"
-).split()
-_AD_GROUP_FIELDS = (
-    "advertiser_id campaign_id campaign_name adgroup_id adgroup_name promotion_type app_id optimization_goal pixel_id"
-    " optimization_event bid_type billing_event click_attribution_window view_attribution_window"
-    " engaged_view_attribution_window attribution_event_count budget schedule_type schedule_start_time"
-    " schedule_end_time dayparting pacing placement_type placements search_result_enabled comment_disabled"
-    " share_disabled video_download_disabled skip_learning_phase operation_status secondary_status create_time"
-    " modify_time"
-).split()
-TARGETING_FIELDS = (
-    "location_ids zipcode_ids languages operating_systems excluded_audience_ids age_groups gender audience_ids"
-    " interest_category_ids interest_keyword_ids actions device_model_ids network_types carrier_ids isp_ids"
-    " device_price_ranges"
-).split()  # of a targeting_spec, as far as adgroup/get has them too
-_LISTS_OF_AN_AD = ("deeplink_list", "interactive_add_on_list", "page_list", "call_to_action_list")
-NO_BUSINESS_CENTER = "0"
+UPGRADED = "UPGRADED_SMART_PLUS"
+NO_BUSINESS_CENTER = "0"  # of an identity without one, by the example of get_upgraded_smart_ads
 
 
-def material_id_of(creative: Ad) -> str:
-    """Return the id of a creative's material in its ad, which is not the creative's `ad_id`."""
-    return f"17{int(creative.id) % 10**17:017d}"
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
-def _without_none(item: Item) -> Item:
-    return {name: value for name, value in item.items() if value is not None}
+CAMPAIGN_FIELDS = _names(
+    """
+    advertiser_id campaign_id create_time modify_time objective_type app_promotion_type sales_destination
+    campaign_type app_id gaming_ad_compliance_agreement is_advanced_dedicated_campaign disable_skan_campaign
+    bid_align_type campaign_app_profile_page_state catalog_enabled catalog_type campaign_name special_industries
+    budget_optimize_on budget_mode budget_auto_adjust_strategy budget current_budget operation_status
+    secondary_status smart_plus_adgroup_mode postback_window_mode po_number is_promotional_campaign rta_id
+    rta_bid_enabled rta_product_selection_enabled
+    """
+)
+# operation_status, secondary_status and product_source are in the page's example only.
+AD_GROUP_FIELDS = _names(
+    """
+    advertiser_id campaign_id campaign_name adgroup_id adgroup_name catalog_id catalog_authorized_bc_id
+    promotion_type app_id gaming_ad_compliance_agreement promotion_website_type optimization_goal pixel_id
+    app_config minis_id optimization_event custom_conversion_id deep_funnel_optimization_status
+    deep_funnel_event_source deep_funnel_event_source_id deep_funnel_optimization_event identity_id identity_type
+    identity_authorized_bc_id messaging_app_type zalo_id_type messaging_app_account_id message_event_set_id
+    phone_info bid_type bid_price conversion_bid_price deep_bid_type roas_bid incentive_offer_type vbo_window
+    click_attribution_window engaged_view_attribution_window view_attribution_window attribution_event_count
+    billing_event pacing budget_mode budget_auto_adjust_strategy budget current_budget min_budget schedule_type
+    schedule_start_time schedule_end_time movie_premiere_date dayparting targeting_optimization_mode
+    suggestion_audience_enabled targeting_spec is_hfss is_lhf_compliance placement_type placements
+    search_result_enabled comment_disabled share_disabled video_download_disabled skip_learning_phase create_time
+    modify_time operation_status secondary_status product_source
+    """
+)
+TARGETING_FIELDS = _names(
+    """
+    app_targeting_type location_ids zipcode_ids spc_audience_age languages operating_systems excluded_audience_ids
+    age_groups gender audience_ids shopping_ads_retargeting_type shopping_ads_retargeting_actions_days
+    included_custom_actions excluded_custom_actions shopping_ads_retargeting_custom_audience_relation
+    included_pangle_audience_package_ids excluded_pangle_audience_package_ids interest_category_ids
+    interest_keyword_ids purchase_intention_keyword_ids actions smart_interest_behavior_enabled
+    smart_audience_enabled spending_power household_income min_android_version min_ios_version device_model_ids
+    network_types carrier_ids isp_ids device_price_ranges saved_audience_id blocked_pangle_app_ids
+    brand_safety_type category_exclusion_ids
+    """
+)
+AD_FIELDS = _names(
+    """
+    advertiser_id campaign_id campaign_name adgroup_id adgroup_name smart_plus_ad_id ad_name operation_status
+    secondary_status create_time modify_time creative_list ad_text_list auto_message_list call_to_action_list
+    interactive_add_on_list page_list landing_page_url_list custom_product_page_list deeplink_list disclaimer
+    ad_configuration
+    """
+)
+AD_CONFIGURATION_FIELDS = _names(
+    """
+    identity_type identity_id identity_authorized_bc_id dark_post_status product_specific_type product_set_id
+    product_ids catalog_creative_toggle catalog_creative_info creative_auto_add_toggle
+    creative_auto_enhancement_strategy_list deeplink_utm_params end_card_cta product_display_field_list
+    auto_disclaimer_types utm_params fallback_type product_info call_to_action_id phone_info tracking_info
+    """
+)
+# Not in the page's example unless they have a value.
+_OPTIONAL_NUMBERS = _names("bid_price deep_cpa_bid roas_bid")
 
 
 def smart_plus_campaign_item(campaign: Campaign, now: int) -> Item:
-    """Return the object of an Upgraded Smart+ campaign."""
-    item = campaign_item(campaign, now)
-    return _without_none(
-        {
-            **{name: item.get(name) for name in _CAMPAIGN_FIELDS},
-            "budget_optimize_on": campaign.budget_optimize_on,
-            "smart_plus_adgroup_mode": "MULTIPLE",
-            "special_industries": item["special_industries"] or None,
-            "catalog_enabled": item["catalog_enabled"] or None,
-            **campaign.smart_plus_fields,
-        }
-    )
+    """Return the object of smart_plus/campaign/get."""
+    item = {
+        "budget_optimize_on": campaign.budget_optimize_on,
+        "smart_plus_adgroup_mode": "MULTIPLE",
+        **campaign_item(campaign, now),
+        **campaign.smart_plus_fields,
+    }
+    return _with_values(item, CAMPAIGN_FIELDS)
 
 
 def smart_plus_ad_group_item(ad_group: AdGroup, now: int) -> Item:
-    """Return the object of an Upgraded Smart+ ad group; with CBO its budget is 0 without a limit, as in the page."""
-    item = ad_group_item(ad_group, now)
-    has_own_budget = not ad_group.campaign.budget_optimize_on
-    targeting: dict[str, Any] = {name: item[name] or None for name in TARGETING_FIELDS}
-    return _without_none(
-        {
-            **{name: item.get(name) for name in _AD_GROUP_FIELDS},
-            "budget_mode": item["budget_mode"] if has_own_budget else "BUDGET_MODE_INFINITE",
-            "min_budget": 0.0,
-            "deep_bid_type": item["deep_bid_type"] or "DEFAULT",
-            "bid_price": item["bid_price"] or None,
-            "conversion_bid_price": item["conversion_bid_price"] or None,
-            "targeting_optimization_mode": "AUTOMATIC",
-            "targeting_spec": _without_none({"actions": [], "spending_power": "ALL", **targeting}),
-            **ad_group.smart_plus_fields,
-        }
-    )
+    """Return the object of smart_plus/adgroup/get, whose targeting is an object of its own."""
+    flat = ad_group_item(ad_group, now)
+    given = ad_group.smart_plus_fields
+    spec = {
+        "spc_audience_age": "OVER_EIGHTEEN",
+        "spending_power": "ALL",
+        **flat,
+        **given.get("targeting_spec", {}),
+    }
+    item = {
+        "targeting_optimization_mode": "AUTOMATIC",
+        "promotion_website_type": "UNSET",
+        **{name: value for name, value in flat.items() if not (name in _OPTIONAL_NUMBERS and not value)},
+        **given,
+        "targeting_spec": _with_values(spec, TARGETING_FIELDS),
+    }
+    return _with_values(item, AD_GROUP_FIELDS)
 
 
 def smart_plus_ad_item(ad: SmartPlusAd, now: int) -> Item:
-    """Return the object of an Upgraded Smart+ ad; `smart_plus_fields` override what follows from its creatives."""
-    texts = dict.fromkeys(one.text for one in ad.creatives if one.text)
-    links = dict.fromkeys(ad_item(one, now)["landing_page_url"] for one in ad.creatives)
-    modified = max([ad.modified_at(now), *(one.modified_at(now) for one in ad.creatives if one.exists(now))])
-    return {
-        "advertiser_id": ad.campaign.advertiser.id,
-        "campaign_id": ad.campaign.id,
-        "campaign_name": ad.campaign.name,
+    """Return the object of smart_plus/ad/get."""
+    campaign = ad.campaign
+    item = {
+        "ad_text_list": [],
+        "ad_configuration": {},
+        **ad.smart_plus_fields,
+        "advertiser_id": campaign.advertiser.id,
+        "campaign_id": campaign.id,
+        "campaign_name": campaign.name,
         "adgroup_id": ad.ad_group.id,
         "adgroup_name": ad.ad_group.name,
         "smart_plus_ad_id": ad.id,
@@ -99,46 +132,54 @@ def smart_plus_ad_item(ad: SmartPlusAd, now: int) -> Item:
         "operation_status": operation_status(ad, now),
         "secondary_status": secondary_status(ad, now),
         "create_time": format_utc(ad.created),
-        "modify_time": format_utc(modified),
-        "creative_list": [_creative_item(one, now) for one in ad.creatives if one.exists(now)],
-        "ad_text_list": [{"ad_text": text} for text in list(texts)[:5]],
-        "landing_page_url_list": [{"landing_page_url": link} for link in list(links)[:1]],
-        **{name: [] for name in _LISTS_OF_AN_AD},
-        **ad.smart_plus_fields,
-        "ad_configuration": {
-            "tracking_info": {},
-            "utm_params": [],
-            **ad.smart_plus_fields.get("ad_configuration", {}),
-        },
+        "modify_time": format_utc(ad.modified_at(now)),
+        "creative_list": [
+            creative_item(one, now) for one in ad.creatives if one.exists(now) and not one.is_deleted(now)
+        ],
     }
+    return {name: item[name] for name in AD_FIELDS if name in item}
 
 
-def _creative_item(creative: Ad, now: int) -> Item:
+def creative_item(ad: Ad, now: int) -> Item:
+    """Return one element of `creative_list`."""
     return {
-        "ad_material_id": material_id_of(creative),
-        "material_operation_status": operation_status(creative, now),
-        "creative_info": _creative_info(creative, ad_item(creative, now)),
+        "ad_material_id": ad_material_id(ad),
+        "material_operation_status": operation_status(ad, now),
+        "creative_info": creative_info(ad_item(ad, now), ad.smart_plus_fields),
     }
 
 
-def _creative_info(creative: Ad, item: Item) -> Item:
-    """Return the information of a creative; a post has neither video nor images, a custom identity is the ad's."""
-    info: Item = {"ad_format": item["ad_format"]}
-    if item["identity_type"] and item["identity_type"] != CUSTOM_IDENTITY:
-        info |= {
-            "identity_type": item["identity_type"],
-            "identity_id": item["identity_id"],
-            "identity_authorized_bc_id": item["identity_authorized_bc_id"] or NO_BUSINESS_CENTER,
-        }
-    if item["tiktok_item_id"] and not item["video_id"] and not item["image_ids"]:
-        return info | {"tiktok_item_id": item["tiktok_item_id"]}
-    info["material_name"] = creative.fields.get("material_name", "")
-    if item["video_id"]:
-        info["video_info"] = {"video_id": item["video_id"], "file_name": ""}
-    if item["image_ids"]:
-        info["image_info"] = [{"web_uri": image} for image in item["image_ids"]]
-    if item["music_id"]:
-        info["music_info"] = {"music_id": item["music_id"]}
-    if disclosure := creative.fields.get("aigc_disclosure_type"):
-        info["aigc_disclosure_type"] = disclosure
-    return info
+def ad_material_id(ad: Ad) -> str:
+    """Return the id of a creative as used in its ad; the same video has another one in another ad."""
+    return stable_id("ad material", ad.id)
+
+
+def creative_info(shown: Item, given: Item) -> Item:
+    """Return the `creative_info` of a creative.
+
+    A pulled post has only its id and its identity, a pushed video or carousel its media and its identity. A custom
+    identity is here too, by the example of the page, although its table says `ad_configuration`.
+
+    Args:
+        shown: The object of ad/get of the creative.
+        given: Fields of `creative_info` that ad/get does not have.
+    """
+    info: Item = {"ad_format": shown["ad_format"]}
+    if shown["ad_format"] == "CATALOG_CAROUSEL":
+        return info | given
+    info |= {"identity_type": shown["identity_type"], "identity_id": shown["identity_id"]}
+    if shown["identity_type"] != CUSTOM_IDENTITY:
+        info["identity_authorized_bc_id"] = shown["identity_authorized_bc_id"] or NO_BUSINESS_CENTER
+    if not shown["video_id"] and not shown["image_ids"]:
+        return info | {"tiktok_item_id": shown["tiktok_item_id"]} | given
+    info |= {"material_name": "", "image_info": [{"web_uri": image} for image in shown["image_ids"]]}
+    if shown["video_id"]:
+        info["video_info"] = {"video_id": shown["video_id"], "file_name": ""}
+    if shown["music_id"]:
+        info["music_info"] = {"music_id": shown["music_id"]}
+    return info | given
+
+
+def _with_values(item: dict[str, Any], names: tuple[str, ...]) -> Item:
+    """Return the named fields that have a value."""
+    return {name: item[name] for name in names if item.get(name) is not None and item[name] != []}
