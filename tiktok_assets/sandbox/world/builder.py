@@ -1,6 +1,7 @@
 """Build the campaigns, ad groups and ads of one account."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 
 from tiktok_assets.sandbox.world.model import (
@@ -9,13 +10,14 @@ from tiktok_assets.sandbox.world.model import (
     Advertiser,
     Campaign,
     IdGenerator,
-    SmartPlusAd,
+    Scenario,
     WorldPlan,
     epoch_seconds,
 )
 from tiktok_assets.sandbox.world.seed_data import AGE_GROUPS, AUDIENCES, CALLS_TO_ACTION, HOOKS
 
 DAY_SECONDS = 86_400
+LEADER_CHANGE_WINDOW = timedelta(days=3)  # between `Scenario.t1` and `Scenario.t2`
 LEADER_WEIGHT = 2.2  # a fixed leader outspends each sibling on every day
 
 
@@ -76,12 +78,6 @@ class Builder:
         ad_group.ads.append(ad)
         return ad
 
-    def smart_plus_ad(self, ad_group: AdGroup, name: str, created: int) -> SmartPlusAd:
-        """Add an Upgraded Smart+ ad without creatives."""
-        ad = SmartPlusAd(id=self.ids.entity(created), name=name, created=created, ad_group=ad_group)
-        ad_group.smart_plus_ads.append(ad)
-        return ad
-
     @staticmethod
     def to_minor_units(campaign: Campaign, dollars: float) -> int:
         """Convert dollars to minor units of the campaign's currency."""
@@ -117,6 +113,18 @@ class Builder:
             0
             if ad_group.campaign.budget_optimize_on
             else max(minimum, -(-sum(ad.daily_cap for ad in ad_group.ads) // 100) * 100)
+        )
+
+    def scenario(self, testing: Campaign, scaling: Campaign, old: Ad, new: Ad) -> Scenario:
+        """Return the ids of a leader change between two ads of a campaign."""
+        return Scenario(
+            advertiser_id=testing.advertiser.id,
+            campaign_id=testing.id,
+            old_leader_ad_id=old.id,
+            new_leader_ad_id=new.id,
+            scaling_campaign_id=scaling.id,
+            t1=self.plan.anchor - LEADER_CHANGE_WINDOW,
+            t2=self.plan.anchor,
         )
 
     def days_ago(self, days: float) -> int:

@@ -45,9 +45,9 @@ class WorldPlan:
         ad_groups: Ad groups of each such account, over all its campaigns; None for 2-3 a campaign.
         ads: Ads of each such account, over all its ad groups; None for 3-5 an ad group.
         smart_plus: Whether the third account has an Upgraded Smart+ campaign; never in a dense world.
-        smart_plus_story: Whether the first account has an Upgraded Smart+ campaign whose leading creative changes as
-            the leading ad of the scenario does, with an Upgraded Smart+ campaign to scale it in, and one with ads of
-            each format; never in a dense world.
+        smart_plus_story: Whether the first account has an Upgraded Smart+ campaign whose leading creative changes
+            when the leading ad of the scenario does, one to scale it in, and others with creatives of each format;
+            never in a dense world.
         hidden_campaigns: Whether the first account has a TopView and a Promote campaign, which lists and reports
             include on request only.
         dense: Whether every ad delivers on every day, nothing is deleted and there is no scenario.

@@ -1,7 +1,8 @@
 """Convert the entities of Upgraded Smart+ campaigns to the objects of the lists under /smart_plus/.
 
 Sources: mengxingxinqing/tiktok_ads, pages get_upgraded_smart_campaigns, get_upgraded_smart_ad_groups and
-get_upgraded_smart_ads. Their examples leave out a field without a value instead of showing null; so do these objects.
+get_upgraded_smart_ads. Their examples leave out a field without a value instead of showing null; so do these
+objects.
 """
 
 from typing import Any
@@ -80,6 +81,12 @@ AD_CONFIGURATION_FIELDS = _names(
     auto_disclaimer_types utm_params fallback_type product_info call_to_action_id phone_info tracking_info
     """
 )
+LIMITED_AD_FIELDS = _names(
+    """
+    advertiser_id campaign_id campaign_name adgroup_id adgroup_name ad_id_v2 ad_name campaign_automation_type
+    operation_status secondary_status create_time modify_time
+    """
+)
 # Not in the page's example unless they have a value.
 _OPTIONAL_NUMBERS = _names("bid_price deep_cpa_bid roas_bid")
 
@@ -99,12 +106,8 @@ def smart_plus_ad_group_item(ad_group: AdGroup, now: int) -> Item:
     """Return the object of smart_plus/adgroup/get, whose targeting is an object of its own."""
     flat = ad_group_item(ad_group, now)
     given = ad_group.smart_plus_fields
-    spec = {
-        "spc_audience_age": "OVER_EIGHTEEN",
-        "spending_power": "ALL",
-        **flat,
-        **given.get("targeting_spec", {}),
-    }
+    audience = {"spc_audience_age": "OVER_EIGHTEEN", "spending_power": "ALL"}
+    spec = {**audience, **flat, **given.get("targeting_spec", {})}
     item = {
         "targeting_optimization_mode": "AUTOMATIC",
         "promotion_website_type": "UNSET",
@@ -138,6 +141,18 @@ def smart_plus_ad_item(ad: SmartPlusAd, now: int) -> Item:
         ],
     }
     return {name: item[name] for name in AD_FIELDS if name in item}
+
+
+def ad_item_v2(ad: Ad | SmartPlusAd, now: int) -> Item:
+    """Return the object of ad/get with the filter `ad_ids_v2`.
+
+    Of an Upgraded Smart+ ad it has limited data (retrieve_data_for_upgrade_smart_smart_and_manual_campaigns, which
+    does not say which): those of the hierarchy, times and status are our choice.
+    """
+    if isinstance(ad, Ad):
+        return ad_item(ad, now)
+    item = smart_plus_ad_item(ad, now) | {"ad_id_v2": ad.id, "campaign_automation_type": UPGRADED}
+    return {name: item[name] for name in LIMITED_AD_FIELDS}
 
 
 def creative_item(ad: Ad, now: int) -> Item:

@@ -48,7 +48,8 @@ def find_entity(entities: Sequence[E], entity_id: str, path: str, now: int, auto
 def check_is_writable(entity: Entity, now: int, automation: str = MANUAL) -> None:
     """Raise ApiError 40002 for a deleted entity or parent, and for the other automation type.
 
-    Sources: API notes 3.3, 5.7, 8.5; compatibility_changes_for_upgraded_smart_campaigns (mengxingxinqing/tiktok_ads).
+    Sources: API notes 3.3, 5.7, 8.5; mengxingxinqing/tiktok_ads,
+    compatibility_changes_for_upgraded_smart_campaigns.
     That page does not say what the manual status endpoints do with Upgraded Smart+; they are refused too.
     """
     ancestors: list[Entity] = [entity]

@@ -128,9 +128,14 @@ def check_optimization(campaign: Campaign, fields: Body) -> None:
     billing_event = "CPC" if goal == "CLICK" else "OCPM"
     if fields["billing_event"] != billing_event:
         raise bad_parameter("billing_event", f"Must be {billing_event} when optimization_goal is {goal}.")
-    if kind not in _APP_TYPES and kind not in _MINI_TYPES:
-        if goal in {"CONVERT", "VALUE"}:
-            require(fields, "pixel_id")
+    _check_sources(campaign, fields)
+
+
+def _check_sources(campaign: Campaign, fields: Body) -> None:
+    """Check that the pixel, event, app, TikTok Mini and catalogue of a new ad group are given where needed."""
+    kind, goal = fields["promotion_type"], fields["optimization_goal"]
+    if kind not in (*_APP_TYPES, *_MINI_TYPES) and goal in {"CONVERT", "VALUE"}:
+        require(fields, "pixel_id")
     if goal in {*_APP_GOALS, "TRAFFIC_LANDING_PAGE_VIEW"} - {"VALUE"} and "pixel_id" in fields:
         raise bad_parameter("pixel_id", f"Not supported when optimization_goal is {goal}.")
     if "pixel_id" in fields or "minis_id" in fields or goal in {"IN_APP_EVENT", "VALUE"}:
@@ -221,9 +226,9 @@ def effective_targeting(campaign: Campaign, fields: Body) -> Body:
             raise bad_parameter(f"targeting_spec.{one}", f"Must not be set together with {other}.")
     if "AGE_13_17" in spec.get("age_groups", ()) and campaign.objective_type != "APP_PROMOTION":
         raise bad_parameter("targeting_spec.age_groups", "AGE_13_17 is for app promotion only.")
-    if is_to_app and fields["optimization_goal"] in {"CLICK", "IN_APP_EVENT", "VALUE"}:
-        if not spec.get("app_targeting_type"):
-            raise bad_parameter("targeting_spec.app_targeting_type", MISSING)
+    has_app_targeting = is_to_app and fields["optimization_goal"] in {"CLICK", "IN_APP_EVENT", "VALUE"}
+    if has_app_targeting and not spec.get("app_targeting_type"):
+        raise bad_parameter("targeting_spec.app_targeting_type", MISSING)
     if fields.get("suggestion_audience_enabled") and (is_to_app or campaign.fields.get("rta_id")):
         raise bad_parameter("suggestion_audience_enabled", "Not supported with these campaign settings.")
     if fields.get("targeting_optimization_mode") == "MANUAL":

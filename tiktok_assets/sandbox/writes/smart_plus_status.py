@@ -1,6 +1,6 @@
 """Enable, disable and delete Upgraded Smart+ campaigns, ad groups and ads.
 
-Sources: mengxingxinqing/tiktok_ads, update_the_operation_statuses_of_upgraded_smart_campaigns, _ad_groups and _ads.
+Sources: mengxingxinqing/tiktok_ads, update_the_operation_statuses_of_upgraded_smart_campaigns, _ad_groups, _ads.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def _update_each(context: Context, candidates: Sequence[Entity], body: Body, nam
     done, errors = [], []
     for one in body[f"{key}s"]:
         try:
-            set_status(context, candidates, [one], status, f"{key}s", UPGRADED)
+            set_status(context, candidates, [one], status, path=f"{key}s", automation=UPGRADED)
         except ApiError as error:
             is_unknown = not any(entity.id == one and entity.exists(context.now) for entity in candidates)
             unknown = f"{name.capitalize()} does not exist. {key} {one}."  # the text of the page's example
@@ -69,5 +69,6 @@ def ad_status(context: Context) -> ResponseData:
     advertiser = context.advertiser(body["advertiser_id"])
     check_allow_list(context, advertiser)
     ids, status = body["smart_plus_ad_ids"], body["operation_status"]
-    set_status(context, advertiser.smart_plus_ads, ids, status, "smart_plus_ad_ids", UPGRADED)
+    candidates = advertiser.smart_plus_ads
+    set_status(context, candidates, ids, status, path="smart_plus_ad_ids", automation=UPGRADED)
     return {"smart_plus_ad_ids": list(ids), "status": status}
