@@ -37,7 +37,7 @@ def create_ads(context: Context) -> ResponseData:
 
 def _create_ad(context: Context, ad_group: AdGroup, body: dict[str, Any]) -> Ad:
     ad_id = context.world.ids.entity(context.now)
-    daily = _new_ad_budget(ad_group, context.now)
+    daily = new_ad_budget(ad_group, context.now)
     ad = Ad(
         id=ad_id,
         name=body["ad_name"] or ad_id,  # an empty name becomes the ad's id (API notes 8.3)
@@ -70,7 +70,7 @@ def _set_fields(ad: Ad, body: dict[str, Any]) -> None:
         ad.fields.pop("call_to_action", None)
 
 
-def _new_ad_budget(ad_group: AdGroup, now: int) -> int:
+def new_ad_budget(ad_group: AdGroup, now: int) -> int:
     """Return the daily target of a new ad in minor units: half of the rest of its ad group's budget."""
     currency: Currency = ad_group.campaign.advertiser.currency
     dollar = currency.units_per_dollar * currency.minor_per_unit
