@@ -1,6 +1,6 @@
 """Create ad groups and ads, and find created objects again by the marker in their name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from tiktok_assets.api.errors import ContractError, RequestError, UnknownOutcome
 from tiktok_assets.api.paged_query import PagedQuery, Row
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.api.retry import encode_body
-from tiktok_assets.spec import AD_GROUP_QUOTA, MAX_STATUS_UPDATES, CreatableObject, Endpoint
+from tiktok_assets.spec import AD_GROUP_QUOTA, CreatableObject, Endpoint
 
 Body = Mapping[str, Any]
 DELETE, DISABLE = "DELETE", "DISABLE"
@@ -135,29 +135,25 @@ def update_status(
     client: Client,
     kind: CreatableObject,
     advertiser_id: str,
-    object_ids: Sequence[str],
+    object_id: str,
     status: str,
-    before_send: Callable[[], None],
 ) -> None:
-    """Switch objects off or delete them; for those that are already, TikTok changes nothing.
+    """Switch an object off or delete it; TikTok refuses any status for one that is deleted.
 
     Args:
-        client: the client that sends the requests.
-        kind: of the objects.
+        client: the client that sends the request.
+        kind: of the object.
         advertiser_id: the account.
-        object_ids: their ids.
+        object_id: its id.
         status: `DISABLE` or `DELETE`.
-        before_send: called just before each request is sent; an exception from it prevents the request.
 
     Raises:
-        UnknownOutcomeError: if it may not have been done for each of them.
-        TikTokError: if it was refused for at least one of them.
+        UnknownOutcomeError: if it may or may not have been done.
+        TikTokError: if it was refused.
     """
-    for start in range(0, len(object_ids), MAX_STATUS_UPDATES):
-        ids = list(object_ids[start : start + MAX_STATUS_UPDATES])
-        body = {"advertiser_id": advertiser_id, f"{kind.key}s": ids, "operation_status": status}
-        response = client.post(kind.status, body, RequestStats(), before_send=before_send)
-        # An Upgraded Smart+ ad group that fails is in `error_list` of a response with code 0.
-        if errors := response.data.get("error_list"):
-            reasons = "; ".join(str(one.get("error_message")) for one in errors if isinstance(one, dict))
-            raise RequestError(reasons, endpoint=kind.status.path, request_id=response.request_id)
+    body = {"advertiser_id": advertiser_id, f"{kind.key}s": [object_id], "operation_status": status}
+    response = client.post(kind.status, body, RequestStats())
+    # An Upgraded Smart+ ad group that fails is in `error_list` of a response with code 0.
+    if errors := response.data.get("error_list"):
+        reasons = "; ".join(str(one.get("error_message")) for one in errors if isinstance(one, dict))
+        raise RequestError(reasons, endpoint=kind.status.path, request_id=response.request_id)

@@ -118,9 +118,6 @@ AD_GROUPS_BY_KIND: Mapping[CampaignKind, CreatableObject] = {
 }
 ADS_BY_KIND: Mapping[CampaignKind, CreatableObject] = {"manual": MANUAL_AD, "smart_plus": SMART_PLUS_AD}
 
-MAX_STATUS_UPDATES = 20
-"""How many objects a status update can name."""
-
 UPGRADED_SMART_PLUS = "UPGRADED_SMART_PLUS"
 """The automation type of campaigns that only the Upgraded Smart+ endpoints write to.
 
