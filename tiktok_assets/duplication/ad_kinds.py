@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tiktok_assets.spec import DELETED_SUFFIX
+from tiktok_assets.spec import DELETED_SUFFIX, UPGRADED_SMART_PLUS
 
 JsonObject = Mapping[str, Any]
 Predicate = Callable[[object], bool]
@@ -26,6 +26,7 @@ Answer = Literal["yes", "by hand", "no"]
 _USE_IN_NEW_AD = "use its video or post in a new ad of the scaling campaign"
 _CHOOSE_TARGET = "name another campaign in TIKTOK_SCALING_CAMPAIGNS, or copy the ad in Ads Manager"
 _HOW_POST = "the copy shows the same post and keeps its likes and comments"
+_HOW_SMART_PLUS = "the copy is an Upgraded Smart+ ad with this creative alone, and with its text and landing page"
 _HOW_MEDIA = "the copy is a new ad with the same media, text and landing page"
 
 
@@ -106,7 +107,9 @@ def explain_duplication(
     if phrase := find_uncopyable_kind(target):
         reason = f"the scaling campaign is {phrase}, in which no copies are created"
         return Duplicability(kind, False, reason, _CHOOSE_TARGET)
-    return Duplicability(kind, True, _HOW_POST if kind is SPARK else _HOW_MEDIA)
+    how = _HOW_POST if has_value(ad.get("tiktok_item_id")) else _HOW_MEDIA
+    is_smart_plus = target.get("campaign_automation_type") == UPGRADED_SMART_PLUS
+    return Duplicability(kind, True, _HOW_SMART_PLUS if is_smart_plus else how)
 
 
 def find_kinds(
@@ -181,9 +184,9 @@ AD_KINDS: tuple[AdKind, ...] = (
     AdKind(
         "upgraded_smart_plus",
         "Upgraded Smart+ creative",
-        "Upgraded Smart+",
-        "it is a creative of an Upgraded Smart+ ad, and copies are created in manual campaigns",
-        _USE_IN_NEW_AD,
+        "",
+        "",
+        "",
         {"campaign_automation_type": _UPGRADED, "smart_plus_ad_id": has_value},
     ),
     AdKind(
@@ -264,6 +267,5 @@ AD_KINDS: tuple[AdKind, ...] = (
 )
 """The kinds in order of precedence; `manual` is what is left."""
 
-SPARK = AD_KINDS[-1]
 MANUAL = AdKind("manual", "manual ad", "", "", "", {})
 UNKNOWN = AdKind("unknown", "ad of unknown kind", "", "", "", {})

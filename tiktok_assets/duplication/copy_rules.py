@@ -22,6 +22,7 @@ from typing import Any, Literal
 import emoji
 
 from tiktok_assets.api import Identity
+from tiktok_assets.duplication.ad_kinds import has_value
 
 JsonObject = Mapping[str, Any]
 CopyMethod = Literal["pull", "push", "custom"]
@@ -54,9 +55,11 @@ _CUSTOM_FIELDS = ("display_name", "avatar_icon_web_uri", "aigc_disclosure_type")
 
 def get_identity(ad: JsonObject) -> Identity:
     """Return the identity of an ad."""
-    bc_id = ad.get("identity_authorized_bc_id")
+    bc_id = ad.get("identity_authorized_bc_id")  # "0" for none in Upgraded Smart+
     return Identity(
-        str(ad.get("identity_type") or ""), str(ad.get("identity_id") or ""), str(bc_id) if bc_id else None
+        str(ad.get("identity_type") or ""),
+        str(ad.get("identity_id") or ""),
+        str(bc_id) if has_value(bc_id) else None,
     )
 
 

@@ -20,6 +20,7 @@ from tiktok_assets.duplication.copy_rules import (
     is_on_tiktok,
     remove_emoji,
 )
+from tiktok_assets.duplication.smart_plus_payloads import choose_texts
 from tiktok_assets.duplication.snapshot import Snapshot
 from tiktok_assets.spec import IDENTITIES
 
@@ -38,8 +39,10 @@ def _ad(snapshot: Snapshot) -> Mapping[str, Any]:
 
 def _is_refused_elsewhere(snapshot: Snapshot) -> bool:
     """Return whether another check refuses: for the kind of ad, or for a permission that the token lacks."""
-    return bool(snapshot.forbidden_endpoint) or any(
-        find_uncopyable_kind(row or {}) for row in (snapshot.ad, snapshot.ad_group, snapshot.campaign)
+    return (
+        bool(snapshot.forbidden_endpoint)
+        or not snapshot.is_creative_listed
+        or any(find_uncopyable_kind(row or {}) for row in (snapshot.ad, snapshot.ad_group, snapshot.campaign))
     )
 
 
@@ -60,6 +63,12 @@ def check_format(snapshot: Snapshot) -> str:
         return ""
     if not has_value(ad_format):
         return f"the ad has no format that a copy could use{_COPY_MANUALLY}"
+    return _check_known_format(snapshot, str(ad_format))
+
+
+def _check_known_format(snapshot: Snapshot, ad_format: str) -> str:
+    if snapshot.kind == "smart_plus" and ad_format not in POST_FORMATS:
+        return f"Upgraded Smart+ accepts videos and carousels, and the ad is of the format {ad_format}"
     if ad_format == IMAGE and is_on_tiktok(snapshot.effective_ad_group):
         return (
             "TikTok accepts single images on Pangle and the Global App Bundle alone, and the ad group includes"
@@ -147,6 +156,8 @@ def check_media(snapshot: Snapshot) -> str:
 def _has_text(snapshot: Snapshot) -> bool:
     """Return whether the copy has a text; several texts are for ads with a custom identity only."""
     ad = _ad(snapshot)
+    if snapshot.kind == "smart_plus":
+        return any(choose_texts(ad, without_emoji=snapshot.request.without_emoji))
     values = [ad.get("ad_text")]
     if snapshot.creative.method == "custom" and isinstance(ad.get("ad_texts"), list):
         values += ad["ad_texts"]
@@ -156,6 +167,8 @@ def _has_text(snapshot: Snapshot) -> bool:
 
 def _check_library(snapshot: Snapshot) -> str:
     ad_format = str(_ad(snapshot).get("ad_format"))
+    if snapshot.is_video_processing:
+        return "TikTok still processes the ad's video, which takes up to five minutes after its upload; try again"
     if not snapshot.is_video_available:
         return "TikTok does not offer the ad's video to this account now; upload it there, or try again later"
     if ad_format == VIDEO and not snapshot.images:
@@ -172,8 +185,8 @@ def check_text(snapshot: Snapshot) -> str:
     """Check that the ad's texts contain no emoji, which TikTok refuses; those of names are removed."""
     ad, method = _ad(snapshot), snapshot.creative.method
     listed = ad.get("ad_texts")
-    if method == "pull" or snapshot.forbidden_endpoint:
-        return ""  # a post keeps its text
+    if method == "pull" or snapshot.forbidden_endpoint or snapshot.kind == "smart_plus":
+        return ""  # a post keeps its text, and Upgraded Smart+ forbids emoji in names alone
     texts = [ad.get("ad_text"), *(listed if isinstance(listed, list) and method == "custom" else [])]
     emoji = [one for text in texts if isinstance(text, str) for one in find_emoji(text)]
     if not emoji or snapshot.request.without_emoji:

@@ -1,5 +1,6 @@
 """Duplicate an ad into another campaign: read, validate, plan in the ledger, send, and never create twice."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,21 +15,14 @@ from tiktok_assets.duplication.executor import (
     StepRejectedError,
     UnfinishedError,
 )
+from tiktok_assets.duplication.field_selection import FieldNote
 from tiktok_assets.duplication.lease import Lease
 from tiktok_assets.duplication.ledger import Ledger
-from tiktok_assets.duplication.models import (
-    AD_GROUP_STEP,
-    AD_STEP,
-    DONE,
-    DuplicationRequest,
-    LedgerEntry,
-    PlannedStep,
-    build_marker,
-)
-from tiktok_assets.duplication.payloads import AdGroupPlacement, Payload, build_ad_group_payload, build_ad_payload
-from tiktok_assets.duplication.snapshot import AccountContext, Snapshot, load_snapshot
-from tiktok_assets.duplication.validation import ValidationResult, list_refusals, validate
-from tiktok_assets.spec import BUDGET_RULES, MIN_AD_GROUP_BUDGET, TOTAL_BUDGET, format_amount
+from tiktok_assets.duplication.models import AD_GROUP_STEP, DONE, DuplicationRequest, LedgerEntry, PlannedStep
+from tiktok_assets.duplication.planning import build_payloads, format_added_budget, list_sources
+from tiktok_assets.duplication.snapshot import AccountContext, Snapshot
+from tiktok_assets.duplication.snapshot_loading import load_snapshot
+from tiktok_assets.duplication.validation import MEDIA_CHECK, ValidationResult, list_refusals, validate
 
 ADDED_BUDGET_WINDOW = timedelta(hours=24)
 """The period that TIKTOK_MAX_ADDED_BUDGET limits."""
@@ -51,6 +45,7 @@ class DryRun:
         results: of every check; empty if the duplication is done or was sent, and is not validated again.
         requests: the create requests in order, as they would be sent; empty if a check refuses.
         added_budget: what it would add to the account's budgets, as text; "" if it is not validated.
+        field_notes: the fields of the source that would not be copied, and why.
     """
 
     request: DuplicationRequest
@@ -58,6 +53,7 @@ class DryRun:
     results: tuple[ValidationResult, ...]
     requests: tuple[str, ...]
     added_budget: str = ""
+    field_notes: tuple[FieldNote, ...] = ()
 
     @property
     def refusals(self) -> list[str]:
@@ -100,20 +96,23 @@ class Duplicator:
             return DryRun(request, entry, (), ())
         if entry and entry.was_sent:
             missing = [step for step in entry.steps if not step.object_id]
-            urls = {step.step: self.client.build_url(STEP_SPECS[step.step].create) for step in missing}
+            creates = {step.step: STEP_SPECS[step.step][entry.kind].create for step in missing}
+            urls = {name: self.client.build_url(endpoint) for name, endpoint in creates.items()}
             return DryRun(request, entry, (), tuple(f"POST {urls[s.step]}\n{s.request}" for s in missing))
         snapshot = self._load_snapshot(request)
         results = tuple(validate(snapshot))
         if request.enable:
             reason = "" if self.approval.may_enable else ENABLE_NOT_ALLOWED
             results += (ValidationResult("enable_allowed", reason),)
+        notes = () if _is_missing(results) else tuple(snapshot.field_notes)
         if list_refusals(results):
-            return DryRun(request, entry, results, ())
-        payloads = self._build_payloads(request, snapshot, placeholder=AD_GROUP_ID_PLACEHOLDER)
+            return DryRun(request, entry, results, (), field_notes=notes)
+        payloads = build_payloads(request, snapshot, placeholder=AD_GROUP_ID_PLACEHOLDER)
         requests = tuple(
-            format_request(self.client, STEP_SPECS[step].create, payload) for step, payload in payloads.items()
+            format_request(self.client, STEP_SPECS[step][snapshot.kind].create, payload)
+            for step, payload in payloads.items()
         )
-        return DryRun(request, entry, results, requests, _format_added_budget(snapshot))
+        return DryRun(request, entry, results, requests, format_added_budget(snapshot), notes)
 
     def duplicate(self, request: DuplicationRequest) -> LedgerEntry:
         """Duplicate an ad, or continue what was started; a duplication that is done stays as it is.
@@ -126,6 +125,7 @@ class Duplicator:
             TikTokError: if something cannot be read before anything is sent; try again.
         """
         before = self.ledger.find(request.key)
+        _require_not_undone(before)
         if before and before.status == DONE:
             return before
         policy = self.policy
@@ -133,6 +133,7 @@ class Duplicator:
             request.advertiser_id, seconds=policy.lease_seconds, wait_seconds=policy.lease_wait_seconds
         ) as lease:
             before = self.ledger.find(request.key)
+            _require_not_undone(before)
             if before and before.was_sent and before.status != DONE:
                 _require_same_options(request, before)
             entry = self.ledger.start(lease, request, self.approval)
@@ -145,19 +146,21 @@ class Duplicator:
     def _plan(self, lease: Lease, request: DuplicationRequest) -> LedgerEntry:
         self.ledger.checkpoint("request: before reading the snapshot")
         try:
-            snapshot = self._load_snapshot(request)
+            snapshot = self._load_processed(lease, request)
         except RequestError as error:  # permanent: the API will not accept such an id later
             self.ledger.refuse(lease, request.key, str(error))
             raise RefusedError(str(error)) from error
-        except TikTokError as error:
+        except (TikTokError, UnfinishedError) as error:
             self.ledger.record_delay(request.key, str(error))
             raise
         self.ledger.checkpoint("request: after reading the snapshot")
         if reasons := list_refusals(validate(snapshot)):
             self.ledger.refuse(lease, request.key, "; ".join(reasons))
             raise RefusedError("; ".join(reasons))
-        payloads = self._build_payloads(request, snapshot, placeholder=None)
-        targets = {step: payload.get(STEP_SPECS[step].parent_field) for step, payload in payloads.items()}
+        payloads = build_payloads(request, snapshot, placeholder=None)
+        targets = {
+            step: payload.get(STEP_SPECS[step][snapshot.kind].parent_field) for step, payload in payloads.items()
+        }
         steps = [
             PlannedStep(step, targets[step], encode_body(payload).decode()) for step, payload in payloads.items()
         ]
@@ -165,12 +168,14 @@ class Duplicator:
             lease,
             request.key,
             steps,
+            kind=snapshot.kind,
+            sources=list_sources(snapshot, self.ledger.now()),
             currency=snapshot.account.currency,
             added_budget=snapshot.budget_to_add,
         )
 
     def _finish(self, lease: Lease, entry: LedgerEntry) -> LedgerEntry:
-        executor = StepExecutor(self.client, self.fetcher, self.ledger, self.policy)
+        executor = StepExecutor(self.client, self.fetcher, self.ledger, self.policy, entry.kind)
         key, target = entry.duplication_key, entry.campaign_id
         try:
             for step in entry.steps:
@@ -185,56 +190,50 @@ class Duplicator:
             raise
         return self.ledger.finish(key)
 
+    def _load_processed(self, lease: Lease, request: DuplicationRequest) -> Snapshot:
+        """Load the snapshot; wait while the video that the copy needs is still processed by TikTok.
+
+        Raises:
+            UnfinishedError: if it is not processed within the policy; nothing was sent.
+            TikTokError: if something cannot be read.
+        """
+        policy = self.policy
+        until = time.monotonic() + policy.processing_seconds
+        while True:
+            snapshot = self._load_snapshot(request)
+            others = [one for one in validate(snapshot) if one.check != MEDIA_CHECK and one.reason]
+            if not snapshot.is_video_processing or others:
+                return snapshot
+            if time.monotonic() >= until:
+                minutes = f"{policy.processing_seconds / 60:g}"
+                raise UnfinishedError(
+                    f"TikTok did not finish processing the ad's video within {minutes} minutes; nothing was created."
+                )
+            executor = StepExecutor(self.client, self.fetcher, self.ledger, policy)
+            executor.sleep(lease, policy.processing_poll_seconds)
+
     def _load_snapshot(self, request: DuplicationRequest) -> Snapshot:
         owner, since = request.advertiser_id, self.ledger.now() - ADDED_BUDGET_WINDOW
         added = self.ledger.added_budget(owner, since, excluded_key=request.key)
         account = AccountContext(self.currency_of(owner), added, self.max_added_budget, self.identities.get(owner))
         return load_snapshot(self.client, self.fetcher, self.ledger, request, account)
 
-    def _build_payloads(
-        self, request: DuplicationRequest, snapshot: Snapshot, *, placeholder: str | None
-    ) -> dict[str, Payload]:
-        """Build the payload of each step; `placeholder` is used as the id of an ad group to be created."""
-        marker = build_marker(request.key)
-        owner = {"advertiser_id": request.advertiser_id}
-        ad = build_ad_payload(
-            {**(snapshot.ad or {}), **owner},
-            request.ad_group_id or placeholder,
-            marker,
-            snapshot.creative,
-            enable=request.enable,
-            without_emoji=request.without_emoji,
+
+def _is_missing(results: tuple[ValidationResult, ...]) -> bool:
+    """Return whether an object is missing, so that nothing else was checked."""
+    return any(result.check == "objects_exist" and result.reason for result in results)
+
+
+def _require_not_undone(entry: LedgerEntry | None) -> None:
+    """Refuse to continue a duplication that was undone, or whose undo was started.
+
+    Raises:
+        RefusedError: with the way to request another copy.
+    """
+    if entry and entry.undo_started_at:
+        raise RefusedError(
+            f"it was undone on {entry.undo_started_at:%Y-%m-%d %H:%M} UTC; request another copy with --again"
         )
-        if not snapshot.copies_ad_group:
-            return {AD_STEP: ad}
-        placement = AdGroupPlacement(
-            campaign_id=request.campaign_id,
-            key=request.key,
-            marker=marker,
-            budget_mode=snapshot.budget_mode,
-            budget=self._choose_budget(snapshot),
-            enable=request.enable,
-            now=snapshot.now,
-        )
-        ad_group = build_ad_group_payload({**(snapshot.ad_group or {}), **owner}, placement)
-        return {AD_GROUP_STEP: ad_group, AD_STEP: ad}
-
-    @staticmethod
-    def _choose_budget(snapshot: Snapshot) -> Decimal:
-        """Choose the copy's budget; one is required even where the campaign's makes it ignored (API notes 8.2)."""
-        rules = BUDGET_RULES.get(snapshot.account.currency)
-        return snapshot.budget or MIN_AD_GROUP_BUDGET * (rules.ratio if rules else 1)
-
-
-def _format_added_budget(snapshot: Snapshot) -> str:
-    """Format what is added to the account's budgets."""
-    if not snapshot.copies_ad_group:
-        return "no budget: the ad group exists"
-    if snapshot.has_campaign_budget:
-        return "no budget: the campaign uses campaign budget optimization"
-    currency, budget = snapshot.account.currency, snapshot.budget_to_add
-    period = "for its whole schedule" if snapshot.budget_mode == TOTAL_BUDGET else "a day"
-    return f"{format_amount(budget, currency)} {currency} {period}"
 
 
 def _require_same_options(request: DuplicationRequest, started: LedgerEntry) -> None:

@@ -149,13 +149,13 @@ class Ledger:
             lease.renew_in(connection)
             connection.execute(sa.delete(duplication_steps).where(duplication_steps.c.duplication_key == key))
             for step in steps:
-                values = {"step": step.step, "target": step.target, "request": step.request, "attempts": 0}
-                row = {"duplication_key": key, "marker": build_marker(key), **values}
+                step_values = {"step": step.step, "target": step.target, "request": step.request, "attempts": 0}
+                row = {"duplication_key": key, "marker": build_marker(key), **step_values}
                 connection.execute(sa.insert(duplication_steps).values(**row))
             for source in sources:
                 _record_object(connection, key, source)
             update = sa.update(duplications).where(duplications.c.duplication_key == key)
-            values = {"currency": currency, "added_budget": added_budget, "target_kind": kind}
+            values: dict[str, object] = {"currency": currency, "added_budget": added_budget, "target_kind": kind}
             connection.execute(update.values(**values))
         return self._entry(key)
 

@@ -1,25 +1,11 @@
-"""Load everything a duplication needs to read before it writes: ad, ad group, campaigns, limits and creative."""
+"""Hold everything a duplication reads before it writes: ad, ad group, campaigns, limits and creative."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from tiktok_assets.api import (
-    AdvertiserError,
-    Client,
-    Fetcher,
-    Identity,
-    IdentityStatus,
-    Post,
-    are_images_in_library,
-    list_objects,
-    read_ad_group_quota,
-    read_identity_status,
-    read_post,
-    read_suggested_covers,
-)
-from tiktok_assets.duplication.ad_kinds import is_deleted
+from tiktok_assets.api import Identity, IdentityStatus, Post
 from tiktok_assets.duplication.copy_rules import (
     CAROUSEL,
     CUSTOM_IDENTITY,
@@ -29,15 +15,16 @@ from tiktok_assets.duplication.copy_rules import (
     choose_copy_method,
     get_identity,
 )
-from tiktok_assets.duplication.ledger import Ledger
+from tiktok_assets.duplication.field_selection import FieldNote, find_field_notes
 from tiktok_assets.duplication.models import DuplicationRequest
 from tiktok_assets.duplication.payloads import (
     CopiedCreative,
     choose_budget_mode,
     has_campaign_budget_optimization,
-    has_marker,
 )
-from tiktok_assets.spec import AD_GROUPS, ADS, CAMPAIGNS, DAILY_BUDGET
+from tiktok_assets.duplication.smart_plus_payloads import choose_smart_plus_budget_mode, needs_call_to_action_id
+from tiktok_assets.duplication.sources import convert_targeting, kind_of_campaign
+from tiktok_assets.spec import AD_CREATE_FIELDS, AD_GROUP_CREATE_FIELDS, DAILY_BUDGET, CampaignKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +48,8 @@ class AccountContext:
 class Snapshot:
     """The input of validation and payloads; an object is None where the account does not have it.
 
+    Ads and ad groups have the form of `sources`: the manual names, whatever kind of campaign they are in.
+
     Attributes:
         request: the duplication.
         account: its account.
@@ -76,7 +65,11 @@ class Snapshot:
         post: the ad's post, if its identity still has it; None also if the copy needs no post.
         images: ids in the asset library that the copy uses.
         is_video_available: whether the account can use the ad's video.
+        is_video_processing: whether the account has the video, and TikTok still processes it.
         forbidden_endpoint: the endpoint that refused the token; "" for none.
+        is_creative_listed: whether the creative is part of its Upgraded Smart+ ad; true for any other ad.
+        campaign_call_to_action_id: the set of calls to action of an ad of the target campaign, if needed.
+        read_objects: what was read, as TikTok returned it, by role: `ad`, `ad_group`, `campaign`, ...
     """
 
     request: DuplicationRequest
@@ -96,7 +89,56 @@ class Snapshot:
     post: Post | None = None
     images: tuple[str, ...] = ()
     is_video_available: bool = True
+    is_video_processing: bool = False
     forbidden_endpoint: str = ""
+    is_creative_listed: bool = True
+    campaign_call_to_action_id: str | None = None
+    read_objects: Mapping[str, JsonObject] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> CampaignKind:
+        """The kind of campaign that the copy is created in."""
+        return kind_of_campaign(self.target_campaign)
+
+    @property
+    def source_kind(self) -> CampaignKind:
+        """The kind of campaign of the ad."""
+        return kind_of_campaign(self.ad)
+
+    @property
+    def objective(self) -> str:
+        """The objective of the target campaign."""
+        return str((self.target_campaign or {}).get("objective_type") or "")
+
+    @property
+    def copied_ad_group(self) -> JsonObject:
+        """The ad group to copy, with targeting that means the same in the target campaign."""
+        return convert_targeting(self.ad_group or {}, self.kind)
+
+    @property
+    def field_notes(self) -> list[FieldNote]:
+        """The fields of the source that are unknown, refused, or left out because the target's kind lacks them."""
+        ad = self.read_objects.get("smart_plus_ad") or self.read_objects.get("ad") or {}
+        notes = find_field_notes(ad, AD_CREATE_FIELDS, self.source_kind, self.kind)
+        if self.copies_ad_group:
+            group = self.read_objects.get("ad_group") or {}
+            notes += find_field_notes(group, AD_GROUP_CREATE_FIELDS, self.source_kind, self.kind)
+        return notes
+
+    @property
+    def call_to_action_id(self) -> str | None:
+        """The set of calls to action of a copy; None if it has a single one, or none is known."""
+        own = (self.ad or {}).get("call_to_action_id")
+        if own or not self.needs_call_to_action_id:
+            return str(own) if own else None
+        return self.campaign_call_to_action_id
+
+    @property
+    def needs_call_to_action_id(self) -> bool:
+        """Whether TikTok requires a set of calls to action for the copy."""
+        return self.kind == "smart_plus" and needs_call_to_action_id(
+            self.creative, self.effective_ad_group, self.objective
+        )
 
     @property
     def creative(self) -> CopiedCreative:
@@ -131,7 +173,7 @@ class Snapshot:
     @property
     def effective_ad_group(self) -> JsonObject:
         """The ad group of the copy, or the original of that ad group."""
-        return (self.ad_group if self.copies_ad_group else self.target_ad_group) or {}
+        return self.copied_ad_group if self.copies_ad_group else (self.target_ad_group or {})
 
     @property
     def copies_ad_group(self) -> bool:
@@ -143,6 +185,8 @@ class Snapshot:
         """The budget mode of the copied ad group."""
         if not self.copies_ad_group:
             return DAILY_BUDGET
+        if self.kind == "smart_plus":
+            return choose_smart_plus_budget_mode(self.ad_group or {})
         return choose_budget_mode(self.ad_group or {}, self.target_campaign or {})
 
     @property
@@ -166,90 +210,3 @@ class Snapshot:
         """
         has_own_budget = self.copies_ad_group and not self.has_campaign_budget
         return (self.budget or Decimal(0)) if has_own_budget else Decimal(0)
-
-
-def load_snapshot(
-    client: Client, fetcher: Fetcher, ledger: Ledger, request: DuplicationRequest, account: AccountContext
-) -> Snapshot:
-    """Read the snapshot from the API and the ledger, deleted objects included.
-
-    Raises:
-        TikTokError: if something cannot be read.
-    """
-    owner = request.advertiser_id
-    ad = next(iter(list_objects(fetcher, ADS, owner, {"ad_ids": [request.ad_id]})), None)
-    own_group = str(ad["adgroup_id"]) if ad else None
-    ad_group_ids = sorted({one for one in (own_group, request.ad_group_id) if one})
-    rows = list_objects(fetcher, AD_GROUPS, owner, {"adgroup_ids": ad_group_ids}) if ad_group_ids else []
-    ad_groups = {str(row["adgroup_id"]): row for row in rows}
-    own_campaign = str(ad["campaign_id"]) if ad else None
-    ids = sorted({one for one in (own_campaign, request.campaign_id) if one})
-    campaigns = {
-        str(row["campaign_id"]): row for row in list_objects(fetcher, CAMPAIGNS, owner, {"campaign_ids": ids})
-    }
-    target = campaigns.get(request.campaign_id)
-    siblings: list[JsonObject] = []
-    ads: list[JsonObject] = []
-    quota = None
-    if target and ad and request.ad_group_id is None:
-        siblings = [*list_objects(fetcher, AD_GROUPS, owner, {"campaign_ids": [request.campaign_id]})]
-        quota = read_ad_group_quota(client, owner)
-    elif target and ad and request.ad_group_id in ad_groups:
-        ads = [*list_objects(fetcher, ADS, owner, {"adgroup_ids": [str(request.ad_group_id)]})]
-    original = ledger.find_original(owner, request.ad_id)
-    is_marked = bool(ad) and has_marker(str((ad or {}).get("ad_name") or ""))
-    snapshot = Snapshot(
-        request=request,
-        account=account,
-        ad=ad,
-        ad_group=ad_groups.get(own_group or ""),
-        campaign=campaigns.get(own_campaign or ""),
-        target_campaign=target,
-        target_ad_group=ad_groups.get(request.ad_group_id or ""),
-        ad_group_count=sum(not is_deleted(row) for row in siblings),
-        ad_count=sum(not is_deleted(row) for row in ads),
-        ad_group_quota=quota,
-        original_id=original or ("" if is_marked else None),
-        now=client.now(),
-        first_ad_group=min((row for row in siblings if not is_deleted(row)), key=_creation_order, default=None),
-    )
-    if not ad or not target or not snapshot.effective_ad_group:
-        return snapshot
-    try:
-        return _load_creative(client, snapshot)
-    except AdvertiserError as error:  # the account was read just now, so the endpoint is what is refused
-        return replace(snapshot, forbidden_endpoint=error.endpoint)
-
-
-def _load_creative(client: Client, snapshot: Snapshot) -> Snapshot:
-    """Read the identity status, post and media that the copy's creative needs."""
-    owner, ad = snapshot.request.advertiser_id, snapshot.ad or {}
-    identity = snapshot.creative.identity
-    method = choose_copy_method(ad, snapshot.effective_ad_group, snapshot.account.identity)
-    status: IdentityStatus | None = None
-    post: Post | None = None
-    if method != "custom" and identity.identity_id:
-        status = read_identity_status(client, owner, identity)
-    if method == "pull" and status and status.can_pull:
-        carousel = ad.get("ad_format") == CAROUSEL
-        post = read_post(client, owner, identity, str(ad["tiktok_item_id"]), carousel=carousel)
-    snapshot = replace(snapshot, identity_status=status, post=post)
-    return snapshot if snapshot.creative.method == "pull" else _load_media(client, snapshot, ad)
-
-
-def _load_media(client: Client, snapshot: Snapshot, ad: JsonObject) -> Snapshot:
-    """Read whether the video is available, and choose the images: the ad's if in the library, else covers."""
-    owner, listed = snapshot.request.advertiser_id, ad.get("image_ids")
-    video = ad.get("video_id") if ad.get("ad_format") == VIDEO else None
-    ids = tuple(str(one) for one in listed if one) if isinstance(listed, list) else ()
-    is_in_library = are_images_in_library(
-        client, owner, ids
-    )  # first: its refusal can only be a missing permission
-    covers = read_suggested_covers(client, owner, str(video)) if video else ()
-    images = ids if is_in_library else (covers or ())
-    return replace(snapshot, images=images, is_video_available=covers is not None)
-
-
-def _creation_order(row: JsonObject) -> tuple[str, int, str]:
-    ad_group_id = str(row.get("adgroup_id") or "")
-    return (str(row.get("create_time") or ""), len(ad_group_id), ad_group_id)

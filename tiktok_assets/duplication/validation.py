@@ -5,10 +5,9 @@ Each check returns the reason for refusal and what to do about it, or "" if it p
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 
 from tiktok_assets.duplication.ad_kinds import find_uncopyable_kind, is_deleted
+from tiktok_assets.duplication.budget_validation import check_added_budget, check_budget, check_schedule
 from tiktok_assets.duplication.copy_rules import JsonObject
 from tiktok_assets.duplication.creative_validation import (
     check_ai_label,
@@ -18,21 +17,27 @@ from tiktok_assets.duplication.creative_validation import (
     check_media,
     check_text,
 )
-from tiktok_assets.duplication.payloads import FROM_NOW
+from tiktok_assets.duplication.smart_plus_validation import (
+    check_ad_group_limit,
+    check_call_to_action,
+    check_creative_listed,
+    check_fields,
+    check_matches_first,
+    check_target_type,
+    check_values,
+)
 from tiktok_assets.duplication.snapshot import Snapshot
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.spec import (
-    AD_GROUP_BUDGET_MODES,
-    BUDGET_LIMIT,
-    BUDGET_RULES,
     MAX_AD_GROUPS_PER_CAMPAIGN,
     MAX_ADS_PER_AD_GROUP,
-    MIN_AD_GROUP_BUDGET,
-    TOTAL_BUDGET,
+    MAX_SMART_PLUS_ADS,
 )
-from tiktok_assets.tables import parse_instant
 
 SECONDS_PER_DAY = 86_400
+
+MEDIA_CHECK = "media_usable"
+"""The check that refuses while a video is still processed, which a live run waits for."""
 
 _CHOOSE_AD_GROUP = "name another with --ad-group, or none for a copy of the source's"
 
@@ -101,6 +106,11 @@ def check_source_copyable(snapshot: Snapshot) -> str:
     return ""
 
 
+def check_fields_of_copyable(snapshot: Snapshot) -> str:
+    """Check the fields of a source whose kind is not refused already."""
+    return "" if check_source_copyable(snapshot) or check_target_campaign(snapshot) else check_fields(snapshot)
+
+
 def check_source_original(snapshot: Snapshot) -> str:
     """Check that the ad is not itself a copy, unless `again` shows that this is intended."""
     if snapshot.original_id is None or snapshot.request.again:
@@ -116,6 +126,8 @@ def check_target_campaign(snapshot: Snapshot) -> str:
     target = _object(snapshot.target_campaign)
     if is_deleted(target):
         return f"campaign {snapshot.request.campaign_id} is deleted; name another with --to"
+    if reason := check_target_type(snapshot):
+        return reason
     kind = find_uncopyable_kind(target)
     return (
         f"campaign {snapshot.request.campaign_id} is {kind}, and accepts no ads here; name another with --to"
@@ -138,6 +150,9 @@ def check_objective(snapshot: Snapshot) -> str:
     """Check that both campaigns have the same objective."""
     own, target = _object(snapshot.campaign), _object(snapshot.target_campaign)
     for name in _MATCHING_CAMPAIGN_FIELDS:
+        # Where only one kind of campaign has the field, or shows it, there is nothing to compare.
+        if snapshot.kind != snapshot.source_kind and not (own.get(name) and target.get(name)):
+            continue
         if (own.get(name) or None) != (target.get(name) or None):
             return (
                 f"campaign {snapshot.request.campaign_id} has {name} {target.get(name)}, the ad's campaign"
@@ -180,6 +195,8 @@ Source: mengxingxinqing/tiktok_ads campaign_budget_optimization.
 
 def check_matches_first_ad_group(snapshot: Snapshot) -> str:
     """Check that under campaign budget optimization goal, bid type and event are those of the first ad group."""
+    if snapshot.kind == "smart_plus":
+        return check_values(snapshot) or check_matches_first(snapshot)
     if not snapshot.copies_ad_group or not snapshot.has_campaign_budget or snapshot.first_ad_group is None:
         return ""
     own, first = _object(snapshot.ad_group), snapshot.first_ad_group
@@ -195,9 +212,10 @@ def check_matches_first_ad_group(snapshot: Snapshot) -> str:
 
 
 def check_ad_capacity(snapshot: Snapshot) -> str:
-    """Check that the target ad group has fewer than 50 ads (API notes 5.7)."""
-    if snapshot.ad_count >= MAX_ADS_PER_AD_GROUP:
-        limit = f"{MAX_ADS_PER_AD_GROUP} are the limit"
+    """Check that the target ad group has fewer ads than 50, in Upgraded Smart+ than 30 (API notes 5.7)."""
+    maximum = MAX_SMART_PLUS_ADS if snapshot.kind == "smart_plus" else MAX_ADS_PER_AD_GROUP
+    if snapshot.ad_count >= maximum:
+        limit = f"{maximum} are the limit"
         return (
             f"ad group {snapshot.request.ad_group_id} has {snapshot.ad_count} ads, and {limit}; {_CHOOSE_AD_GROUP}"
         )
@@ -206,6 +224,8 @@ def check_ad_capacity(snapshot: Snapshot) -> str:
 
 def check_ad_group_capacity(snapshot: Snapshot) -> str:
     """Check the limit of 999 ad groups in a campaign and the account's quota of active ones (API notes 5.7)."""
+    if snapshot.kind == "smart_plus" and (reason := check_ad_group_limit(snapshot)):
+        return reason
     if snapshot.ad_group_count >= MAX_AD_GROUPS_PER_CAMPAIGN:
         return (
             f"campaign {snapshot.request.campaign_id} has {snapshot.ad_group_count} ad groups, and"
@@ -222,105 +242,19 @@ def check_ad_group_capacity(snapshot: Snapshot) -> str:
     return ""
 
 
-def check_schedule(snapshot: Snapshot) -> str:
-    """Check that a copied schedule has not ended."""
-    end = _schedule_end(snapshot)
-    if snapshot.copies_ad_group and end and end <= snapshot.now:
-        return f"the ad group's schedule ended at {end:%Y-%m-%d %H:%M} UTC; name an ad group with --ad-group"
-    return ""
-
-
-def check_budget(snapshot: Snapshot) -> str:
-    """Check that the copied ad group's budget fits its campaign and its currency (API notes 8.6)."""
-    is_requested = snapshot.request.budget is not None
-    if not snapshot.copies_ad_group:
-        return "an existing ad group keeps its budget; leave --budget out" if is_requested else ""
-    if snapshot.has_campaign_budget:
-        reason = "the campaign uses campaign budget optimization, so a budget would be ignored; leave --budget out"
-        return reason if is_requested else ""
-    campaign_mode = _object(snapshot.target_campaign).get("budget_mode")
-    allowed = AD_GROUP_BUDGET_MODES.get(str(campaign_mode), ())
-    if snapshot.budget_mode not in allowed:
-        return (
-            f"{snapshot.budget_mode} is not possible in a campaign with {campaign_mode}; name an ad group with"
-            " --ad-group"
-        )
-    if snapshot.budget_mode == TOTAL_BUDGET and _object(snapshot.ad_group).get("schedule_type") == FROM_NOW:
-        return "a budget for the whole schedule needs a schedule with an end; name an ad group with --ad-group"
-    if snapshot.budget is None:
-        return "the ad's ad group has no budget of its own; give one with --budget"
-    return _check_amount(snapshot, snapshot.budget)
-
-
-def _check_amount(snapshot: Snapshot, budget: Decimal) -> str:
-    currency = snapshot.account.currency
-    rules = BUDGET_RULES.get(currency)
-    if budget <= 0:
-        return f"a budget of {budget:f} {currency} is not more than 0; give one with --budget"
-    if rules is None:  # not in TikTok's list of currencies: left to TikTok's response
-        return ""
-    digits = f"at most {rules.decimals}" if rules.decimals else "no"
-    minimum, limit = _minimum_in_dollars(snapshot) * rules.ratio, BUDGET_LIMIT * rules.ratio
-    allowed = f"must be at least {minimum:f} {currency} and below {limit:f} {currency}"
-    if budget != round(budget, rules.decimals):
-        return f"a budget in {currency} has {digits} digits after the point, unlike {budget:f}, and {allowed}"
-    if not minimum <= budget < limit:
-        return (
-            f"a budget of {budget:f} {currency} is outside TikTok's limits; it {allowed}, with {digits} digits"
-            " after the point"
-        )
-    bid = _object(snapshot.ad_group).get("conversion_bid_price")
-    if bid and Decimal(str(bid)) >= budget:
-        return f"a budget of {budget:f} {currency} does not exceed the bid of {bid}; give more with --budget"
-    return ""
-
-
-def _minimum_in_dollars(snapshot: Snapshot) -> Decimal:
-    """Return the minimum budget in dollars; a budget for the whole schedule needs it for each day."""
-    end = _schedule_end(snapshot)
-    if snapshot.budget_mode != TOTAL_BUDGET or end is None:
-        return MIN_AD_GROUP_BUDGET
-    planned = parse_instant(_object(snapshot.ad_group).get("schedule_start_time"))
-    start = max(planned or snapshot.now, snapshot.now)
-    days = -(-int((end - start).total_seconds()) // SECONDS_PER_DAY)
-    return MIN_AD_GROUP_BUDGET * max(days, 1)
-
-
-def check_added_budget(snapshot: Snapshot) -> str:
-    """Check that the budgets added to the account within 24 hours stay within TIKTOK_MAX_ADDED_BUDGET."""
-    account, addition = snapshot.account, snapshot.budget_to_add
-    limit, added = account.max_added_budget, account.added_budget
-    if limit is None or not addition:
-        return ""
-    if others := [f"{amount:f} {code}" for code, amount in added.items() if code != account.currency]:
-        return (
-            f"{' and '.join(others)} of the last 24 hours cannot be added to {account.currency}, the present"
-            " currency of TIKTOK_MAX_ADDED_BUDGET; wait until they are older"
-        )
-    before = added.get(account.currency, Decimal(0))
-    if before + addition <= limit:
-        return ""
-    return (
-        f"it would add {addition:f} {account.currency} to {before:f} of the last 24 hours, over"
-        f" TIKTOK_MAX_ADDED_BUDGET={limit:f}; wait, raise it, or give a smaller --budget"
-    )
-
-
-def _schedule_end(snapshot: Snapshot) -> datetime | None:
-    group = _object(snapshot.ad_group)
-    return None if group.get("schedule_type") == FROM_NOW else parse_instant(group.get("schedule_end_time"))
-
-
 CHECKS: dict[str, Callable[[Snapshot], str]] = {
     "source_not_deleted": check_source_not_deleted,
     "source_copyable": check_source_copyable,
     "source_is_original": check_source_original,
+    "creative_listed": check_creative_listed,
+    "fields_fit": check_fields_of_copyable,
     "lookups_allowed": check_lookup_permission,
     "format_fits": check_format,
     "identity_usable": check_identity,
     "ai_label_kept": check_ai_label,
-    "media_usable": check_media,
+    MEDIA_CHECK: check_media,
     "text_taken": check_text,
+    "call_to_action_usable": check_call_to_action,
     "target_usable": check_target_campaign,
     "objective_fits": check_objective,
     "ad_group_usable": check_target_ad_group,

@@ -144,9 +144,7 @@ duplications = sa.Table(
     sa.Column("approved_by", sa.Text, doc="the run and its tags, or the user and host of the command line"),
     sa.Column("approved_at", Instant),
     sa.Column("approval_id", _HASH, doc="the approval that was used; null if a person confirmed on a terminal"),
-    sa.Column(
-        "target_kind", _CODE, doc="manual or smart_plus; null until planned, or of an earlier version"
-    ),
+    sa.Column("target_kind", _CODE, doc="manual or smart_plus; null until planned, or of an earlier version"),
     sa.Column("undo_started_at", Instant, doc="from then on nothing more is created for it"),
     sa.Column("undone_at", Instant),
     sa.Column("undone_by", sa.Text),
@@ -176,9 +174,7 @@ duplication_snapshots = sa.Table(
     "duplication_snapshots",
     TABLES,
     sa.Column("duplication_key", _HASH, sa.ForeignKey("duplications.duplication_key"), primary_key=True),
-    sa.Column(
-        "role", _CODE, primary_key=True, doc="source ad, source ad_group, created ad, ..."
-    ),
+    sa.Column("role", _CODE, primary_key=True, doc="source ad, source ad_group, created ad, ..."),
     sa.Column("object_id", _ID),
     sa.Column("taken_at", Instant, nullable=False),
     sa.Column("content", sa.Text, nullable=False, doc="the object as TikTok returned it, as JSON"),
