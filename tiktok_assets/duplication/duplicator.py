@@ -207,7 +207,7 @@ class Duplicator:
             if time.monotonic() >= until:
                 minutes = f"{policy.processing_seconds / 60:g}"
                 raise UnfinishedError(
-                    f"TikTok did not finish processing the ad's video within {minutes} minutes; nothing was created."
+                    f"TikTok did not process the ad's video within {minutes} minutes; nothing was created."
                 )
             executor = StepExecutor(self.client, self.fetcher, self.ledger, policy)
             executor.sleep(lease, policy.processing_poll_seconds)

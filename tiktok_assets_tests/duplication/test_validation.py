@@ -12,7 +12,8 @@ import pytest
 from tiktok_assets.api.creatives import Identity, IdentityStatus, Post
 from tiktok_assets.duplication.duplicator import RefusedError
 from tiktok_assets.duplication.models import DuplicationRequest
-from tiktok_assets.duplication.snapshot import AccountContext, Snapshot, load_snapshot
+from tiktok_assets.duplication.snapshot import AccountContext, Snapshot
+from tiktok_assets.duplication.snapshot_loading import load_snapshot
 from tiktok_assets.duplication.validation import CHECKS, list_refusals, validate
 from tiktok_assets.sandbox.writes.budgets import BUDGET_RATIOS, WHOLE_UNIT_CURRENCIES
 from tiktok_assets.spec.currencies import (
