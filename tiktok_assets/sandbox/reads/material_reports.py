@@ -111,7 +111,7 @@ def _passes(query: MaterialQuery, dimensions: tuple[str, ...], chosen: tuple[Ele
 
 
 def _creatives(context: Context, query: MaterialQuery, advertiser: Advertiser) -> Iterator[Creative]:
-    """Yield the creatives that a query includes, with their elements in all dimensions that it groups or filters by."""
+    """Yield the creatives that a query includes, with their elements in all its dimensions and filters."""
     dimensions = tuple(dict.fromkeys((*query.elements, *query.element_ids)))
     for ad in advertiser.ads:
         owner = ad.smart_plus_ad
@@ -136,8 +136,8 @@ def _deliveries(context: Context, query: MaterialQuery, ad: Ad) -> Iterator[tupl
         if query.first and query.last and not query.first <= day <= query.last:
             continue
         if query.time == "stat_time_hour":
-            for hour, vector in context.facts.hours(ad, ordinal, context.now):
-                yield f"{day.isoformat()} {hour:02d}:00:00", vector
+            for hour, part in context.facts.hours(ad, ordinal, context.now):
+                yield f"{day.isoformat()} {hour:02d}:00:00", part
         elif (vector := context.facts.day(ad, ordinal, context.now)) is not None:
             yield _time_text(query.time, day), vector
 
