@@ -54,6 +54,8 @@ class Switches:
         blocked_query_code: The error code of a blocked query (not in API notes 4.3).
         single_attributes_of_lists: Reports by `ad_id_v2` have an attribute that is a list, such as `ad_text_list`,
             beside the single one with "-", and not instead of it (run_a_synchronous_report does not say).
+        materials_of_deleted_ads: Reports on materials include those of deleted Upgraded Smart+ ads (not said by
+            run_an_upgraded_smart_creative_overview_report).
         info_refused_whole: One id that is not granted fails advertiser/info; otherwise it is left out (not in
             API notes 5.3).
         tiktok_sandbox: Behave like TikTok's own sandbox (API notes 1.1, 2, 6.8).
@@ -89,6 +91,7 @@ class Switches:
     timeout_penalties: bool = True
     blocked_query_code: int = _switch(40016, 40002, 40100)
     single_attributes_of_lists: bool = False
+    materials_of_deleted_ads: bool = True
     info_refused_whole: bool = True
     tiktok_sandbox: bool = False
 
