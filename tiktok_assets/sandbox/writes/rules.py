@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
 from tiktok_assets.sandbox.world.api_objects import DEFAULT_SCHEDULE_SECONDS
@@ -64,6 +65,15 @@ def check_is_writable(entity: Entity, now: int, automation: str = MANUAL) -> Non
     if isinstance(campaign, Campaign) and campaign.automation != automation:
         kind = "Upgraded Smart+" if automation == MANUAL else "Manual"
         raise ApiError(40002, f"{kind} campaigns cannot be changed through this endpoint.")
+
+
+MANUAL_CREATION_ENDS = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp())  # upgraded_smart_campaign
+
+
+def check_manual_creation(context: Context) -> None:
+    """Raise ApiError 40002 where nothing can be created in manual campaigns any more; its code is our assumption."""
+    if context.switches.manual_ads_end and context.now >= MANUAL_CREATION_ENDS:
+        raise ApiError(40002, "Nothing can be created in Manual Campaigns any more; use Upgraded Smart+.")
 
 
 def parse_instant(text: str) -> int:
