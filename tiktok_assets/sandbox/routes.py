@@ -11,7 +11,14 @@ from tiktok_assets.sandbox.reads import gmv_max_lists, material_reports, media, 
 from tiktok_assets.sandbox.reads.entity_lists import ENDPOINTS as LISTS
 from tiktok_assets.sandbox.reads.gmv_max_report import gmv_max_report
 from tiktok_assets.sandbox.reads.reports import report
-from tiktok_assets.sandbox.writes import ads, campaigns, status_updates
+from tiktok_assets.sandbox.writes import (
+    ads,
+    campaigns,
+    smart_plus_ads,
+    smart_plus_campaigns,
+    smart_plus_status,
+    status_updates,
+)
 
 REPORT = "report/integrated/get"
 
@@ -64,6 +71,12 @@ V13 = {
     "ad/create": _write_endpoint(ads.create_ads),
     "ad/update": _write_endpoint(ads.update_ads),
     "ad/status/update": _write_endpoint(status_updates.ad_status),
+    "smart_plus/campaign/create": _write_endpoint(smart_plus_campaigns.create_campaign),
+    "smart_plus/campaign/status/update": _write_endpoint(smart_plus_status.campaign_status),
+    "smart_plus/adgroup/create": _write_endpoint(smart_plus_campaigns.create_ad_group),
+    "smart_plus/adgroup/status/update": _write_endpoint(smart_plus_status.ad_group_status),
+    "smart_plus/ad/create": _write_endpoint(smart_plus_ads.create_ad),
+    "smart_plus/ad/status/update": _write_endpoint(smart_plus_status.ad_status),
 }
 _ADS = Endpoint(v12.translate_list("ad", v12.AD_NAMES, LISTS["ad/get"]))
 V12 = {

@@ -44,6 +44,10 @@ class Switches:
             dimensions that cannot be combined.
         punished: Accounts that may have no active ad group (mengxingxinqing/tiktok_ads
             get_the_dynamic_quota_on_active_ad_groups).
+        not_allowed_smart_plus: Accounts that are not on the allow-list for writing Upgraded Smart+, which get
+            40118 (mengxingxinqing/tiktok_ads upgraded_smart_campaign; api-evangelist/tiktok-ads errors/).
+        manual_ads_end: The UTC day, such as 2027-01-01, from which adgroup/create and ad/create fail too, as
+            campaign/create does; empty for never (not said in upgraded_smart_campaign).
         bad_code_code: The error code for an auth_code that is wrong, used or too old (one of several in
             api-evangelist/tiktok-ads errors/).
         wrong_secret_code: The error code for a wrong app or secret (not in API notes 2).
@@ -84,6 +88,10 @@ class Switches:
     withdrawn_metrics_named: bool = _switch(True, False)
     withdrawn_metrics: list[str] = field(default_factory=list, metadata={"tested": (["total_sales_lead_value"],)})
     punished: list[str] = field(default_factory=list, metadata={"tested": (["7000000000000000001"],)})
+    not_allowed_smart_plus: list[str] = field(
+        default_factory=list, metadata={"tested": (["7000000000000000001"],)}
+    )
+    manual_ads_end: str = _switch("", "2026-01-01")
     bad_code_code: int = _switch(40110, 40101, 40115)
     wrong_secret_code: int = _switch(40001, 40002, 40101, 40110)
     timeout_penalties: bool = True

@@ -300,6 +300,10 @@ class Scenario:
     t2: datetime
 
 
+READY, TRANSCODING, DELETED = "ready", "transcoding", "deleted"
+VIDEO_STATES = (READY, TRANSCODING, DELETED)
+
+
 @dataclass(kw_only=True)
 class World:
     """Everything that exists, whatever the server shows of it.
@@ -311,6 +315,7 @@ class World:
         smart_plus_scenario: The leader change of creatives in an Upgraded Smart+ campaign, if the plan has one.
         other_token: A valid token of another app.
         media_libraries: The media of each account, computed on first use.
+        video_states: The state of a video by its id, one of `VIDEO_STATES`; READY for all others.
         withdrawn_posts: When the authorization of a post ended, by its id.
         request_ids: When each request id was last used, in monotonic seconds.
         version: Grows with every write, so that cached results become stale.
@@ -328,6 +333,7 @@ class World:
     other_secret: str
     ids: IdGenerator = field(default_factory=IdGenerator)
     media_libraries: dict[str, Any] = field(default_factory=dict)
+    video_states: dict[str, str] = field(default_factory=dict)
     withdrawn_posts: dict[str, int] = field(default_factory=dict)
     request_ids: dict[str, float] = field(default_factory=dict)
     version: int = 0
