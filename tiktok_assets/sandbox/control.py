@@ -18,6 +18,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.state import State, tiktok_sandbox_limits
 from tiktok_assets.sandbox.world.clock import ClockError
 from tiktok_assets.sandbox.world.facts import Facts
+from tiktok_assets.sandbox.world.gmv_max import convert_amounts
 from tiktok_assets.sandbox.world.ground_truth import ID_AT_LEVEL
 from tiktok_assets.sandbox.world.model import VIDEO_STATES, Advertiser, World
 from tiktok_assets.sandbox.world.seed_data import CURRENCIES
@@ -60,6 +61,8 @@ def _convert_amounts(advertiser: Advertiser, rate: float) -> None:
     def convert(minor: int) -> int:
         return round(minor * rate)
 
+    for shop in advertiser.shops:
+        convert_amounts(shop, rate)
     for campaign in advertiser.campaigns:
         campaign.budget = convert(campaign.budget)
     for ad_group in advertiser.ad_groups:
