@@ -175,11 +175,15 @@ _SDK_ONLY = "only in the SDK"
 
 
 class Witness(StrictStruct, frozen=True):
-    """The names that one external source confirms, by operation; values of lists are written as `name=value`."""
+    """The names that one external source confirms, by operation; values of lists are written as `name=value`.
+
+    `calls` lists operations that the source uses, also those of which no names were transcribed.
+    """
 
     source: Source
     read: dict[str, list[str]]
     sent: dict[str, list[str]]
+    calls: tuple[str, ...] = ()
 
 
 @cache

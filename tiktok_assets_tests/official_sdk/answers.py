@@ -18,7 +18,9 @@ Json = Any  # any JSON value
 @cache
 def list_models(operation: str) -> tuple[str, ...]:
     """Return the names of the SDK's models for the objects in a response, those of a creative included."""
-    subject = operation.rpartition("/")[0]
+    subject, _, verb_of_response = operation.rpartition("/")
+    if verb_of_response not in {"get", "info", "create", "update"} or subject.endswith("status"):
+        return ()
     bodies = (load_operations().get(f"{subject}/{verb}") for verb in ("create", "update"))
     found: list[str] = []
     for body in (one.body for one in bodies if one and one.body):
@@ -28,11 +30,12 @@ def list_models(operation: str) -> tuple[str, ...]:
 
 
 def list_objects(data: Json) -> Iterator[tuple[str, dict[str, Json]]]:
-    """Yield the objects of a response: rows of its list, creatives, and the data itself."""
+    """Yield the objects of a response: the data itself and the rows of its lists, with the beginning of names."""
     yield "", data
-    for name in ("list", "creatives"):
-        for row in data.get(name, ()):
-            yield f"{name}[].", row
+    for name, rows in data.items():
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict):
+                yield f"{name}[].", row
 
 
 def find_answer_objections(operation: str, data: Json) -> list[str]:
