@@ -10,7 +10,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
-import business_api_client
 import msgspec
 
 from tiktok_assets.api.creatives import Identity
@@ -47,6 +46,7 @@ from tiktok_assets.spec.reports import REPORTS, report_columns
 from tiktok_assets.tables.report_row_parser import dimension_names
 from tiktok_assets_tests.contracts.contract import Source, StrictStruct, load_contract
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
+from tiktok_assets_tests.official_sdk.operations import load_operations
 
 SOURCE_KINDS = {
     "page": "a mirror of the official reference",
@@ -175,11 +175,15 @@ _SDK_ONLY = "only in the SDK"
 
 
 class Witness(StrictStruct, frozen=True):
-    """The names that one external source confirms, by operation; values of lists are written as `name=value`."""
+    """The names that one external source confirms, by operation; values of lists are written as `name=value`.
+
+    `calls` lists operations that the source uses, also those of which no names were transcribed.
+    """
 
     source: Source
     read: dict[str, list[str]]
     sent: dict[str, list[str]]
+    calls: tuple[str, ...] = ()
 
 
 @cache
@@ -317,35 +321,10 @@ def _only_in_sdk(operation: str) -> frozenset[str]:
     return frozenset(re.findall(r"[a-z][a-z0-9_]+", " ".join(listed))) - {"are", "is", "and"}
 
 
-@cache
 def list_sdk_parameters(operation: str) -> frozenset[str]:
-    """Return the parameters of an operation in TikTok's SDK: of its method, its filter and its body."""
-    folder = Path(business_api_client.api.__file__).parent
-    names: set[str] = set()
-    for file in folder.glob("*_api.py"):
-        text = file.read_text(encoding="utf-8")
-        for block in text.split("_with_http_info(self")[1:]:
-            if f"'/open_api/v1.3/{operation}/'" in block:
-                listed = block.partition("all_params = [")[2].partition("]")[0]
-                names |= {name.strip(" '\n") for name in listed.split(",")}
-    words = "".join(part.title().replace("_", "") for part in operation.split("/"))
-    names |= {f"filtering.{name}" for name in _list_sdk_fields(f"Filtering{words}")}
-    body = {
-        "oauth2/access_token": "Oauth2AccessTokenBody",
-        "adgroup/create": "AdgroupCreateBody",
-        "ad/create": "AdCreateBody",
-    }.get(operation, "")
-    names |= set(_list_sdk_fields(body))
-    if operation == operation_name(AD_CREATE):
-        names |= {f"creatives[].{name}" for name in _list_sdk_fields("AdcreateCreatives")}
-    if operation == operation_name(REPORT):
-        names |= {f"filtering[].{name}" for name in _list_sdk_fields("ReportTaskCreateBodyFiltering")}
-    return frozenset(names)
-
-
-def _list_sdk_fields(model: str) -> Iterable[str]:
-    found = getattr(business_api_client, model, None)
-    return found.attribute_map.values() if found else ()
+    """Return the parameters of an operation in TikTok's SDK, with the fields of its filter and its body."""
+    found = load_operations().get(operation)
+    return frozenset(found.list_names() if found else ())
 
 
 def list_unconfirmed() -> list[tuple[str, str]]:

@@ -37,7 +37,8 @@ class Switches:
         status_ids_as_numbers: Status updates return ids as numbers (API notes 0.1 #12).
         optimistic_lock: Overlapping writes to one campaign or ad group fail with 40202 (API notes 8.5).
         review_seconds: How long a new or changed ad is in review, by the world's clock.
-        no_scope_for: Paths that the token has no scope for; "writes" for all writes (API notes 2.1).
+        no_scope_for: Paths, or their first parts such as "gmv_max", that the token has no scope for; "writes" for
+            all writes (API notes 2.1).
         withdrawn_metrics: Metrics that are refused as unknown ones are (API notes 9 #3).
         withdrawn_metrics_named: Whether that error names them; otherwise it is the error for metrics and
             dimensions that cannot be combined.
@@ -45,8 +46,8 @@ class Switches:
             get_the_dynamic_quota_on_active_ad_groups).
         not_allowed_smart_plus: Accounts that are not on the allow-list for writing Upgraded Smart+, which get
             40118 (mengxingxinqing/tiktok_ads upgraded_smart_campaign; api-evangelist/tiktok-ads errors/).
-        manual_ads_end: From 2027-01-01 adgroup/create and ad/create fail in manual campaigns too, as
-            campaign/create does (not said in upgraded_smart_campaign).
+        manual_ads_end: The UTC day, such as 2027-01-01, from which adgroup/create and ad/create fail too, as
+            campaign/create does; empty for never (not said in upgraded_smart_campaign).
         bad_code_code: The error code for an auth_code that is wrong, used or too old (one of several in
             api-evangelist/tiktok-ads errors/).
         wrong_secret_code: The error code for a wrong app or secret (not in API notes 2).
@@ -54,6 +55,12 @@ class Switches:
         blocked_query_code: The error code of a blocked query (not in API notes 4.3).
         single_attributes_of_lists: Reports by `ad_id_v2` have an attribute that is a list, such as `ad_text_list`,
             beside the single one with "-", and not instead of it (run_a_synchronous_report does not say).
+        gmv_max_attributes_refused: Reports on GMV Max refuse attributes where they cannot be retrieved; otherwise
+            they leave them out (metrics_in_gmv_max_campaign_reports says only "cannot").
+        gmv_max_zero_days: Reports on GMV Max by day have rows of zeros for days without delivery (as in the
+            examples of metrics_in_gmv_max_campaign_reports).
+        materials_of_deleted_ads: Reports on materials include those of deleted Upgraded Smart+ ads (not said by
+            run_an_upgraded_smart_creative_overview_report).
         info_refused_whole: One id that is not granted fails advertiser/info; otherwise it is left out (not in
             API notes 5.3).
         tiktok_sandbox: Behave like TikTok's own sandbox (API notes 1.1, 2, 6.8).
@@ -75,7 +82,8 @@ class Switches:
     optimistic_lock: bool = True
     review_seconds: int = _switch(1800, 0)
     no_scope_for: list[str] = field(
-        default_factory=list, metadata={"tested": (["writes"], ["adgroup/get"], ["report/integrated/get"])}
+        default_factory=list,
+        metadata={"tested": (["writes"], ["adgroup/get"], ["report/integrated/get"], ["gmv_max"])},
     )
     withdrawn_metrics_named: bool = _switch(True, False)
     withdrawn_metrics: list[str] = field(default_factory=list, metadata={"tested": (["total_sales_lead_value"],)})
@@ -83,12 +91,15 @@ class Switches:
     not_allowed_smart_plus: list[str] = field(
         default_factory=list, metadata={"tested": (["7000000000000000001"],)}
     )
-    manual_ads_end: bool = False
+    manual_ads_end: str = _switch("", "2026-01-01")
     bad_code_code: int = _switch(40110, 40101, 40115)
     wrong_secret_code: int = _switch(40001, 40002, 40101, 40110)
     timeout_penalties: bool = True
     blocked_query_code: int = _switch(40016, 40002, 40100)
     single_attributes_of_lists: bool = False
+    gmv_max_attributes_refused: bool = True
+    gmv_max_zero_days: bool = True
+    materials_of_deleted_ads: bool = True
     info_refused_whole: bool = True
     tiktok_sandbox: bool = False
 

@@ -42,16 +42,16 @@ BUYING_TYPES = ("AUCTION", "RESERVATION_RF", "RESERVATION_TOP_VIEW")
 AUTOMATION_TYPES = ("MANUAL", "SMART_PLUS", "UPGRADED_SMART_PLUS")
 
 
-def parse_ids(value: object, path: str) -> list[str]:
-    """Check that a value is a list of at most 100 ids, and return it (API notes 5.1).
+def parse_ids(value: object, path: str, limit: int = MAX_IDS) -> list[str]:
+    """Check that a value is a list of at most `limit` ids, and return it (API notes 5.1).
 
     Raises:
         ApiError: 40002, it is no list of ids; 40011, it has too many.
     """
     if not isinstance(value, list):
         raise bad_parameter(path, "Not a valid list.")
-    if len(value) > MAX_IDS:
-        raise ApiError.from_code(40011, path=path, limit=MAX_IDS)
+    if len(value) > limit:
+        raise ApiError.from_code(40011, path=path, limit=limit)
     return [parse_id(item, f"{path}.{index}") for index, item in enumerate(value)]
 
 

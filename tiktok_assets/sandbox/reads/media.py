@@ -6,7 +6,7 @@ from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
 from tiktok_assets.sandbox.world.api_objects import shown_video
-from tiktok_assets.sandbox.world.model import Advertiser
+from tiktok_assets.sandbox.world.model import DELETED, READY, Advertiser
 
 LIBRARY_IMAGES = 3  # images of an account that are no covers
 COVERS = 5  # suggested covers of a video
@@ -34,6 +34,12 @@ def library_of(context: Context, advertiser: Advertiser) -> MediaLibrary:
         images = {library_image(advertiser.id, number) for number in range(LIBRARY_IMAGES)}
         libraries[advertiser.id] = MediaLibrary(videos, frozenset(covers | images))
     return libraries[advertiser.id]  # type: ignore[no-any-return]
+
+
+def video_state(context: Context, advertiser: Advertiser, video: str) -> str:
+    """Return the state of a video; DELETED for one that the account does not have."""
+    is_known = video in library_of(context, advertiser).videos
+    return context.world.video_states.get(video, READY) if is_known else DELETED
 
 
 def library_video(advertiser_id: str) -> str:
@@ -88,7 +94,7 @@ def suggested_covers(context: Context) -> ResponseData:
     advertiser = context.advertiser(params.identifier("advertiser_id"))
     video = params.required("video_id")
     number = params.integer("poster_number", 10, 1, 10)
-    if video not in library_of(context, advertiser).videos:
+    if video_state(context, advertiser, video) != READY:  # also while it is transcoded, as the page says
         raise ApiError(40001, "Insufficient permissions for some videos.")
     rows = [
         {"id": cover, "url": f"https://images.example/{number}", "width": 560, "height": 320}

@@ -84,7 +84,7 @@ def add_smart_plus_campaign(builder: Builder, advertiser: Advertiser) -> None:
 def add_smart_plus_story(builder: Builder, advertiser: Advertiser) -> Scenario:
     """Add Upgraded Smart+ campaigns: of a leader change, to scale its winner in, and with every format.
 
-    In the first one the video of the new leader is also in another ad, and one video is in all three ads.
+    In the first one the video of the new leader and a post are in two ads each, and one video in all three.
     """
     known = Identities(advertiser)
     testing = _campaign(builder, advertiser, "Smart+ | New hooks", 71.9)
@@ -102,6 +102,7 @@ def add_smart_plus_story(builder: Builder, advertiser: Advertiser) -> Scenario:
         (hooks, known.video("demo")),
         (buyers, known.video("unboxing")),
         (buyers, known.video("demo")),
+        (buyers, known.post("review", "TT_USER")),
     )
     for owner, fields in small:
         _creative(builder, owner, fields)

@@ -29,6 +29,7 @@ from tiktok_assets.sandbox.writes.rules import (
     check_deprecated_fields,
     check_goal,
     check_location_and_placement,
+    check_manual_creation,
     check_name,
     check_same_as_first_ad_group,
     find_entity,
@@ -141,6 +142,7 @@ def create_ad_group(context: Context) -> ResponseData:
     check_name(body["adgroup_name"], "adgroup_name")
     advertiser = context.advertiser(body["advertiser_id"])
     campaign = find_entity(advertiser.campaigns, body["campaign_id"], "campaign_id", context.now)
+    check_manual_creation(context)
     check_location_and_placement(body)
     check_goal(campaign, body)
     check_bid(body, cbo=campaign.budget_optimize_on)

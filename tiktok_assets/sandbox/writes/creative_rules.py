@@ -7,7 +7,7 @@ from typing import Any
 from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
-from tiktok_assets.sandbox.reads.media import library_of
+from tiktok_assets.sandbox.reads.media import library_of, video_state
 from tiktok_assets.sandbox.reads.posts import is_post_authorized
 from tiktok_assets.sandbox.world.api_objects import (
     CUSTOM_IDENTITY,
@@ -16,7 +16,7 @@ from tiktok_assets.sandbox.world.api_objects import (
     ad_group_item,
     identities_of,
 )
-from tiktok_assets.sandbox.world.model import AdGroup, Advertiser
+from tiktok_assets.sandbox.world.model import DELETED, TRANSCODING, AdGroup, Advertiser
 
 # Objectives that still allow a custom identity (mengxingxinqing/tiktok_ads, migrate_to_spark_ads); Branded Mission
 # and Smart Creative are not imitated.
@@ -162,10 +162,12 @@ def check_media(
         names: The names of these fields in errors.
     """
     library = library_of(context, advertiser)
-    video = fields.get("video_id")
-    if video and video not in library.videos:
-        name = names["video_id"]
-        raise ApiError(40053, f"{path}{name}: The video {video} does not exist in this account.")
+    if video := fields.get("video_id"):
+        name, state = f"{path}{names['video_id']}", video_state(context, advertiser, video)
+        if state == DELETED:
+            raise ApiError(40053, f"{name}: The video {video} does not exist in this account.")
+        if state == TRANSCODING:  # api-evangelist/tiktok-ads errors/
+            raise ApiError(40901, f"{name}: The video {video} is still being transcoded.")
     for index, image in enumerate(fields.get("image_ids") or ()):
         if image not in library.images:
             name = f"{path}{names['image_ids']}.{index}"

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
 from tiktok_assets.sandbox.world.api_objects import DEFAULT_SCHEDULE_SECONDS
-from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, Entity, SmartPlusAd
+from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, Entity, SmartPlusAd, format_utc
 from tiktok_assets.sandbox.writes.creative_rules import EMOJI
 from tiktok_assets.sandbox.writes.request_schemas import BILLING_EVENT_OF_GOAL
 
@@ -64,6 +65,13 @@ def check_is_writable(entity: Entity, now: int, automation: str = MANUAL) -> Non
     if isinstance(campaign, Campaign) and campaign.automation != automation:
         kind = "Upgraded Smart+" if automation == MANUAL else "Manual"
         raise ApiError(40002, f"{kind} campaigns cannot be changed through this endpoint.")
+
+
+def check_manual_creation(context: Context) -> None:
+    """Raise ApiError 40002 if nothing can be created in manual campaigns any more (the code is our assumption)."""
+    end = context.switches.manual_ads_end
+    if end and format_utc(context.now) >= end:
+        raise ApiError(40002, "Nothing can be created in Manual Campaigns any more; use Upgraded Smart+.")
 
 
 def parse_instant(text: str) -> int:
