@@ -50,6 +50,8 @@ def select_tables(store: HiveStore, tables: Iterable[Table], advertiser_id: str)
 
 
 def select_report_tables(store: HiveStore, tables: Iterable[str], advertiser_id: str) -> list[str]:
-    """Return the report tables that are read for an account, by their names."""
-    reports = [REPORTS_BY_TABLE[table] for table in tables]
-    return [report.table for report in select_tables(store, reports, advertiser_id)]
+    """Return the report tables that are read for an account, by their names; any other table is returned too."""
+    names = list(tables)
+    reports = [REPORTS_BY_TABLE[table] for table in names if table in REPORTS_BY_TABLE]
+    read = {report.table for report in select_tables(store, reports, advertiser_id)}
+    return [name for name in names if name in read or name not in REPORTS_BY_TABLE]

@@ -45,7 +45,8 @@ def select_refresh_window(
     lookback = max(lookback_days, sweep_days if yesterday.weekday() == SUNDAY else 0)
     first = yesterday - timedelta(lookback)
     oldest = yesterday - timedelta(GAP_SEARCH_DAYS - 1)
-    required = [table for table in tables if not REPORTS_BY_TABLE[table].source.endpoint.is_optional]
+    optional = {table for table, report in REPORTS_BY_TABLE.items() if report.source.endpoint.is_optional}
+    required = [table for table in tables if table not in optional]
     searched = select_report_tables(store, required, account.advertiser_id)
     for day in DateWindow(max(oldest, start), yesterday).days:
         if day >= first:
