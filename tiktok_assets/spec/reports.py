@@ -158,7 +158,7 @@ def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, .
     attributes = tuple(
         Column(to_column_name(name), name, "id" if name.endswith("_id") else "text", _ATTRIBUTE_MEANINGS[name])
         for name in level.attributes
-    )
+    ) + tuple(column for _, column in level.list_attributes)
     measures = tuple(Column(m.name, m.api_name, m.kind, m.meaning) for m in served_metrics(report, metrics))
     return (
         Column("advertiser_id", "advertiser_id", "id", "the ad account"),
