@@ -73,9 +73,13 @@ def estimate_minutes(requests: int, per_second: float, per_minute: float) -> flo
     return round(requests / min(per_second, per_minute / 60) / 60, 1)
 
 
+RowCount = float | tuple[float, ...]
+"""The number of rows of a table, or of each query of a table that is read with several."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRowCounts:
-    """The numbers of rows of one account.
+    """The numbers of rows of one account; a table that is not read for it is left out.
 
     Attributes:
         entity_rows: rows by entity table.
@@ -83,9 +87,9 @@ class AccountRowCounts:
         lifetime_rows: rows by lifetime report table.
     """
 
-    entity_rows: Mapping[str, int]
-    rows_per_day: Mapping[str, float]
-    lifetime_rows: Mapping[str, int]
+    entity_rows: Mapping[str, RowCount]
+    rows_per_day: Mapping[str, RowCount]
+    lifetime_rows: Mapping[str, RowCount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,10 @@ class PlanLine:
     subject: str
     requests: int
     rows: int
+
+
+def _split_count(rows: RowCount) -> tuple[float, ...]:
+    return rows if isinstance(rows, tuple) else (rows,)
 
 
 def plan_requests(
@@ -134,10 +142,11 @@ def plan_requests(
     rows_by_query: dict[str, list[int]] = {}
     for counts in row_counts.values():
         for table, rows in {**counts.entity_rows, **counts.lifetime_rows}.items():
-            rows_by_query.setdefault(table, []).append(rows)
+            rows_by_query.setdefault(table, []).extend(round(one) for one in _split_count(rows))
         for table, per_day in counts.rows_per_day.items():
             windows = split_into_windows(days, max_days.get(table, MAX_DAYS_PER_REPORT))
-            rows_by_query.setdefault(table, []).extend(round(per_day * len(window.days)) for window in windows)
+            per_query = [one * len(window.days) for window in windows for one in _split_count(per_day)]
+            rows_by_query.setdefault(table, []).extend(round(size) for size in per_query)
     with_special_types = {entity.table for entity in LISTED_ENTITIES if entity.has_special_types} & requested
     for table, sizes in rows_by_query.items():
         if table in requested:

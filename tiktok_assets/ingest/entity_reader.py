@@ -10,7 +10,8 @@ from datetime import datetime
 
 import polars as pl
 
-from tiktok_assets.api import ContractError, FetchResult, PagedQuery, RequestError, TikTokError
+from tiktok_assets.api import ContractError, FetchResult, PagedQuery, RequestError, TikTokError, TooManyRowsError
+from tiktok_assets.ingest.creation_ranges import read_by_creation
 from tiktok_assets.ingest.partitions import ReadStats
 from tiktok_assets.ingest.queries import build_entity_query, merge_results
 from tiktok_assets.ingest.reader import Reader
@@ -85,6 +86,8 @@ def _fetch_entities(
             special = {one: result for one, (_, result) in zip(reader.special_types, found, strict=True)}
         if entity is CAMPAIGNS and not filters:
             _record_account_types(reader, owner, special)
+        if isinstance(default, TooManyRowsError):
+            default = read_by_creation(reader, entity, owner, filters, default)
         yield owner, errors.get(owner) or _merge_special_types(entity, default, special)
 
 
