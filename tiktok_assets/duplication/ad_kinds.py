@@ -268,5 +268,14 @@ SPARK = AD_KINDS[-1]
 MANUAL = AdKind("manual", "manual ad", "", "", "", {})
 UNKNOWN = AdKind("unknown", "ad of unknown kind", "", "", "", {})
 
-KIND_LABELS: Mapping[str, str] = {kind.name: kind.label for kind in (*AD_KINDS, MANUAL, UNKNOWN)}
-"""The label of each kind by its name."""
+_LABELS: Mapping[str, str] = {kind.name: kind.label for kind in (*AD_KINDS, MANUAL, UNKNOWN)}
+
+
+def format_kind(name: str | None, *, is_deleted: bool | None = False) -> str:
+    """Format the kind of an ad, as stored, for people; "" if it is not known.
+
+    >>> format_kind("spark"), format_kind("catalogue", is_deleted=True), format_kind(None)
+    ('Spark ad', 'catalogue ad, deleted', '')
+    """
+    label = _LABELS.get(name or "", name or "")
+    return ", ".join([*([label] if label else []), *(["deleted"] if is_deleted else [])])

@@ -18,7 +18,7 @@ from tiktok_assets.alerts import (
     format_footer,
     format_instant,
 )
-from tiktok_assets.duplication import KIND_LABELS, ApprovalCode
+from tiktok_assets.duplication import ApprovalCode, format_kind
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import ads_manager_ad_url, format_amount
 from tiktok_assets.top_spenders.ranking import WINDOW_DAYS
@@ -174,7 +174,7 @@ def _build_fact_rows(facts: Facts) -> list[tuple[str, RichText]]:
     if facts.get("smart_plus_ad_id"):
         name = _format_name(facts, "smart_plus_ad_name", "smart_plus_ad_id")
         rows.append(("Smart+ ad", (name, f" ({facts['smart_plus_ad_id']})")))
-    kind = KIND_LABELS.get(str(facts.get("ad_kind")))
+    kind = format_kind(facts.get("ad_kind"))
     label = "Creative" if facts.get("smart_plus_ad_id") else "Ad"
     rows.append((label, f"{facts['ad_id']}{f', {kind}' if kind else ''}"))
     media = (("Video", "video_id"), ("Post", "tiktok_item_id"))
