@@ -101,6 +101,7 @@ def show_info(state: State, _: Values) -> Values:
             for one in world.advertisers.values()
         ],
         "story": asdict(world.scenario) if world.scenario else None,
+        "smart_plus_story": asdict(world.smart_plus_scenario) if world.smart_plus_scenario else None,
         "limits": asdict(state.limiter.limits),
         "latency_seconds": state.latency_seconds,
         "switches": asdict(state.switches),

@@ -7,7 +7,7 @@ from tiktok_assets.sandbox.http import oauth
 from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import ApiError
 from tiktok_assets.sandbox.http.rate_limits import Limiter, Penalties
-from tiktok_assets.sandbox.reads import media, posts, v12
+from tiktok_assets.sandbox.reads import material_reports, media, posts, v12
 from tiktok_assets.sandbox.reads.entity_lists import ENDPOINTS as LISTS
 from tiktok_assets.sandbox.reads.reports import report
 from tiktok_assets.sandbox.writes import ads, campaigns, status_updates
@@ -41,6 +41,7 @@ def _write_endpoint(handler: Callable[[Context], ResponseData]) -> Endpoint:
 V13 = {
     **{path: Endpoint(handler) for path, handler in LISTS.items()},
     REPORT: Endpoint(report),
+    **{path: Endpoint(handler) for path, handler in material_reports.ENDPOINTS.items()},
     "adgroup/quota": Endpoint(status_updates.ad_group_quota),
     "identity/get": Endpoint(posts.identity_list),
     "identity/video/info": Endpoint(posts.post_info),

@@ -48,6 +48,10 @@ class Switches:
         wrong_secret_code: The error code for a wrong app or secret (not in API notes 2).
         timeout_penalties: Whether time-outs slow down and block report queries (API notes 4.3).
         blocked_query_code: The error code of a blocked query (not in API notes 4.3).
+        single_attributes_of_lists: Reports by `ad_id_v2` have an attribute that is a list, such as `ad_text_list`,
+            beside the single one with "-", and not instead of it (run_a_synchronous_report does not say).
+        materials_of_deleted_ads: Reports on materials include those of deleted Upgraded Smart+ ads (not said by
+            run_an_upgraded_smart_creative_overview_report).
         info_refused_whole: One id that is not granted fails advertiser/info; otherwise it is left out (not in
             API notes 5.3).
         tiktok_sandbox: Behave like TikTok's own sandbox (API notes 1.1, 2, 6.8).
@@ -78,6 +82,8 @@ class Switches:
     wrong_secret_code: int = _switch(40001, 40002, 40101, 40110)
     timeout_penalties: bool = True
     blocked_query_code: int = _switch(40016, 40002, 40100)
+    single_attributes_of_lists: bool = False
+    materials_of_deleted_ads: bool = True
     info_refused_whole: bool = True
     tiktok_sandbox: bool = False
 

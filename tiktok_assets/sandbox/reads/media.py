@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
-from tiktok_assets.sandbox.world.api_objects import ad_source, video_of
+from tiktok_assets.sandbox.world.api_objects import shown_video
 from tiktok_assets.sandbox.world.model import Advertiser
 
 LIBRARY_IMAGES = 3  # images of an account that are no covers
@@ -28,7 +28,7 @@ def library_of(context: Context, advertiser: Advertiser) -> MediaLibrary:
     """
     libraries = context.world.media_libraries
     if advertiser.id not in libraries:
-        videos_of_ads = (video_of(ad) for ad in advertiser.ads if ad_source(ad) != "pull")
+        videos_of_ads = (video for ad in advertiser.ads if (video := shown_video(ad)))
         videos = frozenset({library_video(advertiser.id), *videos_of_ads})
         covers = {cover for video in videos for cover in covers_of(video)}
         images = {library_image(advertiser.id, number) for number in range(LIBRARY_IMAGES)}
