@@ -75,7 +75,8 @@ def send_message(
     Args:
         url: an Apprise URL.
         recipient_index: index of the recipient among those of the URL; None for a URL with one recipient.
-        payload: `title`, the body as `text`, `markdown` and `html`, and `brief`, plain text for short messages.
+        payload: `title`, the body as `text`, `markdown` and `html`, and for channels that take less, `compact`
+            (Markdown) and `brief` (plain text).
         repeat: add a note that the message may have been delivered before.
 
     Returns:
@@ -160,7 +161,10 @@ def _notify(service: Any, payload: Mapping[str, Any], *, repeat: bool) -> bool: 
     # A chat message has its title in the escaped body; a mail's subject and a webhook's title are plain fields.
     title = "" if as_is or chosen == apprise.NotifyFormat.MARKDOWN else str(payload["title"])
     source = None if as_is else chosen
-    if len(body) + len(title) + _REPEAT_NOTE_MARGIN > service.body_maxlen:
+    max_length = service.body_maxlen - len(title) - _REPEAT_NOTE_MARGIN
+    if len(body) > max_length and (as_is or chosen == apprise.NotifyFormat.MARKDOWN):
+        body = str(payload.get("compact") or body)  # an alert of an earlier release has none
+    if len(body) > max_length:
         body, source = str(payload["brief"]), apprise.NotifyFormat.TEXT
     if repeat:
         is_html = source == apprise.NotifyFormat.HTML

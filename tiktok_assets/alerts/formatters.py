@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 
@@ -93,6 +93,11 @@ class Message:
         return _join_blocks(
             [format_plain_text(self.title), *(format_plain_text(text) for text in self.paragraphs), self.footer]
         )
+
+    @property
+    def compact(self) -> str:
+        """The Markdown without facts and chart, for chats that take too little for the whole of it."""
+        return replace(self, facts=(), bars=()).markdown
 
     @property
     def text(self) -> str:

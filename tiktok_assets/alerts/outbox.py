@@ -42,6 +42,7 @@ class Alert:
         kind: `new_top_spender`, `run_failure`, `check_failure`.
         title: one line of plain text.
         text, markdown, html: the body; untrusted names are escaped for the format.
+        compact: Markdown without facts and chart, for chats that take too little for the whole of it.
         brief: a few lines of plain text, for channels with short messages.
         facts: the data of the event as JSON values, for the file.
     """
@@ -52,6 +53,7 @@ class Alert:
     text: str
     markdown: str
     html: str
+    compact: str
     brief: str
     facts: dict[str, Any]
 
@@ -63,7 +65,7 @@ class Alert:
 
 def build_alert(alert_id: str, kind: str, message: Message, facts: dict[str, Any]) -> Alert:
     """Build an alert from a message in all its formats."""
-    formats = (message.subject, message.text, message.markdown, message.html, message.brief)
+    formats = (message.subject, message.text, message.markdown, message.html, message.compact, message.brief)
     return Alert(alert_id, kind, *formats, facts)
 
 

@@ -46,7 +46,7 @@ TABLE_COLUMNS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 """The columns of a printed table of each kind; JSON and CSV have all columns."""
 
-TOP_SPENDER_COLUMNS = ("campaign_name", "ad_name", "ad_id", "spend", "share", "lead")
+TOP_SPENDER_COLUMNS = ("campaign_name", "ad_name", "ad_id", "kind", "spend", "share", "lead")
 
 _PERCENT_COLUMNS = frozenset(("share", "lead"))
 """Fractions that a table shows as percent."""
@@ -121,9 +121,14 @@ def print_frame(rows: "pl.DataFrame", kind: str, *, as_json: bool, as_csv: bool,
 
 def print_top_spenders(top_spenders: "pl.DataFrame") -> None:
     """Print one table for each account, in the order of the rows; the title names the currency of all amounts."""
+    from tiktok_assets.duplication import format_kind  # noqa: PLC0415 - other tables do not need it
+
     for (owner, currency), rows in top_spenders.group_by("advertiser_id", "currency", maintain_order=True):
         title = f"The top-spending ad of each campaign of account {owner}, in {currency}"
-        print_rows(rows.to_dicts(), TOP_SPENDER_COLUMNS, title=title)
+        kinds = [
+            {**row, "kind": format_kind(row["ad_kind"], is_deleted=row["is_deleted"])} for row in rows.to_dicts()
+        ]
+        print_rows(kinds, TOP_SPENDER_COLUMNS, title=title)
 
 
 def print_rows(

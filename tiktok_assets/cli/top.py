@@ -10,7 +10,13 @@ from tiktok_assets.cli.get import find_report
 from tiktok_assets.ingest import plan_report_requests, read_reports, require_accounts
 from tiktok_assets.session import Session
 from tiktok_assets.spec import format_amount
-from tiktok_assets.top_spenders import TOP_SPENDERS_SCHEMA, LeaderChange, rank_top_spenders
+from tiktok_assets.top_spenders import (
+    TOP_SPENDERS_SCHEMA,
+    LeaderChange,
+    add_creatives,
+    rank_top_spenders,
+    read_account_tables,
+)
 
 
 def read_stored_top_spenders(session: Session, advertisers: Sequence[str] | None = None) -> pl.DataFrame:
@@ -19,7 +25,7 @@ def read_stored_top_spenders(session: Session, advertisers: Sequence[str] | None
 
 
 def read_live_top_spenders(session: Session, advertisers: Sequence[str]) -> pl.DataFrame:
-    """Read lifetime reports from the API and rank their ads; nothing is stored.
+    """Read lifetime reports from the API and rank their ads; kind, media and Smart+ ad are those stored, if any.
 
     Raises:
         TikTokError: if an account cannot be read.
@@ -36,7 +42,9 @@ def read_live_top_spenders(session: Session, advertisers: Sequence[str]) -> pl.D
         if isinstance(result, TikTokError):
             raise result
         frames[query.report.level.name].append(result.frame)
-    return rank_top_spenders(pl.concat(frames["ad"]), pl.concat(frames["campaign"]))
+    ads = pl.concat(frames["ad"])
+    ranked = rank_top_spenders(ads, pl.concat(frames["campaign"]))
+    return add_creatives(ranked, ads, read_account_tables(session.store, ranked))
 
 
 def sort_top_spenders(top_spenders: pl.DataFrame, *, campaign: str | None, by: str) -> pl.DataFrame:

@@ -24,14 +24,16 @@ from tiktok_assets.ingest import is_partition_complete
 from tiktok_assets.overview import Overview, format_change, format_count, format_day, format_money
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import REPORTS_BY_TABLE, Column, report_columns
+from tiktok_assets.spec import LISTED_ENTITIES, REPORTS_BY_TABLE, Column, report_columns
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import build_schema
 from tiktok_assets.top_spenders import (
     TOP_SPENDERS_COLUMNS,
     WINDOW_DAYS,
     CompleteDays,
+    add_creatives,
     rank_top_spenders,
+    read_account_tables,
     record_leader_changes,
 )
 
@@ -68,13 +70,14 @@ def build_top_spenders_asset(settings: Settings) -> dg.AssetsDefinition:
         group_name=INSIGHTS_GROUP,
         kinds={"polars", "parquet"},
         description="The top-spending ad of each campaign by lifetime spend, with its runner-up, share, lead and"
-        " start of the lead, and the top spenders of the last 3, 7 and 30 complete days.",
+        " start of the lead, its kind, video and Smart+ ad, and the top spenders of the last 3, 7 and 30 complete"
+        " days.",
         metadata=build_table_metadata(TOP_SPENDERS_COLUMNS),
         partitions_def=ADVERTISERS,
         backfill_policy=SINGLE_RUN,
         automation_condition=sources_updated_and_idle(*TRIGGERING_SOURCES[TOP_SPENDERS]),
         ins={table: dg.AssetIn(input_manager_key=IO_MANAGER) for table in TOP_SPENDERS_SOURCES},
-        deps=[daily] if daily else None,
+        deps=[*([daily] if daily else []), *(entity.table for entity in LISTED_ENTITIES)],
         io_manager_key=IO_MANAGER,
     )
     def _top_spenders(
@@ -91,9 +94,9 @@ def build_top_spenders_asset(settings: Settings) -> dg.AssetsDefinition:
             recent = read_recent_days(
                 tiktok.store, columns, context.partition_keys, _get_newest_fetched_at(ads) or tiktok.now()
             )
-        leaders = record_leader_changes(
-            tiktok.state, rank_top_spenders(ads, campaign_report_lifetime.collect(), recent)
-        )
+        ranked = rank_top_spenders(ads, campaign_report_lifetime.collect(), recent)
+        described = add_creatives(ranked, ads, read_account_tables(tiktok.store, ranked))
+        leaders = record_leader_changes(tiktok.state, described)
         add_ranking_metadata(context, leaders)
         return leaders
 

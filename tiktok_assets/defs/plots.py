@@ -33,7 +33,8 @@ _NAME_COLUMNS = ("ad_name", "ad_group_name", "campaign_name", "name", "ad_id", "
 """The columns that can name a row; the first one the table has is used."""
 
 _PREVIEW_COLUMNS = (
-    *("status", "secondary_status", "reason", "copy_ad_id", "objective_type", "display_timezone", "create_time"),
+    *("status", "secondary_status", "reason", "ad_kind", "duplicable"),
+    *("copy_ad_id", "objective_type", "display_timezone", "create_time"),
     *("currency", "spend", "impressions", "clicks", "conversion", "lead"),
 )
 """The other columns of a preview, where the table has them."""

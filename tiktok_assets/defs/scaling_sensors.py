@@ -175,7 +175,8 @@ MAX_FLAG_AGE = timedelta(days=2)
 def find_flagged_requests(state: State, settings: Settings, now: datetime) -> Iterator[DuplicationRequest]:
     """Yield a request to copy each newly flagged ad into its account's scaling campaign, switched off.
 
-    An ad with any ledger entry for that campaign, also a refused one, is skipped and left to a person.
+    An ad with any ledger entry for that campaign, also a refused one, is skipped and left to a person, as is an ad
+    that cannot be duplicated. Flags of earlier releases do not say that; their ads could be.
     """
     query = sa.select(flags).where(flags.c.flagged_at >= now - MAX_FLAG_AGE).order_by(flags.c.flagged_at)
     with state.transaction() as connection:
@@ -184,6 +185,8 @@ def find_flagged_requests(state: State, settings: Settings, now: datetime) -> It
     for row in rows:
         advertiser_id, ad_id = row["advertiser_id"], row["ad_id"]
         target = settings.scaling_campaigns.get(advertiser_id)
+        if row["facts"].get("duplicable", "yes") != "yes":
+            continue
         if target and target != row["campaign_id"] and (advertiser_id, ad_id, target) not in known:
             yield DuplicationRequest(advertiser_id, ad_id, target, flag_id=row["flag_id"])
 

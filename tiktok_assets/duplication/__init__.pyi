@@ -1,4 +1,7 @@
-from .ad_kinds import find_uncopyable_kind as find_uncopyable_kind
+from .ad_kinds import UNKNOWN as UNKNOWN
+from .ad_kinds import explain_duplication as explain_duplication
+from .ad_kinds import find_kinds as find_kinds
+from .ad_kinds import format_kind as format_kind
 from .ad_kinds import is_deleted as is_deleted
 from .approvals import BY_CODE as BY_CODE
 from .approvals import BY_TERMINAL as BY_TERMINAL

@@ -23,11 +23,11 @@ JsonObject = Mapping[str, Any]
 Predicate = Callable[[object], bool]
 Answer = Literal["yes", "by hand", "no"]
 
-_USE_IN_NEW_AD = "use its video or post in a new ad of the scaling campaign"
+_USE_IN_NEW_AD = "in Ads Manager, use its video or post in a new ad of the scaling campaign"
 _CHOOSE_TARGET = "name another campaign in TIKTOK_SCALING_CAMPAIGNS, or copy the ad in Ads Manager"
-_HOW_POST = "the copy shows the same post and keeps its likes and comments"
-_HOW_SMART_PLUS = "the copy is an Upgraded Smart+ ad with this creative alone, and with its text and landing page"
-_HOW_MEDIA = "the copy is a new ad with the same media, text and landing page"
+_HOW_POST = "with the same post, its likes and comments"
+_HOW_MEDIA = "with the same media, text and landing page"
+_HOW_SMART_PLUS = "as an Upgraded Smart+ ad with this creative alone, with its text and landing page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class AdKind:
 
     Attributes:
         name: as stored in tables.
-        label: as shown to people, capitalised as in the middle of a sentence.
+        label: as shown to people, in the middle of a sentence.
         phrase: completes "the ad is ..." and "its campaign is ..."; "" where copies can be created.
         reason: why no copy can be created, as a clause; "" where copies can be created.
         manual_steps: what to do in Ads Manager instead, as a clause in the imperative.
@@ -62,7 +62,7 @@ class Duplicability:
     Attributes:
         kind: of the ad.
         can_be_duplicated: whether a duplication can create a copy; the checks of the dry run still apply.
-        reason: a clause; how the copy is made if it can be duplicated, else why it cannot.
+        reason: why it cannot be duplicated, as a clause; else with what, as a phrase that begins so.
         manual_steps: what to do by hand, as a clause in the imperative; "" if nothing can be done, or need be.
     """
 
@@ -95,12 +95,12 @@ def explain_duplication(
     """
     kinds = find_kinds(ad, ad_group, campaign)
     kind = kinds[0]
-    if ad is None:
-        return Duplicability(kind, False, "TikTok's list of ads does not contain it, so it cannot be read")
-    if is_deleted(ad):
+    if is_deleted(ad or {}):
         return Duplicability(kind, False, "it is deleted, so there is nothing left to duplicate")
     if blocking := next((one for one in kinds if one.phrase), None):
         return Duplicability(kind, False, blocking.reason, blocking.manual_steps)
+    if ad is None:
+        return Duplicability(kind, False, "TikTok's list of ads does not contain it, so it cannot be read")
     target = _merge_extra(target_campaign)
     if is_deleted(target):
         return Duplicability(kind, False, "the scaling campaign is deleted", _CHOOSE_TARGET)
@@ -207,7 +207,7 @@ AD_KINDS: tuple[AdKind, ...] = (
     ),
     AdKind(
         "automated_creative",
-        "automated creative (Smart Creative)",
+        "Smart Creative ad",
         "automated creative optimisation",
         "TikTok combines it from the videos and texts of its ad group (Smart Creative), so it is no ad of its own",
         _USE_IN_NEW_AD,
@@ -263,9 +263,21 @@ AD_KINDS: tuple[AdKind, ...] = (
         "wait for the end of the test, or copy the ad in Ads Manager",
         {"split_test_enabled": has_value, "split_test_group_id": has_value},
     ),
-    AdKind("spark", "Spark ad (a TikTok post)", "", "", "", {"tiktok_item_id": has_value}),
+    AdKind("spark", "Spark ad", "", "", "", {"tiktok_item_id": has_value}),
 )
 """The kinds in order of precedence; `manual` is what is left."""
 
 MANUAL = AdKind("manual", "manual ad", "", "", "", {})
 UNKNOWN = AdKind("unknown", "ad of unknown kind", "", "", "", {})
+
+_LABELS: Mapping[str, str] = {kind.name: kind.label for kind in (*AD_KINDS, MANUAL, UNKNOWN)}
+
+
+def format_kind(name: str | None, *, is_deleted: bool | None = False) -> str:
+    """Format the kind of an ad, as stored, for people; "" if it is not known.
+
+    >>> format_kind("spark"), format_kind("catalogue", is_deleted=True), format_kind(None)
+    ('Spark ad', 'catalogue ad, deleted', '')
+    """
+    label = _LABELS.get(name or "", name or "")
+    return ", ".join([*([label] if label else []), *(["deleted"] if is_deleted else [])])

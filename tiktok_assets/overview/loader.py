@@ -66,15 +66,18 @@ SCHEMAS: Mapping[str, pl.Schema] = {
         {
             **_ACCOUNT_COLUMNS,
             **dict.fromkeys(("campaign_id", "campaign_name", "ad_id", "ad_name", "runner_up_ad_name"), _TEXT),
+            **dict.fromkeys(("ad_kind", "video_id", "smart_plus_ad_id", "smart_plus_ad_name"), _TEXT),
+            **dict.fromkeys(("share", "lead", "smart_plus_ad_share", "media_share"), pl.Float64()),
             "spend": MONEY,
-            "share": pl.Float64(),
-            "lead": pl.Float64(),
+            "is_deleted": pl.Boolean(),
+            "media_ads": _COUNT,
         }
     ),
     "duplication_candidates": pl.Schema(
         {
             **_ACCOUNT_COLUMNS,
             **dict.fromkeys(("campaign_id", "campaign_name", "ad_id", "ad_name", "status", "reason"), _TEXT),
+            **dict.fromkeys(("ad_kind", "duplicable", "duplication_reason", "duplication_steps"), _TEXT),
             **dict.fromkeys(("flagged_at", "leads_since"), INSTANT),
             "spend": MONEY,
             "lead": pl.Float64(),

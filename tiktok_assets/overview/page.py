@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from polars.exceptions import PolarsError
 
+from tiktok_assets.duplication import format_kind
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.overview import formatting
 from tiktok_assets.overview.charts import build_time_series_chart, draw_sparkline, load_vega_javascript
@@ -111,6 +112,7 @@ def _build_environment() -> Environment:
         ),
         "count": formatting.format_count,
         "percent": formatting.format_percent,
+        "kind": format_kind,
         "change": formatting.format_change,
         "status": formatting.format_status,
         "day": formatting.format_day,

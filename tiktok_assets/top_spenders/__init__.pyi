@@ -1,6 +1,7 @@
 from .alert import TOP_SPENDER_KIND as TOP_SPENDER_KIND
 from .candidates import CANDIDATES_COLUMNS as CANDIDATES_COLUMNS
 from .candidates import build_candidates_table as build_candidates_table
+from .creatives import add_creatives as add_creatives
 from .flags import Assessment as Assessment
 from .flags import assess_ads as assess_ads
 from .flags import record_flag as record_flag
@@ -12,3 +13,4 @@ from .ranking import CompleteDays as CompleteDays
 from .ranking import LeaderChange as LeaderChange
 from .ranking import find_leader_changes as find_leader_changes
 from .ranking import rank_top_spenders as rank_top_spenders
+from .stored_rows import read_account_tables as read_account_tables

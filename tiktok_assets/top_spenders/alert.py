@@ -14,10 +14,11 @@ from tiktok_assets.alerts import (
     build_alert,
     build_asset_url,
     build_launchpad_url,
+    find_scaling_campaign,
     format_footer,
     format_instant,
 )
-from tiktok_assets.duplication import ApprovalCode
+from tiktok_assets.duplication import ApprovalCode, format_kind
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import ads_manager_ad_url, format_amount
 from tiktok_assets.top_spenders.ranking import WINDOW_DAYS
@@ -26,6 +27,7 @@ TOP_SPENDER_KIND = "new_top_spender"
 _FOOTER = "Each ad is reported once per campaign."
 
 Facts = Mapping[str, Any]
+Parts = tuple[str | UntrustedText, ...]
 
 
 def build_top_spender_alert(
@@ -36,7 +38,8 @@ def build_top_spender_alert(
     Args:
         alert_id: the flag's id.
         facts: the flag's `facts`: a row of `top_spenders` as JSON values (amounts, days and instants as text),
-            and where known `advertiser_name`, `previous_ad_id`, `previous_ad_name`. What is missing is left out.
+            and where known `advertiser_name`, `previous_ad_id`, `previous_ad_name`, `previous_is_deleted`, and
+            `duplicable`, `duplication_reason` and `duplication_steps`. What is missing is left out.
         settings: for the URLs; in `propose` and `execute` with a scaling campaign also those of the launchpad.
         code: approves the ad's duplication; it is in the body and in the URL for the live run, not in the facts.
     """
@@ -44,7 +47,16 @@ def build_top_spender_alert(
     campaign = _format_name(facts, "campaign_name", "campaign_id")
     message = Message(
         title=("New top spender in ", campaign, ": ", ad),
-        paragraphs=_build_paragraphs(facts, ad, campaign),
+        paragraphs=tuple(
+            paragraph
+            for paragraph in (
+                _describe_spend(facts),
+                _describe_others(facts),
+                _describe_creative(facts),
+                _describe_duplication(facts, settings),
+            )
+            if paragraph
+        ),
         bars=_build_bars(facts),
         facts=(*_build_fact_rows(facts), *_build_approval_row(code)),
         links=_build_links(facts, settings, code),
@@ -54,35 +66,80 @@ def build_top_spender_alert(
 
 
 def _build_links(facts: Facts, settings: Settings, code: ApprovalCode | None) -> tuple[Link, ...]:
-    advertiser_id, ad_id = facts["advertiser_id"], facts["ad_id"]
-    links = [Link("View the ad in TikTok Ads Manager", ads_manager_ad_url(advertiser_id, ad_id))]
-    if dry_run := build_launchpad_url(settings, advertiser_id, ad_id):
-        links.append(Link("Try it first: a dry run", dry_run))
-    live = build_launchpad_url(settings, advertiser_id, ad_id, code.text.replace("-", "")) if code else None
-    if live:
-        links.append(Link("Duplicate it: the launchpad, live", live))
+    advertiser_id, ad_id, smart_plus_ad_id = facts["advertiser_id"], facts["ad_id"], facts.get("smart_plus_ad_id")
+    # Ads Manager lists the ads of Upgraded Smart+, not their creatives.
+    shown = "its Smart+ ad" if smart_plus_ad_id else "the ad"
+    url = ads_manager_ad_url(advertiser_id, str(smart_plus_ad_id or ad_id))
+    links = [Link(f"View {shown} in TikTok Ads Manager", url)]
+    if facts.get("duplicable", "yes") == "yes":
+        if dry_run := build_launchpad_url(settings, advertiser_id, ad_id):
+            links.append(Link("Try it first: a dry run", dry_run))
+        live = build_launchpad_url(settings, advertiser_id, ad_id, code.text.replace("-", "")) if code else None
+        if live:
+            links.append(Link("Duplicate it: the launchpad, live", live))
     links.append(Link("View the ranking in Dagster", build_asset_url(settings, "top_spenders")))
     return tuple(links)
 
 
-def _build_paragraphs(facts: Facts, ad: UntrustedText, campaign: UntrustedText) -> tuple[RichText, ...]:
-    first: tuple[str | UntrustedText, ...] = (ad, " now has the highest lifetime spend in ", campaign)
-    first += (f": {_format_money(facts['spend'], facts)}",)
-    if facts.get("share") is not None:
-        first += (f", {_format_percent(facts['share'])} of what the campaign spent",)
-    first += (".",)
-    second: tuple[str | UntrustedText, ...] = ()
+def _describe_spend(facts: Facts) -> Parts:
+    spend, share = _format_money(facts["spend"], facts), facts.get("share")
+    of_campaign = f", {_format_percent(share)} of what the campaign spent" if share is not None else ""
+    return (f"It now has the highest lifetime spend: {spend}{of_campaign}.",)
+
+
+def _describe_others(facts: Facts) -> Parts:
+    """Describe the runner-up, since when the ad leads, and the leader before it."""
+    parts: Parts = ()
     if facts.get("runner_up_ad_id") is not None:
-        second += ("It is ahead of ", _format_name(facts, "runner_up_ad_name", "runner_up_ad_id"))
-        second += (f" ({_format_money(facts['runner_up_spend'], facts)})",)
-        second += (f" by {_format_percent(facts['lead'])}",) if facts.get("lead") is not None else ()
-        second += (".",)
+        parts += ("It is ahead of ", *_name_other(facts, "runner_up"))
+        parts += (f" ({_format_money(facts['runner_up_spend'], facts)})",)
+        parts += (f" by {_format_percent(facts['lead'])}",) if facts.get("lead") is not None else ()
+        parts += (".",)
     if facts.get("leads_since"):
-        second += (f"{' ' if second else ''}First seen in the lead on {format_instant(facts['leads_since'])}.",)
-    previous = facts.get("previous_ad_id")
-    if previous is not None and previous != facts.get("runner_up_ad_id"):
-        second += (" Before, the leader was ", _format_name(facts, "previous_ad_name", "previous_ad_id"), ".")
-    return (first, second) if second else (first,)
+        parts += (f"{' ' if parts else ''}First seen in the lead on {format_instant(facts['leads_since'])}.",)
+    previous, deleted = facts.get("previous_ad_id"), facts.get("previous_is_deleted")
+    if previous is not None and (previous != facts.get("runner_up_ad_id") or deleted):
+        parts += (f"{' ' if parts else ''}Before, the leader was ", *_name_other(facts, "previous"))
+        parts += (", which is deleted." if deleted else ".",)
+    return parts
+
+
+def _describe_creative(facts: Facts) -> Parts:
+    """Describe the Smart+ ad of a creative, and the spend of its video or post in all ads of the campaign."""
+    parts: Parts = ()
+    is_creative = facts.get("smart_plus_ad_id") is not None
+    if is_creative:
+        smart_plus_ad = _format_name(facts, "smart_plus_ad_name", "smart_plus_ad_id")
+        parts += ("It is a creative of the Smart+ ad ", smart_plus_ad)
+        if facts.get("smart_plus_ad_share") is not None:
+            total = _format_money(facts["smart_plus_ad_spend"], facts)
+            parts += (f", with {_format_percent(facts['smart_plus_ad_share'])} of that ad's {total}",)
+        parts += (".",)
+    count = int(facts.get("media_ads") or 0)
+    if count > 1:
+        media = "video" if facts.get("video_id") else "post"
+        where = f"in {count} {'creatives' if is_creative else 'ads'} of the campaign"
+        parts += (
+            f"{' ' if parts else ''}The same {media} spent {_format_money(facts['media_spend'], facts)} {where}",
+        )
+        share = facts.get("media_share")
+        parts += (f", {_format_percent(share)} of its spend.",) if share is not None else (".",)
+    return parts
+
+
+def _describe_duplication(facts: Facts, settings: Settings) -> Parts:
+    """Describe whether and how the ad can be duplicated, and if not, why and what to do by hand."""
+    reason, steps = facts.get("duplication_reason"), facts.get("duplication_steps")
+    if not facts.get("duplicable"):  # a flag of an earlier release
+        return ()
+    if facts["duplicable"] != "yes":
+        return (f"It cannot be duplicated from here: {reason}.", f" By hand: {steps}." if steps else "")
+    advertiser_id = str(facts["advertiser_id"])
+    if not find_scaling_campaign(settings, advertiser_id):
+        how = "For a link that does it, set TIKTOK_SCALING_MODE to propose and name a campaign in"
+        return (f"It can be duplicated {reason}. {how} TIKTOK_SCALING_CAMPAIGNS.",)
+    target = facts.get("scaling_campaign_name") or settings.scaling_campaigns[advertiser_id]
+    return ("It can be duplicated into ", UntrustedText(str(target)), f", {reason}.")
 
 
 def _build_bars(facts: Facts) -> tuple[Bar, ...]:
@@ -114,13 +171,20 @@ def _build_fact_rows(facts: Facts) -> list[tuple[str, RichText]]:
     if facts.get("ad_group_id"):
         ad_group = _format_name(facts, "ad_group_name", "ad_group_id")
         rows.append(("Ad group", (ad_group, f" ({facts['ad_group_id']})")))
-    rows.append(("Ad", str(facts["ad_id"])))
+    if facts.get("smart_plus_ad_id"):
+        name = _format_name(facts, "smart_plus_ad_name", "smart_plus_ad_id")
+        rows.append(("Smart+ ad", (name, f" ({facts['smart_plus_ad_id']})")))
+    kind = format_kind(facts.get("ad_kind"))
+    label = "Creative" if facts.get("smart_plus_ad_id") else "Ad"
+    rows.append((label, f"{facts['ad_id']}{f', {kind}' if kind else ''}"))
+    media = (("Video", "video_id"), ("Post", "tiktok_item_id"))
+    rows += [(label, UntrustedText(str(facts[name]))) for label, name in media if facts.get(name)]
     rows += [
         (f"Last {days} complete days", _format_window(facts, days))
         for days in WINDOW_DAYS
         if facts.get(f"spend_{days}d") is not None
     ]
-    if facts.get("fetched_at"):
+    if facts.get("fetched_at") and facts["fetched_at"] != facts.get("leads_since"):
         rows.append(("Report read", format_instant(facts["fetched_at"])))
     return rows
 
@@ -130,7 +194,7 @@ def _build_approval_row(code: ApprovalCode | None) -> list[tuple[str, RichText]]
 
 
 def _format_window(facts: Facts, days: int) -> RichText:
-    text: tuple[str | UntrustedText, ...] = (_format_money(facts[f"spend_{days}d"], facts),)
+    text: Parts = (_format_money(facts[f"spend_{days}d"], facts),)
     if facts.get(f"campaign_spend_{days}d") is not None:
         text += (f" of the campaign's {_format_money(facts[f'campaign_spend_{days}d'], facts)}",)
     rank = facts.get(f"rank_{days}d")
@@ -140,6 +204,13 @@ def _format_window(facts: Facts, days: int) -> RichText:
     if top is not None and top != facts["ad_id"]:
         text += ("; highest: ", _format_name(facts, f"top_{days}d_ad_name", f"top_{days}d_ad_id"))
     return text
+
+
+def _name_other(facts: Facts, which: str) -> Parts:
+    """Name the runner-up or the previous leader; creatives of one ad have one name, so then with the id."""
+    name = _format_name(facts, f"{which}_ad_name", f"{which}_ad_id")
+    is_same = name == _format_name(facts, "ad_name", "ad_id")
+    return (name, f" ({facts[f'{which}_ad_id']})") if is_same else (name,)
 
 
 def _format_name(facts: Facts, name: str, key: str) -> UntrustedText:

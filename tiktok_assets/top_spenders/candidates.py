@@ -40,6 +40,15 @@ CANDIDATES_COLUMNS: tuple[Column, ...] = (
     Column("runner_up_spend", "", "money", "its lifetime spend"),
     Column("lead", "", "ratio", "spend above the runner-up's, divided by the runner-up's spend"),
     Column("fetched_at", "", "instant", "when the lifetime report of these numbers was read"),
+    Column("ad_kind", "", "text", "the kind of the ad, see docs/flags.md; null where it is not in `ads`"),
+    Column(
+        "duplicable",
+        "",
+        "text",
+        "yes, by hand or no: whether a duplication can create a copy; when flagged, else now if it leads",
+    ),
+    Column("duplication_reason", "", "text", "how the copy is made, or why none can be created"),
+    Column("duplication_steps", "", "text", "what to do by hand instead; null if nothing can or need be done"),
 )
 CANDIDATES_SCHEMA = build_schema(CANDIDATES_COLUMNS)
 

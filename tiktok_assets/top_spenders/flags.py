@@ -2,28 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-import polars as pl
 import sqlalchemy as sa
 
 from tiktok_assets.alerts import enqueue, find_scaling_campaign, list_channels
-from tiktok_assets.duplication import ApprovalCode, DuplicationRequest, issue_code
+from tiktok_assets.duplication import (
+    UNKNOWN,
+    ApprovalCode,
+    DuplicationRequest,
+    explain_duplication,
+    is_deleted,
+    issue_code,
+)
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, Entity
 from tiktok_assets.storage import HiveStore, State, duplication_steps, flags, top_spender_changes, utc_now
-from tiktok_assets.tables import build_schema, entity_columns
 from tiktok_assets.top_spenders.alert import build_top_spender_alert
 from tiktok_assets.top_spenders.guardrails import Candidate, Hold, evaluate_guardrails
 from tiktok_assets.top_spenders.leader_changes import to_json_values
-from tiktok_assets.top_spenders.ranking import TOP_SPENDERS_SCHEMA
-
-Row = Mapping[str, Any]
-AdKey = tuple[str, str, str]
-"""The ids of advertiser, campaign and ad; each key is flagged at most once."""
+from tiktok_assets.top_spenders.stored_rows import AdKey, Row, StoredRows, read_stored_rows
 
 _CHANGES = top_spender_changes.c
 _IS_FLAGGED = sa.exists().where(
@@ -82,7 +82,7 @@ def assess_ads(
     is_wanted = sa.true() if advertiser_ids is None else _CHANGES.advertiser_id.in_(list(advertiser_ids))
     with state.transaction() as connection:
         history = _read_history(connection, is_wanted & ~_IS_FLAGGED)
-    return _assess_history(history, _read_stored_rows(store, history.changes), settings, now)
+    return _assess_history(history, read_stored_rows(store, history.changes, settings), settings, now)
 
 
 def record_flag(state: State, store: HiveStore, settings: Settings, ad_key: AdKey, now: datetime) -> Assessment:
@@ -109,7 +109,7 @@ def record_flag(state: State, store: HiveStore, settings: Settings, ad_key: AdKe
     )
     with state.transaction() as connection:
         changes = _read_history(connection, is_same_ad).changes
-    stored = _read_stored_rows(store, changes)  # before the deciding transaction, which blocks others
+    stored = read_stored_rows(store, changes, settings)  # before the deciding transaction, which blocks others
     with state.transaction() as connection:
         assessments = _assess_history(_read_history(connection, is_same_ad), stored, settings, now)
         if not assessments:
@@ -130,10 +130,13 @@ def record_flag(state: State, store: HiveStore, settings: Settings, ad_key: AdKe
 def _issue_approval_code(
     connection: sa.Connection, assessment: Assessment, settings: Settings
 ) -> ApprovalCode | None:
-    """Issue the code that approves the ad's duplication; its expiry is by this machine's clock, not the API's."""
+    """Issue the code that approves the ad's duplication, or none for an ad that cannot be duplicated.
+
+    The expiry is by this machine's clock, not the API's.
+    """
     advertiser_id, _, ad_id = assessment.ad_key
     campaign_id = find_scaling_campaign(settings, advertiser_id)
-    if not campaign_id:
+    if not campaign_id or assessment.facts.get("duplicable") != "yes":
         return None
     request = DuplicationRequest(advertiser_id, ad_id, campaign_id)
     return issue_code(connection, request, assessment.flag_id, utc_now())
@@ -147,7 +150,7 @@ class _FlagHistory:
         changes: the newest change in which each ad took the lead.
         baselines: when an ad was the first leader of its campaign.
         flagged: when an ad of the same accounts was flagged.
-        copies: the ids of those ads that a duplication created.
+        copies: the ids of those ads, or of the Smart+ ads they are creatives of, that a duplication created.
     """
 
     changes: Mapping[AdKey, Row]
@@ -166,9 +169,8 @@ def _read_history(connection: sa.Connection, condition: sa.ColumnElement[bool]) 
     accounts = {advertiser_id for advertiser_id, _, _ in changes}
     first = sa.select(*columns[:3], c.observed_at).where(c.advertiser_id.in_(accounts), c.previous_ad_id.is_(None))
     flagged = sa.select(f.advertiser_id, f.campaign_id, f.ad_id, f.flagged_at).where(f.advertiser_id.in_(accounts))
-    copies = sa.select(duplication_steps.c.object_id).where(
-        duplication_steps.c.object_id.in_({ad_id for _, _, ad_id in changes})
-    )
+    ids = {ad_id for _, _, ad_id in changes} | {row["facts"].get("smart_plus_ad_id") for row in changes.values()}
+    copies = sa.select(duplication_steps.c.object_id).where(duplication_steps.c.object_id.in_(ids - {None}))
     return _FlagHistory(
         changes,
         {_ad_key(row): row["observed_at"] for row in _fetch_rows(connection, first)},
@@ -177,48 +179,8 @@ def _read_history(connection: sa.Connection, condition: sa.ColumnElement[bool]) 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _StoredRows:
-    """The stored rows about the ads to assess, by their ids."""
-
-    leaders: Mapping[tuple[str, str], Row]
-    ads: Mapping[str, Row] = field(default_factory=dict)
-    ad_groups: Mapping[str, Row] = field(default_factory=dict)
-    campaigns: Mapping[str, Row] = field(default_factory=dict)
-    advertisers: Mapping[str, Row] = field(default_factory=dict)
-
-
-def _read_stored_rows(store: HiveStore, changes: Mapping[AdKey, Row]) -> _StoredRows:
-    """Read the ranking, and the account tables only of accounts where one of the ads still leads."""
-    ids = {advertiser_id for advertiser_id, _, _ in changes}
-    if not ids:
-        return _StoredRows({})
-    ranking = store.scan("top_spenders", TOP_SPENDERS_SCHEMA, advertiser_ids=ids).collect().to_dicts()
-    leaders = {(row["advertiser_id"], row["campaign_id"]): row for row in ranking}
-    leading = [key for key in changes if leaders.get(key[:2], {}).get("ad_id") == key[2]]
-    if not leading:
-        return _StoredRows(leaders)
-    owners = {advertiser_id for advertiser_id, _, _ in leading}
-    previous = {changes[key]["previous_ad_id"] for key in leading}
-    ads = _read_entity_rows(store, ADS, "ad_id", owners, previous | {ad_id for _, _, ad_id in leading})
-    return _StoredRows(
-        leaders,
-        ads,
-        _read_entity_rows(store, AD_GROUPS, "ad_group_id", owners, {row["ad_group_id"] for row in ads.values()}),
-        _read_entity_rows(store, CAMPAIGNS, "campaign_id", owners, {campaign_id for _, campaign_id, _ in leading}),
-        _read_entity_rows(store, ADVERTISERS, "advertiser_id", None, owners),
-    )
-
-
-def _read_entity_rows(
-    store: HiveStore, entity: Entity, key: str, owners: set[str] | None, ids: set[Any]
-) -> dict[str, Row]:
-    frame = store.scan(entity.table, build_schema(entity_columns(entity)), advertiser_ids=owners)
-    return {row[key]: row for row in frame.filter(pl.col(key).is_in(ids)).collect().to_dicts()}
-
-
 def _assess_history(
-    history: _FlagHistory, stored: _StoredRows, settings: Settings, now: datetime
+    history: _FlagHistory, stored: StoredRows, settings: Settings, now: datetime
 ) -> list[Assessment]:
     by_campaign: dict[tuple[str, str], datetime] = {}
     by_account: dict[str, list[datetime]] = defaultdict(list)
@@ -228,36 +190,57 @@ def _assess_history(
     assessments = []
     for key, change in history.changes.items():
         advertiser_id, campaign_id, ad_id = key
-        ad = stored.ads.get(ad_id)
+        leader = stored.leaders.get((advertiser_id, campaign_id))
+        rows: dict[str, Row | None] = {
+            "ad": stored.ads.get((advertiser_id, ad_id)),
+            "ad_group": stored.ad_groups.get((advertiser_id, leader["ad_group_id"])) if leader else None,
+            "campaign": stored.campaigns.get((advertiser_id, campaign_id)),
+        }
         candidate = Candidate(
             ad_id=ad_id,
-            leader=stored.leaders.get((advertiser_id, campaign_id)),
-            ad=ad,
-            ad_group=stored.ad_groups.get(ad["ad_group_id"]) if ad else None,
-            campaign=stored.campaigns.get(campaign_id),
+            leader=leader,
+            **rows,
+            unlisted=_find_unlisted(rows, advertiser_id, stored, change["observed_at"]),
             baseline_at=history.baselines.get(key),
             flagged_at=history.flagged.get(key),
-            is_copy=ad_id in history.copies,
+            is_copy=bool(history.copies & {ad_id, change["facts"].get("smart_plus_ad_id")}),
             campaign_flagged_at=by_campaign.get((advertiser_id, campaign_id)),
             recent_flags=by_account[advertiser_id],
         )
         holds = evaluate_guardrails(candidate, settings, now)
         if not holds:
             by_account[advertiser_id].append(now)
-        assessments.append(Assessment(key, _build_facts(candidate, change, stored), holds))
+        target = stored.campaigns.get((advertiser_id, settings.scaling_campaigns.get(advertiser_id, "")))
+        assessments.append(Assessment(key, _build_facts(candidate, change, stored, target), holds))
     return assessments
 
 
-def _build_facts(candidate: Candidate, change: Row, stored: _StoredRows) -> dict[str, Any]:
-    """Build the facts of an ad: the ranking's row while it leads, and the previous leader."""
-    leader = candidate.leader
+def _find_unlisted(
+    rows: Mapping[str, Row | None], advertiser_id: str, stored: StoredRows, observed_at: datetime
+) -> frozenset[str]:
+    """Find the objects without a row whose table was read after the report: waiting for them is useless."""
+    read_at = {name: stored.read_at.get((advertiser_id, name)) for name, row in rows.items() if row is None}
+    return frozenset(name for name, at in read_at.items() if at and at > observed_at)
+
+
+def _build_facts(candidate: Candidate, change: Row, stored: StoredRows, target: Row | None) -> dict[str, Any]:
+    """Build the facts of an ad: the ranking's row while it leads, the previous leader, and how to duplicate it."""
+    leader, previous_id = candidate.leader, change["previous_ad_id"]
     if leader is None or leader["ad_id"] != candidate.ad_id:
-        return {**change["facts"], "previous_ad_id": change["previous_ad_id"]}
+        return {**change["facts"], "previous_ad_id": previous_id}
+    duplicability = explain_duplication(candidate.ad, candidate.ad_group, candidate.campaign, target)
+    previous = stored.ads.get((leader["advertiser_id"], previous_id)) or {}
     return {
         **to_json_values(leader),
         "advertiser_name": stored.advertisers.get(leader["advertiser_id"], {}).get("name"),
-        "previous_ad_id": change["previous_ad_id"],
-        "previous_ad_name": stored.ads.get(change["previous_ad_id"], {}).get("ad_name"),
+        "previous_ad_id": previous_id,
+        "previous_ad_name": previous.get("ad_name"),
+        "previous_is_deleted": is_deleted(previous),
+        "ad_kind": None if duplicability.kind is UNKNOWN else duplicability.kind.name,
+        "duplicable": duplicability.answer,
+        "duplication_reason": duplicability.reason,
+        "duplication_steps": duplicability.manual_steps or None,
+        "scaling_campaign_name": (target or {}).get("campaign_name"),
     }
 
 

@@ -1,6 +1,8 @@
-"""Evaluate the guardrails that keep a new leader from being flagged, each with its reason."""
+"""Evaluate the guardrails that keep a new leader from being flagged, each with its reason.
 
-import json
+No guardrail asks of which kind an ad is or whether it can be duplicated: that is told in its alert.
+"""
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tiktok_assets.duplication import find_uncopyable_kind, has_marker
+from tiktok_assets.duplication import has_marker
 from tiktok_assets.settings import Settings
 
 DAILY_CAP_WINDOW = timedelta(hours=24)
@@ -27,6 +29,8 @@ class Candidate:
         ad_id: the ad.
         leader: the campaign's row of `top_spenders`, or None.
         ad, ad_group, campaign: their stored rows, or None.
+        unlisted: those of `ad`, `ad_group` and `campaign` that TikTok's list did not contain after the report that
+            showed the ad in the lead. Not every list has every kind of ad, so they do not hold it back.
         baseline_at: when the ad was the campaign's first leader; None if another ad was.
         flagged_at: when it was flagged in this campaign; None if it was not.
         is_copy: whether a duplication in the ledger created it.
@@ -39,11 +43,17 @@ class Candidate:
     ad: Mapping[str, Any] | None = None
     ad_group: Mapping[str, Any] | None = None
     campaign: Mapping[str, Any] | None = None
+    unlisted: frozenset[str] = frozenset()
     baseline_at: datetime | None = None
     flagged_at: datetime | None = None
     is_copy: bool = False
     campaign_flagged_at: datetime | None = None
     recent_flags: Sequence[datetime] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The ad's name, from the report where the ad has no row of its own; "" if it has none."""
+        return str((self.ad or self.leader or {}).get("ad_name") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +151,14 @@ def _check_lead(candidate: Candidate, settings: Settings, _: datetime) -> str | 
 def _check_delivering(candidate: Candidate, _: Settings, __: datetime) -> str | None:
     for attribute, label in _HIERARCHY:
         row = getattr(candidate, attribute)
+        if row is None and attribute in candidate.unlisted:
+            continue
         if row is None:
             return f"{label} is not in the table `{attribute}s` yet"
         secondary = row["secondary_status"] or ""
         if any(word in secondary for word in _STOPPED_STATUSES):
             return f"{label} does not deliver: its status is {secondary}"
-        if row["operation_status"] not in {None, "ENABLE"}:
+        if (row["operation_status"] or "ENABLE") != "ENABLE":
             return f"{label} does not deliver: it is switched to {row['operation_status']}"
     return None
 
@@ -154,10 +166,9 @@ def _check_delivering(candidate: Candidate, _: Settings, __: datetime) -> str | 
 def _check_original(candidate: Candidate, _: Settings, __: datetime) -> str | None:
     if candidate.is_copy:
         return "it is a copy created by this project, by its ledger"
-    name = (candidate.ad or {}).get("ad_name") or ""
-    return (
-        f"it is a copy created by this project, by the end of its name: {name[-20:]}" if has_marker(name) else None
-    )
+    if not has_marker(candidate.name):
+        return None
+    return f"it is a copy created by this project, by the end of its name: {candidate.name[-20:]}"
 
 
 def _check_testing(candidate: Candidate, settings: Settings, _: datetime) -> str | None:
@@ -167,20 +178,8 @@ def _check_testing(candidate: Candidate, settings: Settings, _: datetime) -> str
     return f"campaign {leader['campaign_id']} is the one in TIKTOK_SCALING_CAMPAIGNS, into which ads are copied"
 
 
-def _check_copyable(candidate: Candidate, _: Settings, __: datetime) -> str | None:
-    for attribute, label in _HIERARCHY:
-        row = getattr(candidate, attribute) or {}
-        if kind := find_uncopyable_kind({**row, **json.loads(row.get("extra") or "{}")}):
-            return f"{label} is {kind}, which cannot be read and created again"
-    return None
-
-
 def _check_name(candidate: Candidate, settings: Settings, _: datetime) -> str | None:
-    match = (
-        re.search(settings.exclude_names, (candidate.ad or {}).get("ad_name") or "")
-        if settings.exclude_names
-        else None
-    )
+    match = re.search(settings.exclude_names, candidate.name) if settings.exclude_names else None
     return f"TIKTOK_EXCLUDE_NAMES finds {match[0]!r} in its name" if match else None
 
 
@@ -214,7 +213,6 @@ GUARDRAILS: tuple[Guardrail, ...] = (
     Guardrail("delivering", "delivers, as do its ad group and its campaign", _check_delivering),
     Guardrail("original", "is not a copy created by a duplication", _check_original),
     Guardrail("testing", "is not in the scaling campaign", _check_testing),
-    Guardrail("copyable", "can be read and created again", _check_copyable),
     Guardrail("name", "has a name that TIKTOK_EXCLUDE_NAMES does not match", _check_name),
     Guardrail(
         "cool_down",

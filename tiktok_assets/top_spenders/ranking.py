@@ -10,6 +10,7 @@ import polars as pl
 
 from tiktok_assets.spec import Column
 from tiktok_assets.tables import INSTANT, MONEY, build_schema
+from tiktok_assets.top_spenders.creatives import CREATIVE_COLUMNS
 
 WINDOW_DAYS = (3, 7, 30)
 """Windows of complete days next to lifetime spend; they show an old leader that no longer spends."""
@@ -54,6 +55,7 @@ TOP_SPENDERS_COLUMNS: tuple[Column, ...] = (
     ),
     *(column for days in WINDOW_DAYS for column in _build_window_columns(days)),
     Column("fetched_at", "", "instant", "when the lifetime report was read"),
+    *CREATIVE_COLUMNS,
 )
 TOP_SPENDERS_SCHEMA = build_schema(TOP_SPENDERS_COLUMNS)
 
@@ -88,7 +90,8 @@ def rank_top_spenders(
         complete_days: for the windows, which are null without it.
 
     Returns:
-        Rows of `top_spenders`, sorted by its key; `leads_since` is null, see `record_leader_changes`.
+        Rows of `top_spenders`, sorted by its key; `leads_since` is null, see `record_leader_changes`, as are the
+        columns of `add_creatives`.
     """
     ranked = ad_lifetime.filter(pl.col("spend") > 0).sort(
         [*_CAMPAIGN, "spend", "ad_id"], descending=[False, False, True, False]
@@ -109,6 +112,7 @@ def rank_top_spenders(
         lead=spend / runner_up - 1,
         fetched_at=pl.col("fetched_at").cast(INSTANT),
         leads_since=pl.lit(None, INSTANT),
+        **{column.name: pl.lit(None) for column in CREATIVE_COLUMNS},
     )
     return (
         _add_windows(ranked_leaders, complete_days)

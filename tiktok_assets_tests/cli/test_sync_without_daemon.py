@@ -72,7 +72,7 @@ def test_sync_finishes_duplications_but_starts_none(harness: DuplicationHarness,
     interrupt_duplication(settings, request)
     assert [len(rows) for rows in harness.created_objects(request)] == [1, 0]
     with open_session(settings) as session, session.state.transaction() as connection:
-        enqueue(connection, Alert("waits", "run_failure", "T", "t", "m", "h", "b", {}), [], session.now())
+        enqueue(connection, Alert("waits", "run_failure", "T", "t", "m", "h", "c", "b", {}), [], session.now())
         row = {
             "advertiser_id": request.advertiser_id,
             "campaign_id": "1",

@@ -1,7 +1,7 @@
 """Tests of the kinds of ads: each is recognised, and says whether a copy can be made and what to do if not."""
 
-import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,8 +16,11 @@ from tiktok_assets.duplication.ad_kinds import (
     find_kinds,
     find_uncopyable_kind,
 )
+from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS
+from tiktok_assets.tables.frames import build_entity_frame
 
 Row = Mapping[str, Any]
+READ_AT = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
 
 AD: Row = {"ad_id": "3", "secondary_status": "AD_STATUS_DELIVERY_OK", "campaign_automation_type": "MANUAL"}
 AD_GROUP: Row = {"creative_material_mode": "CUSTOM", "promotion_type": "WEBSITE", "product_source": "UNSET"}
@@ -77,10 +80,14 @@ def test_every_kind_has_a_case() -> None:
 
 
 def test_stored_row_is_classified_like_the_object_it_was_read_from() -> None:
-    """Fields that a stored row keeps in its column `extra` count like those of the object."""
+    """A stored row has the kinds of the object it was read from, also by fields that have no column."""
+    ids = {"advertiser_id": "7001", "campaign_id": "1", "adgroup_id": "2", "ad_id": "3"}
     for name, *fields in KINDS:
-        rows = build_rows(*fields)
-        stored = [{"ad_name": "x", "extra": json.dumps(row)} for row in rows]
+        rows = [{**ids, **row} for row in build_rows(*fields)]
+        stored = [
+            build_entity_frame(entity, [row], READ_AT, unknown_fields=set()).row(0, named=True)
+            for entity, row in zip((ADS, AD_GROUPS, CAMPAIGNS), rows, strict=True)
+        ]
         assert find_kinds(*stored) == find_kinds(*rows), name
 
 
@@ -88,6 +95,8 @@ def test_missing_and_deleted_ads_cannot_be_duplicated() -> None:
     """An ad that TikTok does not list, and a deleted one, are said to be that, without steps."""
     missing = explain_duplication(None, AD_GROUP, CAMPAIGN)
     assert (missing.kind, missing.answer) == (UNKNOWN, "no")
+    reserved = explain_duplication(None, None, {"objective_type": "RF_REACH"})
+    assert (reserved.kind.name, reserved.answer) == ("reservation", "by hand")
     deleted = explain_duplication(*build_rows({"secondary_status": "AD_STATUS_CAMPAIGN_DELETE"}, {}, {}))
     assert (deleted.kind, deleted.answer) == (MANUAL, "no")
     assert "deleted" in deleted.reason

@@ -18,9 +18,10 @@ from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.state import State, flags, outbox, top_spender_changes
 from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
-from tiktok_assets.top_spenders.flags import AdKey, Assessment, assess_ads, record_flag
+from tiktok_assets.top_spenders.flags import Assessment, assess_ads, record_flag
 from tiktok_assets.top_spenders.leader_changes import record_leader_changes
 from tiktok_assets.top_spenders.ranking import rank_top_spenders
+from tiktok_assets.top_spenders.stored_rows import AdKey
 
 OWNER, CAMPAIGN = "7001", "1680000000000001"
 START = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)

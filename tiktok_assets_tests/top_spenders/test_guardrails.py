@@ -12,12 +12,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from tiktok_assets.duplication.models import DuplicationRequest
-from tiktok_assets.duplication.snapshot import AccountContext, Snapshot
-from tiktok_assets.duplication.validation import check_source_copyable
+from tiktok_assets.duplication.ad_kinds import AD_KINDS
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS
-from tiktok_assets.tables.frames import build_entity_frame
 from tiktok_assets.top_spenders.guardrails import GUARDRAILS, Candidate, Hold, evaluate_guardrails
 from tiktok_assets_tests.top_spenders.ranked_account import (
     OWNER,
@@ -108,21 +104,11 @@ HELD = [
         f"campaign {LEADER['campaign_id']} is the one in TIKTOK_SCALING_CAMPAIGNS",
     ),
     (
-        change_row("ad", campaign_automation_type="UPGRADED_SMART_PLUS"),
+        replace(GOOD_CANDIDATE, ad=None, unlisted=frozenset({"ad_group"})),
         {},
-        "copyable",
-        "the ad is Upgraded Smart+",
+        "delivering",
+        "the ad is not in the table `ads` yet",
     ),
-    (change_row("ad", smart_plus_ad_id="1"), {}, "copyable", "the ad is Upgraded Smart+"),
-    (change_row("ad", is_aco=True), {}, "copyable", "the ad is automated creative optimisation"),
-    (
-        change_row("ad_group", creative_material_mode="DYNAMIC"),
-        {},
-        "copyable",
-        "its ad group is automated creative",
-    ),
-    (change_row("campaign", is_smart_performance_campaign=True), {}, "copyable", "its campaign is Smart+"),
-    (change_row("ad", extra=json.dumps({"catalog_id": "7"})), {}, "copyable", "the ad is made from a catalogue"),
     (GOOD_CANDIDATE, {"exclude_names": "(?i)^ad [A-C]"}, "name", "TIKTOK_EXCLUDE_NAMES finds 'Ad A' in its name"),
     (
         replace(GOOD_CANDIDATE, campaign_flagged_at=AT),
@@ -151,6 +137,15 @@ def test_each_guardrail_holds_back_its_case(
     assert "None" not in found[guardrail]
 
 
+UNLISTED = replace(
+    change_row("leader", ad_name="Hook"),
+    ad=None,
+    ad_group=None,
+    campaign=None,
+    unlisted=frozenset({"ad", "ad_group", "campaign"}),
+)
+"""An ad of which only the report knows."""
+
 PASSES = [
     ("new", replace(GOOD_CANDIDATE, baseline_at=None), {}),
     ("once", replace(GOOD_CANDIDATE, flagged_at=None), {}),
@@ -166,8 +161,9 @@ PASSES = [
     ("original", change_row("ad", ad_name=None), {}),
     ("testing", GOOD_CANDIDATE, {"scaling_campaigns": {OWNER: "1"}}),
     ("testing", GOOD_CANDIDATE, {"scaling_campaigns": {"7002": LEADER["campaign_id"]}}),
-    ("copyable", change_row("ad", campaign_automation_type=None), {}),
-    ("copyable", change_row("ad_group", creative_material_mode=None), {}),
+    ("delivering", change_row("campaign", operation_status=""), {}),
+    ("delivering", replace(GOOD_CANDIDATE, ad=None, unlisted=frozenset({"ad"})), {}),
+    ("delivering", UNLISTED, {}),
     ("name", GOOD_CANDIDATE, {"exclude_names": "^test"}),
     ("name", change_row("ad", ad_name=None), {"exclude_names": "None"}),
     ("cool_down", replace(GOOD_CANDIDATE, campaign_flagged_at=START - timedelta(days=3)), {}),
@@ -201,11 +197,10 @@ def test_docs_list_every_guardrail() -> None:
 
 def test_all_reasons_are_returned() -> None:
     """An ad with several faults gets all reasons, in order."""
-    wrong = replace(change_row("ad", operation_status="DISABLE", is_aco=True), campaign_flagged_at=START)
+    wrong = replace(change_row("ad", operation_status="DISABLE"), campaign_flagged_at=START)
     assert list(find_holds(wrong, load_limits(min_spend="500"))) == [
         "spend",
         "delivering",
-        "copyable",
         "cool_down",
     ]
 
@@ -237,66 +232,40 @@ def test_hold_has_guardrail_and_reason() -> None:
     assert hold == Hold("leads", "no ranking of its campaign is stored")
 
 
-KINDS = [
-    ("campaign_automation_type", "UPGRADED_SMART_PLUS"),
-    ("is_smart_performance_campaign", True),
-    ("smart_plus_ad_id", "7"),
-    ("is_aco", True),
-    ("creative_material_mode", "SMART_CREATIVE"),
-    ("objective_type", "RF_REACH"),
-    ("billing_event", "GD"),
-    ("buying_type", "RESERVATION_RF"),
-    ("rf_purchased_type", "FIXED_BUDGET"),
-    ("objective_type", "PRODUCT_SALES"),
-    ("ad_format", "CATALOG_CAROUSEL"),
-    ("product_source", "CATALOG"),
-    ("shopping_ads_type", "VIDEO"),
-    ("catalog_id", "7"),
-    ("store_id", "7"),
-    ("catalog_enabled", True),
-    ("campaign_product_source", "STORE"),
-    ("ad_format", "LIVE_CONTENT"),
-    ("split_test_enabled", True),
-    ("split_test_group_id", "7"),
-    ("campaign_system_origin", "PROMOTE"),
-    ("campaign_automation_type", "MANUAL"),
-    ("creative_material_mode", "CUSTOM"),
-    ("objective_type", "TRAFFIC"),
-    ("billing_event", "CPC"),
-    ("ad_format", "SINGLE_VIDEO"),
-    ("is_aco", False),
-    ("catalog_id", "0"),
-    ("product_source", "UNSET"),
+ACTIVE = ["PARTIAL_AUDIT_DELIVERY_OK", "REVIEW_PARTIALLY_APPROVED", "DELIVERY_AND_REAUDIT", "PRIVACY_POLICY_AUDIT"]
+
+
+@pytest.mark.parametrize("status", [*ACTIVE, "DELIVERY_OK", "LIVE_OFFLINE", "BALANCE_EXCEED"])
+def test_no_status_of_a_kind_that_delivers_holds_it_back(status: str) -> None:
+    """Statuses that only Smart+, live or reviewed ads have do not hold an ad back while it can deliver."""
+    assert find_holds(change_row("ad", secondary_status=f"AD_STATUS_{status}")) == {}
+    assert find_holds(change_row("ad_group", secondary_status=f"ADGROUP_STATUS_{status}")) == {}
+
+
+KIND_FIELDS = sorted({name for kind in AD_KINDS for name in kind.fields})
+KIND_VALUES = [
+    "UPGRADED_SMART_PLUS",
+    "SMART_PLUS",
+    "PROMOTE",
+    "RF_REACH",
+    "LIVE",
+    "STORE",
+    "DYNAMIC",
+    "7",
+    True,
+    None,
 ]
-"""Response fields that determine the kind of an object: every kind that cannot be copied, and some that can."""
-
-_TABLES = {"ad": ADS, "ad_group": AD_GROUPS, "campaign": CAMPAIGNS}
 
 
-@pytest.mark.parametrize("which", list(_TABLES))
-@pytest.mark.parametrize(("name", "value"), KINDS)
-def test_guardrail_and_validation_agree_on_copyability(which: str, name: str, value: object) -> None:
-    """The guardrail on stored rows and the validation on API rows give the same result."""
-    ids = {"advertiser_id": OWNER, "campaign_id": "1", "adgroup_id": "2", "ad_id": "3"}
-    rows = {each: {**ids, **({name: value} if each == which else {})} for each in _TABLES}
-    tables: dict[str, Any] = {
-        each: build_entity_frame(entity, [rows[each]], START, unknown_fields=set()).to_dicts()[0]
-        for each, entity in _TABLES.items()
-    }
-    by_guardrail = "copyable" in find_holds(replace(GOOD_CANDIDATE, **tables))
-    request = DuplicationRequest(OWNER, "3", "9")
-    snapshot = Snapshot(
-        request=request,
-        account=AccountContext("EUR", {}, None),
-        ad=rows["ad"],
-        ad_group=rows["ad_group"],
-        campaign=rows["campaign"],
-        target_campaign=None,
-        target_ad_group=None,
-        ad_group_count=0,
-        ad_count=0,
-        ad_group_quota=None,
-        original_id=None,
-        now=START,
-    )
-    assert by_guardrail == bool(check_source_copyable(snapshot))
+@hypothesis(max_examples=200)
+@given(st.sampled_from(["ad", "ad_group", "campaign"]), st.sampled_from(KIND_FIELDS), st.sampled_from(KIND_VALUES))
+def test_no_kind_is_held_back(which: str, name: str, value: object) -> None:
+    """Of whatever kind an ad is, it is as much news as a manual one."""
+    assert find_holds(change_row(which, **{name: value})) == {}
+    assert find_holds(change_row(which, extra=json.dumps({name: value}))) == {}
+
+
+def test_name_of_an_unlisted_ad_counts_too() -> None:
+    """An ad without a row of its own is a copy, or excluded, by its name in the report."""
+    copy = replace(UNLISTED, leader={**LEADER, "ad_name": "Hook [tta-0123456789ab]"})
+    assert list(find_holds(copy, load_limits(exclude_names="Hook"))) == ["original", "name"]
