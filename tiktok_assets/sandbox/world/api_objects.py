@@ -137,6 +137,8 @@ def ad_group_item(ad_group: AdGroup, now: int) -> Item:
     campaign = ad_group.campaign
     advertiser, objective = campaign.advertiser, campaign.objective
     is_cpc = objective.billing_event == "CPC"
+    # An Upgraded Smart+ ad group has no other daily budget (get_upgraded_smart_ad_groups).
+    is_dynamic = campaign.budget_optimize_on or campaign.automation != "MANUAL"
     item = {
         **AD_GROUP,
         "advertiser_id": advertiser.id,
@@ -148,7 +150,7 @@ def ad_group_item(ad_group: AdGroup, now: int) -> Item:
         "promotion_type": objective.promotion_type,
         "location_ids": [advertiser.account.location_id],
         "age_groups": ad_group.age_groups,
-        "budget_mode": "BUDGET_MODE_DYNAMIC_DAILY_BUDGET" if campaign.budget_optimize_on else "BUDGET_MODE_DAY",
+        "budget_mode": "BUDGET_MODE_DYNAMIC_DAILY_BUDGET" if is_dynamic else "BUDGET_MODE_DAY",
         "budget": to_api_amount(advertiser, ad_group.budget),
         "scheduled_budget": 0.0,
         "schedule_start_time": format_utc(ad_group.created),

@@ -128,7 +128,10 @@ def _add_scaling_campaign(builder: Builder, advertiser: Advertiser, known: Ident
     scaling = _campaign(builder, advertiser, "Scaling | Smart+ winners", 72.6)
     ad_group = builder.ad_group(scaling, "Scaling | Broad", scaling.created + 60)
     owner = _ad(builder, ad_group, "Evergreen", ad_group.created + 60)
-    owner.smart_plus_fields |= _texts(["The one everybody keeps."], ["SHOP_NOW"], advertiser)
+    # Posts in a web campaign have a set of calls to action (create_an_upgraded_smart_ad, call_to_action_list).
+    owner.smart_plus_fields |= _texts(["The one everybody keeps."], [], advertiser)
+    button = {"call_to_action_id": stable_id("call to action", advertiser.id)}
+    owner.smart_plus_fields["ad_configuration"] = button
     builder.make_leader(_creative(builder, owner, known.video("evergreen"), 24))
     _creative(builder, owner, known.video("evergreen short"))
     _set_budget(builder, ad_group)
