@@ -26,7 +26,7 @@ from tiktok_assets.storage import HiveStore, StoredTimeouts, StoreError
 
 if TYPE_CHECKING:
     from tiktok_assets.api import Identity, IdentityStatus
-    from tiktok_assets.duplication import Approval, Duplicator, ExecutionPolicy
+    from tiktok_assets.duplication import Approval, Duplicator, ExecutionPolicy, Undoer
     from tiktok_assets.storage import State
 
 BUDGET_FILE = "request_budget.sqlite"
@@ -200,6 +200,15 @@ class Session:
                 may_execute=self.settings.scaling_mode == "execute",
             ),
             duplication.parse_identities(self.settings.scaling_identities),
+        )
+
+    def create_undoer(self, policy: "ExecutionPolicy | None" = None) -> "Undoer":
+        """Open what undoes duplications of the state database; `policy` as in `create_duplicator`."""
+        from tiktok_assets import duplication  # noqa: PLC0415 - only a duplication loads it
+
+        ledger = duplication.Ledger(self.state)
+        return duplication.Undoer(
+            self.client, self.reader.fetcher, ledger, policy or duplication.ExecutionPolicy()
         )
 
     def _read_currency(self, advertiser_id: str) -> str:

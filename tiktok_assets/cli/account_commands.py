@@ -274,19 +274,32 @@ def duplicate(
         bool, typer.Option("--code", help="Approve with the approval code of an alert, read from standard input.")
     ] = False,
     status: Annotated[bool, typer.Option("--status", help="List all duplications with their status.")] = False,
+    undo: Annotated[
+        str | None,
+        typer.Option(
+            "--undo",
+            metavar="KEY",
+            help="Show what a duplication created; with --live switch it off, and delete what has no spend.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Duplicate an ad into another campaign, disabled; without --live, print the requests (a dry run)."""
     from tiktok_assets.cli import duplicate as command  # noqa: PLC0415
+    from tiktok_assets.cli import undo as undo_command  # noqa: PLC0415
     from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.cli.session import load_storage_settings  # noqa: PLC0415
     from tiktok_assets.duplication import DuplicationRequest, formatting  # noqa: PLC0415
     from tiktok_assets.session import open_session  # noqa: PLC0415
 
     settings = load_storage_settings()
-    if (ad_id is None) != status:
-        raise UsageError("give the id of the ad to duplicate, or --status.")
+    if (ad_id is not None) + status + (undo is not None) != 1:
+        raise UsageError("give the id of the ad to duplicate, or --status, or --undo with a duplication's key.")
     with open_session(settings) as session:
+        if undo is not None:
+            preview = undo_command.run_undo(session, undo, live=live, yes=yes)
+            print_json(formatting.undo_to_row(preview)) if as_json else print_text(formatting.format_undo(preview))
+            return
         if ad_id is None:
             entries = command.list_duplications(session, [advertiser] if advertiser else None)
             rows = [formatting.entry_to_row(entry) for entry in entries]

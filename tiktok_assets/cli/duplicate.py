@@ -136,19 +136,19 @@ def obtain_approval(session: Session, request: DuplicationRequest, *, yes: bool,
         UsageError: if there is no terminal for a prompt and neither option is given.
         CommandError: if the user declines, or a check refuses the duplication before the prompt.
     """
-    approver = f"{_user_name()}@{socket.gethostname()}"
+    approver = name_approver()
     entry = session.create_duplicator().ledger.find(request.key)
     if entry and entry.is_approved_for(request):
         return Approval(approver)
     on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if code:
         return Approval(approver, BY_CODE, _read_code(on_terminal=on_terminal))
-    if yes and _is_shared(session.settings):
+    if yes and is_state_shared(session.settings):
         raise UsageError(f"{SHARED_STATE_HINT}.")
     if yes:
         return Approval(approver, BY_YES_OPTION)
     if not on_terminal:
-        hint = SHARED_STATE_HINT if _is_shared(session.settings) else APPROVAL_HINT
+        hint = SHARED_STATE_HINT if is_state_shared(session.settings) else APPROVAL_HINT
         raise UsageError(f"--live needs an approval: {hint}.")
     checked = dry_run(session, request)
     if checked.refusals:
@@ -169,7 +169,12 @@ def _read_code(*, on_terminal: bool) -> str:
     return sys.stdin.readline().strip()
 
 
-def _is_shared(settings: Settings) -> bool:
+def name_approver() -> str:
+    """Return who runs this process, as recorded in the ledger."""
+    return f"{_user_name()}@{socket.gethostname()}"
+
+
+def is_state_shared(settings: Settings) -> bool:
     """Return whether the state is on a database server, which other hosts may use too."""
     return make_url(settings.state_database_url).get_backend_name() != "sqlite"
 

@@ -23,6 +23,7 @@ from .formatting import format_approval_prompt as format_approval_prompt
 from .formatting import format_done as format_done
 from .formatting import format_dry_run as format_dry_run
 from .formatting import format_request as format_request
+from .formatting import format_undo as format_undo
 from .lease import LeaseError as LeaseError
 from .ledger import Ledger as Ledger
 from .models import AD_STEP as AD_STEP
@@ -36,3 +37,6 @@ from .results import RESULTS_COLUMNS as RESULTS_COLUMNS
 from .results import build_duplications_table as build_duplications_table
 from .results import build_results_table as build_results_table
 from .results import find_compared_days as find_compared_days
+from .undo import Undoer as Undoer
+from .undo import UndoPreview as UndoPreview
+from .undo import UnknownDuplicationError as UnknownDuplicationError

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tiktok_assets.duplication.duplicator import DryRun
+from tiktok_assets.duplication.field_selection import FieldNote
 from tiktok_assets.duplication.models import (
     AD_GROUP_STEP,
     AD_STEP,
@@ -13,6 +14,7 @@ from tiktok_assets.duplication.models import (
     LedgerEntry,
     Step,
 )
+from tiktok_assets.duplication.undo import CreatedObjectState, UndoPreview
 from tiktok_assets.escaping import escape_control_characters, escape_json
 
 STATUS_COLUMNS = (
@@ -29,6 +31,7 @@ STATUS_COLUMNS = (
     "approved_by",
     "approved_at",
     "reason",
+    "undone_at",
 )
 """The columns of `duplicate --status`."""
 
@@ -55,7 +58,14 @@ def format_dry_run(dry_run: DryRun, escape: Callable[[str], str] = escape_contro
         for result in dry_run.results
     )
     requests = _format_requests(dry_run) if dry_run.requests else "Nothing would be sent."
-    return f"{heading}\n\n### Checks\n\n{checks}\n\n### Requests\n\n{requests}"
+    notes = "\n".join(f"- {escape(format_field_note(note))}" for note in dry_run.field_notes)
+    fields = f"### Fields that are not copied\n\n{notes}\n\n" if notes else ""
+    return f"{heading}\n\n### Checks\n\n{checks}\n\n{fields}### Requests\n\n{requests}"
+
+
+def format_field_note(note: FieldNote) -> str:
+    """Format what becomes of a field, in one line."""
+    return f"{note.name}: {note.treatment}{f', {note.reason}' if note.reason else ''}"
 
 
 def _format_requests(dry_run: DryRun) -> str:
@@ -83,6 +93,46 @@ def format_approval_prompt(dry_run: DryRun) -> str:
     )
 
 
+def format_undo(preview: UndoPreview) -> str:
+    """Format what an undo would do with each object of a duplication, or that it is undone, as Markdown."""
+    entry = preview.entry
+    heading = f"## Undo: {format_request(entry.request)}, of account {entry.advertiser_id}"
+    if entry.undone_at:
+        return f"{heading}\n\n{format_undone(entry)}"
+    lines = [f"- {_format_undo_step(one, entry.currency or '')}" for one in preview.objects]
+    lost = [step for step in entry.steps if step.sent_at and not step.object_id]
+    lines += [f"- {step.step.replace('_', ' ')}: was requested, and is looked up first" for step in lost]
+    return f"{heading}\n\n" + ("\n".join(lines) or "Nothing was created; it is only recorded that it is undone.")
+
+
+_STATUS_WORDS = {
+    "ENABLE": "switched on",
+    "DISABLE": "switched off",
+    "DELETE": "deleted",
+    "": "not listed any more",
+}
+
+
+def _format_undo_step(one: CreatedObjectState, currency: str) -> str:
+    name = f' "{escape_control_characters(one.name)}"' if one.name else ""
+    status = _STATUS_WORDS.get(one.status, one.status)
+    if one.is_gone:
+        action = "nothing is left to do"
+    elif one.is_kept:
+        action = f"kept as it is, because it has {one.other_ads} other ads"
+    else:
+        action = "switched off" if one.spend else "switched off and deleted"
+    kind = one.step.replace("_", " ")
+    return f"{kind} {one.object_id}{name}, now {status}, spend {one.spend:f} {currency}: {action}"
+
+
+def format_undone(entry: LedgerEntry) -> str:
+    """Format the result of an undo, in one sentence."""
+    when = f"{entry.undone_at:%Y-%m-%d %H:%M} UTC" if entry.undone_at else "a time that is not recorded"
+    result = escape_control_characters(entry.undo_result or "")
+    return f"Duplication {entry.duplication_key} was undone on {when}: {result}."
+
+
 def format_done(entry: LedgerEntry) -> str:
     """Format the result of a duplication that is done, in one sentence."""
     group = entry.created_id(AD_GROUP_STEP)
@@ -93,6 +143,13 @@ def format_done(entry: LedgerEntry) -> str:
 
 def format_status(entry: LedgerEntry) -> str:
     """Format the status of a duplication, in one sentence."""
+    if entry.undone_at:
+        return format_undone(entry)
+    if entry.undo_started_at:
+        return (
+            f"Duplication {entry.duplication_key} is being undone, or its undo was interrupted; run `tiktok-assets"
+            f" duplicate --undo {entry.duplication_key} --live` again."
+        )
     if entry.status == DONE:
         return format_done(entry)
     if entry.status == REFUSED:
@@ -126,6 +183,23 @@ def dry_run_to_row(dry_run: DryRun) -> dict[str, Any]:
         "duplication_key": dry_run.request.key,
         "live": False,
         "checks": [{"check": result.check, "reason": result.reason or None} for result in dry_run.results],
+        "fields_not_copied": [
+            {"field": note.name, "treatment": note.treatment, "reason": note.reason or None}
+            for note in dry_run.field_notes
+        ],
         "requests": list(dry_run.requests),
         "entry": entry_to_row(dry_run.entry) if dry_run.entry else None,
+    }
+
+
+def undo_to_row(preview: UndoPreview) -> dict[str, Any]:
+    """Convert an undo, or what it would do, to a row for programs."""
+    objects = [
+        {name: getattr(one, name) for name in CreatedObjectState.__slots__} | {"result": one.result}
+        for one in preview.objects
+    ]
+    return {
+        "duplication_key": preview.entry.duplication_key,
+        "undone_at": preview.entry.undone_at,
+        "objects": objects,
     }

@@ -38,6 +38,9 @@ DUPLICATIONS_COLUMNS: tuple[Column, ...] = (
     Column("approved_how", "", "text", "code, terminal, yes or execute; null if started by an earlier version"),
     Column("approved_by", "", "text", "who approved it: the run and its tags, or the user and host of a command"),
     Column("approved_at", "", "instant", "when it was approved"),
+    Column("target_kind", "", "text", "manual or smart_plus; null until planned, or of an earlier version"),
+    Column("undone_at", "", "instant", "when it was undone"),
+    Column("undo_result", "", "text", "what was switched off or deleted then"),
     Column("steps", "", "json", "each object: target, request, when and how often it was sent, and the result"),
     Column("fetched_at", "", "instant", "when the ledger was read"),
 )

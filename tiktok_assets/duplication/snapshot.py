@@ -120,6 +120,9 @@ class Snapshot:
         """The fields of the source that are unknown, refused, or left out because the target's kind lacks them."""
         ad = self.read_objects.get("smart_plus_ad") or self.read_objects.get("ad") or {}
         notes = find_field_notes(ad, AD_CREATE_FIELDS, self.source_kind, self.kind)
+        if self.kind == "smart_plus" and self.campaign_call_to_action_id:
+            reason = "TikTok requires a set of them here; the copy gets that of the campaign's newest ad"
+            notes.append(FieldNote("call_to_action", "left out", reason))
         if self.copies_ad_group:
             group = self.read_objects.get("ad_group") or {}
             notes += find_field_notes(group, AD_GROUP_CREATE_FIELDS, self.source_kind, self.kind)
