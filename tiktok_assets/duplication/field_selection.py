@@ -89,7 +89,7 @@ def find_field_notes(
             continue
         treatment, reason = field.treatment_in(target)
         is_lost = treatment == "left out" and field.treatment != "left out"
-        if is_lost or (treatment == "refused" and _has_value(value)):
+        if (is_lost and value is not False) or (treatment == "refused" and _has_value(value)):
             notes.append(FieldNote(name, treatment, reason))
     return list(dict.fromkeys(notes))
 

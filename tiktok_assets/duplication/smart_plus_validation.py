@@ -57,7 +57,10 @@ def check_target_type(snapshot: Snapshot) -> str:
 def check_fields(snapshot: Snapshot) -> str:
     """Check that no field of the source is one that the target cannot have and that a copy must not lose."""
     notes = [note for note in snapshot.field_notes if note.treatment == "refused"]
-    return f"the source's {notes[0].name} cannot be copied: {notes[0].reason}" if notes else ""
+    if not notes:
+        return ""
+    advice = "" if ";" in notes[0].reason else "; create the copy in Ads Manager"
+    return f"the source's {notes[0].name} cannot be copied: {notes[0].reason}{advice}"
 
 
 def check_call_to_action(snapshot: Snapshot) -> str:

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from tiktok_assets.api.creatives import Identity
 from tiktok_assets.api.retry import encode_body
+from tiktok_assets.duplication.field_selection import build_fields
 from tiktok_assets.duplication.models import DuplicationRequest, build_marker
 from tiktok_assets.duplication.payloads import (
     MAX_NAME_LENGTH,
-    READ_ONLY_AD_FIELDS,
-    READ_ONLY_AD_GROUP_FIELDS,
     AdGroupPlacement,
     CopiedCreative,
     build_ad_group_payload,
@@ -25,8 +24,8 @@ from tiktok_assets.duplication.payloads import (
     compute_start_time,
     decode_payload,
     has_marker,
-    remove_read_only_fields,
 )
+from tiktok_assets.spec.ad_group_create_fields import AD_GROUP_CREATE_FIELDS
 from tiktok_assets.spec.currencies import DAILY_BUDGET, DYNAMIC_DAILY_BUDGET, TOTAL_BUDGET
 
 NOW = datetime(2026, 11, 9, 18, 0, tzinfo=UTC)
@@ -46,6 +45,11 @@ AD_GROUP: dict[str, Any] = {
 }
 
 
+def list_names(*treatments: str) -> set[str]:
+    """List the manual fields of an ad group with some treatments."""
+    return {one.manual for one in AD_GROUP_CREATE_FIELDS if one.manual and one.treatment in treatments}
+
+
 @given(st.text(max_size=600))
 def test_long_name_is_cut_but_keeps_its_marker(name: str) -> None:
     """For any name the copy's name fits and ends with the marker, once."""
@@ -62,32 +66,30 @@ def test_copy_of_a_copy_has_one_marker() -> None:
     assert build_copy_name("Hook 🔥 ✅", MARKER) == f"Hook {MARKER}"
 
 
+ACCEPTED = list_names("copied", "translated")
+"""The fields of a manual ad group that a copy may have."""
+
+
 @given(
     st.dictionaries(
-        st.sampled_from(
-            sorted(READ_ONLY_AD_GROUP_FIELDS | READ_ONLY_AD_FIELDS | {"gender", "bid_price", "is_hfss"})
-        ),
+        st.sampled_from(sorted(list_names("copied", "translated", "left out", "refused"))),
         st.sampled_from([None, "", "UNSET", [], 0, Decimal(0), "GENDER_MALE", 5, False, True, ["a"]]),
     )
 )
 def test_only_accepted_fields_without_placeholders_are_sent(row: dict[str, Any]) -> None:
-    """Read-only fields and placeholders are removed; all other fields are unchanged."""
-    for read_only in (READ_ONLY_AD_GROUP_FIELDS, READ_ONLY_AD_FIELDS):
-        kept = remove_read_only_fields(row, read_only)
-        assert not kept.keys() & read_only
-        lost = {name: row[name] for name in row.keys() - kept.keys() - read_only}
-        assert all(value in (None, "", "UNSET", []) or value == 0 for value in lost.values())
-        assert not any(value is False for value in lost.values())
-        assert all(kept[name] is row[name] for name in kept)
+    """Fields that are left out or refused and placeholders are removed; all other fields are unchanged."""
+    kept = build_fields(row, AD_GROUP_CREATE_FIELDS, "manual")
+    assert kept.keys() <= ACCEPTED
+    lost = {name: row[name] for name in (row.keys() & ACCEPTED) - kept.keys()}
+    assert all(value in (None, "", "UNSET", []) or value == 0 for value in lost.values())
+    assert not any(value is False for value in lost.values())
+    assert all(kept[name] == row[name] for name in kept)
 
 
-def test_unknown_fields_are_sent() -> None:
-    """An unknown field is kept, so that the targeting never widens; keywords lose their review status."""
+def test_unknown_fields_are_not_sent() -> None:
+    """A field without a row in the classification is not sent; keywords lose their review status."""
     row = {"brand_new_targeting": ["x"], "search_keywords": [{"keyword": "a", "audit_status": "OK"}]}
-    assert remove_read_only_fields(row, READ_ONLY_AD_GROUP_FIELDS) == {
-        "brand_new_targeting": ["x"],
-        "search_keywords": [{"keyword": "a"}],
-    }
+    assert build_fields(row, AD_GROUP_CREATE_FIELDS, "manual") == {"search_keywords": [{"keyword": "a"}]}
 
 
 def test_copy_is_switched_off_and_starts_now() -> None:

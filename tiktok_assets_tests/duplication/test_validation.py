@@ -76,6 +76,16 @@ def change_to_custom_identity(snapshot: Snapshot, **ad: Any) -> Snapshot:  # noq
     return change_snapshot(change_to_pushed_video(snapshot, identity_type="CUSTOMIZED_USER", **ad), ad_group=group)
 
 
+def change_to_smart_plus(snapshot: Snapshot, **changes: Any) -> Snapshot:  # noqa: ANN401 - any field
+    """Return the snapshot of a duplication into an Upgraded Smart+ campaign without ad groups."""
+    target = {
+        "campaign_automation_type": "UPGRADED_SMART_PLUS",
+        "budget_mode": INFINITE_BUDGET,
+        "budget_optimize_on": False,
+    }
+    return change_snapshot(snapshot, **{"target_campaign": target, "first_ad_group": None, **changes})
+
+
 def change_request(snapshot: Snapshot, **other: Any) -> Snapshot:  # noqa: ANN401 - any field of a request
     """Return a snapshot with a changed request."""
     return replace(snapshot, request=replace(snapshot.request, **other))
@@ -166,10 +176,20 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
         lambda s: change_snapshot(s, campaign={"secondary_status": "CAMPAIGN_STATUS_DELETE"}),
         "campaign is deleted",
     ),
-    "Smart+": (
-        "source_copyable",
-        lambda s: change_snapshot(s, ad={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
-        "Smart+",
+    "a creative that its Smart+ ad no longer has": (
+        "creative_listed",
+        lambda s: change_snapshot(s, is_creative_listed=False),
+        "no longer part of its Upgraded Smart+ ad",
+    ),
+    "a field of a catalogue": (
+        "fields_fit",
+        lambda s: change_snapshot(s, read_objects={**s.read_objects, "ad": {"product_set_id": "5"}}),
+        "product_set_id cannot be copied: the ad is made from a catalogue or a shop; create the copy",
+    ),
+    "no set of calls to action": (
+        "call_to_action_usable",
+        change_to_smart_plus,
+        "requires a set of call-to-action buttons",
     ),
     "older Smart+": (
         "source_copyable",
@@ -356,7 +376,7 @@ REFUSED_COPIES: dict[str, tuple[str, Change, str]] = {
     "a Smart+ target": (
         "target_usable",
         lambda s: change_snapshot(s, target_campaign={"campaign_automation_type": "SMART_PLUS"}),
-        "is Smart+",
+        "is an older Smart+ campaign",
     ),
     "another objective": (
         "objective_fits",
@@ -489,10 +509,10 @@ REFUSED_AD_GROUPS: dict[str, tuple[str, Change, str]] = {
         lambda s: change_snapshot(s, target_ad_group={"secondary_status": "ADGROUP_STATUS_CAMPAIGN_DELETE"}),
         "is deleted",
     ),
-    "a Smart+ ad group": (
+    "an ad group of automated creatives": (
         "ad_group_usable",
-        lambda s: change_snapshot(s, target_ad_group={"campaign_automation_type": "UPGRADED_SMART_PLUS"}),
-        "is Upgraded Smart+",
+        lambda s: change_snapshot(s, target_ad_group={"creative_material_mode": "SMART_CREATIVE"}),
+        "is automated creative",
     ),
     "another promotion": (
         "ad_group_usable",
@@ -612,11 +632,12 @@ def test_missing_objects_are_named(harness: DuplicationHarness) -> None:
 
 
 def test_smart_plus_and_deleted_objects_are_detected(harness: DuplicationHarness) -> None:
-    """The sandbox's own Smart+ creative and deleted campaign are refused as such."""
+    """The sandbox's own Smart+ creative is read with its ad, and its deleted campaign is refused as such."""
     smart = list(harness.host.sandbox.world.advertisers.values())[2]
     smart_plus_ad = next(ad for ad in smart.ads if ad.smart_plus_ad_id)
-    request = DuplicationRequest(smart.id, smart_plus_ad.id, smart.campaigns[0].id)
-    assert any("Smart+" in reason for reason in list_refusals(validate(load(harness, request))))
+    snapshot = load(harness, DuplicationRequest(smart.id, smart_plus_ad.id, smart.campaigns[0].id))
+    assert (snapshot.source_kind, snapshot.is_creative_listed) == ("smart_plus", True)
+    assert str((snapshot.ad or {})["smart_plus_ad_id"]) == smart_plus_ad.smart_plus_ad_id
     deleted = next(one for one in harness.owner.campaigns if one.deleted)
     results = list_refusals(validate(load(harness, harness.request(campaign_id=deleted.id))))
     assert any(f"campaign {deleted.id} is deleted" in reason for reason in results)
