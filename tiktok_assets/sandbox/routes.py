@@ -56,6 +56,7 @@ V13 = {
     "identity/get": Endpoint(posts.identity_list),
     "identity/video/info": Endpoint(posts.post_info),
     "file/image/ad/info": Endpoint(media.image_info),
+    "file/video/ad/info": Endpoint(media.video_info),
     "file/video/suggestcover": Endpoint(media.suggested_covers),
     "oauth2/access_token": Endpoint(oauth.access_token, "POST", is_public=True),
     "oauth/token": Endpoint(oauth.token, "POST", is_public=True, is_flat=True),

@@ -46,6 +46,8 @@ class Switches:
             get_the_dynamic_quota_on_active_ad_groups).
         not_allowed_smart_plus: Accounts that are not on the allow-list for writing Upgraded Smart+, which get
             40118 (mengxingxinqing/tiktok_ads upgraded_smart_campaign; api-evangelist/tiktok-ads errors/).
+        manual_campaigns_end: The UTC day from which campaign/create fails, as it creates manual campaigns only; empty
+            for never (mengxingxinqing/tiktok_ads 01_upgraded_smart_plus_overview; the error is our assumption).
         manual_ads_end: The UTC day, such as 2027-01-01, from which adgroup/create and ad/create fail too, as
             campaign/create does; empty for never (not said in upgraded_smart_campaign).
         bad_code_code: The error code for an auth_code that is wrong, used or too old (one of several in
@@ -55,6 +57,8 @@ class Switches:
         blocked_query_code: The error code of a blocked query (not in API notes 4.3).
         single_attributes_of_lists: Reports by `ad_id_v2` have an attribute that is a list, such as `ad_text_list`,
             beside the single one with "-", and not instead of it (run_a_synchronous_report does not say).
+        transcoding_videos_listed: file/video/ad/info lists a video that is being transcoded as not displayable;
+            otherwise it leaves it out, as it does videos that cannot be used in ads (get_info_about_videos).
         gmv_max_attributes_refused: Reports on GMV Max refuse attributes where they cannot be retrieved; otherwise
             they leave them out (metrics_in_gmv_max_campaign_reports says only "cannot").
         gmv_max_zero_days: Reports on GMV Max by day have rows of zeros for days without delivery (as in the
@@ -91,12 +95,14 @@ class Switches:
     not_allowed_smart_plus: list[str] = field(
         default_factory=list, metadata={"tested": (["7000000000000000001"],)}
     )
+    manual_campaigns_end: str = _switch("2027-01-01", "2026-01-01")
     manual_ads_end: str = _switch("", "2026-01-01")
     bad_code_code: int = _switch(40110, 40101, 40115)
     wrong_secret_code: int = _switch(40001, 40002, 40101, 40110)
     timeout_penalties: bool = True
     blocked_query_code: int = _switch(40016, 40002, 40100)
     single_attributes_of_lists: bool = False
+    transcoding_videos_listed: bool = True
     gmv_max_attributes_refused: bool = True
     gmv_max_zero_days: bool = True
     materials_of_deleted_ads: bool = True
@@ -143,6 +149,7 @@ class Context:
         response_code: The business code of a successful response.
         headers: Headers to add to the response.
         monotonic: Returns real seconds.
+        base_url: Scheme, host and port under which the request has reached the server.
     """
 
     world: World
@@ -163,6 +170,7 @@ class Context:
     created_ids: list[str] = field(default_factory=list)
     response_code: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    base_url: str = ""
 
     def advertiser(self, advertiser_id: str) -> Advertiser:
         """Return an account that the token may use.

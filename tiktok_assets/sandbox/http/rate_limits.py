@@ -35,8 +35,8 @@ class Limits:
 
 NO_LIMITS = (None, None, None)
 # Limits of single endpoints per second, minute and day, by tier: TikTok's page on rate limits, from
-# api-evangelist/tiktok-ads (rate-limits/, 2026-08-13), and mengxingxinqing/tiktok_ads run_a_gmv_max_campaign_report.
-# Those of ad/create are published for the basic tier.
+# api-evangelist/tiktok-ads (rate-limits/, 2026-08-13), and mengxingxinqing/tiktok_ads,
+# run_a_gmv_max_campaign_report. Those of ad/create are published for the basic tier only.
 ENDPOINT_LIMITS: dict[str, dict[str, tuple[int, int, int | None]]] = {
     "ad/create": dict.fromkeys(("basic", "advanced", "premium", "ultimate"), (5, 150, None)),
     "gmv_max/report/get": {

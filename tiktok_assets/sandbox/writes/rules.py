@@ -67,6 +67,13 @@ def check_is_writable(entity: Entity, now: int, automation: str = MANUAL) -> Non
         raise ApiError(40002, f"{kind} campaigns cannot be changed through this endpoint.")
 
 
+def check_manual_campaign_creation(context: Context) -> None:
+    """Raise ApiError 40002 if no manual campaign can be created any more (the code is our assumption)."""
+    end = context.switches.manual_campaigns_end
+    if end and format_utc(context.now) >= end:
+        raise ApiError(40002, "Manual Campaigns can no longer be created; use /smart_plus/campaign/create/.")
+
+
 def check_manual_creation(context: Context) -> None:
     """Raise ApiError 40002 if nothing can be created in manual campaigns any more (the code is our assumption)."""
     end = context.switches.manual_ads_end
