@@ -18,5 +18,8 @@ REQUESTS: Mapping[str, Mapping[str, str]] = {
 }
 """Objections of the SDK or OpenAPI to the client's requests, by operation, with the reason to send them anyway."""
 
+FULL_PAYLOADS: Mapping[str, Mapping[str, str]] = {}
+"""Objections of the SDK to a copy that has every documented field of its source."""
+
 RESPONSES: Mapping[str, Mapping[str, str]] = {}
 """Objections to the sandbox's responses, by operation, with the reason to send them anyway."""
