@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from tiktok_assets.api import DateWindow
+from tiktok_assets.ingest.account_conditions import select_report_tables
 from tiktok_assets.ingest.partitions import is_partition_complete
+from tiktok_assets.spec import REPORTS_BY_TABLE
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
 
@@ -28,7 +30,8 @@ def select_refresh_window(
 
     Args:
         store: the stored tables.
-        tables: the daily reports.
+        tables: the daily reports; those that are not read for the account, or whose endpoint the app may lack,
+            are not searched for missing days.
         account: the account, whose time zone decides which day is yesterday.
         now: the current time, aware.
         start: the first day to read.
@@ -42,20 +45,26 @@ def select_refresh_window(
     lookback = max(lookback_days, sweep_days if yesterday.weekday() == SUNDAY else 0)
     first = yesterday - timedelta(lookback)
     oldest = yesterday - timedelta(GAP_SEARCH_DAYS - 1)
+    optional = {table for table, report in REPORTS_BY_TABLE.items() if report.source.endpoint.is_optional}
+    required = [table for table in tables if table not in optional]
+    searched = select_report_tables(store, required, account.advertiser_id)
     for day in DateWindow(max(oldest, start), yesterday).days:
         if day >= first:
             break
         partition = Partition(account.advertiser_id, day)
-        if not all(is_partition_complete(store.read_metadata(table, partition)) for table in tables):
+        if not all(is_partition_complete(store.read_metadata(table, partition)) for table in searched):
             first = day
     first = max(first, start)
     return DateWindow(first, yesterday) if first <= yesterday else None
 
 
 def find_missing_days(store: HiveStore, table: str, account: Account, now: datetime, *, start: date) -> list[date]:
-    """Return the days from the start date to yesterday that a daily report was never read for, in order."""
+    """Return the days from the start date to yesterday that a daily report was never read for, in order.
+
+    An account that the report is not read for has none.
+    """
     yesterday = account.today(now) - timedelta(1)
-    if start > yesterday:
+    if start > yesterday or not select_report_tables(store, [table], account.advertiser_id):
         return []
     stored = {partition.day for partition in store.partitions(table, [account.advertiser_id])}
     return [day for day in DateWindow(start, yesterday).days if day not in stored]

@@ -9,7 +9,7 @@ from functools import cached_property
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tiktok_assets.ingest import TIMEZONE_KEY, is_partition_complete, parse_fetched_at
+from tiktok_assets.ingest import TIMEZONE_KEY, is_partition_complete, meets_condition, parse_fetched_at
 from tiktok_assets.quality.checked_table import ID_COLUMNS, CheckedTable
 from tiktok_assets.quality.coverage import StoredDay, check_accounts
 from tiktok_assets.quality.outcome import CheckOutcome
@@ -63,7 +63,13 @@ class CheckContext:
         if Partition() in partitions:
             yield TableReader(self, self.tables[table], None, partitions)
             return
-        active = self.accounts[0] if self.tables[table].is_daily_report else {}
+        checked = self.tables[table]
+        condition = checked.report.condition if checked.report else None
+        active = [
+            one
+            for one in (self.accounts[0] if checked.is_daily_report else {})
+            if meets_condition(self.store, condition, one)
+        ]
         stored: dict[str, list[Partition]] = {advertiser_id: [] for advertiser_id in active}
         for partition in partitions:
             stored.setdefault(str(partition.advertiser_id), []).append(partition)
