@@ -13,7 +13,7 @@ from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.duplication.harness import PLAN, open_harness
 from tiktok_assets_tests.every_request import send_every_request
 from tiktok_assets_tests.official_sdk.operations import load_operations
-from tiktok_assets_tests.official_sdk.sdk_api import SdkApi
+from tiktok_assets_tests.official_sdk.sdk_api import Call, SdkApi
 from tiktok_assets_tests.sandbox.conftest import Api, factory_for
 from tiktok_assets_tests.sandbox.factory import EntityFactory
 from tiktok_assets_tests.sandbox.smart_plus_factory import SmartPlusFactory
@@ -48,9 +48,13 @@ class Tour:
     created: Mapping[str, tuple[Mapping[str, Json], Mapping[str, Json]]]
     """By operation, what the SDK sent to create an object, and what it then read."""
 
+    def accepted(self, operation: str) -> list[Call]:
+        """Return all successful calls of an operation."""
+        return [one for one in self.api.calls if one.operation == operation and one.envelope["code"] == 0]
+
     def data_of(self, operation: str) -> list[Json]:
         """Return the data of all successful responses of an operation."""
-        return [one["data"] for name, one in self.api.responses if name == operation and one["code"] == 0]
+        return [one.envelope["data"] for one in self.accepted(operation)]
 
 
 @pytest.fixture(scope="package")

@@ -1,14 +1,17 @@
 """Tests in which TikTok's SDK calls the sandbox over HTTP, and judges what it reads."""
 
+import json
 from typing import Any
 
 import pytest
 
 from tiktok_assets.sandbox.routes import VERSIONS
+from tiktok_assets_tests.official_sdk import openapi
 from tiktok_assets_tests.official_sdk.answers import find_answer_objections
 from tiktok_assets_tests.official_sdk.conftest import NEW_NAME, Tour
-from tiktok_assets_tests.official_sdk.differences import NOT_IN_THE_SDK, RESPONSES
+from tiktok_assets_tests.official_sdk.differences import ACCEPTED, NOT_IN_THE_SDK, OPTIONAL, RESPONSES
 from tiktok_assets_tests.official_sdk.operations import load_operations
+from tiktok_assets_tests.sandbox.conftest import Api
 
 ROUTES = VERSIONS["v1.3"]
 IN_THE_SDK = sorted(ROUTES.keys() - NOT_IN_THE_SDK.keys())
@@ -20,6 +23,33 @@ def test_responses_fit_the_sdk(tour: Tour, operation: str) -> None:
     assert tour.data_of(operation)
     found = {line for data in tour.data_of(operation) for line in find_answer_objections(operation, data)}
     assert found == RESPONSES.get(operation, {}).keys()
+
+
+@pytest.mark.parametrize("operation", IN_THE_SDK)
+def test_accepted_requests_fit_the_sdk(tour: Tour, operation: str) -> None:
+    """The sandbox accepts nothing that the SDK or OpenAPI refuses, but for what is listed."""
+    method = ROUTES[operation].method
+    found: set[str] = set()
+    for sent in (one.sent for one in tour.accepted(operation)):
+        found |= set(load_operations()[operation].find_objections(sent))
+        if operation in openapi.load_figures().operations:
+            query = {name: one if isinstance(one, str) else json.dumps(one) for name, one in sent.items()}
+            in_query, in_body = (query, None) if method == "GET" else ({}, sent)
+            found |= set(openapi.find_objections(operation, method, in_query, in_body))
+    assert found == ACCEPTED.get(operation, {}).keys()
+
+
+@pytest.mark.parametrize("operation", IN_THE_SDK)
+def test_what_the_sdk_requires_is_required(tour: Tour, operation: str) -> None:
+    """The sandbox refuses a request without a parameter that the SDK or OpenAPI requires, but for listed ones."""
+    required = load_operations()[operation].list_required() | openapi.list_required(operation)
+    sent = dict(tour.accepted(operation)[0].sent)
+    assert required <= sent.keys()
+    plain = Api(tour.api.sandbox, tour.api.http)
+    send = plain.get if ROUTES[operation].method == "GET" else plain.post
+    without = {name: {key: value for key, value in sent.items() if key != name} for name in required}
+    accepted = {name for name, incomplete in without.items() if send(operation, **incomplete)["code"] == 0}
+    assert accepted == OPTIONAL.get(operation, {}).keys()
 
 
 def test_sdk_reads_what_plain_http_reads(tour: Tour) -> None:
