@@ -13,6 +13,11 @@ from .accounts import resolve_accounts as resolve_accounts
 from .accounts import resolve_advertiser_ids as resolve_advertiser_ids
 from .entity_history import history_columns as history_columns
 from .entity_reader import read_entities as read_entities
+from .gmv_max import list_account_reports as list_account_reports
+from .gmv_max import refresh_gmv_max_report as refresh_gmv_max_report
+from .gmv_max_shops import is_shop_list_due as is_shop_list_due
+from .gmv_max_shops import load_shop_ids as load_shop_ids
+from .gmv_max_shops import refresh_gmv_max_shops as refresh_gmv_max_shops
 from .lookback import GAP_SEARCH_DAYS as GAP_SEARCH_DAYS
 from .lookback import find_missing_days as find_missing_days
 from .lookback import select_refresh_window as select_refresh_window
