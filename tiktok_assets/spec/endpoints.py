@@ -64,8 +64,7 @@ GMV_MAX_REPORT = Endpoint(
     permission=_GMV_MAX,
 )
 GMV_MAX_READS = (GMV_MAX_SHOP_LIST, GMV_MAX_REPORT)
-"""Read where an account may have a TikTok Shop. The pages do not say which permission they need; the name is that of
-their group in the reference."""
+"""Read where an account may have a TikTok Shop. The pages name no permission; this is their group in the index."""
 
 ACCESS_TOKEN = Endpoint("oauth2/access_token/", source="TikTok API notes 2")
 """Creates an access token; sent with POST and without a token."""

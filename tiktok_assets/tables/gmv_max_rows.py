@@ -20,10 +20,10 @@ def gmv_max_row_key(report: GmvMaxReport, row: object) -> tuple[str, ...]:
         ValueFormatError: if it lacks one of them.
     """
     dimensions = row.get("dimensions") if isinstance(row, dict) else None
-    values = (
-        [dimensions.get(name) for name in ("stat_time_day", *report.ids)] if isinstance(dimensions, dict) else []
-    )
-    if not values or any(not isinstance(value, str) or not value for value in values):
+    names = ("stat_time_day", *report.ids)
+    found = [dimensions.get(name) for name in names] if isinstance(dimensions, dict) else []
+    values = [value for value in found if isinstance(value, str) and value]
+    if len(values) != len(names):
         raise ValueFormatError(f"a row has the dimensions {format_value(dimensions)}")
     return tuple(values)
 
