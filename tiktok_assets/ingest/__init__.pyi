@@ -13,13 +13,14 @@ from .accounts import resolve_accounts as resolve_accounts
 from .accounts import resolve_advertiser_ids as resolve_advertiser_ids
 from .entity_history import history_columns as history_columns
 from .entity_reader import read_entities as read_entities
-from .gmv_max import list_account_reports as list_account_reports
+from .gmv_max import estimate_gmv_max_requests as estimate_gmv_max_requests
 from .gmv_max import refresh_gmv_max_report as refresh_gmv_max_report
-from .gmv_max_shops import is_shop_list_due as is_shop_list_due
 from .gmv_max_shops import load_shop_ids as load_shop_ids
 from .gmv_max_shops import refresh_gmv_max_shops as refresh_gmv_max_shops
+from .gmv_max_shops import select_accounts_without_shops as select_accounts_without_shops
 from .lookback import GAP_SEARCH_DAYS as GAP_SEARCH_DAYS
 from .lookback import find_missing_days as find_missing_days
+from .lookback import list_daily_tables as list_daily_tables
 from .lookback import select_refresh_window as select_refresh_window
 from .partitions import TIMEZONE_KEY as TIMEZONE_KEY
 from .partitions import FailedPartitions as FailedPartitions
@@ -37,6 +38,7 @@ from .size_estimates import Estimate as Estimate
 from .size_estimates import count_entities as count_entities
 from .size_estimates import count_report as count_report
 from .size_estimates import estimate_refresh as estimate_refresh
+from .unreported_spend import find_unreported_spend as find_unreported_spend
 from .writer import refresh_advertisers as refresh_advertisers
 from .writer import refresh_entity as refresh_entity
 from .writer import refresh_report as refresh_report

@@ -96,11 +96,13 @@ def build_gmv_max_query(
     return PagedQuery(GMV_MAX_REPORT, parameters, row_key=lambda row: gmv_max_row_key(report, row), parse=parse)
 
 
-def list_account_reports(
-    store: HiveStore, reports: Iterable[GmvMaxReport], advertiser_id: str
-) -> list[GmvMaxReport]:
-    """Return the reports that have days of an account: all with a shop, none without."""
-    return list(reports) if load_shop_ids(store, advertiser_id) else []
+def estimate_gmv_max_requests(
+    store: HiveStore, reports: Iterable[GmvMaxReport], advertiser_id: str, days: Iterable[date]
+) -> dict[str, int]:
+    """Estimate the requests for days of an account, by table: exact for campaigns, the least for the others."""
+    windows = len(split_into_windows(days)) * len(load_shop_ids(store, advertiser_id))
+    # A report of products first lists the campaigns, and one of posts the campaigns and the products.
+    return {report.table: windows * (len(report.promotion_types) + len(report.ids) - 1) for report in reports}
 
 
 def refresh_gmv_max_report(

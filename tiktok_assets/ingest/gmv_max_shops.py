@@ -33,6 +33,7 @@ from tiktok_assets.ingest.partitions import (
     parse_fetched_at,
 )
 from tiktok_assets.ingest.reader import Reader
+from tiktok_assets.settings import Settings
 from tiktok_assets.spec import GMV_MAX_SHOPS, REPORT, Column
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import (
@@ -107,6 +108,27 @@ def is_shop_list_due(store: HiveStore, advertiser_id: str, report_tables: Iterab
     if read_at is not None:
         return now - read_at >= SHOP_LIST_INTERVAL
     return any(True for table in report_tables for _ in store.partitions(table, [advertiser_id]))
+
+
+def select_accounts_without_shops(
+    store: HiveStore,
+    settings: Settings,
+    advertiser_ids: Iterable[str],
+    now: datetime,
+    *,
+    is_only_table: bool,
+) -> list[str]:
+    """Return the accounts whose shops are unknown or were requested a week ago.
+
+    Args:
+        store: the stored tables.
+        settings: the settings, which choose the reports.
+        advertiser_ids: the accounts.
+        now: the current time, aware.
+        is_only_table: whether the shops are the only selected table; then those of all accounts are requested.
+    """
+    tables = [report.table for report in settings.chosen_reports]
+    return [one for one in advertiser_ids if is_only_table or is_shop_list_due(store, one, tables, now)]
 
 
 def load_shop_ids(store: HiveStore, advertiser_id: str) -> list[str]:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from tiktok_assets.api import DateWindow
+from tiktok_assets.ingest.gmv_max_shops import load_shop_ids
 from tiktok_assets.ingest.partitions import is_partition_complete
+from tiktok_assets.settings import Settings
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
 
@@ -12,6 +14,13 @@ GAP_SEARCH_DAYS = 30
 """Number of past days in which a missing or incomplete day is found; one request covers the same number."""
 
 SUNDAY = 6
+
+
+def list_daily_tables(store: HiveStore, settings: Settings, advertiser_id: str) -> list[str]:
+    """Return the daily reports that have days of an account; those of GMV Max need a TikTok Shop."""
+    tables = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+    of_shops = [report.table for report in settings.chosen_gmv_max_reports]
+    return [*tables, *(of_shops if of_shops and load_shop_ids(store, advertiser_id) else [])]
 
 
 def select_refresh_window(

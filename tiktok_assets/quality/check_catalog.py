@@ -7,10 +7,12 @@ from typing import Literal
 import polars as pl
 
 from tiktok_assets.api import DateWindow
+from tiktok_assets.ingest import find_unreported_spend
 from tiktok_assets.quality import coverage, reconciliation, row_checks
 from tiktok_assets.quality.checked_table import CheckedTable
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext, TableReader
+from tiktok_assets.spec import CAMPAIGNS, GMV_MAX_SHOPS
 
 Severity = Literal["error", "warning"]
 
@@ -104,6 +106,15 @@ def _compare_lifetime_with_days(reader: TableReader) -> CheckOutcome:
     )
 
 
+def _check_unreported_spend(reader: TableReader, *, is_gmv_max: bool) -> CheckOutcome:
+    found = find_unreported_spend(reader.context.store, reader.advertiser_id or "")
+    return CheckOutcome.from_faults(
+        {"advertiser_id": one.advertiser_id, "amount": one.amount, "why": one.text, "fix": one.fix}
+        for one in found
+        if (one.what == "GMV Max") == is_gmv_max
+    )
+
+
 CHECKS: tuple[Check, ...] = (
     Check(
         "accounts_tell_zone_and_currency",
@@ -185,6 +196,22 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         lambda table: table.daily_table is not None,
         _compare_lifetime_with_days,
+    ),
+    Check(
+        "gmv_max_spend_is_read",
+        "What GMV Max (TikTok Shop) spends is in the tables. If not, the token lacks the permission, or"
+        " TIKTOK_REPORTS leaves out `gmv_max_report_daily`: the fault says which, and how much the account spent.",
+        "warning",
+        lambda table: table.table == GMV_MAX_SHOPS.table,
+        lambda reader: _check_unreported_spend(reader, is_gmv_max=True),
+    ),
+    Check(
+        "campaigns_are_in_reports",
+        "The reports have the spend of every campaign. TikTok leaves campaigns of TopView and Promote out of them:"
+        " look up their spend in Ads Manager.",
+        "warning",
+        lambda table: table.table == CAMPAIGNS.table,
+        lambda reader: _check_unreported_spend(reader, is_gmv_max=False),
     ),
     Check(
         "no_row_drop",

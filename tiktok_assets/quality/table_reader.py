@@ -9,7 +9,7 @@ from functools import cached_property
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tiktok_assets.ingest import TIMEZONE_KEY, is_partition_complete, parse_fetched_at
+from tiktok_assets.ingest import TIMEZONE_KEY, is_partition_complete, load_shop_ids, parse_fetched_at
 from tiktok_assets.quality.checked_table import ID_COLUMNS, CheckedTable
 from tiktok_assets.quality.coverage import StoredDay, check_accounts
 from tiktok_assets.quality.outcome import CheckOutcome
@@ -63,12 +63,19 @@ class CheckContext:
         if Partition() in partitions:
             yield TableReader(self, self.tables[table], None, partitions)
             return
-        active = self.accounts[0] if self.tables[table].is_daily_report else {}
+        active = self._list_expected_accounts(self.tables[table])
         stored: dict[str, list[Partition]] = {advertiser_id: [] for advertiser_id in active}
         for partition in partitions:
             stored.setdefault(str(partition.advertiser_id), []).append(partition)
         for advertiser_id, theirs in sorted(stored.items()):
             yield TableReader(self, self.tables[table], advertiser_id, theirs)
+
+    def _list_expected_accounts(self, table: CheckedTable) -> Collection[str]:
+        """Return the active accounts that a table by day must have days of."""
+        if not table.is_daily_report:
+            return ()
+        active = self.accounts[0]
+        return [one for one in active if load_shop_ids(self.store, one)] if table.needs_shop else active
 
     def load_known_ids(self, table: str, column: str, advertiser_id: str) -> frozenset[str] | None:
         """Return the ids of an account in an entity table; None if the table has no file for the account."""
