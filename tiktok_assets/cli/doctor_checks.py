@@ -26,7 +26,7 @@ from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.ingest import Reader, count_entities, count_report
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import CAMPAIGNS, DUPLICATION_READS, ENDPOINTS, LISTED_ENTITIES, REPORT
+from tiktok_assets.spec import CAMPAIGNS, DUPLICATION_READS, ENDPOINTS, LISTED_ENTITIES, REPORT, REPORTS
 from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import Account
 
@@ -50,6 +50,7 @@ CHECKS = {
     "entities": "campaigns, ad groups and ads can be read",
     "reports": "reports can be read",
     "details": "time zone and currency of each account are known",
+    "spend": "no spend of GMV Max, TopView or Promote is missing from the tables",
     "scaling": "every campaign of TIKTOK_SCALING_CAMPAIGNS exists",
     "copies": "identities can be read for duplications, and those of TIKTOK_SCALING_IDENTITY can post",
 }
@@ -185,7 +186,7 @@ class ReadProbe:
 
 def build_read_probes(reader: Reader, settings: Settings) -> list[ReadProbe]:
     """Return one probe for each endpoint of the tables, except that of account details."""
-    report = settings.chosen_reports[0]
+    report = (settings.chosen_reports or REPORTS)[0]
     day = None if report.cadence == "lifetime" else reader.now().date() - timedelta(1)
 
     def _count_report_rows(advertiser_id: str) -> int:

@@ -15,9 +15,14 @@ from .entity_history import history_columns as history_columns
 from .entity_reader import read_entities as read_entities
 from .gmv_max import estimate_gmv_max_requests as estimate_gmv_max_requests
 from .gmv_max import refresh_gmv_max_report as refresh_gmv_max_report
+from .gmv_max_shops import UnreadGmvMax as UnreadGmvMax
+from .gmv_max_shops import is_permission_missing as is_permission_missing
 from .gmv_max_shops import load_shop_ids as load_shop_ids
+from .gmv_max_shops import read_gmv_max_spend as read_gmv_max_spend
+from .gmv_max_shops import read_shops as read_shops
 from .gmv_max_shops import refresh_gmv_max_shops as refresh_gmv_max_shops
 from .gmv_max_shops import select_accounts_without_shops as select_accounts_without_shops
+from .gmv_max_shops import select_authorized_shops as select_authorized_shops
 from .lookback import GAP_SEARCH_DAYS as GAP_SEARCH_DAYS
 from .lookback import find_missing_days as find_missing_days
 from .lookback import list_daily_tables as list_daily_tables
@@ -38,6 +43,8 @@ from .size_estimates import Estimate as Estimate
 from .size_estimates import count_entities as count_entities
 from .size_estimates import count_report as count_report
 from .size_estimates import estimate_refresh as estimate_refresh
+from .unreported_spend import UnreportedSpend as UnreportedSpend
+from .unreported_spend import describe_unread_gmv_max as describe_unread_gmv_max
 from .unreported_spend import find_unreported_spend as find_unreported_spend
 from .writer import refresh_advertisers as refresh_advertisers
 from .writer import refresh_entity as refresh_entity

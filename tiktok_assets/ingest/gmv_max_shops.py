@@ -95,18 +95,23 @@ def load_unread_gmv_max(store: HiveStore, advertiser_id: str) -> UnreadGmvMax | 
     return UnreadGmvMax(**values | {"spend": spend})
 
 
-def is_shop_list_due(store: HiveStore, advertiser_id: str, report_tables: Iterable[str], now: datetime) -> bool:
-    """Return whether the shops of an account should be requested by this refresh.
+def _is_shop_list_due(
+    store: HiveStore, advertiser_id: str, report_tables: Iterable[str] | None, now: datetime
+) -> bool:
+    """Return whether the shops of an account should be requested.
 
     Args:
         store: the stored tables.
         advertiser_id: the account.
-        report_tables: the reports; until one of them was stored, the first refresh is in progress.
+        report_tables: the reports; until one of them was stored, the first refresh is in progress and the shops
+            are not requested. None to request them all the same.
         now: the current time, aware.
     """
     read_at = parse_fetched_at(store.read_metadata(GMV_MAX_SHOPS.table, Partition(advertiser_id)))
     if read_at is not None:
         return now - read_at >= SHOP_LIST_INTERVAL
+    if report_tables is None:
+        return True
     return any(True for table in report_tables for _ in store.partitions(table, [advertiser_id]))
 
 
@@ -117,6 +122,7 @@ def select_accounts_without_shops(
     now: datetime,
     *,
     is_only_table: bool,
+    is_first_refresh_over: bool = False,
 ) -> list[str]:
     """Return the accounts whose shops are unknown or were requested a week ago.
 
@@ -126,9 +132,10 @@ def select_accounts_without_shops(
         advertiser_ids: the accounts.
         now: the current time, aware.
         is_only_table: whether the shops are the only selected table; then those of all accounts are requested.
+        is_first_refresh_over: whether to include accounts of which nothing was stored yet.
     """
-    tables = [report.table for report in settings.chosen_reports]
-    return [one for one in advertiser_ids if is_only_table or is_shop_list_due(store, one, tables, now)]
+    tables = None if is_first_refresh_over else [report.table for report in settings.chosen_reports]
+    return [one for one in advertiser_ids if is_only_table or _is_shop_list_due(store, one, tables, now)]
 
 
 def load_shop_ids(store: HiveStore, advertiser_id: str) -> list[str]:
@@ -138,10 +145,11 @@ def load_shop_ids(store: HiveStore, advertiser_id: str) -> list[str]:
     nothing to read (page get_tiktok_shops_for_gmv_max_campaigns, `exclusive_authorized_advertiser_info`).
     """
     file = store.scan_partition(GMV_MAX_SHOPS.table, Partition(advertiser_id))
-    return [] if file is None else _select_shops(file.collect(), advertiser_id)
+    return [] if file is None else select_authorized_shops(file.collect(), advertiser_id)
 
 
-def _select_shops(shops: pl.DataFrame, advertiser_id: str) -> list[str]:
+def select_authorized_shops(shops: pl.DataFrame, advertiser_id: str) -> list[str]:
+    """Return the shops, of rows of `gmv_max_shops`, that this account may run GMV Max for."""
     found = []
     for row in shops.to_dicts():
         info = json.loads(row["exclusive_authorized_advertiser_info"] or "{}")
@@ -169,7 +177,7 @@ def read_shops(reader: Reader, advertiser_id: str) -> tuple[pl.DataFrame, ReadSt
     return frame.sort("store_id"), ReadStats.from_request_stats(stats, 0.0)
 
 
-def read_gmv_max_spend(reader: Reader, account: Account, last: date) -> UnreadGmvMax:
+def read_gmv_max_spend(reader: Reader, account: Account, last: date, *, is_refused: bool) -> UnreadGmvMax:
     """Read what GMV Max spent in the last days, with the permission for reports only; unknown if that is refused.
 
     Source: mengxingxinqing/tiktok_ads, gmv_max_ads_reports and supported_dimensions: report type TT_SHOP, without
@@ -179,6 +187,7 @@ def read_gmv_max_spend(reader: Reader, account: Account, last: date) -> UnreadGm
         reader: the connection and its state.
         account: the account.
         last: the last day.
+        is_refused: whether the list of shops was refused.
 
     Raises:
         TikTokError: if the request fails for another reason.
@@ -202,7 +211,7 @@ def read_gmv_max_spend(reader: Reader, account: Account, last: date) -> UnreadGm
     except (AdvertiserError, RequestError):
         pass
     return UnreadGmvMax(
-        is_refused=True,
+        is_refused=is_refused,
         spend=spend,
         currency=account.currency,
         first=window.first.isoformat(),
@@ -262,13 +271,11 @@ def refresh_gmv_max_shops(
                     raise
             now = reader.now()
             metadata = fetched_at_metadata(now)
-            is_unread = not is_report_chosen and bool(_select_shops(frame, account.advertiser_id))
+            is_unread = not is_report_chosen and bool(select_authorized_shops(frame, account.advertiser_id))
             if is_refused or is_unread:
-                spent = read_gmv_max_spend(reader, account, account.today(now) - timedelta(1))
-                if spent.spend != 0:
-                    metadata |= UnreadGmvMax(
-                        is_refused, spent.spend, spent.currency, spent.first, spent.last
-                    ).to_metadata()
+                yesterday = account.today(now) - timedelta(1)
+                unread = read_gmv_max_spend(reader, account, yesterday, is_refused=is_refused)
+                metadata |= {} if unread.spend == 0 else unread.to_metadata()
         except TikTokError as error:
             yield FailedPartitions(table, (partition,), error)
             continue

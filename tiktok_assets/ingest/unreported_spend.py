@@ -13,6 +13,7 @@ from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import build_schema, entity_columns
 
 _LIFETIME_REPORT = "campaign_report_lifetime"
+_GMV_MAX = "GMV Max"
 _MAX_NAMES = 3
 
 
@@ -33,6 +34,11 @@ class UnreportedSpend:
     amount: str
     text: str
     fix: str
+
+    @property
+    def is_gmv_max(self) -> bool:
+        """Whether the spend is of GMV Max."""
+        return self.what == _GMV_MAX
 
 
 def find_unreported_spend(store: HiveStore, advertiser_id: str) -> list[UnreportedSpend]:
@@ -58,7 +64,7 @@ def describe_unread_gmv_max(advertiser_id: str, unread: UnreadGmvMax) -> Unrepor
     if unread.spend is None:
         return UnreportedSpend(
             advertiser_id,
-            "GMV Max",
+            _GMV_MAX,
             "",
             "whether and how much GMV Max (TikTok Shop) spends is unknown and in none of the tables, because"
             f" {why}",
@@ -67,7 +73,7 @@ def describe_unread_gmv_max(advertiser_id: str, unread: UnreadGmvMax) -> Unrepor
     amount = f"{unread.spend:,.2f} {unread.currency}".rstrip()
     return UnreportedSpend(
         advertiser_id,
-        "GMV Max",
+        _GMV_MAX,
         amount,
         f"GMV Max (TikTok Shop) spent {amount} from {unread.first} to {unread.last}, which is in none of the"
         f" tables, because {why}",

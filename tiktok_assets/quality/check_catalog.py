@@ -111,7 +111,7 @@ def _check_unreported_spend(reader: TableReader, *, is_gmv_max: bool) -> CheckOu
     return CheckOutcome.from_faults(
         {"advertiser_id": one.advertiser_id, "amount": one.amount, "why": one.text, "fix": one.fix}
         for one in found
-        if (one.what == "GMV Max") == is_gmv_max
+        if one.is_gmv_max == is_gmv_max
     )
 
 
