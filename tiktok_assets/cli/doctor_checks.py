@@ -26,7 +26,15 @@ from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.ingest import Reader, count_entities, count_report
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import CAMPAIGNS, DUPLICATION_READS, ENDPOINTS, LISTED_ENTITIES, REPORT, REPORTS
+from tiktok_assets.spec import (
+    CAMPAIGNS,
+    DUPLICATION_READS,
+    ENDPOINTS,
+    GMV_MAX_READS,
+    LISTED_ENTITIES,
+    REPORT,
+    REPORTS,
+)
 from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import Account
 
@@ -59,7 +67,9 @@ CHECKS = {
 _SCOPE_CODES = frozenset({40130, 40131})
 _APP_CODES = frozenset({40101, 40113, 40119, 40124, 40125})
 
-_PERMISSIONS = {endpoint.path: endpoint.permission for endpoint in (*ENDPOINTS, *DUPLICATION_READS)}
+_PERMISSIONS = {
+    endpoint.path: endpoint.permission for endpoint in (*ENDPOINTS, *GMV_MAX_READS, *DUPLICATION_READS)
+}
 
 RETRY_LATER_FIX = (
     "Wait a few minutes; if it persists, contact TikTok's support, or set TIKTOK_API_TIER or TIKTOK_QPS."

@@ -69,7 +69,6 @@ from .error_codes import Consequence as Consequence
 from .error_codes import get_error_code as get_error_code
 from .gmv_max import GMV_MAX_CAMPAIGN_REPORT as GMV_MAX_CAMPAIGN_REPORT
 from .gmv_max import GMV_MAX_PRODUCT_REPORT as GMV_MAX_PRODUCT_REPORT
-from .gmv_max import GMV_MAX_REPORTS as GMV_MAX_REPORTS
 from .gmv_max import GMV_MAX_REPORTS_BY_TABLE as GMV_MAX_REPORTS_BY_TABLE
 from .gmv_max import GMV_MAX_SHOPS as GMV_MAX_SHOPS
 from .gmv_max import GmvMaxReport as GmvMaxReport
