@@ -56,11 +56,11 @@ class Params:
             raise bad_parameter(name, f"Must be {limits}.")
         return number
 
-    def page(self) -> tuple[int, int]:
+    def page(self, max_page_size: int = MAX_PAGE_SIZE) -> tuple[int, int]:
         """Return the page number and the page size (API notes 5.1, 6.1)."""
         return (
             self.integer("page", 1, 1),
-            self.integer("page_size", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE),
+            self.integer("page_size", DEFAULT_PAGE_SIZE, 1, max_page_size),
         )
 
     def boolean(self, name: str) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tiktok_assets.sandbox.world.api_objects import ad_item
 from tiktok_assets.sandbox.world.metrics import format_decimal
-from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, Entity
+from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, Entity, SmartPlusAd
 
 LevelEntity = Entity | Advertiser  # what a report has rows for
 
@@ -81,6 +82,15 @@ def _ad_group_attributes(entity: LevelEntity) -> dict[str, str]:
 
 
 def _ad_attributes(entity: LevelEntity) -> dict[str, str]:
+    if isinstance(entity, SmartPlusAd):
+        return {
+            **_ad_group_attributes(entity.ad_group),
+            "ad_id_v2": entity.id,
+            "ad_name": entity.name,
+            "tt_app_id": "0",
+            "is_aco": "false",
+            "is_smart_creative": "false",
+        }
     assert isinstance(entity, Ad)  # noqa: S101  # by the level
     account = entity.campaign.advertiser.account
     return {
@@ -103,6 +113,26 @@ def _ad_attributes(entity: LevelEntity) -> dict[str, str]:
     }
 
 
+IMAGE_MODES = {"SINGLE_VIDEO": "Single video", "CAROUSEL_ADS": "Carousel", "CATALOG_CAROUSEL": "Catalog carousel"}
+
+
+def list_attributes(ad: SmartPlusAd, now: int) -> dict[str, list[str]]:
+    """Return the attributes that an Upgraded Smart+ ad has as lists, by the name of the metric that requests them.
+
+    Each is returned under the name with `_list` (mengxingxinqing/tiktok_ads, run_a_synchronous_report).
+    """
+    account = ad.campaign.advertiser.account
+    fields = ad.smart_plus_fields
+    formats = (ad_item(one, now)["ad_format"] for one in ad.creatives)
+    return {
+        "ad_text": [one["ad_text"] for one in fields.get("ad_text_list", ())],
+        "call_to_action": [one["call_to_action"] for one in fields.get("call_to_action_list", ())],
+        "ad_url": [one["landing_page_url"] for one in fields.get("landing_page_url_list", ())],
+        "ad_profile_image": [f"{account.website}profile.jpeg"],
+        "image_mode": list(dict.fromkeys(IMAGE_MODES.get(one, one) for one in formats)),
+    }
+
+
 def _format_amount(advertiser: Advertiser, minor: int) -> str:
     return format_decimal(minor, advertiser.currency.decimals)
 
@@ -110,6 +140,8 @@ def _format_amount(advertiser: Advertiser, minor: int) -> str:
 def _ads_of(entity: LevelEntity) -> list[Ad]:
     if isinstance(entity, Ad):
         return [entity]
+    if isinstance(entity, SmartPlusAd):
+        return entity.creatives
     if isinstance(entity, Campaign):
         return [ad for ad_group in entity.ad_groups for ad in ad_group.ads]
     assert isinstance(entity, Advertiser | AdGroup)  # noqa: S101  # no other type has ads

@@ -42,23 +42,23 @@ BUYING_TYPES = ("AUCTION", "RESERVATION_RF", "RESERVATION_TOP_VIEW")
 AUTOMATION_TYPES = ("MANUAL", "SMART_PLUS", "UPGRADED_SMART_PLUS")
 
 
-def parse_ids(value: object, path: str) -> list[str]:
-    """Check that a value is a list of at most 100 ids, and return it (API notes 5.1).
+def parse_ids(value: object, path: str, limit: int = MAX_IDS) -> list[str]:
+    """Check that a value is a list of at most `limit` ids, and return it (API notes 5.1).
 
     Raises:
         ApiError: 40002, it is no list of ids; 40011, it has too many.
     """
     if not isinstance(value, list):
         raise bad_parameter(path, "Not a valid list.")
-    if len(value) > MAX_IDS:
-        raise ApiError.from_code(40011, path=path, limit=MAX_IDS)
+    if len(value) > limit:
+        raise ApiError.from_code(40011, path=path, limit=limit)
     return [parse_id(item, f"{path}.{index}") for index, item in enumerate(value)]
 
 
 def _ids(field: str) -> Rule:
     def rule(value: object, path: str, _: str) -> Predicate:
         wanted = frozenset(parse_ids(value, path))
-        return lambda values: values[field] in wanted
+        return lambda values: values.get(field) in wanted
 
     return rule
 
@@ -177,6 +177,44 @@ FILTERS: dict[str, dict[str, Rule]] = {
         "creative_material_mode": _equal("creative_material_mode"),
         "destination": _equal("destination"),
         "modified_after": _time("modify_time", after=True),  # only here (API notes 5.1)
+    },
+}
+SMART_PLUS_OBJECTIVES = ["APP_PROMOTION", "WEB_CONVERSIONS", "LEAD_GENERATION"]
+SALES_DESTINATIONS = ["WEBSITE", "APP", "WEB_AND_APP"]
+# The filters of the lists under /smart_plus/ (mengxingxinqing/tiktok_ads, get_upgraded_smart_campaigns,
+# get_upgraded_smart_ad_groups, get_upgraded_smart_ads).
+SMART_PLUS_COMMON: dict[str, Rule] = {
+    "campaign_ids": _ids("campaign_id"),
+    "primary_status": _primary,
+    "secondary_status": _secondary,
+    "objective_type": _choice("objective_type", SMART_PLUS_OBJECTIVES),
+    "sales_destination": _choice("sales_destination", SALES_DESTINATIONS),
+}
+CREATION_TIMES: dict[str, Rule] = {
+    "creation_filter_start_time": _time("create_time", after=True),
+    "creation_filter_end_time": _time("create_time", after=False),
+}
+FILTERS |= {
+    "smart_plus_campaign": {
+        **SMART_PLUS_COMMON,
+        **CREATION_TIMES,
+        "campaign_name": _contains("campaign_name"),
+        "objective_type": _choice("objective_type", OBJECTIVE_TYPES),
+    },
+    "smart_plus_ad_group": {
+        **SMART_PLUS_COMMON,
+        "adgroup_ids": _ids("adgroup_id"),
+        "adgroup_name": _contains("adgroup_name"),
+        "promotion_type": _equal("promotion_type"),
+        "optimization_goal": _equal("optimization_goal"),
+    },
+    "smart_plus_ad": {
+        **SMART_PLUS_COMMON,
+        **CREATION_TIMES,
+        "adgroup_ids": _ids("adgroup_id"),
+        "smart_plus_ad_ids": _ids("smart_plus_ad_id"),
+        "optimization_goal": _equal("optimization_goal"),
+        "modified_after": _time("modify_time", after=True),
     },
 }
 

@@ -7,10 +7,21 @@ from typing import Any
 
 from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import WRONG_APP, ApiError, bad_parameter
-from tiktok_assets.sandbox.http.params import MISSING, Params, cut_page, parse_choice
+from tiktok_assets.sandbox.http.params import MAX_PAGE_SIZE, MISSING, Params, cut_page, parse_choice
 from tiktok_assets.sandbox.reads.entity_filters import parse_filtering, parse_ids
 from tiktok_assets.sandbox.world.api_objects import Item, ad_group_item, ad_item, advertiser_item, campaign_item
 from tiktok_assets.sandbox.world.model import AdGroup, Advertiser, Campaign, Entity
+from tiktok_assets.sandbox.world.smart_plus_objects import (
+    AD_CONFIGURATION_FIELDS,
+    AD_FIELDS,
+    AD_GROUP_FIELDS,
+    CAMPAIGN_FIELDS,
+    UPGRADED,
+    ad_item_v2,
+    smart_plus_ad_group_item,
+    smart_plus_ad_item,
+    smart_plus_campaign_item,
+)
 from tiktok_assets.sandbox.world.status import TOP_VIEW, visibility_of
 
 NULL_FIELD = "NULL_FIELD"
@@ -27,17 +38,66 @@ class EntityKind:
         key: The field of its id.
         entities: Returns the entities of an account.
         item: Returns the API object of an entity at an instant.
+        fields: The names that `fields` may have; None for those of the object.
+        max_page_size: The largest page.
+        always: Fields that are returned whatever `fields` has.
+        nested: A field that is an object whose fields may be requested by name too.
     """
 
     name: str
     key: str
     entities: Callable[[Advertiser], Sequence[Entity]]
     item: Callable[[Any, int], Item]
+    fields: frozenset[str] | None = None
+    max_page_size: int = MAX_PAGE_SIZE
+    always: frozenset[str] = frozenset()
+    nested: str | None = None
 
 
 CAMPAIGNS = EntityKind("campaign", "campaign_id", lambda advertiser: advertiser.campaigns, campaign_item)
 AD_GROUPS = EntityKind("ad_group", "adgroup_id", lambda advertiser: advertiser.ad_groups, ad_group_item)
 ADS = EntityKind("ad", "ad_id", lambda advertiser: advertiser.ads, ad_item)
+
+
+# With the filter `ad_ids_v2` ad/get returns Upgraded Smart+ ads, without it their creatives
+# (mengxingxinqing/tiktok_ads, retrieve_data_for_upgrade_smart_smart_and_manual_campaigns).
+ADS_V2 = EntityKind(
+    "ad",
+    "ad_id_v2",
+    lambda advertiser: [*(ad for ad in advertiser.ads if not ad.smart_plus_ad), *advertiser.smart_plus_ads],
+    ad_item_v2,
+)
+
+
+def _in_smart_plus(entities: Callable[[Advertiser], Sequence[Entity]]) -> Callable[[Advertiser], Sequence[Entity]]:
+    """Return the entities of Upgraded Smart+ campaigns only."""
+    return lambda advertiser: [one for one in entities(advertiser) if _campaign_of(one).automation == UPGRADED]
+
+
+SMART_PLUS_CAMPAIGNS = EntityKind(
+    "smart_plus_campaign",
+    "campaign_id",
+    _in_smart_plus(lambda advertiser: advertiser.campaigns),
+    smart_plus_campaign_item,
+    fields=frozenset(CAMPAIGN_FIELDS),
+)
+SMART_PLUS_AD_GROUPS = EntityKind(
+    "smart_plus_ad_group",
+    "adgroup_id",
+    _in_smart_plus(lambda advertiser: advertiser.ad_groups),
+    smart_plus_ad_group_item,
+    fields=frozenset(AD_GROUP_FIELDS),
+)
+SMART_PLUS_ADS = EntityKind(
+    "smart_plus_ad",
+    "smart_plus_ad_id",
+    lambda advertiser: advertiser.smart_plus_ads,
+    smart_plus_ad_item,
+    fields=frozenset((*AD_FIELDS, *AD_CONFIGURATION_FIELDS)),
+    max_page_size=100,  # get_upgraded_smart_ads
+    always=frozenset(("advertiser_id", "smart_plus_ad_id")),
+    nested="ad_configuration",
+)
 
 
 def granted_accounts(context: Context) -> ResponseData:
@@ -76,8 +136,10 @@ def entity_list(kind: EntityKind, context: Context) -> ResponseData:
     params = context.params
     advertiser_id = params.identifier("advertiser_id")
     filtering = params.json_value("filtering", dict)
+    if kind is ADS and filtering and filtering.get("ad_ids_v2") is not None:
+        kind = ADS_V2
     predicates = parse_filtering(filtering, kind.name)
-    page, page_size = params.page()
+    page, page_size = params.page(kind.max_page_size)
     _check_page_size(filtering, page_size)
     selected = _requested_fields(context, _known_fields(context, kind))
     exclude_nulls = _excludes_nulls(params)
@@ -87,7 +149,7 @@ def entity_list(kind: EntityKind, context: Context) -> ResponseData:
         pairs = [pair for pair in pairs if pair[0][kind.key] not in context.hidden_ids]
     matching = [item for item, values in pairs if all(predicate(values) for predicate in predicates)]
     rows, info = cut_page(matching, page, page_size, context.page_fault)
-    items = [_select_fields(item, selected, exclude_nulls=exclude_nulls) for item in rows]
+    items = [_select_fields(item, selected, kind, exclude_nulls=exclude_nulls) for item in rows]
     if context.switches.tiktok_sandbox:  # API notes 5.1, 6.8
         items = [{name: value for name, value in item.items() if name != "secondary_status"} for item in items]
     return {"list": items, "page_info": info}
@@ -102,7 +164,7 @@ def _check_page_size(filtering: dict[str, Any] | None, page_size: int) -> None:
 
 def _all_items(context: Context, kind: EntityKind, advertiser: Advertiser) -> list[tuple[Item, Item]]:
     """Return (object, values to filter by) of an account's entities, cached for the instant."""
-    key = (kind.name, advertiser.id, context.now, context.world.version)
+    key = (kind.name, kind.key, advertiser.id, context.now, context.world.version)
     if key in context.cache.entries:
         return context.cache.entries[key]  # type: ignore[no-any-return]
     entities = sorted(
@@ -115,11 +177,16 @@ def _all_items(context: Context, kind: EntityKind, advertiser: Advertiser) -> li
     return context.cache.store(key, pairs)  # type: ignore[no-any-return]
 
 
+def _campaign_of(entity: Entity) -> Campaign:
+    return entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
+
+
 def _filter_only_fields(entity: Entity) -> Item:
     """Return the fields that lists filter by but do not show."""
-    campaign = entity if isinstance(entity, Campaign) else entity.campaign  # type: ignore[attr-defined]
+    campaign = _campaign_of(entity)
     fields = {
         "objective_type": campaign.objective_type,
+        "sales_destination": campaign.fields.get("sales_destination"),
         "split_test_enabled": False,
         "campaign_automation_type": campaign.automation,
     }
@@ -138,6 +205,8 @@ def _filter_only_fields(entity: Entity) -> Item:
 
 def _known_fields(context: Context, kind: EntityKind) -> frozenset[str]:
     """Return the field names of the API object of a kind."""
+    if kind.fields is not None:
+        return kind.fields
     entities = (one for advertiser in context.world.advertisers.values() for one in kind.entities(advertiser))
     sample = next(entities, None)
     known = frozenset(kind.item(sample, 0x7FFFFFFF)) if sample else frozenset[str]()
@@ -163,14 +232,22 @@ def _excludes_nulls(params: Params) -> bool:
     return NULL_FIELD in excluded
 
 
-def _select_fields(item: Item, selected: frozenset[str] | None, *, exclude_nulls: bool = False) -> Item:
+def _select_fields(
+    item: Item, selected: frozenset[str] | None, kind: EntityKind | None = None, *, exclude_nulls: bool = False
+) -> Item:
     if selected is None and not exclude_nulls:
         return item
-    return {
+    always = kind.always if kind else frozenset()
+    shown = {
         name: value
         for name, value in item.items()
-        if (selected is None or name in selected) and not (exclude_nulls and value is None)
+        if (selected is None or name in selected or name in always) and not (exclude_nulls and value is None)
     }
+    nested = kind.nested if kind else None
+    if nested and selected is not None and nested not in selected and nested in item:
+        inner = {name: value for name, value in item[nested].items() if name in selected}
+        return shown | ({nested: inner} if inner else {})
+    return shown
 
 
 ENDPOINTS: dict[str, Callable[[Context], ResponseData]] = {
@@ -179,4 +256,7 @@ ENDPOINTS: dict[str, Callable[[Context], ResponseData]] = {
     "campaign/get": partial(entity_list, CAMPAIGNS),
     "adgroup/get": partial(entity_list, AD_GROUPS),
     "ad/get": partial(entity_list, ADS),
+    "smart_plus/campaign/get": partial(entity_list, SMART_PLUS_CAMPAIGNS),
+    "smart_plus/adgroup/get": partial(entity_list, SMART_PLUS_AD_GROUPS),
+    "smart_plus/ad/get": partial(entity_list, SMART_PLUS_ADS),
 }

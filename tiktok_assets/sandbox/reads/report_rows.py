@@ -1,24 +1,24 @@
 """Collect the rows of a report and format their metrics (API notes 6.5, 7)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.reads.breakdowns import BREAKDOWNS, split_delivery
-from tiktok_assets.sandbox.reads.data_levels import LevelEntity
+from tiktok_assets.sandbox.reads.data_levels import LevelEntity, list_attributes
 from tiktok_assets.sandbox.reads.report_query import ReportQuery
 from tiktok_assets.sandbox.world.ad_delivery import IMPRESSIONS, REACH, Vector
 from tiktok_assets.sandbox.world.facts import sum_over_ads, sum_over_days
 from tiktok_assets.sandbox.world.local_days import local_day
 from tiktok_assets.sandbox.world.metrics import ACCOUNT_METRICS, NO_VALUE, NUMERIC, formatter_for, is_numeric
-from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, format_utc
+from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, SmartPlusAd, format_utc
 from tiktok_assets.sandbox.world.status import is_listed_by_default, secondary_status, visibility_of
 
 NO_DELIVERY = sum_over_ads(())
 Cell = tuple[str | None, tuple[str, ...]]  # time and breakdown values of a row
-SMART_PLUS = "UPGRADED_SMART_PLUS"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ReportedEntity:
 def reported_entities(query: ReportQuery, advertiser: Advertiser, hour: int) -> list[ReportedEntity]:
     """Return the entities of the level that exist at `hour` and pass the filters."""
     reported = []
-    for entity in query.level.entities(advertiser):
+    for entity in _entities(query, advertiser):
         attributes = query.level.attributes(entity)
         if not isinstance(entity, Advertiser):
             if not entity.exists(hour):
@@ -57,29 +57,22 @@ def reported_entities(query: ReportQuery, advertiser: Advertiser, hour: int) -> 
         filters = (one for one in query.filters if not one.on_metric and not one.on_breakdown)
         if all(one.predicate(attributes[one.attribute]) for one in filters):
             reported.append(ReportedEntity(entity, attributes, _ads(query, entity)))
-    return _merge_creatives(reported) if "ad_id_v2" in query.dimensions else reported
+    return reported
+
+
+def _entities(query: ReportQuery, advertiser: Advertiser) -> Sequence[LevelEntity]:
+    """Return the entities of the level: by `ad_id_v2` Upgraded Smart+ ads, by `ad_id` their creatives."""
+    entities = query.level.entities(advertiser)
+    if "ad_id_v2" not in query.dimensions:
+        return entities
+    manual = [one for one in entities if not (isinstance(one, Ad) and one.smart_plus_ad)]
+    return [*manual, *advertiser.smart_plus_ads]
 
 
 def _ads(query: ReportQuery, entity: LevelEntity) -> list[Ad]:
     """Return the ads to sum for an entity; for an account only those that reports include by default."""
     ads = query.level.ads(entity)
     return [ad for ad in ads if is_listed_by_default(ad.campaign)] if isinstance(entity, Advertiser) else ads
-
-
-def _merge_creatives(creatives: list[ReportedEntity]) -> list[ReportedEntity]:
-    """Merge the creatives of each Upgraded Smart+ ad, so that `ad_id_v2` is unique (API notes 5.7)."""
-    merged: dict[str, ReportedEntity] = {}
-    for one in creatives:
-        key = one.attributes["ad_id_v2"]
-        if key in merged:
-            merged[key].ads.extend(one.ads)
-            continue
-        attributes = dict(one.attributes)
-        if attributes["campaign_automation_type"].startswith(SMART_PLUS):
-            name, _, _ = attributes["ad_name"].partition(" | ")
-            attributes |= {"campaign_automation_type": SMART_PLUS, "ad_name": name}
-        merged[key] = ReportedEntity(one.entity, attributes, list(one.ads))
-    return list(merged.values())
 
 
 def rows_of(context: Context, query: ReportQuery, reported: ReportedEntity, hour: int) -> Iterator[Row]:
@@ -172,6 +165,22 @@ def format_metrics(row: Row, formatters: list[MetricFormatter]) -> dict[str, str
     }
 
 
+def with_lists(metrics: dict[str, str], row: Row, now: int, *, beside: bool) -> dict[str, Any]:
+    """Return the metrics of a row, those of an Upgraded Smart+ ad with lists instead of single attributes.
+
+    Args:
+        metrics: The formatted metrics.
+        row: The row.
+        now: The current instant.
+        beside: Whether the single attributes stay, without a value.
+    """
+    if not isinstance(row.entity, SmartPlusAd):
+        return metrics
+    lists = {name: values for name, values in list_attributes(row.entity, now).items() if name in metrics}
+    kept = metrics if beside else {name: text for name, text in metrics.items() if name not in lists}
+    return kept | {f"{name}_list": values for name, values in lists.items()}
+
+
 def metric_formatter(name: str, advertiser: Advertiser) -> MetricFormatter:
     """Return the formatter of a metric in an account's currency."""
     if not is_numeric(name):
@@ -206,7 +215,9 @@ def _is_reach_pending(vector: Vector) -> bool:
 def _counts_reach(entity: LevelEntity) -> bool:
     if isinstance(entity, Campaign):
         return entity.objective.optimization_goal == "REACH"
-    return isinstance(entity, Ad | AdGroup) and entity.campaign.objective.optimization_goal == "REACH"
+    return (
+        isinstance(entity, Ad | AdGroup | SmartPlusAd) and entity.campaign.objective.optimization_goal == "REACH"
+    )
 
 
 def sort_value(text: str) -> Decimal:

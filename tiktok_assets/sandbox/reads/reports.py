@@ -12,6 +12,7 @@ from tiktok_assets.sandbox.reads.report_rows import (
     reported_entities,
     rows_of,
     sort_value,
+    with_lists,
 )
 from tiktok_assets.sandbox.world.facts import sum_over_ads
 from tiktok_assets.sandbox.world.metrics import NO_VALUE
@@ -40,7 +41,13 @@ def report(context: Context) -> ResponseData:
     formatters = [metric_formatter(name, advertiser) for name in query.metrics]
     data: ResponseData = {
         "list": [
-            {"dimensions": _row_dimensions(query, row), "metrics": format_metrics(row, formatters)} for row in page
+            {
+                "dimensions": _row_dimensions(query, row),
+                "metrics": with_lists(
+                    format_metrics(row, formatters), row, context.now, beside=switches.single_attributes_of_lists
+                ),
+            }
+            for row in page
         ],
         "page_info": info,
     }

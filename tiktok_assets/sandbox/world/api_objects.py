@@ -1,6 +1,7 @@
 """Convert entities to the API's v1.3 objects, with their identities and posts (API notes 5.3-5.5)."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from tiktok_assets.sandbox.world.default_fields import AD, AD_GROUP, ADVERTISER, CAMPAIGN
@@ -59,6 +60,19 @@ def ad_source(ad: Ad) -> str:
 def video_of(ad: Ad) -> str:
     """Return the id of a generated ad's video."""
     return f"v10044g50000c{int(ad.id):020d}"
+
+
+def shown_video(ad: Ad) -> str | None:
+    """Return the id of the video of an ad; None for a post that is shown by its id."""
+    if "identity_type" in ad.fields:
+        return ad.fields.get("video_id")
+    return None if ad_source(ad) == "pull" else video_of(ad)
+
+
+def stable_id(kind: str, *parts: str) -> str:
+    """Return an id of 19 digits that follows from its parts, for objects that the world does not store."""
+    digest = blake2b(":".join((kind, *parts)).encode(), digest_size=8).digest()
+    return f"7{int.from_bytes(digest) % 10**18:018d}"
 
 
 def post_of(ad: Ad) -> str:

@@ -1,6 +1,7 @@
 """Build the campaigns, ad groups and ads of one account."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 
 from tiktok_assets.sandbox.world.model import (
@@ -9,12 +10,14 @@ from tiktok_assets.sandbox.world.model import (
     Advertiser,
     Campaign,
     IdGenerator,
+    Scenario,
     WorldPlan,
     epoch_seconds,
 )
 from tiktok_assets.sandbox.world.seed_data import AGE_GROUPS, AUDIENCES, CALLS_TO_ACTION, HOOKS
 
 DAY_SECONDS = 86_400
+LEADER_CHANGE_WINDOW = timedelta(days=3)  # between `Scenario.t1` and `Scenario.t2`
 LEADER_WEIGHT = 2.2  # a fixed leader outspends each sibling on every day
 
 
@@ -76,6 +79,11 @@ class Builder:
         return ad
 
     @staticmethod
+    def dollar(advertiser: Advertiser) -> float:
+        """Return one US dollar in minor units of the account's currency."""
+        return advertiser.currency.units_per_dollar * advertiser.currency.minor_per_unit
+
+    @staticmethod
     def to_minor_units(campaign: Campaign, dollars: float) -> int:
         """Convert dollars to minor units of the campaign's currency."""
         currency = campaign.advertiser.currency
@@ -110,6 +118,18 @@ class Builder:
             0
             if ad_group.campaign.budget_optimize_on
             else max(minimum, -(-sum(ad.daily_cap for ad in ad_group.ads) // 100) * 100)
+        )
+
+    def scenario(self, testing: Campaign, scaling: Campaign, old: Ad, new: Ad) -> Scenario:
+        """Return the ids of a leader change between two ads of a campaign."""
+        return Scenario(
+            advertiser_id=testing.advertiser.id,
+            campaign_id=testing.id,
+            old_leader_ad_id=old.id,
+            new_leader_ad_id=new.id,
+            scaling_campaign_id=scaling.id,
+            t1=self.plan.anchor - LEADER_CHANGE_WINDOW,
+            t2=self.plan.anchor,
         )
 
     def days_ago(self, days: float) -> int:

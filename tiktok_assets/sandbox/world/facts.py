@@ -40,9 +40,11 @@ def delivery_windows(ad: Ad) -> list[DeliveryWindow]:
     """Return the windows in which an ad may deliver, in order.
 
     An ad delivers after its review and within the schedule of its ad group, while itself, its ad group and its
-    campaign are enabled.
+    campaign are enabled; a creative also only while its Upgraded Smart+ ad is.
     """
-    owners: tuple[Entity, ...] = (ad, ad.ad_group, ad.campaign)
+    owners: list[Entity] = [ad, ad.ad_group, ad.campaign]
+    if ad.smart_plus_ad:
+        owners.append(ad.smart_plus_ad)
     deleted = [owner.deleted for owner in owners if owner.deleted is not None]
     start = max(ad.created, ad.ad_group.starts_at or 0)
     stop = min([*deleted, ad.ad_group.ends_at or FAR_FUTURE, FAR_FUTURE])

@@ -5,13 +5,13 @@ Smart+ campaign and the campaigns that lists hide by default.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 from hashlib import sha256
 from random import Random
 
-from tiktok_assets.sandbox.world.builder import DAY_SECONDS, LEADER_WEIGHT, Builder
+from tiktok_assets.sandbox.world.builder import DAY_SECONDS, Builder
+from tiktok_assets.sandbox.world.gmv_max import add_gmv_max
+from tiktok_assets.sandbox.world.leader_scripts import NEW_LEADER, OLD_LEADER, set_script
 from tiktok_assets.sandbox.world.model import (
-    Ad,
     AdGroup,
     Advertiser,
     Campaign,
@@ -22,30 +22,11 @@ from tiktok_assets.sandbox.world.model import (
     epoch_seconds,
 )
 from tiktok_assets.sandbox.world.seed_data import ACCOUNTS, AUDIENCES, HOOKS, THEMES
+from tiktok_assets.sandbox.world.smart_plus import add_smart_plus_campaign, add_smart_plus_story, ended_posts
 from tiktok_assets.sandbox.world.status import PROMOTE, TOP_VIEW
 
 SMART_PLUS_ACCOUNT = 2  # its position in the plan's order
-SMART_PLUS_CREATIVES = (3, 2)  # of each Upgraded Smart+ ad
-LEADER_CHANGE_WINDOW = timedelta(days=3)  # between `Scenario.t1` and `Scenario.t2`
 
-# Rows of (from days before the anchor, to days before it, cents a day). Lifetime spend in USD: at t1 912-916 of
-# the old leader and 644-794 of the new one, at t2 at most 930 and 1144-1324; so the lead is above 20 % at every
-# hour of the anchor.
-OLD_LEADER = ((70, 40, 1800), (39, 10, 1100), (9, -10_000, 400))
-NEW_LEADER = (
-    (12, 12, 4000),
-    (11, 11, 4800),
-    (10, 10, 5600),
-    (9, 9, 6400),
-    (8, 8, 7200),
-    (7, 7, 8000),
-    (6, 6, 8800),
-    (5, 5, 9600),
-    (4, 4, 10_000),
-    (3, 3, 15_000),
-    (2, 2, 17_000),
-    (1, -10_000, 18_000),
-)
 OTHERS_DOLLARS_A_DAY = 2.0  # of the other ads: 70 days of it are far below both leaders
 
 
@@ -71,16 +52,26 @@ def build_world(plan: WorldPlan) -> World:
             scenario = scenario or added
     if plan.smart_plus and not plan.dense and len(advertisers) > SMART_PLUS_ACCOUNT:
         builder = Builder(plan, ids, Random(f"{plan.seed}:smart+"))
-        _add_smart_plus_campaign(builder, list(advertisers.values())[SMART_PLUS_ACCOUNT])
+        add_smart_plus_campaign(builder, list(advertisers.values())[SMART_PLUS_ACCOUNT])
     if plan.hidden_campaigns:
         builder = Builder(plan, ids, Random(f"{plan.seed}:hidden"))
         add_hidden_campaigns(builder, next(iter(advertisers.values())))
+    smart_plus_scenario, withdrawn_posts = None, {}
+    if plan.smart_plus_story and not plan.dense:
+        builder = Builder(plan, ids, Random(f"{plan.seed}:smart+ story"))
+        first = next(iter(advertisers.values()))
+        smart_plus_scenario = add_smart_plus_story(builder, first)
+        withdrawn_posts = dict(ended_posts(builder, first))
+    if plan.gmv_max:
+        add_gmv_max(Builder(plan, ids, Random(f"{plan.seed}:gmv max")), next(iter(advertisers.values())))
     random = Random(f"{plan.seed}:app")
     secret: Callable[[str], str] = lambda name: sha256(f"{plan.seed}:{name}".encode()).hexdigest()  # noqa: E731
     return World(
         plan=plan,
         advertisers=advertisers,
         scenario=scenario,
+        smart_plus_scenario=smart_plus_scenario,
+        withdrawn_posts=withdrawn_posts,
         token=f"sandbox-token-{secret('token')[:26]}",
         app_id=IdGenerator.account(anchor - 900 * DAY_SECONDS, random.getrandbits(31) | 1),
         secret=secret("secret")[:40],
@@ -147,27 +138,8 @@ def _add_dense_ad_groups(builder: Builder, campaign: Campaign, ads: list[int]) -
         builder.set_budget(ad_group)
 
 
-def _add_smart_plus_campaign(builder: Builder, advertiser: Advertiser) -> None:
-    """Add an Upgraded Smart+ campaign, in which `ad_id` is the id of a creative (API notes 5.7)."""
-    campaign = builder.campaign(advertiser, "Smart+ | Catalogue", "WEB_CONVERSIONS", 50.3)
-    campaign.fields = {"campaign_automation_type": "UPGRADED_SMART_PLUS"}
-    ad_group = builder.ad_group(campaign, "Smart+ | Automatic audience", campaign.created + 60)
-    for number, creatives in enumerate(SMART_PLUS_CREATIVES):
-        smart_plus_ad_id = builder.ids.entity(ad_group.created + 60)
-        for index in range(creatives):
-            is_leader = (number, index) == (0, 0)
-            name = f"Smart+ ad {number + 1} | creative {index + 1}"
-            dollars = 30 * (LEADER_WEIGHT if is_leader else builder.random.uniform(0.15, 0.9))
-            ad = builder.ad(ad_group, name, ad_group.created + 60 + index, dollars)
-            ad.smart_plus_ad_id = smart_plus_ad_id
-            if is_leader:
-                builder.make_leader(ad)
-    builder.set_budget(ad_group)
-
-
 def add_scenario(builder: Builder, advertiser: Advertiser, *, ads: int) -> Scenario:
     """Add a testing campaign whose leader changes and a scaling campaign, and return their ids."""
-    anchor = builder.plan.anchor
     testing = builder.campaign(advertiser, "Testing | New hooks", "WEB_CONVERSIONS", 71.4)
     scaling = builder.campaign(advertiser, "Scaling | Proven winners", "WEB_CONVERSIONS", 73.2)
     first = builder.ad_group(testing, "Test | Broad 18-34", testing.created + 300)
@@ -179,25 +151,11 @@ def add_scenario(builder: Builder, advertiser: Advertiser, *, ads: int) -> Scena
         name = f"{HOOKS[2 + number % 8]} | v{number + 1}"
         builder.ad(group, name, group.created + 240 + number, OTHERS_DOLLARS_A_DAY)
     for ad, script in ((old, OLD_LEADER), (new, NEW_LEADER)):
-        _set_script(ad, script)
+        set_script(ad, script)
     for group in testing.ad_groups:
         builder.set_budget(group)
     builder.fill_campaign(scaling, 1, [3])
-    return Scenario(
-        advertiser_id=advertiser.id,
-        campaign_id=testing.id,
-        old_leader_ad_id=old.id,
-        new_leader_ad_id=new.id,
-        scaling_campaign_id=scaling.id,
-        t1=anchor - LEADER_CHANGE_WINDOW,
-        t2=anchor,
-    )
-
-
-def _set_script(ad: Ad, script: tuple[tuple[int, int, int], ...]) -> None:
-    """Give an ad an exact spend."""
-    ad.spend_script, ad.never_idle, ad.call_to_action = script, True, "SHOP_NOW"
-    ad.daily_cap = max(cents for *_, cents in script)
+    return builder.scenario(testing, scaling, old, new)
 
 
 def add_hidden_campaigns(builder: Builder, advertiser: Advertiser) -> None:

@@ -10,6 +10,7 @@ from tiktok_assets.sandbox.world.api_objects import ad_group_item, ad_item, adve
 from tiktok_assets.sandbox.world.facts import Facts, sum_over_ads, sum_over_days
 from tiktok_assets.sandbox.world.metrics import ALWAYS_ZERO, NO_VALUE, NUMERIC, formatter_for
 from tiktok_assets.sandbox.world.model import Ad, Advertiser, World
+from tiktok_assets.sandbox.world.smart_plus_objects import smart_plus_ad_item
 
 ID_AT_LEVEL = {
     "advertiser": lambda ad: ad.campaign.advertiser.id,
@@ -27,7 +28,9 @@ class GroundTruth:
     facts: Facts
 
     def entities(self, kind: str, now: int, advertiser_id: str | None) -> list[dict[str, Any]]:
-        """Return all entities of a kind (campaigns, ad_groups, ads, advertisers), even deleted and hidden ones.
+        """Return all entities of a kind, even deleted and hidden ones.
+
+        The kinds are advertisers, campaigns, ad_groups, ads and smart_plus_ads.
 
         Raises:
             LookupError: The advertiser or the kind does not exist.
@@ -39,6 +42,9 @@ class GroundTruth:
             "campaigns": lambda one: [campaign_item(c, now) for c in one.campaigns if c.exists(now)],
             "ad_groups": lambda one: [ad_group_item(g, now) for g in one.ad_groups if g.exists(now)],
             "ads": lambda one: [ad_item(ad, now) for ad in one.ads if ad.exists(now)],
+            "smart_plus_ads": lambda one: [
+                smart_plus_ad_item(ad, now) for ad in one.smart_plus_ads if ad.exists(now)
+            ],
         }
         return [item for one in advertisers for item in items_of[kind](one)]
 

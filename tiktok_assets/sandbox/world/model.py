@@ -5,10 +5,13 @@ Instants are epoch seconds, and amounts of money are minor units of the account'
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tiktok_assets.sandbox.world.seed_data import CURRENCIES, OBJECTIVES, Account, Currency, Objective
+
+if TYPE_CHECKING:
+    from tiktok_assets.sandbox.world.gmv_max import Shop
 
 
 class IdGenerator:
@@ -45,6 +48,10 @@ class WorldPlan:
         ad_groups: Ad groups of each such account, over all its campaigns; None for 2-3 a campaign.
         ads: Ads of each such account, over all its ad groups; None for 3-5 an ad group.
         smart_plus: Whether the third account has an Upgraded Smart+ campaign; never in a dense world.
+        smart_plus_story: Whether the first account has an Upgraded Smart+ campaign whose leading creative changes
+            when the leading ad of the scenario does, one to scale it in, and others with creatives of each format;
+            never in a dense world.
+        gmv_max: Whether the first account has a TikTok Shop with GMV Max campaigns.
         hidden_campaigns: Whether the first account has a TopView and a Promote campaign, which lists and reports
             include on request only.
         dense: Whether every ad delivers on every day, nothing is deleted and there is no scenario.
@@ -58,6 +65,8 @@ class WorldPlan:
     ad_groups: int | None = None
     ads: int | None = None
     smart_plus: bool = True
+    smart_plus_story: bool = False
+    gmv_max: bool = False
     hidden_campaigns: bool = False
     dense: bool = False
 
@@ -86,7 +95,8 @@ class Entity:
         deleted: When it was deleted; None for never.
         edited: When it was last edited; None for never.
         status_changes: Status updates by requests, as (instant, enabled), oldest first.
-        fields: Fields of the API object that requests have set.
+        fields: Fields of the API object that differ from the defaults.
+        smart_plus_fields: Fields that only the object of /smart_plus/ has.
     """
 
     id: str
@@ -97,6 +107,7 @@ class Entity:
     edited: int | None = None
     status_changes: list[tuple[int, bool]] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
+    smart_plus_fields: dict[str, Any] = field(default_factory=dict)
 
     def exists(self, now: int) -> bool:
         """Return whether the entity has been created."""
@@ -162,13 +173,34 @@ class AdGroup(Entity):
     ends_at: int | None = None
     scheduled: tuple[int, int] | None = None
     ads: list["Ad"] = field(default_factory=list, repr=False)
+    smart_plus_ads: list["SmartPlusAd"] = field(default_factory=list, repr=False)
+
+
+@dataclass(kw_only=True)
+class SmartPlusAd(Entity):
+    """An ad of an Upgraded Smart+ campaign, whose creatives are the `Ad`s that refer to it (API notes 5.7).
+
+    `smart_plus_fields` has the lists and the `ad_configuration` of its API object (get_upgraded_smart_ads).
+    """
+
+    ad_group: AdGroup = field(repr=False)
+
+    @property
+    def campaign(self) -> Campaign:
+        """Return the campaign of the ad."""
+        return self.ad_group.campaign
+
+    @property
+    def creatives(self) -> list["Ad"]:
+        """Return the creatives of the ad."""
+        return [ad for ad in self.ad_group.ads if ad.smart_plus_ad is self]
 
 
 @dataclass(kw_only=True)
 class Ad(Entity):
     """An ad, with the parameters of its delivery.
 
-    In an Upgraded Smart+ campaign an `Ad` is one creative of the ad `smart_plus_ad_id` (API notes 5.7).
+    In an Upgraded Smart+ campaign an `Ad` is one creative of its `smart_plus_ad` (API notes 5.7).
 
     Attributes:
         daily_target: The spend a day it aims at, in minor units.
@@ -178,7 +210,7 @@ class Ad(Entity):
         never_idle: Whether it delivers on every day.
         in_review: Whether it stays in review for good.
         spend_script: The exact spend instead, as (from days before the anchor, to days before it, cents a day).
-        smart_plus_ad_id: In Smart+ campaigns the id of the ad that this creative belongs to.
+        smart_plus_ad: In Smart+ campaigns the ad that this creative belongs to.
         reviews: Reviews, as (start, end).
     """
 
@@ -190,10 +222,15 @@ class Ad(Entity):
     never_idle: bool = False
     in_review: bool = False
     spend_script: tuple[tuple[int, int, int], ...] = ()
-    smart_plus_ad_id: str | None = None
+    smart_plus_ad: SmartPlusAd | None = field(default=None, repr=False)
     call_to_action: str = "LEARN_MORE"
     text: str = ""
     reviews: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def smart_plus_ad_id(self) -> str | None:
+        """Return the id of the Upgraded Smart+ ad; None for a manual ad."""
+        return self.smart_plus_ad.id if self.smart_plus_ad else None
 
     @property
     def ad_id_v2(self) -> str:
@@ -219,6 +256,7 @@ class Advertiser:
     created: int
     granted: bool
     campaigns: list[Campaign] = field(default_factory=list, repr=False)
+    shops: list["Shop"] = field(default_factory=list, repr=False)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -240,10 +278,18 @@ class Advertiser:
         """Return every ad of the account."""
         return [ad for ad_group in self.ad_groups for ad in ad_group.ads]
 
+    @property
+    def smart_plus_ads(self) -> list[SmartPlusAd]:
+        """Return every Upgraded Smart+ ad of the account."""
+        return [ad for ad_group in self.ad_groups for ad in ad_group.smart_plus_ads]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """The ids of the leader change that happens between `t1` and `t2`."""
+    """The ids of the leader change that happens between `t1` and `t2`.
+
+    In an Upgraded Smart+ campaign the two ads are creatives.
+    """
 
     advertiser_id: str
     campaign_id: str
@@ -254,6 +300,10 @@ class Scenario:
     t2: datetime
 
 
+READY, TRANSCODING, DELETED = "ready", "transcoding", "deleted"
+VIDEO_STATES = (READY, TRANSCODING, DELETED)
+
+
 @dataclass(kw_only=True)
 class World:
     """Everything that exists, whatever the server shows of it.
@@ -262,8 +312,10 @@ class World:
         plan: The plan it was generated from.
         advertisers: The accounts, by id.
         scenario: The leader change, if the plan has one.
+        smart_plus_scenario: The leader change of creatives in an Upgraded Smart+ campaign, if the plan has one.
         other_token: A valid token of another app.
         media_libraries: The media of each account, computed on first use.
+        video_states: The state of a video by its id, one of `VIDEO_STATES`; READY for all others.
         withdrawn_posts: When the authorization of a post ended, by its id.
         request_ids: When each request id was last used, in monotonic seconds.
         version: Grows with every write, so that cached results become stale.
@@ -272,6 +324,7 @@ class World:
     plan: WorldPlan
     advertisers: dict[str, Advertiser]
     scenario: Scenario | None
+    smart_plus_scenario: Scenario | None = None
     token: str
     app_id: str
     secret: str
@@ -280,6 +333,7 @@ class World:
     other_secret: str
     ids: IdGenerator = field(default_factory=IdGenerator)
     media_libraries: dict[str, Any] = field(default_factory=dict)
+    video_states: dict[str, str] = field(default_factory=dict)
     withdrawn_posts: dict[str, int] = field(default_factory=dict)
     request_ids: dict[str, float] = field(default_factory=dict)
     version: int = 0

@@ -7,7 +7,7 @@ Promote), promote_campaign, run_a_synchronous_report.
 
 from typing import Any
 
-from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, Entity
+from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, Entity, SmartPlusAd
 
 TOP_VIEW, PROMOTE = "RESERVATION_TOP_VIEW", "PROMOTE"
 ADS_PLATFORM = "TT_ADS_PLATFORM"
@@ -91,11 +91,24 @@ SECONDARY_STATUSES = {
         "TRANSCODING_FAIL AD_QUOTA_LIMIT ALL NOT_DELETE",
     ),
 }
+# The lists of /smart_plus/ take the same ones, for ads also these (get_upgraded_smart_ads).
+SECONDARY_STATUSES |= {
+    "smart_plus_campaign": SECONDARY_STATUSES["campaign"],
+    "smart_plus_ad_group": SECONDARY_STATUSES["ad_group"],
+    "smart_plus_ad": (
+        *SECONDARY_STATUSES["ad"],
+        *_with_prefix(
+            "AD_STATUS_",
+            "DELIVERY_AND_REAUDIT DELIVERY_AND_TRANSCODING_FAIL REVIEW_PARTIALLY_APPROVED COLLECTION_TOGGLED_OFF "
+            "PRIVACY_POLICY_REJECTED PRIVACY_POLICY_AUDIT",
+        ),
+    ),
+}
 
 
 def secondary_status(entity: Entity, now: int) -> str:
     """Return the secondary status, which depends on the parents too (API notes 5.6, the tutorial)."""
-    if isinstance(entity, Ad):
+    if isinstance(entity, Ad | SmartPlusAd):
         return "AD_STATUS_" + _ad_status(entity, now)
     if isinstance(entity, AdGroup):
         return "ADGROUP_STATUS_" + _ad_group_status(entity, now)
@@ -134,13 +147,28 @@ def _schedule_status(ad_group: AdGroup, now: int) -> str:
     return "TIME_DONE" if ad_group.ends_at is not None and ad_group.ends_at <= now else ""
 
 
-def _ad_status(ad: Ad, now: int) -> str:
-    if ad.is_deleted(now):
+def _ad_status(ad: Ad | SmartPlusAd, now: int) -> str:
+    """Return the ending of an ad's status; a creative has that of its Upgraded Smart+ ad too."""
+    parent = ad.smart_plus_ad if isinstance(ad, Ad) else None
+    if ad.is_deleted(now) or (parent is not None and parent.is_deleted(now)):
         return "DELETE"
     group_status = _own_status(ad.ad_group, now)
     schedule = _schedule_status(ad.ad_group, now).removeprefix("TIME_")  # AD_STATUS_NOT_START, AD_STATUS_DONE
-    own = _own_status(ad, now) or ("AUDIT" if ad.is_in_review(now) else schedule or "DELIVERY_OK")
+    switched_off = _own_status(ad, now) or (_own_status(parent, now) if parent else "")
+    own = switched_off or _review_status(ad, now) or schedule or "DELIVERY_OK"
     return _campaign_status(ad.campaign, now) or (f"ADGROUP_{group_status}" if group_status else "") or own
+
+
+def _review_status(ad: Ad | SmartPlusAd, now: int) -> str:
+    """Return the ending of the status of an ad's review; empty if nothing is in review.
+
+    An Upgraded Smart+ ad whose creatives are in part reviewed delivers already (get_upgraded_smart_ads).
+    """
+    creatives = [ad] if isinstance(ad, Ad) else [one for one in ad.creatives if not one.is_deleted(now)]
+    in_review = [one.is_in_review(now) for one in creatives]
+    if any(in_review):
+        return "AUDIT" if all(in_review) else "REVIEW_PARTIALLY_APPROVED"
+    return ""
 
 
 def operation_status(entity: Entity, now: int) -> str:
