@@ -67,6 +67,11 @@ class Session:
         """Return the endpoint paths that the host does not offer."""
         return self._client.backoff.missing_paths
 
+    @property
+    def forbidden_paths(self) -> set[str]:
+        """Return the paths of optional endpoints that the token lacks the permission for."""
+        return self._client.backoff.forbidden_paths
+
     def read_identity_status(self, advertiser_id: str, identity: "Identity") -> "IdentityStatus | None":
         """Read what an identity of an account can be used for; None if the account does not have it.
 

@@ -27,10 +27,12 @@ from .errors import RetryLaterError as RetryLaterError
 from .errors import ThrottledError as ThrottledError
 from .errors import TikTokError as TikTokError
 from .errors import TooLargeError as TooLargeError
+from .errors import TooManyRowsError as TooManyRowsError
 from .errors import TruncatedError as TruncatedError
 from .errors import UnknownOutcomeError as UnknownOutcomeError
 from .errors import UnreadableRowError as UnreadableRowError
 from .errors import describe_retry_delay as describe_retry_delay
+from .errors import lacks_permission as lacks_permission
 from .errors import suggest_fix as suggest_fix
 from .paged_query import PagedQuery as PagedQuery
 from .pagination import MIN_QUERIES_AHEAD as MIN_QUERIES_AHEAD
@@ -46,6 +48,7 @@ from .rate_limit.redis_rate_limiter import RedisBudget as RedisBudget
 from .request_plan import AccountRowCounts as AccountRowCounts
 from .request_plan import DateWindow as DateWindow
 from .request_plan import PlanLine as PlanLine
+from .request_plan import RowCount as RowCount
 from .request_plan import estimate_minutes as estimate_minutes
 from .request_plan import plan_requests as plan_requests
 from .request_plan import split_into_batches as split_into_batches

@@ -19,6 +19,7 @@ TikTokError
     ├── TruncatedError     the API left rows out; smaller queries may be complete
     ├── MovingPagesError   rows move between pages; a query that fits one page may work
     ├── RepeatedKeyError   several rows of a response have the same key; smaller queries may work
+    ├── TooManyRowsError   more rows than the query may have; smaller queries work
     └── UnreadableRowError a row cannot be stored because its key or its spend cannot be read
 """
 
@@ -135,6 +136,16 @@ class MovingPagesError(ContractError):
     announced_rows: int | None = None
 
 
+class TooManyRowsError(ContractError):
+    """A list has more rows than are read at once; queries for fewer of them work.
+
+    Attributes:
+        announced_rows: the row count that the first page gives.
+    """
+
+    announced_rows: int = 0
+
+
 class RepeatedKeyError(ContractError):
     """Several rows of one page have the same key and different values."""
 
@@ -202,6 +213,14 @@ FIXES: dict[type[TikTokError], str] = {
     ContractError: "Nothing of this response was stored; try again, or report it with the request id.",
 }
 """Advice for the user, by error class; the most specific class counts."""
+
+
+_PERMISSION_CODES = frozenset({40130, 40131})
+
+
+def lacks_permission(error: TikTokError) -> bool:
+    """Return whether the token lacks the permission for the endpoint; only the text tells this use of 40001."""
+    return "scope" in str(error).lower() or error.code in _PERMISSION_CODES
 
 
 def suggest_fix(error: TikTokError) -> str:

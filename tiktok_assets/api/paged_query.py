@@ -34,6 +34,7 @@ class PagedQuery(Generic[Page]):
         page_size: number of rows per page.
         parse_raw: parses the rows of several pages, which are still JSON text, and returns them with their keys;
             None from it means that each row must be parsed by `parse`. None if there is no such parser.
+        max_rows: how many rows are read; a query with more fails after its first page. None for any number.
     """
 
     endpoint: Endpoint
@@ -42,6 +43,7 @@ class PagedQuery(Generic[Page]):
     parse: Callable[[list[Row], RequestStats], Page]
     parse_raw: Callable[[list[msgspec.Raw]], tuple[Page, list[Hashable]] | None] | None = None
     page_size: int = MAX_PAGE_SIZE
+    max_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

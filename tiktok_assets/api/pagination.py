@@ -14,7 +14,14 @@ from typing import Any, Generic
 import msgspec
 
 from tiktok_assets.api.client import ApiResponse, Client, Parameter, RequestStats
-from tiktok_assets.api.errors import ContractError, MovingPagesError, RepeatedKeyError, TikTokError, TruncatedError
+from tiktok_assets.api.errors import (
+    ContractError,
+    MovingPagesError,
+    RepeatedKeyError,
+    TikTokError,
+    TooManyRowsError,
+    TruncatedError,
+)
 from tiktok_assets.api.paged_query import Page, PageCollector, PagedQuery, ParsedPages, read_total
 from tiktok_assets.api.request_plan import count_pages
 from tiktok_assets.spec import MAX_PAGE_SIZE, Endpoint
@@ -160,6 +167,7 @@ class Fetcher:
             MovingPagesError: if there are several pages and they still disagree after `MAX_ROUNDS` rounds.
             RepeatedKeyError: if the only page has several rows with the same key.
             ContractError: if a page is invalid, or the only page does not have the announced number of rows.
+            TooManyRowsError: if there are more rows than `max_rows`.
             TruncatedError: if the API left rows out.
             TikTokError: if a request failed.
         """
@@ -233,6 +241,10 @@ class Fetcher:
         collector = PageCollector(query, stats, self._parse_slots)
         first = self._get_page(query, 1, stats)
         total = collector.add(1, first)
+        if query.max_rows is not None and total > query.max_rows:
+            error = TooManyRowsError(f"{total} rows are announced", endpoint=query.endpoint.path)
+            error.announced_rows = total
+            raise error
         last = count_pages(total, query.page_size)
         wait_for_pages(last)
         others = [

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from math import ceil
 from typing import TypeVar
 
-from tiktok_assets.spec import MAX_DAYS_PER_REPORT, MAX_IDS_PER_CALL, MAX_PAGE_SIZE
+from tiktok_assets.spec import LISTED_ENTITIES, MAX_DAYS_PER_REPORT, MAX_IDS_PER_CALL, MAX_PAGE_SIZE
 
 Item = TypeVar("Item")
 
@@ -73,9 +73,13 @@ def estimate_minutes(requests: int, per_second: float, per_minute: float) -> flo
     return round(requests / min(per_second, per_minute / 60) / 60, 1)
 
 
+RowCount = float | tuple[float, ...]
+"""The number of rows of a table, or of each query of a table that is read with several."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRowCounts:
-    """The numbers of rows of one account.
+    """The numbers of rows of one account; a table that is not read for it is left out.
 
     Attributes:
         entity_rows: rows by entity table.
@@ -83,9 +87,9 @@ class AccountRowCounts:
         lifetime_rows: rows by lifetime report table.
     """
 
-    entity_rows: Mapping[str, int]
-    rows_per_day: Mapping[str, float]
-    lifetime_rows: Mapping[str, int]
+    entity_rows: Mapping[str, RowCount]
+    rows_per_day: Mapping[str, RowCount]
+    lifetime_rows: Mapping[str, RowCount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,10 @@ class PlanLine:
     rows: int
 
 
+def _split_count(rows: RowCount) -> tuple[float, ...]:
+    return rows if isinstance(rows, tuple) else (rows,)
+
+
 def plan_requests(
     row_counts: Mapping[str, AccountRowCounts],
     days: Iterable[date],
@@ -110,6 +118,7 @@ def plan_requests(
     *,
     include_account_list: bool,
     window_days: Mapping[str, int] | None = None,
+    page_sizes: Mapping[str, int] | None = None,
     extra_requests_per_account: int = 0,
 ) -> list[PlanLine]:
     """Return the requests of a refresh, one line per table.
@@ -120,11 +129,12 @@ def plan_requests(
         tables: the requested tables; others are left out.
         include_account_list: whether the accounts are listed through the API, which takes one request.
         window_days: the most days per request by table, where they are fewer than usual.
+        page_sizes: the most rows per page by table, where they are fewer than usual.
         extra_requests_per_account: requests per account that search for TopView and Promote campaigns; they are
-            counted with the first entity table.
+            counted with the first table of the campaign hierarchy.
     """
     requested = set(tables)
-    days, max_days = list(days), window_days or {}
+    days, max_days, max_rows = list(days), window_days or {}, page_sizes or {}
     lines = []
     if "advertisers" in requested:
         requests = len(list(split_into_batches(list(row_counts)))) + include_account_list
@@ -132,14 +142,16 @@ def plan_requests(
     rows_by_query: dict[str, list[int]] = {}
     for counts in row_counts.values():
         for table, rows in {**counts.entity_rows, **counts.lifetime_rows}.items():
-            rows_by_query.setdefault(table, []).append(rows)
+            rows_by_query.setdefault(table, []).extend(round(one) for one in _split_count(rows))
         for table, per_day in counts.rows_per_day.items():
             windows = split_into_windows(days, max_days.get(table, MAX_DAYS_PER_REPORT))
-            rows_by_query.setdefault(table, []).extend(round(per_day * len(window.days)) for window in windows)
-    entity_tables = {table for counts in row_counts.values() for table in counts.entity_rows} & requested
+            per_query = [one * len(window.days) for window in windows for one in _split_count(per_day)]
+            rows_by_query.setdefault(table, []).extend(round(size) for size in per_query)
+    with_special_types = {entity.table for entity in LISTED_ENTITIES if entity.has_special_types} & requested
     for table, sizes in rows_by_query.items():
         if table in requested:
-            extra = extra_requests_per_account * len(row_counts) if table in entity_tables else 0
-            lines.append(PlanLine(table, sum(count_pages(size) for size in sizes) + extra, sum(sizes)))
-            entity_tables = set() if extra else entity_tables
+            extra = extra_requests_per_account * len(row_counts) if table in with_special_types else 0
+            pages = sum(count_pages(size, max_rows.get(table, MAX_PAGE_SIZE)) for size in sizes)
+            lines.append(PlanLine(table, pages + extra, sum(sizes)))
+            with_special_types = set() if extra else with_special_types
     return lines

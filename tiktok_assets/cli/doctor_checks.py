@@ -18,6 +18,7 @@ from tiktok_assets.api import (
     ThrottledError,
     TikTokError,
     describe_retry_delay,
+    lacks_permission,
     list_objects,
     suggest_fix,
 )
@@ -64,7 +65,6 @@ CHECKS = {
 }
 """The checks in the order they are printed; each with the sentence that is true if it is ok."""
 
-_SCOPE_CODES = frozenset({40130, 40131})
 _APP_CODES = frozenset({40101, 40113, 40119, 40124, 40125})
 
 _PERMISSIONS = {
@@ -81,7 +81,7 @@ def classify_error(error: TikTokError) -> ErrorCause:
     text = str(error).lower()
     if isinstance(error, ThrottledError | BannedError):
         return "restricted"
-    if "scope" in text or error.code in _SCOPE_CODES:
+    if lacks_permission(error):
         return "scope"
     if "inconsistent with the token" in text or "secret" in text or error.code in _APP_CODES:
         return "app"

@@ -52,7 +52,6 @@ from tiktok_assets.spec import (
     CAMPAIGNS,
     IDENTITIES,
     LISTED_ENTITIES,
-    REPORT,
     SUGGESTED_COVERS,
     Endpoint,
     Entity,
@@ -215,7 +214,7 @@ def _check_report(
     query = build_report_query(
         report, advertiser_id, window, metrics=settings.chosen_metrics, requested=metrics, filters={}
     )
-    rows, observation = checker.read_list(REPORT, query.parameters, report.table)
+    rows, observation = checker.read_list(report.source.endpoint, query.parameters, report.table)
     columns = [column for column in report_columns(report, settings.chosen_metrics) if column.api_name]
     dimensions = dimension_names(report)
     optional = {"advertiser_id"}  # a metric at other levels, which may be missing

@@ -16,16 +16,19 @@ from tiktok_assets.cli.arguments import split_window_by_account
 from tiktok_assets.cli.errors import CommandError
 from tiktok_assets.ingest import (
     count_entities,
-    count_report,
+    count_report_rows,
     estimate_gmv_max_requests,
     find_unknown_accounts,
+    is_read_for,
     list_daily_tables,
+    page_sizes,
     require_accounts,
     select_accounts_without_shops,
     select_refresh_window,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.spec import ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES
+from tiktok_assets.spec import ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES, Entity, Report
+from tiktok_assets.tables import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +85,22 @@ def plan_refresh(
             {
                 entity.table: count_entities(session.reader, entity, account.advertiser_id)
                 for entity in LISTED_ENTITIES
-                if entity.table in tables
+                if entity.table in tables and _is_read(session, entity, account)
             },
             {
-                report.table: count_report(session.reader, report, account, windows[account.advertiser_id].last)
+                report.table: count_report_rows(
+                    session.reader, report, account, windows[account.advertiser_id].last
+                )
                 for report in session.settings.chosen_reports
-                if report.cadence == "daily" and report.table in tables and account.advertiser_id in windows
+                if report.cadence == "daily"
+                and report.table in tables
+                and account.advertiser_id in windows
+                and _is_read(session, report, account)
             },
             {
-                report.table: count_report(session.reader, report, account, None)
+                report.table: count_report_rows(session.reader, report, account, None)
                 for report in session.settings.chosen_reports
-                if report.cadence == "lifetime" and report.table in tables
+                if report.cadence == "lifetime" and report.table in tables and _is_read(session, report, account)
             },
         )
         for account in accounts
@@ -109,6 +117,7 @@ def plan_refresh(
             set(tables) - {ADVERTISERS.table},
             include_account_list=False,
             window_days={report.table: report.window_days for report in session.settings.chosen_reports},
+            page_sizes=page_sizes(session.settings.chosen_reports),
             extra_requests_per_account=len(session.reader.special_types),
         )
     )
@@ -142,6 +151,10 @@ def _gmv_max_plan_lines(
         for table, requests in estimate_gmv_max_requests(store, reports, advertiser_id, window.days).items()
     ]
     yield from (line for line in _sum_by_table(lines) if line.requests)
+
+
+def _is_read(session: Session, table: Entity | Report, account: Account) -> bool:
+    return is_read_for(session.reader, session.store, table, account.advertiser_id)
 
 
 def _sum_by_table(lines: Iterable[PlanLine]) -> Iterator[PlanLine]:

@@ -39,7 +39,7 @@ from tiktok_assets.defs import (
     select_job_tables,
     split_into_ranges,
 )
-from tiktok_assets.ingest import describe_missing_endpoints, load_accounts
+from tiktok_assets.ingest import describe_forbidden_endpoints, describe_missing_endpoints, load_accounts
 from tiktok_assets.instance import open_instance
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
@@ -200,6 +200,9 @@ def _add_summary(session: Session, result: SyncResult, log: Callable[[str], None
         log(f"warning: {result.warnings[-1]}")
     if session.missing_paths:
         result.warnings.append(f"{describe_missing_endpoints(session.missing_paths)}.")
+        log(f"warning: {result.warnings[-1]}")
+    if session.forbidden_paths:
+        result.warnings.append(f"{describe_forbidden_endpoints(session.forbidden_paths)}.")
         log(f"warning: {result.warnings[-1]}")
     if session.quota_error:
         result.failures = [failure for failure in result.failures if QUOTA_USED_UP_MESSAGE not in failure]

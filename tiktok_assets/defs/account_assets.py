@@ -10,7 +10,7 @@ from tiktok_assets.defs.gmv_max_assets import gmv_max_shops
 from tiktok_assets.defs.metadata import build_partition_metadata, build_table_metadata, record_materializations
 from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
 from tiktok_assets.defs.partitions import SINGLE_RUN, get_intended_advertisers, get_run_partitions
-from tiktok_assets.defs.progress import log_plan, log_progress
+from tiktok_assets.defs.progress import log_accounts_without_table, log_plan, log_progress
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.ingest import (
     AccountChange,
@@ -127,7 +127,7 @@ def build_entity_assets(entity: Entity) -> dg.AssetsDefinition:
                 kinds=TABLE_KINDS,
                 description=description,
                 metadata=build_table_metadata(columns),
-                deps=[ADVERTISERS.table],
+                deps=[ADVERTISERS.table, *([entity.condition.table] if entity.condition else [])],
             )
             for table, (description, columns) in tables.items()
         ],
@@ -141,6 +141,7 @@ def build_entity_assets(entity: Entity) -> dg.AssetsDefinition:
         partitions = get_run_partitions(context)
         log_plan(context, tiktok, partitions)
         ids = [str(partition.advertiser_id) for partition in partitions]
+        log_accounts_without_table(context, tiktok, entity, ids)
         outcomes = refresh_entity(tiktok.reader, tiktok.store, entity, ids)
         result = record_materializations(context, log_progress(context, tiktok, entity.table, outcomes, len(ids)))
         for object_type, error in tiktok.reader.refused_types.items():

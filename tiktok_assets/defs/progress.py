@@ -14,11 +14,21 @@ from tiktok_assets.ingest import (
     WrittenPartition,
     estimate_gmv_max_requests,
     estimate_refresh,
+    meets_condition,
     select_accounts_without_shops,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.spec import ADVERTISERS, GMV_MAX_SHOPS, MAX_IDS_PER_CALL, describe_undocumented_metrics
+from tiktok_assets.spec import (
+    ADVERTISERS,
+    GMV_MAX_SHOPS,
+    MAX_IDS_PER_CALL,
+    Entity,
+    Report,
+    describe_undocumented_metrics,
+)
 from tiktok_assets.storage import Partition
+
+MAX_NAMED_ACCOUNTS = 5
 
 LOG_INTERVAL_SECONDS = 10.0
 """The interval between progress lines; each line is an event in Dagster's event log."""
@@ -39,6 +49,22 @@ def log_plan(context: dg.AssetExecutionContext, session: Session, partitions: Se
     context.log.info(describe_plan(session, partitions, tables))
     if warning := describe_undocumented_metrics(session.settings.chosen_metrics):
         context.log.warning("%s", warning)
+
+
+def log_accounts_without_table(
+    context: dg.AssetExecutionContext, session: Session, table: Entity | Report, advertiser_ids: Iterable[str]
+) -> set[str]:
+    """Log for how many accounts a table is not read and why, and return their ids."""
+    condition = table.condition
+    without = {one for one in set(advertiser_ids) if not meets_condition(session.store, condition, one)}
+    if condition and without:
+        named = ", ".join(sorted(without)[:MAX_NAMED_ACCOUNTS]) + (
+            ", …" if len(without) > MAX_NAMED_ACCOUNTS else ""
+        )
+        context.log.info(
+            "%s: %d accounts without %s are not read (%s)", table.table, len(without), condition.meaning, named
+        )
+    return without
 
 
 def describe_plan(session: Session, partitions: Sequence[Partition], tables: Iterable[str]) -> str:

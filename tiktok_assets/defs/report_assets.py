@@ -13,7 +13,7 @@ from tiktok_assets.defs.metadata import (
     record_partitions,
 )
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN, advertiser_days, get_run_partitions
-from tiktok_assets.defs.progress import log_plan, log_progress
+from tiktok_assets.defs.progress import log_accounts_without_table, log_plan, log_progress
 from tiktok_assets.ingest import (
     FailedPartitions,
     WrittenPartition,
@@ -23,7 +23,15 @@ from tiktok_assets.ingest import (
 )
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_MEANING, Report, report_columns
+from tiktok_assets.spec import (
+    ADS,
+    RESTATEMENT_COLUMNS,
+    RESTATEMENTS,
+    RESTATEMENTS_MEANING,
+    SMART_PLUS_ADS,
+    Report,
+    report_columns,
+)
 from tiktok_assets.storage import Partition
 
 REPORTS_GROUP = "reports"
@@ -41,6 +49,22 @@ def get_daily_tables(settings: Settings) -> list[str]:
     return [*reports, RESTATEMENTS] if reports else []
 
 
+_SOURCE_TABLES = {
+    "ad": ADS.table,
+    "smart_plus_ad": SMART_PLUS_ADS.table,
+    "smart_plus_creative": SMART_PLUS_ADS.table,
+}
+"""By level of a report: the table that is refreshed before it."""
+
+
+def describe_report(report: Report) -> str:
+    """Return the description of a report's asset."""
+    if not report.condition:
+        return report.meaning
+    without = "has no partitions" if report.cadence == "daily" else "has a partition without rows"
+    return f"{report.meaning} An account without {report.condition.meaning} {without}, and costs no request."
+
+
 def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinition:
     """Build the asset of one report, partitioned by advertiser and, for daily reports, by day."""
     is_daily = report.cadence == "daily"
@@ -49,7 +73,7 @@ def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinitio
         name=report.table,
         group_name=REPORTS_GROUP,
         kinds=TABLE_KINDS,
-        description=report.meaning,
+        description=describe_report(report),
         metadata=build_table_metadata(report_columns(report, settings.chosen_metrics)),
         partitions_def=advertiser_days(settings.start_date) if is_daily else ADVERTISERS,
         backfill_policy=SINGLE_RUN,
@@ -60,11 +84,15 @@ def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinitio
                 description="TikTok returned every requested metric; the column of a refused metric is null.",
             )
         ],
-        deps=["ads" if report.level.name == "ad" else "advertisers"],
+        deps=[_SOURCE_TABLES.get(report.level.name, "advertisers")],
     )
     def _report(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
         partitions = get_run_partitions(context)
         log_plan(context, tiktok, partitions)
+        owners = [str(partition.advertiser_id) for partition in partitions]
+        without = log_accounts_without_table(context, tiktok, report, owners)
+        if is_daily:
+            partitions = [one for one in partitions if one.advertiser_id not in without]
         outcomes = read_report_partitions(tiktok, report, partitions)
         try:
             logged = log_progress(context, tiktok, report.table, outcomes, len(partitions))

@@ -1,6 +1,8 @@
+from .account_conditions import meets_condition as meets_condition
 from .account_reader import ADVERTISERS_SCHEMA as ADVERTISERS_SCHEMA
 from .account_reader import AccountChange as AccountChange
 from .account_reader import AccountsResult as AccountsResult
+from .account_reader import describe_forbidden_endpoints as describe_forbidden_endpoints
 from .account_reader import describe_missing_endpoints as describe_missing_endpoints
 from .account_reader import list_advertiser_ids as list_advertiser_ids
 from .account_reader import read_accounts as read_accounts
@@ -42,7 +44,10 @@ from .restatements import refresh_restatements as refresh_restatements
 from .size_estimates import Estimate as Estimate
 from .size_estimates import count_entities as count_entities
 from .size_estimates import count_report as count_report
+from .size_estimates import count_report_rows as count_report_rows
 from .size_estimates import estimate_refresh as estimate_refresh
+from .size_estimates import is_read_for as is_read_for
+from .size_estimates import page_sizes as page_sizes
 from .unreported_spend import UnreportedSpend as UnreportedSpend
 from .unreported_spend import describe_unread_gmv_max as describe_unread_gmv_max
 from .unreported_spend import find_unreported_spend as find_unreported_spend

@@ -23,7 +23,7 @@ from tiktok_assets.api import (
 )
 from tiktok_assets.ingest.partitions import NO_REQUESTS, ReadStats
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.spec import ADVERTISER_INFO, ADVERTISER_LIST, ADVERTISERS
+from tiktok_assets.spec import ADVERTISER_INFO, ADVERTISER_LIST, ADVERTISERS, ENDPOINTS
 from tiktok_assets.tables import (
     Account,
     build_entity_frame,
@@ -297,9 +297,18 @@ def read_accounts_or_settings(
 def describe_missing_endpoints(paths: Iterable[str]) -> str:
     """Describe in one sentence the endpoints a host does not offer, and the effect."""
     names = sorted(path.strip("/") for path in paths)
-    others = [name for name in names if name != ADVERTISERS.endpoint.path.strip("/")]
-    rest = f", and the data of {' and '.join(others)} is not stored" if others else ""
+    details = ADVERTISERS.endpoint.path.strip("/")
+    others = [name for name in names if name != details]
+    effects = ["the time zones and currencies of its accounts are taken from the settings"] * (details in names)
+    effects += [f"the data of {' and '.join(others)} is not stored"] * bool(others)
+    return f"this host does not offer {', '.join(names)}, like TikTok's own sandbox: {', and '.join(effects)}"
+
+
+def describe_forbidden_endpoints(paths: Iterable[str]) -> str:
+    """Describe in one sentence the optional endpoints that the token lacks the permission for, and what to do."""
+    names = sorted(path.strip("/") for path in paths)
+    permissions = sorted({endpoint.permission for endpoint in ENDPOINTS if endpoint.path in set(paths)})
     return (
-        f"this host does not offer {', '.join(names)}, like TikTok's own sandbox: the time zones and currencies of"
-        f" its accounts are taken from the settings{rest}"
+        f"the token lacks the permission for {' and '.join(names)}, so their data is not stored: select"
+        f" {' and '.join(permissions)} on the app's page, and once it is approved run `tiktok-assets auth` again"
     )

@@ -1,4 +1,4 @@
-"""Keep every version of campaigns, ad groups and ads that a refresh has seen, with its validity period."""
+"""Keep every version of an entity's objects that a refresh has seen, with its validity period."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,8 +116,12 @@ def _build_first_versions(store: HiveStore, entity: Entity, partition: Partition
 def _to_versions(entity: Entity, snapshot: pl.DataFrame, valid_from: datetime | None) -> pl.DataFrame:
     """Convert the rows of a snapshot to current versions."""
     schema = build_schema(history_columns(entity))
+    status = entity.status_column
+    is_deleted = (
+        pl.col(status).str.ends_with(DELETED_SUFFIX).fill_null(value=False) if status else pl.lit(value=False)
+    )
     return snapshot.with_columns(
-        is_deleted=pl.col("secondary_status").str.ends_with(DELETED_SUFFIX).fill_null(value=False),
+        is_deleted=is_deleted,
         valid_from=pl.lit(valid_from, dtype=INSTANT),
         valid_to=pl.lit(None, dtype=INSTANT),
         is_current=pl.lit(value=True),

@@ -1,4 +1,4 @@
-"""Read campaigns, ad groups and ads, with the TopView and Promote objects that lists omit by default.
+"""Read entities, with the TopView and Promote objects that the lists of campaigns, ad groups and ads omit.
 
 TikTok lists TopView and Promote objects only if a filter selects them. The first list that a reader reads of an
 account therefore sends one extra query per type for its campaigns. Ad groups and ads of a type are queried only
@@ -10,7 +10,8 @@ from datetime import datetime
 
 import polars as pl
 
-from tiktok_assets.api import ContractError, FetchResult, PagedQuery, RequestError, TikTokError
+from tiktok_assets.api import ContractError, FetchResult, PagedQuery, RequestError, TikTokError, TooManyRowsError
+from tiktok_assets.ingest.creation_ranges import read_by_creation
 from tiktok_assets.ingest.partitions import ReadStats
 from tiktok_assets.ingest.queries import build_entity_query, merge_results
 from tiktok_assets.ingest.reader import Reader
@@ -70,7 +71,8 @@ def _fetch_entities(
         advertiser_ids: the accounts, in the order in which they are yielded.
         filters: values by the API's filter names.
     """
-    errors = {} if filters or entity is CAMPAIGNS else _find_account_types(reader, advertiser_ids)
+    finds_types = entity.has_special_types and entity is not CAMPAIGNS and not filters
+    errors = _find_account_types(reader, advertiser_ids) if finds_types else {}
     types = {owner: () if filters else _types_to_query(reader, entity, owner) for owner in advertiser_ids}
     planned = ((owner, one) for owner in advertiser_ids for one in (None, *types[owner]))
     queries = (build_entity_query(entity, owner, filters, reader.now, one) for owner, one in planned)
@@ -78,16 +80,20 @@ def _fetch_entities(
     for owner in advertiser_ids:
         _, default = next(results)
         special = {one: next(results)[1] for one in types[owner]}
-        if filters and not isinstance(default, TikTokError) and not default.rows:
+        if filters and entity.has_special_types and not isinstance(default, TikTokError) and not default.rows:
             more = [build_entity_query(entity, owner, filters, reader.now, one) for one in reader.special_types]
             found = reader.fetcher.fetch_each(more)
             special = {one: result for one, (_, result) in zip(reader.special_types, found, strict=True)}
         if entity is CAMPAIGNS and not filters:
             _record_account_types(reader, owner, special)
+        if isinstance(default, TooManyRowsError):
+            default = read_by_creation(reader, entity, owner, filters, default)
         yield owner, errors.get(owner) or _merge_special_types(entity, default, special)
 
 
 def _types_to_query(reader: Reader, entity: Entity, owner: str) -> tuple[SpecialCampaignType, ...]:
+    if not entity.has_special_types:
+        return ()
     if entity is not CAMPAIGNS:
         return reader.account_types.get(owner, ())
     if owner in reader.listed_accounts:  # listed again: campaigns of a type may have been created since

@@ -141,8 +141,9 @@ def select_accounts_without_shops(
 def load_shop_ids(store: HiveStore, advertiser_id: str) -> list[str]:
     """Return the shops whose GMV Max campaigns can be campaigns of this account, sorted.
 
-    One account at a time is authorized to run GMV Max for a shop, so the other accounts with access to it have
-    nothing to read (page get_tiktok_shops_for_gmv_max_campaigns, `exclusive_authorized_advertiser_info`).
+    Reports are for available shops (page run_a_gmv_max_campaign_report). One account at a time is authorized to run
+    GMV Max for a shop, so the other accounts with access to it have nothing to read (page
+    get_tiktok_shops_for_gmv_max_campaigns, `exclusive_authorized_advertiser_info`).
     """
     file = store.scan_partition(GMV_MAX_SHOPS.table, Partition(advertiser_id))
     return [] if file is None else select_authorized_shops(file.collect(), advertiser_id)
@@ -154,7 +155,7 @@ def select_authorized_shops(shops: pl.DataFrame, advertiser_id: str) -> list[str
     for row in shops.to_dicts():
         info = json.loads(row["exclusive_authorized_advertiser_info"] or "{}")
         authorized = str(info.get("advertiser_id") or "") if isinstance(info, dict) else ""
-        if authorized == advertiser_id or (not authorized and row["is_gmv_max_available"]):
+        if row["is_gmv_max_available"] and authorized in {"", advertiser_id}:
             found.append(str(row["store_id"]))
     return sorted(found)
 

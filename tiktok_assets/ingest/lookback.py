@@ -1,12 +1,14 @@
 """Select the days that daily reports have to read: yesterday, the lookback and missing days."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 from tiktok_assets.api import DateWindow
+from tiktok_assets.ingest.account_conditions import select_report_tables
 from tiktok_assets.ingest.gmv_max_shops import load_shop_ids
 from tiktok_assets.ingest.partitions import is_partition_complete
 from tiktok_assets.settings import Settings
+from tiktok_assets.spec import GMV_MAX_REPORTS_BY_TABLE, REPORTS_BY_TABLE
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
 
@@ -17,7 +19,7 @@ SUNDAY = 6
 
 
 def list_daily_tables(store: HiveStore, settings: Settings, advertiser_id: str) -> list[str]:
-    """Return the daily reports that have days of an account; those of GMV Max need a TikTok Shop."""
+    """Return the daily reports that are read for an account; those of GMV Max need a TikTok Shop."""
     tables = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
     of_shops = [report.table for report in settings.chosen_gmv_max_reports]
     return [*tables, *(of_shops if of_shops and load_shop_ids(store, advertiser_id) else [])]
@@ -25,7 +27,7 @@ def list_daily_tables(store: HiveStore, settings: Settings, advertiser_id: str) 
 
 def select_refresh_window(
     store: HiveStore,
-    tables: Iterable[str],
+    tables: Collection[str],
     account: Account,
     now: datetime,
     *,
@@ -37,7 +39,8 @@ def select_refresh_window(
 
     Args:
         store: the stored tables.
-        tables: the daily reports.
+        tables: the daily reports; those that are not read for the account, or whose endpoint the app may lack,
+            are not searched for missing days.
         account: the account, whose time zone decides which day is yesterday.
         now: the current time, aware.
         start: the first day to read.
@@ -51,20 +54,31 @@ def select_refresh_window(
     lookback = max(lookback_days, sweep_days if yesterday.weekday() == SUNDAY else 0)
     first = yesterday - timedelta(lookback)
     oldest = yesterday - timedelta(GAP_SEARCH_DAYS - 1)
+    optional = {table for table, report in REPORTS_BY_TABLE.items() if report.source.endpoint.is_optional}
+    optional |= {
+        table
+        for table in GMV_MAX_REPORTS_BY_TABLE
+        if table in tables and not any(True for _ in store.partitions(table, [account.advertiser_id]))
+    }
+    required = [table for table in tables if table not in optional]
+    searched = select_report_tables(store, required, account.advertiser_id)
     for day in DateWindow(max(oldest, start), yesterday).days:
         if day >= first:
             break
         partition = Partition(account.advertiser_id, day)
-        if not all(is_partition_complete(store.read_metadata(table, partition)) for table in tables):
+        if not all(is_partition_complete(store.read_metadata(table, partition)) for table in searched):
             first = day
     first = max(first, start)
     return DateWindow(first, yesterday) if first <= yesterday else None
 
 
 def find_missing_days(store: HiveStore, table: str, account: Account, now: datetime, *, start: date) -> list[date]:
-    """Return the days from the start date to yesterday that a daily report was never read for, in order."""
+    """Return the days from the start date to yesterday that a daily report was never read for, in order.
+
+    An account that the report is not read for has none.
+    """
     yesterday = account.today(now) - timedelta(1)
-    if start > yesterday:
+    if start > yesterday or not select_report_tables(store, [table], account.advertiser_id):
         return []
     stored = {partition.day for partition in store.partitions(table, [account.advertiser_id])}
     return [day for day in DateWindow(start, yesterday).days if day not in stored]

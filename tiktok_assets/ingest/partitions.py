@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import polars as pl
 
-from tiktok_assets.api import DateWindow, NotOfferedError, RequestStats, TikTokError, suggest_fix
-from tiktok_assets.spec import NOT_SUPPORTED_IN_SANDBOX
+from tiktok_assets.api import DateWindow, NotOfferedError, RequestStats, TikTokError, lacks_permission, suggest_fix
+from tiktok_assets.spec import NOT_SUPPORTED_IN_SANDBOX, OPTIONAL_PATHS
 from tiktok_assets.storage import Partition, StoreError
 
 FETCHED_AT_KEY = "fetched_at"
@@ -132,8 +132,16 @@ class FailedPartitions:
 
     @property
     def is_not_offered(self) -> bool:
-        """Whether TikTok's own sandbox lacks the endpoint: there is nothing to read, and this is not a failure."""
-        return isinstance(self.error, NotOfferedError) and self.error.code == NOT_SUPPORTED_IN_SANDBOX
+        """Whether there is nothing to read and this is not a failure.
+
+        TikTok's own sandbox lacks the endpoint, or the host or the token lacks an optional one.
+        """
+        error = self.error
+        if not isinstance(error, TikTokError):
+            return False
+        if isinstance(error, NotOfferedError) and error.code == NOT_SUPPORTED_IN_SANDBOX:
+            return True
+        return error.endpoint in OPTIONAL_PATHS and (isinstance(error, NotOfferedError) or lacks_permission(error))
 
     def __str__(self) -> str:
         names = [partition.folder or "all" for partition in self.partitions]

@@ -22,7 +22,7 @@ from tiktok_assets.api import (
     TruncatedError,
     split_into_batches,
 )
-from tiktok_assets.spec import MAX_PAGE_SIZE, REPORT, Entity, Metric, Report, SpecialCampaignType
+from tiktok_assets.spec import Entity, Metric, Report, SpecialCampaignType
 from tiktok_assets.tables import (
     KEY_SEPARATOR,
     ValueFormatError,
@@ -37,11 +37,11 @@ from tiktok_assets.tables import (
 def build_entity_query(
     entity: Entity,
     advertiser_id: str,
-    filters: Mapping[str, list[str]],
+    filters: Mapping[str, list[str] | str],
     now: Callable[[], datetime],
     special_type: SpecialCampaignType | None = None,
 ) -> PagedQuery[pl.DataFrame]:
-    """Build the paged query of an entity: all its objects, deleted ones included, narrowed by the filters.
+    """Build the paged query of an entity: all its objects, narrowed by the filters.
 
     Args:
         entity: the entity to list.
@@ -50,7 +50,10 @@ def build_entity_query(
         now: returns the current instant by the clock of the API host.
         special_type: list only TopView or only Promote objects; None for all that TikTok lists by default.
     """
+    ranges = entity.creation_ranges
+    is_limited = ranges is not None and ranges.start_filter not in filters
     type_filter = {special_type.filter_name: [special_type.filter_value]} if special_type else {}
+    all_filters = {**dict(entity.fixed_filters), **filters, **type_filter}
 
     def parse(rows: list[Any], stats: RequestStats) -> pl.DataFrame:
         owners = [advertiser_id] * len(rows)
@@ -66,11 +69,11 @@ def build_entity_query(
 
     return PagedQuery(
         entity.endpoint,
-        # TikTok omits deleted objects by default, and deletes old ads by itself.
-        {"advertiser_id": advertiser_id, "filtering": {"primary_status": "STATUS_ALL", **filters, **type_filter}},
+        {"advertiser_id": advertiser_id, **({"filtering": all_filters} if all_filters else {})},
         row_key=row_key,
         parse=parse,
-        page_size=special_type.page_size if special_type else MAX_PAGE_SIZE,
+        page_size=min(entity.page_size, special_type.page_size) if special_type else entity.page_size,
+        max_rows=ranges.above_rows if ranges and is_limited else None,
     )
 
 
@@ -93,34 +96,9 @@ def build_report_query(
         requested: the metrics to request, a part of `metrics`; the columns of the others are null.
         filters: values by the API's filter names, such as `adgroup_ids`.
     """
-    level = report.level
-    dimensions = list(report.dimensions)
     names = [metric.api_name for metric in requested]
-    parameters: dict[str, Parameter] = {
-        "advertiser_id": advertiser_id,
-        "report_type": report.report_type,
-        "data_level": level.data_level,
-        "dimensions": dimensions,
-        # The ids of parents and the names are requested as metrics; as dimensions they fail (API notes 6.2).
-        "metrics": [*level.attributes, *names],
-        # Pages of an unsorted report may repeat and omit rows. Spend is no attribute, so it can be sorted by.
-        "order_field": "spend" if "spend" in names else names[0],
-        "order_type": "DESC",
-    }
-    if window:
-        parameters["start_date"] = window.first.isoformat()
-        parameters["end_date"] = window.last.isoformat()
-    else:
-        parameters["query_lifetime"] = "true"
-    # Without the status filter TikTok omits deleted objects and their spend (API notes 6.4).
-    status = {level.status_field: ["STATUS_ALL"]} if level.status_field else {}
-    if all_filters := {**status, **filters}:
-        parameters["filtering"] = [
-            # The value of a filter is always text: a list is JSON inside JSON.
-            {"field_name": name, "filter_type": "IN", "filter_value": json.dumps(values)}
-            for name, values in all_filters.items()
-        ]
-
+    parameters = _build_report_parameters(report, advertiser_id, window, names, filters)
+    dimensions = report.key_dimensions
     # Rows of interest reports have no day, and rows of other reports may lack it; a query of one day implies it.
     only_day = window.first if window and window.first == window.last else None
 
@@ -143,14 +121,55 @@ def build_report_query(
         )
 
     return PagedQuery(
-        REPORT,
+        report.source.endpoint,
         parameters,
         row_key=row_key,
         parse=parse,
+        page_size=report.source.page_size,
         parse_raw=lambda rows: parse_report_page_fast(
             report, metrics, names, rows, advertiser_id=advertiser_id, day=only_day
         ),
     )
+
+
+def _build_report_parameters(
+    report: Report,
+    advertiser_id: str,
+    window: DateWindow | None,
+    names: Sequence[str],
+    filters: Mapping[str, list[str]],
+) -> dict[str, Parameter]:
+    """Build the parameters of a report as its endpoint takes them; arguments as in `build_report_query`."""
+    level, source = report.level, report.source
+    parameters: dict[str, Parameter] = {
+        "advertiser_id": advertiser_id,
+        **({"report_type": report.report_type} if report.report_type else {}),
+        **({"data_level": level.data_level} if level.data_level else {}),
+        "dimensions": list(report.dimensions),
+        # The ids of parents and the names are requested as metrics; as dimensions they fail (API notes 6.2).
+        "metrics": [*level.requested_attributes, *names],
+        # Pages of an unsorted report may repeat and omit rows. Spend is no attribute, so it can be sorted by.
+        source.order_field: "spend" if "spend" in names else names[0],
+        source.order_type: "DESC",
+    }
+    if window:
+        parameters["start_date"] = window.first.isoformat()
+        parameters["end_date"] = window.last.isoformat()
+    else:
+        parameters["query_lifetime"] = "true"
+    # Without the status filter TikTok omits deleted objects and their spend (API notes 6.4).
+    status = {level.status_field: ["STATUS_ALL"]} if level.status_field else {}
+    fixed = {name: [value] for name, value in report.fixed_filters}
+    all_filters = {**status, **fixed, **filters}
+    if all_filters and source.has_filter_conditions:
+        parameters["filtering"] = [
+            # The value of a filter is always text: a list is JSON inside JSON.
+            {"field_name": name, "filter_type": "IN", "filter_value": json.dumps(values)}
+            for name, values in all_filters.items()
+        ]
+    elif all_filters:
+        parameters["filtering"] = all_filters
+    return parameters
 
 
 def count_in_batches(

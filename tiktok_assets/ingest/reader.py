@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tiktok_assets.api import Fetcher
 from tiktok_assets.ingest.refused_metrics import ReportLimits
-from tiktok_assets.spec import Metric, SpecialCampaignType
+from tiktok_assets.spec import AccountCondition, Metric, SpecialCampaignType
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Reader:
             has no such filter.
         account_types: by account, the special types of which it has campaigns; filled during the run.
         listed_accounts: the accounts whose campaigns were listed during the run.
+        known_conditions: by condition of a table and account, whether the API says that the account meets it.
         refused_types: by name of a special type, why TikTok refused to list it; such a type is skipped.
     """
 
@@ -32,4 +33,5 @@ class Reader:
     special_types: tuple[SpecialCampaignType, ...] = ()
     account_types: dict[str, tuple[SpecialCampaignType, ...]] = field(default_factory=dict)
     listed_accounts: set[str] = field(default_factory=set)
+    known_conditions: dict[tuple[AccountCondition, str], bool] = field(default_factory=dict)
     refused_types: dict[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from tiktok_assets.api import DateWindow, RequestError, TikTokError, TooLargeError, split_into_batches
-from tiktok_assets.spec import MAX_DAYS_PER_REPORT, Metric
+from tiktok_assets.spec import Metric
 
 _METRICS_PATTERN = re.compile(r"\bmetrics?\b", re.IGNORECASE)
 """Matches a refusal about metrics that may name none, such as "Conflict occurs. The input params including metrics
@@ -32,7 +32,7 @@ class ReportLimits:
 
     def split_window(self, table: str, window: DateWindow) -> list[DateWindow]:
         """Return the window, or the fewest windows that cover its days and are not known to be too large."""
-        batches = split_into_batches(window.days, self._max_days.get(table, MAX_DAYS_PER_REPORT))
+        batches = split_into_batches(window.days, self._max_days.get(table, len(window.days)))
         return [DateWindow(days[0], days[-1]) for days in batches]
 
     def record_refusal(

@@ -27,8 +27,9 @@ from tiktok_assets.ingest.entity_reader import read_entities
 from tiktok_assets.ingest.queries import build_report_query, read_in_batches
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.refused_metrics import exclude_refused_metrics
+from tiktok_assets.ingest.report_parts import merge_parts, split_into_parts
 from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse, build_report_responses
-from tiktok_assets.spec import AD_GROUPS, CAMPAIGNS, Metric, Report, served_metrics
+from tiktok_assets.spec import AD_GROUPS, CAMPAIGNS, SMART_PLUS_ADS, Entity, Metric, Report, served_metrics
 from tiktok_assets.tables import Account
 
 
@@ -57,7 +58,19 @@ def read_reports(
         requests: the report requests.
         filters: values by the API's filter names, such as `adgroup_ids`.
     """
-    limits, given_filters = reader.limits, filters or {}
+    whole, in_parts = list[ReportRequest](), list[ReportRequest]()
+    for request in requests:
+        (in_parts if request.report.parts else whole).append(request)
+    yield from _read_whole_reports(reader, whole, filters or {})
+    for request in in_parts:  # one at a time, because all parts of it are in memory
+        yield from merge_parts(request, _read_whole_reports(reader, split_into_parts(request), filters or {}))
+
+
+def _read_whole_reports(
+    reader: Reader, requests: Iterable[ReportRequest], given_filters: Mapping[str, list[str]]
+) -> Iterator[tuple[ReportRequest, ReportResponse | TikTokError]]:
+    """Yield each request of a report without parts, or of one part, with its rows or its error."""
+    limits = reader.limits
     waiting, in_flight = deque(requests), deque[tuple[ReportRequest, tuple[Metric, ...]]]()
 
     def next_queries() -> Iterator[PagedQuery[pl.DataFrame]]:
@@ -121,7 +134,7 @@ def _read_by_ad_groups(
     filters: Mapping[str, list[str]],
     error: TruncatedError,
 ) -> FetchResult[pl.DataFrame] | TikTokError:
-    """Read a truncated ad report by ad groups; return the error for reports of other levels."""
+    """Read a truncated report of ads by ad groups; return the error for reports of other levels."""
     try:
         ids = list_ad_groups_of_truncated_report(reader, request, filters, error)
     except TikTokError as why:
@@ -133,7 +146,13 @@ def _read_by_ad_groups(
     )
 
 
-_BATCH_ENTITIES = {"campaign": CAMPAIGNS, "ad_group": AD_GROUPS, "ad": AD_GROUPS}
+_BATCH_ENTITIES: Mapping[str, Entity] = {
+    "campaign": CAMPAIGNS,
+    "ad_group": AD_GROUPS,
+    "ad": AD_GROUPS,
+    "smart_plus_ad": AD_GROUPS,
+    "smart_plus_creative": SMART_PLUS_ADS,
+}
 """By level of a report: the entity whose ids split it into batches, each row in exactly one of them."""
 
 
@@ -149,7 +168,8 @@ def _read_in_single_pages(
     The sort order is stable only between different values: in a lifetime report most ads have spent nothing, and
     their order is undefined.
     """
-    entity = _BATCH_ENTITIES.get(request.report.level.name)
+    level = request.report.level
+    entity = _BATCH_ENTITIES.get(level.name) if level.dimension else None  # a total cannot be split
     if entity is None or error.announced_rows is None:
         return error
     parents = {name: ids for name, ids in filters.items() if name in {"campaign_ids", "adgroup_ids"}}
@@ -172,10 +192,10 @@ def list_ad_groups_of_truncated_report(
     """Return the ids of the ad groups to read a truncated report by, deleted ones included.
 
     Raises:
-        TruncatedError: the given error, if the report is not of ads.
+        TruncatedError: the given error, if the report is not of ads or Upgraded Smart+ ads.
         TikTokError: if the ad groups cannot be read.
     """
-    if request.report.level.name != "ad":
+    if request.report.level.name not in {"ad", "smart_plus_ad"}:
         raise error
     parents = {name: ids for name, ids in filters.items() if name in {"campaign_ids", "adgroup_ids"}}
     ((_, entities),) = read_entities(reader, AD_GROUPS, [request.account.advertiser_id], filters=parents)
@@ -212,4 +232,5 @@ def prefetch_report(reader: Reader, report: Report, advertiser_id: str, days: It
         report.table, served_metrics(report, reader.metrics)
     )
     for request in plan_report_requests(report, account, days)[:MIN_QUERIES_AHEAD]:
-        reader.fetcher.prefetch(build_paged_query(reader, request, metrics, {}))
+        for part in split_into_parts(request):
+            reader.fetcher.prefetch(build_paged_query(reader, part, metrics, {}))

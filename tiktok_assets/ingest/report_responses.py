@@ -8,7 +8,7 @@ import polars as pl
 from tiktok_assets.api import ContractError, DateWindow, FetchResult, UnreadableRowError, split_into_windows
 from tiktok_assets.ingest.partitions import ReadStats
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.spec import REPORT, Metric, Report, served_metrics
+from tiktok_assets.spec import Metric, Report, served_metrics
 from tiktok_assets.tables import Account, ValueFormatError, build_report_frame, find_key_error, split_faulty_rows
 
 
@@ -55,7 +55,7 @@ def build_report_responses(
     window = request.window
 
     def fault(why: str, kind: type[ContractError] = UnreadableRowError) -> ContractError:
-        return kind(why, endpoint=REPORT.path, request_id=result.request_id)
+        return kind(why, endpoint=request.report.source.endpoint.path, request_id=result.request_id)
 
     try:
         pages, faults = split_faulty_rows(pages)

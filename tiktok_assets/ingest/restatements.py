@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from tiktok_assets.ingest.account_conditions import select_report_tables
 from tiktok_assets.ingest.partitions import NO_REQUESTS, READINGS_KEY, WrittenPartition, parse_fetched_at
 from tiktok_assets.spec import RESTATEMENT_COLUMNS, RESTATEMENTS, RESTATEMENTS_KEY
 from tiktok_assets.storage import HiveStore, Partition
@@ -176,9 +177,12 @@ def refresh_restatements(
         tables: the daily reports.
         partitions: days of an account.
     """
-    names = list(tables)
+    names, read_of = list(tables), dict[str, list[str]]()
     for partition in partitions:
-        by_table = {table: parse_readings(store.read_metadata(table, partition)) for table in names}
+        owner = str(partition.advertiser_id)
+        if owner not in read_of:
+            read_of[owner] = select_report_tables(store, names, owner)
+        by_table = {table: parse_readings(store.read_metadata(table, partition)) for table in read_of[owner]}
         read = {table: readings for table, readings in by_table.items() if readings}
         if read and (written := write_restatements(store, partition, read)):
             yield written

@@ -3,15 +3,17 @@
 Counting sends one-row requests and uses the totals of the API; estimating sends no request.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tiktok_assets.api import AccountRowCounts, DateWindow, RequestError, TruncatedError, plan_requests
+from tiktok_assets.api import AccountRowCounts, DateWindow, RequestError, RowCount, TruncatedError, plan_requests
+from tiktok_assets.ingest.account_conditions import find_condition, meets_condition
 from tiktok_assets.ingest.queries import build_entity_query, count_in_batches
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import build_paged_query, list_ad_groups_of_truncated_report
@@ -21,17 +23,27 @@ from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
 
 
-def count_entities(reader: Reader, entity: Entity, advertiser_id: str) -> int:
-    """Count the objects of an entity, deleted ones included.
+def page_sizes(reports: Iterable[Report]) -> dict[str, int]:
+    """Return how many rows a page can have, by entity and report table."""
+    return {
+        **{entity.table: entity.page_size for entity in LISTED_ENTITIES},
+        **{report.table: report.source.page_size for report in reports},
+    }
+
+
+def count_entities(
+    reader: Reader, entity: Entity, advertiser_id: str, filters: Mapping[str, str] = MappingProxyType({})
+) -> int:
+    """Count the objects of an entity, deleted ones included, narrowed by filters with the API's names.
 
     Raises:
         TikTokError: any error of the request.
     """
-    return reader.fetcher.count(build_entity_query(entity, advertiser_id, {}, reader.now))
+    return reader.fetcher.count(build_entity_query(entity, advertiser_id, filters, reader.now))
 
 
 def count_report(reader: Reader, report: Report, account: Account, day: date | None) -> int:
-    """Count the rows of a report on one day, or of a lifetime report.
+    """Count the rows of a report on one day, or of a lifetime report; of a report in parts only its first.
 
     Refused metrics and truncated responses are handled as in `read_reports`.
 
@@ -53,6 +65,33 @@ def count_report(reader: Reader, report: Report, account: Account, day: date | N
         except RequestError as error:
             if not reader.limits.record_refusal(report.table, request.window, metrics, error):
                 raise
+
+
+def count_report_rows(reader: Reader, report: Report, account: Account, day: date | None) -> RowCount:
+    """Count the rows of a report as `count_report`; of a report in parts those of each part.
+
+    Raises:
+        TikTokError: any other error of a request.
+    """
+    counts = tuple(count_report(reader, query, account, day) for query in report.queries)
+    return counts if report.parts else counts[0]
+
+
+def is_read_for(reader: Reader, store: HiveStore, table: Entity | Report, advertiser_id: str) -> bool:
+    """Return whether a table is read for an account; one request to the API if no stored table says so.
+
+    Raises:
+        TikTokError: any error of the request.
+    """
+    condition = table.condition
+    known = find_condition(store, condition, advertiser_id)
+    if known is not None or condition is None:
+        return known is not False
+    other = next(entity for entity in LISTED_ENTITIES if entity.table == condition.table)
+    if (condition, advertiser_id) not in reader.known_conditions:
+        count = count_entities(reader, other, advertiser_id, {condition.column: condition.value})
+        reader.known_conditions[condition, advertiser_id] = count > 0
+    return reader.known_conditions[condition, advertiser_id]
 
 
 MAX_OPEN_FILES = 16
@@ -106,12 +145,28 @@ def estimate_refresh(
             (rows for each in candidates if (rows := _count_stored_rows(store, table, each)) is not None), None
         )
 
-    pairs = [(table, owner) for owner in advertiser_ids for table in (*lists, *daily, *lifetime)]
+    conditions = {entity.table: entity.condition for entity in LISTED_ENTITIES}
+    conditions |= {report.table: report.condition for report in chosen}
+    conditional = {one for table, one in conditions.items() if one and table in wanted}
+    met = {(one, owner): meets_condition(store, one, owner) for one in conditional for owner in advertiser_ids}
+    pairs = [
+        (table, owner)
+        for owner in advertiser_ids
+        for table in (*lists, *daily, *lifetime)
+        if (condition := conditions[table]) is None or met[condition, owner]
+    ]
     with ThreadPoolExecutor(MAX_OPEN_FILES, thread_name_prefix="size") as threads:
         sizes = dict(zip(pairs, threads.map(count_stored, pairs), strict=True))
 
-    def rows_by_table(tables: Iterable[str], owner: str) -> dict[str, int]:
-        return {table: sizes[table, owner] or 0 for table in tables}
+    parts = {report.table: len(report.queries) for report in chosen}
+
+    def rows_by_table(tables: Iterable[str], owner: str) -> dict[str, RowCount]:
+        rows = {table: sizes[table, owner] or 0 for table in tables if (table, owner) in sizes}
+        # The rows of a report in parts are assumed to be equally many of each.
+        return {
+            table: (count / parts[table],) * parts[table] if table in parts else count
+            for table, count in rows.items()
+        }
 
     lines = plan_requests(
         {
@@ -124,6 +179,7 @@ def estimate_refresh(
         wanted,
         include_account_list=False,
         window_days={report.table: report.window_days for report in chosen},
+        page_sizes=page_sizes(chosen),
         extra_requests_per_account=len(TOPVIEW_AND_PROMOTE),
     )
     unknown = sum(size is None for size in sizes.values())

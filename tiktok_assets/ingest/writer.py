@@ -1,13 +1,15 @@
 """Read accounts, entities and reports, and replace their stored partitions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from itertools import chain
 from types import MappingProxyType
 
 import polars as pl
 
 from tiktok_assets.api import TikTokError
+from tiktok_assets.ingest.account_conditions import meets_condition
 from tiktok_assets.ingest.account_reader import (
     ADVERTISERS_SCHEMA,
     AccountsResult,
@@ -22,6 +24,7 @@ from tiktok_assets.ingest.partitions import (
     NO_REQUESTS,
     TIMEZONE_KEY,
     FailedPartitions,
+    ReadStats,
     WrittenPartition,
     fetched_at_metadata,
 )
@@ -29,9 +32,18 @@ from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse
 from tiktok_assets.ingest.restatements import DayReading, append_reading, readings_metadata
-from tiktok_assets.spec import Entity, Report
+from tiktok_assets.spec import Entity, Report, history_table_name
 from tiktok_assets.storage import HiveStore, Partition
-from tiktok_assets.tables import Account, count_malformed_values, decode_malformed_values, is_complete
+from tiktok_assets.tables import (
+    Account,
+    build_schema,
+    count_malformed_values,
+    decode_malformed_values,
+    entity_columns,
+    is_complete,
+    report_schema,
+    select_rows_to_sum,
+)
 
 PREVIEW_ROWS = 5
 _REQUIRED_FIELDS = frozenset({"timezone", "display_timezone", "currency"})
@@ -115,10 +127,21 @@ def refresh_entity(
     """Replace the snapshot of an entity for each account, after updating its history; accounts fail independently.
 
     The history is written first: if the process is killed between the two writes, the next refresh finds the same
-    changes again.
+    changes again. An account that the entity is not read for gets a snapshot without rows, and no new history.
     """
-    for advertiser_id, result in read_entities(reader, entity, advertiser_ids):
+    read, not_read = list[str](), list[str]()
+    for advertiser_id in advertiser_ids:
+        (read if meets_condition(store, entity.condition, advertiser_id) else not_read).append(advertiser_id)
+    empty = pl.DataFrame(schema=build_schema(entity_columns(entity)))
+    results: Iterable[tuple[str, tuple[pl.DataFrame, ReadStats, datetime] | TikTokError]] = chain(
+        ((advertiser_id, (empty, NO_REQUESTS, reader.now())) for advertiser_id in not_read),
+        read_entities(reader, entity, read),
+    )
+    for advertiser_id, result in results:
         partition = Partition(advertiser_id)
+        if advertiser_id in not_read and not store.read_metadata(history_table_name(entity.table), partition):
+            yield _write_empty_partition(store, entity.table, advertiser_id, empty, reader.now())
+            continue
         if isinstance(result, TikTokError):
             yield FailedPartitions(entity.table, (partition,), result)
             continue
@@ -156,7 +179,9 @@ def refresh_report(
 ) -> Iterator[WrittenPartition | FailedPartitions]:
     """Replace the partitions of a report, window by window; windows fail independently.
 
-    The metadata of each day includes this reading, for `restatements.refresh_restatements`.
+    The metadata of each day includes this reading, for `restatements.refresh_restatements`. An account that the
+    report is not read for gets a lifetime partition without rows, and no partitions of days: a file for each day
+    would cost the refresh of many accounts a part of its time.
 
     Args:
         reader: the connection and its state.
@@ -164,9 +189,13 @@ def refresh_report(
         report: the report.
         days: the days to read of each account; ignored for a lifetime report.
     """
-    requests = [
-        request for account, wanted in days.items() for request in plan_report_requests(report, account, wanted)
-    ]
+    requests = list[ReportRequest]()
+    for account, wanted in days.items():
+        if meets_condition(store, report.condition, account.advertiser_id):
+            requests += plan_report_requests(report, account, wanted)
+        elif report.cadence == "lifetime":
+            empty = pl.DataFrame(schema=report_schema(report, reader.metrics))
+            yield _write_empty_partition(store, report.table, account.advertiser_id, empty, reader.now())
     for request, response in read_reports(reader, requests):
         partitions = _list_partitions(request)
         if isinstance(response, TikTokError):
@@ -175,6 +204,14 @@ def refresh_report(
         for partition, frame in _split_by_partition(response.frame, partitions):
             yield _write_partition(store, request, partition, frame, response)
         del response, frame  # otherwise these rows stay in memory while the next window is built
+
+
+def _write_empty_partition(
+    store: HiveStore, table: str, advertiser_id: str, frame: pl.DataFrame, now: datetime
+) -> WrittenPartition:
+    partition = Partition(advertiser_id)
+    file = store.write(table, partition, frame, metadata=fetched_at_metadata(now))
+    return WrittenPartition(table, partition, file.rows, file.bytes, now, NO_REQUESTS)
 
 
 def _list_partitions(request: ReportRequest) -> tuple[Partition, ...]:
@@ -207,12 +244,13 @@ def _write_partition(
     if partition.day:
         metadata[IS_COMPLETE_KEY] = str(is_complete(partition.day, request.account, response.fetched_at)).lower()
         metadata[TIMEZONE_KEY] = request.account.timezone
-        reading = DayReading.from_frame(partition.day, request.account, frame, response.fetched_at)
+        counted = select_rows_to_sum(request.report, frame)
+        reading = DayReading.from_frame(partition.day, request.account, counted, response.fetched_at)
         metadata |= readings_metadata(
             append_reading(store, request.report.table, partition, request.account, reading)
         )
     file = store.write(request.report.table, partition, frame, metadata=metadata)
-    total = frame.get_column("spend").sum()
+    total = select_rows_to_sum(request.report, frame).get_column("spend").sum()
     spend = {request.account.currency: Decimal(total or 0)}
     is_last = request.window is None or partition.day == request.window.last
     return WrittenPartition(

@@ -15,6 +15,7 @@ from tiktok_assets.spec import (
     GMV_MAX_REPORTS_BY_TABLE,
     GMV_MAX_SHOPS,
     LEVELS,
+    SMART_PLUS_ADS,
     Column,
     Metric,
     Report,
@@ -22,7 +23,12 @@ from tiktok_assets.spec import (
 )
 from tiktok_assets.tables import build_schema
 
-PARENT_TABLES = {"campaign_id": CAMPAIGNS.table, "ad_group_id": AD_GROUPS.table, "ad_id": ADS.table}
+PARENT_TABLES = {
+    "campaign_id": CAMPAIGNS.table,
+    "ad_group_id": AD_GROUPS.table,
+    "ad_id": ADS.table,
+    "smart_plus_ad_id": SMART_PLUS_ADS.table,
+}
 """By id column: the table that must contain the id."""
 
 ID_COLUMNS = {"ad_id": ("ad_id", "ad_id_v2")}
@@ -143,6 +149,8 @@ def build_checked_tables(
 def _find_upper_table(report: Report, stored: Mapping[str, Report]) -> str | None:
     """Return the same kind of report at the nearest higher level that is stored."""
     levels = [level.name for level in LEVELS]
+    if report.level.name not in levels:
+        return None
     suffix = report.table.removeprefix(report.level.name)
     above = [f"{level}{suffix}" for level in levels[: levels.index(report.level.name)]]
     return next((table for table in reversed(above) if table in stored), None)

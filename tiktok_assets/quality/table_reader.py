@@ -9,7 +9,13 @@ from functools import cached_property
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tiktok_assets.ingest import TIMEZONE_KEY, is_partition_complete, load_shop_ids, parse_fetched_at
+from tiktok_assets.ingest import (
+    TIMEZONE_KEY,
+    is_partition_complete,
+    load_shop_ids,
+    meets_condition,
+    parse_fetched_at,
+)
 from tiktok_assets.quality.checked_table import ID_COLUMNS, CheckedTable
 from tiktok_assets.quality.coverage import StoredDay, check_accounts
 from tiktok_assets.quality.outcome import CheckOutcome
@@ -74,8 +80,10 @@ class CheckContext:
         """Return the active accounts that a table by day must have days of."""
         if not table.is_daily_report:
             return ()
-        active = self.accounts[0]
-        return [one for one in active if load_shop_ids(self.store, one)] if table.needs_shop else active
+        if table.needs_shop:
+            return [one for one in self.accounts[0] if load_shop_ids(self.store, one)]
+        condition = table.report.condition if table.report else None
+        return [one for one in self.accounts[0] if meets_condition(self.store, condition, one)]
 
     def load_known_ids(self, table: str, column: str, advertiser_id: str) -> frozenset[str] | None:
         """Return the ids of an account in an entity table; None if the table has no file for the account."""

@@ -1,3 +1,5 @@
+from .account_conditions import SMART_PLUS_CAMPAIGN as SMART_PLUS_CAMPAIGN
+from .account_conditions import AccountCondition as AccountCondition
 from .ads_manager import ads_manager_ad_url as ads_manager_ad_url
 from .ads_manager import ads_manager_campaigns_url as ads_manager_campaigns_url
 from .api_versions import NUMERIC_ID_FIELDS as NUMERIC_ID_FIELDS
@@ -46,6 +48,7 @@ from .endpoints import IMAGES as IMAGES
 from .endpoints import MAX_DAYS_PER_REPORT as MAX_DAYS_PER_REPORT
 from .endpoints import MAX_IDS_PER_CALL as MAX_IDS_PER_CALL
 from .endpoints import MAX_PAGE_SIZE as MAX_PAGE_SIZE
+from .endpoints import OPTIONAL_PATHS as OPTIONAL_PATHS
 from .endpoints import PATH_RATE_LIMITS as PATH_RATE_LIMITS
 from .endpoints import POSTS as POSTS
 from .endpoints import REPORT as REPORT
@@ -57,6 +60,7 @@ from .entities import ADVERTISERS as ADVERTISERS
 from .entities import CAMPAIGNS as CAMPAIGNS
 from .entities import ENTITIES as ENTITIES
 from .entities import LISTED_ENTITIES as LISTED_ENTITIES
+from .entities import SMART_PLUS_ADS as SMART_PLUS_ADS
 from .entities import TOPVIEW_AND_PROMOTE as TOPVIEW_AND_PROMOTE
 from .entities import Entity as Entity
 from .entities import SpecialCampaignType as SpecialCampaignType
@@ -79,12 +83,13 @@ from .metric_selection import describe_undocumented_metrics as describe_undocume
 from .metric_selection import recomputable_metrics as recomputable_metrics
 from .metric_selection import select_metrics as select_metrics
 from .metric_selection import summable_columns as summable_columns
+from .report_model import ELEMENT as ELEMENT
+from .report_model import Cadence as Cadence
+from .report_model import Report as Report
 from .reports import EXTRA as EXTRA
 from .reports import FETCHED_AT as FETCHED_AT
 from .reports import LEVELS as LEVELS
 from .reports import REPORTS as REPORTS
 from .reports import REPORTS_BY_TABLE as REPORTS_BY_TABLE
-from .reports import Cadence as Cadence
-from .reports import Report as Report
 from .reports import report_columns as report_columns
 from .reports import served_metrics as served_metrics

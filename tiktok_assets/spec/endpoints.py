@@ -28,6 +28,7 @@ class Endpoint:
             TikTok blocks repeated ones (API notes 4.3).
         parses_rows_separately: whether the rows of a response are parsed separately from the object around them,
             because there are many.
+        is_optional: whether the host or the app may lack it: its tables are then left out, with a warning.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Endpoint:
     permission: str = ""
     penalizes_repeats: bool = False
     parses_rows_separately: bool = False
+    is_optional: bool = False
 
 
 _ACCOUNTS, _ADS, _REPORTING = "Ad Account Management", "Ads Management", "Reporting"
@@ -51,6 +53,24 @@ REPORT = Endpoint(
     penalizes_repeats=True,
     parses_rows_separately=True,
 )
+SMART_PLUS_AD_LIST = Endpoint(
+    "smart_plus/ad/get/",
+    source="mengxingxinqing/tiktok_ads, get_upgraded_smart_ads",
+    permission=_ADS,
+    is_optional=True,
+)
+CREATIVE_OVERVIEW = Endpoint(
+    "smart_plus/material_report/overview/",
+    source="mengxingxinqing/tiktok_ads, run_an_upgraded_smart_creative_overview_report",
+    permission=_REPORTING,
+    is_optional=True,
+)
+CREATIVE_BREAKDOWN = Endpoint(
+    "smart_plus/material_report/breakdown/",
+    source="mengxingxinqing/tiktok_ads, run_an_upgraded_smart_creative_breakdown_report",
+    permission=_REPORTING,
+    is_optional=True,
+)
 
 _GMV_MAX = "GMV Max"
 GMV_MAX_SHOP_LIST = Endpoint(
@@ -62,6 +82,7 @@ GMV_MAX_REPORT = Endpoint(
     "gmv_max/report/get/",
     source="mengxingxinqing/tiktok_ads, run_a_gmv_max_campaign_report",
     permission=_GMV_MAX,
+    is_optional=True,
 )
 GMV_MAX_READS = (GMV_MAX_SHOP_LIST, GMV_MAX_REPORT)
 """Read where an account may have a TikTok Shop. The pages name no permission; this is their group in the index."""
@@ -98,5 +119,13 @@ Sources: TikTok's page of rate limits, in GitHub api-evangelist/tiktok-ads (rate
 mengxingxinqing/tiktok_ads, run_a_gmv_max_campaign_report.
 """
 
-ENDPOINTS = (ADVERTISER_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, AD_GROUP_LIST, AD_LIST, REPORT)
+SMART_PLUS_ENDPOINTS = (SMART_PLUS_AD_LIST, CREATIVE_OVERVIEW, CREATIVE_BREAKDOWN)
+"""Read only of accounts with an Upgraded Smart+ campaign; v1.2 and TikTok's own sandbox do not have them."""
+
+ENDPOINTS = (
+    *(ADVERTISER_LIST, ADVERTISER_INFO, CAMPAIGN_LIST, AD_GROUP_LIST, AD_LIST, REPORT),
+    *SMART_PLUS_ENDPOINTS,
+)
 """The endpoints a refresh reads."""
+
+OPTIONAL_PATHS = frozenset(endpoint.path for endpoint in (*ENDPOINTS, *GMV_MAX_READS) if endpoint.is_optional)

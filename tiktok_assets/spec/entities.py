@@ -6,6 +6,7 @@ The columns are the most important fields of API notes 5.3 and 5.4. Other fields
 
 from dataclasses import dataclass
 
+from tiktok_assets.spec.account_conditions import SMART_PLUS_CAMPAIGN, AccountCondition
 from tiktok_assets.spec.columns import Column, Kind, to_column_name
 from tiktok_assets.spec.endpoints import (
     AD_GROUP_LIST,
@@ -13,13 +14,31 @@ from tiktok_assets.spec.endpoints import (
     ADVERTISER_INFO,
     CAMPAIGN_LIST,
     MAX_PAGE_SIZE,
+    SMART_PLUS_AD_LIST,
     Endpoint,
 )
 
 
 @dataclass(frozen=True, slots=True)
+class CreationRanges:
+    """How a long list is split into ranges of the time of creation.
+
+    Attributes:
+        start_filter: the name of the filter with the earliest time, exclusive.
+        end_filter: the name of the filter with the latest time, exclusive.
+        days: how many days a range has.
+        above_rows: how many rows a list may have before it is split.
+    """
+
+    start_filter: str
+    end_filter: str
+    days: int
+    above_rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
-    """One level of the account hierarchy.
+    """One kind of object that is read as a list.
 
     Attributes:
         table: the name of the table and its asset.
@@ -27,6 +46,12 @@ class Entity:
         key: the API's name of its id.
         columns: the columns in table order, `advertiser_id` first.
         meaning: one sentence for the data dictionary.
+        page_size: how many rows a page can have.
+        fixed_filters: the filters of every query, by the API's names; those of a reader are added to them.
+        status_column: the column that says whether an object is deleted; None if the list omits deleted ones.
+        has_special_types: whether its TopView and Promote objects are only listed if a filter requests them.
+        creation_ranges: how a long list is split; None if it never is.
+        condition: what an account must have to be read; None for every account.
     """
 
     table: str
@@ -34,11 +59,20 @@ class Entity:
     key: str
     columns: tuple[Column, ...]
     meaning: str
+    page_size: int = MAX_PAGE_SIZE
+    fixed_filters: tuple[tuple[str, str], ...] = ()
+    status_column: str | None = None
+    has_special_types: bool = False
+    creation_ranges: CreationRanges | None = None
+    condition: AccountCondition | None = None
 
 
 def _columns(*rows: tuple[str, Kind, str]) -> tuple[Column, ...]:
     return tuple(Column(to_column_name(name), name, kind, meaning) for name, kind, meaning in rows)
 
+
+_ALL_STATUSES = (("primary_status", "STATUS_ALL"),)
+"""TikTok omits deleted objects by default, and deletes old ads by itself."""
 
 _OWNER: tuple[str, Kind, str] = ("advertiser_id", "id", "the ad account")
 _TIMES: tuple[tuple[str, Kind, str], ...] = (
@@ -80,6 +114,9 @@ CAMPAIGNS = Entity(
     table="campaigns",
     endpoint=CAMPAIGN_LIST,
     key="campaign_id",
+    fixed_filters=_ALL_STATUSES,
+    status_column="secondary_status",
+    has_special_types=True,
     meaning="Every campaign of the account, including deleted, TopView and Promote campaigns.",
     columns=_columns(
         _OWNER,
@@ -111,6 +148,9 @@ AD_GROUPS = Entity(
     table="ad_groups",
     endpoint=AD_GROUP_LIST,
     key="adgroup_id",
+    fixed_filters=_ALL_STATUSES,
+    status_column="secondary_status",
+    has_special_types=True,
     meaning="Every ad group of the account, including deleted ones and those of TopView and Promote.",
     columns=_columns(
         _OWNER,
@@ -159,6 +199,9 @@ ADS = Entity(
     table="ads",
     endpoint=AD_LIST,
     key="ad_id",
+    fixed_filters=_ALL_STATUSES,
+    status_column="secondary_status",
+    has_special_types=True,
     meaning="Every ad of the account, including deleted ones and those of TopView and Promote.",
     columns=_columns(
         _OWNER,
@@ -193,6 +236,54 @@ ADS = Entity(
 )
 
 
+SMART_PLUS_ADS = Entity(
+    table="smart_plus_ads",
+    endpoint=SMART_PLUS_AD_LIST,
+    key="smart_plus_ad_id",
+    page_size=100,
+    fixed_filters=_ALL_STATUSES,
+    status_column="secondary_status",
+    # The page advises ranges within six months. Only long lists are split, because each range costs a request.
+    creation_ranges=CreationRanges(
+        "creation_filter_start_time", "creation_filter_end_time", days=182, above_rows=5000
+    ),
+    condition=SMART_PLUS_CAMPAIGN,
+    meaning="Every ad of the Upgraded Smart+ campaigns of the account, including deleted ones; its creatives are"
+    " in `ads`, by `smart_plus_ad_id`.",
+    columns=_columns(
+        _OWNER,
+        ("campaign_id", "id", "its campaign"),
+        ("campaign_name", "text", "its campaign's name"),
+        ("adgroup_id", "id", "its ad group"),
+        ("adgroup_name", "text", "its ad group's name"),
+        ("smart_plus_ad_id", "id", "the ad; `ads` has its creatives"),
+        ("ad_name", "text", "its name"),
+        *_STATUS,
+        (
+            "creative_list",
+            "json",
+            "its creatives, each with its material id, status and the video, images or TikTok post",
+        ),
+        ("ad_text_list", "json", "the ad texts that are combined with the creatives"),
+        ("call_to_action_list", "json", "the call-to-action buttons"),
+        ("interactive_add_on_list", "json", "the interactive add-ons"),
+        ("page_list", "json", "the TikTok Instant Pages that a click opens"),
+        ("landing_page_url_list", "json", "the URLs that a click opens"),
+        ("custom_product_page_list", "json", "the product pages in the App Store"),
+        ("deeplink_list", "json", "the deep links into an app, each with its type"),
+        ("auto_message_list", "json", "the automatic messages of a messaging ad"),
+        ("disclaimer", "json", "the disclaimer"),
+        (
+            "ad_configuration",
+            "json",
+            "further settings, such as identity, products, URL parameters, call-to-action buttons and tracking",
+        ),
+        *_TIMES,
+    ),
+)
+"""Source: mengxingxinqing/tiktok_ads, get_upgraded_smart_ads."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpecialCampaignType:
     """A type of campaign that the lists of campaigns, ad groups and ads only contain if a filter requests it.
@@ -221,6 +312,10 @@ that TopView cannot be combined with other values (confirmed by estuary/connecto
 size of 100.
 """
 
-ENTITIES = (ADVERTISERS, CAMPAIGNS, AD_GROUPS, ADS)
-LISTED_ENTITIES = (CAMPAIGNS, AD_GROUPS, ADS)
+CAMPAIGN_ENTITIES = (CAMPAIGNS, AD_GROUPS, ADS)
+"""The campaign hierarchy; its reports have the same levels."""
+
+LISTED_ENTITIES = (*CAMPAIGN_ENTITIES, SMART_PLUS_ADS)
 """The entities that are read per advertiser, page by page."""
+
+ENTITIES = (ADVERTISERS, *LISTED_ENTITIES)

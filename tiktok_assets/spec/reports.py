@@ -1,36 +1,12 @@
 """The catalogue of reports, one entry per table, with the columns of each table (API notes 6.1 to 6.3)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 from tiktok_assets.spec.columns import Column, to_column_name
 from tiktok_assets.spec.endpoints import MAX_DAYS_PER_REPORT
 from tiktok_assets.spec.metric_catalog import AUDIENCE_METRICS, Metric
-
-LevelName = Literal["advertiser", "campaign", "ad_group", "ad"]
-Cadence = Literal["daily", "lifetime"]
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One level of the account hierarchy, with its parameters of the report endpoint.
-
-    Attributes:
-        name: the level's name in this project.
-        data_level: the value of the API's parameter `data_level`.
-        dimension: the id dimension of the level; part of the table's key beside `advertiser_id` and `date`.
-        attributes: parent ids and names, which the API serves as metrics, never as dimensions (API notes 6.2).
-        status_field: the filter that includes deleted objects; the API rejects the field of another level (API
-            notes 6.4).
-    """
-
-    name: LevelName
-    data_level: str
-    dimension: str
-    attributes: tuple[str, ...]
-    status_field: str | None
-
+from tiktok_assets.spec.report_model import ELEMENT, Breakdown, Cadence, Level, Report
+from tiktok_assets.spec.smart_plus_reports import SMART_PLUS_REPORTS
 
 LEVELS: tuple[Level, ...] = (
     Level("advertiser", "AUCTION_ADVERTISER", "advertiser_id", (), None),
@@ -52,99 +28,37 @@ LEVELS: tuple[Level, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """One breakdown of an AUDIENCE report.
-
-    Attributes:
-        name: the part of the table's name.
-        dimensions: the API's dimensions, which become part of the key; only age and gender can be combined (API
-            notes 6.2).
-        meanings: the meanings of their columns, in the same order.
-        by_day: whether they can be combined with `stat_time_day`; interests cannot (API notes 6.2).
-        extra_dimensions: dimensions the API adds without a request, each with its meaning.
-        metrics: the metrics it serves in addition to `AUDIENCE_METRICS`, by the API's names.
-    """
-
-    name: str
-    dimensions: tuple[str, ...]
-    meanings: tuple[str, ...]
-    by_day: bool = True
-    extra_dimensions: tuple[tuple[str, str], ...] = ()
-    metrics: frozenset[str] = frozenset()
+def _segments(**meanings: str) -> tuple[Column, ...]:
+    return tuple(Column(name, name, "text", meaning) for name, meaning in meanings.items())
 
 
 BREAKDOWNS: tuple[Breakdown, ...] = (
     Breakdown(
-        "age_gender", ("age", "gender"), ("age range such as AGE_18_24, or unknown", "FEMALE, MALE or unknown")
+        "age_gender",
+        _segments(age="age range such as AGE_18_24, or unknown", gender="FEMALE, MALE or unknown"),
     ),
     Breakdown(
         "country",
-        ("country_code",),
-        ("ISO country code, or unknown; TikTok leaves out small ones",),
+        _segments(country_code="ISO country code, or unknown; TikTok leaves out small ones"),
         # estuary/connectors received code 0 for the last two on 2026-08-13.
         metrics=frozenset({"gross_impressions", "reach", "frequency"}),
     ),
-    Breakdown("platform", ("platform",), ("ANDROID, IPHONE, IPAD, PC",)),
-    Breakdown("language", ("language",), ("ISO language code",)),
+    Breakdown("platform", _segments(platform="ANDROID, IPHONE, IPAD, PC")),
+    Breakdown("language", _segments(language="ISO language code")),
     Breakdown(
         "interest",
-        ("interest_category",),
-        ("first tier of the interest; a person has several, so the rows do not sum to the total",),
+        _segments(
+            interest_category="first tier of the interest; a person has several, so the rows do not sum to the"
+            " total"
+        ),
         by_day=False,
-        extra_dimensions=(("interest_category_v2", "the interest in the second version of the categories"),),
+        extra_columns=_segments(interest_category_v2="the interest in the second version of the categories"),
     ),
 )
+"""The breakdowns of audience reports."""
 
 MAX_DAYS_PER_HOURLY_REPORT = 1
 """How many days a report with `stat_time_hour` can cover (API notes 6.3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One report table.
-
-    Attributes:
-        table: the name of the table and its asset.
-        level: the level of its rows.
-        cadence: "daily" for one partition per day, "lifetime" for one partition over the whole lifetime.
-        meaning: one sentence for the data dictionary.
-        report_type: the API's report type.
-        time_dimension: the API's time dimension; None for a lifetime, and where each day is requested separately.
-        window_days: how many days one query can cover; 1 where the rows do not contain their day.
-        breakdown: the breakdown of an AUDIENCE report.
-        is_standard: whether the table exists unless `TIKTOK_REPORTS` selects others.
-    """
-
-    table: str
-    level: Level
-    cadence: Cadence
-    meaning: str
-    report_type: Literal["BASIC", "AUDIENCE"] = "BASIC"
-    time_dimension: Literal["stat_time_day", "stat_time_hour"] | None = None
-    window_days: int = MAX_DAYS_PER_REPORT
-    breakdown: Breakdown | None = None
-    is_standard: bool = True
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The key columns, in table order."""
-        day = ("date",) if self.cadence == "daily" else ()
-        hour = ("hour",) if self.time_dimension == "stat_time_hour" else ()
-        own = to_column_name(self.level.dimension)
-        split = self.breakdown.dimensions if self.breakdown else ()
-        return ("advertiser_id", *day, *hour, *(() if own == "advertiser_id" else (own,)), *split)
-
-    @property
-    def dimensions(self) -> tuple[str, ...]:
-        """The requested dimensions: the level's id, the time dimension, and those of the breakdown."""
-        time = (self.time_dimension,) if self.time_dimension else ()
-        return (self.level.dimension, *time, *(self.breakdown.dimensions if self.breakdown else ()))
-
-    @property
-    def is_split(self) -> bool:
-        """Whether its rows split those of the level's daily report, into hours or audience segments."""
-        return self.breakdown is not None or self.time_dimension == "stat_time_hour"
 
 
 def _level_label(level: Level) -> str:
@@ -191,6 +105,7 @@ def _audience_report(level: Level, breakdown: Breakdown) -> Report:
 STANDARD_REPORTS: tuple[Report, ...] = (
     *(_basic_report(level, "daily", "for each of the account's calendar days") for level in LEVELS),
     *(_basic_report(level, "lifetime", "over its whole lifetime") for level in LEVELS),
+    *SMART_PLUS_REPORTS,
 )
 OPTIONAL_REPORTS: tuple[Report, ...] = (
     *(_hourly_report(level) for level in LEVELS),
@@ -205,15 +120,18 @@ LIFETIME_REPORTS = tuple(report for report in STANDARD_REPORTS if report.cadence
 def served_metrics(report: Report, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
     """Return the metrics the API serves in a report; the others are not requested and have no column there.
 
-    Audience reports serve a shorter list. Cash and voucher spend are rejected everywhere except in the daily
-    report of the account (API notes 6.6).
+    Audience reports serve a shorter list, and so do other endpoints. Cash and voucher spend are rejected
+    everywhere except in the daily report of the account (API notes 6.6).
     """
-    if report.breakdown:
-        names = AUDIENCE_METRICS | report.breakdown.metrics
-        return tuple(metric for metric in metrics if metric.api_name in names)
+    names = AUDIENCE_METRICS if report.report_type == "AUDIENCE" else report.source.metrics
+    if names is not None:
+        more = report.breakdown.metrics if report.breakdown else frozenset()
+        return tuple(metric for metric in metrics if metric.api_name in names | more)
     account_days = report.level.name == "advertiser" and report.cadence == "daily" and not report.is_split
     return tuple(metric for metric in metrics if account_days or metric.served == "everywhere")
 
+
+_ID_MEANINGS = {"smart_plus_ad_id": "the Upgraded Smart+ ad; its creatives are in `ads`"}
 
 _ATTRIBUTE_MEANINGS = {
     "campaign_id": "its campaign",
@@ -236,11 +154,11 @@ EXTRA = Column(
 def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, ...]:
     """Return the columns of a report's table, in order; `api_name` is "" for those this project adds."""
     level = report.level
-    own = () if level.name == "advertiser" else (_id_column(level),)
+    own = tuple(_id_column(level, name) for name in level.key_columns)
     attributes = tuple(
         Column(to_column_name(name), name, "id" if name.endswith("_id") else "text", _ATTRIBUTE_MEANINGS[name])
         for name in level.attributes
-    )
+    ) + tuple(column for _, column in level.list_attributes)
     measures = tuple(Column(m.name, m.api_name, m.kind, m.meaning) for m in served_metrics(report, metrics))
     return (
         Column("advertiser_id", "advertiser_id", "id", "the ad account"),
@@ -269,12 +187,11 @@ def _split_columns(report: Report) -> tuple[Column, ...]:
     split = report.breakdown
     if not split:
         return ()
-    own = zip(split.dimensions, split.meanings, strict=True)
-    return tuple(Column(name, name, "text", meaning) for name, meaning in (*own, *split.extra_dimensions))
+    return (*((ELEMENT,) if report.parts else ()), *split.all_columns, *split.attributes)
 
 
-def _id_column(level: Level) -> Column:
-    return Column(to_column_name(level.dimension), level.dimension, "id", f"the {level.name.replace('_', ' ')}")
+def _id_column(level: Level, name: str) -> Column:
+    return Column(name, level.dimension, "id", _ID_MEANINGS.get(name, f"the {_level_label(level)}"))
 
 
 def _completeness_columns(cadence: Cadence) -> tuple[Column, ...]:

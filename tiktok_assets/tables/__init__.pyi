@@ -20,6 +20,8 @@ from .schema import INSTANT as INSTANT
 from .schema import MONEY as MONEY
 from .schema import build_schema as build_schema
 from .schema import entity_columns as entity_columns
+from .schema import report_schema as report_schema
+from .totals import select_rows_to_sum as select_rows_to_sum
 from .totals import single_currency as single_currency
 from .totals import sum_expressions_or_null as sum_expressions_or_null
 from .totals import total_by_currency as total_by_currency

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from tiktok_assets.spec import EXTRA, FETCHED_AT, Column, Entity, Metric, Report, served_metrics
+from tiktok_assets.spec import ELEMENT, EXTRA, FETCHED_AT, Column, Entity, Metric, Report, served_metrics
 from tiktok_assets.tables.account_calendar import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.tables.fast_report_parser import parse_uniform_rows
 from tiktok_assets.tables.report_row_parser import (
@@ -215,8 +215,10 @@ def parse_report_page_fast(
     Raises:
         ValueFormatError: with the first metric that has an invalid value.
     """
-    if report.breakdown and report.breakdown.extra_dimensions:
-        return None
+    if report.breakdown and (report.breakdown.all_columns != report.breakdown.columns):
+        return None  # the rows have more dimensions than were requested
+    if report.level.list_attributes:
+        return None  # a list is no text
     columns = response_columns(report, metrics)
     fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *requested_metrics)}
     # The second attempt reads all values as text, because a count such as "12.0" is no integer for Polars.
@@ -253,7 +255,7 @@ def _cast_report_page(
             .otherwise(pl.col(name))
             .fill_null(UNKNOWN_SEGMENT)
             .alias(name)
-            for name in report.breakdown.dimensions
+            for name in report.breakdown.key_columns
         )
     frame = cast_text_columns(texts, response_columns(report, metrics), average_names(metrics))
     if report.cadence == "lifetime" or report.time_dimension:
@@ -282,8 +284,10 @@ def build_report_frame(
     if report.level.name == "advertiser" and rows.filter(pl.col("advertiser_id") != account.advertiser_id).height:
         raise ValueFormatError(f"the response for account {account.advertiser_id} has a row of another account")
     # Sort before adding the columns that have the same value in every row: fewer columns have to be moved.
-    if order := [name for name in report.key if name != "advertiser_id"]:
+    if order := [name for name in report.key if name in rows.columns]:
         rows = rows.sort(order)
+    if report.parts and report.breakdown:
+        rows = rows.with_columns(pl.lit(report.breakdown.name).alias(ELEMENT.name))
     rows = rows.with_columns(
         advertiser_id=pl.lit(account.advertiser_id),
         currency=pl.lit(account.currency),

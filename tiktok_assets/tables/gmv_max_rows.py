@@ -80,7 +80,7 @@ def build_gmv_max_frame(
     """Concatenate pages into the rows of the table, sorted by key.
 
     The page metrics_in_gmv_max_campaign_reports gives all amounts in the account's currency. Its examples have
-    the metric `currency` without a request for it; a row with that metric keeps it.
+    the metric `currency` without a request for it: a code for posts, "0" for products. A row with a code keeps it.
     """
     schema = build_schema(report.columns)
     empty = pl.DataFrame(schema={name: dtype for name, dtype in schema.items() if name not in _ADDED})
@@ -90,7 +90,9 @@ def build_gmv_max_frame(
     settled = [day for day in days if is_settled(day, account, fetched_at)]
     return rows.with_columns(
         advertiser_id=pl.lit(account.advertiser_id),
-        currency=pl.col("currency").fill_null(account.currency),
+        currency=pl.when(pl.col("currency").str.contains(r"^[A-Z]{3}$"))
+        .then("currency")
+        .otherwise(pl.lit(account.currency)),
         fetched_at=pl.lit(fetched_at, dtype=INSTANT),
         is_complete=pl.col("date").is_in(complete),
         is_settled=pl.col("date").is_in(settled),

@@ -31,14 +31,14 @@ ROW_SECTIONS = ("dimensions", "metrics")
 FAULT_COLUMN = "row_fault"
 """The column with the reason why a row cannot be stored; null where it can."""
 
-_ID_DIMENSIONS = frozenset({"advertiser_id", "campaign_id", "adgroup_id", "ad_id", "ad_id_v2"})
+_ID_DIMENSIONS = frozenset({"advertiser_id", "campaign_id", "adgroup_id", "ad_id", "ad_id_v2", "smart_plus_ad_id"})
 _MAX_SHOWN_CHARACTERS = 60
 
 
 def dimension_names(report: Report) -> frozenset[str]:
     """Return the API's names of the dimensions of a row: the requested ones, and those the API adds."""
-    added = (name for name, _ in report.breakdown.extra_dimensions) if report.breakdown else ()
-    return frozenset((*report.dimensions, *added))
+    of_breakdown = (column.api_name for column in report.breakdown.all_columns) if report.breakdown else ()
+    return frozenset((*report.dimensions, *of_breakdown))
 
 
 def is_expected_row(report: Report, row: object, requested_metrics: AbstractSet[str], advertiser_id: str) -> bool:
@@ -128,7 +128,7 @@ def _parse_row(  # noqa: PLR0917 - the parameters of `parse_page_row_by_row`
     sections = {name: whole[name] if isinstance(whole.get(name), dict) else {} for name in ROW_SECTIONS}
     malformed = {name: whole[name] for name in ROW_SECTIONS if name in whole and not isinstance(whole[name], dict)}
     dimensions = dimension_names(report)
-    segment_columns = report.breakdown.dimensions if report.breakdown else ()
+    segment_columns = report.breakdown.key_columns if report.breakdown else ()
     cells: dict[str, Any] = {}
     for column in columns:
         name = column.api_name
@@ -256,7 +256,7 @@ def merge_unknown_segments(report: Report, metrics: tuple[Metric, ...], rows: pl
     Additive metrics are summed. Rates and averages are recomputed from the sums where their quotient is known, and
     are null elsewhere.
     """
-    segment_columns = report.breakdown.dimensions if report.breakdown else ()
+    segment_columns = report.breakdown.key_columns if report.breakdown else ()
     key = [name for name in report.key if name in rows.columns]
     is_merged = (
         rows.select(key).is_duplicated()

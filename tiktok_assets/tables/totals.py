@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from tiktok_assets.spec import Metric
+from tiktok_assets.spec import ELEMENT, Metric, Report
 
 
 class NotAdditiveError(ValueError):
@@ -59,6 +59,11 @@ def total_by_currency(frame: pl.DataFrame, metrics: Iterable[Metric], by: Sequen
         .agg(sum_expressions(metric for metric in metrics if metric.is_additive))
         .sort(groups)
     )
+
+
+def select_rows_to_sum(report: Report, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a report that can be added up: all, or those of the first part of a report in parts."""
+    return frame.filter(pl.col(ELEMENT.name) == report.parts[0].name) if report.parts else frame
 
 
 def single_currency(frame: pl.DataFrame) -> str | None:

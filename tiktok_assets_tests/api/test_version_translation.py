@@ -27,10 +27,11 @@ from tiktok_assets.spec.api_versions import (
     metrics_for_version,
 )
 from tiktok_assets.spec.endpoints import AD_GROUP_LIST, AD_LIST, CAMPAIGN_LIST, ENDPOINTS, REPORT, Endpoint
-from tiktok_assets.spec.entities import CAMPAIGNS, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES, CAMPAIGNS, Entity
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host, Listener, assert_error_details
 from tiktok_assets_tests.contracts.contract import Contract, find_request_violations, list_contracts, load_contract
@@ -111,7 +112,7 @@ def read_everything(reader: Reader, accounts: list[Account], app_id: str, secret
     read_accounts(reader, ids)
     chosen = {"campaign_ids": ["1680018437245954"], "adgroup_ids": ["1680067909752866"]}
     for filters in ({}, {"campaign_ids": chosen["campaign_ids"]}, chosen):
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             if entity is not CAMPAIGNS or "adgroup_ids" not in filters:
                 list(read_entities(reader, entity, ids, filters=filters))
         read_report_frames(reader, REPORTS_BY_TABLE["ad_report_lifetime"], accounts, filters)
@@ -133,7 +134,7 @@ def read_client_rows(host: Host, endpoint: Endpoint, version: str) -> list[dict[
     return rows
 
 
-@pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
+@pytest.mark.parametrize("entity", CAMPAIGN_ENTITIES, ids=lambda entity: entity.table)
 def test_objects_are_the_same_in_both_versions(agency: Host, entity: Entity) -> None:
     """Every column of every campaign, ad group and ad has the same value in both versions."""
     ids = [account.advertiser_id for account in granted_accounts(agency)]
@@ -163,7 +164,7 @@ def test_filters_work_the_same_in_both_versions(agency: Host) -> None:
     assert scenario
     account = next(one for one in granted_accounts(agency) if one.advertiser_id == scenario.advertiser_id)
     campaign = {"campaign_ids": [scenario.campaign_id]}
-    _, ad_groups, ads = LISTED_ENTITIES
+    _, ad_groups, ads = CAMPAIGN_ENTITIES
     found: dict[str, list[list[dict[str, Any]]]] = {}
     with open_both_readers(agency) as readers:
         for version, reader in readers.items():

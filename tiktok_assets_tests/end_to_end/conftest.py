@@ -11,7 +11,7 @@ import polars as pl
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec.metric_catalog import METRICS
-from tiktok_assets.spec.reports import Report
+from tiktok_assets.spec.report_model import Report
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.schema import build_schema
 

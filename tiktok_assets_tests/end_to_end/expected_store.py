@@ -10,7 +10,8 @@ from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.spec.columns import to_column_name
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account

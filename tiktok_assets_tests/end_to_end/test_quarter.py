@@ -32,7 +32,8 @@ from tiktok_assets.spec.columns import to_column_name
 from tiktok_assets.spec.derived_tables import RESTATEMENTS, history_table_name
 from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
-from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS
 from tiktok_assets.storage.duckdb_warehouse import build_warehouse
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account

@@ -34,7 +34,8 @@ from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, ref
 from tiktok_assets.sandbox.http.faults import KINDS
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host

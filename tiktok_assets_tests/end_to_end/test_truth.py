@@ -14,7 +14,8 @@ from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.entities import LISTED_ENTITIES
-from tiktok_assets.spec.reports import STANDARD_REPORTS, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import STANDARD_REPORTS
 from tiktok_assets_tests.end_to_end.conftest import report_truth, stored, stored_numbers
 
 DAYS = 64

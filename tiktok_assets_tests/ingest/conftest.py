@@ -20,7 +20,7 @@ from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.entities import Entity, SpecialCampaignType
 from tiktok_assets.spec.metric_catalog import Metric
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
-from tiktok_assets.spec.reports import Report
+from tiktok_assets.spec.report_model import Report
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, SMALL, Host

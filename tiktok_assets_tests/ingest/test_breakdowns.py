@@ -29,7 +29,8 @@ from tiktok_assets.spec.metric_selection import (
     select_metrics,
     summable_columns,
 )
-from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, Report, served_metrics
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import OPTIONAL_REPORTS, REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import report_schema

@@ -26,7 +26,8 @@ from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.endpoints import ADVERTISER_LIST, REPORT
 from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metric_selection import METRICS_BY_API_NAME
-from tiktok_assets.spec.reports import REPORTS, Report, report_columns
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS, report_columns
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.value_parser import MALFORMED
 from tiktok_assets_tests.api.conftest import FAST, Host

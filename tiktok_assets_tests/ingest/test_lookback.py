@@ -13,7 +13,8 @@ from tiktok_assets.defs.partitions import build_daily_partitions
 from tiktok_assets.ingest.lookback import GAP_SEARCH_DAYS, find_missing_days, select_refresh_window
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY
 from tiktok_assets.ingest.report_reader import plan_report_requests
-from tiktok_assets.spec.reports import REPORTS, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account, day_end, is_complete
 

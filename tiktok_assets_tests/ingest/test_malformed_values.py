@@ -18,7 +18,8 @@ from tiktok_assets.quality.row_checks import check_known_fields, check_malformed
 from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.spec.entities import ADS, CAMPAIGNS, Entity
 from tiktok_assets.spec.metric_selection import METRICS_BY_API_NAME, STANDARD_METRICS, summable_columns
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.value_parser import MALFORMED
 from tiktok_assets_tests.api.conftest import Host

@@ -38,7 +38,8 @@ from tiktok_assets.spec.endpoints import CAMPAIGN_LIST
 from tiktok_assets.spec.entities import ADS, ADVERTISERS, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
-from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS, REPORTS_BY_TABLE, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS, REPORTS_BY_TABLE
 from tiktok_assets_tests.api.conftest import ATTEMPTS, HANG_SECONDS, SHORT_TIMEOUTS, Host, assert_no_secret_leaks
 from tiktok_assets_tests.ingest.conftest import (
     TODAY,

@@ -9,7 +9,8 @@ from tiktok_assets.ingest.account_reader import ADVERTISERS_SCHEMA
 from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.spec.entities import ADS, CAMPAIGNS, Entity
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import days_back, granted_accounts, open_reader

@@ -19,7 +19,8 @@ from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.endpoints import MAX_IDS_PER_CALL
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets_tests.api.conftest import FAST, Host, Listener
 from tiktok_assets_tests.ingest.conftest import (
     days_back,

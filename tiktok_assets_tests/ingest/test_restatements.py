@@ -24,7 +24,8 @@ from tiktok_assets.ingest.restatements import (
 from tiktok_assets.ingest.writer import refresh_report
 from tiktok_assets.spec.derived_tables import RESTATEMENTS, RESTATEMENTS_KEY
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
-from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import Host

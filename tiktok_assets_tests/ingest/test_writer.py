@@ -31,7 +31,8 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.entities import ADS, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS, Report
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema

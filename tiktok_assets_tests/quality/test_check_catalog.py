@@ -211,7 +211,9 @@ def test_two_days_without_a_refresh_fail_every_daily_report(context: CheckContex
     """After two days without a refresh every daily report fails `complete_yesterday`, except those of no shop."""
     later = replace(context, now=context.now + 2 * DAY)
     daily = {
-        table for table, checked in later.tables.items() if checked.is_daily_report and not checked.needs_shop
+        table
+        for table, checked in later.tables.items()
+        if checked.report and checked.is_daily_report and not checked.report.condition
     }
     assert failing(later) == {(table, "complete_yesterday") for table in daily}
 

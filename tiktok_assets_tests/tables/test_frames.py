@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, ENTITIES, Entity
 from tiktok_assets.spec.metric_catalog import METRICS, Metric
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS, select_metrics
-from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE, Report, report_columns
+from tiktok_assets.spec.report_model import Report
+from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE, report_columns
 from tiktok_assets.tables.account_calendar import Account, ValueFormatError, is_complete, is_settled
 from tiktok_assets.tables.frames import (
     Row,

@@ -13,11 +13,14 @@ from threading import Condition, Lock
 from typing import Protocol
 
 from tiktok_assets.api.errors import (
+    AdvertiserError,
+    CredentialsError,
     DailyQuotaError,
     NotOfferedError,
     ThrottledError,
     TimedOutError,
     build_daily_quota_error,
+    lacks_permission,
 )
 from tiktok_assets.api.rate_limit.rate_limiter import RequestBudget
 from tiktok_assets.spec import ADVERTISER_PATH_THROTTLING_CODES, PATH_THROTTLING_CODES, Endpoint
@@ -117,6 +120,7 @@ class Backoff:
     Attributes:
         throttled_count: number of responses in which the host rejected a request because of a rate limit.
         missing_paths: the endpoint paths that this host does not offer.
+        forbidden_paths: the paths of optional endpoints that the token lacks the permission for.
     """
 
     def __init__(
@@ -134,6 +138,7 @@ class Backoff:
         self._now = now
         self.throttled_count = 0
         self.missing_paths: set[str] = set()
+        self.forbidden_paths: set[str] = set()
         self._quota_error: tuple[DailyQuotaError, float] | None = None
         self._count_lock = Lock()
 
@@ -164,6 +169,10 @@ class Backoff:
                 yield
             except NotOfferedError:
                 self.missing_paths.add(endpoint.path)
+                raise
+            except (AdvertiserError, CredentialsError) as error:
+                if endpoint.is_optional and lacks_permission(error):
+                    self.forbidden_paths.add(endpoint.path)
                 raise
             except DailyQuotaError as error:
                 quota_error = error if error.retry_after_seconds else self._handle_used_up_quota(error)
