@@ -141,8 +141,8 @@ def select_accounts_without_shops(
 def load_shop_ids(store: HiveStore, advertiser_id: str) -> list[str]:
     """Return the shops whose GMV Max campaigns can be campaigns of this account, sorted.
 
-    Reports are for available shops (page run_a_gmv_max_campaign_report). One account at a time is authorized to run
-    GMV Max for a shop, so the other accounts with access to it have nothing to read (page
+    Reports are for available shops (page run_a_gmv_max_campaign_report). One account at a time is authorized to
+    run GMV Max for a shop, so the other accounts with access to it have nothing to read (page
     get_tiktok_shops_for_gmv_max_campaigns, `exclusive_authorized_advertiser_info`).
     """
     file = store.scan_partition(GMV_MAX_SHOPS.table, Partition(advertiser_id))
