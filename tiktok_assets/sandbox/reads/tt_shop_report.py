@@ -1,8 +1,8 @@
 """Answer report/integrated/get with the report type TT_SHOP: the spend of GMV Max campaigns.
 
 Sources: mengxingxinqing/tiktok_ads, pages gmv_max_ads_reports, supported_dimensions, supported_metrics and
-run_a_synchronous_report. "Created from TikTok Shop" leaves open whether campaigns of Ads Manager are included; here
-they are. All delivery is in the account's country, which is our choice.
+run_a_synchronous_report. "Created from TikTok Shop" leaves open whether campaigns of Ads Manager are included;
+here they are. All delivery is in the account's country, which is our choice.
 """
 
 from datetime import date
