@@ -1,6 +1,6 @@
 """Run the `plan` command: count the requests, minutes and rows of a refresh with one-row requests to the API."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial

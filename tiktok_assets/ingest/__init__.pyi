@@ -15,6 +15,7 @@ from .accounts import resolve_accounts as resolve_accounts
 from .accounts import resolve_advertiser_ids as resolve_advertiser_ids
 from .entity_history import history_columns as history_columns
 from .entity_reader import read_entities as read_entities
+from .gmv_max import build_gmv_max_query as build_gmv_max_query
 from .gmv_max import estimate_gmv_max_requests as estimate_gmv_max_requests
 from .gmv_max import refresh_gmv_max_report as refresh_gmv_max_report
 from .gmv_max_shops import UnreadGmvMax as UnreadGmvMax

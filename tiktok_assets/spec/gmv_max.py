@@ -179,10 +179,6 @@ class GmvMaxReport:
             EXTRA,
         )
 
-    def metrics_of(self, promotion_type: PromotionType) -> tuple[GmvMaxMetric, ...]:
-        """Return the metrics that exist for a type of campaign."""
-        return tuple(one for one in self.metrics if promotion_type in one.promotion_types)
-
 
 _CAMPAIGN = ("campaign_id", "the GMV Max campaign, which is not in the table `campaigns`")
 _PRODUCT = ("item_group_id", "the product (SPU)")

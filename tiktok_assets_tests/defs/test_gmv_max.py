@@ -17,6 +17,7 @@ from tiktok_assets.api.envelope import decode_rows
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.cli.plan import plan_refresh
 from tiktok_assets.defs.checks import build_check_context
+from tiktok_assets.defs.refresh_stages import RefreshStage
 from tiktok_assets.ingest.gmv_max_shops import load_shop_ids
 from tiktok_assets.overview.page import build_overview
 from tiktok_assets.quality.check_catalog import evaluate_checks, select_checks
@@ -33,7 +34,7 @@ CAMPAIGNS, PRODUCTS, POSTS = (
 )
 OTHERS = "campaign_report_daily,campaign_report_lifetime"
 REPORTS = f"{OTHERS},{CAMPAIGNS},{PRODUCTS},{POSTS}"
-STAGES = ("refresh_accounts", "refresh_daily", "refresh_lifetime")
+STAGES: tuple[RefreshStage, ...] = ("refresh_accounts", "refresh_daily", "refresh_lifetime")
 
 
 @pytest.fixture(scope="module")
