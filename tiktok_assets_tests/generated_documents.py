@@ -79,9 +79,9 @@ currencies can never be summed.
 
 def data_dictionary() -> str:
     """Return the page of all tables, views and metrics, with all options enabled."""
-    optional = ",".join(
-        f"+{report.table}" for report in (*OPTIONAL_REPORTS, *GMV_MAX_REPORTS) if not report.is_standard
-    )
+    tables_on_request = [report.table for report in OPTIONAL_REPORTS]
+    tables_on_request += [report.table for report in GMV_MAX_REPORTS if not report.is_standard]
+    optional = ",".join(f"+{table}" for table in tables_on_request)
     settings = load_settings(reports=optional, metrics="", scaling_mode="execute")
     tables, meanings, keys = (
         get_stored_tables(settings),

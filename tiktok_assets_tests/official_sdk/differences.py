@@ -5,6 +5,7 @@ from collections.abc import Mapping
 NOT_IN_THE_SDK: Mapping[str, str] = {
     "adgroup/budget/update": "the SDK changes a budget by adgroup/update",
     "file/video/suggestcover": "the SDK has uploads, searches and details of videos only",
+    "gmv_max/campaign/get": "the SDK has the details of one campaign only, campaign/gmv_max/info",
     "oauth/token": "the SDK exchanges codes by oauth2/access_token",
     "oauth2/revoke_token": "the SDK has no operation that ends a token",
     "user/info": "the SDK has no operation about the user",
@@ -21,5 +22,21 @@ REQUESTS: Mapping[str, Mapping[str, str]] = {
 FULL_PAYLOADS: Mapping[str, Mapping[str, str]] = {}
 """Objections of the SDK to a copy that has every documented field of its source."""
 
-RESPONSES: Mapping[str, Mapping[str, str]] = {}
+_NEWER = "the page is newer than the OpenAPI document"
+RESPONSES: Mapping[str, Mapping[str, str]] = {
+    "smart_plus/ad/get": {
+        "list[].ad_configuration.identity_type has the unknown value TT_USER": (
+            f"{_NEWER}: Spark Ads of a catalogue (get_upgraded_smart_ads)"
+        ),
+    },
+    "smart_plus/adgroup/create": {"is_hfss is unknown": f"{_NEWER} (create_an_upgraded_smart_ad_group)"},
+    "smart_plus/adgroup/get": {"list[].is_hfss is unknown": f"{_NEWER} (get_upgraded_smart_ad_groups)"},
+    "smart_plus/campaign/create": {"rta_bid_enabled is unknown": f"{_NEWER} (create_an_upgraded_smart_campaign)"},
+    "smart_plus/campaign/get": {
+        "list[].budget_mode has the unknown value BUDGET_MODE_INFINITE": (
+            f"{_NEWER}: campaigns without budget_optimize_on (get_upgraded_smart_campaigns)"
+        ),
+        "list[].rta_bid_enabled is unknown": f"{_NEWER} (get_upgraded_smart_campaigns)",
+    },
+}
 """Objections to the sandbox's responses, by operation, with the reason to send them anyway."""
