@@ -64,10 +64,10 @@ currencies can never be summed.
   account and refresh find out whether it has any; if so, they are in the tables of campaigns, ad groups and ads
   (for Promote TikTok returns little more than names and status). TikTok leaves both out of reports, so their
   spend is in no table.
-- **GMV Max.** Campaigns of GMV Max (TikTok Shop) and their spend are in `gmv_max_report_daily` and in no other report
-  or list. Amounts are in the account's currency; `cost` is what other reports call `spend`, and `net_cost` excludes
-  credits and coupons, up to 11 hours late, as is the cost of products and posts. Orders and revenue include organic
-  ones.
+- **GMV Max.** Campaigns of GMV Max (TikTok Shop) and their spend are in `gmv_max_report_daily` and in no other
+  report or list. Amounts are in the account's currency; `cost` is what other reports call `spend`, and `net_cost`
+  excludes credits and coupons. It is up to 11 hours late, as is the cost of products and posts. Orders and revenue
+  include organic ones.
 - **Smart+.** In an upgraded Smart+ campaign TikTok's `ad_id` is a creative, and `ad_id_v2` is the ad that contains
   several creatives. All ad reports are requested by `ad_id` and never by `ad_id_v2`, so that spend is counted once
   and the rows of a campaign sum to it. The table `ads` has the same `ad_id`s with their parents; its `ad_id_v2`

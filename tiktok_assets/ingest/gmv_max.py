@@ -36,6 +36,7 @@ from tiktok_assets.spec import (
     GMV_MAX_CAMPAIGN_REPORT,
     GMV_MAX_PRODUCT_REPORT,
     GMV_MAX_REPORT,
+    GMV_MAX_STATUSES,
     GmvMaxReport,
 )
 from tiktok_assets.storage import HiveStore, Partition
@@ -74,7 +75,7 @@ def build_gmv_max_query(
     """
     # Without a status filter TikTok omits deleted campaigns. The reports of products and posts have no such
     # filter; there the ids of deleted campaigns are given.
-    own = {"gmv_max_promotion_types": [promotion_type], "campaign_statuses": ["STATUS_ALL"]}
+    own = {"gmv_max_promotion_types": [promotion_type], "campaign_statuses": list(GMV_MAX_STATUSES)}
     parameters: dict[str, Parameter] = {
         "advertiser_id": advertiser_id,
         "store_ids": [store_id],

@@ -75,6 +75,7 @@ from .gmv_max import GMV_MAX_CAMPAIGN_REPORT as GMV_MAX_CAMPAIGN_REPORT
 from .gmv_max import GMV_MAX_PRODUCT_REPORT as GMV_MAX_PRODUCT_REPORT
 from .gmv_max import GMV_MAX_REPORTS_BY_TABLE as GMV_MAX_REPORTS_BY_TABLE
 from .gmv_max import GMV_MAX_SHOPS as GMV_MAX_SHOPS
+from .gmv_max import GMV_MAX_STATUSES as GMV_MAX_STATUSES
 from .gmv_max import GmvMaxReport as GmvMaxReport
 from .metric_catalog import Metric as Metric
 from .metric_selection import METRICS_BY_API_NAME as METRICS_BY_API_NAME
