@@ -24,6 +24,7 @@ from tiktok_assets.duplication.payloads import (
     build_ad_group_payload,
     build_ad_payload,
 )
+from tiktok_assets.ingest.gmv_max import build_gmv_max_query
 from tiktok_assets.ingest.queries import build_entity_query, build_report_query
 from tiktok_assets.spec.currencies import DAILY_BUDGET
 from tiktok_assets.spec.endpoints import (
@@ -33,6 +34,8 @@ from tiktok_assets.spec.endpoints import (
     AD_GROUP_QUOTA,
     ADVERTISER_INFO,
     ADVERTISER_LIST,
+    GMV_MAX_REPORT,
+    GMV_MAX_SHOP_LIST,
     IDENTITIES,
     IMAGES,
     POSTS,
@@ -41,6 +44,7 @@ from tiktok_assets.spec.endpoints import (
     Endpoint,
 )
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
+from tiktok_assets.spec.gmv_max import GMV_MAX_REPORTS, GMV_MAX_SHOPS
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import DOCUMENTED_METRICS_FILE
 from tiktok_assets.spec.reports import REPORTS, report_columns, served_metrics
@@ -87,6 +91,7 @@ OTHER_SENT_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     ADVERTISER_INFO: ("advertiser_ids",),
     ACCESS_TOKEN: ("app_id", "secret", "auth_code"),
     AD_GROUP_QUOTA: ("advertiser_id",),
+    GMV_MAX_SHOP_LIST: ("advertiser_id",),
     IDENTITIES: ("advertiser_id", "identity_type", "identity_authorized_bc_id", "page", "page_size"),
     POSTS: (
         *("advertiser_id", "identity_type", "identity_id", "identity_authorized_bc_id", "item_id", "item_type"),
@@ -128,6 +133,21 @@ ASSUMPTIONS: tuple[tuple[str, str, str], ...] = (
         "report/integrated/get",
         "the repeated hour at the end of daylight saving time is one row",
         "the hourly report of that day fails with a RepeatedKeyError",
+    ),
+    (
+        "report/integrated/get",
+        "reports of the type TT_SHOP include GMV Max campaigns of Ads Manager, not only those of the shop",
+        "without the permission for GMV Max, the stated spend that no table holds is too low",
+    ),
+    (
+        "gmv_max/report/get",
+        "reports of products and posts include deleted campaigns whose ids are given",
+        "`gmv_max_product_report_daily` and `gmv_max_post_report_daily` lack their rows",
+    ),
+    (
+        "gmv_max/store/list",
+        "an account runs GMV Max only for available shops that no other account is authorized for",
+        "the reports of a shop that was given to another account are not read again; stored days stay",
     ),
     (
         "report/integrated/get",
@@ -226,6 +246,7 @@ def list_sent_names() -> dict[str, set[str]]:
         )
         operation = operation_name(report.source.endpoint)
         found[operation] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
+    found[operation_name(GMV_MAX_REPORT)] |= _list_gmv_max_parameters(window)
     for typed in (False, True):  # a value can decide whether a field is sent
         for operation, bodies in build_full_payloads(typed=typed).items():
             found[operation] |= {name for body in bodies for name in _list_body_names(body)}
@@ -242,6 +263,16 @@ def build_full_payloads(*, typed: bool) -> dict[str, list[dict[str, Any]]]:
         operation_name(AD_GROUP_CREATE): [_build_ad_group(groups)],
         operation_name(AD_CREATE): list(_build_ads(ads)),
     }
+
+
+def _list_gmv_max_parameters(window: DateWindow) -> set[str]:
+    names: set[str] = set()
+    filters = {name: ["1"] for name in ("campaign_ids", "item_group_ids")}
+    for report in GMV_MAX_REPORTS:
+        for kind, some in product(report.promotion_types, ({}, filters)):
+            query = build_gmv_max_query(report, "1", window, store_id="1", promotion_type=kind, filters=some)
+            names |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
+    return names
 
 
 def _collect_names(parameters: Mapping[str, Any]) -> set[str]:
@@ -313,6 +344,16 @@ def list_read_names() -> dict[str, set[str]]:
             *PAGE_INFO,
             *(f"data.list[].dimensions.{name}" for name in dimensions),
             *(f"data.list[].metrics.{name}" for name in served - dimensions),
+        }
+    shops = (f"data.store_list[].{column.api_name}" for column in GMV_MAX_SHOPS.columns[1:])
+    found[operation_name(GMV_MAX_SHOPS.endpoint)] |= {*ENVELOPE, "data.store_list", *shops}
+    found[operation_name(GMV_MAX_REPORT)] |= {*ENVELOPE, *PAGE_INFO}
+    for gmv_max in GMV_MAX_REPORTS:
+        ids = {*gmv_max.ids, "stat_time_day"}
+        found[operation_name(GMV_MAX_REPORT)] |= {
+            f"data.list[].{'dimensions' if column.api_name in ids else 'metrics'}.{column.api_name}"
+            for column in gmv_max.columns
+            if column.api_name
         }
     return found
 

@@ -1,6 +1,6 @@
 """Run the `plan` command: count the requests, minutes and rows of a refresh with one-row requests to the API."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,14 +19,17 @@ from tiktok_assets.cli.errors import CommandError
 from tiktok_assets.ingest import (
     count_entities,
     count_report_rows,
+    estimate_gmv_max_requests,
     find_unknown_accounts,
     is_read_for,
+    list_daily_tables,
     page_sizes,
     require_accounts,
+    select_accounts_without_shops,
     select_refresh_window,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.spec import ADVERTISERS, LISTED_ENTITIES, Entity, Report
+from tiktok_assets.spec import ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES, Entity, Report
 from tiktok_assets.tables import Account
 
 
@@ -99,13 +102,36 @@ def plan_refresh(
             extra_requests_per_account=len(session.reader.special_types),
         )
     )
-    lines = [*_account_plan_lines(session, advertisers, tables), *table_lines]
+    lines = [
+        *_account_plan_lines(session, advertisers, tables),
+        *table_lines,
+        *_gmv_max_plan_lines(session, advertisers, windows, tables),
+    ]
     requests = sum(line.requests for line in lines)
     minutes = estimate_minutes(
         requests, session.settings.requests_per_second, session.settings.requests_per_minute
     )
     probes = session.total.requests - requests_before
     return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, probes)
+
+
+def _gmv_max_plan_lines(
+    session: Session, advertisers: Sequence[str], windows: Mapping[str, DateWindow], tables: Sequence[str]
+) -> Iterator[PlanLine]:
+    """Yield the requests for shops and reports of GMV Max, whose rows are not counted; none without a shop."""
+    store, settings = session.store, session.settings
+    if GMV_MAX_SHOPS.table in tables:
+        due = select_accounts_without_shops(
+            store, settings, advertisers, session.now(), is_only_table=set(tables) == {GMV_MAX_SHOPS.table}
+        )
+        yield from [PlanLine(GMV_MAX_SHOPS.table, len(due), 0)] if due else []
+    reports = [report for report in settings.chosen_gmv_max_reports if report.table in tables]
+    lines = [
+        PlanLine(table, requests, 0)
+        for advertiser_id, window in windows.items()
+        for table, requests in estimate_gmv_max_requests(store, reports, advertiser_id, window.days).items()
+    ]
+    yield from (line for line in _sum_by_table(lines) if line.requests)
 
 
 def _count_rows(
@@ -173,7 +199,6 @@ def next_refresh_window(session: Session, advertisers: Sequence[str]) -> DateWin
         TikTokError: if an account cannot be read.
     """
     settings = session.settings
-    daily_tables = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
     accounts = require_accounts(session.reader, session.store, settings, advertisers)
     windows = [
         window
@@ -181,7 +206,7 @@ def next_refresh_window(session: Session, advertisers: Sequence[str]) -> DateWin
         if (
             window := select_refresh_window(
                 session.store,
-                daily_tables,
+                list_daily_tables(session.store, settings, account.advertiser_id),
                 account,
                 session.now(),
                 start=settings.start_date,

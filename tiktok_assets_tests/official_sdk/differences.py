@@ -13,6 +13,11 @@ NOT_IN_THE_SDK: Mapping[str, str] = {
 """Operations of the client or the sandbox that the SDK does not have."""
 
 REQUESTS: Mapping[str, Mapping[str, str]] = {
+    "gmv_max/report/get": {
+        "dimensions: list should have at most 3 items after validation, not 4.": (
+            "the fourth is the day of a post, new on 2026-04-03 (TikTok's changelog; metrics_in_gmv_max_campaign_reports)"
+        ),
+    },
     "identity/video/info": {
         "item_type is unknown": "newer than the SDK; documented in get_info_about_tiktok_posts",
     },
