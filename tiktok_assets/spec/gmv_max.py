@@ -218,5 +218,5 @@ GMV_MAX_REPORTS = (GMV_MAX_CAMPAIGN_REPORT, GMV_MAX_PRODUCT_REPORT, GMV_MAX_POST
 GMV_MAX_REPORTS_BY_TABLE = {report.table: report for report in GMV_MAX_REPORTS}
 
 GMV_MAX_STATUSES = ("STATUS_DELIVERY_OK", "STATUS_DISABLE", "STATUS_DELETE", "STATUS_NOT_DELIVERY")
-"""Every status of a campaign as a filter of reports. The page run_a_gmv_max_campaign_report has STATUS_ALL too, which
-the request schema in api-evangelist/tiktok-ads (openapi/, 2026-08-13) lacks."""
+"""Every status of a campaign as a filter of reports. The page run_a_gmv_max_campaign_report has STATUS_ALL too,
+which the request schema in api-evangelist/tiktok-ads (openapi/, 2026-08-13) lacks."""

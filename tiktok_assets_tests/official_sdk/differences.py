@@ -15,7 +15,7 @@ NOT_IN_THE_SDK: Mapping[str, str] = {
 REQUESTS: Mapping[str, Mapping[str, str]] = {
     "gmv_max/report/get": {
         "dimensions: list should have at most 3 items after validation, not 4.": (
-            "the fourth is the day of a post, new on 2026-04-03 (TikTok's changelog; metrics_in_gmv_max_campaign_reports)"
+            "the fourth is the day of a post, new on 2026-04-03 (metrics_in_gmv_max_campaign_reports)"
         ),
     },
     "identity/video/info": {
