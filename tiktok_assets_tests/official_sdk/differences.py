@@ -15,7 +15,7 @@ NOT_IN_THE_SDK: Mapping[str, str] = {
 REQUESTS: Mapping[str, Mapping[str, str]] = {
     "gmv_max/report/get": {
         "dimensions: list should have at most 3 items after validation, not 4.": (
-            "the fourth is the day of a post, since 2026-04-03 (changelog; metrics_in_gmv_max_campaign_reports)"
+            "the fourth is the day of a post, new on 2026-04-03 (metrics_in_gmv_max_campaign_reports)"
         ),
     },
     "identity/video/info": {
@@ -45,13 +45,3 @@ RESPONSES: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Objections to the sandbox's responses, by operation, with the reason to send them anyway."""
-
-ACCEPTED: Mapping[str, Mapping[str, str]] = {}
-"""Objections to requests that the sandbox accepts, by operation, with the reason to accept them."""
-
-OPTIONAL: Mapping[str, Mapping[str, str]] = {
-    "smart_plus/ad/create": {
-        "ad_name": "SDK and OpenAPI require the key, the page does not (create_an_upgraded_smart_ad)",
-    },
-}
-"""Parameters that the SDK or OpenAPI requires and the sandbox does not, by operation, with the reason."""
