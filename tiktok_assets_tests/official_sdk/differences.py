@@ -45,3 +45,13 @@ RESPONSES: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Objections to the sandbox's responses, by operation, with the reason to send them anyway."""
+
+ACCEPTED: Mapping[str, Mapping[str, str]] = {}
+"""Objections to requests that the sandbox accepts, by operation, with the reason to accept them."""
+
+OPTIONAL: Mapping[str, Mapping[str, str]] = {
+    "smart_plus/ad/create": {
+        "ad_name": "SDK and OpenAPI require the key, the page does not (create_an_upgraded_smart_ad)",
+    },
+}
+"""Parameters that the SDK or OpenAPI requires and the sandbox does not, by operation, with the reason."""
