@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets_tests.api_sources import build_full_payloads, list_sent_names
+from tiktok_assets_tests.api_sources import list_sent_names
+from tiktok_assets_tests.full_payloads import build_full_payloads
 from tiktok_assets_tests.official_sdk import openapi
 from tiktok_assets_tests.official_sdk.differences import FULL_PAYLOADS, NOT_IN_THE_SDK, REQUESTS
 from tiktok_assets_tests.official_sdk.operations import load_operations
