@@ -19,6 +19,7 @@ from tiktok_assets.defs import (
     build_duplication_candidates_asset,
     build_duplication_results_asset,
     build_duplication_sensors,
+    build_gmv_max_report_asset,
     build_new_top_spender_sensor,
     build_overview_asset,
     build_refresh_jobs,
@@ -58,6 +59,7 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
     assets = [
         *ACCOUNT_ASSETS,
         *(build_report_asset(report, settings) for report in settings.chosen_reports),
+        *(build_gmv_max_report_asset(report, settings) for report in settings.chosen_gmv_max_reports),
         *([build_restatements_asset(settings)] if RESTATEMENTS in schemas else []),
         *([build_top_spenders_asset(settings)] if TOP_SPENDERS in schemas else []),
         *([build_duplication_candidates_asset(settings)] if TOP_SPENDERS in schemas else []),

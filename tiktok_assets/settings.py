@@ -26,7 +26,15 @@ from tiktok_assets.setting_types import (
     SecretUrls,
     TimeZones,
 )
-from tiktok_assets.spec import PATH_RATE_LIMITS, REPORTS_BY_TABLE, Metric, Report, select_metrics
+from tiktok_assets.spec import (
+    GMV_MAX_REPORTS_BY_TABLE,
+    PATH_RATE_LIMITS,
+    REPORTS_BY_TABLE,
+    GmvMaxReport,
+    Metric,
+    Report,
+    select_metrics,
+)
 
 Tier = Literal["basic", "advanced", "premium", "ultimate"]
 ScalingMode = Literal["alert", "propose", "execute"]
@@ -50,19 +58,18 @@ def _validate_metrics(choice: str) -> str:
 
 
 def _validate_reports(choice: str) -> str:
-    _select_reports(choice)
+    _select_report_tables(choice)
     return choice
 
 
-def _select_reports(choice: str) -> tuple[Report, ...]:
+def _select_report_tables(choice: str) -> frozenset[str]:
     names = [name.strip() for name in choice.split(",") if name.strip()]
     plain = {name.removeprefix("+") for name in names}
-    if unknown := sorted(plain - REPORTS_BY_TABLE.keys()):
-        raise ValueError(f"there is no report {unknown[0]!r}; the reports are: {', '.join(REPORTS_BY_TABLE)}")
+    known: dict[str, Report | GmvMaxReport] = {**REPORTS_BY_TABLE, **GMV_MAX_REPORTS_BY_TABLE}
+    if unknown := sorted(plain - known.keys()):
+        raise ValueError(f"there is no report {unknown[0]!r}; the reports are: {', '.join(known)}")
     adds = all(name.startswith("+") for name in names)
-    return tuple(
-        report for table, report in REPORTS_BY_TABLE.items() if table in plain or (adds and report.is_standard)
-    )
+    return frozenset(table for table, report in known.items() if table in plain or (adds and report.is_standard))
 
 
 class Settings(BaseSettings):
@@ -273,7 +280,14 @@ class Settings(BaseSettings):
     @property
     def chosen_reports(self) -> tuple[Report, ...]:
         """The reports whose tables exist."""
-        return _select_reports(self.reports)
+        tables = _select_report_tables(self.reports)
+        return tuple(report for table, report in REPORTS_BY_TABLE.items() if table in tables)
+
+    @property
+    def chosen_gmv_max_reports(self) -> tuple[GmvMaxReport, ...]:
+        """The reports of GMV Max whose tables exist."""
+        tables = _select_report_tables(self.reports)
+        return tuple(report for table, report in GMV_MAX_REPORTS_BY_TABLE.items() if table in tables)
 
     @property
     def requests_per_second(self) -> float:

@@ -8,23 +8,13 @@ from datetime import UTC, date, datetime
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
-from tiktok_assets.api.creatives import Identity
 from tiktok_assets.api.request_plan import DateWindow
-from tiktok_assets.duplication.copy_rules import CopyMethod
-from tiktok_assets.duplication.payloads import (
-    READ_ONLY_AD_FIELDS,
-    READ_ONLY_AD_GROUP_FIELDS,
-    AdGroupPlacement,
-    CopiedCreative,
-    build_ad_group_payload,
-    build_ad_payload,
-)
+from tiktok_assets.ingest.gmv_max import build_gmv_max_query
 from tiktok_assets.ingest.queries import build_entity_query, build_report_query
-from tiktok_assets.spec.currencies import DAILY_BUDGET
 from tiktok_assets.spec.endpoints import (
     ACCESS_TOKEN,
     AD_CREATE,
@@ -32,6 +22,8 @@ from tiktok_assets.spec.endpoints import (
     AD_GROUP_QUOTA,
     ADVERTISER_INFO,
     ADVERTISER_LIST,
+    GMV_MAX_REPORT,
+    GMV_MAX_SHOP_LIST,
     IDENTITIES,
     IMAGES,
     POSTS,
@@ -39,12 +31,14 @@ from tiktok_assets.spec.endpoints import (
     SUGGESTED_COVERS,
     Endpoint,
 )
-from tiktok_assets.spec.entities import AD_GROUPS, ADS, ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
+from tiktok_assets.spec.entities import ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
+from tiktok_assets.spec.gmv_max import GMV_MAX_REPORTS, GMV_MAX_SHOPS
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import DOCUMENTED_METRICS_FILE
-from tiktok_assets.spec.reports import REPORTS, report_columns
+from tiktok_assets.spec.reports import REPORTS, report_columns, served_metrics
 from tiktok_assets.tables.report_row_parser import dimension_names
 from tiktok_assets_tests.contracts.contract import Source, StrictStruct, load_contract
+from tiktok_assets_tests.full_payloads import build_full_payloads, operation_name
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
 from tiktok_assets_tests.official_sdk.operations import load_operations
 
@@ -86,6 +80,7 @@ OTHER_SENT_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     ADVERTISER_INFO: ("advertiser_ids",),
     ACCESS_TOKEN: ("app_id", "secret", "auth_code"),
     AD_GROUP_QUOTA: ("advertiser_id",),
+    GMV_MAX_SHOP_LIST: ("advertiser_id",),
     IDENTITIES: ("advertiser_id", "identity_type", "identity_authorized_bc_id", "page", "page_size"),
     POSTS: (
         *("advertiser_id", "identity_type", "identity_id", "identity_authorized_bc_id", "item_id", "item_type"),
@@ -127,6 +122,21 @@ ASSUMPTIONS: tuple[tuple[str, str, str], ...] = (
         "report/integrated/get",
         "the repeated hour at the end of daylight saving time is one row",
         "the hourly report of that day fails with a RepeatedKeyError",
+    ),
+    (
+        "report/integrated/get",
+        "reports of the type TT_SHOP include GMV Max campaigns of Ads Manager, not only those of the shop",
+        "without the permission for GMV Max, the stated spend that no table holds is too low",
+    ),
+    (
+        "gmv_max/report/get",
+        "reports of products and posts include deleted campaigns whose ids are given",
+        "`gmv_max_product_report_daily` and `gmv_max_post_report_daily` lack their rows",
+    ),
+    (
+        "gmv_max/store/list",
+        "an account runs GMV Max only for available shops that no other account is authorized for",
+        "the reports of a shop that was given to another account are not read again; stored days stay",
     ),
     (
         "report/integrated/get",
@@ -193,33 +203,48 @@ def load_witnesses() -> dict[str, Witness]:
     return msgspec.json.decode(path.read_bytes(), type=dict[str, Witness])
 
 
-def operation_name(endpoint: Endpoint) -> str:
-    """Return the name of an operation as in the contracts."""
-    return endpoint.path.strip("/")
-
-
 def list_sent_names() -> dict[str, set[str]]:
     """Return all parameters and body fields that may be sent, by operation; `metrics=spend` is a list value."""
     found: dict[str, set[str]] = defaultdict(set)
     for endpoint, names in OTHER_SENT_NAMES.items():
         found[operation_name(endpoint)] |= set(names)
     for entity in LISTED_ENTITIES:
-        filters = {f"{entity.key}s": ["1"], "campaign_ids": ["1"]}
-        for kind in (None, *TOPVIEW_AND_PROMOTE):
+        ranges = entity.creation_ranges
+        times = {ranges.start_filter: "1", ranges.end_filter: "1"} if ranges else {}
+        filters: dict[str, list[str] | str] = {f"{entity.key}s": ["1"], "campaign_ids": ["1"], **times}
+        for kind in (None, *(TOPVIEW_AND_PROMOTE if entity.has_special_types else ())):
             query = build_entity_query(entity, "1", filters, lambda: datetime.now(UTC), kind)
             found[operation_name(entity.endpoint)] |= _collect_names(
                 {**query.parameters, "page": "1", "page_size": "1"}
             )
     window = DateWindow(date(2026, 11, 1), date(2026, 11, 1))
-    for report in REPORTS:
+    for report in (query for one in REPORTS for query in one.queries):
         some = window if report.cadence == "daily" else None
         query = build_report_query(
-            report, "1", some, metrics=METRICS, requested=METRICS, filters={"adgroup_ids": ["1"]}
+            report,
+            "1",
+            some,
+            metrics=METRICS,
+            requested=served_metrics(report, METRICS),
+            filters={"adgroup_ids": ["1"], "campaign_ids": ["1"]},
         )
-        found[operation_name(REPORT)] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
-    found[operation_name(AD_GROUP_CREATE)] |= _list_ad_group_fields()
-    found[operation_name(AD_CREATE)] |= _list_ad_fields()
+        operation = operation_name(report.source.endpoint)
+        found[operation] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
+    found[operation_name(GMV_MAX_REPORT)] |= _list_gmv_max_parameters(window)
+    for typed in (False, True):  # a value can decide whether a field is sent
+        for operation, bodies in build_full_payloads(typed=typed).items():
+            found[operation] |= {name for body in bodies for name in _list_body_names(body)}
     return found
+
+
+def _list_gmv_max_parameters(window: DateWindow) -> set[str]:
+    names: set[str] = set()
+    filters = {name: ["1"] for name in ("campaign_ids", "item_group_ids")}
+    for report in GMV_MAX_REPORTS:
+        for kind, some in product(report.promotion_types, ({}, filters)):
+            query = build_gmv_max_query(report, "1", window, store_id="1", promotion_type=kind, filters=some)
+            names |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
+    return names
 
 
 def _collect_names(parameters: Mapping[str, Any]) -> set[str]:
@@ -234,35 +259,8 @@ def _collect_names(parameters: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def _list_ad_group_fields() -> set[str]:
-    source = _build_full_object(operation_name(AD_GROUPS.endpoint), READ_ONLY_AD_GROUP_FIELDS)
-    placed = AdGroupPlacement("1", "key", "[tta]", DAILY_BUDGET, None, enable=False, now=datetime.now(UTC))
-    return {*build_ad_group_payload(source, placed), "budget"}
-
-
-def _list_ad_fields() -> set[str]:
-    source = _build_full_object(operation_name(ADS.endpoint), READ_ONLY_AD_FIELDS)
-    names: set[str] = set()
-    for method, ad_format in product(get_args(CopyMethod), ("SINGLE_VIDEO", "CAROUSEL_ADS")):
-        shown = CopiedCreative(method, Identity("BC_AUTH_TT", "1", "1"), ("1",))
-        source["ad_format"] = ad_format
-        for absent in ("call_to_action", "call_to_action_id"):  # an ad has one of the two
-            some = {name: value for name, value in source.items() if name != absent}
-            body = build_ad_payload(
-                {**some, "promotional_music_disabled": False}, "1", "[tta]", shown, enable=False
-            )
-            (creative,) = body["creatives"]
-            names |= {*body, *(f"creatives[].{name}" for name in creative)}
-    return names
-
-
-def _build_full_object(operation: str, not_taken: Iterable[str]) -> dict[str, Any]:
-    """Build an object with every documented field that is copied, with arbitrary values."""
-    rows = [
-        path.removeprefix("data.list[].") for path in load_contract(operation).response if "data.list[]." in path
-    ]
-    fields = {name for name in rows if "." not in name and "[" not in name} - set(not_taken)
-    return {"advertiser_id": "1", **{name: [{"value": "1"}] for name in fields}}
+def _list_body_names(body: Mapping[str, Any]) -> set[str]:
+    return {*body, *(f"creatives[].{name}" for one in body.get("creatives", ()) for name in one)}
 
 
 def list_read_names() -> dict[str, set[str]]:
@@ -274,14 +272,24 @@ def list_read_names() -> dict[str, set[str]]:
         paging = PAGE_INFO if entity in LISTED_ENTITIES else ("data.list",)
         columns = (f"data.list[].{column.api_name}" for column in entity.columns)
         found[operation_name(entity.endpoint)] |= {*ENVELOPE, *paging, *columns}
-    for report in REPORTS:
+    for report in (query for one in REPORTS for query in one.queries):
         served = {column.api_name for column in report_columns(report, METRICS) if column.api_name}
         dimensions = {name for name in served if name in dimension_names(report)}
-        found[operation_name(REPORT)] |= {
+        found[operation_name(report.source.endpoint)] |= {
             *ENVELOPE,
             *PAGE_INFO,
             *(f"data.list[].dimensions.{name}" for name in dimensions),
             *(f"data.list[].metrics.{name}" for name in served - dimensions),
+        }
+    shops = (f"data.store_list[].{column.api_name}" for column in GMV_MAX_SHOPS.columns[1:])
+    found[operation_name(GMV_MAX_SHOPS.endpoint)] |= {*ENVELOPE, "data.store_list", *shops}
+    found[operation_name(GMV_MAX_REPORT)] |= {*ENVELOPE, *PAGE_INFO}
+    for gmv_max in GMV_MAX_REPORTS:
+        ids = {*gmv_max.ids, "stat_time_day"}
+        found[operation_name(GMV_MAX_REPORT)] |= {
+            f"data.list[].{'dimensions' if column.api_name in ids else 'metrics'}.{column.api_name}"
+            for column in gmv_max.columns
+            if column.api_name
         }
     return found
 

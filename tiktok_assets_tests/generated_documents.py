@@ -18,6 +18,7 @@ from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descri
 from tiktok_assets.settings import load_settings
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.spec.error_codes import CONSEQUENCE_HANDLING, ERROR_CODE_NOTES, ERROR_CODES
+from tiktok_assets.spec.gmv_max import GMV_MAX_REPORTS
 from tiktok_assets.spec.metric_catalog import AUDIENCE_METRICS, METRICS, Metric
 from tiktok_assets.spec.metric_selection import (
     METRICS_BY_API_NAME,
@@ -63,6 +64,10 @@ currencies can never be summed.
   account and refresh find out whether it has any; if so, they are in the tables of campaigns, ad groups and ads
   (for Promote TikTok returns little more than names and status). TikTok leaves both out of reports, so their
   spend is in no table.
+- **GMV Max.** Campaigns of GMV Max (TikTok Shop) and their spend are in `gmv_max_report_daily` and in no other
+  report or list. Amounts are in the account's currency; `cost` is what other reports call `spend`, and `net_cost`
+  excludes credits and coupons. It is up to 11 hours late, as is the cost of products and posts. Orders and revenue
+  include organic ones.
 - **Smart+.** In an upgraded Smart+ campaign TikTok's `ad_id` is a creative, and `ad_id_v2` is the ad that contains
   several creatives. All ad reports are requested by `ad_id` and never by `ad_id_v2`, so that spend is counted once
   and the rows of a campaign sum to it. The table `ads` has the same `ad_id`s with their parents; its `ad_id_v2`
@@ -74,7 +79,9 @@ currencies can never be summed.
 
 def data_dictionary() -> str:
     """Return the page of all tables, views and metrics, with all options enabled."""
-    optional = ",".join(f"+{report.table}" for report in OPTIONAL_REPORTS)
+    tables_on_request = [report.table for report in OPTIONAL_REPORTS]
+    tables_on_request += [report.table for report in GMV_MAX_REPORTS if not report.is_standard]
+    optional = ",".join(f"+{table}" for table in tables_on_request)
     settings = load_settings(reports=optional, metrics="", scaling_mode="execute")
     tables, meanings, keys = (
         get_stored_tables(settings),

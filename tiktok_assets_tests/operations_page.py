@@ -49,11 +49,11 @@ def _render_lines() -> Iterator[str]:
     yield INTRODUCTION
     yield ""
     yield from table(HEAD, (_build_row(operation) for operation in list_operations()))
-    figures, source = load_figures(), load_figures().source
+    source, described = load_figures().source, len(load_figures().operations) + len(load_figures().others)
     yield ""
     yield (
         f"The SDK is that of `constraints.txt`; it has {len(load_operations())} operations. The OpenAPI documents"
-        f" are those of {source.repository} of {source.date}, with {len(figures.operations) + len(figures.others)}."
+        f" are those of {source.repository} of {source.date}, with {described}."
     )
     yield ""
     yield "## Differences"

@@ -26,15 +26,15 @@ REPORTS = {
 }
 LISTED = ("campaigns", "ad_groups", "ads")
 GROUPS = {
-    "account": {"advertisers", *LISTED, *(f"{table}_history" for table in LISTED)},
-    "reports": REPORTS | {"report_restatements"},
+    "account": {"advertisers", *LISTED, *(f"{table}_history" for table in LISTED), "gmv_max_shops"},
+    "reports": REPORTS | {"gmv_max_report_daily", "report_restatements"},
     "insights": {"top_spenders", "account_overview"},
     "scaling": {"duplication_candidates", "ad_duplications", "duplication_results"},
     "serving": {"warehouse"},
 }
 """The standard assets by group."""
 
-BY_DAY = {name for name in REPORTS if name.endswith("daily")} | {"report_restatements"}
+BY_DAY = {name for name in GROUPS["reports"] if name.endswith("daily")} | {"report_restatements"}
 FILES = {"account_overview", "warehouse"}
 WITHOUT_PARTITIONS = {"advertisers", "account_overview", "warehouse"}
 

@@ -33,6 +33,7 @@ from tiktok_assets.cli.doctor_checks import (
     explain_missing_permission,
     explain_retry,
 )
+from tiktok_assets.cli.doctor_spend import check_unreported_spend
 from tiktok_assets.cli.session import INTERACTIVE_RETRY_POLICY
 from tiktok_assets.ingest import (
     NO_ACCOUNT_MESSAGE,
@@ -155,6 +156,7 @@ class _TokenChecks:
         if not ids or self._report.is_faulty("unrestricted"):
             return
         self._check_details(ids)
+        check_unreported_spend(self._report, self._session, ids)
         check_scaling_campaigns(self._report, self._reader.fetcher, self._settings.scaling_campaigns, ids)
         check_identities(self._report, self._session, ids)
 

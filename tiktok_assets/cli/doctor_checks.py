@@ -27,7 +27,15 @@ from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.ingest import Reader, count_entities, count_report
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import CAMPAIGNS, DUPLICATION_READS, ENDPOINTS, LISTED_ENTITIES, REPORT
+from tiktok_assets.spec import (
+    CAMPAIGNS,
+    DUPLICATION_READS,
+    ENDPOINTS,
+    GMV_MAX_READS,
+    LISTED_ENTITIES,
+    REPORT,
+    REPORTS,
+)
 from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import Account
 
@@ -51,6 +59,7 @@ CHECKS = {
     "entities": "campaigns, ad groups and ads can be read",
     "reports": "reports can be read",
     "details": "time zone and currency of each account are known",
+    "spend": "no spend of GMV Max, TopView or Promote is missing from the tables",
     "scaling": "every campaign of TIKTOK_SCALING_CAMPAIGNS exists",
     "copies": "identities can be read for duplications, and those of TIKTOK_SCALING_IDENTITY can post",
 }
@@ -58,7 +67,9 @@ CHECKS = {
 
 _APP_CODES = frozenset({40101, 40113, 40119, 40124, 40125})
 
-_PERMISSIONS = {endpoint.path: endpoint.permission for endpoint in (*ENDPOINTS, *DUPLICATION_READS)}
+_PERMISSIONS = {
+    endpoint.path: endpoint.permission for endpoint in (*ENDPOINTS, *GMV_MAX_READS, *DUPLICATION_READS)
+}
 
 RETRY_LATER_FIX = (
     "Wait a few minutes; if it persists, contact TikTok's support, or set TIKTOK_API_TIER or TIKTOK_QPS."
@@ -185,7 +196,7 @@ class ReadProbe:
 
 def build_read_probes(reader: Reader, settings: Settings) -> list[ReadProbe]:
     """Return one probe for each endpoint of the tables, except that of account details."""
-    report = settings.chosen_reports[0]
+    report = (settings.chosen_reports or REPORTS)[0]
     day = None if report.cadence == "lifetime" else reader.now().date() - timedelta(1)
 
     def _count_report_rows(advertiser_id: str) -> int:

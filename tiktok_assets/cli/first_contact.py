@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,7 +40,12 @@ from tiktok_assets.cli.first_contact_report import (
 from tiktok_assets.cli.output import log_line, print_text
 from tiktok_assets.cli.rendering import print_json
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
-from tiktok_assets.ingest import build_entity_query, build_report_query
+from tiktok_assets.ingest import (
+    build_entity_query,
+    build_gmv_max_query,
+    build_report_query,
+    select_authorized_shops,
+)
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import (
@@ -50,6 +55,8 @@ from tiktok_assets.spec import (
     ADVERTISER_LIST,
     ADVERTISERS,
     CAMPAIGNS,
+    GMV_MAX_CAMPAIGN_REPORT,
+    GMV_MAX_SHOPS,
     IDENTITIES,
     LISTED_ENTITIES,
     SUGGESTED_COVERS,
@@ -59,7 +66,7 @@ from tiktok_assets.spec import (
     report_columns,
     served_metrics,
 )
-from tiktok_assets.tables import dimension_names, parse_cell
+from tiktok_assets.tables import build_entity_frame, dimension_names, parse_cell
 
 SAMPLE_ROWS = 100
 """Rows to read of each list; TikTok allows 1,000 a page, but a few show the format."""
@@ -124,6 +131,7 @@ def check_endpoints(settings: Settings, session: Session, advertiser_id: str | N
     yesterday = session.now().astimezone(_parse_time_zone(details)).date() - timedelta(1)
     for report in settings.chosen_reports:
         _check_report(checker, settings, report, account, yesterday)
+    _check_gmv_max(checker, account, yesterday)
     if settings.scaling_mode != "alert":
         _check_duplication_endpoints(checker, account, rows[ADS.table])
     for one in checker.observations:
@@ -227,6 +235,37 @@ def _check_report(
         },
         known=optional,
     )
+
+
+def _check_gmv_max(checker: "_EndpointChecker", advertiser_id: str, yesterday: date) -> None:
+    """Check the list of TikTok Shops and, with a shop, the report of its campaigns; few tokens may read them."""
+    parameters: dict[str, Parameter] = {"advertiser_id": advertiser_id}
+    rows, observation = checker.read_list(
+        GMV_MAX_SHOPS.endpoint, parameters, GMV_MAX_SHOPS.table, is_paged=False, key="store_list"
+    )
+    if observation.outcome == "refused":
+        observation.outcome = "not asked"
+    compare_rows(observation, rows, {"": GMV_MAX_SHOPS.columns[1:]})
+    shops = build_entity_frame(GMV_MAX_SHOPS, rows, datetime.now(UTC), unknown_fields=set())
+    store_ids = select_authorized_shops(shops, advertiser_id)
+    for promotion_type in GMV_MAX_CAMPAIGN_REPORT.promotion_types if store_ids else ():
+        window = DateWindow(yesterday - timedelta(SAMPLE_DAYS - 1), yesterday)
+        query = build_gmv_max_query(
+            GMV_MAX_CAMPAIGN_REPORT,
+            advertiser_id,
+            window,
+            store_id=store_ids[0],
+            promotion_type=promotion_type,
+            filters={},
+        )
+        purpose = f"{GMV_MAX_CAMPAIGN_REPORT.table}, {promotion_type}"
+        rows, observation = checker.read_list(query.endpoint, query.parameters, purpose)
+        names = {one.api_name for one in GMV_MAX_CAMPAIGN_REPORT.metrics if promotion_type in one.promotion_types}
+        columns = [one for one in GMV_MAX_CAMPAIGN_REPORT.columns if one.api_name in names]
+        compare_rows(observation, rows, {"dimensions": _GMV_MAX_IDS, "metrics": columns}, known={"currency"})
+
+
+_GMV_MAX_IDS = [one for one in GMV_MAX_CAMPAIGN_REPORT.columns if one.api_name in {"campaign_id", "stat_time_day"}]
 
 
 class _EndpointChecker:

@@ -1,13 +1,15 @@
 """Run the `plan` command: count the requests, minutes and rows of a refresh with one-row requests to the API."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from tiktok_assets.api import (
     AccountRowCounts,
     DateWindow,
     PlanLine,
+    RowCount,
     estimate_minutes,
     plan_requests,
     split_into_batches,
@@ -17,14 +19,17 @@ from tiktok_assets.cli.errors import CommandError
 from tiktok_assets.ingest import (
     count_entities,
     count_report_rows,
+    estimate_gmv_max_requests,
     find_unknown_accounts,
     is_read_for,
+    list_daily_tables,
     page_sizes,
     require_accounts,
+    select_accounts_without_shops,
     select_refresh_window,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.spec import ADVERTISERS, LISTED_ENTITIES, Entity, Report
+from tiktok_assets.spec import ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES, Entity, Report
 from tiktok_assets.tables import Account
 
 
@@ -77,29 +82,8 @@ def plan_refresh(
     requests_before = session.total.requests
     accounts = require_accounts(session.reader, session.store, session.settings, advertisers)
     windows = split_window_by_account(window, accounts, session.now(), is_end_named=is_end_named)
-    row_counts: Mapping[str, AccountRowCounts] = {
-        account.advertiser_id: AccountRowCounts(
-            {
-                entity.table: count_entities(session.reader, entity, account.advertiser_id)
-                for entity in LISTED_ENTITIES
-                if entity.table in tables and _is_read(session, entity, account)
-            },
-            {
-                report.table: count_report_rows(
-                    session.reader, report, account, windows[account.advertiser_id].last
-                )
-                for report in session.settings.chosen_reports
-                if report.cadence == "daily"
-                and report.table in tables
-                and account.advertiser_id in windows
-                and _is_read(session, report, account)
-            },
-            {
-                report.table: count_report_rows(session.reader, report, account, None)
-                for report in session.settings.chosen_reports
-                if report.cadence == "lifetime" and report.table in tables and _is_read(session, report, account)
-            },
-        )
+    row_counts = {
+        account.advertiser_id: _count_rows(session, account, windows.get(account.advertiser_id), tables)
         for account in accounts
     }
     groups: dict[DateWindow | None, dict[str, AccountRowCounts]] = {}
@@ -118,7 +102,11 @@ def plan_refresh(
             extra_requests_per_account=len(session.reader.special_types),
         )
     )
-    lines = [*_account_plan_lines(session, advertisers, tables), *table_lines]
+    lines = [
+        *_account_plan_lines(session, advertisers, tables),
+        *table_lines,
+        *_gmv_max_plan_lines(session, advertisers, windows, tables),
+    ]
     requests = sum(line.requests for line in lines)
     minutes = estimate_minutes(
         requests, session.settings.requests_per_second, session.settings.requests_per_minute
@@ -127,8 +115,52 @@ def plan_refresh(
     return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, probes)
 
 
-def _is_read(session: Session, table: Entity | Report, account: Account) -> bool:
-    return is_read_for(session.reader, session.store, table, account.advertiser_id)
+def _gmv_max_plan_lines(
+    session: Session, advertisers: Sequence[str], windows: Mapping[str, DateWindow], tables: Sequence[str]
+) -> Iterator[PlanLine]:
+    """Yield the requests for shops and reports of GMV Max, whose rows are not counted; none without a shop."""
+    store, settings = session.store, session.settings
+    if GMV_MAX_SHOPS.table in tables:
+        due = select_accounts_without_shops(
+            store, settings, advertisers, session.now(), is_only_table=set(tables) == {GMV_MAX_SHOPS.table}
+        )
+        yield from [PlanLine(GMV_MAX_SHOPS.table, len(due), 0)] if due else []
+    reports = [report for report in settings.chosen_gmv_max_reports if report.table in tables]
+    lines = [
+        PlanLine(table, requests, 0)
+        for advertiser_id, window in windows.items()
+        for table, requests in estimate_gmv_max_requests(store, reports, advertiser_id, window.days).items()
+    ]
+    yield from (line for line in _sum_by_table(lines) if line.requests)
+
+
+def _count_rows(
+    session: Session, account: Account, window: DateWindow | None, tables: Sequence[str]
+) -> AccountRowCounts:
+    """Count the rows of the tables of an account; a table that is not read for it takes no query."""
+    reader, reports = session.reader, [one for one in session.settings.chosen_reports if one.table in tables]
+
+    def count(table: Entity | Report, count_rows: Callable[[], RowCount]) -> RowCount:
+        is_read = is_read_for(reader, session.store, table, account.advertiser_id, tables)
+        return count_rows() if is_read else ()
+
+    return AccountRowCounts(
+        {
+            entity.table: count(entity, partial(count_entities, reader, entity, account.advertiser_id))
+            for entity in LISTED_ENTITIES
+            if entity.table in tables
+        },
+        {
+            report.table: count(report, partial(count_report_rows, reader, report, account, window.last))
+            for report in reports
+            if report.cadence == "daily" and window
+        },
+        {
+            report.table: count(report, partial(count_report_rows, reader, report, account, None))
+            for report in reports
+            if report.cadence == "lifetime"
+        },
+    )
 
 
 def _sum_by_table(lines: Iterable[PlanLine]) -> Iterator[PlanLine]:
@@ -167,7 +199,6 @@ def next_refresh_window(session: Session, advertisers: Sequence[str]) -> DateWin
         TikTokError: if an account cannot be read.
     """
     settings = session.settings
-    daily_tables = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
     accounts = require_accounts(session.reader, session.store, settings, advertisers)
     windows = [
         window
@@ -175,7 +206,7 @@ def next_refresh_window(session: Session, advertisers: Sequence[str]) -> DateWin
         if (
             window := select_refresh_window(
                 session.store,
-                daily_tables,
+                list_daily_tables(session.store, settings, account.advertiser_id),
                 account,
                 session.now(),
                 start=settings.start_date,

@@ -14,6 +14,7 @@ from .checks import select_job_tables as select_job_tables
 from .derived_assets import build_overview_asset as build_overview_asset
 from .derived_assets import build_top_spenders_asset as build_top_spenders_asset
 from .derived_assets import build_warehouse_asset as build_warehouse_asset
+from .gmv_max_assets import build_gmv_max_report_asset as build_gmv_max_report_asset
 from .jobs import DERIVED_JOB as DERIVED_JOB
 from .jobs import UNPARTITIONED_DERIVED_TABLES as UNPARTITIONED_DERIVED_TABLES
 from .jobs import build_backfill_history_job as build_backfill_history_job

@@ -45,6 +45,7 @@ SHOWN_TABLES = (
     "campaigns",
     "ad_groups",
     "ads",
+    "gmv_max_shops",
     "advertiser_report_daily",
     "campaign_report_daily",
     "campaign_report_lifetime",

@@ -9,6 +9,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from tiktok_assets.defs.account_assets import ACCOUNT_ASSETS
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB, TableChecks, build_check_job
+from tiktok_assets.defs.gmv_max_assets import read_gmv_max_partitions
 from tiktok_assets.defs.metadata import record_partitions
 from tiktok_assets.defs.progress import describe_plan, log_progress
 from tiktok_assets.defs.refresh_stages import PartitionRange, RefreshStage, find_advertisers_to_refresh
@@ -26,12 +27,13 @@ from tiktok_assets.ingest import (
     FailedPartitions,
     WrittenPartition,
     find_missing_days,
+    list_daily_tables,
     load_accounts,
     refresh_restatements,
 )
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import Report
+from tiktok_assets.spec import GmvMaxReport, Report
 from tiktok_assets.storage import Partition
 from tiktok_assets.tables import Account
 
@@ -120,7 +122,8 @@ def build_run_requests(stage: RefreshStage, refresh: str, ranges: list[Partition
 
 def build_backfill_history_job(settings: Settings) -> dg.JobDefinition:
     """Build the job `backfill_history`; launched again after a failure, it reads the days still missing."""
-    reports = [report for report in settings.chosen_reports if report.cadence == "daily"]
+    reports: list[Report | GmvMaxReport] = [one for one in settings.chosen_reports if one.cadence == "daily"]
+    reports += settings.chosen_gmv_max_reports
 
     @dg.op(name="read_missing_days", description="Reads the days that were never read, in windows of thirty days.")
     def _read_missing_days(context: dg.OpExecutionContext, tiktok: dg.ResourceParam[Session]) -> None:
@@ -145,24 +148,35 @@ def build_backfill_history_job(settings: Settings) -> dg.JobDefinition:
 
 
 def _read_missing_partitions(
-    context: dg.OpExecutionContext, session: Session, missing: Iterable[tuple[Report, list[Partition]]]
+    context: dg.OpExecutionContext,
+    session: Session,
+    missing: Iterable[tuple[Report | GmvMaxReport, list[Partition]]],
 ) -> Iterator[WrittenPartition | FailedPartitions]:
     for report, partitions in missing:
         context.log.info(describe_plan(session, partitions, [report.table]))
-        outcomes = read_report_partitions(session, report, partitions)
+        outcomes = (
+            read_gmv_max_partitions(session, report, partitions)
+            if isinstance(report, GmvMaxReport)
+            else read_report_partitions(session, report, partitions)
+        )
         yield from log_progress(context, session, report.table, outcomes, len(partitions))
 
 
 def _find_missing_partitions(
-    session: Session, reports: Sequence[Report], advertiser_ids: Sequence[str], settings: Settings
-) -> Iterator[tuple[Report, list[Partition]]]:
+    session: Session, reports: Sequence[Report | GmvMaxReport], advertiser_ids: Sequence[str], settings: Settings
+) -> Iterator[tuple[Report | GmvMaxReport, list[Partition]]]:
     accounts, refused = load_accounts(session.reader, session.store, settings, advertiser_ids)
     # Reading an account without a known time zone fails with its id; skipping it would look like success.
     accounts += [Account(advertiser_id, "", "UTC") for advertiser_id in refused]
+    tables = {
+        account.advertiser_id: list_daily_tables(session.store, settings, account.advertiser_id)
+        for account in accounts
+    }
     for report in reports:
         missing = [
             Partition(account.advertiser_id, day)
             for account in accounts
+            if report.table in tables[account.advertiser_id]
             for day in find_missing_days(
                 session.store, report.table, account, session.now(), start=settings.start_date
             )

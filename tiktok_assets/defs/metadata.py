@@ -232,8 +232,12 @@ def build_failure(failures: list[FailedPartitions], written: int) -> dg.Failure:
 
 def add_owners_and_tags(assets: Iterable[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
     """Add the owners to all assets, and the tags `level` and `cadence` to the reports."""
-    tags = {
+    tags: dict[str, dict[str, str]] = {
         report.table: {"level": report.level.name, "cadence": report.cadence} for report in settings.chosen_reports
+    }
+    tags |= {
+        report.table: {"level": report.ids[-1].removesuffix("_id"), "cadence": "daily"}
+        for report in settings.chosen_gmv_max_reports
     }
     return [asset.map_asset_specs(lambda spec: _add_to_spec(spec, tags)) for asset in assets]
 

@@ -1,16 +1,31 @@
 """Log the plan of a run before its first request, and its progress while it reads."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from math import ceil
 
 import dagster as dg
 
 from tiktok_assets.api import estimate_minutes
-from tiktok_assets.ingest import Estimate, FailedPartitions, WrittenPartition, estimate_refresh, meets_condition
+from tiktok_assets.ingest import (
+    Estimate,
+    FailedPartitions,
+    WrittenPartition,
+    estimate_gmv_max_requests,
+    estimate_refresh,
+    meets_condition,
+    select_accounts_without_shops,
+)
 from tiktok_assets.session import Session
-from tiktok_assets.spec import ADVERTISERS, MAX_IDS_PER_CALL, Entity, Report, describe_undocumented_metrics
+from tiktok_assets.spec import (
+    ADVERTISERS,
+    GMV_MAX_SHOPS,
+    MAX_IDS_PER_CALL,
+    Entity,
+    Report,
+    describe_undocumented_metrics,
+)
 from tiktok_assets.storage import Partition
 
 MAX_NAMED_ACCOUNTS = 5
@@ -68,6 +83,7 @@ def describe_plan(session: Session, partitions: Sequence[Partition], tables: Ite
         named = len(settings.advertiser_ids)
         requests += ceil((named or accounts) / MAX_IDS_PER_CALL) + (0 if named else 1)
         rows, unknown = rows + (named or accounts), unknown + (not named)
+    requests += _count_gmv_max_requests(session, accounts_by_days, table_names)
     minutes = max(0.1, estimate_minutes(requests, settings.requests_per_second, settings.requests_per_minute))
     tier = "TIKTOK_QPS" if settings.qps else settings.api_tier
     days = sum(1 for partition in partitions if partition.day)
@@ -77,6 +93,28 @@ def describe_plan(session: Session, partitions: Sequence[Partition], tables: Ite
         + (f" and {days:,} account days; " if days else "; ")
         + f"{rows:,} rows estimated from stored data"
         + (f", {unknown:,} queries without an estimate." if unknown else ".")
+    )
+
+
+def _count_gmv_max_requests(
+    session: Session, accounts_by_days: Mapping[tuple[date, ...], Sequence[str]], tables: set[str]
+) -> int:
+    """Return how many requests the shops and the reports of GMV Max take."""
+    reports = [report for report in session.settings.chosen_gmv_max_reports if report.table in tables]
+    requests = sum(
+        sum(estimate_gmv_max_requests(session.store, reports, one, days).values())
+        for days, ids in accounts_by_days.items()
+        for one in ids
+        if reports
+    )
+    if GMV_MAX_SHOPS.table not in tables:
+        return requests
+    ids = sorted({one for ids in accounts_by_days.values() for one in ids})
+    is_only_table = tables == {GMV_MAX_SHOPS.table}
+    return requests + len(
+        select_accounts_without_shops(
+            session.store, session.settings, ids, session.now(), is_only_table=is_only_table
+        )
     )
 
 

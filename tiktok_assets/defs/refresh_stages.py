@@ -10,7 +10,7 @@ import dagster as dg
 from tiktok_assets.api import DateWindow
 from tiktok_assets.defs.partitions import ADVERTISERS, format_intended_partitions, format_partition_key
 from tiktok_assets.defs.run_tags import INTENDED_PARTITIONS_TAG
-from tiktok_assets.ingest import ADVERTISERS_SCHEMA, select_refresh_window
+from tiktok_assets.ingest import ADVERTISERS_SCHEMA, list_daily_tables, select_refresh_window
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
@@ -129,7 +129,7 @@ def _find_window_to_refresh(
     account = Account.from_row(advertiser_id, row, settings.account_timezone, settings.account_currency)
     return select_refresh_window(
         store,
-        [report.table for report in settings.chosen_reports if report.cadence == "daily"],
+        list_daily_tables(store, settings, advertiser_id),
         account if account.has_known_zone else Account(advertiser_id, "", "UTC"),
         now,
         start=settings.start_date,

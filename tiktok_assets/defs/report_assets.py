@@ -38,8 +38,9 @@ REPORTS_GROUP = "reports"
 
 
 def get_daily_reports(settings: Settings) -> list[str]:
-    """Return the tables of the chosen daily reports."""
-    return [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+    """Return the tables of the chosen daily reports, those of GMV Max included."""
+    reports = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+    return [*reports, *(report.table for report in settings.chosen_gmv_max_reports)]
 
 
 def get_daily_tables(settings: Settings) -> list[str]:

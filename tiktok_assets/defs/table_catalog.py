@@ -8,6 +8,7 @@ from tiktok_assets.settings import Settings
 from tiktok_assets.spec import (
     ADVERTISERS,
     ENTITIES,
+    GMV_MAX_SHOPS,
     LISTED_ENTITIES,
     RESTATEMENT_COLUMNS,
     RESTATEMENTS,
@@ -47,11 +48,14 @@ _TOP_SPENDER_TABLES: Mapping[str, Sequence[Column]] = {
 def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
     """Return the columns of every stored table by its name; a derived table is left out without its sources."""
     reports = {report.table: report_columns(report, settings.chosen_metrics) for report in settings.chosen_reports}
-    has_daily_reports = any(report.cadence == "daily" for report in settings.chosen_reports)
+    gmv_max = {report.table: report.columns for report in settings.chosen_gmv_max_reports}
+    has_daily_reports = bool(gmv_max) or any(report.cadence == "daily" for report in settings.chosen_reports)
     return {
         **{entity.table: entity_columns(entity) for entity in ENTITIES},
         **{history_table_name(entity.table): history_columns(entity) for entity in LISTED_ENTITIES},
+        GMV_MAX_SHOPS.table: entity_columns(GMV_MAX_SHOPS),
         **reports,
+        **gmv_max,
         **({RESTATEMENTS: RESTATEMENT_COLUMNS} if has_daily_reports else {}),
         **(_TOP_SPENDER_TABLES if reports.keys() >= set(TOP_SPENDERS_SOURCES) else {}),
         AD_DUPLICATIONS: DUPLICATIONS_COLUMNS,
@@ -77,7 +81,9 @@ def get_table_descriptions(settings: Settings) -> Mapping[str, str]:
     descriptions = {
         **{entity.table: entity.meaning for entity in ENTITIES},
         **{history_table_name(entity.table): history_table_meaning(entity.table) for entity in LISTED_ENTITIES},
+        GMV_MAX_SHOPS.table: GMV_MAX_SHOPS.meaning,
         **{report.table: report.meaning for report in settings.chosen_reports},
+        **{report.table: report.meaning for report in settings.chosen_gmv_max_reports},
         **TABLE_DESCRIPTIONS,
     }
     return {table: descriptions[table] for table in get_stored_tables(settings)}
@@ -102,6 +108,8 @@ def get_table_keys(settings: Settings) -> Mapping[str, tuple[str, ...]]:
             history_table_name(entity.table): (*owner, to_column_name(entity.key), "valid_from")
             for entity in LISTED_ENTITIES
         },
+        GMV_MAX_SHOPS.table: (*owner, GMV_MAX_SHOPS.key),
         **{report.table: report.key for report in settings.chosen_reports},
+        **{report.table: report.key for report in settings.chosen_gmv_max_reports},
         **_DERIVED_TABLE_KEYS,
     }

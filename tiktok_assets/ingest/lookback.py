@@ -1,12 +1,14 @@
 """Select the days that daily reports have to read: yesterday, the lookback and missing days."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 from tiktok_assets.api import DateWindow
 from tiktok_assets.ingest.account_conditions import select_report_tables
+from tiktok_assets.ingest.gmv_max_shops import load_shop_ids
 from tiktok_assets.ingest.partitions import is_partition_complete
-from tiktok_assets.spec import REPORTS_BY_TABLE
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec import GMV_MAX_REPORTS_BY_TABLE, REPORTS_BY_TABLE
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
 
@@ -16,9 +18,16 @@ GAP_SEARCH_DAYS = 30
 SUNDAY = 6
 
 
+def list_daily_tables(store: HiveStore, settings: Settings, advertiser_id: str) -> list[str]:
+    """Return the daily reports that are read for an account; those of GMV Max need a TikTok Shop."""
+    tables = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+    of_shops = [report.table for report in settings.chosen_gmv_max_reports]
+    return [*tables, *(of_shops if of_shops and load_shop_ids(store, advertiser_id) else [])]
+
+
 def select_refresh_window(
     store: HiveStore,
-    tables: Iterable[str],
+    tables: Collection[str],
     account: Account,
     now: datetime,
     *,
@@ -46,6 +55,11 @@ def select_refresh_window(
     first = yesterday - timedelta(lookback)
     oldest = yesterday - timedelta(GAP_SEARCH_DAYS - 1)
     optional = {table for table, report in REPORTS_BY_TABLE.items() if report.source.endpoint.is_optional}
+    optional |= {
+        table
+        for table in GMV_MAX_REPORTS_BY_TABLE
+        if table in tables and not any(True for _ in store.partitions(table, [account.advertiser_id]))
+    }
     required = [table for table in tables if table not in optional]
     searched = select_report_tables(store, required, account.advertiser_id)
     for day in DateWindow(max(oldest, start), yesterday).days:

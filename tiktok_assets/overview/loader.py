@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from tiktok_assets.ingest import is_partition_complete, parse_fetched_at
+from tiktok_assets.ingest import UnreportedSpend, find_unreported_spend, is_partition_complete, parse_fetched_at
 from tiktok_assets.spec import METRICS_BY_NAME
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import INSTANT, MONEY, sum_expressions_or_null
@@ -117,10 +117,11 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class OverviewTables:
-    """The frames of `SCHEMAS` by table name, and the freshness of each account."""
+    """The frames of `SCHEMAS` by table name, and by account its freshness and the spend the tables do not hold."""
 
     frames: Mapping[str, pl.DataFrame]
     freshness: Mapping[str, Freshness]
+    unreported: Mapping[str, Sequence[UnreportedSpend]]
 
     def get(self, table: str) -> pl.DataFrame:
         """Return the rows of a table; empty if it was never read."""
@@ -143,7 +144,8 @@ def load_tables(store: HiveStore) -> OverviewTables:
         if table != "daily"
     }
     frames["daily"] = _sum_by_day(store, source, days_by_account, newest)
-    return OverviewTables(frames, freshness)
+    owners = frames["advertisers"].get_column("advertiser_id")
+    return OverviewTables(frames, freshness, {one: find_unreported_spend(store, one) for one in owners})
 
 
 def _find_daily_source(store: HiveStore) -> tuple[str, Mapping[str, Sequence[date]]]:

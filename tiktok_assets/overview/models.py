@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from tiktok_assets.ingest import UnreportedSpend
 from tiktok_assets.overview.budget_usage import BudgetUsage
 from tiktok_assets.overview.loader import Freshness
 
@@ -62,6 +63,7 @@ class AccountSection:
         top_spenders: rows of `top_spenders`.
         new_leaders: rows of `duplication_candidates`: ads that became top spender, flagged or held back.
         restated_days: the changes of days that were read again, newest first.
+        unreported: spend that the tables do not hold.
     """
 
     advertiser_id: str
@@ -84,6 +86,7 @@ class AccountSection:
     top_spenders: Sequence[Row]
     new_leaders: Sequence[Row]
     restated_days: Sequence[Row]
+    unreported: Sequence[UnreportedSpend]
 
     @property
     def growth(self) -> Decimal | None:

@@ -142,6 +142,7 @@ def _build_account_section(
         top_spenders=account_frames["top_spenders"].sort("spend", descending=True).to_dicts(),
         new_leaders=_list_new_leaders(account_frames["duplication_candidates"], names),
         restated_days=_list_restated_days(account_frames["report_restatements"]),
+        unreported=tables.unreported.get(advertiser_id, ()),
     )
 
 

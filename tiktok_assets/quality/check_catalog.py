@@ -7,10 +7,12 @@ from typing import Literal
 import polars as pl
 
 from tiktok_assets.api import DateWindow
+from tiktok_assets.ingest import find_unreported_spend
 from tiktok_assets.quality import coverage, reconciliation, row_checks, smart_plus_levels
 from tiktok_assets.quality.checked_table import CheckedTable
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext, TableReader
+from tiktok_assets.spec import CAMPAIGNS, GMV_MAX_SHOPS
 
 Severity = Literal["error", "warning"]
 
@@ -94,6 +96,15 @@ def _compare_lifetime_with_days(reader: TableReader) -> CheckOutcome:
         return CheckOutcome(notes=(f"{owner} was not checked: days are missing between the stored ones",))
     return reconciliation.compare_lifetime_with_days(
         reader.frame, daily.read_rows(daily.table, daily.partitions), window, account, context.tolerance
+    )
+
+
+def _check_unreported_spend(reader: TableReader, *, is_gmv_max: bool) -> CheckOutcome:
+    found = find_unreported_spend(reader.context.store, reader.advertiser_id or "")
+    return CheckOutcome.from_faults(
+        {"advertiser_id": one.advertiser_id, "amount": one.amount, "why": one.text, "fix": one.fix}
+        for one in found
+        if one.is_gmv_max == is_gmv_max
     )
 
 
@@ -188,6 +199,22 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         lambda table: table.daily_table is not None,
         _compare_lifetime_with_days,
+    ),
+    Check(
+        "gmv_max_spend_is_read",
+        "What GMV Max (TikTok Shop) spends is in the tables. If not, the token lacks the permission, or"
+        " TIKTOK_REPORTS leaves out `gmv_max_report_daily`: the fault says which, and how much the account spent.",
+        "warning",
+        lambda table: table.table == GMV_MAX_SHOPS.table,
+        lambda reader: _check_unreported_spend(reader, is_gmv_max=True),
+    ),
+    Check(
+        "campaigns_are_in_reports",
+        "The reports have the spend of every campaign. TikTok leaves campaigns of TopView and Promote out of them:"
+        " look up their spend in Ads Manager.",
+        "warning",
+        lambda table: table.table == CAMPAIGNS.table,
+        lambda reader: _check_unreported_spend(reader, is_gmv_max=False),
     ),
     Check(
         "no_row_drop",

@@ -12,6 +12,8 @@ from tiktok_assets.spec import (
     DOCUMENTED_FIELDS,
     ENTITIES,
     ENUMERATIONS,
+    GMV_MAX_REPORTS_BY_TABLE,
+    GMV_MAX_SHOPS,
     LEVELS,
     SMART_PLUS_ADS,
     Column,
@@ -33,7 +35,7 @@ ID_COLUMNS = {"ad_id": ("ad_id", "ad_id_v2")}
 """By id column: the columns of the parent table that may contain the id, if not just the one of the same name. A
 Smart+ report may contain the id of the creative or of the ad (API notes 5.7)."""
 
-_SPEND_COLUMNS = ("spend", "billed_cost")
+_SPEND_COLUMNS = ("spend", "billed_cost", "cost", "net_cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class CheckedTable:
         metrics: the metrics of the report.
         upper_table: the same report at the nearest higher level that is stored.
         daily_table: for a lifetime report, the daily report of its level, if that is stored.
+        needs_shop: whether it is a report of GMV Max, which has days only of accounts with a TikTok Shop.
     """
 
     table: str
@@ -57,6 +60,7 @@ class CheckedTable:
     metrics: tuple[Metric, ...] = ()
     upper_table: str | None = None
     daily_table: str | None = None
+    needs_shop: bool = False
 
     @property
     def column_names(self) -> frozenset[str]:
@@ -71,12 +75,13 @@ class CheckedTable:
     @property
     def is_from_api(self) -> bool:
         """Whether the rows come from the API; False for tables derived from other tables."""
-        return self.report is not None or any(self.table == entity.table for entity in ENTITIES)
+        lists = (*ENTITIES, GMV_MAX_SHOPS)
+        return self.report is not None or self.needs_shop or any(self.table == one.table for one in lists)
 
     @property
     def is_daily_report(self) -> bool:
         """Whether the table is a report with one partition per day."""
-        return self.report is not None and "date" in self.key
+        return (self.report is not None or self.needs_shop) and "date" in self.key
 
     @property
     def enumerations(self) -> Mapping[str, frozenset[str]]:
@@ -90,11 +95,11 @@ class CheckedTable:
 
     @property
     def parent_tables(self) -> Mapping[str, str]:
-        """By id column: the table that must contain the id."""
+        """By id column: the table that must contain the id. Campaigns of GMV Max are in no table."""
         return {
             column: table
             for column, table in PARENT_TABLES.items()
-            if column in self.column_names and table != self.table
+            if column in self.column_names and table != self.table and not self.needs_shop
         }
 
     @property
@@ -135,6 +140,7 @@ def build_checked_tables(
             served_metrics(by_table[table], metrics) if table in by_table else (),
             _find_upper_table(by_table[table], by_table) if table in by_table else None,
             _find_daily_table(by_table[table], by_table) if table in by_table else None,
+            needs_shop=table in GMV_MAX_REPORTS_BY_TABLE,
         )
         for table, columns in tables.items()
     }

@@ -1,7 +1,7 @@
 """Compare Upgraded Smart+ ads with their creatives and their ad groups, object by object.
 
-A creative is the ad of `ad_report_*`, and an ad that of `smart_plus_ad_report_*`; `ads` says which creative belongs
-to which ad (mengxingxinqing/tiktok_ads, retrieve_data_for_upgrade_smart_smart_and_manual_campaigns). The main
+A creative is the ad of `ad_report_*`, and an ad that of `smart_plus_ad_report_*`; `ads` says which creatives
+belong to an ad (mengxingxinqing/tiktok_ads, retrieve_data_for_upgrade_smart_smart_and_manual_campaigns). The main
 materials of an ad split its spend as its creatives do; an ad may lack texts, calls to action and add-ons.
 """
 

@@ -9,7 +9,13 @@ from functools import cached_property
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tiktok_assets.ingest import TIMEZONE_KEY, is_partition_complete, meets_condition, parse_fetched_at
+from tiktok_assets.ingest import (
+    TIMEZONE_KEY,
+    is_partition_complete,
+    load_shop_ids,
+    meets_condition,
+    parse_fetched_at,
+)
 from tiktok_assets.quality.checked_table import ID_COLUMNS, CheckedTable
 from tiktok_assets.quality.coverage import StoredDay, check_accounts
 from tiktok_assets.quality.outcome import CheckOutcome
@@ -63,18 +69,21 @@ class CheckContext:
         if Partition() in partitions:
             yield TableReader(self, self.tables[table], None, partitions)
             return
-        checked = self.tables[table]
-        condition = checked.report.condition if checked.report else None
-        active = [
-            one
-            for one in (self.accounts[0] if checked.is_daily_report else {})
-            if meets_condition(self.store, condition, one)
-        ]
+        active = self._list_expected_accounts(self.tables[table])
         stored: dict[str, list[Partition]] = {advertiser_id: [] for advertiser_id in active}
         for partition in partitions:
             stored.setdefault(str(partition.advertiser_id), []).append(partition)
         for advertiser_id, theirs in sorted(stored.items()):
             yield TableReader(self, self.tables[table], advertiser_id, theirs)
+
+    def _list_expected_accounts(self, table: CheckedTable) -> Collection[str]:
+        """Return the active accounts that a table by day must have days of."""
+        if not table.is_daily_report:
+            return ()
+        if table.needs_shop:
+            return [one for one in self.accounts[0] if load_shop_ids(self.store, one)]
+        condition = table.report.condition if table.report else None
+        return [one for one in self.accounts[0] if meets_condition(self.store, condition, one)]
 
     def load_known_ids(self, table: str, column: str, advertiser_id: str) -> frozenset[str] | None:
         """Return the ids of an account in an entity table; None if the table has no file for the account."""

@@ -61,6 +61,8 @@ from .endpoints import ADVERTISER_INFO as ADVERTISER_INFO
 from .endpoints import ADVERTISER_LIST as ADVERTISER_LIST
 from .endpoints import DUPLICATION_READS as DUPLICATION_READS
 from .endpoints import ENDPOINTS as ENDPOINTS
+from .endpoints import GMV_MAX_READS as GMV_MAX_READS
+from .endpoints import GMV_MAX_REPORT as GMV_MAX_REPORT
 from .endpoints import IDENTITIES as IDENTITIES
 from .endpoints import IMAGES as IMAGES
 from .endpoints import MAX_DAYS_PER_REPORT as MAX_DAYS_PER_REPORT
@@ -90,6 +92,12 @@ from .error_codes import NOT_SUPPORTED_IN_SANDBOX as NOT_SUPPORTED_IN_SANDBOX
 from .error_codes import PATH_THROTTLING_CODES as PATH_THROTTLING_CODES
 from .error_codes import Consequence as Consequence
 from .error_codes import get_error_code as get_error_code
+from .gmv_max import GMV_MAX_CAMPAIGN_REPORT as GMV_MAX_CAMPAIGN_REPORT
+from .gmv_max import GMV_MAX_PRODUCT_REPORT as GMV_MAX_PRODUCT_REPORT
+from .gmv_max import GMV_MAX_REPORTS_BY_TABLE as GMV_MAX_REPORTS_BY_TABLE
+from .gmv_max import GMV_MAX_SHOPS as GMV_MAX_SHOPS
+from .gmv_max import GMV_MAX_STATUSES as GMV_MAX_STATUSES
+from .gmv_max import GmvMaxReport as GmvMaxReport
 from .metric_catalog import Metric as Metric
 from .metric_selection import METRICS_BY_API_NAME as METRICS_BY_API_NAME
 from .metric_selection import METRICS_BY_NAME as METRICS_BY_NAME

@@ -72,6 +72,21 @@ CREATIVE_BREAKDOWN = Endpoint(
     is_optional=True,
 )
 
+_GMV_MAX = "GMV Max"
+GMV_MAX_SHOP_LIST = Endpoint(
+    "gmv_max/store/list/",
+    source="mengxingxinqing/tiktok_ads, get_tiktok_shops_for_gmv_max_campaigns",
+    permission=_GMV_MAX,
+)
+GMV_MAX_REPORT = Endpoint(
+    "gmv_max/report/get/",
+    source="mengxingxinqing/tiktok_ads, run_a_gmv_max_campaign_report",
+    permission=_GMV_MAX,
+    is_optional=True,
+)
+GMV_MAX_READS = (GMV_MAX_SHOP_LIST, GMV_MAX_REPORT)
+"""Read where an account may have a TikTok Shop. The pages name no permission; this is their group in the index."""
+
 ACCESS_TOKEN = Endpoint("oauth2/access_token/", source="TikTok API notes 2")
 """Creates an access token; sent with POST and without a token."""
 
@@ -131,10 +146,13 @@ WRITES = (*CREATES, *STATUS_UPDATES)
 
 PATH_RATE_LIMITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     AD_CREATE.path: {"basic": (5, 150), "advanced": (10, 200), "premium": (10, 300), "ultimate": (15, 300)},
+    # It has a daily limit too, from 20,000 to 50,000 requests, which the morning refresh does not come near.
+    GMV_MAX_REPORT.path: {"basic": (8, 240), "advanced": (12, 360), "premium": (20, 600), "ultimate": (20, 600)},
 }
 """Requests per second and per minute by path and tier of the app, for paths with a limit of their own.
 
-Source: TikTok's page of rate limits, in GitHub api-evangelist/tiktok-ads (rate-limits/, 2026-08-13).
+Sources: TikTok's page of rate limits, in GitHub api-evangelist/tiktok-ads (rate-limits/, 2026-08-13);
+mengxingxinqing/tiktok_ads, run_a_gmv_max_campaign_report.
 """
 
 SMART_PLUS_ENDPOINTS = (SMART_PLUS_AD_LIST, CREATIVE_OVERVIEW, CREATIVE_BREAKDOWN)
@@ -146,4 +164,4 @@ ENDPOINTS = (
 )
 """The endpoints a refresh reads."""
 
-OPTIONAL_PATHS = frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.is_optional)
+OPTIONAL_PATHS = frozenset(endpoint.path for endpoint in (*ENDPOINTS, *GMV_MAX_READS) if endpoint.is_optional)

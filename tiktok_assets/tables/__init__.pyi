@@ -8,6 +8,9 @@ from .frames import build_entity_frame as build_entity_frame
 from .frames import build_report_frame as build_report_frame
 from .frames import parse_report_page as parse_report_page
 from .frames import parse_report_page_fast as parse_report_page_fast
+from .gmv_max_rows import build_gmv_max_frame as build_gmv_max_frame
+from .gmv_max_rows import gmv_max_row_key as gmv_max_row_key
+from .gmv_max_rows import parse_gmv_max_page as parse_gmv_max_page
 from .report_row_parser import count_malformed_values as count_malformed_values
 from .report_row_parser import dimension_names as dimension_names
 from .report_row_parser import find_key_error as find_key_error

@@ -1,19 +1,25 @@
 """Tests that the requests we send and the columns we declare are in TikTok's documentation."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from tiktok_assets.api.client import Client, RequestStats
+from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.api.pagination import Fetcher
+from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.ingest.account_reader import list_advertiser_ids, read_accounts
 from tiktok_assets.ingest.entity_reader import read_entities
+from tiktok_assets.ingest.gmv_max import build_gmv_max_query
+from tiktok_assets.ingest.gmv_max_shops import read_gmv_max_spend, read_shops
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.ingest.size_estimates import count_entities, count_report
-from tiktok_assets.spec.endpoints import ENDPOINTS, Endpoint
+from tiktok_assets.spec.endpoints import ENDPOINTS, GMV_MAX_READS, Endpoint
 from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
+from tiktok_assets.spec.gmv_max import GMV_MAX_REPORTS
 from tiktok_assets.spec.metric_catalog import METRICS, Metric
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS, REPORTS_BY_TABLE
@@ -27,6 +33,7 @@ EMPTY_PAGE = (
     b' "data": {"list": [], "page_info": {"page": 1, "page_size": 1000, "total_number": 0, "total_page": 0}}}'
 )
 SECRET = "not-a-real-secret"
+READS = (*ENDPOINTS, *GMV_MAX_READS)
 
 
 def read_everything(reader: Reader, accounts: list[Account], app_id: str, secret: str) -> None:
@@ -46,6 +53,29 @@ def read_everything(reader: Reader, accounts: list[Account], app_id: str, secret
         count_report(reader, report, accounts[0], days_back(1, 1)[0] if report.cadence == "daily" else None)
         if report.level.name != "advertiser":
             list(read_reports(reader, queries[:1], filters=campaign_filter))
+    read_gmv_max(reader, ids[0])
+
+
+def read_gmv_max(reader: Reader, advertiser_id: str) -> None:
+    """Send every kind of request of GMV Max; a host without a shop refuses the reports."""
+    with suppress(TikTokError):
+        read_shops(reader, advertiser_id)
+    days = days_back(30, 1)
+    ids = {"campaign_ids": ["1680018437245954"], "item_group_ids": ["7092680532965623184"]}
+    queries = [
+        build_gmv_max_query(
+            report,
+            advertiser_id,
+            DateWindow(days[0], days[-1]),
+            store_id="7013264683036441547",
+            promotion_type=promotion_type,
+            filters={name: ids[name] for name in (f"{one}s" for one in report.ids[:2]) if len(report.ids) > 1},
+        )
+        for report in GMV_MAX_REPORTS
+        for promotion_type in report.promotion_types
+    ]
+    list(reader.fetcher.fetch_each(queries))
+    read_gmv_max_spend(reader, Account(advertiser_id, "USD", "UTC"), days[-1], is_refused=True)
 
 
 def test_refresh_requests_match_the_documentation(small_host: Host, paged_host: Host) -> None:
@@ -61,7 +91,7 @@ def test_refresh_requests_match_the_documentation(small_host: Host, paged_host: 
             read_reports(reader, plan_report_requests(REPORTS_BY_TABLE["ad_report_daily"], account, days_back(1)))
         )
     requests = [*small_host.requests, *paged_host.requests]
-    assert {request["path"] for request in requests} == {endpoint.path.strip("/") for endpoint in ENDPOINTS}
+    assert {request["path"] for request in requests} == {endpoint.path.strip("/") for endpoint in READS}
     assert any(request["query"].get("page") == "2" for request in requests)
     for request in requests:
         contract = load_contract(request["path"])
@@ -86,7 +116,7 @@ def test_requests_on_the_wire_match_the_documentation(metrics: tuple[Metric, ...
         fetcher = Fetcher(client)
         read_everything(Reader(fetcher, client.now, metrics), [account], "7104142337395130370", SECRET)
         fetcher.close()
-    assert {find_endpoint(path).path for path, _ in host.received} == {endpoint.path for endpoint in ENDPOINTS}
+    assert {find_endpoint(path).path for path, _ in host.received} == {endpoint.path for endpoint in READS}
     for target, headers in host.received:
         contract = load_contract(find_endpoint(target).path.strip("/"))
         query = dict(parse_qsl(urlsplit(target).query, keep_blank_values=True, strict_parsing=True))
@@ -99,7 +129,7 @@ def test_requests_on_the_wire_match_the_documentation(metrics: tuple[Metric, ...
 
 def find_endpoint(target: str) -> Endpoint:
     """Return the endpoint of a request URL."""
-    return next(one for one in ENDPOINTS if urlsplit(target).path == f"/open_api/v1.3/{one.path}")
+    return next(one for one in READS if urlsplit(target).path == f"/open_api/v1.3/{one.path}")
 
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda entity: entity.table)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 NOT_IN_THE_SDK: Mapping[str, str] = {
     "adgroup/budget/update": "the SDK changes a budget by adgroup/update",
     "file/video/suggestcover": "the SDK has uploads, searches and details of videos only",
+    "gmv_max/campaign/get": "the SDK has the details of one campaign only, campaign/gmv_max/info",
     "oauth/token": "the SDK exchanges codes by oauth2/access_token",
     "oauth2/revoke_token": "the SDK has no operation that ends a token",
     "user/info": "the SDK has no operation about the user",
@@ -12,11 +13,45 @@ NOT_IN_THE_SDK: Mapping[str, str] = {
 """Operations of the client or the sandbox that the SDK does not have."""
 
 REQUESTS: Mapping[str, Mapping[str, str]] = {
+    "gmv_max/report/get": {
+        "dimensions: list should have at most 3 items after validation, not 4.": (
+            "the fourth is the day of a post, new on 2026-04-03 (metrics_in_gmv_max_campaign_reports)"
+        ),
+    },
     "identity/video/info": {
         "item_type is unknown": "newer than the SDK; documented in get_info_about_tiktok_posts",
     },
 }
 """Objections of the SDK or OpenAPI to the client's requests, by operation, with the reason to send them anyway."""
 
-RESPONSES: Mapping[str, Mapping[str, str]] = {}
+FULL_PAYLOADS: Mapping[str, Mapping[str, str]] = {}
+"""Objections of the SDK to a copy that has every documented field of its source."""
+
+_NEWER = "the page is newer than the OpenAPI document"
+RESPONSES: Mapping[str, Mapping[str, str]] = {
+    "smart_plus/ad/get": {
+        "list[].ad_configuration.identity_type has the unknown value TT_USER": (
+            f"{_NEWER}: Spark Ads of a catalogue (get_upgraded_smart_ads)"
+        ),
+    },
+    "smart_plus/adgroup/create": {"is_hfss is unknown": f"{_NEWER} (create_an_upgraded_smart_ad_group)"},
+    "smart_plus/adgroup/get": {"list[].is_hfss is unknown": f"{_NEWER} (get_upgraded_smart_ad_groups)"},
+    "smart_plus/campaign/create": {"rta_bid_enabled is unknown": f"{_NEWER} (create_an_upgraded_smart_campaign)"},
+    "smart_plus/campaign/get": {
+        "list[].budget_mode has the unknown value BUDGET_MODE_INFINITE": (
+            f"{_NEWER}: campaigns without budget_optimize_on (get_upgraded_smart_campaigns)"
+        ),
+        "list[].rta_bid_enabled is unknown": f"{_NEWER} (get_upgraded_smart_campaigns)",
+    },
+}
 """Objections to the sandbox's responses, by operation, with the reason to send them anyway."""
+
+ACCEPTED: Mapping[str, Mapping[str, str]] = {}
+"""Objections to requests that the sandbox accepts, by operation, with the reason to accept them."""
+
+OPTIONAL: Mapping[str, Mapping[str, str]] = {
+    "smart_plus/ad/create": {
+        "ad_name": "SDK and OpenAPI require the key, the page does not (create_an_upgraded_smart_ad)",
+    },
+}
+"""Parameters that the SDK or OpenAPI requires and the sandbox does not, by operation, with the reason."""

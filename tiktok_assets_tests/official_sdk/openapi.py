@@ -95,6 +95,13 @@ def find_objections(operation: str, method: str, query: Mapping[str, str], body:
     return sorted({re.sub(r"\[\d+\]", "[]", line) for line in found})
 
 
+def list_required(operation: str) -> frozenset[str]:
+    """Return the parameters, or the fields of the body, that the documents require."""
+    described = load_figures().operations.get(operation)
+    rules = described.request.items() if described else ()
+    return frozenset(name for name, rule in rules if rule.required and "." not in name)
+
+
 def find_unknown_names(operation: str, data: Json) -> list[str]:
     """Return the names in the data of a response that the documents do not have."""
     known = set(load_figures().operations[operation].response)

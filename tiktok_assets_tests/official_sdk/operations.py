@@ -17,7 +17,13 @@ from typing import Any, Literal
 
 import business_api_client as sdk
 
-from tiktok_assets_tests.official_sdk.models import build_value, find_objections, list_field_names, load_models
+from tiktok_assets_tests.official_sdk.models import (
+    build_value,
+    find_objections,
+    list_field_names,
+    list_required_fields,
+    load_models,
+)
 
 Json = Any  # any JSON value
 Place = Literal["query", "body", "header"]
@@ -84,6 +90,12 @@ class Operation:
         for name in sent.keys() & known.keys():
             found += find_objections(sent[name], known[name].type, name)
         return sorted(set(found))
+
+    def list_required(self) -> frozenset[str]:
+        """Return the parameters, or the fields of the body, without which the SDK sends nothing."""
+        if self.body:
+            return list_required_fields(self.body)
+        return frozenset(name for name, one in self.parameters.items() if one.required and one.place == "query")
 
     def decode_query(self, query: Mapping[str, str]) -> dict[str, Json]:
         """Return the values of a query; a parameter that is text for the SDK stays text."""

@@ -17,15 +17,24 @@ _FAILURE = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class Call:
+    """One call of the SDK: the operation, what was sent and the envelope of the response."""
+
+    operation: str
+    sent: Mapping[str, Json]
+    envelope: Mapping[str, Json]
+
+
 @dataclass
 class SdkApi(Api):
     """The same interface as `Api`; operations that the SDK does not have are sent by plain HTTP.
 
-    The SDK raises for every code but 0, so 20001, partial success, is an error for it. `responses` has the
-    operation and envelope of each of its calls.
+    The SDK raises for every code but 0, so 20001, partial success, is an error for it. `calls` has all
+    calls of operations that the SDK has.
     """
 
-    responses: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Configure the SDK for the sandbox."""
@@ -52,7 +61,7 @@ class SdkApi(Api):
             envelope = {"code": 0, "message": "OK", **read}
         except TiktokSDKError as error:
             envelope = _read_failure(str(error))
-        self.responses.append((path, envelope))
+        self.calls.append(Call(path, sent, envelope))
         return envelope
 
 

@@ -1,13 +1,15 @@
 """Tests that TikTok's SDK and OpenAPI documents accept all requests of the client."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tiktok_assets_tests.api_sources import list_sent_names
+from tiktok_assets_tests.full_payloads import build_full_payloads
 from tiktok_assets_tests.official_sdk import openapi
-from tiktok_assets_tests.official_sdk.differences import NOT_IN_THE_SDK, REQUESTS
+from tiktok_assets_tests.official_sdk.differences import FULL_PAYLOADS, NOT_IN_THE_SDK, REQUESTS
 from tiktok_assets_tests.official_sdk.operations import load_operations
 
 OPERATIONS = sorted(list_sent_names())
@@ -47,6 +49,14 @@ def test_sdk_has_every_name(operation: str) -> None:
     names = {name for name in list_sent_names()[operation] if "=" not in name}
     unknown = {f"{name} is unknown" for name in names - load_operations()[operation].list_names()}
     assert unknown <= REQUESTS.get(operation, {}).keys()
+
+
+@pytest.mark.parametrize("operation", sorted(build_full_payloads(typed=True)))
+def test_sdk_accepts_every_documented_field(operation: str) -> None:
+    """A copy of an object with every documented field, each of its documented type, is accepted by the SDK."""
+    bodies = json.loads(json.dumps(build_full_payloads(typed=True)[operation], default=float))
+    found = {line for body in bodies for line in load_operations()[operation].find_objections(body)}
+    assert found == FULL_PAYLOADS.get(operation, {}).keys()
 
 
 def test_operations_not_in_the_sdk_are_listed() -> None:

@@ -17,7 +17,7 @@ from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, ref
 from tiktok_assets.quality.check_catalog import evaluate_checks, select_checks
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets_tests.api.conftest import Host
@@ -36,7 +36,7 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Che
         refresh_advertisers(session.reader, session.store, session.advertiser_ids)
         results = [
             outcome
-            for entity in LISTED_ENTITIES
+            for entity in CAMPAIGN_ENTITIES
             for outcome in refresh_entity(session.reader, session.store, entity, session.advertiser_ids)
         ]
         accounts, _ = load_accounts(session.reader, session.store, settings, session.advertiser_ids)
@@ -85,7 +85,11 @@ def test_checks_of_an_empty_store_do_not_raise(filled_store: tuple[CheckContext,
     empty = replace(filled_store[0], store=HiveStore(str(tmp_path)), _known_ids={})
     assert failing(empty) == set()
     with_settings = replace(empty, advertiser_ids=["7001"], timezones={"7001": "UTC"}, currencies={"7001": "EUR"})
-    reports = {table for table, checked in with_settings.tables.items() if checked.is_daily_report}
+    reports = {
+        table
+        for table, checked in with_settings.tables.items()
+        if checked.is_daily_report and not checked.needs_shop
+    }
     assert failing(with_settings) == {
         (table, name) for table in reports for name in ("no_holes", "complete_yesterday")
     }
@@ -204,7 +208,7 @@ def test_a_missing_day_is_listed_with_its_account(context: CheckContext) -> None
 
 
 def test_two_days_without_a_refresh_fail_every_daily_report(context: CheckContext) -> None:
-    """After two days without a refresh every daily report fails `complete_yesterday`, and nothing else fails."""
+    """After two days without a refresh every daily report fails `complete_yesterday`, except those of no shop."""
     later = replace(context, now=context.now + 2 * DAY)
     daily = {
         table

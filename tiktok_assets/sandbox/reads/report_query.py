@@ -66,7 +66,9 @@ def parse_query(
     """
     report_type = params.choice("report_type", REPORT_TYPES)
     if report_type not in ("BASIC", "AUDIENCE"):
-        raise bad_parameter("report_type", f"This sandbox imitates BASIC and AUDIENCE, not {report_type}.")
+        raise bad_parameter(
+            "report_type", f"This sandbox imitates BASIC, AUDIENCE and TT_SHOP, not {report_type}."
+        )
     audience = report_type == "AUDIENCE"
     advertiser_id = _parse_advertiser_id(params)
     params.choice("service_type", ("AUCTION", "RESERVATION"), "AUCTION")

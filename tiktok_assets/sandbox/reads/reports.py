@@ -14,6 +14,7 @@ from tiktok_assets.sandbox.reads.report_rows import (
     sort_value,
     with_lists,
 )
+from tiktok_assets.sandbox.reads.tt_shop_report import tt_shop_report
 from tiktok_assets.sandbox.world.facts import sum_over_ads
 from tiktok_assets.sandbox.world.metrics import NO_VALUE
 from tiktok_assets.sandbox.world.model import Advertiser
@@ -23,7 +24,9 @@ SCATTER_FACTOR = 0x9E3779B97F4A7C15  # without an order field the order of rows 
 
 
 def report(context: Context) -> ResponseData:
-    """Answer one page of a BASIC or AUDIENCE report."""
+    """Answer one page of a BASIC, AUDIENCE or TT_SHOP report."""
+    if context.params.text("report_type") == "TT_SHOP":
+        return tt_shop_report(context)
     switches = context.switches
     query = parse_query(
         context.params,
