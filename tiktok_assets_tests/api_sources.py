@@ -5,12 +5,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
-import business_api_client
 import msgspec
 
 from tiktok_assets.api.creatives import Identity
@@ -45,8 +45,9 @@ from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import DOCUMENTED_METRICS_FILE
 from tiktok_assets.spec.reports import REPORTS, report_columns, served_metrics
 from tiktok_assets.tables.report_row_parser import dimension_names
-from tiktok_assets_tests.contracts.contract import Source, StrictStruct, load_contract
+from tiktok_assets_tests.contracts.contract import FieldRule, Source, StrictStruct, load_contract
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
+from tiktok_assets_tests.official_sdk.operations import load_operations
 
 SOURCE_KINDS = {
     "page": "a mirror of the official reference",
@@ -175,11 +176,15 @@ _SDK_ONLY = "only in the SDK"
 
 
 class Witness(StrictStruct, frozen=True):
-    """The names that one external source confirms, by operation; values of lists are written as `name=value`."""
+    """The names that one external source confirms, by operation; values of lists are written as `name=value`.
+
+    `calls` lists operations that the source uses, also those of which no names were transcribed.
+    """
 
     source: Source
     read: dict[str, list[str]]
     sent: dict[str, list[str]]
+    calls: tuple[str, ...] = ()
 
 
 @cache
@@ -221,9 +226,22 @@ def list_sent_names() -> dict[str, set[str]]:
         )
         operation = operation_name(report.source.endpoint)
         found[operation] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
-    found[operation_name(AD_GROUP_CREATE)] |= _list_ad_group_fields()
-    found[operation_name(AD_CREATE)] |= _list_ad_fields()
+    for typed in (False, True):  # a value can decide whether a field is sent
+        for operation, bodies in build_full_payloads(typed=typed).items():
+            found[operation] |= {name for body in bodies for name in _list_body_names(body)}
     return found
+
+
+def build_full_payloads(*, typed: bool) -> dict[str, list[dict[str, Any]]]:
+    """Build the bodies that copy every documented field, with values of the documented types or with any value."""
+    groups, ads = (
+        _build_full_object(operation_name(entity.endpoint), not_taken, typed=typed)
+        for entity, not_taken in ((AD_GROUPS, READ_ONLY_AD_GROUP_FIELDS), (ADS, READ_ONLY_AD_FIELDS))
+    )
+    return {
+        operation_name(AD_GROUP_CREATE): [_build_ad_group(groups)],
+        operation_name(AD_CREATE): list(_build_ads(ads)),
+    }
 
 
 def _collect_names(parameters: Mapping[str, Any]) -> set[str]:
@@ -238,35 +256,44 @@ def _collect_names(parameters: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def _list_ad_group_fields() -> set[str]:
-    source = _build_full_object(operation_name(AD_GROUPS.endpoint), READ_ONLY_AD_GROUP_FIELDS)
-    placed = AdGroupPlacement("1", "key", "[tta]", DAILY_BUDGET, None, enable=False, now=datetime.now(UTC))
-    return {*build_ad_group_payload(source, placed), "budget"}
+def _list_body_names(body: Mapping[str, Any]) -> set[str]:
+    return {*body, *(f"creatives[].{name}" for one in body.get("creatives", ()) for name in one)}
 
 
-def _list_ad_fields() -> set[str]:
-    source = _build_full_object(operation_name(ADS.endpoint), READ_ONLY_AD_FIELDS)
-    names: set[str] = set()
+def _build_ad_group(source: Mapping[str, Any]) -> dict[str, Any]:
+    placed = AdGroupPlacement("1", "key", "[tta]", DAILY_BUDGET, Decimal(50), enable=False, now=datetime.now(UTC))
+    return build_ad_group_payload(source, placed)
+
+
+def _build_ads(source: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for method, ad_format in product(get_args(CopyMethod), ("SINGLE_VIDEO", "CAROUSEL_ADS")):
         shown = CopiedCreative(method, Identity("BC_AUTH_TT", "1", "1"), ("1",))
         source["ad_format"] = ad_format
         for absent in ("call_to_action", "call_to_action_id"):  # an ad has one of the two
             some = {name: value for name, value in source.items() if name != absent}
-            body = build_ad_payload(
+            yield build_ad_payload(
                 {**some, "promotional_music_disabled": False}, "1", "[tta]", shown, enable=False
             )
-            (creative,) = body["creatives"]
-            names |= {*body, *(f"creatives[].{name}" for name in creative)}
-    return names
 
 
-def _build_full_object(operation: str, not_taken: Iterable[str]) -> dict[str, Any]:
-    """Build an object with every documented field that is copied, with arbitrary values."""
-    rows = [
-        path.removeprefix("data.list[].") for path in load_contract(operation).response if "data.list[]." in path
-    ]
-    fields = {name for name in rows if "." not in name and "[" not in name} - set(not_taken)
-    return {"advertiser_id": "1", **{name: [{"value": "1"}] for name in fields}}
+def _build_full_object(operation: str, not_taken: Iterable[str], *, typed: bool) -> dict[str, Any]:
+    """Build an object with every documented field that is copied."""
+    row = build_sample(load_contract(operation).response, "data.list[]")
+    copied = {name: value if typed else [{"value": "1"}] for name, value in row.items()}
+    return {name: value for name, value in copied.items() if name not in set(not_taken)} | {"advertiser_id": "1"}
+
+
+def build_sample(rules: Mapping[str, FieldRule], path: str) -> Any:  # noqa: ANN401 - any JSON
+    """Build a value of the documented type at a path, with every field of an object and one element of a list."""
+    kind = next((one for one in rules[path].types if one != "null"), "null")
+    if kind == "object":
+        below = [name.removeprefix(f"{path}.") for name in rules if name.startswith(f"{path}.")]
+        names = [name for name in below if "." not in name and "[" not in name and name != "*"]
+        return {name: build_sample(rules, f"{path}.{name}") for name in names}
+    if kind == "array":
+        return [build_sample(rules, f"{path}[]")] if f"{path}[]" in rules else []
+    text = (rules[path].values or ["1"])[-1]  # the first value of some enumerations means that nothing is set
+    return {"string": text, "integer": 1, "number": 1, "boolean": True, "null": None}[kind]
 
 
 def list_read_names() -> dict[str, set[str]]:
@@ -325,35 +352,10 @@ def _only_in_sdk(operation: str) -> frozenset[str]:
     return frozenset(re.findall(r"[a-z][a-z0-9_]+", " ".join(listed))) - {"are", "is", "and"}
 
 
-@cache
 def list_sdk_parameters(operation: str) -> frozenset[str]:
-    """Return the parameters of an operation in TikTok's SDK: of its method, its filter and its body."""
-    folder = Path(business_api_client.api.__file__).parent
-    names: set[str] = set()
-    for file in folder.glob("*_api.py"):
-        text = file.read_text(encoding="utf-8")
-        for block in text.split("_with_http_info(self")[1:]:
-            if f"'/open_api/v1.3/{operation}/'" in block:
-                listed = block.partition("all_params = [")[2].partition("]")[0]
-                names |= {name.strip(" '\n") for name in listed.split(",")}
-    words = "".join(part.title().replace("_", "") for part in operation.split("/"))
-    names |= {f"filtering.{name}" for name in _list_sdk_fields(f"Filtering{words}")}
-    body = {
-        "oauth2/access_token": "Oauth2AccessTokenBody",
-        "adgroup/create": "AdgroupCreateBody",
-        "ad/create": "AdCreateBody",
-    }.get(operation, "")
-    names |= set(_list_sdk_fields(body))
-    if operation == operation_name(AD_CREATE):
-        names |= {f"creatives[].{name}" for name in _list_sdk_fields("AdcreateCreatives")}
-    if operation == operation_name(REPORT):
-        names |= {f"filtering[].{name}" for name in _list_sdk_fields("ReportTaskCreateBodyFiltering")}
-    return frozenset(names)
-
-
-def _list_sdk_fields(model: str) -> Iterable[str]:
-    found = getattr(business_api_client, model, None)
-    return found.attribute_map.values() if found else ()
+    """Return the parameters of an operation in TikTok's SDK, with the fields of its filter and its body."""
+    found = load_operations().get(operation)
+    return frozenset(found.list_names() if found else ())
 
 
 def list_unconfirmed() -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ from tiktok_assets_tests.api_sources import render_sources_page
 from tiktok_assets_tests.benchmarks import page
 from tiktok_assets_tests.generated_reference import automation_page, commands_page, settings_page
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
+from tiktok_assets_tests.operations_page import operations_page
 
 UNITS = {
     "money": "account's currency",
@@ -302,5 +303,6 @@ DOCUMENTS = {
     "docs/automation.md": automation_page,
     "docs/benchmarks.md": page.rendered,
     "docs/contact.md": render_sources_page,
+    "docs/operations.md": operations_page,
 }
 """The function that generates each document, by its path in the repository."""

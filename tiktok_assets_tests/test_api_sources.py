@@ -6,15 +6,7 @@ from typing import Any
 
 import pytest
 
-from tiktok_assets.api.auth import AuthClient
-from tiktok_assets.api.client import Client
-from tiktok_assets.api.pagination import Fetcher
-from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.sandbox.world.api_objects import ad_source
-from tiktok_assets.spec.metric_catalog import METRICS
-from tiktok_assets.tables.account_calendar import Account
-from tiktok_assets_tests.api.conftest import FAST, Host
-from tiktok_assets_tests.api.test_documented_requests import read_everything
+from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.api_sources import (
     ASSUMPTIONS,
     SOURCE_KINDS,
@@ -27,6 +19,7 @@ from tiktok_assets_tests.api_sources import (
     load_witnesses,
 )
 from tiktok_assets_tests.duplication.harness import PLAN, open_harness
+from tiktok_assets_tests.every_request import send_every_request
 
 
 def list_parameters(request: dict[str, Any]) -> set[str]:
@@ -47,19 +40,7 @@ def list_parameters(request: dict[str, Any]) -> set[str]:
 def test_all_sent_parameters_are_listed(tmp_path: Path) -> None:
     """Reading everything, exchanging a code and duplicating ads sends only parameters that are listed."""
     with Host.run(PLAN) as host, open_harness(host, tmp_path) as harness:
-        sandbox = host.sandbox
-        code = host.control("POST", "auth_codes")["auth_code"]
-        with AuthClient(sandbox.base_url) as auth_client:
-            auth_client.exchange_code(code, sandbox.app_id, sandbox.secret)
-        with Client(sandbox.base_url, sandbox.token, policy=FAST) as client:
-            fetcher = Fetcher(client)
-            accounts = [Account(harness.owner.id, "USD", "America/Los_Angeles")]
-            read_everything(Reader(fetcher, client.now, METRICS), accounts, sandbox.app_id, sandbox.secret)
-            fetcher.close()
-        harness.duplicate(harness.request())
-        pushed = next(ad for ad in harness.owner.ads if ad_source(ad) == "push" and not ad.deleted)
-        pushed.in_review = True  # it has no post yet, so its video is sent
-        harness.duplicate(harness.request(ad_id=pushed.id))
+        send_every_request(harness)
         requests = host.requests
     listed = list_sent_names()
     unlisted = {(one["path"], name) for one in requests for name in list_parameters(one) - listed[one["path"]]}

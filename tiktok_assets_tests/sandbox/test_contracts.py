@@ -5,9 +5,15 @@ from typing import Any
 import pytest
 
 from tiktok_assets.sandbox.routes import VERSIONS
-from tiktok_assets_tests.contracts.contract import find_response_violations, list_contracts, load_contract
+from tiktok_assets_tests.contracts.contract import (
+    find_request_violations,
+    find_response_violations,
+    list_contracts,
+    load_contract,
+)
 from tiktok_assets_tests.sandbox.conftest import Api
 from tiktok_assets_tests.sandbox.factory import EntityFactory
+from tiktok_assets_tests.sandbox.smart_plus_factory import SmartPlusFactory
 
 LISTS = ("campaign/get", "adgroup/get", "ad/get")
 # Intended differences: (operation, end of the violation) -> reason.
@@ -118,6 +124,51 @@ def test_writes_follow_their_contracts(factory: EntityFactory) -> None:
     assert [violations(path, response) for path, response in responses] == [[]] * len(responses)
     quota = factory.api.get("adgroup/quota", advertiser_id=factory.account)
     assert violations("adgroup/quota", quota) == []
+
+
+def test_smart_plus_writes_follow_their_contracts(factory: EntityFactory) -> None:
+    """Requests, responses and errors of Upgraded Smart+ writes follow their contracts, partial successes too."""
+    smart_plus = SmartPlusFactory(factory)
+    group = smart_plus.ad_group()
+    custom = {"identity_type": "CUSTOMIZED_USER", "identity_id": str(int(factory.account) + 4)}
+    pangle = smart_plus.ad_group(placement_type="PLACEMENT_TYPE_NORMAL", placements=["PLACEMENT_PANGLE"])
+    anonymous = smart_plus.video(identity_type=None, identity_id=None)
+    leads = {"objective_type": "LEAD_GENERATION", "sales_destination": None}
+    form = {"promotion_type": "LEAD_GENERATION", "promotion_target_type": "INSTANT_PAGE"}
+    app = {"objective_type": "APP_PROMOTION", "app_promotion_type": "APP_INSTALL", "sales_destination": None}
+    install = {"promotion_type": "APP_IOS", "optimization_goal": "INSTALL", "app_id": "7", "pixel_id": None}
+    manual: dict[str, Any] = {"targeting_optimization_mode": "MANUAL", "optimization_event": None, **install}
+    spec = {"location_ids": ["6252001"], "gender": "GENDER_MALE", "device_price_ranges": [0, 50]}
+    status = {"operation_status": "DISABLE"}
+    sent: list[tuple[str, dict[str, Any]]] = [
+        ("smart_plus/campaign/create", smart_plus.campaign_body()),
+        ("smart_plus/campaign/create", smart_plus.campaign_body(**leads, operation_status="DISABLE")),
+        ("smart_plus/adgroup/create", smart_plus.ad_group_body(smart_plus.campaign(**leads), **form)),
+        (
+            "smart_plus/adgroup/create",
+            smart_plus.ad_group_body(smart_plus.campaign(**app), **manual, targeting_spec=spec),
+        ),
+        (
+            "smart_plus/ad/create",
+            smart_plus.ad_body(group, smart_plus.video(), smart_plus.carousel(), smart_plus.post()),
+        ),
+        ("smart_plus/ad/create", smart_plus.ad_body(pangle, anonymous, ad_configuration=custom)),
+        ("smart_plus/adgroup/status/update", {"adgroup_ids": [group, "1"], **status}),
+        ("smart_plus/campaign/status/update", {"campaign_ids": ["1"], **status}),
+        ("smart_plus/ad/status/update", {"smart_plus_ad_ids": [smart_plus.ad(group)], **status}),
+    ]
+    headers = {"Access-Token": "t", "Content-Type": "application/json"}
+    for path, fields in sent:
+        contract, body = load_contract(path), {"advertiser_id": factory.account, **fields}
+        url = f"/open_api/v1.3/{path}/"
+        assert find_request_violations(contract, "POST", url, query={}, body=body, headers=headers) == []
+        response = factory.api.post(path, **body)
+        assert (response["code"], violations(path, response)) == (0, []), path
+        for name in (name for name, rule in contract.request.parameters.items() if rule.required):
+            if "." not in name:
+                refused = factory.api.post(path, **{key: value for key, value in body.items() if key != name})
+                assert refused["message"] == f"{name}: Missing data for required field."
+                assert violations(path, refused) == []
 
 
 def test_tokens_follow_their_contracts(api: Api) -> None:

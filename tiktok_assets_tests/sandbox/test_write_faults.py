@@ -9,6 +9,7 @@ import pytest
 
 from tiktok_assets_tests.sandbox.conftest import REPORT, Api
 from tiktok_assets_tests.sandbox.factory import EntityFactory
+from tiktok_assets_tests.sandbox.smart_plus_factory import SmartPlusFactory
 
 
 def campaigns_named(factory: EntityFactory, name: str) -> list[str]:
@@ -86,6 +87,67 @@ def test_invisible_hides_what_was_created(factory: EntityFactory, clock: str) ->
     else:
         factory.api.control("POST", "clock", advance_seconds=60)
     assert len(factory.api.get("campaign/get", **query)["data"]["list"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["cut_before", "commit_then_cut", "commit_late"])
+def test_lost_responses_of_smart_plus_creations(factory: EntityFactory, kind: str) -> None:
+    """An Upgraded Smart+ creation whose response is lost is done never, at once or later, as the fault says."""
+    smart_plus = SmartPlusFactory(factory)
+    campaign = smart_plus.campaign()
+    group = smart_plus.ad_group(campaign)
+    made = {"cut_before": (0, 0), "commit_then_cut": (1, 1), "commit_late": (0, 1)}[kind]
+    for path, body, read, key in (
+        ("smart_plus/campaign/create", smart_plus.campaign_body(), "campaign/get", "campaign_name"),
+        (
+            "smart_plus/adgroup/create",
+            smart_plus.ad_group_body(campaign),
+            "smart_plus/adgroup/get",
+            "adgroup_name",
+        ),
+        ("smart_plus/ad/create", smart_plus.ad_body(group), "smart_plus/ad/get", "ad_name"),
+    ):
+        factory.api.control("POST", "faults", kind=kind, path=path, seconds=0.2)
+        with pytest.raises(httpx.TransportError):
+            factory.post(path, **body)
+        for expected, wait in zip(made, (0.3, 0.0), strict=True):
+            rows = factory.api.get(read, advertiser_id=factory.account, page_size=100)["data"]["list"]
+            assert sum(row[key] == body[key] for row in rows) == expected, path
+            time.sleep(wait)
+
+
+def test_invisible_hides_a_smart_plus_ad(factory: EntityFactory) -> None:
+    """With invisible neither the new ad nor its creatives are in lists, and the ad's id is in the response."""
+    smart_plus = SmartPlusFactory(factory)
+    group = smart_plus.ad_group()
+    factory.api.control("POST", "faults", kind="invisible", path="smart_plus/ad/create", seconds=60, clock="world")
+    ad = smart_plus.ad(group)
+
+    def listed() -> list[int]:
+        filtering = {"adgroup_ids": [group]}
+        pages = [
+            factory.api.get(path, advertiser_id=factory.account, filtering=filtering)["data"]["list"]
+            for path in ("smart_plus/ad/get", "ad/get")
+        ]
+        return [len(rows) for rows in pages]
+
+    assert listed() == [0, 0]
+    factory.api.control("POST", "clock", advance_seconds=61)
+    assert listed() == [1, 1]
+    assert factory.read("smart_plus/ad/get", smart_plus_ad_ids=[ad])["adgroup_id"] == group
+
+
+def test_overlapping_smart_plus_writes_conflict(factory: EntityFactory) -> None:
+    """Two writes to one Upgraded Smart+ ad or its ad group at the same time: one of them fails with 40202."""
+    smart_plus = SmartPlusFactory(factory)
+    group = smart_plus.ad_group()
+    body = {"smart_plus_ad_ids": [smart_plus.ad(group)], "operation_status": "DISABLE"}
+    factory.api.control("POST", "faults", kind="hang", path="smart_plus/ad/create", seconds=0.5)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(factory.post, "smart_plus/ad/create", **smart_plus.ad_body(group))
+        time.sleep(0.2)
+        assert factory.refused("smart_plus/ad/status/update", **body)[0] == 40202
+        slow.result()
+    factory.post("smart_plus/ad/status/update", **body)
 
 
 def test_faults_stack(factory: EntityFactory) -> None:

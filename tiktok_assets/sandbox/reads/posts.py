@@ -91,7 +91,7 @@ def is_post_authorized(context: Context, advertiser: Advertiser, fields: dict[st
 
 def _ads_with_posts(context: Context, advertiser: Advertiser) -> list[tuple[Ad, ResponseData]]:
     """Return the ads with a post and their objects, without withdrawn posts of the account's own identities."""
-    items = ((ad, ad_item(ad, context.now)) for ad in advertiser.ads)
+    items = ((ad, ad_item(ad, context.now)) for ad in advertiser.ads if ad.exists(context.now))
     return [
         (ad, item)
         for ad, item in items

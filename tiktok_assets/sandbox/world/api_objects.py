@@ -63,10 +63,9 @@ def video_of(ad: Ad) -> str:
 
 
 def shown_video(ad: Ad) -> str | None:
-    """Return the id of the video of an ad; None for a post that is shown by its id."""
-    if "identity_type" in ad.fields:
-        return ad.fields.get("video_id")
-    return None if ad_source(ad) == "pull" else video_of(ad)
+    """Return the id of the video that the account has for an ad; None for a generated ad of a creator's post."""
+    given = ad.fields.get("video_id")
+    return str(given) if given else None if ad_source(ad) == "pull" else video_of(ad)
 
 
 def stable_id(kind: str, *parts: str) -> str:

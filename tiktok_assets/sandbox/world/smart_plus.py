@@ -16,6 +16,9 @@ AUTHORIZATION_ENDED_DAYS = 2  # before the anchor, of one creator's post
 # The spend of the story's two leading creatives: that of the manual story, times six fifths.
 _NUMERATOR, _DENOMINATOR = 6, 5
 
+# No restriction, as in the example of get_upgraded_smart_ad_groups.
+ALL_AGE_GROUPS = ["AGE_18_24", "AGE_25_34", "AGE_35_44", "AGE_45_54", "AGE_55_100"]
+
 Fields = dict[str, Any]
 
 
@@ -78,7 +81,7 @@ def add_smart_plus_campaign(builder: Builder, advertiser: Advertiser) -> None:
             if is_leader:
                 builder.make_leader(ad)
         owner.smart_plus_fields |= _texts([one.text for one in owner.creatives[:1]], ["LEARN_MORE"], advertiser)
-    _set_budget(builder, ad_group)
+    _finish(builder, ad_group)
 
 
 def add_smart_plus_story(builder: Builder, advertiser: Advertiser) -> Scenario:
@@ -116,7 +119,7 @@ def add_smart_plus_story(builder: Builder, advertiser: Advertiser) -> Scenario:
         for creative in owner.creatives:
             creative.text = texts[0]
     for ad_group in testing.ad_groups:
-        _set_budget(builder, ad_group)
+        _finish(builder, ad_group)
     scaling = _add_scaling_campaign(builder, advertiser, known)
     _add_post_campaign(builder, advertiser, known)
     _add_catalog_campaign(builder, advertiser)
@@ -131,7 +134,7 @@ def _add_scaling_campaign(builder: Builder, advertiser: Advertiser, known: Ident
     owner.smart_plus_fields |= _texts(["The one everybody keeps."], ["SHOP_NOW"], advertiser)
     builder.make_leader(_creative(builder, owner, known.video("evergreen"), 24))
     _creative(builder, owner, known.video("evergreen short"))
-    _set_budget(builder, ad_group)
+    _finish(builder, ad_group)
     return scaling
 
 
@@ -156,7 +159,7 @@ def _add_post_campaign(builder: Builder, advertiser: Advertiser, known: Identiti
     custom.smart_plus_fields |= _texts(["Still running."], ["LEARN_MORE"], advertiser)
     custom.smart_plus_fields["ad_configuration"] = known.fields(CUSTOM_IDENTITY)
     _creative(builder, custom, known.video("custom", CUSTOM_IDENTITY))
-    _set_budget(builder, ad_group)
+    _finish(builder, ad_group)
 
 
 def ended_posts(builder: Builder, advertiser: Advertiser) -> Mapping[str, int]:
@@ -185,7 +188,7 @@ def _add_catalog_campaign(builder: Builder, advertiser: Advertiser) -> None:
     }
     catalog: Fields = {"ad_format": "CATALOG_CAROUSEL", "video_id": None, "image_ids": [], "tiktok_item_id": None}
     builder.make_leader(_creative(builder, owner, catalog | Identities(advertiser).fields("TT_USER"), 9))
-    _set_budget(builder, ad_group)
+    _finish(builder, ad_group)
 
 
 def catalog_of(advertiser: Advertiser) -> str:
@@ -224,9 +227,10 @@ def _texts(texts: Sequence[str], calls_to_action: Sequence[str], advertiser: Adv
     }
 
 
-def _set_budget(builder: Builder, ad_group: AdGroup) -> None:
-    """Set a daily budget of the only daily kind that Upgraded Smart+ ad groups have."""
+def _finish(builder: Builder, ad_group: AdGroup) -> None:
+    """Set all age groups, and a daily budget of the only daily kind that Upgraded Smart+ ad groups have."""
     builder.set_budget(ad_group)
+    ad_group.age_groups = ALL_AGE_GROUPS
     ad_group.fields["budget_mode"] = "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
 
 

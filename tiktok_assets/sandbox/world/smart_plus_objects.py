@@ -87,7 +87,6 @@ LIMITED_AD_FIELDS = _names(
     operation_status secondary_status create_time modify_time
     """
 )
-ALL_AGE_GROUPS = ["AGE_18_24", "AGE_25_34", "AGE_35_44", "AGE_45_54", "AGE_55_100"]  # by the page's example
 # Not in the page's example unless they have a value.
 _OPTIONAL_NUMBERS = _names("bid_price deep_cpa_bid roas_bid")
 
@@ -109,7 +108,6 @@ def smart_plus_ad_group_item(ad_group: AdGroup, now: int) -> Item:
     given = ad_group.smart_plus_fields
     audience = {"spc_audience_age": "OVER_EIGHTEEN", "spending_power": "ALL"}
     spec = {**audience, **flat, **given.get("targeting_spec", {})}
-    spec["age_groups"] = spec["age_groups"] or ALL_AGE_GROUPS  # null without restriction in adgroup/get
     item = {
         "targeting_optimization_mode": "AUTOMATIC",
         "promotion_website_type": "UNSET",
