@@ -42,7 +42,9 @@ def serve_sandbox(
     anchor = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
     try:
-        plan = WorldPlan(seed=seed, anchor=anchor, advertisers=advertisers, ads=ads, smart_plus_story=True)
+        plan = WorldPlan(
+            seed=seed, anchor=anchor, advertisers=advertisers, ads=ads, smart_plus_story=True, gmv_max=True
+        )
         serve(plan, announce, now=start, clock_runs=True, port=port, limits=limits)
     except SandboxError as error:
         raise CommandError(str(error)) from error

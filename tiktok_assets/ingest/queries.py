@@ -147,7 +147,7 @@ def _build_report_parameters(
         **({"data_level": level.data_level} if level.data_level else {}),
         "dimensions": list(report.dimensions),
         # The ids of parents and the names are requested as metrics; as dimensions they fail (API notes 6.2).
-        "metrics": [*level.attributes, *names],
+        "metrics": [*level.requested_attributes, *names],
         # Pages of an unsorted report may repeat and omit rows. Spend is no attribute, so it can be sorted by.
         source.order_field: "spend" if "spend" in names else names[0],
         source.order_type: "DESC",

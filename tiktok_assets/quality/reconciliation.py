@@ -21,6 +21,8 @@ Group = dict[str, str]
 
 SPEND = METRICS_BY_API_NAME["spend"]
 
+CENT = Decimal("0.01")
+
 _ZERO = Decimal(0)
 
 
@@ -53,6 +55,57 @@ def compare_levels(
             if not is_checked_by_day and _exceeds_tolerance(below[metric.name], above[metric.name], tolerance):
                 faults.append(figures[-1])
     return CheckOutcome.from_faults(faults, figures=figures)
+
+
+def compare_objects(
+    lower: pl.DataFrame,
+    upper: pl.DataFrame,
+    metrics: Sequence[Metric],
+    by: Sequence[str],
+    names: tuple[str, str],
+    *,
+    tolerance: Decimal | None,
+) -> CheckOutcome:
+    """Check that the parts of each object add up to it, in every additive metric.
+
+    Args:
+        lower: rows of the parts, of one account.
+        upper: rows of the objects, of the same account and days.
+        metrics: the metrics of both; only additive ones are compared.
+        by: the columns that name an object, with the day of daily reports.
+        names: what the two are, the parts first.
+        tolerance: the permitted difference as a share of the larger total; None for less than a cent.
+    """
+    rows = pl.concat(
+        [frame.with_columns(side=pl.lit(side)) for side, frame in (("lower", lower), ("upper", upper))],
+        how="diagonal_relaxed",
+    )
+    if rows.is_empty():
+        return CheckOutcome()
+    compared = [m for m in metrics if m.is_additive and _is_served(lower, m) and _is_served(upper, m)]
+    faults = [
+        _difference_row(group, names, metric.name, below, above)
+        for group, below, above in _pair_totals(rows, compared, [*by, "currency"])
+        for metric in compared
+        if (
+            abs(above[metric.name] - below[metric.name]) >= CENT
+            if tolerance is None
+            else _exceeds_tolerance(below[metric.name], above[metric.name], tolerance)
+        )
+    ]
+    figures = [
+        _difference_row({**group, "date": "all"}, names, metric.name, below, above)
+        for group, below, above in _pair_totals(rows, compared, ["advertiser_id", "currency"])
+        for metric in compared
+    ]
+    return CheckOutcome.from_faults(faults, figures=figures)
+
+
+def keep_complete_days(lower: pl.DataFrame, upper: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Drop the days that are incomplete at either level, since they may have changed between the two reads."""
+    incomplete = [one.filter(~pl.col("is_complete")).get_column("date") for one in (lower, upper)]
+    is_complete = ~pl.col("date").is_in(pl.concat(incomplete).unique().implode())
+    return lower.filter(is_complete), upper.filter(is_complete)
 
 
 def _is_served(frame: pl.DataFrame, metric: Metric) -> bool:

@@ -18,8 +18,9 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.state import State, tiktok_sandbox_limits
 from tiktok_assets.sandbox.world.clock import ClockError
 from tiktok_assets.sandbox.world.facts import Facts
+from tiktok_assets.sandbox.world.gmv_max import convert_amounts
 from tiktok_assets.sandbox.world.ground_truth import ID_AT_LEVEL
-from tiktok_assets.sandbox.world.model import Advertiser, World
+from tiktok_assets.sandbox.world.model import VIDEO_STATES, Advertiser, World
 from tiktok_assets.sandbox.world.seed_data import CURRENCIES
 
 
@@ -60,6 +61,8 @@ def _convert_amounts(advertiser: Advertiser, rate: float) -> None:
     def convert(minor: int) -> int:
         return round(minor * rate)
 
+    for shop in advertiser.shops:
+        convert_amounts(shop, rate)
     for campaign in advertiser.campaigns:
         campaign.budget = convert(campaign.budget)
     for ad_group in advertiser.ad_groups:
@@ -193,6 +196,14 @@ def issue_auth_code(state: State, values: Values) -> Values:
     return {"auth_code": code, "redirected_url": f"{redirect}?{query}"}
 
 
+def set_video(state: State, values: Values) -> Values:
+    """Set the state of a video: {"video_id": ..., "state": "ready", "transcoding" or "deleted"}."""
+    if values["state"] not in VIDEO_STATES:
+        raise ValueError(f"state must be one of {', '.join(VIDEO_STATES)}.")
+    state.world.video_states[values["video_id"]] = values["state"]
+    return {"video_id": values["video_id"], "state": values["state"]}
+
+
 def clear_penalties(state: State, _: Values) -> Values:
     """Reset the penalties for time-outs of report queries."""
     state.penalties.reset()
@@ -236,6 +247,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "grants": {"POST": set_grant},
     "accounts": {"POST": set_account},
     "auth_codes": {"POST": issue_auth_code},
+    "videos": {"POST": set_video},
     "penalties": {"DELETE": clear_penalties},
     "requests": {"GET": show_requests, "DELETE": clear_requests},
     "truth/report": {"GET": show_true_report},

@@ -7,10 +7,18 @@ from tiktok_assets.sandbox.http import oauth
 from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import ApiError
 from tiktok_assets.sandbox.http.rate_limits import Limiter, Penalties
-from tiktok_assets.sandbox.reads import material_reports, media, posts, v12
+from tiktok_assets.sandbox.reads import gmv_max_lists, material_reports, media, posts, v12
 from tiktok_assets.sandbox.reads.entity_lists import ENDPOINTS as LISTS
+from tiktok_assets.sandbox.reads.gmv_max_report import gmv_max_report
 from tiktok_assets.sandbox.reads.reports import report
-from tiktok_assets.sandbox.writes import ads, campaigns, status_updates
+from tiktok_assets.sandbox.writes import (
+    ads,
+    campaigns,
+    smart_plus_ads,
+    smart_plus_campaigns,
+    smart_plus_status,
+    status_updates,
+)
 
 REPORT = "report/integrated/get"
 
@@ -42,10 +50,13 @@ V13 = {
     **{path: Endpoint(handler) for path, handler in LISTS.items()},
     REPORT: Endpoint(report),
     **{path: Endpoint(handler) for path, handler in material_reports.ENDPOINTS.items()},
+    **{path: Endpoint(handler) for path, handler in gmv_max_lists.ENDPOINTS.items()},
+    "gmv_max/report/get": Endpoint(gmv_max_report),
     "adgroup/quota": Endpoint(status_updates.ad_group_quota),
     "identity/get": Endpoint(posts.identity_list),
     "identity/video/info": Endpoint(posts.post_info),
     "file/image/ad/info": Endpoint(media.image_info),
+    "file/video/ad/info": Endpoint(media.video_info),
     "file/video/suggestcover": Endpoint(media.suggested_covers),
     "oauth2/access_token": Endpoint(oauth.access_token, "POST", is_public=True),
     "oauth/token": Endpoint(oauth.token, "POST", is_public=True, is_flat=True),
@@ -61,6 +72,12 @@ V13 = {
     "ad/create": _write_endpoint(ads.create_ads),
     "ad/update": _write_endpoint(ads.update_ads),
     "ad/status/update": _write_endpoint(status_updates.ad_status),
+    "smart_plus/campaign/create": _write_endpoint(smart_plus_campaigns.create_campaign),
+    "smart_plus/campaign/status/update": _write_endpoint(smart_plus_status.campaign_status),
+    "smart_plus/adgroup/create": _write_endpoint(smart_plus_campaigns.create_ad_group),
+    "smart_plus/adgroup/status/update": _write_endpoint(smart_plus_status.ad_group_status),
+    "smart_plus/ad/create": _write_endpoint(smart_plus_ads.create_ad),
+    "smart_plus/ad/status/update": _write_endpoint(smart_plus_status.ad_status),
 }
 _ADS = Endpoint(v12.translate_list("ad", v12.AD_NAMES, LISTS["ad/get"]))
 V12 = {
@@ -106,7 +123,7 @@ def run_endpoint(context: Context, endpoint: Endpoint, limiter: Limiter, penalti
     limiter.admit(context.path, account if isinstance(account, str) else None)
     if switches.tiktok_sandbox and context.path in NOT_IN_TIKTOK_SANDBOX:
         raise ApiError(40009, "This endpoint is not supported in the sandbox.")
-    scopes = {context.path, "writes"} if endpoint.is_write else {context.path}
+    scopes = {context.path, context.path.partition("/")[0]} | ({"writes"} if endpoint.is_write else set())
     if scopes & set(switches.no_scope_for):  # API notes 2.1
         raise ApiError(40001, f"The access token lacks the required scope for endpoint /{context.path}/.")
     if context.path.endswith("integrated/get") and switches.timeout_penalties:

@@ -22,6 +22,7 @@ from tiktok_assets.sandbox.http.broken_responses import (
     NoResponse,
     unbounded_response,
 )
+from tiktok_assets.sandbox.http.content import CONTENT_PATH, EXPIRY, SIGNATURE, content_of, is_valid
 from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter, encode, error_envelope, success_envelope
 from tiktok_assets.sandbox.http.faults import Fault, corrupt_data, insert_raw_value
@@ -43,11 +44,28 @@ def make_app(state: State) -> Starlette:
     async def api(request: Request) -> Response:
         return await handle_request(state, request)
 
+    async def content(request: Request) -> Response:
+        return _content_response(state, request)
+
     methods = ["GET", "POST"]
     return Starlette(
-        routes=[Route("/open_api/{version}/{path:path}", api, methods=methods), *control_routes(state)],
+        routes=[
+            Route("/open_api/{version}/{path:path}", api, methods=methods),
+            Route(CONTENT_PATH + "{name:path}", content),
+            *control_routes(state),
+        ],
         middleware=[Middleware(LoopbackGuard)],
     )
+
+
+def _content_response(state: State, request: Request) -> Response:
+    """Return the picture or video of a URL; 403 for one that has expired by the world's clock."""
+    name, query = request.path_params["name"], request.query_params
+    expires, signature = query.get(EXPIRY, ""), query.get(SIGNATURE, "")
+    if not is_valid(name, expires, signature, seed=state.world.plan.seed, now=state.now):
+        return Response("The URL has expired or its signature is wrong.", 403, media_type="text/plain")
+    body, media_type = content_of(name)
+    return Response(body, media_type=media_type)
 
 
 async def handle_request(state: State, request: Request) -> Response:
@@ -84,6 +102,7 @@ async def _context(state: State, request: Request) -> Context:
         body=body if request.method == "POST" else {},
         token=request.headers.get("access-token", ""),
         hidden_ids=state.hidden_ids(),
+        base_url=str(request.base_url).rstrip("/"),
     )
 
 

@@ -1,3 +1,4 @@
+from .account_conditions import SMART_PLUS_CAMPAIGN as SMART_PLUS_CAMPAIGN
 from .account_conditions import AccountCondition as AccountCondition
 from .ads_manager import ads_manager_ad_url as ads_manager_ad_url
 from .ads_manager import ads_manager_campaigns_url as ads_manager_campaigns_url

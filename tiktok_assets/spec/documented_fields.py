@@ -64,6 +64,11 @@ _FIELDS = {
         tracking_pixel_id vast_moat_enabled vehicle_ids vertical_video_strategy
         viewability_postbid_partner viewability_vast_url
     """,
+    "smart_plus_ads": "",
+    "smart_plus_creative_report_daily": "interactive_add_on_id multi_name",
+    "smart_plus_creative_report_lifetime": """
+        ad_material_id interactive_add_on_id material_primary_status material_second_status_list operation_status
+    """,
 }
 
 DOCUMENTED_FIELDS: Mapping[str, frozenset[str]] = {
@@ -165,6 +170,10 @@ ENUMERATIONS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "ad_format": _values("SINGLE_IMAGE SINGLE_VIDEO LIVE_CONTENT CAROUSEL_ADS CATALOG_CAROUSEL"),
         "identity_type": _values("CUSTOMIZED_USER AUTH_CODE TT_USER BC_AUTH_TT UNSET"),
         "campaign_automation_type": _AUTOMATION | {"UPGRADED_SMART_PLUS_CREATIVE"},
+    },
+    "smart_plus_ads": {
+        "operation_status": _OPERATION,
+        "secondary_status": _ADS_SECONDARY | _ACCOUNT_LIMITS | {"ADGROUP_STATUS_FROZEN"},
     },
 }
 """The documented values, by table and column."""

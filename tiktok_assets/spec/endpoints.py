@@ -63,14 +63,12 @@ CREATIVE_OVERVIEW = Endpoint(
     "smart_plus/material_report/overview/",
     source="mengxingxinqing/tiktok_ads, run_an_upgraded_smart_creative_overview_report",
     permission=_REPORTING,
-    penalizes_repeats=True,
     is_optional=True,
 )
 CREATIVE_BREAKDOWN = Endpoint(
     "smart_plus/material_report/breakdown/",
     source="mengxingxinqing/tiktok_ads, run_an_upgraded_smart_creative_breakdown_report",
     permission=_REPORTING,
-    penalizes_repeats=True,
     is_optional=True,
 )
 

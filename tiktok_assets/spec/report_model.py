@@ -25,6 +25,8 @@ class Level:
         status_field: the filter that includes deleted objects; the API rejects the field of another level (API
             notes 6.4).
         column: the column of the id, if it is not named like the dimension.
+        list_attributes: attributes that the API returns as a list under another name: the requested name, and the
+            column of the list.
     """
 
     name: LevelName
@@ -33,6 +35,12 @@ class Level:
     attributes: tuple[str, ...]
     status_field: str | None
     column: str = ""
+    list_attributes: tuple[tuple[str, Column], ...] = ()
+
+    @property
+    def requested_attributes(self) -> tuple[str, ...]:
+        """The attributes to request, by the API's names."""
+        return (*self.attributes, *(name for name, _ in self.list_attributes))
 
     @property
     def key_columns(self) -> tuple[str, ...]:

@@ -102,19 +102,21 @@ def _audience_report(level: Level, breakdown: Breakdown) -> Report:
     )
 
 
-STANDARD_REPORTS: tuple[Report, ...] = (
+LEVEL_REPORTS: tuple[Report, ...] = (
     *(_basic_report(level, "daily", "for each of the account's calendar days") for level in LEVELS),
     *(_basic_report(level, "lifetime", "over its whole lifetime") for level in LEVELS),
-    *SMART_PLUS_REPORTS,
 )
+"""The reports that exist for every account."""
+
+STANDARD_REPORTS: tuple[Report, ...] = (*LEVEL_REPORTS, *SMART_PLUS_REPORTS)
 OPTIONAL_REPORTS: tuple[Report, ...] = (
     *(_hourly_report(level) for level in LEVELS),
     *(_audience_report(level, breakdown) for breakdown in BREAKDOWNS for level in LEVELS),
 )
 REPORTS: tuple[Report, ...] = (*STANDARD_REPORTS, *OPTIONAL_REPORTS)
 REPORTS_BY_TABLE = {report.table: report for report in REPORTS}
-DAILY_REPORTS = tuple(report for report in STANDARD_REPORTS if report.cadence == "daily")
-LIFETIME_REPORTS = tuple(report for report in STANDARD_REPORTS if report.cadence == "lifetime")
+DAILY_REPORTS = tuple(report for report in LEVEL_REPORTS if report.cadence == "daily")
+LIFETIME_REPORTS = tuple(report for report in LEVEL_REPORTS if report.cadence == "lifetime")
 
 
 def served_metrics(report: Report, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
@@ -158,7 +160,7 @@ def report_columns(report: Report, metrics: Iterable[Metric]) -> tuple[Column, .
     attributes = tuple(
         Column(to_column_name(name), name, "id" if name.endswith("_id") else "text", _ATTRIBUTE_MEANINGS[name])
         for name in level.attributes
-    )
+    ) + tuple(column for _, column in level.list_attributes)
     measures = tuple(Column(m.name, m.api_name, m.kind, m.meaning) for m in served_metrics(report, metrics))
     return (
         Column("advertiser_id", "advertiser_id", "id", "the ad account"),

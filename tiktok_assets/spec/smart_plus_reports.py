@@ -19,6 +19,10 @@ SMART_PLUS_AD = Level(
     ("ad_name", "adgroup_id", "adgroup_name", "campaign_id", "campaign_name"),
     "ad_status",
     column="smart_plus_ad_id",
+    list_attributes=(
+        ("ad_text", Column("ad_text_list", "ad_text_list", "json", "the ad texts")),
+        ("call_to_action", Column("call_to_action_list", "call_to_action_list", "json", "the buttons")),
+    ),
 )
 SMART_PLUS_CREATIVE = Level("smart_plus_creative", "", "smart_plus_ad_id", (), None)
 SMART_PLUS_CREATIVE_OF_ACCOUNT = Level("smart_plus_creative", "", "", (), None)

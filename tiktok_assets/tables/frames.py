@@ -217,6 +217,8 @@ def parse_report_page_fast(
     """
     if report.breakdown and (report.breakdown.all_columns != report.breakdown.columns):
         return None  # the rows have more dimensions than were requested
+    if report.level.list_attributes:
+        return None  # a list is no text
     columns = response_columns(report, metrics)
     fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *requested_metrics)}
     # The second attempt reads all values as text, because a count such as "12.0" is no integer for Polars.

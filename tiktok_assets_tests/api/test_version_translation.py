@@ -31,7 +31,7 @@ from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES, CAMPAIGNS, Entity
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.report_model import Report
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS
+from tiktok_assets.spec.reports import LEVEL_REPORTS, REPORTS_BY_TABLE
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host, Listener, assert_error_details
 from tiktok_assets_tests.contracts.contract import Contract, find_request_violations, list_contracts, load_contract
@@ -116,7 +116,7 @@ def read_everything(reader: Reader, accounts: list[Account], app_id: str, secret
             if entity is not CAMPAIGNS or "adgroup_ids" not in filters:
                 list(read_entities(reader, entity, ids, filters=filters))
         read_report_frames(reader, REPORTS_BY_TABLE["ad_report_lifetime"], accounts, filters)
-    for report in STANDARD_REPORTS:
+    for report in LEVEL_REPORTS:
         read_report_frames(reader, report, accounts, {})
 
 
@@ -146,7 +146,7 @@ def test_objects_are_the_same_in_both_versions(agency: Host, entity: Entity) -> 
         assert expected.to_dicts() == got.to_dicts()
 
 
-@pytest.mark.parametrize("report", STANDARD_REPORTS, ids=lambda report: report.table)
+@pytest.mark.parametrize("report", LEVEL_REPORTS, ids=lambda report: report.table)
 def test_reports_are_the_same_in_both_versions(agency: Host, report: Report) -> None:
     """Keys, names, spend and impressions of every report row are the same in both versions."""
     accounts = granted_accounts(agency)

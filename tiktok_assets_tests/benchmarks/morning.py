@@ -27,7 +27,7 @@ from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, ref
 from tiktok_assets.instance import open_instance
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.benchmarks.figure import Figure
 from tiktok_assets_tests.benchmarks.programs import ROOT, Served, sandbox
@@ -185,7 +185,7 @@ def _fill(settings: Settings) -> None:
     with closing(Session(settings)) as session:
         reader, store, ids = session.reader, session.store, session.advertiser_ids
         refresh_advertisers(reader, store, ids)
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             _landed(refresh_entity(reader, store, entity, ids))
         accounts, _ = load_accounts(reader, store, settings, ids)
         for report in settings.chosen_reports:

@@ -11,7 +11,7 @@ from tiktok_assets.ingest.partitions import FailedPartitions
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 
 
@@ -23,7 +23,7 @@ def main(first: str, last: str) -> None:
     with open_session(settings) as session:
         reader, store, ids = session.reader, session.store, session.advertiser_ids
         refresh_advertisers(reader, store, ids)
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             for landed in refresh_entity(reader, store, entity, ids):
                 if isinstance(landed, FailedPartitions):
                     sys.exit(str(landed))

@@ -21,7 +21,7 @@ from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
 from tiktok_assets.spec.reports import LEVELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reconciliation.md"
@@ -66,7 +66,7 @@ def _sandbox(plan: WorldPlan) -> RunningSandbox:
 def _fill(session: Session) -> None:
     reader, store, settings = session.reader, session.store, session.settings
     refresh_advertisers(reader, store, session.advertiser_ids)
-    for entity in LISTED_ENTITIES:
+    for entity in CAMPAIGN_ENTITIES:
         _landed(refresh_entity(reader, store, entity, session.advertiser_ids))
     accounts, _ = load_accounts(reader, store, settings, session.advertiser_ids)
     for report in settings.chosen_reports:

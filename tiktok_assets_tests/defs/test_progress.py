@@ -8,7 +8,7 @@ import dagster as dg
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Deployment, DeploymentFactory
 
@@ -42,7 +42,7 @@ def test_plan_of_each_stage_is_first_and_correct(make_deployment: DeploymentFact
 
 def count_rows(result: dg.ExecuteInProcessResult) -> int:
     """Return the rows a run has read, from the metadata it recorded."""
-    read = {"advertisers", *(entity.table for entity in LISTED_ENTITIES), *DAILY, *LIFETIME}
+    read = {"advertisers", *(entity.table for entity in CAMPAIGN_ENTITIES), *DAILY, *LIFETIME}
     events = [event for event in result.all_events if event.is_step_materialization]
     metadata = [event.materialization for event in events if event.asset_key and event.asset_key.path[-1] in read]
     return sum(event_metadata.metadata["rows"].value for event_metadata in metadata)  # type: ignore[misc] # a number

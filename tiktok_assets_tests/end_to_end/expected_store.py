@@ -8,7 +8,7 @@ from typing import Any
 
 from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.spec.columns import to_column_name
-from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.entities import ADVERTISERS, CAMPAIGN_ENTITIES, Entity
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.report_model import Report
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
@@ -22,7 +22,7 @@ from tiktok_assets_tests.ingest.conftest import Cell, decode_rows, expected_enti
 Row = dict[str, Cell]
 Rows = dict[Any, Row]
 
-ENTITIES: Mapping[str, Entity] = {entity.table: entity for entity in (ADVERTISERS, *LISTED_ENTITIES)}
+ENTITIES: Mapping[str, Entity] = {entity.table: entity for entity in (ADVERTISERS, *CAMPAIGN_ENTITIES)}
 UNKNOWN_FIELD = "brand_new_field"
 """The field that the fault `new_field` adds: stored in `extra`, and not in the ground truth."""
 

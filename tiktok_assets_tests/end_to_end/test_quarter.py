@@ -30,7 +30,7 @@ from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.spec.columns import to_column_name
 from tiktok_assets.spec.derived_tables import RESTATEMENTS, history_table_name
-from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES, Entity
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.report_model import Report
 from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS
@@ -102,7 +102,7 @@ class Quarter:
         """Refresh every table, as on a morning."""
         reader, store, ids = self.session.reader, self.store, [one.advertiser_id for one in self.accounts]
         refresh_advertisers(reader, store, ids)
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             for written in _written(refresh_entity(reader, store, entity, ids)):
                 if written.table == entity.table:
                     owner = str(written.partition.advertiser_id)
@@ -320,7 +320,7 @@ def test_days_change_until_they_are_settled(quarter: Quarter) -> None:
         assert early > late > 0
 
 
-@pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
+@pytest.mark.parametrize("entity", CAMPAIGN_ENTITIES, ids=lambda entity: entity.table)
 def test_histories_have_every_version(quarter: Quarter, entity: Entity) -> None:
     """Every name and status of an object is a version that starts with the reading that returned it first."""
     for account in quarter.accounts:
@@ -384,7 +384,7 @@ def test_warehouse_has_every_reading_and_version(quarter: Quarter, warehouse: du
     """Every reading and every version is a row of the warehouse."""
     counted = warehouse.execute("SELECT count(*) FROM report_restatements").fetchone()
     assert counted == (sum(map(len, quarter.sums.values())),)
-    for entity in LISTED_ENTITIES:
+    for entity in CAMPAIGN_ENTITIES:
         table = history_table_name(entity.table)
         versions = sum(quarter.table(table, account.advertiser_id).height for account in quarter.accounts)
         assert warehouse.execute(f"SELECT count(*) FROM {table}").fetchone() == (versions,)  # noqa: S608 - ours

@@ -33,9 +33,9 @@ from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.sandbox.http.faults import KINDS
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets.spec.entities import LISTED_ENTITIES, Entity
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES, Entity
 from tiktok_assets.spec.report_model import Report
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS
+from tiktok_assets.spec.reports import LEVEL_REPORTS, REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST, Host
@@ -173,7 +173,7 @@ class Soak(RuleBasedStateMachine):
         self.host.control("POST", "grants", advertiser_id=owner, granted=granted)
 
     @rule(
-        entity=st.sampled_from(LISTED_ENTITIES),
+        entity=st.sampled_from(CAMPAIGN_ENTITIES),
         which=st.integers(0, 2),
         one=st.integers(0, 1000),
         change=st.sampled_from(["ENABLE", "DISABLE", "DISABLE", "DELETE", "rename", "create", "create"]),
@@ -225,7 +225,7 @@ class Soak(RuleBasedStateMachine):
             self.expected_store.hidden |= dict.fromkeys(made, until)
 
     @rule(
-        report=st.sampled_from((*STANDARD_REPORTS, *[AD_DAILY] * 4)),
+        report=st.sampled_from((*LEVEL_REPORTS, *[AD_DAILY] * 4)),
         which=accounts,
         back=st.integers(0, 40),
         days=st.sampled_from([1, 3, 9, 35, 35]),
@@ -246,7 +246,7 @@ class Soak(RuleBasedStateMachine):
         made = list(refresh_report(self.reader, self.expected_store.store, report, wanted))
         self._count(len(requested), self.expected_store.record_readings(report.table, requested, made))
 
-    @rule(entity=st.sampled_from(LISTED_ENTITIES), which=accounts)
+    @rule(entity=st.sampled_from(CAMPAIGN_ENTITIES), which=accounts)
     def read_entity(self, entity: Entity, which: list[int]) -> None:
         """Read the objects of some accounts."""
         self.step("entity")

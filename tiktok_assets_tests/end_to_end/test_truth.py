@@ -13,9 +13,9 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
 from tiktok_assets.spec.report_model import Report
-from tiktok_assets.spec.reports import STANDARD_REPORTS
+from tiktok_assets.spec.reports import LEVEL_REPORTS
 from tiktok_assets_tests.end_to_end.conftest import report_truth, stored, stored_numbers
 
 DAYS = 64
@@ -69,7 +69,7 @@ def test_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> Non
     assert 4 * ((days[1] - days[0]).days + 1) == synced.partitions["ad_report_daily"]
 
 
-@pytest.mark.parametrize("report", STANDARD_REPORTS, ids=lambda report: report.table)
+@pytest.mark.parametrize("report", LEVEL_REPORTS, ids=lambda report: report.table)
 def test_every_metric_equals_the_ground_truth(
     synced: SyncResult, settings: Settings, sandbox: RunningSandbox, days: tuple[date, date], report: Report
 ) -> None:
@@ -88,7 +88,7 @@ def test_every_metric_equals_the_ground_truth(
     assert compared
 
 
-@pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
+@pytest.mark.parametrize("entity", CAMPAIGN_ENTITIES, ids=lambda entity: entity.table)
 def test_every_entity_is_stored(
     synced: SyncResult, settings: Settings, sandbox: RunningSandbox, entity: Mapping[str, str]
 ) -> None:
@@ -121,7 +121,7 @@ def test_warehouse_has_every_row(synced: SyncResult, settings: Settings) -> None
 
     assert synced.runs
     with duckdb.connect(f"{settings.data_dir}/warehouse.duckdb", read_only=True) as connection:
-        for report in STANDARD_REPORTS:
+        for report in LEVEL_REPORTS:
             counted = connection.execute(f"SELECT count(*) FROM {report.table}").fetchone()  # noqa: S608
             assert counted == (stored(settings, report.table).height,)
         kind = connection.execute("SELECT typeof(spend) FROM ad_report_daily LIMIT 1").fetchone()

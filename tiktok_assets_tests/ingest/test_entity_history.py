@@ -18,7 +18,7 @@ from tiktok_assets.ingest.entity_history import history_columns, update_history
 from tiktok_assets.ingest.partitions import HISTORY_KEY, FailedPartitions, WrittenPartition, fetched_at_metadata
 from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.spec.derived_tables import history_table_name
-from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGNS, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.entities import AD_GROUPS, ADS, CAMPAIGN_ENTITIES, CAMPAIGNS, Entity
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets.tables.frames import build_entity_frame
@@ -181,7 +181,7 @@ def read_snapshot(store: HiveStore, entity: Entity) -> pl.DataFrame:
     return store.scan(entity.table, build_schema(entity_columns(entity))).collect()
 
 
-@pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
+@pytest.mark.parametrize("entity", CAMPAIGN_ENTITIES, ids=lambda entity: entity.table)
 def test_the_current_versions_equal_the_snapshot(agency: Host, store: HiveStore, entity: Entity) -> None:
     """After a refresh the current versions are the objects of the snapshot; a second refresh adds none."""
     ids = [account.advertiser_id for account in granted_accounts(agency)]
@@ -277,14 +277,14 @@ from tiktok_assets.api.client import Client
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.writer import refresh_entity
-from tiktok_assets.spec.entities import LISTED_ENTITIES
+from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.storage.parquet_store import HiveStore
 
 url, token, folder, *owners = sys.argv[1:]
 client = Client(url, token)
 reader = Reader(Fetcher(client), client.now, STANDARD_METRICS)
-for entity in LISTED_ENTITIES:
+for entity in CAMPAIGN_ENTITIES:
     for outcome in refresh_entity(reader, HiveStore(folder), entity, owners):
         print(outcome, flush=True)
 """
@@ -297,7 +297,7 @@ def test_a_killed_refresh_is_completed_by_the_next_one(writable_host: Host, tmp_
     interrupted, uninterrupted = HiveStore(str(tmp_path / "killed")), HiveStore(str(tmp_path / "reference"))
     with open_reader(writable_host) as one:
         for store in (interrupted, uninterrupted):
-            for entity in LISTED_ENTITIES:
+            for entity in CAMPAIGN_ENTITIES:
                 list(refresh_entity(one.reader, store, entity, owners))
         writable_host.advance(days=3)
         campaign = writable_host.ground_truth("campaigns", advertiser_id=owners[0])[0]["campaign_id"]
@@ -319,9 +319,9 @@ def test_a_killed_refresh_is_completed_by_the_next_one(writable_host: Host, tmp_
                     break
             process.kill()
         for store in (interrupted, uninterrupted):
-            for entity in LISTED_ENTITIES:
+            for entity in CAMPAIGN_ENTITIES:
                 list(refresh_entity(one.reader, store, entity, owners))
-    for entity in LISTED_ENTITIES:
+    for entity in CAMPAIGN_ENTITIES:
         time_columns = ["valid_from", "valid_to", "fetched_at"]
         schema = build_schema(history_columns(entity))
         repaired, reference = (

@@ -9,7 +9,7 @@ from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.ingest.entity_reader import read_entities
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets.spec.entities import ADS, CAMPAIGNS, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
+from tiktok_assets.spec.entities import ADS, CAMPAIGN_ENTITIES, CAMPAIGNS, TOPVIEW_AND_PROMOTE, Entity
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import decode_rows, expected_entity, granted_accounts, open_reader
 
@@ -51,7 +51,7 @@ def test_objects_omitted_from_default_lists_are_read(special_host: Host) -> None
     """Each campaign, ad group and ad of each account is read once, TopView and Promote included."""
     owners = [account.advertiser_id for account in granted_accounts(special_host)]
     with open_reader(special_host, special_types=TOPVIEW_AND_PROMOTE) as one:
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             for owner, rows in read_rows(one.reader, entity, owners).items():
                 assert rows == expected_rows(special_host, entity, owner)
     items = [str(item) for item in special_host.ground_truth("campaigns", advertiser_id=owners[0])]
@@ -62,7 +62,7 @@ def test_an_account_without_special_types_costs_two_requests(special_host: Host)
     """An account without TopView and Promote costs two requests; others one per list and type."""
     owners = [account.advertiser_id for account in granted_accounts(special_host)]
     with open_reader(special_host, special_types=TOPVIEW_AND_PROMOTE) as one:
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             list(read_entities(one.reader, entity, owners))
     requests = requested_types(special_host)
     for special in TOPVIEW_AND_PROMOTE:
@@ -71,7 +71,7 @@ def test_an_account_without_special_types_costs_two_requests(special_host: Host)
     assert len(requests) == 3 * len(owners) + 2 * len(owners) + 4
 
 
-@pytest.mark.parametrize("first", LISTED_ENTITIES[1:], ids=lambda entity: entity.table)
+@pytest.mark.parametrize("first", CAMPAIGN_ENTITIES[1:], ids=lambda entity: entity.table)
 def test_ad_groups_and_ads_find_the_special_types_by_themselves(special_host: Host, first: Entity) -> None:
     """Ad groups and ads read without campaigns query the special types once, and are complete."""
     owners = [account.advertiser_id for account in granted_accounts(special_host)]
@@ -88,7 +88,7 @@ def test_the_order_of_the_lists_does_not_change_the_requests(special_host: Host)
     """Whichever list is read first, an account without special types is queried for them once."""
     owners = [account.advertiser_id for account in granted_accounts(special_host)][1:]
     with open_reader(special_host, special_types=TOPVIEW_AND_PROMOTE) as one:
-        for entity in reversed(LISTED_ENTITIES):
+        for entity in reversed(CAMPAIGN_ENTITIES):
             list(read_entities(one.reader, entity, owners))
     assert len(special_host.requests) == (3 + 2) * len(owners)
 
@@ -114,7 +114,7 @@ def test_a_query_by_id_finds_special_types(special_host: Host) -> None:
         with open_reader(special_host, special_types=TOPVIEW_AND_PROMOTE) as one:
             before = len(special_host.requests)
             ((_, result),) = read_entities(
-                one.reader, LISTED_ENTITIES[1], [owner], filters={"campaign_ids": [campaign_id]}
+                one.reader, CAMPAIGN_ENTITIES[1], [owner], filters={"campaign_ids": [campaign_id]}
             )
             assert not isinstance(result, TikTokError)
             assert set(result[0].get_column("campaign_id")) == {campaign_id}

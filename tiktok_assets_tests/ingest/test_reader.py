@@ -35,7 +35,7 @@ from tiktok_assets.ingest.report_responses import ReportResponse
 from tiktok_assets.ingest.size_estimates import count_entities, count_report
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.endpoints import CAMPAIGN_LIST
-from tiktok_assets.spec.entities import ADS, ADVERTISERS, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.entities import ADS, ADVERTISERS, CAMPAIGN_ENTITIES, Entity
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.report_model import Report
@@ -65,7 +65,7 @@ def require_result(result: tuple[pl.DataFrame, ReadStats, Any] | TikTokError) ->
     return result[0], result[1]
 
 
-@pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
+@pytest.mark.parametrize("entity", CAMPAIGN_ENTITIES, ids=lambda entity: entity.table)
 def test_every_object_of_every_account_is_read_exactly(agency: Host, entity: Entity) -> None:
     """Each campaign, ad group and ad, deleted ones included, is read once with every field."""
     ids = [account.advertiser_id for account in granted_accounts(agency)]
@@ -613,13 +613,13 @@ def test_counts_equal_what_would_be_read(agency: Host) -> None:
     """One request counts the objects or rows, deleted ones included."""
     account, day = granted_accounts(agency)[0], TODAY - timedelta(1)
     with open_reader(agency) as one:
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             expected = agency.ground_truth(entity.table, advertiser_id=account.advertiser_id)
             assert count_entities(one.reader, entity, account.advertiser_id) == len(expected)
         rows = expected_report(agency, AD_DAILY, account, STANDARD_METRICS, [day])
         assert count_report(one.reader, AD_DAILY, account, day) == len(rows)
         assert count_report(one.reader, AD_LIFETIME, account, None) == len(expected)
-        assert one.client.total.requests == len(LISTED_ENTITIES) + 2
+        assert one.client.total.requests == len(CAMPAIGN_ENTITIES) + 2
 
 
 def test_a_day_before_the_first_delivery_has_no_rows(small: Host) -> None:

@@ -17,7 +17,7 @@ from tiktok_assets.sandbox.http.context import TESTED_SETTINGS, Switches
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.spec.entities import ADVERTISERS, LISTED_ENTITIES, Entity
+from tiktok_assets.spec.entities import ADVERTISERS, CAMPAIGN_ENTITIES, Entity
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import DAILY_REPORTS, LIFETIME_REPORTS
 from tiktok_assets.tables.account_calendar import Account
@@ -115,7 +115,7 @@ def expected(shared_host: Host) -> Expected:
             expected.accounts.append(expected_entity(ADVERTISERS, one))
     for account in compared_accounts(shared_host):
         owner = account.advertiser_id
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             items = shared_host.ground_truth(entity.table, advertiser_id=owner)
             expected.entities[entity.table, owner] = sorted(
                 (expected_entity(entity, item) for item in items), key=lambda row: str(row[id_column(entity)])
@@ -179,7 +179,7 @@ def run_refresh(host: Host, session: Session) -> Stored:
         stored.failed["advertisers"] = set(granted)
     accounts, refused = load_accounts(reader, store, session.settings, granted)
     assert refused == {}
-    for entity in LISTED_ENTITIES:
+    for entity in CAMPAIGN_ENTITIES:
         outcomes += refresh_entity(reader, store, entity, granted)
     for report in REPORTS:
         outcomes += refresh_report(reader, store, report, dict.fromkeys(accounts, DAYS))
@@ -189,7 +189,7 @@ def run_refresh(host: Host, session: Session) -> Stored:
             owners = {str(partition.advertiser_id) for partition in one.partitions}
             stored.failed.setdefault(one.table, set()).update(owners)
     for owner in granted:
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             frame = store.scan(
                 entity.table, build_schema(entity_columns(entity)), advertiser_ids=[owner]
             ).collect()

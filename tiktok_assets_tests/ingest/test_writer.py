@@ -29,10 +29,10 @@ from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, ref
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.entities import ADS, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
+from tiktok_assets.spec.entities import ADS, CAMPAIGN_ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.report_model import Report
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE, STANDARD_REPORTS
+from tiktok_assets.spec.reports import LEVEL_REPORTS, REPORTS_BY_TABLE, STANDARD_REPORTS
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
@@ -85,7 +85,7 @@ def test_a_full_refresh_at_the_basic_tier_is_never_refused(small: Host, tmp_path
     assert (
         len(small.requests)
         == session.total.requests
-        == 2 + len(accounts) * (len(LISTED_ENTITIES) + len(TOPVIEW_AND_PROMOTE) + len(STANDARD_REPORTS))
+        == 2 + len(accounts) * (len(CAMPAIGN_ENTITIES) + len(TOPVIEW_AND_PROMOTE) + len(LEVEL_REPORTS))
     )
 
 
@@ -106,7 +106,7 @@ def require_written(outcomes: Iterator[WrittenPartition | FailedPartitions]) -> 
     return [one for one in found if isinstance(one, WrittenPartition)]
 
 
-@pytest.mark.parametrize("report", STANDARD_REPORTS, ids=lambda report: report.table)
+@pytest.mark.parametrize("report", LEVEL_REPORTS, ids=lambda report: report.table)
 def test_each_day_has_a_file_even_without_rows(agency: Host, store: HiveStore, report: Report) -> None:
     """Each day or lifetime of each account has a file with metadata, also without rows."""
     days = days_back(33, 1)
@@ -142,7 +142,7 @@ def test_each_day_has_a_file_even_without_rows(agency: Host, store: HiveStore, r
     assert all(isinstance(value, Decimal) for value in spend)
 
 
-@pytest.mark.parametrize("entity", LISTED_ENTITIES, ids=lambda entity: entity.table)
+@pytest.mark.parametrize("entity", CAMPAIGN_ENTITIES, ids=lambda entity: entity.table)
 def test_each_account_has_a_complete_snapshot(agency: Host, store: HiveStore, entity: Entity) -> None:
     """The snapshot of each account has all its objects; an account without objects has an empty file."""
     ids = [account.advertiser_id for account in granted_accounts(agency)]
@@ -278,9 +278,9 @@ def refresh_all_tables(
 ) -> list[WrittenPartition | FailedPartitions]:
     """Refresh every table of these accounts."""
     outcomes: list[WrittenPartition | FailedPartitions] = []
-    for entity in LISTED_ENTITIES:
+    for entity in CAMPAIGN_ENTITIES:
         outcomes += refresh_entity(one.reader, store, entity, ids)
-    for report in STANDARD_REPORTS:
+    for report in LEVEL_REPORTS:
         outcomes += refresh_report(one.reader, store, report, dict.fromkeys(accounts, days_back(DAY_COUNT, 1)))
     return outcomes
 
@@ -305,7 +305,7 @@ def test_an_account_without_grant_fails_alone(agency: Host, store: HiveStore) ->
         else:
             assert outcome.partition.advertiser_id != failing_id
     tables = {outcome.table for outcome in outcomes if isinstance(outcome, FailedPartitions)}
-    assert tables == {entity.table for entity in LISTED_ENTITIES} | {report.table for report in STANDARD_REPORTS}
+    assert tables == {entity.table for entity in CAMPAIGN_ENTITIES} | {report.table for report in LEVEL_REPORTS}
     assert after.keys() == before.keys()
     own_files = [name for name in before if failing_id in name]
     assert {name: after[name] for name in own_files} == {name: before[name] for name in own_files}

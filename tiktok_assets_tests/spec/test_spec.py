@@ -11,7 +11,7 @@ from tiktok_assets.sandbox.reads import breakdowns as sandbox_breakdowns
 from tiktok_assets.sandbox.world import metrics as sandbox_metrics
 from tiktok_assets.spec.columns import Kind, to_column_name
 from tiktok_assets.spec.endpoints import ENDPOINTS, MAX_METRICS_PER_REPORT, REPORT
-from tiktok_assets.spec.entities import ENTITIES
+from tiktok_assets.spec.entities import ENTITIES, LISTED_ENTITIES
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence, get_error_code
 from tiktok_assets.spec.metric_catalog import AUDIENCE_METRICS, METRICS
 from tiktok_assets.spec.metric_selection import (
@@ -28,6 +28,7 @@ from tiktok_assets.spec.metric_selection import (
     select_metrics,
     summable_columns,
 )
+from tiktok_assets.spec.report_sources import INTEGRATED
 from tiktok_assets.spec.reports import (
     BREAKDOWNS,
     DAILY_REPORTS,
@@ -154,7 +155,7 @@ def test_reserved_names_are_all_other_report_columns() -> None:
 
 
 def test_every_documented_metric_can_be_selected() -> None:
-    """More than 1,000 metrics can be selected; each has a kind, and is neither summed nor served to audiences."""
+    """More than 1,000 metrics can be selected; each has a kind, is not summed, and is not served to audiences."""
     documented = documented_metrics()
     assert len(documented) + len(METRICS) > 1000
     assert not documented.keys() & METRICS_BY_API_NAME.keys()
@@ -165,7 +166,7 @@ def test_every_documented_metric_can_be_selected() -> None:
         assert (metric.kind == "money") == is_amount(name), name
         assert (metric.kind == "ratio") >= ("roas" in name), name
     for report in REPORTS:
-        assert (served_metrics(report, documented.values()) == ()) == (report.breakdown is not None)
+        assert (served_metrics(report, documented.values()) == ()) == (report.report_type == "AUDIENCE")
 
 
 def is_amount(name: str) -> bool:
@@ -190,12 +191,14 @@ def test_undocumented_metric_is_text_with_a_warning() -> None:
 
 
 def test_standard_reports_cover_each_level_and_cadence() -> None:
-    """The eight standard reports are four levels by day and over the whole lifetime."""
+    """The standard reports are four levels and two of Smart+, each by day and over the whole lifetime."""
+    levels = [*(level.name for level in LEVELS), "smart_plus_ad", "smart_plus_creative"]
     assert {(report.level.name, report.cadence) for report in STANDARD_REPORTS} == {
-        (level.name, cadence) for level in LEVELS for cadence in ("daily", "lifetime")
+        (level, cadence) for level in levels for cadence in ("daily", "lifetime")
     }
-    assert set(DAILY_REPORTS) | set(LIFETIME_REPORTS) == set(STANDARD_REPORTS)
-    assert {report.table for report in STANDARD_REPORTS if report.is_split} == set()
+    assert set(DAILY_REPORTS) | set(LIFETIME_REPORTS) == {one for one in STANDARD_REPORTS if not one.condition}
+    split = {report.level.name for report in STANDARD_REPORTS if report.is_split}
+    assert split == {"smart_plus_creative"}
 
 
 def test_optional_reports_are_hours_and_breakdowns() -> None:
@@ -212,10 +215,11 @@ def test_reports_follow_the_rules_of_dimensions_and_windows() -> None:
     """A report has one id, at most one time dimension, one breakdown, and a window the API allows."""
     max_days = {"stat_time_hour": 1, "stat_time_day": 30}
     for report in REPORTS:
-        ids = [name for name in report.dimensions if name.endswith("_id")]
+        if report.source != INTEGRATED:
+            continue
+        ids = [name for name in report.dimensions if name.endswith(("_id", "_v2"))]
         assert ids == [report.level.dimension]
-        assert "ad_id_v2" not in report.dimensions
-        assert "ad_id_v2" not in report.level.attributes
+        assert not {"ad_id", "ad_id_v2"} <= {*report.dimensions, *report.level.requested_attributes}
         breakdown = report.breakdown.dimensions if report.breakdown else ()
         assert len(breakdown) <= 1 or set(breakdown) == {"age", "gender"}
         assert (report.report_type == "AUDIENCE") == bool(breakdown)
@@ -235,7 +239,7 @@ def test_metric_is_requested_only_where_it_is_served() -> None:
     for report in REPORTS:
         names = {column.api_name for column in report_columns(report, METRICS)}
         assert ({"cash_spend", "voucher_spend"} <= names) == (report.table == "advertiser_report_daily")
-        if report.breakdown:
+        if report.report_type == "AUDIENCE" and report.breakdown:
             own: set[str] = set().union(*(by_dimension.get(name, set()) for name in report.breakdown.dimensions))
             requested = {metric.api_name for metric in served_metrics(report, METRICS)}
             assert requested == {*rules["audience_metrics"], *own} & METRICS_BY_API_NAME.keys()
@@ -337,6 +341,27 @@ def test_paths_end_with_a_slash_and_have_a_source() -> None:
         assert not endpoint.path.startswith("/")
         assert endpoint.source
     assert [endpoint for endpoint in ENDPOINTS if endpoint.penalizes_repeats] == [REPORT]
+
+
+def test_only_tables_of_some_accounts_have_optional_endpoints() -> None:
+    """An endpoint that the app may lack belongs to tables that only some accounts have."""
+    tables = [*LISTED_ENTITIES, *REPORTS]
+    endpoints = {table.table: getattr(table, "source", table).endpoint for table in tables}
+    optional = [table for table in tables if endpoints[table.table].is_optional]
+    assert {table.table for table in optional} == {
+        *("smart_plus_ads", "smart_plus_creative_report_daily", "smart_plus_creative_report_lifetime"),
+    }
+    assert all(table.condition for table in optional)
+
+
+def test_elements_of_a_creative_report_have_the_same_columns() -> None:
+    """The parts of a creative report differ in their names in the API only, so that one table can hold them."""
+    for report in (one for one in REPORTS if one.parts):
+        first, *others = ([(c.name, c.kind) for c in report_columns(part, METRICS)] for part in report.queries)
+        assert all(columns == first for columns in others)
+        assert report.parts[0].name == "main_material"
+        api_names = [set(part.breakdown.dimensions) for part in report.queries if part.breakdown]
+        assert len(set().union(*api_names)) == len(report.parts)
 
 
 def test_every_error_code_has_a_consequence() -> None:

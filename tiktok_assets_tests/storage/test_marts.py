@@ -12,7 +12,7 @@ import pytest
 
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES
+from tiktok_assets.spec.entities import ADS, CAMPAIGN_ENTITIES, ENTITIES
 from tiktok_assets.spec.metric_selection import METRICS_BY_NAME, STANDARD_METRICS, select_metrics, summable_columns
 from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, report_columns
 from tiktok_assets.storage.duckdb_warehouse import SCHEMAS, build_views, build_warehouse
@@ -112,7 +112,7 @@ def agency_store(tmp_path_factory: pytest.TempPathFactory) -> HiveStore:
         accounts = granted_accounts(host)
         ids = [account.advertiser_id for account in accounts]
         refresh_advertisers(one.reader, store, ids)
-        for entity in LISTED_ENTITIES:
+        for entity in CAMPAIGN_ENTITIES:
             list(refresh_entity(one.reader, store, entity, ids))
         for report in (*DAILY_REPORTS, COUNTRY):
             list(refresh_report(one.reader, store, report, dict.fromkeys(accounts, DAYS)))

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tiktok_assets.sandbox.http.content import CONTENT_PATH
 from tiktok_assets.sandbox.http.errors import TEXTS, ApiError
 
 CODE_SECONDS = 3600  # an auth_code is valid for one hour and one use (API notes 2)
@@ -116,7 +117,7 @@ def refusal_of(request: Request) -> tuple[str, int] | None:
     host = _host_name(f"//{request.headers.get('host', '')}")
     if host not in LOOPBACK:
         return "The sandbox answers under localhost, 127.0.0.1 and [::1] only; use one of them as host.", 421
-    if _is_cross_site(request):
+    if _is_cross_site(request) and not request.url.path.startswith(CONTENT_PATH):  # pages may show pictures
         return "The sandbox does not answer web pages of other sites.", 403
     return None
 

@@ -37,12 +37,19 @@ class Switches:
         status_ids_as_numbers: Status updates return ids as numbers (API notes 0.1 #12).
         optimistic_lock: Overlapping writes to one campaign or ad group fail with 40202 (API notes 8.5).
         review_seconds: How long a new or changed ad is in review, by the world's clock.
-        no_scope_for: Paths that the token has no scope for; "writes" for all writes (API notes 2.1).
+        no_scope_for: Paths, or their first parts such as "gmv_max", that the token has no scope for; "writes" for
+            all writes (API notes 2.1).
         withdrawn_metrics: Metrics that are refused as unknown ones are (API notes 9 #3).
         withdrawn_metrics_named: Whether that error names them; otherwise it is the error for metrics and
             dimensions that cannot be combined.
         punished: Accounts that may have no active ad group (mengxingxinqing/tiktok_ads
             get_the_dynamic_quota_on_active_ad_groups).
+        not_allowed_smart_plus: Accounts that are not on the allow-list for writing Upgraded Smart+, which get
+            40118 (mengxingxinqing/tiktok_ads upgraded_smart_campaign; api-evangelist/tiktok-ads errors/).
+        manual_campaigns_end: The UTC day from which campaign/create fails, as it makes manual campaigns only; empty
+            for never (mengxingxinqing/tiktok_ads 01_upgraded_smart_plus_overview; the error is our assumption).
+        manual_ads_end: The UTC day, such as 2027-01-01, from which adgroup/create and ad/create fail too, as
+            campaign/create does; empty for never (not said in upgraded_smart_campaign).
         bad_code_code: The error code for an auth_code that is wrong, used or too old (one of several in
             api-evangelist/tiktok-ads errors/).
         wrong_secret_code: The error code for a wrong app or secret (not in API notes 2).
@@ -50,6 +57,12 @@ class Switches:
         blocked_query_code: The error code of a blocked query (not in API notes 4.3).
         single_attributes_of_lists: Reports by `ad_id_v2` have an attribute that is a list, such as `ad_text_list`,
             beside the single one with "-", and not instead of it (run_a_synchronous_report does not say).
+        transcoding_videos_listed: file/video/ad/info lists a video that is being transcoded as not displayable;
+            otherwise it leaves it out, as it does videos that cannot be used in ads (get_info_about_videos).
+        gmv_max_attributes_refused: Reports on GMV Max refuse attributes where they cannot be retrieved; otherwise
+            they leave them out (metrics_in_gmv_max_campaign_reports says only "cannot").
+        gmv_max_zero_days: Reports on GMV Max by day have rows of zeros for days without delivery (as in the
+            examples of metrics_in_gmv_max_campaign_reports).
         materials_of_deleted_ads: Reports on materials include those of deleted Upgraded Smart+ ads (not said by
             run_an_upgraded_smart_creative_overview_report).
         info_refused_whole: One id that is not granted fails advertiser/info; otherwise it is left out (not in
@@ -73,16 +86,25 @@ class Switches:
     optimistic_lock: bool = True
     review_seconds: int = _switch(1800, 0)
     no_scope_for: list[str] = field(
-        default_factory=list, metadata={"tested": (["writes"], ["adgroup/get"], ["report/integrated/get"])}
+        default_factory=list,
+        metadata={"tested": (["writes"], ["adgroup/get"], ["report/integrated/get"], ["gmv_max"])},
     )
     withdrawn_metrics_named: bool = _switch(True, False)
     withdrawn_metrics: list[str] = field(default_factory=list, metadata={"tested": (["total_sales_lead_value"],)})
     punished: list[str] = field(default_factory=list, metadata={"tested": (["7000000000000000001"],)})
+    not_allowed_smart_plus: list[str] = field(
+        default_factory=list, metadata={"tested": (["7000000000000000001"],)}
+    )
+    manual_campaigns_end: str = _switch("2027-01-01", "2026-01-01")
+    manual_ads_end: str = _switch("", "2026-01-01")
     bad_code_code: int = _switch(40110, 40101, 40115)
     wrong_secret_code: int = _switch(40001, 40002, 40101, 40110)
     timeout_penalties: bool = True
     blocked_query_code: int = _switch(40016, 40002, 40100)
     single_attributes_of_lists: bool = False
+    transcoding_videos_listed: bool = True
+    gmv_max_attributes_refused: bool = True
+    gmv_max_zero_days: bool = True
     materials_of_deleted_ads: bool = True
     info_refused_whole: bool = True
     tiktok_sandbox: bool = False
@@ -127,6 +149,7 @@ class Context:
         response_code: The business code of a successful response.
         headers: Headers to add to the response.
         monotonic: Returns real seconds.
+        base_url: Scheme, host and port under which the request has reached the server.
     """
 
     world: World
@@ -147,6 +170,7 @@ class Context:
     created_ids: list[str] = field(default_factory=list)
     response_code: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    base_url: str = ""
 
     def advertiser(self, advertiser_id: str) -> Advertiser:
         """Return an account that the token may use.

@@ -19,6 +19,7 @@ class Limits:
         advertiser_qps: Requests per second, account and endpoint; not published.
         path_qps: Requests per second and endpoint, as in TikTok's own sandbox.
         path_qpm: Requests per minute and endpoint.
+        tier: The tier of the app for the limits of single endpoints: basic, advanced, premium or ultimate.
         minute_pause_seconds: How long all requests fail after `qpm` was exceeded.
     """
 
@@ -28,12 +29,23 @@ class Limits:
     advertiser_qps: int | None = None
     path_qps: int | None = None
     path_qpm: int | None = None
+    tier: str = "basic"
     minute_pause_seconds: float = 300.0
 
 
-# Limits of single endpoints per second and minute at the basic tier: TikTok's page on rate limits, from
-# api-evangelist/tiktok-ads (rate-limits/, 2026-08-13).
-ENDPOINT_LIMITS = {"ad/create": (5, 150)}
+NO_LIMITS = (None, None, None)
+# Limits of single endpoints per second, minute and day, by tier: TikTok's page on rate limits, from
+# api-evangelist/tiktok-ads (rate-limits/, 2026-08-13), and mengxingxinqing/tiktok_ads,
+# run_a_gmv_max_campaign_report. Those of ad/create are published for the basic tier only.
+ENDPOINT_LIMITS: dict[str, dict[str, tuple[int, int, int | None]]] = {
+    "ad/create": dict.fromkeys(("basic", "advanced", "premium", "ultimate"), (5, 150, None)),
+    "gmv_max/report/get": {
+        "basic": (8, 240, 20_000),
+        "advanced": (12, 360, 30_000),
+        "premium": (20, 600, 50_000),
+        "ultimate": (20, 600, 50_000),
+    },
+}
 
 
 class Limiter:
@@ -57,6 +69,7 @@ class Limiter:
         self._today = today
         self._day = date.min
         self._count_today = 0
+        self._endpoints_today: dict[str, int] = {}
 
     def reset(self) -> None:
         """Reset all counts."""
@@ -65,6 +78,7 @@ class Limiter:
         self._by_endpoint.clear()
         self._paused_until = 0.0
         self._count_today = 0
+        self._endpoints_today = {}
 
     def admit(self, path: str, advertiser_id: str | None) -> None:
         """Count a request.
@@ -90,14 +104,22 @@ class Limiter:
 
     def _admit_day(self) -> None:
         if self._day != self._today():
-            self._day, self._count_today = self._today(), 0
+            self._day, self._count_today, self._endpoints_today = self._today(), 0, {}
         if self.limits.qpd is not None and self._count_today >= self.limits.qpd:
             # The text is not published; the code is that of all limits of an app (API notes 4.1).
             raise ApiError(40100, f"Too many requests. The app reaches its QPD limit {self.limits.qpd}.")
 
     def _admit_endpoint(self, path: str, now: float) -> None:
         """Count a request of an endpoint, or raise ApiError 40016 (api-evangelist/tiktok-ads errors/)."""
-        own = (None, None) if self.limits.qps is None else ENDPOINT_LIMITS.get(path, (None, None))
+        own = (
+            NO_LIMITS
+            if self.limits.qps is None
+            else ENDPOINT_LIMITS.get(path, {}).get(self.limits.tier, NO_LIMITS)
+        )
+        if own[2] is not None:
+            self._endpoints_today[path] = self._endpoints_today.get(path, 0) + 1
+            if self._endpoints_today[path] > own[2]:
+                raise ApiError.from_code(40016)
         seconds = [one for one in (own[0], self.limits.path_qps) if one is not None]
         minutes = [one for one in (own[1], self.limits.path_qpm) if one is not None]
         if not seconds and not minutes:

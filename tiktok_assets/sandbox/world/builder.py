@@ -79,6 +79,11 @@ class Builder:
         return ad
 
     @staticmethod
+    def dollar(advertiser: Advertiser) -> float:
+        """Return one US dollar in minor units of the account's currency."""
+        return advertiser.currency.units_per_dollar * advertiser.currency.minor_per_unit
+
+    @staticmethod
     def to_minor_units(campaign: Campaign, dollars: float) -> int:
         """Convert dollars to minor units of the campaign's currency."""
         currency = campaign.advertiser.currency

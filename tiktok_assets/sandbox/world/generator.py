@@ -9,6 +9,7 @@ from hashlib import sha256
 from random import Random
 
 from tiktok_assets.sandbox.world.builder import DAY_SECONDS, Builder
+from tiktok_assets.sandbox.world.gmv_max import add_gmv_max
 from tiktok_assets.sandbox.world.leader_scripts import NEW_LEADER, OLD_LEADER, set_script
 from tiktok_assets.sandbox.world.model import (
     AdGroup,
@@ -61,6 +62,8 @@ def build_world(plan: WorldPlan) -> World:
         first = next(iter(advertisers.values()))
         smart_plus_scenario = add_smart_plus_story(builder, first)
         withdrawn_posts = dict(ended_posts(builder, first))
+    if plan.gmv_max:
+        add_gmv_max(Builder(plan, ids, Random(f"{plan.seed}:gmv max")), next(iter(advertisers.values())))
     random = Random(f"{plan.seed}:app")
     secret: Callable[[str], str] = lambda name: sha256(f"{plan.seed}:{name}".encode()).hexdigest()  # noqa: E731
     return World(

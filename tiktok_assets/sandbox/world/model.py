@@ -5,10 +5,13 @@ Instants are epoch seconds, and amounts of money are minor units of the account'
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tiktok_assets.sandbox.world.seed_data import CURRENCIES, OBJECTIVES, Account, Currency, Objective
+
+if TYPE_CHECKING:
+    from tiktok_assets.sandbox.world.gmv_max import Shop
 
 
 class IdGenerator:
@@ -48,6 +51,7 @@ class WorldPlan:
         smart_plus_story: Whether the first account has an Upgraded Smart+ campaign whose leading creative changes
             when the leading ad of the scenario does, one to scale it in, and others with creatives of each format;
             never in a dense world.
+        gmv_max: Whether the first account has a TikTok Shop with GMV Max campaigns.
         hidden_campaigns: Whether the first account has a TopView and a Promote campaign, which lists and reports
             include on request only.
         dense: Whether every ad delivers on every day, nothing is deleted and there is no scenario.
@@ -62,6 +66,7 @@ class WorldPlan:
     ads: int | None = None
     smart_plus: bool = True
     smart_plus_story: bool = False
+    gmv_max: bool = False
     hidden_campaigns: bool = False
     dense: bool = False
 
@@ -251,6 +256,7 @@ class Advertiser:
     created: int
     granted: bool
     campaigns: list[Campaign] = field(default_factory=list, repr=False)
+    shops: list["Shop"] = field(default_factory=list, repr=False)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -294,6 +300,10 @@ class Scenario:
     t2: datetime
 
 
+READY, TRANSCODING, DELETED = "ready", "transcoding", "deleted"
+VIDEO_STATES = (READY, TRANSCODING, DELETED)
+
+
 @dataclass(kw_only=True)
 class World:
     """Everything that exists, whatever the server shows of it.
@@ -305,6 +315,7 @@ class World:
         smart_plus_scenario: The leader change of creatives in an Upgraded Smart+ campaign, if the plan has one.
         other_token: A valid token of another app.
         media_libraries: The media of each account, computed on first use.
+        video_states: The state of a video by its id, one of `VIDEO_STATES`; READY for all others.
         withdrawn_posts: When the authorization of a post ended, by its id.
         request_ids: When each request id was last used, in monotonic seconds.
         version: Grows with every write, so that cached results become stale.
@@ -322,6 +333,7 @@ class World:
     other_secret: str
     ids: IdGenerator = field(default_factory=IdGenerator)
     media_libraries: dict[str, Any] = field(default_factory=dict)
+    video_states: dict[str, str] = field(default_factory=dict)
     withdrawn_posts: dict[str, int] = field(default_factory=dict)
     request_ids: dict[str, float] = field(default_factory=dict)
     version: int = 0

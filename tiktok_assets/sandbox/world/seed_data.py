@@ -163,6 +163,7 @@ OBJECTIVES = {
         Objective("VIDEO_VIEWS", "ENGAGED_VIEW", "CPV", "VIDEO", None, "video_watched_6s", 15, 260),
         Objective("REACH", "REACH", "CPM", "WEBSITE", None, "reach", 12, 210),
         Objective("LEAD_GENERATION", "CONVERT", "OCPM", "LEAD_GENERATION", "FORM", "conversion", 510, 680),
+        Objective("APP_PROMOTION", "INSTALL", "OCPM", "APP_ANDROID", "ACTIVE", "conversion", 450, 520),
         Objective("PRODUCT_SALES", "CONVERT", "OCPM", "WEBSITE", "SHOPPING", "conversion", 380, 560),
     )
 }

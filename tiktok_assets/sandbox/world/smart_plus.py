@@ -78,7 +78,7 @@ def add_smart_plus_campaign(builder: Builder, advertiser: Advertiser) -> None:
             if is_leader:
                 builder.make_leader(ad)
         owner.smart_plus_fields |= _texts([one.text for one in owner.creatives[:1]], ["LEARN_MORE"], advertiser)
-    builder.set_budget(ad_group)
+    _set_budget(builder, ad_group)
 
 
 def add_smart_plus_story(builder: Builder, advertiser: Advertiser) -> Scenario:
@@ -116,7 +116,7 @@ def add_smart_plus_story(builder: Builder, advertiser: Advertiser) -> Scenario:
         for creative in owner.creatives:
             creative.text = texts[0]
     for ad_group in testing.ad_groups:
-        builder.set_budget(ad_group)
+        _set_budget(builder, ad_group)
     scaling = _add_scaling_campaign(builder, advertiser, known)
     _add_post_campaign(builder, advertiser, known)
     _add_catalog_campaign(builder, advertiser)
@@ -131,7 +131,7 @@ def _add_scaling_campaign(builder: Builder, advertiser: Advertiser, known: Ident
     owner.smart_plus_fields |= _texts(["The one everybody keeps."], ["SHOP_NOW"], advertiser)
     builder.make_leader(_creative(builder, owner, known.video("evergreen"), 24))
     _creative(builder, owner, known.video("evergreen short"))
-    builder.set_budget(ad_group)
+    _set_budget(builder, ad_group)
     return scaling
 
 
@@ -156,7 +156,7 @@ def _add_post_campaign(builder: Builder, advertiser: Advertiser, known: Identiti
     custom.smart_plus_fields |= _texts(["Still running."], ["LEARN_MORE"], advertiser)
     custom.smart_plus_fields["ad_configuration"] = known.fields(CUSTOM_IDENTITY)
     _creative(builder, custom, known.video("custom", CUSTOM_IDENTITY))
-    builder.set_budget(ad_group)
+    _set_budget(builder, ad_group)
 
 
 def ended_posts(builder: Builder, advertiser: Advertiser) -> Mapping[str, int]:
@@ -185,7 +185,7 @@ def _add_catalog_campaign(builder: Builder, advertiser: Advertiser) -> None:
     }
     catalog: Fields = {"ad_format": "CATALOG_CAROUSEL", "video_id": None, "image_ids": [], "tiktok_item_id": None}
     builder.make_leader(_creative(builder, owner, catalog | Identities(advertiser).fields("TT_USER"), 9))
-    builder.set_budget(ad_group)
+    _set_budget(builder, ad_group)
 
 
 def catalog_of(advertiser: Advertiser) -> str:
@@ -222,6 +222,12 @@ def _texts(texts: Sequence[str], calls_to_action: Sequence[str], advertiser: Adv
         "call_to_action_list": [{"call_to_action": one} for one in calls_to_action],
         "landing_page_url_list": [{"landing_page_url": f"{advertiser.account.website}?ref=smart-plus"}],
     }
+
+
+def _set_budget(builder: Builder, ad_group: AdGroup) -> None:
+    """Set a daily budget of the only daily kind that Upgraded Smart+ ad groups have."""
+    builder.set_budget(ad_group)
+    ad_group.fields["budget_mode"] = "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
 
 
 def _set_scripts(old: Ad, new: Ad) -> None:

@@ -76,7 +76,7 @@ AD_FIELDS = _names(
 AD_CONFIGURATION_FIELDS = _names(
     """
     identity_type identity_id identity_authorized_bc_id dark_post_status product_specific_type product_set_id
-    product_ids catalog_creative_toggle catalog_creative_info creative_auto_add_toggle
+    product_info_enabled product_ids catalog_creative_toggle catalog_creative_info creative_auto_add_toggle
     creative_auto_enhancement_strategy_list deeplink_utm_params end_card_cta product_display_field_list
     auto_disclaimer_types utm_params fallback_type product_info call_to_action_id phone_info tracking_info
     """
@@ -87,6 +87,7 @@ LIMITED_AD_FIELDS = _names(
     operation_status secondary_status create_time modify_time
     """
 )
+ALL_AGE_GROUPS = ["AGE_18_24", "AGE_25_34", "AGE_35_44", "AGE_45_54", "AGE_55_100"]  # by the page's example
 # Not in the page's example unless they have a value.
 _OPTIONAL_NUMBERS = _names("bid_price deep_cpa_bid roas_bid")
 
@@ -108,6 +109,7 @@ def smart_plus_ad_group_item(ad_group: AdGroup, now: int) -> Item:
     given = ad_group.smart_plus_fields
     audience = {"spc_audience_age": "OVER_EIGHTEEN", "spending_power": "ALL"}
     spec = {**audience, **flat, **given.get("targeting_spec", {})}
+    spec["age_groups"] = spec["age_groups"] or ALL_AGE_GROUPS  # null without restriction in adgroup/get
     item = {
         "targeting_optimization_mode": "AUTOMATIC",
         "promotion_website_type": "UNSET",

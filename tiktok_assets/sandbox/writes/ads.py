@@ -10,7 +10,7 @@ from tiktok_assets.sandbox.world.seed_data import Currency
 from tiktok_assets.sandbox.writes.campaigns import initial_status_changes
 from tiktok_assets.sandbox.writes.creative_rules import check_creative, check_media
 from tiktok_assets.sandbox.writes.request_schemas import AD_CREATE, AD_PATCH, AD_UPDATE, PATCHABLE_FIELDS
-from tiktok_assets.sandbox.writes.rules import find_entity
+from tiktok_assets.sandbox.writes.rules import check_manual_creation, find_entity
 from tiktok_assets.sandbox.writes.steps import mark_written, read_body, refuse_empty_update, write_response
 
 MAX_ADS = 50  # of an ad group (API notes 5.7; RF_REACH and stores, which have 20, are not imitated)
@@ -24,6 +24,7 @@ def create_ads(context: Context) -> ResponseData:
     body = read_body(context, AD_CREATE)
     advertiser = context.advertiser(body["advertiser_id"])
     ad_group = find_entity(advertiser.ad_groups, body["adgroup_id"], "adgroup_id", context.now)
+    check_manual_creation(context)
     creatives = body["creatives"]
     for index, creative in enumerate(creatives):
         check_creative(context, ad_group, creative, f"creatives.{index}.")
@@ -37,7 +38,7 @@ def create_ads(context: Context) -> ResponseData:
 
 def _create_ad(context: Context, ad_group: AdGroup, body: dict[str, Any]) -> Ad:
     ad_id = context.world.ids.entity(context.now)
-    daily = _new_ad_budget(ad_group, context.now)
+    daily = new_ad_budget(ad_group, context.now)
     ad = Ad(
         id=ad_id,
         name=body["ad_name"] or ad_id,  # an empty name becomes the ad's id (API notes 8.3)
@@ -70,7 +71,7 @@ def _set_fields(ad: Ad, body: dict[str, Any]) -> None:
         ad.fields.pop("call_to_action", None)
 
 
-def _new_ad_budget(ad_group: AdGroup, now: int) -> int:
+def new_ad_budget(ad_group: AdGroup, now: int) -> int:
     """Return the daily target of a new ad in minor units: half of the rest of its ad group's budget."""
     currency: Currency = ad_group.campaign.advertiser.currency
     dollar = currency.units_per_dollar * currency.minor_per_unit

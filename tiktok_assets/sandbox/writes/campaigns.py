@@ -29,6 +29,8 @@ from tiktok_assets.sandbox.writes.rules import (
     check_deprecated_fields,
     check_goal,
     check_location_and_placement,
+    check_manual_campaign_creation,
+    check_manual_creation,
     check_name,
     check_same_as_first_ad_group,
     find_entity,
@@ -76,6 +78,7 @@ def create_campaign(context: Context) -> ResponseData:
     """Answer campaign/create."""
     body = read_body(context, CAMPAIGN_CREATE)
     advertiser = context.advertiser(body["advertiser_id"])
+    check_manual_campaign_creation(context)
     mode = body["budget_mode"]
     is_optimized = body.get("budget_optimize_on", False) or mode == DYNAMIC  # by the matrix of API notes 8.6
     if mode == INFINITE and is_optimized:
@@ -141,6 +144,7 @@ def create_ad_group(context: Context) -> ResponseData:
     check_name(body["adgroup_name"], "adgroup_name")
     advertiser = context.advertiser(body["advertiser_id"])
     campaign = find_entity(advertiser.campaigns, body["campaign_id"], "campaign_id", context.now)
+    check_manual_creation(context)
     check_location_and_placement(body)
     check_goal(campaign, body)
     check_bid(body, cbo=campaign.budget_optimize_on)

@@ -1,12 +1,13 @@
 """Check the creatives of ads: format, identity, post, media and texts (API notes 8.3)."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
-from tiktok_assets.sandbox.reads.media import library_of
+from tiktok_assets.sandbox.reads.media import library_of, video_state
 from tiktok_assets.sandbox.reads.posts import is_post_authorized
 from tiktok_assets.sandbox.world.api_objects import (
     CUSTOM_IDENTITY,
@@ -15,7 +16,7 @@ from tiktok_assets.sandbox.world.api_objects import (
     ad_group_item,
     identities_of,
 )
-from tiktok_assets.sandbox.world.model import AdGroup, Advertiser
+from tiktok_assets.sandbox.world.model import DELETED, TRANSCODING, AdGroup, Advertiser
 
 # Objectives that still allow a custom identity (mengxingxinqing/tiktok_ads, migrate_to_spark_ads); Branded Mission
 # and Smart Creative are not imitated.
@@ -23,6 +24,7 @@ _CUSTOM_IDENTITY_OBJECTIVES = {"PRODUCT_SALES"}
 _NOT_WITH_POST = ("video_id", "image_ids", "ad_text", "ad_texts", "music_id")
 # The maximum number of images of a format (ckr2436/Tiktok-OPS `Create_ads`), 1 for the others; and the formats
 # that are limited to some placements (create_carousel_ads, create_single_image_ads).
+MEDIA_FIELDS = {"video_id": "video_id", "image_ids": "image_ids"}
 MAX_IMAGES = {"CAROUSEL_ADS": 35}
 _TIKTOK_ONLY_FORMATS, _NON_TIKTOK_FORMATS = {"CAROUSEL_ADS"}, {"SINGLE_IMAGE"}
 
@@ -72,7 +74,7 @@ def check_creative(context: Context, ad_group: AdGroup, fields: dict[str, Any], 
     check_media(context, ad_group.campaign.advertiser, fields, path)
 
 
-def _includes_tiktok(context: Context, ad_group: AdGroup) -> bool:
+def includes_tiktok(context: Context, ad_group: AdGroup) -> bool:
     """Return whether the placements of an ad group include TikTok."""
     item = ad_group_item(ad_group, context.now)
     return item["placement_type"] == "PLACEMENT_TYPE_AUTOMATIC" or "PLACEMENT_TIKTOK" in item["placements"]
@@ -80,7 +82,7 @@ def _includes_tiktok(context: Context, ad_group: AdGroup) -> bool:
 
 def _check_format(context: Context, ad_group: AdGroup, fields: dict[str, Any], path: str) -> None:
     ad_format, images = fields["ad_format"], fields.get("image_ids") or []
-    if ad_format in (_NON_TIKTOK_FORMATS if _includes_tiktok(context, ad_group) else _TIKTOK_ONLY_FORMATS):
+    if ad_format in (_NON_TIKTOK_FORMATS if includes_tiktok(context, ad_group) else _TIKTOK_ONLY_FORMATS):
         raise bad_parameter(f"{path}ad_format", f"{ad_format} is not supported on the placements of the ad group.")
     if fields.get("video_id") and ad_format in {"SINGLE_IMAGE", "CAROUSEL_ADS"}:
         raise bad_parameter(f"{path}video_id", f"Not supported when ad_format is {ad_format}.")
@@ -91,7 +93,7 @@ def _check_format(context: Context, ad_group: AdGroup, fields: dict[str, Any], p
 def _check_custom(context: Context, ad_group: AdGroup, fields: dict[str, Any], path: str) -> None:
     if fields.get("tiktok_item_id"):
         raise bad_parameter(f"{path}tiktok_item_id", "Not supported when identity_type is CUSTOMIZED_USER.")
-    if _includes_tiktok(context, ad_group) and ad_group.campaign.objective_type not in _CUSTOM_IDENTITY_OBJECTIVES:
+    if includes_tiktok(context, ad_group) and ad_group.campaign.objective_type not in _CUSTOM_IDENTITY_OBJECTIVES:
         raise bad_parameter(
             f"{path}identity_type",
             "CUSTOMIZED_USER is no longer supported on automatic placement or where TikTok is included.",
@@ -103,14 +105,14 @@ def _check_pull(context: Context, advertiser: Advertiser, fields: dict[str, Any]
     for name in _NOT_WITH_POST:
         if fields.get(name):
             raise bad_parameter(f"{path}{name}", "Not supported together with tiktok_item_id.")
-    identity = _find_identity(advertiser, fields, path)
+    identity = find_identity(advertiser, fields, path)
     can_pull = identity.can_pull or identity.identity_type == "AUTH_CODE"
     if not can_pull or not is_post_authorized(context, advertiser, fields):
         raise bad_parameter(f"{path}tiktok_item_id", "The post is not authorized for this identity.")
 
 
 def _check_push(advertiser: Advertiser, fields: dict[str, Any], path: str) -> None:
-    identity = _find_identity(advertiser, fields, path)
+    identity = find_identity(advertiser, fields, path)
     if identity.identity_type not in PUSH_IDENTITY_TYPES or not identity.can_push:
         raise bad_parameter(f"{path}identity_id", "This identity cannot push posts; give tiktok_item_id.")
     if fields["ad_format"] not in {"SINGLE_VIDEO", "CAROUSEL_ADS"}:
@@ -131,7 +133,8 @@ def _require_media(fields: dict[str, Any], path: str) -> None:
         raise bad_parameter(f"{path}ad_text", MISSING)
 
 
-def _find_identity(advertiser: Advertiser, fields: dict[str, Any], path: str) -> Identity:
+def find_identity(advertiser: Advertiser, fields: dict[str, Any], path: str) -> Identity:
+    """Return the identity of a creative, which must be usable for Spark Ads."""
     for one in identities_of(advertiser):
         if (one.identity_type, one.identity_id) == (fields["identity_type"], fields["identity_id"]):
             if one.is_political:  # get_the_identity_list
@@ -142,12 +145,30 @@ def _find_identity(advertiser: Advertiser, fields: dict[str, Any], path: str) ->
     raise bad_parameter(f"{path}identity_id", "The identity does not exist in this account.")
 
 
-def check_media(context: Context, advertiser: Advertiser, fields: dict[str, Any], path: str) -> None:
-    """Raise ApiError for a video or image that is not in the account's library (API notes 8.3)."""
+def check_media(
+    context: Context,
+    advertiser: Advertiser,
+    fields: dict[str, Any],
+    path: str,
+    names: Mapping[str, str] = MEDIA_FIELDS,
+) -> None:
+    """Raise ApiError for a video or image that is not in the account's library (API notes 8.3).
+
+    Args:
+        context: The context of the request.
+        advertiser: The account.
+        fields: Its `video_id` and `image_ids` are checked.
+        path: The prefix of field names in errors.
+        names: The names of these fields in errors.
+    """
     library = library_of(context, advertiser)
-    video = fields.get("video_id")
-    if video and video not in library.videos:
-        raise ApiError(40053, f"{path}video_id: The video {video} does not exist in this account.")
+    if video := fields.get("video_id"):
+        name, state = f"{path}{names['video_id']}", video_state(context, advertiser, video)
+        if state == DELETED:
+            raise ApiError(40053, f"{name}: The video {video} does not exist in this account.")
+        if state == TRANSCODING:  # api-evangelist/tiktok-ads errors/
+            raise ApiError(40901, f"{name}: The video {video} is still being transcoded.")
     for index, image in enumerate(fields.get("image_ids") or ()):
         if image not in library.images:
-            raise bad_parameter(f"{path}image_ids.{index}", f"The image {image} does not exist in this account.")
+            name = f"{path}{names['image_ids']}.{index}"
+            raise bad_parameter(name, f"The image {image} does not exist in this account.")

@@ -24,7 +24,8 @@ BILLING_EVENT_OF_GOAL = {  # the billing event of each goal (API notes 8.2, wher
 }
 
 
-def _same_fields(kind: str, names: str, **options: object) -> dict[str, Field]:
+def named_fields(kind: str, names: str, **options: object) -> dict[str, Field]:
+    """Return equal fields of several names."""
     return {name: Field(kind, **options) for name in names.split()}  # type: ignore[arg-type]
 
 
@@ -57,11 +58,11 @@ CAMPAIGN_CREATE: Schema = {
     "campaign_product_source": Field("choice", values=("CATALOG", "STORE")),
     "postback_window_mode": Field("choice", values=tuple(f"POSTBACK_WINDOW_MODE{number}" for number in (1, 2, 3))),
     "rf_campaign_type": Field("choice", values=("STANDARD", "PULSE")),
-    **_same_fields("text", "app_id rta_id"),
-    **_same_fields(
+    **named_fields("text", "app_id rta_id"),
+    **named_fields(
         "boolean", "is_search_campaign is_advanced_dedicated_campaign disable_skan_campaign catalog_enabled"
     ),
-    **_same_fields("boolean", "rta_bid_enabled"),
+    **named_fields("boolean", "rta_bid_enabled"),
 }
 
 AD_GROUP_UPDATE: Schema = {
@@ -70,23 +71,23 @@ AD_GROUP_UPDATE: Schema = {
     "adgroup_name": Field("text", max_length=MAX_NAME_LENGTH),
     "budget": Field("number"),
     "schedule_type": Field("choice", values=("SCHEDULE_START_END", "SCHEDULE_FROM_NOW")),
-    **_same_fields("time", "schedule_start_time schedule_end_time"),
+    **named_fields("time", "schedule_start_time schedule_end_time"),
     "dayparting": Field("text", max_length=336),
-    **_same_fields("bid", "bid_price conversion_bid_price deep_cpa_bid roas_bid"),
+    **named_fields("bid", "bid_price conversion_bid_price deep_cpa_bid roas_bid"),
     "bid_type": Field("choice", values=("BID_TYPE_NO_BID", "BID_TYPE_CUSTOM")),
     "deep_bid_type": Field("choice"),
     "pacing": Field("choice", values=("PACING_MODE_SMOOTH", "PACING_MODE_FAST")),
     "gender": Field("choice", values=("GENDER_FEMALE", "GENDER_MALE", "GENDER_UNLIMITED")),
     "location_ids": Field("ids", max_items=3000),
     "zipcode_ids": Field("texts", max_items=3000),
-    **_same_fields(
+    **named_fields(
         "texts", "languages age_groups operating_systems network_types device_model_ids carrier_ids isp_ids"
     ),
-    **_same_fields("texts", "audience_ids excluded_audience_ids interest_category_ids interest_keyword_ids"),
-    **_same_fields("texts", "category_exclusion_ids"),
-    **_same_fields("dicts", "actions included_custom_actions excluded_custom_actions"),
+    **named_fields("texts", "audience_ids excluded_audience_ids interest_category_ids interest_keyword_ids"),
+    **named_fields("texts", "category_exclusion_ids"),
+    **named_fields("dicts", "actions included_custom_actions excluded_custom_actions"),
     "device_price_ranges": Field("numbers"),
-    **_same_fields(
+    **named_fields(
         "boolean", "comment_disabled share_disabled search_result_enabled auto_targeting_enabled is_hfss"
     ),
     "brand_safety_type": Field(
@@ -100,7 +101,7 @@ AD_GROUP_UPDATE: Schema = {
         ),
     ),
     "secondary_optimization_event": Field("text"),
-    **_same_fields("number", "frequency next_day_retention"),
+    **named_fields("number", "frequency next_day_retention"),
     "frequency_schedule": Field("integer"),
 }
 AD_GROUP_CREATE: Schema = {
@@ -122,7 +123,7 @@ AD_GROUP_CREATE: Schema = {
     "operation_status": Field("choice", values=OPERATION_STATUSES),
     "app_id": Field("id"),
     "product_source": Field("choice", values=("UNSET", "CATALOG", "STORE", "SHOWCASE")),
-    **_same_fields("boolean", "video_download_disabled"),
+    **named_fields("boolean", "video_download_disabled"),
     "click_attribution_window": Field(
         "choice", values=("OFF", "ONE_DAY", "SEVEN_DAYS", "FOURTEEN_DAYS", "TWENTY_EIGHT_DAYS")
     ),
@@ -147,13 +148,13 @@ _CREATIVE: Schema = {
     "ad_format": Field(
         "choice", values=("SINGLE_IMAGE", "SINGLE_VIDEO", "LIVE_CONTENT", "CAROUSEL_ADS", "CATALOG_CAROUSEL")
     ),
-    **_same_fields("text", "video_id ad_text music_id tiktok_item_id call_to_action_id card_id creative_type"),
-    **_same_fields(
+    **named_fields("text", "video_id ad_text music_id tiktok_item_id call_to_action_id card_id creative_type"),
+    **named_fields(
         "text", "app_name display_name avatar_icon_web_uri tracking_app_id tracking_message_event_set_id"
     ),
     "call_to_action": Field("choice"),
-    **_same_fields("texts", "image_ids ad_texts tracking_offline_event_set_ids"),
-    **_same_fields("link", "deeplink landing_page_url impression_tracking_url click_tracking_url playable_url"),
+    **named_fields("texts", "image_ids ad_texts tracking_offline_event_set_ids"),
+    **named_fields("link", "deeplink landing_page_url impression_tracking_url click_tracking_url playable_url"),
     "deeplink_type": Field("choice", values=("NORMAL", "DEFERRED_DEEPLINK")),
     "fallback_type": Field("choice", values=("APP_INSTALL", "WEBSITE", "UNSET")),
     "page_id": Field("integer"),
@@ -161,10 +162,10 @@ _CREATIVE: Schema = {
     "utm_params": Field("dicts"),
     "viewability_postbid_partner": Field("choice", values=("MOAT", "DOUBLE_VERIFY", "IAS")),
     "brand_safety_postbid_partner": Field("choice", values=("DOUBLE_VERIFY", "IAS", "ZEFR")),
-    **_same_fields("boolean", "promotional_music_disabled creative_authorized"),
+    **named_fields("boolean", "promotional_music_disabled creative_authorized"),
     "dark_post_status": Field("choice", values=("ON", "OFF")),
     "aigc_disclosure_type": Field("choice", values=("SELF_DISCLOSURE", "NOT_DECLARED")),
-    **_same_fields("choice", "item_duet_status item_stitch_status", values=OPERATION_STATUSES),
+    **named_fields("choice", "item_duet_status item_stitch_status", values=OPERATION_STATUSES),
 }
 # The required fields of a creative (API notes 8.3).
 _REQUIRED_CREATIVE_FIELDS = ("ad_name", "identity_type", "identity_id", "ad_format")

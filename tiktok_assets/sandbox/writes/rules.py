@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from tiktok_assets.sandbox.http.context import Context
 from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING
 from tiktok_assets.sandbox.world.api_objects import DEFAULT_SCHEDULE_SECONDS
-from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, Entity
+from tiktok_assets.sandbox.world.model import Ad, AdGroup, Campaign, Entity, SmartPlusAd, format_utc
 from tiktok_assets.sandbox.writes.creative_rules import EMOJI
 from tiktok_assets.sandbox.writes.request_schemas import BILLING_EVENT_OF_GOAL
 
@@ -27,26 +28,33 @@ GOALS_OF_OBJECTIVE = {
     "APP_PROMOTION": ("CLICK", "INSTALL", "IN_APP_EVENT", "VALUE", "AUTOMATIC_VALUE_OPTIMIZATION"),
 }
 PIXEL_GOALS = ("CONVERT", "VALUE")  # API notes 8.2
-ENTITY_NAMES = {Campaign: "campaign", AdGroup: "ad group", Ad: "ad"}
+ENTITY_NAMES = {Campaign: "campaign", AdGroup: "ad group", Ad: "ad", SmartPlusAd: "ad"}
+MANUAL, UPGRADED = "MANUAL", "UPGRADED_SMART_PLUS"
 
 
-def find_entity(entities: Sequence[E], entity_id: str, path: str, now: int) -> E:
+def find_entity(entities: Sequence[E], entity_id: str, path: str, now: int, automation: str = MANUAL) -> E:
     """Return an existing entity by its id.
 
     Raises:
-        ApiError: 40002, it does not exist, is or has a deleted parent, or belongs to Smart+ (API notes 5.7, 8.5).
+        ApiError: 40002, it does not exist, is or has a deleted parent, or its campaign is of another automation
+            type than the endpoint is for (API notes 5.7, 8.5).
     """
     for one in entities:
         if one.id == entity_id and one.exists(now):
-            check_is_writable(one, now)
+            check_is_writable(one, now, automation)
             return one
     raise bad_parameter(path, f"{entity_id} does not exist in this account.")
 
 
-def check_is_writable(entity: Entity, now: int) -> None:
-    """Raise ApiError 40002 for a deleted entity or parent, and for Smart+ (API notes 3.3, 5.7, 8.5)."""
+def check_is_writable(entity: Entity, now: int, automation: str = MANUAL) -> None:
+    """Raise ApiError 40002 for a deleted entity or parent, and for the other automation type.
+
+    Sources: API notes 3.3, 5.7, 8.5; mengxingxinqing/tiktok_ads,
+    compatibility_changes_for_upgraded_smart_campaigns.
+    That page does not say what the manual status endpoints do with Upgraded Smart+; they are refused too.
+    """
     ancestors: list[Entity] = [entity]
-    if isinstance(entity, Ad):
+    if isinstance(entity, Ad | SmartPlusAd):
         ancestors = [entity.campaign, entity.ad_group, entity]
     elif isinstance(entity, AdGroup):
         ancestors = [entity.campaign, entity]
@@ -54,8 +62,23 @@ def check_is_writable(entity: Entity, now: int) -> None:
         if ancestor.is_deleted(now):
             raise ApiError(40002, f"This {ENTITY_NAMES[type(ancestor)]} has been deleted.")
     campaign = ancestors[0]
-    if isinstance(campaign, Campaign) and campaign.automation != "MANUAL":  # API notes 5.7
-        raise ApiError(40002, "Upgraded Smart+ campaigns cannot be changed through this endpoint.")
+    if isinstance(campaign, Campaign) and campaign.automation != automation:
+        kind = "Upgraded Smart+" if automation == MANUAL else "Manual"
+        raise ApiError(40002, f"{kind} campaigns cannot be changed through this endpoint.")
+
+
+def check_manual_campaign_creation(context: Context) -> None:
+    """Raise ApiError 40002 if no manual campaign can be created any more (the code is our assumption)."""
+    end = context.switches.manual_campaigns_end
+    if end and format_utc(context.now) >= end:
+        raise ApiError(40002, "Manual Campaigns can no longer be created; use /smart_plus/campaign/create/.")
+
+
+def check_manual_creation(context: Context) -> None:
+    """Raise ApiError 40002 if nothing can be created in manual campaigns any more (the code is our assumption)."""
+    end = context.switches.manual_ads_end
+    if end and format_utc(context.now) >= end:
+        raise ApiError(40002, "Nothing can be created in Manual Campaigns any more; use Upgraded Smart+.")
 
 
 def parse_instant(text: str) -> int:

@@ -15,13 +15,14 @@ class Field:
     """The schema of one field of a body.
 
     Attributes:
-        kind: A key of `KINDS`, its plural for a list of it, or "objects" for a list of objects of `schema`.
+        kind: A key of `KINDS`, its plural for a list of it, "object" for an object of `schema`, or "objects" for a
+            list of them.
         required: Whether the field must be present and not null.
         values: The allowed texts, of each item for a list; empty for any text.
         max_length: The maximum length of a text.
         min_items: The minimum length of a list.
         max_items: The maximum length of a list.
-        schema: The fields of each item of "objects".
+        schema: The fields of "object", and of each item of "objects".
     """
 
     kind: str
@@ -62,7 +63,10 @@ def validate_body(
 
 
 def _validate_field(value: object, field: Field, path: str, *, placeholders: bool) -> object:
-    """Validate the value of a field, which may be a list."""
+    """Validate the value of a field, which may be a list or an object."""
+    if field.kind == "object":
+        inner = field.schema or {}
+        return validate_body(_object(value, path), inner, path=f"{path}.", placeholders=placeholders)
     if field.kind == "objects":
         return [
             validate_body(

@@ -18,7 +18,7 @@ from tiktok_assets.sandbox.writes.request_schemas import (
     AD_STATUS,
     CAMPAIGN_STATUS,
 )
-from tiktok_assets.sandbox.writes.rules import find_entity
+from tiktok_assets.sandbox.writes.rules import MANUAL, find_entity
 from tiktok_assets.sandbox.writes.steps import mark_written, read_body
 
 AD_GROUP_QUOTA = 4980  # of the documentation's example (API notes 5.7)
@@ -30,7 +30,7 @@ def campaign_status(context: Context) -> ResponseData:
     body = read_body(context, CAMPAIGN_STATUS)
     advertiser = context.advertiser(body["advertiser_id"])
     status, ids = body["operation_status"], body["campaign_ids"]
-    _set_status(context, advertiser.campaigns, ids, status, "campaign_ids")
+    set_status(context, advertiser.campaigns, ids, status, path="campaign_ids")
     listed = [{"campaign_id": campaign_id, "status": status} for campaign_id in ids]
     return {"campaign_ids": _ids(context, ids), "status": status, "campaign_list": listed}
 
@@ -41,12 +41,12 @@ def ad_group_status(context: Context) -> ResponseData:
     advertiser = context.advertiser(body["advertiser_id"])
     status, ids = body["operation_status"], body["adgroup_ids"]
     if not body.get("allow_partial_success"):
-        _set_status(context, advertiser.ad_groups, ids, status, "adgroup_ids")
+        set_status(context, advertiser.ad_groups, ids, status, path="adgroup_ids")
         return {"adgroup_ids": _ids(context, ids), "status": status}
     done, errors = [], []
     for index, ad_group_id in enumerate(ids):
         try:
-            _set_status(context, advertiser.ad_groups, [ad_group_id], status, f"adgroup_ids.{index}")
+            set_status(context, advertiser.ad_groups, [ad_group_id], status, path=f"adgroup_ids.{index}")
         except ApiError as error:
             errors.append({"adgroup_id": ad_group_id, "error_message": error.message})
         else:
@@ -62,7 +62,7 @@ def ad_status(context: Context) -> ResponseData:
     advertiser = context.advertiser(body["advertiser_id"])
     if not body.get("ad_ids"):
         raise bad_parameter("ad_ids", MISSING)
-    _set_status(context, advertiser.ads, body["ad_ids"], body["operation_status"], "ad_ids")
+    set_status(context, advertiser.ads, body["ad_ids"], body["operation_status"], path="ad_ids")
     return {"ad_ids": _ids(context, body["ad_ids"]), "aco_ad_ids": [], "status": body["operation_status"]}
 
 
@@ -71,9 +71,17 @@ def _ids(context: Context, ids: list[str]) -> list[Any]:
     return [int(one) for one in ids] if context.switches.status_ids_as_numbers else list(ids)
 
 
-def _set_status(context: Context, candidates: Sequence[Entity], ids: list[str], status: str, path: str) -> None:
+def set_status(
+    context: Context,
+    candidates: Sequence[Entity],
+    ids: list[str],
+    status: str,
+    *,
+    path: str,
+    automation: str = MANUAL,
+) -> None:
     """Enable, disable or delete entities: all of them, or none if one cannot be found."""
-    entities = [find_entity(candidates, one, path, context.now) for one in ids]
+    entities = [find_entity(candidates, one, path, context.now, automation) for one in ids]
     for entity in entities:
         if status == "DELETE":
             entity.deleted = context.now

@@ -79,7 +79,7 @@ def refuse_empty_update(fields: Mapping[str, Any], *keys: str) -> None:
 
 # Fields of a body with the ids of what it changes.
 ID_FIELDS = ("campaign_id", "adgroup_id")
-ID_LIST_FIELDS = ("campaign_ids", "adgroup_ids", "ad_ids")
+ID_LIST_FIELDS = ("campaign_ids", "adgroup_ids", "ad_ids", "smart_plus_ad_ids")
 BUDGET_LIST_FIELDS = ("budget", "scheduled_budget")
 
 
@@ -95,7 +95,7 @@ def objects_to_lock(world: World, body: dict[str, Any]) -> frozenset[str]:
     advertiser = world.advertisers.get(str(body.get("advertiser_id")))
     locked: set[str] = set()
     for ad_group in advertiser.ad_groups if advertiser else ():
-        if ad_group.id in ids or any(ad.id in ids for ad in ad_group.ads):
+        if ad_group.id in ids or any(ad.id in ids for ad in (*ad_group.ads, *ad_group.smart_plus_ads)):
             locked |= {ad_group.id, ad_group.campaign.id}
     campaigns = {one.id for one in advertiser.campaigns} if advertiser else set()
     return frozenset(locked | (campaigns & ids))
