@@ -43,7 +43,7 @@ from tiktok_assets.spec.endpoints import (
 from tiktok_assets.spec.entities import AD_GROUPS, ADS, ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import DOCUMENTED_METRICS_FILE
-from tiktok_assets.spec.reports import REPORTS, report_columns
+from tiktok_assets.spec.reports import REPORTS, report_columns, served_metrics
 from tiktok_assets.tables.report_row_parser import dimension_names
 from tiktok_assets_tests.contracts.contract import Source, StrictStruct, load_contract
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
@@ -200,19 +200,27 @@ def list_sent_names() -> dict[str, set[str]]:
     for endpoint, names in OTHER_SENT_NAMES.items():
         found[operation_name(endpoint)] |= set(names)
     for entity in LISTED_ENTITIES:
-        filters = {f"{entity.key}s": ["1"], "campaign_ids": ["1"]}
-        for kind in (None, *TOPVIEW_AND_PROMOTE):
+        ranges = entity.creation_ranges
+        times = {ranges.start_filter: "1", ranges.end_filter: "1"} if ranges else {}
+        filters: dict[str, list[str] | str] = {f"{entity.key}s": ["1"], "campaign_ids": ["1"], **times}
+        for kind in (None, *(TOPVIEW_AND_PROMOTE if entity.has_special_types else ())):
             query = build_entity_query(entity, "1", filters, lambda: datetime.now(UTC), kind)
             found[operation_name(entity.endpoint)] |= _collect_names(
                 {**query.parameters, "page": "1", "page_size": "1"}
             )
     window = DateWindow(date(2026, 11, 1), date(2026, 11, 1))
-    for report in REPORTS:
+    for report in (query for one in REPORTS for query in one.queries):
         some = window if report.cadence == "daily" else None
         query = build_report_query(
-            report, "1", some, metrics=METRICS, requested=METRICS, filters={"adgroup_ids": ["1"]}
+            report,
+            "1",
+            some,
+            metrics=METRICS,
+            requested=served_metrics(report, METRICS),
+            filters={"adgroup_ids": ["1"]},
         )
-        found[operation_name(REPORT)] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
+        operation = operation_name(report.source.endpoint)
+        found[operation] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
     found[operation_name(AD_GROUP_CREATE)] |= _list_ad_group_fields()
     found[operation_name(AD_CREATE)] |= _list_ad_fields()
     return found
@@ -270,10 +278,10 @@ def list_read_names() -> dict[str, set[str]]:
         paging = PAGE_INFO if entity in LISTED_ENTITIES else ("data.list",)
         columns = (f"data.list[].{column.api_name}" for column in entity.columns)
         found[operation_name(entity.endpoint)] |= {*ENVELOPE, *paging, *columns}
-    for report in REPORTS:
+    for report in (query for one in REPORTS for query in one.queries):
         served = {column.api_name for column in report_columns(report, METRICS) if column.api_name}
         dimensions = {name for name in served if name in dimension_names(report)}
-        found[operation_name(REPORT)] |= {
+        found[operation_name(report.source.endpoint)] |= {
             *ENVELOPE,
             *PAGE_INFO,
             *(f"data.list[].dimensions.{name}" for name in dimensions),

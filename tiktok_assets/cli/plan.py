@@ -1,13 +1,15 @@
 """Run the `plan` command: count the requests, minutes and rows of a refresh with one-row requests to the API."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from tiktok_assets.api import (
     AccountRowCounts,
     DateWindow,
     PlanLine,
+    RowCount,
     estimate_minutes,
     plan_requests,
     split_into_batches,
@@ -77,29 +79,8 @@ def plan_refresh(
     requests_before = session.total.requests
     accounts = require_accounts(session.reader, session.store, session.settings, advertisers)
     windows = split_window_by_account(window, accounts, session.now(), is_end_named=is_end_named)
-    row_counts: Mapping[str, AccountRowCounts] = {
-        account.advertiser_id: AccountRowCounts(
-            {
-                entity.table: count_entities(session.reader, entity, account.advertiser_id)
-                for entity in LISTED_ENTITIES
-                if entity.table in tables and _is_read(session, entity, account)
-            },
-            {
-                report.table: count_report_rows(
-                    session.reader, report, account, windows[account.advertiser_id].last
-                )
-                for report in session.settings.chosen_reports
-                if report.cadence == "daily"
-                and report.table in tables
-                and account.advertiser_id in windows
-                and _is_read(session, report, account)
-            },
-            {
-                report.table: count_report_rows(session.reader, report, account, None)
-                for report in session.settings.chosen_reports
-                if report.cadence == "lifetime" and report.table in tables and _is_read(session, report, account)
-            },
-        )
+    row_counts = {
+        account.advertiser_id: _count_rows(session, account, windows.get(account.advertiser_id), tables)
         for account in accounts
     }
     groups: dict[DateWindow | None, dict[str, AccountRowCounts]] = {}
@@ -127,8 +108,33 @@ def plan_refresh(
     return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, probes)
 
 
-def _is_read(session: Session, table: Entity | Report, account: Account) -> bool:
-    return is_read_for(session.reader, session.store, table, account.advertiser_id)
+def _count_rows(
+    session: Session, account: Account, window: DateWindow | None, tables: Sequence[str]
+) -> AccountRowCounts:
+    """Count the rows of the tables of an account; a table that is not read for it takes no query."""
+    reader, reports = session.reader, [one for one in session.settings.chosen_reports if one.table in tables]
+
+    def count(table: Entity | Report, count_rows: Callable[[], RowCount]) -> RowCount:
+        is_read = is_read_for(reader, session.store, table, account.advertiser_id, tables)
+        return count_rows() if is_read else ()
+
+    return AccountRowCounts(
+        {
+            entity.table: count(entity, partial(count_entities, reader, entity, account.advertiser_id))
+            for entity in LISTED_ENTITIES
+            if entity.table in tables
+        },
+        {
+            report.table: count(report, partial(count_report_rows, reader, report, account, window.last))
+            for report in reports
+            if report.cadence == "daily" and window
+        },
+        {
+            report.table: count(report, partial(count_report_rows, reader, report, account, None))
+            for report in reports
+            if report.cadence == "lifetime"
+        },
+    )
 
 
 def _sum_by_table(lines: Iterable[PlanLine]) -> Iterator[PlanLine]:

@@ -3,7 +3,7 @@
 Counting sends one-row requests and uses the totals of the API; estimating sends no request.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -77,8 +77,20 @@ def count_report_rows(reader: Reader, report: Report, account: Account, day: dat
     return counts if report.parts else counts[0]
 
 
-def is_read_for(reader: Reader, store: HiveStore, table: Entity | Report, advertiser_id: str) -> bool:
-    """Return whether a table is read for an account; one request to the API if no stored table says so.
+def is_read_for(
+    reader: Reader, store: HiveStore, table: Entity | Report, advertiser_id: str, tables: Collection[str]
+) -> bool:
+    """Return whether a refresh reads a table for an account.
+
+    If the table that its condition names is not stored, the API is asked with one request, because the refresh has
+    stored it by then; but if the refresh does not include that table, it reads the account.
+
+    Args:
+        reader: the connection and its state.
+        store: the stored tables.
+        table: the table.
+        advertiser_id: the account.
+        tables: the tables to refresh.
 
     Raises:
         TikTokError: any error of the request.
@@ -87,6 +99,8 @@ def is_read_for(reader: Reader, store: HiveStore, table: Entity | Report, advert
     known = find_condition(store, condition, advertiser_id)
     if known is not None or condition is None:
         return known is not False
+    if condition.table not in tables:
+        return True
     other = next(entity for entity in LISTED_ENTITIES if entity.table == condition.table)
     if (condition, advertiser_id) not in reader.known_conditions:
         count = count_entities(reader, other, advertiser_id, {condition.column: condition.value})

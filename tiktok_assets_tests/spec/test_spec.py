@@ -345,13 +345,12 @@ def test_paths_end_with_a_slash_and_have_a_source() -> None:
 
 def test_only_tables_of_some_accounts_have_optional_endpoints() -> None:
     """An endpoint that the app may lack belongs to tables that only some accounts have."""
-    tables = [*LISTED_ENTITIES, *REPORTS]
-    endpoints = {table.table: getattr(table, "source", table).endpoint for table in tables}
-    optional = [table for table in tables if endpoints[table.table].is_optional]
-    assert {table.table for table in optional} == {
+    conditions = {entity.table: entity.condition for entity in LISTED_ENTITIES if entity.endpoint.is_optional}
+    conditions |= {report.table: report.condition for report in REPORTS if report.source.endpoint.is_optional}
+    assert conditions.keys() == {
         *("smart_plus_ads", "smart_plus_creative_report_daily", "smart_plus_creative_report_lifetime"),
     }
-    assert all(table.condition for table in optional)
+    assert all(conditions.values())
 
 
 def test_elements_of_a_creative_report_have_the_same_columns() -> None:
