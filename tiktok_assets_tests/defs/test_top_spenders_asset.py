@@ -163,4 +163,4 @@ def test_smart_plus_creative_that_overtakes_is_told_with_its_ad(tmp_path: Path) 
         with state.transaction() as connection:
             (message,) = connection.scalars(sa.select(outbox.c.message))
         assert "It is a creative of the Smart+ ad New hooks, with " in message["text"]
-        assert "It cannot be duplicated from here: " in message["text"]
+        assert str(told.facts["duplication_reason"]) in message["text"]

@@ -68,7 +68,7 @@ def test_each_kind_is_recognised_and_says_what_to_do(name: str, ad: Row, ad_grou
     """An ad is named by its kind, and either it can be duplicated or there are a reason and steps by hand."""
     found = explain_duplication(*build_rows(ad, ad_group, campaign))
     assert found.kind.name == name
-    assert found.answer == ("yes" if name in ("manual", "spark") else "by hand")
+    assert found.answer == ("by hand" if found.kind.phrase else "yes")
     assert found.reason
     assert bool(found.manual_steps) == (not found.can_be_duplicated)
 

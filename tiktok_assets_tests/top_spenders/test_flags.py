@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
-from tiktok_assets.duplication.ad_kinds import AD_KINDS, MANUAL
+from tiktok_assets.duplication.ad_kinds import AD_KINDS, MANUAL, AdKind
 from tiktok_assets.duplication.approvals import BY_CODE, Approval, decide_approval
 from tiktok_assets.duplication.models import DuplicationRequest
 from tiktok_assets.settings import Settings, load_settings
@@ -370,8 +370,8 @@ KINDS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [kind.name for kind in (*AD_KINDS, MANUAL)])
-def test_every_kind_is_flagged_and_told_once(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", [*AD_KINDS, MANUAL], ids=lambda kind: kind.name)
+def test_every_kind_is_flagged_and_told_once(tmp_path: Path, kind: AdKind) -> None:
     """A new top spender of any kind has one flag and one alert, and a code only if a copy can be created."""
     settings = {"scaling_mode": "propose", "scaling_campaigns": {OWNER: "555"}}
     with open_account(tmp_path, in_memory=True, **settings) as account:
@@ -381,13 +381,13 @@ def test_every_kind_is_flagged_and_told_once(tmp_path: Path, kind: str) -> None:
             ("ad_group", AD_GROUPS, build_ad_group_row("B")),
             ("campaign", CAMPAIGNS, build_campaign_row()),
         ):
-            account.write_table(table, {**row, **KINDS[kind].get(which, {})})
+            account.write_table(table, {**row, **KINDS[kind.name].get(which, {})})
         account.read_reports(build_leading_spends("A"))
         account.read_reports(build_leading_spends("B"))
         assert [account.flag_all(), account.flag_all()] == [["B"], []]
         (row,) = _build_table(account).values()
-        can_be_duplicated = kind in ("manual", "spark")
-        assert (row["status"], row["ad_kind"]) == ("flagged", kind)
+        can_be_duplicated = not kind.phrase
+        assert (row["status"], row["ad_kind"]) == ("flagged", kind.name)
         assert row["duplicable"] == ("yes" if can_be_duplicated else "by hand")
         assert (row["duplication_steps"] is None) == can_be_duplicated
         assert count_rows(account.state, approvals) == can_be_duplicated
