@@ -46,8 +46,9 @@ class Switches:
             get_the_dynamic_quota_on_active_ad_groups).
         not_allowed_smart_plus: Accounts that are not on the allow-list for writing Upgraded Smart+, which get
             40118 (mengxingxinqing/tiktok_ads upgraded_smart_campaign; api-evangelist/tiktok-ads errors/).
-        manual_campaigns_end: The UTC day from which campaign/create fails, as it makes manual campaigns only; empty
-            for never (mengxingxinqing/tiktok_ads 01_upgraded_smart_plus_overview; the error is our assumption).
+        manual_campaigns_end: The UTC day from which campaign/create fails, which makes manual campaigns only;
+            empty for never (mengxingxinqing/tiktok_ads 01_upgraded_smart_plus_overview; the error is our
+            assumption).
         manual_ads_end: The UTC day, such as 2027-01-01, from which adgroup/create and ad/create fail too, as
             campaign/create does; empty for never (not said in upgraded_smart_campaign).
         bad_code_code: The error code for an auth_code that is wrong, used or too old (one of several in
