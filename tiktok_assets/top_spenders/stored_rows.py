@@ -9,7 +9,7 @@ import polars as pl
 
 from tiktok_assets.ingest import parse_fetched_at
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, Entity, to_column_name
+from tiktok_assets.spec import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS, SMART_PLUS_ADS, Entity, to_column_name
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import build_schema, entity_columns
 from tiktok_assets.top_spenders.creatives import AccountTables
@@ -25,7 +25,6 @@ _HIERARCHY: Mapping[str, Entity] = {"ad": ADS, "ad_group": AD_GROUPS, "campaign"
 _MEDIA_SCHEMA = pl.Schema(
     dict.fromkeys(("advertiser_id", "ad_id", "video_id", "tiktok_item_id", "smart_plus_ad_id"), pl.String())
 )
-_SMART_PLUS_ADS = "smart_plus_ads"
 _SMART_PLUS_SCHEMA = pl.Schema(dict.fromkeys(("advertiser_id", "smart_plus_ad_id", "ad_name"), pl.String()))
 
 
@@ -93,7 +92,7 @@ def read_account_tables(store: HiveStore, leaders: pl.DataFrame) -> AccountTable
         leaders: rows of `top_spenders`.
     """
     owners = set(leaders.get_column("advertiser_id"))
-    names = store.scan(_SMART_PLUS_ADS, _SMART_PLUS_SCHEMA, advertiser_ids=owners).collect()
+    names = store.scan(SMART_PLUS_ADS.table, _SMART_PLUS_SCHEMA, advertiser_ids=owners).collect()
     return AccountTables(
         store.scan(ADS.table, _MEDIA_SCHEMA, advertiser_ids=owners).collect(),
         {(owner, ad_id): name for owner, ad_id, name in names.iter_rows()},

@@ -125,3 +125,19 @@ def test_logs_of_other_apprise_users_are_kept(caplog: pytest.LogCaptureFixture) 
 def test_library_messages_are_classified(text: str, result: str) -> None:
     """A response, or a message that never left, is definite; other socket errors are unknown."""
     assert classify_failure(text.splitlines()).result == result
+
+
+def test_message_that_is_too_long_arrives_in_its_longest_form_that_fits() -> None:
+    """A chat gets the whole message, else the compact one with its links, else the brief one; never a cut one."""
+    whole, compact = ("x" * 5000, PAYLOAD["compact"])
+    forms = [{}, {"markdown": whole}, {"markdown": whole, "compact": whole}]
+    earlier = {name: text for name, text in PAYLOAD.items() if name != "compact"} | {"markdown": whole}
+    with run_webhook() as hook:
+        for payload in (*({**PAYLOAD, **form} for form in forms), earlier):
+            send_message(SecretStr(f"mmost://127.0.0.1:{hook.port}/abcdefghijkl"), None, payload)
+    texts = [body["text"] for body in hook.bodies]
+    assert texts[:2] == [PAYLOAD["markdown"].rstrip(), compact.rstrip()]
+    for text in texts[2:]:
+        assert "x" * 5000 not in text
+        assert "https://ads.tiktok.com" not in text
+        assert PAYLOAD["facts"]["ad_id"] not in text

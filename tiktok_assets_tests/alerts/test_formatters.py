@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from tiktok_assets.alerts.channels import create_service, send_message
 from tiktok_assets.alerts.dagster_urls import build_launchpad_config, build_launchpad_url
 from tiktok_assets.alerts.formatters import MAX_UNTRUSTED_LENGTH, Bar, Link, Message, UntrustedText
+from tiktok_assets.duplication.ad_kinds import AD_KINDS, AdKind
 from tiktok_assets.settings import load_settings
 from tiktok_assets.top_spenders.alert import build_top_spender_alert
 from tiktok_assets_tests.alerts.fake_channels import run_mail_server, run_webhook
@@ -235,9 +236,89 @@ def test_no_launchpad_url_without_job_or_campaign() -> None:
     assert build_launchpad_url(load_settings(scaling_mode="propose"), "7001", "77") is None
 
 
+USUAL = {
+    "ad_name": "UGC hook A, 3 seconds",
+    "ad_kind": "manual",
+    "duplicable": "yes",
+    "duplication_reason": "with it",
+}
+
+
 def test_usual_message_fits_into_discord() -> None:
     """With names of usual length the whole message fits into Discord's 2,000 characters."""
-    assert len(build_sample_alert(ad_name="UGC hook A, 3 seconds").markdown) < 1900
+    assert len(build_sample_alert(**USUAL).markdown) < 1900
+
+
+def test_compact_message_keeps_the_links() -> None:
+    """A message too long for a chat keeps its sentences and links there, without facts and chart."""
+    names = dict.fromkeys(("ad_name", "campaign_name", "runner_up_ad_name", "top_7d_ad_name"), "Long " * 16)
+    alert = build_sample_alert(**USUAL | names, **SMART_PLUS)
+    assert len(alert.markdown) > 1900 > len(alert.compact)
+    for words in ("playground", "It can be duplicated", "of the Smart+ ad", alert.alert_id):
+        assert words in alert.compact
+    assert "█" not in alert.compact
+
+
+SMART_PLUS: dict[str, Any] = {
+    "smart_plus_ad_id": "1800000000000000999",
+    "smart_plus_ad_name": HOSTILE_NAME,
+    "smart_plus_ad_spend": "1700.0000",
+    "smart_plus_ad_share": 0.726,
+    "video_id": "v1003`<b>",
+    "tiktok_item_id": "7312345678901234567",
+    "media_ads": 3,
+    "media_spend": "1500.0000",
+    "media_share": 0.5,
+}
+
+
+def test_smart_plus_creative_is_told_with_its_ad_and_video() -> None:
+    """The creative's Smart+ ad, its share of it, and the video's share in all creatives are in each format."""
+    alert = build_sample_alert(ad_kind="upgraded_smart_plus", **SMART_PLUS)
+    for shown in (alert.text, alert.markdown, _PageReader(alert.html).text):
+        for fact in (
+            "It is a creative of the Smart+ ad ",
+            ", with 72.6% of that ad's 1,700.00 EUR. ",
+            "The same video spent 1,500.00 EUR in 3 creatives of the campaign, 50.0% of its spend.",
+            "1800000000000000077, Upgraded Smart+ creative",
+            "(1800000000000000999)",
+            "7312345678901234567",
+            "View its Smart+ ad in TikTok Ads Manager",
+        ):
+            assert fact in shown
+    assert "keyword=1800000000000000999" in alert.html
+    assert _PageReader(alert.html).tags == _PageReader(build_sample_alert().html).tags
+    assert "`v1003" in alert.markdown
+
+
+@pytest.mark.parametrize("kind", [kind for kind in AD_KINDS if kind.phrase], ids=lambda kind: kind.name)
+def test_each_kind_without_copies_says_why_and_what_to_do(kind: AdKind) -> None:
+    """An ad of which no copy can be created is told with the reason and the steps, and without launchpad."""
+    answers = {"duplicable": "by hand", "duplication_reason": kind.reason, "duplication_steps": kind.manual_steps}
+    alert = build_sample_alert(ad_kind=kind.name, **answers)
+    assert f"It cannot be duplicated from here: {kind.reason}. By hand: {kind.manual_steps}." in alert.text
+    assert f"1800000000000000077, {kind.label}" in alert.text
+    assert "playground" not in alert.text
+    assert "ads.tiktok.com" in alert.text
+
+
+def test_duplicable_ad_says_how() -> None:
+    """An ad that can be duplicated names the scaling campaign, or the settings that are missing."""
+    facts = {**USUAL, "scaling_campaign_name": "Scaling EU"}
+    assert "It can be duplicated into Scaling EU, with it." in build_sample_alert(**facts).text
+    assert "set TIKTOK_SCALING_MODE" in build_sample_alert(mode="alert", **facts).text
+
+
+def test_previous_leader_is_shown_as_deleted() -> None:
+    """A previous leader that was deleted meanwhile is said to be."""
+    alert = build_sample_alert(previous_ad_id="1", previous_ad_name="Old", previous_is_deleted=True)
+    assert "Before, the leader was Old, which is deleted." in alert.text
+
+
+def test_runner_up_of_the_same_name_has_its_id() -> None:
+    """Creatives of one ad can have one name, so the runner-up is told apart by its id."""
+    alert = build_sample_alert(runner_up_ad_name=HOSTILE_NAME)
+    assert "(1800000000000000078) (1,100.00 EUR) by" in alert.text
 
 
 def test_brief_format_is_short() -> None:

@@ -262,18 +262,22 @@ def test_job_and_command_at_once_create_one_copy(
 
 
 def insert_flag(
-    deployment: Deployment, request: DuplicationRequest, flagged_at: datetime, campaign_id: str = "1"
+    deployment: Deployment,
+    request: DuplicationRequest,
+    flagged_at: datetime,
+    campaign_id: str = "1",
+    **facts: str,
 ) -> None:
     """Insert a flag as the job that flags writes it."""
     row = {"flag_id": f"flag{request.ad_id}", "advertiser_id": request.advertiser_id, "campaign_id": campaign_id}
     with deployment.session.state.transaction() as connection:
-        connection.execute(sa.insert(flags).values(**row, ad_id=request.ad_id, flagged_at=flagged_at, facts={}))
+        connection.execute(sa.insert(flags).values(**row, ad_id=request.ad_id, flagged_at=flagged_at, facts=facts))
 
 
 def test_execute_duplicates_a_new_flag_once_switched_off(
     harness: DuplicationHarness, execute_deployment: Deployment
 ) -> None:
-    """A new flag is requested until the ledger has it; an old one, or one in the scaling campaign, never."""
+    """A new flag is requested until the ledger has it; an old one, or one of an ad without copies, never."""
     request = harness.request()
     assert launch(
         execute_deployment, build_config(request)
@@ -282,6 +286,7 @@ def test_execute_duplicates_a_new_flag_once_switched_off(
     insert_flag(execute_deployment, request, now - timedelta(hours=1))
     insert_flag(execute_deployment, harness.request(ad_id="71"), now - MAX_FLAG_AGE - timedelta(minutes=1))
     insert_flag(execute_deployment, harness.request(ad_id="72"), now, campaign_id=harness.scaling_campaign.id)
+    insert_flag(execute_deployment, harness.request(ad_id="73"), now, duplicable="by hand")
     (requested,) = find_flagged_requests(state, settings, now)
     assert requested == harness.request(flag_id=f"flag{request.ad_id}")
     foreign = launch(execute_deployment, build_config(request, live=True))

@@ -3,14 +3,21 @@
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
+
+import sqlalchemy as sa
 
 from tiktok_assets.defs.derived_assets import read_recent_days
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.ingest.partitions import IS_COMPLETE_KEY
+from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.storage.parquet_store import Partition
+from tiktok_assets.storage.state import outbox
 from tiktok_assets.tables.schema import build_schema
+from tiktok_assets.top_spenders.flags import assess_ads, record_flag
 from tiktok_assets.top_spenders.ranking import rank_top_spenders
-from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory
+from tiktok_assets_tests.api.conftest import Host
+from tiktok_assets_tests.defs.conftest import WEDNESDAY, Deployment, DeploymentFactory, open_deployment
 
 
 def test_stored_ranking_ranks_the_stored_reports(deployment: Deployment) -> None:
@@ -107,3 +114,53 @@ def test_ranking_one_account_keeps_the_others(deployment: Deployment) -> None:
     assert result.success
     assert deployment.stored_keys("top_spenders") == [ids[1]]
     assert set(deployment.read_table("top_spenders").get_column("advertiser_id")) == {ids[1]}
+
+
+STORY = WorldPlan(anchor=WEDNESDAY, days=75, advertisers=1, smart_plus_story=True)
+
+
+def test_smart_plus_creative_that_overtakes_is_told_with_its_ad(tmp_path: Path) -> None:
+    """The new leading creative of a Smart+ campaign is told once, with its ad and its video's spend."""
+    with (
+        Host.run(STORY) as host,
+        open_deployment(
+            host, tmp_path, min_spend=0, reports="ad_report_lifetime,campaign_report_lifetime"
+        ) as deployment,
+    ):
+        story = host.sandbox.world.smart_plus_scenario
+        assert story
+        for at in (story.t1, story.t2):
+            host.sandbox.clock.set(at)
+            (owner,) = deployment.add_partitions()
+            assert all(result.success for result in deployment.refresh("refresh_accounts"))
+            assert deployment.run_range("refresh_lifetime", [owner]).success
+            assert deployment.run_range("refresh_derived", [owner], tables=["top_spenders"]).success
+        facts = {
+            str(one["id"]): one
+            for one in host.ground_truth("report", level="ad", advertiser_id=owner, lifetime="true")
+        }
+        spends = {ad_id: Decimal(fact["metrics"]["spend"]) for ad_id, fact in facts.items()}
+        ads = {row["ad_id"]: row for row in deployment.read_table("ads").to_dicts()}
+        new = ads[story.new_leader_ad_id]
+        same_ad = [ad_id for ad_id, row in ads.items() if row["smart_plus_ad_id"] == new["smart_plus_ad_id"]]
+        same_video = [
+            ad_id
+            for ad_id, row in ads.items()
+            if (row["campaign_id"], row["video_id"]) == (new["campaign_id"], new["video_id"])
+        ]
+        state, store, settings = deployment.session.state, deployment.store, deployment.settings
+        (told,) = [
+            one for one in assess_ads(state, store, settings, deployment.now) if one.ad_key[1] == story.campaign_id
+        ]
+        assert (told.ad_key[2], told.holds) == (story.new_leader_ad_id, ())
+        assert told.facts["ad_kind"] == "upgraded_smart_plus"
+        assert told.facts["smart_plus_ad_name"] == "New hooks"
+        assert Decimal(told.facts["smart_plus_ad_spend"]) == sum(spends[ad_id] for ad_id in same_ad)
+        assert told.facts["media_ads"] == len(same_video) > 1
+        assert Decimal(told.facts["media_spend"]) == sum(spends[ad_id] for ad_id in same_video)
+        for _ in range(2):
+            record_flag(state, store, settings, told.ad_key, deployment.now)
+        with state.transaction() as connection:
+            (message,) = connection.scalars(sa.select(outbox.c.message))
+        assert "It is a creative of the Smart+ ad New hooks, with " in message["text"]
+        assert str(told.facts["duplication_reason"]) in message["text"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_each_kind_is_recognised_and_says_what_to_do(name: str, ad: Row, ad_grou
     """An ad is named by its kind, and either it can be duplicated or there are a reason and steps by hand."""
     found = explain_duplication(*build_rows(ad, ad_group, campaign))
     assert found.kind.name == name
-    assert found.answer == ("yes" if name in ("manual", "spark", "upgraded_smart_plus") else "by hand")
+    assert found.answer == ("by hand" if found.kind.phrase else "yes")
     assert found.reason
     assert bool(found.manual_steps) == (not found.can_be_duplicated)
 
@@ -77,6 +78,16 @@ def test_every_kind_has_a_case() -> None:
     assert {row[0] for row in KINDS} == {kind.name for kind in (*AD_KINDS, MANUAL)}
     assert len({kind.label for kind in (*AD_KINDS, MANUAL, UNKNOWN)}) == len(AD_KINDS) + 2
     assert all(bool(kind.phrase) == bool(kind.reason) == bool(kind.manual_steps) for kind in AD_KINDS)
+
+
+def test_docs_list_every_kind_in_order() -> None:
+    """The table in `docs/flags.md` has every kind, in order of precedence, with the fields that decide."""
+    text = (Path(__file__).parents[2] / "docs/flags.md").read_text(encoding="utf-8")
+    table = text.partition("## Kinds of ads")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")][1:]
+    assert [row.split("`")[1] for row in rows] == [kind.name for kind in (*AD_KINDS, MANUAL)]
+    for kind, row in zip(AD_KINDS, rows, strict=False):
+        assert [name for name in kind.fields if f"`{name}`" not in row] == [], kind.name
 
 
 def test_stored_row_is_classified_like_the_object_it_was_read_from() -> None:

@@ -70,10 +70,20 @@ def _write_other_tables(sample: SampleStore, advertiser_id: str, currency: str) 
         "spend": Decimal(600),
         "share": 0.5,
         "lead": 0.25,
+        "ad_kind": "upgraded_smart_plus",
+        "is_deleted": True,
+        "smart_plus_ad_id": f"{advertiser_id}8",
+        "smart_plus_ad_name": "Smart+ hooks",
+        "smart_plus_ad_share": 0.75,
+        "video_id": "v1",
+        "media_ads": 3,
+        "media_share": 0.41,
     }
     sample.write("top_spenders", Partition(advertiser_id), [leader])
     candidate = {**ids, "ad_id": f"{advertiser_id}9", "ad_name": "Winner", "spend": Decimal(600), "lead": 0.25}
     held = {**candidate, "status": "held", "reason": "it spent too little", "leads_since": NOW}
+    held |= {"ad_kind": "catalogue", "duplicable": "by hand", "duplication_reason": "it is made from a catalogue"}
+    held["duplication_steps"] = "copy it in Ads Manager"
     sample.write("duplication_candidates", Partition(advertiser_id), [held])
     restated = {
         "advertiser_id": advertiser_id,

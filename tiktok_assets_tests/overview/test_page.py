@@ -161,6 +161,10 @@ def test_stored_rows_are_on_the_page(agency: SampleStore) -> None:
         "Winner",
         "held back",
         "it spent too little",
+        "Upgraded Smart+ creative, deleted",
+        "of the Smart+ ad Smart+ hooks, 75% of it",
+        "its video is in 3 creatives, 41% of the campaign",
+        "cannot be duplicated from here: it is made from a catalogue; by hand: copy it in Ads Manager",
         "50%",  # 900 of a budget of 1800
         "Days that changed after they were first read: 1",
         "+1.50",

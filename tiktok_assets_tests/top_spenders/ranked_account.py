@@ -18,10 +18,11 @@ from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.state import State, flags, outbox, top_spender_changes
 from tiktok_assets.tables.schema import build_schema, entity_columns, report_schema
+from tiktok_assets.top_spenders.creatives import add_creatives
 from tiktok_assets.top_spenders.flags import Assessment, assess_ads, record_flag
 from tiktok_assets.top_spenders.leader_changes import record_leader_changes
 from tiktok_assets.top_spenders.ranking import rank_top_spenders
-from tiktok_assets.top_spenders.stored_rows import AdKey
+from tiktok_assets.top_spenders.stored_rows import AdKey, read_account_tables
 
 OWNER, CAMPAIGN = "7001", "1680000000000001"
 START = datetime(2026, 10, 7, 12, 30, tzinfo=UTC)
@@ -69,8 +70,10 @@ def build_campaign_row(campaign: str = CAMPAIGN) -> dict[str, Any]:
     }
 
 
-def build_ranking(spends: Spends, at: datetime, campaign: str = CAMPAIGN) -> pl.DataFrame:
-    """Rank a lifetime report that was read at an instant."""
+def build_ranking(
+    spends: Spends, at: datetime, campaign: str = CAMPAIGN, store: HiveStore | None = None
+) -> pl.DataFrame:
+    """Rank a lifetime report that was read at an instant, with the creatives of the account tables in a store."""
     ads = [
         {
             **build_ad_row(ad_id, campaign),
@@ -88,7 +91,9 @@ def build_ranking(spends: Spends, at: datetime, campaign: str = CAMPAIGN) -> pl.
     }
     names = [name for name in AD_REPORT if name in ads[0]] if ads else []
     report = [{name: row[name] for name in names} for row in ads]
-    return rank_top_spenders(pl.DataFrame(report, AD_REPORT), pl.DataFrame([total], CAMPAIGN_REPORT))
+    ad_lifetime = pl.DataFrame(report, AD_REPORT)
+    leaders = rank_top_spenders(ad_lifetime, pl.DataFrame([total], CAMPAIGN_REPORT))
+    return add_creatives(leaders, ad_lifetime, read_account_tables(store, leaders)) if store else leaders
 
 
 def count_rows(state: State, table: sa.Table) -> int:
@@ -122,7 +127,10 @@ class Account:
         """Read lifetime reports, one per campaign, rank them, and record leader changes."""
         self.now = self.now + timedelta(hours=1) if at is None else at
         leaders = pl.concat(
-            [build_ranking(spends, self.now, str(int(CAMPAIGN) + number)) for number, spends in enumerate(reports)]
+            [
+                build_ranking(spends, self.now, str(int(CAMPAIGN) + number), self.store)
+                for number, spends in enumerate(reports)
+            ]
         )
         self.store.write("top_spenders", Partition(OWNER), record_leader_changes(self.state, leaders))
 

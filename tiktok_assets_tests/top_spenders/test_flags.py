@@ -17,12 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
+from tiktok_assets.duplication.ad_kinds import AD_KINDS, MANUAL, AdKind
 from tiktok_assets.duplication.approvals import BY_CODE, Approval, decide_approval
 from tiktok_assets.duplication.models import DuplicationRequest
 from tiktok_assets.settings import Settings, load_settings
-from tiktok_assets.spec.entities import ADS, ADVERTISERS
-from tiktok_assets.storage.parquet_store import HiveStore
+from tiktok_assets.spec.entities import AD_GROUPS, ADS, ADVERTISERS, CAMPAIGNS
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.state import State, approvals, duplication_steps, duplications, flags, outbox, utc_now
+from tiktok_assets.tables.schema import build_schema, entity_columns
 from tiktok_assets.top_spenders.candidates import CANDIDATES_SCHEMA, build_candidates_table
 from tiktok_assets.top_spenders.flags import compute_flag_id, record_flag
 from tiktok_assets.top_spenders.leader_changes import record_leader_changes
@@ -31,7 +33,9 @@ from tiktok_assets_tests.top_spenders.ranked_account import (
     OWNER,
     START,
     Account,
+    build_ad_group_row,
     build_ad_row,
+    build_campaign_row,
     build_ranking,
     count_rows,
     open_account,
@@ -227,15 +231,20 @@ def test_daily_cap_counts_ads_about_to_be_flagged(tmp_path: Path) -> None:
         assert account.flag_all() == []
 
 
+def _insert_copy(account: Account, object_id: str) -> None:
+    """Insert the object that a duplication created into the ledger."""
+    ledger = {"duplication_key": "k", "advertiser_id": OWNER, "campaign_id": CAMPAIGN, "status": "done"}
+    step = {"duplication_key": "k", "step": "ad", "marker": "m", "request": "{}", "object_id": object_id}
+    with account.state.transaction() as connection:
+        connection.execute(sa.insert(duplications).values(**ledger, ad_id="A", started_at=START))
+        connection.execute(sa.insert(duplication_steps).values(**step))
+
+
 def test_copy_is_detected_by_the_ledger(tmp_path: Path) -> None:
     """An ad that a duplication created is held back even after it was renamed."""
     with open_account(tmp_path) as account:
         account.write_ads("AB")
-        ledger = {"duplication_key": "k", "advertiser_id": OWNER, "campaign_id": CAMPAIGN, "status": "done"}
-        step = {"duplication_key": "k", "step": "ad", "marker": "m", "request": "{}", "object_id": "B"}
-        with account.state.transaction() as connection:
-            connection.execute(sa.insert(duplications).values(**ledger, ad_id="A", started_at=START))
-            connection.execute(sa.insert(duplication_steps).values(**step))
+        _insert_copy(account, "B")
         account.read_reports(build_leading_spends("A"))
         account.read_reports(build_leading_spends("B"))
         assert account.list_holds() == {(OWNER, CAMPAIGN, "B"): ["original"]}
@@ -343,6 +352,81 @@ def test_candidates_table(tmp_path: Path) -> None:
         assert (row["status"], row["flagged_at"], str(row["spend"])) == ("flagged", flagged_at, "20.0000")
         assert (row["previous_ad_id"], row["flag_id"]) == ("A", compute_flag_id(OWNER, CAMPAIGN, "B"))
         assert (table["C"]["status"], table["C"]["leads_since"]) == ("due", account.now)
+
+
+KINDS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "manual": {},
+    "spark": {"ad": {"tiktok_item_id": "7"}},
+    "automated_creative": {"ad_group": {"creative_material_mode": "SMART_CREATIVE"}},
+    "upgraded_smart_plus": {"ad": {"smart_plus_ad_id": "9", "tiktok_item_id": "7"}},
+    "smart_plus": {"campaign": {"is_smart_performance_campaign": True}},
+    "other_automation": {"campaign": {"campaign_automation_type": "NEXT"}},
+    "catalogue": {"ad_group": {"extra": '{"product_source": "CATALOG"}'}},
+    "shop": {"ad_group": {"extra": '{"product_source": "STORE"}'}},
+    "reservation": {"campaign": {"objective_type": "RF_REACH"}},
+    "live": {"ad": {"ad_format": "LIVE_CONTENT"}},
+    "split_test": {"ad_group": {"extra": '{"split_test_group_id": "5"}'}},
+    "promote": {"campaign": {"extra": '{"campaign_system_origin": "PROMOTE"}'}},
+}
+
+
+@pytest.mark.parametrize("kind", [*AD_KINDS, MANUAL], ids=lambda kind: kind.name)
+def test_every_kind_is_flagged_and_told_once(tmp_path: Path, kind: AdKind) -> None:
+    """A new top spender of any kind has one flag and one alert, and a code only if a copy can be created."""
+    settings = {"scaling_mode": "propose", "scaling_campaigns": {OWNER: "555"}}
+    with open_account(tmp_path, in_memory=True, **settings) as account:
+        account.write_ads("AB")
+        for which, table, row in (
+            ("ad", ADS, build_ad_row("B")),
+            ("ad_group", AD_GROUPS, build_ad_group_row("B")),
+            ("campaign", CAMPAIGNS, build_campaign_row()),
+        ):
+            account.write_table(table, {**row, **KINDS[kind.name].get(which, {})})
+        account.read_reports(build_leading_spends("A"))
+        account.read_reports(build_leading_spends("B"))
+        assert [account.flag_all(), account.flag_all()] == [["B"], []]
+        (row,) = _build_table(account).values()
+        can_be_duplicated = not kind.phrase
+        assert (row["status"], row["ad_kind"]) == ("flagged", kind.name)
+        assert row["duplicable"] == ("yes" if can_be_duplicated else "by hand")
+        assert (row["duplication_steps"] is None) == can_be_duplicated
+        assert count_rows(account.state, approvals) == can_be_duplicated
+        with account.state.transaction() as connection:
+            text = connection.execute(sa.select(outbox.c.message)).scalar_one()["text"]
+        assert (
+            f"It cannot be duplicated from here: {row['duplication_reason']}. By hand: " in text
+        ) != can_be_duplicated
+        assert ("It can be duplicated into 555, with the same" in text) == can_be_duplicated
+
+
+def test_ad_that_no_list_contains_is_told_after_the_next_read_of_the_list(tmp_path: Path) -> None:
+    """An ad missing in `ads` waits for a later read of that table, then is flagged by what the report has."""
+    with open_account(tmp_path, scaling_mode="propose", scaling_campaigns={OWNER: "555"}) as account:
+        account.write_ads("AB")
+        account.read_reports(build_leading_spends("A"))
+        account.read_reports(build_leading_spends("C"))
+        assert account.list_holds() == {(OWNER, CAMPAIGN, "C"): ["delivering"]}
+        for at, held in ((account.now, ["delivering"]), (account.now + timedelta(hours=1), [])):
+            for entity in (ADS, AD_GROUPS, CAMPAIGNS):
+                frame = account.store.scan(entity.table, build_schema(entity_columns(entity))).collect()
+                metadata = {"fetched_at": at.isoformat()}
+                account.store.write(entity.table, Partition(OWNER), frame, metadata=metadata)
+            assert account.list_holds() == {(OWNER, CAMPAIGN, "C"): held}
+        assert account.flag_all() == ["C"]
+        (row,) = _build_table(account).values()
+        assert (row["ad_name"], row["ad_kind"], row["duplicable"]) == ("Ad C", None, "no")
+        assert count_rows(account.state, approvals) == 0
+
+
+def test_creative_of_a_copied_smart_plus_ad_is_a_copy(tmp_path: Path) -> None:
+    """A creative of a Smart+ ad that a duplication created is held back by the ledger's id of that ad."""
+    with open_account(tmp_path) as account:
+        account.write_ads("AB")
+        account.write_table(ADS, build_ad_row("A"), {**build_ad_row("B"), "smart_plus_ad_id": "9"})
+        _insert_copy(account, "9")
+        account.read_reports(build_leading_spends("A"))
+        account.read_reports(build_leading_spends("B"))
+        assert account.list_holds() == {(OWNER, CAMPAIGN, "B"): ["original"]}
 
 
 def test_candidates_are_assessed_independently(tmp_path: Path) -> None:
