@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
@@ -126,6 +127,7 @@ def deliver(
     now: Callable[[], datetime] = utc_now,
     timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS,
     send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
+    open_sender: Callable[[], AbstractContextManager[SenderProcess]] = SenderProcess,
 ) -> DeliveryReport:
     """Deliver what is due, each channel on a thread of its own, within `timeout_seconds`.
 
@@ -136,6 +138,8 @@ def deliver(
         now: an aware clock.
         timeout_seconds: after this long pending attempts are abandoned with an unknown outcome.
         send_timeout_seconds: what one attempt may need; none is started with less time left.
+        open_sender: opens the process that sends the messages of one channel; by default one of its own, which
+            ends with the delivery.
 
     Returns:
         What was done in this call, and what is left.
@@ -147,7 +151,15 @@ def deliver(
     report = DeliveryReport()
     last_start = started + timeout_seconds - send_timeout_seconds
     workers = [
-        _ChannelWorker(state, channel, folder=folder, now=now, report=report, last_start=last_start)
+        _ChannelWorker(
+            state,
+            channel,
+            folder=folder,
+            now=now,
+            report=report,
+            last_start=last_start,
+            open_sender=open_sender,
+        )
         for channel in [None, *channels]
     ]
     due = find_due_channel_keys(state, now())
@@ -173,11 +185,12 @@ class _ChannelWorker:
         now: Callable[[], datetime],
         report: DeliveryReport,
         last_start: float,
+        open_sender: Callable[[], AbstractContextManager[SenderProcess]],
     ) -> None:
         self.key = channel.key if channel else FOLDER_KEY
         self._name = channel.name if channel else "the folder of alerts"
         self._state, self._channel, self._folder, self._now = state, channel, folder, now
-        self._report, self._last_start = report, last_start
+        self._report, self._last_start, self._open_sender = report, last_start, open_sender
         self._claim: Claim | None = None
         self._lock, self._is_abandoned = threading.Lock(), False
         # A daemon, because a slow response must not keep the process alive; the sender process ends by itself.
@@ -205,8 +218,9 @@ class _ChannelWorker:
         if self._channel is None:
             self._deliver_all(self._write)
             return
-        with SenderProcess(self._channel.url, self._channel.recipient_index) as sender:
-            self._deliver_all(lambda claim: sender.send(claim.payload, repeat=claim.repeat))
+        url, recipient_index = self._channel.url, self._channel.recipient_index
+        with self._open_sender() as sender:
+            self._deliver_all(lambda claim: sender.send(url, recipient_index, claim.payload, repeat=claim.repeat))
 
     def _deliver_all(self, send: Callable[[Claim], SendOutcome]) -> None:
         try:

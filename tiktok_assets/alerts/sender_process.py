@@ -1,4 +1,4 @@
-"""Send messages to one channel from a separate process, so that memory and time are bounded.
+"""Send messages from a separate process, so that memory and time are bounded.
 
 Apprise reads a whole response, whatever its size, and a thread cannot be stopped. Run as a module, this reads one
 JSON object a line from standard input and writes one outcome a line; the channel's URL is never an argument.
@@ -27,18 +27,14 @@ NO_OUTCOME = SendOutcome("unknown", "the response did not end in time")
 
 
 class SenderProcess:
-    """A process that sends messages to one channel; started with the first message.
+    """A process that sends one message after the other; started with the first message.
 
     Args:
-        url: an Apprise URL.
-        recipient_index: index of the recipient among those of the URL; None for a URL with one recipient.
         timeout_seconds: how long one message may take, whole seconds.
     """
 
-    def __init__(
-        self, url: SecretStr, recipient_index: int | None, timeout_seconds: int = MESSAGE_TIMEOUT_SECONDS
-    ) -> None:
-        self._url, self._recipient_index, self._timeout_seconds = url, recipient_index, timeout_seconds
+    def __init__(self, timeout_seconds: int = MESSAGE_TIMEOUT_SECONDS) -> None:
+        self._timeout_seconds = timeout_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -47,12 +43,14 @@ class SenderProcess:
     def __exit__(self, *_: object) -> None:
         self._kill()
 
-    def send(self, payload: Mapping[str, Any], *, repeat: bool = False) -> SendOutcome:
+    def send(
+        self, url: SecretStr, recipient_index: int | None, payload: Mapping[str, Any], *, repeat: bool = False
+    ) -> SendOutcome:
         """Send one message and wait for its outcome; see `channels.send_message` for the arguments."""
         process = self._process = self._process or _start_process()
         task = {
-            "url": self._url.get_secret_value(),
-            "recipient_index": self._recipient_index,
+            "url": url.get_secret_value(),
+            "recipient_index": recipient_index,
             "payload": dict(payload),
             "repeat": repeat,
             "timeout_seconds": self._timeout_seconds,

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +31,7 @@ from tiktok_assets.alerts.outbox import (
     enqueue,
     list_channels,
 )
+from tiktok_assets.alerts.sender_process import SenderProcess
 from tiktok_assets.settings import load_settings
 from tiktok_assets.storage.state import State, outbox
 from tiktok_assets_tests.alerts.fake_channels import (
@@ -49,8 +51,11 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 class DeliveryHarness:
     """An outbox with its channels and its clock."""
 
-    def __init__(self, folder: Path, *urls: str) -> None:
+    def __init__(self, folder: Path, *urls: str, sender: SenderProcess | None = None) -> None:
         self.folder, self.now = folder, NOW
+        self.open_sender: Callable[[], AbstractContextManager[SenderProcess]] = (
+            (lambda: nullcontext(sender)) if sender else SenderProcess
+        )
         self.url = f"sqlite:///{folder}/state.sqlite"
         self.state = State(self.url)
         self.channels: list[Channel] = list_channels(load_settings(alert_urls=" ".join(urls)))
@@ -64,7 +69,14 @@ class DeliveryHarness:
     def deliver(self, *, after: timedelta = timedelta(0), **seconds: float) -> DeliveryReport:
         """Deliver what is due after some time has passed."""
         self.now += after
-        return deliver(self.state, self.channels, self.folder / "alerts", now=lambda: self.now, **seconds)
+        return deliver(
+            self.state,
+            self.channels,
+            self.folder / "alerts",
+            now=lambda: self.now,
+            open_sender=self.open_sender,
+            **seconds,
+        )
 
     def read_rows(self) -> list[Any]:
         """Read the rows of channels, in the order of their alert ids."""
@@ -126,10 +138,10 @@ def test_uncommitted_alert_is_not_delivered(tmp_path: Path) -> None:
         assert hook.bodies == []
 
 
-def test_channel_that_is_down_loses_nothing(tmp_path: Path) -> None:
+def test_channel_that_is_down_loses_nothing(sender: SenderProcess, tmp_path: Path) -> None:
     """While a channel is down each attempt fails definitely; once it is up each alert arrives, unmarked."""
     port = find_free_port()
-    harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{port}/hook")
+    harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{port}/hook", sender=sender)
     harness.enqueue_alerts("one", "two")
     for _ in range(8):
         report = harness.deliver(after=MAX_BACKOFF * 2)
@@ -146,10 +158,10 @@ def test_channel_that_is_down_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 429, 403, 302])
-def test_error_status_is_retried_unmarked(tmp_path: Path, status: int) -> None:
+def test_error_status_is_retried_unmarked(sender: SenderProcess, tmp_path: Path, status: int) -> None:
     """A channel that responds with an error and then accepts gets the alert again, unmarked, after the backoff."""
     with run_webhook(respond_with(status)) as hook:
-        harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{hook.port}")
+        harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{hook.port}", sender=sender)
         harness.enqueue_alerts("one")
         assert harness.deliver().failed == 1
         assert harness.read_rows()[0].last_error == f"HTTP status {status}"
@@ -179,10 +191,12 @@ def test_only_the_refused_mail_recipient_is_retried(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [stall(1.0), hang_up], ids=["responds too late", "hangs up"])
-def test_unknown_outcome_is_repeated_once_and_marked(tmp_path: Path, behaviour: Any) -> None:  # noqa: ANN401 - a behaviour
+def test_unknown_outcome_is_repeated_once_and_marked(
+    sender: SenderProcess, tmp_path: Path, behaviour: Behaviour
+) -> None:
     """A channel that may have the message gets one marked repeat under the same id, and no third."""
     with run_webhook(behaviour) as hook:
-        harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{hook.port}?rto=0.3")
+        harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{hook.port}?rto=0.3", sender=sender)
         harness.enqueue_alerts("one")
         assert harness.deliver().unconfirmed == 1
         assert harness.read_rows()[0].unknown_outcomes == 1
@@ -192,10 +206,10 @@ def test_unknown_outcome_is_repeated_once_and_marked(tmp_path: Path, behaviour: 
         assert all("Alert one." in body["message"] for body in hook.bodies)
 
 
-def test_two_unknown_outcomes_count_as_delivered_unknown(tmp_path: Path) -> None:
+def test_two_unknown_outcomes_count_as_delivered_unknown(sender: SenderProcess, tmp_path: Path) -> None:
     """A channel that never responds in time gets two messages, and the row records the missing confirmation."""
     with run_webhook(hang_up, hang_up) as hook:
-        harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{hook.port}")
+        harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{hook.port}", sender=sender)
         harness.enqueue_alerts("one")
         reports = [harness.deliver(after=timedelta(minutes=5)) for _ in range(3)]
         assert [report.unconfirmed for report in reports] == [1, 1, 0]
@@ -205,10 +219,10 @@ def test_two_unknown_outcomes_count_as_delivered_unknown(tmp_path: Path) -> None
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from([respond_with(200), respond_with(500), hang_up]), min_size=1, max_size=6))
-def test_delivery_rules_hold_for_any_behaviour(script: list[Behaviour]) -> None:
+def test_delivery_rules_hold_for_any_behaviour(sender: SenderProcess, script: list[Behaviour]) -> None:
     """No message follows a success or a second unknown outcome; just those after an unknown one are marked."""
     with TemporaryDirectory() as folder, run_webhook(*script) as hook:
-        harness = DeliveryHarness(Path(folder), f"json://127.0.0.1:{hook.port}")
+        harness = DeliveryHarness(Path(folder), f"json://127.0.0.1:{hook.port}", sender=sender)
         harness.enqueue_alerts("one")
         for _ in range(len(script) + 2):
             harness.deliver(after=timedelta(hours=8))
@@ -306,9 +320,9 @@ def test_two_deliveries_at_once_deliver_once(tmp_path: Path) -> None:
         assert len(hook.bodies) == 1
 
 
-def test_dead_channel_is_given_up_after_days_with_its_reason(tmp_path: Path) -> None:
+def test_dead_channel_is_given_up_after_days_with_its_reason(sender: SenderProcess, tmp_path: Path) -> None:
     """The last attempt comes days after the first, no other follows, and the reason stays in the row."""
-    harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{find_free_port()}")
+    harness = DeliveryHarness(tmp_path, f"json://127.0.0.1:{find_free_port()}", sender=sender)
     harness.enqueue_alerts("one")
     started, report = harness.now, harness.deliver()
     while not report.given_up:

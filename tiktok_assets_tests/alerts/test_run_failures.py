@@ -5,7 +5,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +25,7 @@ from tiktok_assets.alerts.run_failures import (
     build_run_failure_alert,
     enqueue_run_failures,
 )
+from tiktok_assets.alerts.sender_process import SenderProcess
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import State, outbox, reported_runs
 from tiktok_assets_tests.alerts.fake_channels import Webhook, respond_with, run_webhook
@@ -63,9 +64,15 @@ class RunFailureHarness:
             raise InterruptedError
         return None
 
-    def deliver(self) -> DeliveryReport:
+    def deliver(self, sender: SenderProcess) -> DeliveryReport:
         """Deliver what is due."""
-        return deliver(self.state, list_channels(self.settings), self.folder / "alerts", now=lambda: self.now)
+        return deliver(
+            self.state,
+            list_channels(self.settings),
+            self.folder / "alerts",
+            now=lambda: self.now,
+            open_sender=lambda: nullcontext(sender),
+        )
 
     def read_files(self) -> list[dict[str, Any]]:
         """Read the alerts that were written as files."""
@@ -89,21 +96,21 @@ def list_run_ids(alert: dict[str, Any]) -> list[str]:
     return [run["run_id"] for run in facts["runs"]] if "runs" in facts else [facts["run_id"]]
 
 
-def test_single_failure_has_a_single_run_alert(tmp_path: Path) -> None:
+def test_single_failure_has_a_single_run_alert(tmp_path: Path, sender: SenderProcess) -> None:
     """A run that fails alone gets the alert about one run, delivered once no other has joined it."""
     with open_harness(tmp_path) as (harness, hook):
         assert harness.report(build_failed_run(1)) == "A run of refresh_daily failed"
         harness.now += GROUPING_DELAY - SECOND
-        assert harness.deliver().delivered == 0
+        assert harness.deliver(sender).delivered == 0
         harness.now += SECOND
-        assert harness.deliver().delivered == 2
+        assert harness.deliver(sender).delivered == 2
         (body,) = hook.bodies
         assert "No route.\n" in body["message"]
         assert f"Alert run-{build_failed_run(1).run_id}." in body["message"]
         assert harness.report(build_failed_run(1)) is None
 
 
-def test_failures_within_a_minute_share_one_counting_alert(tmp_path: Path) -> None:
+def test_failures_within_a_minute_share_one_counting_alert(tmp_path: Path, sender: SenderProcess) -> None:
     """Twelve runs found by several ticks share one alert with count, jobs, reasons, first ids and advice."""
     runs = [
         build_failed_run(
@@ -115,9 +122,9 @@ def test_failures_within_a_minute_share_one_counting_alert(tmp_path: Path) -> No
         for tick in (1, 31, 61, 91):
             harness.now = NOON + tick * SECOND
             harness.report(*(run for run in runs if run.failed_at <= harness.now))
-            assert harness.deliver().delivered == 0
+            assert harness.deliver(sender).delivered == 0
         harness.now = NOON + GROUPING_DELAY
-        assert harness.deliver().delivered == 2
+        assert harness.deliver(sender).delivered == 2
         (body,) = hook.bodies
     assert body["title"] == "12 runs failed"
     text = body["message"]
@@ -129,21 +136,21 @@ def test_failures_within_a_minute_share_one_counting_alert(tmp_path: Path) -> No
     assert [list_run_ids(alert) for alert in harness.read_files()] == [[run.run_id for run in runs]]
 
 
-def test_alert_in_delivery_is_not_extended(tmp_path: Path) -> None:
+def test_alert_in_delivery_is_not_extended(tmp_path: Path, sender: SenderProcess) -> None:
     """An alert with an attempted delivery stays as it is, and a later failure gets an alert of its own."""
     with open_harness(tmp_path, respond_with(500)) as (harness, hook):
         harness.report(build_failed_run(1), build_failed_run(2), grouping_delay=timedelta(0))
-        assert harness.deliver().failed == 1
+        assert harness.deliver(sender).failed == 1
         assert harness.report(build_failed_run(3, after=1)) == "A run of refresh_daily failed"
         harness.now += timedelta(minutes=10)
-        harness.deliver()
+        harness.deliver(sender)
         assert sorted(body["title"] for body in hook.bodies[1:]) == [
             "2 runs failed",
             "A run of refresh_daily failed",
         ]
 
 
-def test_alert_of_an_earlier_release_is_kept_and_not_repeated(tmp_path: Path) -> None:
+def test_alert_of_an_earlier_release_is_kept_and_not_repeated(tmp_path: Path, sender: SenderProcess) -> None:
     """A row without an entry in `told_runs` is neither lost nor repeated."""
     with open_harness(tmp_path) as (harness, hook):
         with harness.state.transaction() as connection:
@@ -151,14 +158,14 @@ def test_alert_of_an_earlier_release_is_kept_and_not_repeated(tmp_path: Path) ->
             enqueue(connection, alert, list_channels(harness.settings), harness.now)
         assert harness.report(build_failed_run(1), build_failed_run(2), build_failed_run(3)) == "2 runs failed"
         harness.now += GROUPING_DELAY
-        harness.deliver()
+        harness.deliver(sender)
         assert [body["title"] for body in hook.bodies] == [
             "A run of refresh_daily failed",
             "2 runs failed",
         ]
 
 
-def test_merged_alert_keeps_its_channels(tmp_path: Path) -> None:
+def test_merged_alert_keeps_its_channels(tmp_path: Path, sender: SenderProcess) -> None:
     """An alert keeps its channels when runs join it, whatever the settings are by then."""
     with open_harness(tmp_path) as (harness, hook):
         harness.report(build_failed_run(1))
@@ -166,7 +173,7 @@ def test_merged_alert_keeps_its_channels(tmp_path: Path) -> None:
         harness.report(build_failed_run(2))
         harness.settings = before
         harness.now += GROUPING_DELAY
-        harness.deliver()
+        harness.deliver(sender)
         assert [body["title"] for body in hook.bodies] == ["2 runs failed"]
 
 
@@ -196,7 +203,7 @@ STEPS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 120), min_size=1, max_size=10), STEPS)
 def test_each_run_is_reported_once_for_any_sequence_of_ticks(
-    seconds: Sequence[int], steps: Sequence[Step]
+    sender: SenderProcess, seconds: Sequence[int], steps: Sequence[Step]
 ) -> None:
     """For any sequence of ticks, repeats, interruptions and deliveries, each run is reported exactly once."""
     runs = [build_failed_run(number, after=after) for number, after in enumerate(seconds)]
@@ -204,14 +211,14 @@ def test_each_run_is_reported_once_for_any_sequence_of_ticks(
         for kind, one, other in steps:
             first, last = sorted((one, other))
             if kind == "deliver":
-                harness.deliver()
+                harness.deliver(sender)
             elif kind == "wait":
                 harness.now += one * SECOND
             else:
                 harness.report(*runs[first : last + 1], is_interrupted=kind == "interrupted")
         harness.report(*runs)
         harness.now += timedelta(minutes=5)
-        harness.deliver()
+        harness.deliver(sender)
         counts_by_run = Counter(run_id for alert in harness.read_files() for run_id in list_run_ids(alert))
         assert counts_by_run == Counter(run.run_id for run in runs)
         assert sorted(body["title"] for body in hook.bodies) == sorted(
@@ -226,7 +233,7 @@ def test_each_run_is_reported_once_for_any_sequence_of_ticks(
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=10), st.integers(0, 29), st.integers(0, 29))
 def test_failures_within_a_minute_are_one_alert_for_any_tick_times(
-    seconds: Sequence[int], check: int, deliver: int
+    sender: SenderProcess, seconds: Sequence[int], check: int, deliver: int
 ) -> None:
     """Whenever the ticks of both sensors fall, the failures of one minute are one alert."""
     runs = [build_failed_run(number, after=after) for number, after in enumerate(seconds)]
@@ -236,7 +243,7 @@ def test_failures_within_a_minute_are_one_alert_for_any_tick_times(
             if second % 30 == check:
                 harness.report(*(run for run in runs if run.failed_at <= harness.now))
             if second % 30 == deliver:
-                harness.deliver()
+                harness.deliver(sender)
         assert len(hook.bodies) == 1
         assert [len(list_run_ids(alert)) for alert in harness.read_files()] == [len(runs)]
 
@@ -263,7 +270,9 @@ def report_until(folder: Path, urls: Sequence[str], point: str) -> None:
 
 
 @pytest.mark.parametrize("point", [*POINTS, "after COMMIT"])
-def test_each_run_is_reported_once_after_a_kill_at_any_statement(tmp_path: Path, point: str) -> None:
+def test_each_run_is_reported_once_after_a_kill_at_any_statement(
+    tmp_path: Path, sender: SenderProcess, point: str
+) -> None:
     """Killed before the commit or after it, all runs end up in one alert."""
     context = get_context("forkserver")
     context.set_forkserver_preload([FORKSERVER])
@@ -280,5 +289,5 @@ def test_each_run_is_reported_once_after_a_kill_at_any_statement(tmp_path: Path,
         assert (len(rows), set(rows)) == (3 if point == "after COMMIT" else 1, kept)
         harness.report(build_failed_run(1), build_failed_run(2), build_failed_run(3))
         harness.now += GROUPING_DELAY
-        harness.deliver()
+        harness.deliver(sender)
         assert [body["title"] for body in hook.bodies] == ["3 runs failed"]

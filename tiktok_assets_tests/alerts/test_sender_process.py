@@ -72,10 +72,10 @@ def test_large_response_only_affects_the_sender_process(behaviour: Behaviour) ->
     """A response beyond the limit is an unknown outcome within seconds, and the next message is delivered."""
     started = time.monotonic()
     with run_webhook(behaviour, respond_with(200)) as hook:
-        sender = SenderProcess(SecretStr(f"json://127.0.0.1:{hook.port}"), None)
-        with sender:
-            first = sender.send(PAYLOAD)
-            second = sender.send(PAYLOAD)
+        url = SecretStr(f"json://127.0.0.1:{hook.port}")
+        with SenderProcess() as sender:
+            first = sender.send(url, None, PAYLOAD)
+            second = sender.send(url, None, PAYLOAD)
     assert first.result == "unknown"
     assert first in {NO_OUTCOME, SendOutcome("unknown", "the response is too large")}
     assert second == SendOutcome("delivered")
@@ -85,22 +85,18 @@ def test_large_response_only_affects_the_sender_process(behaviour: Behaviour) ->
 def test_slow_response_ends_at_the_timeout() -> None:
     """A response of single bytes ends at the timeout, and so does its process."""
     started = time.monotonic()
-    with (
-        run_webhook(respond_slowly) as hook,
-        SenderProcess(SecretStr(f"json://127.0.0.1:{hook.port}"), None, timeout_seconds=3) as sender,
-    ):
-        assert sender.send(PAYLOAD) == NO_OUTCOME
-        assert sender.send(PAYLOAD) == SendOutcome("delivered")
+    with run_webhook(respond_slowly) as hook, SenderProcess(timeout_seconds=3) as sender:
+        url = SecretStr(f"json://127.0.0.1:{hook.port}")
+        assert sender.send(url, None, PAYLOAD) == NO_OUTCOME
+        assert sender.send(url, None, PAYLOAD) == SendOutcome("delivered")
     assert time.monotonic() - started < 20
 
 
 def test_url_is_not_a_process_argument() -> None:
     """The process list contains nothing of the channel's URL."""
-    with (
-        run_webhook() as hook,
-        SenderProcess(SecretStr(f"json://127.0.0.1:{hook.port}/canary-path"), None) as sender,
-    ):
-        assert sender.send(PAYLOAD) == SendOutcome("delivered")
+    with run_webhook() as hook, SenderProcess() as sender:
+        url = SecretStr(f"json://127.0.0.1:{hook.port}/canary-path")
+        assert sender.send(url, None, PAYLOAD) == SendOutcome("delivered")
         command_lines = b""
         for process in Path("/proc").glob("[0-9]*"):
             try:
