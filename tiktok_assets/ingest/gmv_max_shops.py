@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from tiktok_assets.api import (
     AdvertiserError,
@@ -145,8 +146,11 @@ def load_shop_ids(store: HiveStore, advertiser_id: str) -> list[str]:
     run GMV Max for a shop, so the other accounts with access to it have nothing to read (page
     get_tiktok_shops_for_gmv_max_campaigns, `exclusive_authorized_advertiser_info`).
     """
-    file = store.scan_partition(GMV_MAX_SHOPS.table, Partition(advertiser_id))
-    return [] if file is None else select_authorized_shops(file.collect(), advertiser_id)
+    try:
+        file = store.scan_partition(GMV_MAX_SHOPS.table, Partition(advertiser_id))
+        return [] if file is None else select_authorized_shops(file.collect(), advertiser_id)
+    except (OSError, PolarsError):
+        return []  # a file that cannot be read has no age, so the next refresh requests the shops again
 
 
 def select_authorized_shops(shops: pl.DataFrame, advertiser_id: str) -> list[str]:
