@@ -257,9 +257,7 @@ def test_plan_of_an_earlier_version_is_hidden_too(harness: DuplicationHarness) -
         with ledger.lease(harness.owner.id, seconds=30, wait_seconds=0) as lease:
             ledger.start(lease, request, APPROVED_ON_TERMINAL)
             step = PlannedStep(AD_STEP, harness.scaling_ad_group.id, json.dumps(body))
-            ledger.plan(
-                    lease, request.key, [step], kind="manual", currency="USD", added_budget=Decimal(0)
-                )
+            ledger.plan(lease, request.key, [step], kind="manual", currency="USD", added_budget=Decimal(0))
             ledger.record_sending(
                 lease, request.key, AD_STEP, target=harness.scaling_ad_group.id, request=step.request
             )
