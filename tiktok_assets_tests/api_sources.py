@@ -15,11 +15,15 @@ import msgspec
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.ingest.gmv_max import build_gmv_max_query
 from tiktok_assets.ingest.queries import build_entity_query, build_report_query
+from tiktok_assets.spec.creatable_objects import AD_GROUPS_BY_KIND, ADS_BY_KIND
 from tiktok_assets.spec.endpoints import (
     ACCESS_TOKEN,
     AD_CREATE,
     AD_GROUP_CREATE,
     AD_GROUP_QUOTA,
+    AD_GROUP_STATUS,
+    AD_LIST,
+    AD_STATUS,
     ADVERTISER_INFO,
     ADVERTISER_LIST,
     GMV_MAX_REPORT,
@@ -28,7 +32,15 @@ from tiktok_assets.spec.endpoints import (
     IMAGES,
     POSTS,
     REPORT,
+    SMART_PLUS_AD_CREATE,
+    SMART_PLUS_AD_GROUP_CREATE,
+    SMART_PLUS_AD_GROUP_LIST,
+    SMART_PLUS_AD_GROUP_STATUS,
+    SMART_PLUS_AD_LIST,
+    SMART_PLUS_AD_STATUS,
+    SMART_PLUS_CAMPAIGN_LIST,
     SUGGESTED_COVERS,
+    VIDEOS,
     Endpoint,
 )
 from tiktok_assets.spec.entities import ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
@@ -72,8 +84,19 @@ OTHER_READ_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     SUGGESTED_COVERS: ("data.list", "data.list[].id"),
     AD_GROUP_CREATE: ("data.adgroup_id",),
     AD_CREATE: ("data.ad_ids",),
+    VIDEOS: ("data.list", "data.list[].video_id"),
+    SMART_PLUS_CAMPAIGN_LIST: (*PAGE_INFO, "data.list[].campaign_id", "data.list[].smart_plus_adgroup_mode"),
+    SMART_PLUS_AD_GROUP_LIST: (*PAGE_INFO, "data.list[].adgroup_id", "data.list[].adgroup_name"),
+    SMART_PLUS_AD_GROUP_CREATE: ("data.adgroup_id",),
+    SMART_PLUS_AD_CREATE: ("data.smart_plus_ad_id",),
+    AD_GROUP_STATUS: (),
+    AD_STATUS: (),
+    SMART_PLUS_AD_GROUP_STATUS: ("data.error_list", "data.error_list[].error_message"),
+    SMART_PLUS_AD_STATUS: (),
 }
 """Names read from responses that are not stored in a table."""
+
+_LISTED = ("advertiser_id", "filtering", "page", "page_size")
 
 OTHER_SENT_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     ADVERTISER_LIST: ("app_id", "secret"),
@@ -87,6 +110,21 @@ OTHER_SENT_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     ),
     IMAGES: ("advertiser_id", "image_ids"),
     SUGGESTED_COVERS: ("advertiser_id", "video_id", "poster_number"),
+    VIDEOS: ("advertiser_id", "video_ids"),
+    **{
+        endpoint: (*_LISTED, *(f"filtering.{name}" for name in ("primary_status", *ids)))
+        for endpoint, ids in {
+            SMART_PLUS_CAMPAIGN_LIST: ("campaign_ids",),
+            SMART_PLUS_AD_GROUP_LIST: ("campaign_ids", "adgroup_ids"),
+            SMART_PLUS_AD_LIST: ("campaign_ids", "adgroup_ids", "smart_plus_ad_ids"),
+            AD_LIST: ("adgroup_ids",),
+        }.items()
+    },
+    **{
+        one.status: ("advertiser_id", f"{one.key}s", "operation_status")
+        for one in (*AD_GROUPS_BY_KIND.values(), *ADS_BY_KIND.values())
+    },
+    REPORT: ("dimensions=ad_id", "dimensions=ad_id_v2", "dimensions=adgroup_id", "query_lifetime"),
 }
 
 UNCONFIRMED: Mapping[tuple[str, str], str] = {}
@@ -260,7 +298,8 @@ def _collect_names(parameters: Mapping[str, Any]) -> set[str]:
 
 
 def _list_body_names(body: Mapping[str, Any]) -> set[str]:
-    return {*body, *(f"creatives[].{name}" for one in body.get("creatives", ()) for name in one)}
+    inner = {f"{name}.{key}" for name, value in body.items() if isinstance(value, dict) for key in value}
+    return {*body, *inner, *(f"creatives[].{name}" for one in body.get("creatives", ()) for name in one)}
 
 
 def list_read_names() -> dict[str, set[str]]:

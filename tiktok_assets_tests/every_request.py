@@ -1,10 +1,13 @@
 """Send every kind of request that the product sends to one sandbox."""
 
+import pytest
+
 from tiktok_assets.api.auth import AuthClient
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.pagination import Fetcher
+from tiktok_assets.duplication.executor import UnfinishedError
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.sandbox.world.api_objects import ad_source
+from tiktok_assets.sandbox.world.api_objects import ad_source, shown_video
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST
@@ -13,7 +16,10 @@ from tiktok_assets_tests.duplication.harness import DuplicationHarness
 
 
 def send_every_request(harness: DuplicationHarness) -> None:
-    """Exchange a code, read every table, and duplicate an ad with a post and one without."""
+    """Exchange a code, read every table, and duplicate ads into campaigns of both kinds, then undo it.
+
+    The world of the harness has the Smart+ story.
+    """
     sandbox = harness.host.sandbox
     code = harness.host.control("POST", "auth_codes")["auth_code"]
     with AuthClient(sandbox.base_url) as auth_client:
@@ -27,3 +33,18 @@ def send_every_request(harness: DuplicationHarness) -> None:
     pushed = next(ad for ad in harness.owner.ads if ad_source(ad) == "push" and not ad.deleted)
     pushed.in_review = True  # it has no post yet, so its video is sent
     harness.duplicate(harness.request(ad_id=pushed.id))
+    story = sandbox.world.smart_plus_scenario
+    assert story
+    into_smart_plus = {"campaign_id": story.scaling_campaign_id}
+    for request in (
+        harness.request(**into_smart_plus),
+        harness.request(**into_smart_plus, ad_id=pushed.id),
+        harness.request(ad_id=story.new_leader_ad_id),
+    ):
+        harness.duplicate(request)
+        harness.undo(request, enabled_first=True)
+    video = str(pushed.fields.get("video_id") or shown_video(pushed))
+    harness.host.control("POST", "videos", video_id=video, state="transcoding")
+    with pytest.raises(UnfinishedError):
+        harness.duplicate(harness.request(ad_id=pushed.id, again=1))
+    harness.host.control("POST", "videos", video_id=video, state="ready")

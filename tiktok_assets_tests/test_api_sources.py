@@ -1,6 +1,7 @@
 """Tests of `docs/contact.md`: it lists everything that is sent or read, and what no source confirms."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def list_parameters(request: dict[str, Any]) -> set[str]:
 
 def test_all_sent_parameters_are_listed(tmp_path: Path) -> None:
     """Reading everything, exchanging a code and duplicating ads sends only parameters that are listed."""
-    with Host.run(PLAN) as host, open_harness(host, tmp_path) as harness:
+    with Host.run(replace(PLAN, smart_plus_story=True)) as host, open_harness(host, tmp_path) as harness:
         send_every_request(harness)
         requests = host.requests
     listed = list_sent_names()

@@ -16,12 +16,10 @@ from .creatable_objects import AD_GROUPS_BY_KIND as AD_GROUPS_BY_KIND
 from .creatable_objects import ADS_BY_KIND as ADS_BY_KIND
 from .creatable_objects import AGE_GROUPS_OF_SMART_PLUS_AGES as AGE_GROUPS_OF_SMART_PLUS_AGES
 from .creatable_objects import LEGACY_SMART_PLUS as LEGACY_SMART_PLUS
-from .creatable_objects import MANUAL_AD as MANUAL_AD
 from .creatable_objects import MAX_SMART_PLUS_AD_GROUPS as MAX_SMART_PLUS_AD_GROUPS
 from .creatable_objects import MAX_SMART_PLUS_ADS as MAX_SMART_PLUS_ADS
 from .creatable_objects import SHARED_BY_SMART_PLUS_AD_GROUPS as SHARED_BY_SMART_PLUS_AD_GROUPS
 from .creatable_objects import SMART_PLUS_AD as SMART_PLUS_AD
-from .creatable_objects import SMART_PLUS_AD_GROUP as SMART_PLUS_AD_GROUP
 from .creatable_objects import SMART_PLUS_AD_GROUP_VALUES as SMART_PLUS_AD_GROUP_VALUES
 from .creatable_objects import SMART_PLUS_CAMPAIGNS as SMART_PLUS_CAMPAIGNS
 from .creatable_objects import SMART_PLUS_OBJECTIVES as SMART_PLUS_OBJECTIVES
@@ -54,8 +52,6 @@ from .derived_tables import history_table_name as history_table_name
 from .documented_fields import DOCUMENTED_FIELDS as DOCUMENTED_FIELDS
 from .documented_fields import ENUMERATIONS as ENUMERATIONS
 from .endpoints import ACCESS_TOKEN as ACCESS_TOKEN
-from .endpoints import AD_CREATE as AD_CREATE
-from .endpoints import AD_GROUP_CREATE as AD_GROUP_CREATE
 from .endpoints import AD_GROUP_QUOTA as AD_GROUP_QUOTA
 from .endpoints import ADVERTISER_INFO as ADVERTISER_INFO
 from .endpoints import ADVERTISER_LIST as ADVERTISER_LIST

@@ -209,5 +209,6 @@ def test_find_ids_by_marker() -> None:
 
 
 def test_writes_are_limited_to_creating_ads() -> None:
-    """The only writes are creating an ad group and an ad; nothing is updated or deleted."""
-    assert [one.path for one in WRITES] == ["adgroup/create/", "ad/create/"]
+    """The only writes create an ad group or an ad, or change its status to undo that; no campaign is written."""
+    names = ("adgroup/create/", "ad/create/", "adgroup/status/update/", "ad/status/update/")
+    assert {one.path for one in WRITES} == {*names, *(f"smart_plus/{name}" for name in names)}

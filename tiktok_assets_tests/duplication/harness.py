@@ -17,6 +17,7 @@ from tiktok_assets.duplication.duplicator import Duplicator
 from tiktok_assets.duplication.executor import ExecutionPolicy
 from tiktok_assets.duplication.ledger import Checkpoint, Ledger, ignore_checkpoint
 from tiktok_assets.duplication.models import DuplicationRequest, LedgerEntry, build_marker
+from tiktok_assets.duplication.undo import Undoer, UndoPreview
 from tiktok_assets.sandbox.world.model import Ad, AdGroup, Advertiser, Campaign, WorldPlan
 from tiktok_assets.storage.state import State
 from tiktok_assets_tests.api.conftest import FAST, Host
@@ -33,6 +34,8 @@ POLICY = ExecutionPolicy(
     max_send_delay_seconds=10.0,
     lease_seconds=5.0,
     lease_wait_seconds=15.0,
+    processing_seconds=0.3,
+    processing_poll_seconds=0.1,
 )
 RETRY_POLICY = replace(FAST, max_attempts=2)
 APPROVED_ON_TERMINAL = Approval("ann@workstation", BY_TERMINAL, may_enable=True)
@@ -115,6 +118,22 @@ class DuplicationHarness:
         """Duplicate in this process."""
         with replace(self.config, **changes).open() as duplicator:
             return duplicator.duplicate(request)
+
+    def undo(self, request: DuplicationRequest, *, enabled_first: bool = False) -> UndoPreview:
+        """Undo in this process.
+
+        Args:
+            request: of the duplication.
+            enabled_first: switch the created objects on before, as a person in Ads Manager would.
+        """
+        if enabled_first:
+            for one in (*self.owner.ad_groups, *self.owner.ads, *self.owner.smart_plus_ads):
+                if build_marker(request.key) in one.name:
+                    one.status_changes.append((one.created, True))
+        with self.config.open() as duplicator:
+            return Undoer(duplicator.client, duplicator.fetcher, duplicator.ledger, duplicator.policy).undo(
+                request.key, "ann@workstation"
+            )
 
     def created_objects(self, request: DuplicationRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the ad groups and ads with the marker from the ground truth, deleted and hidden ones too."""
