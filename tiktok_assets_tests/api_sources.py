@@ -226,7 +226,7 @@ def list_sent_names() -> dict[str, set[str]]:
             some,
             metrics=METRICS,
             requested=served_metrics(report, METRICS),
-            filters={"adgroup_ids": ["1"], "campaign_ids": ["1"]},
+            filters={name: ["1"] for name in ("campaign_ids", "adgroup_ids", "smart_plus_ad_ids")},
         )
         operation = operation_name(report.source.endpoint)
         found[operation] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})

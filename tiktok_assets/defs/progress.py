@@ -62,7 +62,12 @@ def log_accounts_without_table(
             ", …" if len(without) > MAX_NAMED_ACCOUNTS else ""
         )
         context.log.info(
-            "%s: %d accounts without %s are not read (%s)", table.table, len(without), condition.meaning, named
+            "%s: %d accounts are not read, because `%s` does not have %s of them (%s)",
+            table.table,
+            len(without),
+            condition.table,
+            condition.meaning,
+            named,
         )
     return without
 

@@ -13,14 +13,14 @@ Table = TypeVar("Table", Entity, Report)
 
 
 def meets_condition(store: HiveStore, condition: AccountCondition | None, advertiser_id: str) -> bool:
-    """Return whether an account meets the condition of a table; True too if that is unknown.
+    """Return whether an account is known to meet the condition of a table.
 
     Args:
         store: the stored tables.
         condition: the condition; None for a table that is read for every account.
         advertiser_id: the account.
     """
-    return find_condition(store, condition, advertiser_id) is not False
+    return find_condition(store, condition, advertiser_id) is True
 
 
 def find_condition(store: HiveStore, condition: AccountCondition | None, advertiser_id: str) -> bool | None:

@@ -82,8 +82,8 @@ def is_read_for(
 ) -> bool:
     """Return whether a refresh reads a table for an account.
 
-    If the table that its condition names is not stored, the API is asked with one request, because the refresh has
-    stored it by then; but if the refresh does not include that table, it reads the account.
+    If the table that its condition names is not stored but refreshed, the API is asked with one request, because
+    the refresh has stored it by then.
 
     Args:
         reader: the connection and its state.
@@ -97,10 +97,8 @@ def is_read_for(
     """
     condition = table.condition
     known = find_condition(store, condition, advertiser_id)
-    if known is not None or condition is None:
-        return known is not False
-    if condition.table not in tables:
-        return True
+    if known is not None or condition is None or condition.table not in tables:
+        return known is True
     other = next(entity for entity in LISTED_ENTITIES if entity.table == condition.table)
     if (condition, advertiser_id) not in reader.known_conditions:
         count = count_entities(reader, other, advertiser_id, {condition.column: condition.value})

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import polars as pl
 
 from tiktok_assets.api import TikTokError
-from tiktok_assets.ingest.account_conditions import meets_condition
+from tiktok_assets.ingest.account_conditions import find_condition
 from tiktok_assets.ingest.account_reader import (
     ADVERTISERS_SCHEMA,
     AccountsResult,
@@ -127,11 +127,11 @@ def refresh_entity(
     """Replace the snapshot of an entity for each account, after updating its history; accounts fail independently.
 
     The history is written first: if the process is killed between the two writes, the next refresh finds the same
-    changes again. An account that the entity is not read for gets a snapshot without rows, and no new history.
+    changes again. An account that does not meet the entity's condition gets a snapshot without rows, and no new
+    history; one of which that is unknown is left out.
     """
-    read, not_read = list[str](), list[str]()
-    for advertiser_id in advertiser_ids:
-        (read if meets_condition(store, entity.condition, advertiser_id) else not_read).append(advertiser_id)
+    is_read = {one: find_condition(store, entity.condition, one) for one in advertiser_ids}
+    read, not_read = ([one for one, known in is_read.items() if known is side] for side in (True, False))
     empty = pl.DataFrame(schema=build_schema(entity_columns(entity)))
     results: Iterable[tuple[str, tuple[pl.DataFrame, ReadStats, datetime] | TikTokError]] = chain(
         ((advertiser_id, (empty, NO_REQUESTS, reader.now())) for advertiser_id in not_read),
@@ -179,9 +179,9 @@ def refresh_report(
 ) -> Iterator[WrittenPartition | FailedPartitions]:
     """Replace the partitions of a report, window by window; windows fail independently.
 
-    The metadata of each day includes this reading, for `restatements.refresh_restatements`. An account that the
-    report is not read for gets a lifetime partition without rows, and no partitions of days: a file for each day
-    would cost the refresh of many accounts a part of its time.
+    The metadata of each day includes this reading, for `restatements.refresh_restatements`. An account that does
+    not meet the report's condition gets a lifetime partition without rows, and no partitions of days: a file for
+    each day would cost the refresh of many accounts a part of its time. One of which that is unknown is left out.
 
     Args:
         reader: the connection and its state.
@@ -191,9 +191,10 @@ def refresh_report(
     """
     requests = list[ReportRequest]()
     for account, wanted in days.items():
-        if meets_condition(store, report.condition, account.advertiser_id):
+        is_read = find_condition(store, report.condition, account.advertiser_id)
+        if is_read:
             requests += plan_report_requests(report, account, wanted)
-        elif report.cadence == "lifetime":
+        elif is_read is False and report.cadence == "lifetime":
             empty = pl.DataFrame(schema=report_schema(report, reader.metrics))
             yield _write_empty_partition(store, report.table, account.advertiser_id, empty, reader.now())
     for request, response in read_reports(reader, requests):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class AccountCondition:
     """What an account must have for a table to be read, known from another stored table.
 
-    For other accounts no request is sent. An account of which the other table is not stored is read.
+    For other accounts no request is sent, and none before the other table is stored.
 
     Attributes:
         table: the other table, with one partition an account; it is refreshed first.

@@ -1,13 +1,13 @@
 """Test the log of a run: its plan comes first, costs no request and is correct; then follows the progress."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from tiktok_assets.api.request_plan import DateWindow
-from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
+from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, RefreshStage
 from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets_tests.defs.conftest import DAILY, LIFETIME, Deployment, DeploymentFactory
@@ -56,6 +56,27 @@ def test_plan_without_stored_data_is_a_minimum(deployment: Deployment) -> None:
         "Plan: at least 16 requests, 0.1 minutes at 1000 per second (TIKTOK_QPS); 4 accounts;"
         " 0 rows estimated from stored data, 16 queries without an estimate."
     )
+
+
+def test_an_account_without_smart_plus_ends_well_with_a_log_line(deployment: Deployment) -> None:
+    """A step of Smart+ tables writes no day of such an account, says so, and costs no request."""
+    ids = deployment.add_partitions()
+    assert deployment.run_range("refresh_accounts", ids, tables=["campaigns"]).success
+    before = len(deployment.host.requests)
+    days = DateWindow(date(2026, 10, 2), date(2026, 10, 4))
+    runs: list[tuple[RefreshStage, DateWindow | None, list[str], int]] = [
+        ("refresh_accounts", None, ["smart_plus_ads"], 4),
+        ("refresh_daily", days, ["smart_plus_ad_report_daily"], 0),
+        ("refresh_lifetime", None, ["smart_plus_creative_report_lifetime"], 4),
+    ]
+    for stage, window, tables, written in runs:
+        result = deployment.run_range(stage, ids, window, tables=tables)
+        assert result.success
+        lines = get_log_lines(deployment, result)
+        expected = f"{tables[0]}: 4 accounts are not read, because `campaigns` does not have an Upgraded Smart+"
+        assert any(line.startswith(expected) for line in lines), lines
+        assert len(deployment.materializations(tables[0])) == written
+    assert len(deployment.host.requests) == before
 
 
 def test_each_step_logs_its_progress_at_the_end(deployment: Deployment) -> None:

@@ -17,7 +17,7 @@ from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, ref
 from tiktok_assets.quality.check_catalog import evaluate_checks, select_checks
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext
-from tiktok_assets.spec.entities import CAMPAIGN_ENTITIES
+from tiktok_assets.spec.entities import LISTED_ENTITIES
 from tiktok_assets.storage.files import PARTITION_FILE_NAME
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets_tests.api.conftest import Host
@@ -36,7 +36,7 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Che
         refresh_advertisers(session.reader, session.store, session.advertiser_ids)
         results = [
             outcome
-            for entity in CAMPAIGN_ENTITIES
+            for entity in LISTED_ENTITIES
             for outcome in refresh_entity(session.reader, session.store, entity, session.advertiser_ids)
         ]
         accounts, _ = load_accounts(session.reader, session.store, settings, session.advertiser_ids)
