@@ -1,8 +1,8 @@
 """Run `tiktok-assets` in processes forked from one that has already imported it.
 
-Importing Polars, Dagster and the commands costs each command a second or two, and the suite runs hundreds of
-commands. A forked child has an environment, a folder, standard streams and an exit code of its own, as a program
-started from a shell has. Tests of start-up, memory and command lines start a new interpreter instead.
+Importing Polars, Dagster and the commands costs each command a second or two, bundling the JavaScript of a page two
+more, and the suite runs hundreds of commands. A forked child has an environment, a folder, standard streams and an
+exit code of its own, as a program started from a shell has. Tests of start-up, memory and command lines start a new interpreter instead.
 
 Protocol: the client connects to a Unix socket and sends its three standard streams (SCM_RIGHTS) with the length of
 a JSON list of arguments, environment and folder, then that list. The server forks, waits and sends the exit code
@@ -29,6 +29,7 @@ from pathlib import Path
 from weakref import finalize
 
 import tiktok_assets
+from tiktok_assets.overview.charts import build_time_series_chart, load_vega_javascript
 from tiktok_assets_tests.environment import clean_environment
 
 CAN_FORK = sys.platform == "linux"
@@ -118,9 +119,13 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 
 
 def _import_everything() -> None:
+    """Import every module, and build what a process builds once, the charts and their JavaScript."""
     for module in pkgutil.walk_packages(tiktok_assets.__path__, f"{tiktok_assets.__name__}."):
         if not module.name.endswith(".__main__"):
             importlib.import_module(module.name)
+    build_time_series_chart("spend", "Spend", many=False)  # imports Altair
+    with tempfile.TemporaryDirectory() as folder:
+        load_vega_javascript(Path(folder))
 
 
 def _serve(listener: socket.socket) -> None:

@@ -24,7 +24,7 @@ from tiktok_assets.api import (
 )
 from tiktok_assets.duplication import is_deleted, parse_identities
 from tiktok_assets.file_permissions import create_private_folder
-from tiktok_assets.ingest import Reader, count_entities, count_report
+from tiktok_assets.ingest import Reader, count_entities, count_report, meets_condition
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import (
@@ -35,6 +35,7 @@ from tiktok_assets.spec import (
     LISTED_ENTITIES,
     REPORT,
     REPORTS,
+    Entity,
 )
 from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import Account
@@ -195,7 +196,10 @@ class ReadProbe:
 
 
 def build_read_probes(reader: Reader, settings: Settings) -> list[ReadProbe]:
-    """Return one probe for each endpoint of the tables, except that of account details."""
+    """Return one probe for each endpoint of the tables, except that of account details.
+
+    An endpoint that the app may lack is only read for an account whose stored campaigns need it.
+    """
     report = (settings.chosen_reports or REPORTS)[0]
     day = None if report.cadence == "lifetime" else reader.now().date() - timedelta(1)
 
@@ -203,7 +207,12 @@ def build_read_probes(reader: Reader, settings: Settings) -> list[ReadProbe]:
         # The request has neither currency nor time zone, so any will do.
         return count_report(reader, report, Account(advertiser_id, "USD", "UTC"), day)
 
-    lists = [ReadProbe("entities", partial(count_entities, reader, entity)) for entity in LISTED_ENTITIES]
+    def _count_objects(entity: Entity, advertiser_id: str) -> int:
+        is_needed = meets_condition(HiveStore(settings.data_dir), entity.condition, advertiser_id)
+        return count_entities(reader, entity, advertiser_id) if is_needed else 0
+
+    entities = [one for one in LISTED_ENTITIES if settings.api_version == "v1.3" or not one.endpoint.is_optional]
+    lists = [ReadProbe("entities", partial(_count_objects, entity)) for entity in entities]
     return [*lists, ReadProbe("reports", _count_report_rows)]
 
 

@@ -158,6 +158,8 @@ def build_ad_payload(
         fields |= {name: [*map(remove_emoji, texts)] for name, texts in fields.items() if name == "ad_texts"}
     if "deeplink" not in fields:
         fields.pop("deeplink_type", None)
+    if str(fields.get("page_id", "")).isdecimal():  # a number here, text in Upgraded Smart+
+        fields["page_id"] = int(fields["page_id"])
     if "call_to_action_id" in fields:  # the id takes precedence
         fields.pop("call_to_action", None)
     named = {

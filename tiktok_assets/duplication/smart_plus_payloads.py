@@ -124,6 +124,8 @@ def build_smart_plus_ad(
         flat.pop("call_to_action", None)
     if not flat.get("deeplink"):
         flat.pop("deeplink_type", None)
+    if flat.get("page_id"):  # a number in manual ads, text here (create_an_upgraded_smart_ad)
+        flat["page_id"] = str(flat["page_id"])
     if objective == _WEB:
         flat.pop("card_id", None)  # "not supported for Upgraded Smart+ Web Campaigns"
     has_setting = _ADDITIONS in source or (objective == _WEB and flat.get("landing_page_url"))

@@ -121,7 +121,10 @@ AD_CREATE_FIELDS: tuple[CreateField, ...] = (
         note="false in a copy, which has this one creative, where TikTok's default could add others",
         across_note="TikTok adds no creatives to a manual ad",
     ),
-    *both("creative_auto_enhancement_strategy_list", f"{_SETTINGS}.creative_auto_enhancement_strategy_list"),
+    *smart_plus_only(
+        f"{_SETTINGS}.creative_auto_enhancement_strategy_list",
+        across_note="a manual ad takes some of these strategies in some campaigns only (automatic_enhancements)",
+    ),
     *smart_plus_only(
         f"{_SETTINGS}.product_info.product_titles {_SETTINGS}.product_info.selling_points"
         f" {_SETTINGS}.product_info.catalog_tag_list {_SETTINGS}.product_info_enabled",

@@ -61,7 +61,7 @@ def test_plan_without_stored_data_is_a_minimum(deployment: Deployment) -> None:
 def test_an_account_without_smart_plus_ends_well_with_a_log_line(deployment: Deployment) -> None:
     """A step of Smart+ tables writes no day of such an account, says so, and costs no request."""
     ids = deployment.add_partitions()
-    assert deployment.run_range("refresh_accounts", ids, tables=["campaigns"]).success
+    assert deployment.run_range("refresh_accounts", ids, tables=["advertisers", "campaigns"]).success
     before = len(deployment.host.requests)
     days = DateWindow(date(2026, 10, 2), date(2026, 10, 4))
     runs: list[tuple[RefreshStage, DateWindow | None, list[str], int]] = [
