@@ -1,8 +1,9 @@
 """Run `tiktok-assets` in processes forked from one that has already imported it.
 
-Importing Polars, Dagster and the commands costs each command a second or two, bundling the JavaScript of a page two
-more, and the suite runs hundreds of commands. A forked child has an environment, a folder, standard streams and an
-exit code of its own, as a program started from a shell has. Tests of start-up, memory and command lines start a new interpreter instead.
+Importing Polars, Dagster and the commands costs each command a second or two, bundling the JavaScript of a page
+two more, and the suite runs hundreds of commands. A forked child has an environment, a folder, standard streams
+and an exit code of its own, as a program started from a shell has. Tests of start-up, memory and command lines
+start a new interpreter instead.
 
 Protocol: the client connects to a Unix socket and sends its three standard streams (SCM_RIGHTS) with the length of
 a JSON list of arguments, environment and folder, then that list. The server forks, waits and sends the exit code

@@ -19,6 +19,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.settings import load_settings
+from tiktok_assets.spec.report_sources import INTEGRATED
 from tiktok_assets_tests.cli.conftest import CommandResult, build_variables, run_command
 
 SMALL = WorldPlan(dense=True, advertisers=4, days=6, campaigns=1, ad_groups=2, ads=3)

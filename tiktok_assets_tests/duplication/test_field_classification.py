@@ -100,7 +100,7 @@ def test_every_row_says_what_becomes_of_its_field() -> None:
 def test_no_field_has_two_rows(table: Table) -> None:
     """Each name of a kind of campaign has one row, but for the text, which is a list in Upgraded Smart+."""
     for kind in ("manual", "smart_plus"):
-        names = [name for field in table if (name := field.name_in(kind))]  # type: ignore[arg-type]  # both are kinds
+        names = [name for field in table if (name := field.name_in(kind))]
         repeated = {name for name in names if names.count(name) > 1}
         assert repeated <= {"ad_text_list[].ad_text"}
 
