@@ -90,12 +90,19 @@ def build_source_ad(smart_plus_ad: JsonObject, creative: JsonObject) -> dict[str
         creative: as `ad/get` returns it; its text is the one of the ad's texts that this creative was shown with.
     """
     flat = flatten_object(smart_plus_ad, AD_CREATE_FIELDS, "smart_plus")
+    if parameters := (smart_plus_ad.get(_SETTINGS) or {}).get("utm_params"):
+        flat["utm_params"] = [_read_url_parameter(one) for one in parameters]
     if has_custom_identity := f"{_SETTINGS}.identity_type" in flat:
         for name in ("identity_type", "identity_id", "identity_authorized_bc_id"):
             if f"{_SETTINGS}.{name}" in flat:
                 flat[name] = flat.pop(f"{_SETTINGS}.{name}")
     flat |= {name: creative[name] for name in _KEPT_FROM_AD_GET if creative.get(name) and not has_custom_identity}
     return {**flat, **{name: creative.get(name) for name in ("ad_id", "campaign_automation_type")}}
+
+
+def _read_url_parameter(parameter: JsonObject) -> dict[str, Any]:
+    """Return a URL parameter as creation accepts it; get_upgraded_smart_ads has `field` in its example."""
+    return {"key": parameter.get("key") or parameter.get("field"), "value": parameter.get("value")}
 
 
 def build_source_ad_group(smart_plus_ad_group: JsonObject) -> dict[str, Any]:

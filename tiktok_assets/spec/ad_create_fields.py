@@ -142,6 +142,11 @@ AD_CREATE_FIELDS: tuple[CreateField, ...] = (
         " minimum_purchase_value minimum_purchase_currency valid_start_time valid_end_time",
     ),
     *smart_plus_only(f"{_CREATIVE}.video_info.file_name", treatment="left out", note="the video has its own name"),
+    *smart_plus_only(
+        f"{_SETTINGS}.utm_params.field",
+        treatment="left out",
+        note="read as `key`, the name in the page's table, where its example has `field`",
+    ),
     # Manual alone
     *manual_only(
         "display_name avatar_icon_web_uri app_name",
