@@ -264,6 +264,12 @@ REFUSED_INPUTS: Mapping[str, tuple[Callable[[DuplicationHarness], Ad], Change, b
         False,
         "is an older Smart+ campaign, in which nothing new can be created since 31 March 2026; name another",
     ),
+    "a campaign with a catalogue": (
+        find_winner,
+        change_target(catalog_enabled=True),
+        False,
+        "is made from a catalogue, and accepts no ads here; name another",
+    ),
     "another objective": (
         find_traffic_ad,
         do_nothing,
