@@ -41,7 +41,7 @@ def open_other_host() -> Iterator[tuple[str, list[object]]]:
 
 
 def test_demo_prints_its_scenario_and_connects_to_no_other_host(tmp_path: Path) -> None:
-    """`demo --once` prints each top ad, duplicates a manual and a Smart+ ad that overtook, and ignores the settings of an `.env`."""
+    """`demo --once` ignores an `.env`, prints each top ad, and duplicates a manual and a Smart+ ad that lead."""
     with open_other_host() as (url, connections):
         (tmp_path / ".env").write_text(
             f"TIKTOK_BASE_URL={url}\nTIKTOK_ACCESS_TOKEN=of-a-real-account\nTIKTOK_DATA_DIR={tmp_path}/theirs\n"
