@@ -137,8 +137,9 @@ AD_GROUP_CREATE_FIELDS: tuple[CreateField, ...] = (
     ),
     # A catalogue or a shop
     *alike("catalog_id catalog_authorized_bc_id", treatment="refused", note=_CATALOGUE),
+    *alike("product_source", treatment="refused", note=_CATALOGUE),
     *manual_only(
-        "product_source shopping_ads_type store_id store_authorized_bc_id",
+        "shopping_ads_type store_id store_authorized_bc_id",
         "refused",
         treatment="refused",
         note=_CATALOGUE,
@@ -151,7 +152,8 @@ AD_GROUP_CREATE_FIELDS: tuple[CreateField, ...] = (
     *manual_only(
         "app_download_url app_type campaign_automation_type campaign_system_origin cpv_video_duration"
         " delivery_mode feed_type inventory_filter_enabled ios14_quota_type is_new_structure"
-        " is_smart_performance_campaign schedule_id schedule_infos scheduled_budget conversion_window",
+        " is_smart_performance_campaign schedule_id schedule_infos scheduled_budget conversion_window"
+        " search_keywords.audit_status search_keywords.reject_info",
         treatment="left out",
         note=READ_ONLY,
     ),
