@@ -89,20 +89,23 @@ def build_source_ad(smart_plus_ad: JsonObject, creative: JsonObject) -> dict[str
         smart_plus_ad: with this creative alone, see `select_creative`.
         creative: as `ad/get` returns it; its text is the one of the ad's texts that this creative was shown with.
     """
-    flat = flatten_object(smart_plus_ad, AD_CREATE_FIELDS, "smart_plus")
+    flat = flatten_object(_name_utm_parameters(smart_plus_ad), AD_CREATE_FIELDS, "smart_plus")
     if has_custom_identity := f"{_SETTINGS}.identity_type" in flat:
         for name in ("identity_type", "identity_id", "identity_authorized_bc_id"):
             if f"{_SETTINGS}.{name}" in flat:
                 flat[name] = flat.pop(f"{_SETTINGS}.{name}")
-    if isinstance(utm := flat.get("utm_params"), list):
-        flat["utm_params"] = [_rename_utm_field(one) for one in utm]
     flat |= {name: creative[name] for name in _KEPT_FROM_AD_GET if creative.get(name) and not has_custom_identity}
     return {**flat, **{name: creative.get(name) for name in ("ad_id", "campaign_automation_type")}}
 
 
-def _rename_utm_field(parameter: JsonObject) -> dict[str, Any]:
-    """Give a parameter's name the key of creation; the example of get_upgraded_smart_ads has it as `field`."""
-    return {"key" if name == "field" else name: value for name, value in parameter.items()}
+def _name_utm_parameters(smart_plus_ad: JsonObject) -> JsonObject:
+    """Give the names of URL parameters the key of creation; the example of get_upgraded_smart_ads has `field`."""
+    settings = smart_plus_ad.get(_SETTINGS) or {}
+    listed = [
+        {"key" if name == "field" else name: value for name, value in one.items()}
+        for one in settings.get("utm_params") or ()
+    ]
+    return {**smart_plus_ad, _SETTINGS: {**settings, "utm_params": listed}}
 
 
 def build_source_ad_group(smart_plus_ad_group: JsonObject) -> dict[str, Any]:

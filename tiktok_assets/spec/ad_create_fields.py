@@ -101,7 +101,12 @@ AD_CREATE_FIELDS: tuple[CreateField, ...] = (
     *both("disclaimer_type", "disclaimer.disclaimer_type"),
     *both("disclaimer_text", "disclaimer.disclaimer_text", parts="text"),
     *both("disclaimer_clickable_texts", "disclaimer.disclaimer_clickable_texts", parts="text url"),
-    *both("utm_params", f"{_SETTINGS}.utm_params", parts="key value field"),
+    *both("utm_params", f"{_SETTINGS}.utm_params", parts="key value"),
+    *smart_plus_only(
+        f"{_SETTINGS}.utm_params.field",
+        treatment="left out",
+        note="the name of a parameter in the example of get_upgraded_smart_ads; it is sent as `key`",
+    ),
     *both("deeplink_utm_params", f"{_SETTINGS}.deeplink_utm_params", parts="key value"),
     *both("fallback_type", f"{_SETTINGS}.fallback_type"),
     *alike("phone_region_code phone_region_calling_code phone_number", f"{_SETTINGS}.phone_info."),
