@@ -89,7 +89,9 @@ def build_source_ad(smart_plus_ad: JsonObject, creative: JsonObject) -> dict[str
         smart_plus_ad: with this creative alone, see `select_creative`.
         creative: as `ad/get` returns it; its text is the one of the ad's texts that this creative was shown with.
     """
-    flat = flatten_object(_name_utm_parameters(smart_plus_ad), AD_CREATE_FIELDS, "smart_plus")
+    flat = flatten_object(smart_plus_ad, AD_CREATE_FIELDS, "smart_plus")
+    if parameters := (smart_plus_ad.get(_SETTINGS) or {}).get("utm_params"):
+        flat["utm_params"] = [_read_url_parameter(one) for one in parameters]
     if has_custom_identity := f"{_SETTINGS}.identity_type" in flat:
         for name in ("identity_type", "identity_id", "identity_authorized_bc_id"):
             if f"{_SETTINGS}.{name}" in flat:
@@ -98,14 +100,9 @@ def build_source_ad(smart_plus_ad: JsonObject, creative: JsonObject) -> dict[str
     return {**flat, **{name: creative.get(name) for name in ("ad_id", "campaign_automation_type")}}
 
 
-def _name_utm_parameters(smart_plus_ad: JsonObject) -> JsonObject:
-    """Give the names of URL parameters the key of creation; the example of get_upgraded_smart_ads has `field`."""
-    settings = smart_plus_ad.get(_SETTINGS) or {}
-    listed = [
-        {"key" if name == "field" else name: value for name, value in one.items()}
-        for one in settings.get("utm_params") or ()
-    ]
-    return {**smart_plus_ad, _SETTINGS: {**settings, "utm_params": listed}}
+def _read_url_parameter(parameter: JsonObject) -> dict[str, Any]:
+    """Return a URL parameter as creation accepts it; get_upgraded_smart_ads has `field` in its example."""
+    return {"key": parameter.get("key") or parameter.get("field"), "value": parameter.get("value")}
 
 
 def build_source_ad_group(smart_plus_ad_group: JsonObject) -> dict[str, Any]:

@@ -102,11 +102,6 @@ AD_CREATE_FIELDS: tuple[CreateField, ...] = (
     *both("disclaimer_text", "disclaimer.disclaimer_text", parts="text"),
     *both("disclaimer_clickable_texts", "disclaimer.disclaimer_clickable_texts", parts="text url"),
     *both("utm_params", f"{_SETTINGS}.utm_params", parts="key value"),
-    *smart_plus_only(
-        f"{_SETTINGS}.utm_params.field",
-        treatment="left out",
-        note="the name of a parameter in the example of get_upgraded_smart_ads; it is sent as `key`",
-    ),
     *both("deeplink_utm_params", f"{_SETTINGS}.deeplink_utm_params", parts="key value"),
     *both("fallback_type", f"{_SETTINGS}.fallback_type"),
     *alike("phone_region_code phone_region_calling_code phone_number", f"{_SETTINGS}.phone_info."),
@@ -147,6 +142,11 @@ AD_CREATE_FIELDS: tuple[CreateField, ...] = (
         " minimum_purchase_value minimum_purchase_currency valid_start_time valid_end_time",
     ),
     *smart_plus_only(f"{_CREATIVE}.video_info.file_name", treatment="left out", note="the video has its own name"),
+    *smart_plus_only(
+        f"{_SETTINGS}.utm_params.field",
+        treatment="left out",
+        note="read as `key`, the name in the page's table, where its example has `field`",
+    ),
     # Manual alone
     *manual_only(
         "display_name avatar_icon_web_uri app_name",

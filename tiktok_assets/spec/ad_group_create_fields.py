@@ -136,8 +136,7 @@ AD_GROUP_CREATE_FIELDS: tuple[CreateField, ...] = (
         across_note="Upgraded Smart+ combines the creatives of an ad, of which a copy has one",
     ),
     # A catalogue or a shop
-    *alike("catalog_id catalog_authorized_bc_id", treatment="refused", note=_CATALOGUE),
-    *alike("product_source", treatment="refused", note=_CATALOGUE),
+    *alike("catalog_id catalog_authorized_bc_id product_source", treatment="refused", note=_CATALOGUE),
     *manual_only(
         "shopping_ads_type store_id store_authorized_bc_id",
         "refused",
@@ -149,11 +148,11 @@ AD_GROUP_CREATE_FIELDS: tuple[CreateField, ...] = (
         "adgroup_id campaign_name secondary_status create_time modify_time", treatment="left out", note=READ_ONLY
     ),
     *smart_plus_only("current_budget incentive_offer_type", treatment="left out", note=READ_ONLY),
+    *manual_only("search_keywords.audit_status search_keywords.reject_info", treatment="left out", note=READ_ONLY),
     *manual_only(
         "app_download_url app_type campaign_automation_type campaign_system_origin cpv_video_duration"
         " delivery_mode feed_type inventory_filter_enabled ios14_quota_type is_new_structure"
-        " is_smart_performance_campaign schedule_id schedule_infos scheduled_budget conversion_window"
-        " search_keywords.audit_status search_keywords.reject_info",
+        " is_smart_performance_campaign schedule_id schedule_infos scheduled_budget conversion_window",
         treatment="left out",
         note=READ_ONLY,
     ),

@@ -32,7 +32,7 @@ PAGES: tuple[tuple[str, CampaignKind, Table, str], ...] = (
 MISPRINTS = {
     "smart_plus/adgroup/create": {"deep_cpabid", "open_api_partner", "product_source", "promotion_website_type"}
 }
-"""Names of the SDK and the OpenAPI document that the pages do not have."""
+"""Names that only the SDK has, which the page of creation does not name."""
 
 
 def list_fields(operation: str, prefix: str) -> set[str]:
@@ -43,7 +43,7 @@ def list_fields(operation: str, prefix: str) -> set[str]:
     if operation.endswith("/create"):
         sdk = load_operations()[operation].list_names()
         names |= {name.removeprefix(prefix) for name in sdk if name.startswith(prefix)}
-    return {name.replace("[]", "") for name in names} - {"", *MISPRINTS.get(operation, set())}
+    return {name.replace("[]", "") for name in names} - {""} - MISPRINTS.get(operation, set())
 
 
 def find_unclassified(names: Iterable[str], table: Table, kind: CampaignKind) -> set[str]:
