@@ -24,10 +24,13 @@ REPORTS = {
     for level in ("advertiser", "campaign", "ad_group", "ad")
     for kind in ("daily", "lifetime")
 }
-LISTED = ("campaigns", "ad_groups", "ads")
+SMART_PLUS_REPORTS = {
+    f"smart_plus_{row}_report_{kind}" for row in ("ad", "creative") for kind in ("daily", "lifetime")
+}
+LISTED = ("campaigns", "ad_groups", "ads", "smart_plus_ads")
 GROUPS = {
     "account": {"advertisers", *LISTED, *(f"{table}_history" for table in LISTED), "gmv_max_shops"},
-    "reports": REPORTS | {"gmv_max_report_daily", "report_restatements"},
+    "reports": REPORTS | SMART_PLUS_REPORTS | {"gmv_max_report_daily", "report_restatements"},
     "insights": {"top_spenders", "account_overview"},
     "scaling": {"duplication_candidates", "ad_duplications", "duplication_results"},
     "serving": {"warehouse"},

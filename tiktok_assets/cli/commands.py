@@ -40,18 +40,23 @@ def demo(
     from tiktok_assets.cli import demo as demo_command  # noqa: PLC0415 - loads Dagster
     from tiktok_assets.cli.rendering import print_json, print_top_spenders  # noqa: PLC0415
     from tiktok_assets.cli.top import describe_leader_change, sort_top_spenders  # noqa: PLC0415
+    from tiktok_assets.duplication import formatting  # noqa: PLC0415
 
     def _print_result(result: demo_command.DemoResult) -> None:
         top_spenders = sort_top_spenders(result.top_spenders, campaign=None, by="spend")
         sentences = [describe_leader_change(change) for change in result.changes]
         if as_json:
-            print_json({"top_spenders": top_spenders.to_dicts(), "overtook": sentences, "alerts": result.alerts})
+            duplications = [formatting.entry_to_row(entry) for entry in result.duplications]
+            shown = {"top_spenders": top_spenders.to_dicts(), "overtook": sentences}
+            print_json({**shown, "alerts": result.alerts, "duplications": duplications})
             return
         print_top_spenders(top_spenders)
         for sentence in sentences or ["No campaign has a new top spender."]:
             print_line(sentence)
         for alert in result.alerts:
             print_line(f"Flagged the ad and sent an alert: {alert['title']} (alert {alert['alert_id']})")
+        for entry in result.duplications:
+            print_line(formatting.format_done(entry))
 
     if once:
         _print_result(demo_command.run_once(log_line))

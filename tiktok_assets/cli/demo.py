@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,10 +21,12 @@ import httpx
 import polars as pl
 
 from tiktok_assets.cli.arguments import require_free_port
+from tiktok_assets.cli.duplicate import execute, name_approver
 from tiktok_assets.cli.errors import CommandError
 from tiktok_assets.cli.sync import SyncRequest, SyncResult, run_sync
 from tiktok_assets.cli.top import read_stored_top_spenders
 from tiktok_assets.defs import ALERTS_FOLDER
+from tiktok_assets.duplication import BY_YES_OPTION, Approval, DuplicationRequest, LedgerEntry
 from tiktok_assets.instance import open_instance
 from tiktok_assets.overview import PAGE_FILE_NAME
 from tiktok_assets.sandbox import RunningSandbox, WorldPlan
@@ -49,15 +51,17 @@ class DemoResult:
         top_spenders: the stored table after the second refresh.
         changes: the campaigns with another top spender than after the first refresh.
         alerts: the contents of the alert file of each new top spender.
+        duplications: the duplications of new top spenders into scaling campaigns.
     """
 
     top_spenders: pl.DataFrame
     changes: list[LeaderChange]
     alerts: list[dict[str, Any]]
+    duplications: list[LedgerEntry] = field(default_factory=list)
 
 
 def run_once(log: LogLine) -> DemoResult:
-    """Run the scenario without a webserver: refresh at T1, set the clock to T2, refresh again, and compare.
+    """Run the scenario without a webserver: refresh at T1, set the clock to T2, refresh again, compare, duplicate.
 
     Args:
         log: receives one line of progress at a time.
@@ -66,7 +70,8 @@ def run_once(log: LogLine) -> DemoResult:
         CommandError: if a part of a refresh fails.
     """
     with _temporary_folder() as folder, _create_sandbox() as sandbox, _isolated_environment(folder, sandbox, 0):
-        return _run_scenario(sandbox, log)
+        result = _run_scenario(sandbox, log)
+        return replace(result, duplications=_duplicate_new_leaders(sandbox, result.alerts))
 
 
 def run_with_dagster(port: int, log: LogLine, show: Callable[[DemoResult], None]) -> None:
@@ -120,6 +125,22 @@ def _run_scenario(sandbox: RunningSandbox, log: LogLine) -> DemoResult:
     after = _refresh(log)
     alerts = _read_alerts(load_settings().state_dir / ALERTS_FOLDER)
     return DemoResult(after, find_leader_changes(before, after), alerts)
+
+
+def _duplicate_new_leaders(sandbox: RunningSandbox, alerts: list[dict[str, Any]]) -> list[LedgerEntry]:
+    """Duplicate each flagged ad into the scaling campaign of its kind, as its approval does."""
+    settings = load_settings()
+    scenarios = [one for one in (sandbox.world.scenario, sandbox.world.smart_plus_scenario) if one]
+    targets = {one.new_leader_ad_id: one.scaling_campaign_id for one in scenarios}
+    entries = []
+    with open_session(settings) as session:
+        for alert in alerts:
+            facts = alert["facts"]
+            campaign_id = targets.get(facts["ad_id"]) or settings.scaling_campaigns[facts["advertiser_id"]]
+            request = DuplicationRequest(facts["advertiser_id"], facts["ad_id"], campaign_id)
+            entry, _ = execute(session, request, Approval(name_approver(), BY_YES_OPTION))
+            entries.append(entry)
+    return entries
 
 
 def _read_alerts(folder: Path) -> list[dict[str, Any]]:

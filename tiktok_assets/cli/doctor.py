@@ -226,7 +226,8 @@ class _TokenChecks:
         unreadable: list[str] = []
         working_probe: ReadProbe | None = None
         for advertiser_id in ids:
-            probes = [working_probe] if working_probe else build_read_probes(self._reader, self._settings)
+            every_probe = build_read_probes(self._reader, self._settings, advertiser_id)
+            probes = [working_probe] if working_probe else every_probe
             successful, refused = self._send_probes(advertiser_id, probes)
             if self._report.is_faulty("unrestricted"):
                 return []

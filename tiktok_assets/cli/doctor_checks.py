@@ -35,7 +35,6 @@ from tiktok_assets.spec import (
     LISTED_ENTITIES,
     REPORT,
     REPORTS,
-    Entity,
 )
 from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import Account
@@ -195,10 +194,10 @@ class ReadProbe:
     send: Callable[[str], object]
 
 
-def build_read_probes(reader: Reader, settings: Settings) -> list[ReadProbe]:
-    """Return one probe for each endpoint of the tables, except that of account details.
+def build_read_probes(reader: Reader, settings: Settings, advertiser_id: str) -> list[ReadProbe]:
+    """Return one probe for each endpoint of an account's tables, except that of account details.
 
-    An endpoint that the app may lack is only read for an account whose stored campaigns need it.
+    An endpoint that the app may lack has a probe only if the account's stored campaigns need it.
     """
     report = (settings.chosen_reports or REPORTS)[0]
     day = None if report.cadence == "lifetime" else reader.now().date() - timedelta(1)
@@ -207,12 +206,14 @@ def build_read_probes(reader: Reader, settings: Settings) -> list[ReadProbe]:
         # The request has neither currency nor time zone, so any will do.
         return count_report(reader, report, Account(advertiser_id, "USD", "UTC"), day)
 
-    def _count_objects(entity: Entity, advertiser_id: str) -> int:
-        is_needed = meets_condition(HiveStore(settings.data_dir), entity.condition, advertiser_id)
-        return count_entities(reader, entity, advertiser_id) if is_needed else 0
-
-    entities = [one for one in LISTED_ENTITIES if settings.api_version == "v1.3" or not one.endpoint.is_optional]
-    lists = [ReadProbe("entities", partial(_count_objects, entity)) for entity in entities]
+    store = HiveStore(settings.data_dir)
+    entities = [
+        one
+        for one in LISTED_ENTITIES
+        if (settings.api_version == "v1.3" or not one.endpoint.is_optional)
+        and meets_condition(store, one.condition, advertiser_id)
+    ]
+    lists = [ReadProbe("entities", partial(count_entities, reader, entity)) for entity in entities]
     return [*lists, ReadProbe("reports", _count_report_rows)]
 
 

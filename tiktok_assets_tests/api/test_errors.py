@@ -24,6 +24,7 @@ from tiktok_assets.api.errors import (
     TikTokError,
     TimedOutError,
     TooLargeError,
+    TooManyRowsError,
     TruncatedError,
     UnknownOutcomeError,
     UnreadableRowError,
@@ -71,6 +72,7 @@ def test_error_class_hierarchy() -> None:
         RepeatedKeyError,
         UnreadableRowError,
         UnknownOutcomeError,
+        TooManyRowsError,
     }
     assert issubclass(ThrottledError, RetryLaterError)
     assert issubclass(DailyQuotaError, ThrottledError)

@@ -168,7 +168,7 @@ def test_sync_with_one_report(run: RunCommand) -> None:
     summary = json.loads(result.out)
 
     assert result.exit_code == 0, result.err
-    entities = {"campaigns", "ad_groups", "ads"}
+    entities = {"campaigns", "ad_groups", "ads", "smart_plus_ads"}
     derived = {"ad_duplications", "account_overview", "warehouse"}
     histories = {f"{entity}_history" for entity in entities}
     assert set(summary["partitions"]) == entities | histories | derived | {

@@ -80,13 +80,13 @@ def list_paths(host: RunningSandbox) -> list[str]:
 
 
 def test_valid_setup_passes_all_checks(host: RunningSandbox, tmp_path: Path) -> None:
-    """With a valid setup all checks are ok, with eight requests a run and one for the shops of each account."""
+    """With a valid setup all checks are ok, with seven requests a run and one for the shops of each account."""
     result = doctor(host, tmp_path)
     lines = run_command("doctor", variables=build_variables(host), folder=tmp_path)
 
     expected = dict.fromkeys(NOT_SET, "not set") | dict.fromkeys(NOT_CHECKED, "not checked")
     assert result.states == {check: expected.get(check, "ok") for check in CHECKS}
-    assert len(list_paths(host)) == 2 * (8 + len(list_granted(host)))
+    assert len(list_paths(host)) == 2 * (7 + len(list_granted(host)))
     assert lines.exit_code == 0
     assert len(CHECKS) == len(lines.out.splitlines())
     assert all(line.startswith(("ok ", "not set ", "not checked ")) for line in lines.out.splitlines())

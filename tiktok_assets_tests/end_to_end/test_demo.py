@@ -41,7 +41,7 @@ def open_other_host() -> Iterator[tuple[str, list[object]]]:
 
 
 def test_demo_prints_its_scenario_and_connects_to_no_other_host(tmp_path: Path) -> None:
-    """`demo --once` prints each top ad and the ad that overtook, and ignores the settings of an `.env`."""
+    """`demo --once` ignores an `.env`, prints each top ad, and duplicates a manual and a Smart+ ad that lead."""
     with open_other_host() as (url, connections):
         (tmp_path / ".env").write_text(
             f"TIKTOK_BASE_URL={url}\nTIKTOK_ACCESS_TOKEN=of-a-real-account\nTIKTOK_DATA_DIR={tmp_path}/theirs\n"
@@ -61,6 +61,11 @@ def test_demo_prints_its_scenario_and_connects_to_no_other_host(tmp_path: Path) 
     assert "/jobs/duplicate_ad/playground/setup?config=" in alert["text"]
     winner = next(row for row in printed["top_spenders"] if row["ad_id"] in manual)
     assert winner["campaign_name"] in manual
+    assert {one["ad_id"] for one in printed["duplications"]} == {
+        one["facts"]["ad_id"] for one in printed["alerts"]
+    }
+    assert len({one["campaign_id"] for one in printed["duplications"]}) == 2  # a manual and an Upgraded Smart+ one
+    assert all(one["copy_ad_id"] and one["status"] == "done" for one in printed["duplications"])
 
 
 @pytest.fixture
