@@ -1,25 +1,27 @@
 """Tests of crash recovery: a duplication killed at any point, with any server behaviour, ends as one copy."""
 
-import os
-import signal
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
-from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Literal
 
+import httpx
 import pytest
-import sqlalchemy as sa
 
 from tiktok_assets.duplication.approvals import BY_CODE, NO_APPROVAL, Approval, NotApprovedError, issue_code
-from tiktok_assets.duplication.models import DONE, DuplicationRequest
+from tiktok_assets.duplication.ledger import Checkpoint
+from tiktok_assets.duplication.models import AD_GROUP_STEP, AD_STEP, DONE, DuplicationRequest
 from tiktok_assets.sandbox.world.api_objects import ad_source
 from tiktok_assets.sandbox.world.model import Advertiser
-from tiktok_assets.storage.state import State, leases
+from tiktok_assets.sandbox.writes.budgets import BUDGET_RATIOS
+from tiktok_assets.storage.state import State
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.duplication.harness import (
     PLAN,
@@ -28,8 +30,29 @@ from tiktok_assets_tests.duplication.harness import (
     DuplicatorConfig,
     open_harness,
 )
+from tiktok_assets_tests.duplication.kills import (
+    CheckpointTrace,
+    expire_leases,
+    open_forkserver,
+    run_and_kill,
+    select_after_and_requests,
+)
+from tiktok_assets_tests.sandbox.conftest import Api, factory_for
+from tiktok_assets_tests.sandbox.smart_plus_factory import SmartPlusFactory
 
-CREATE_PATHS = ("adgroup/create", "ad/create")
+Winner = Literal["manual ad into manual", "manual ad into Smart+", "creative into Smart+"]
+"""What is duplicated, and into which kind of campaign; its ad group is copied each time."""
+
+CREATE_PATHS: Mapping[str, tuple[str, str]] = {
+    "manual": ("adgroup/create", "ad/create"),
+    "Smart+": ("smart_plus/adgroup/create", "smart_plus/ad/create"),
+}
+WINNERS: Mapping[str, tuple[Winner, ...]] = {
+    "manual": ("manual ad into manual",),
+    "Smart+": ("manual ad into Smart+", "creative into Smart+"),
+}
+"""By the kind of the target campaign."""
+
 LATE_SECONDS, HIDDEN_SECONDS = 0.15, 0.2
 LONG_POLICY = replace(POLICY, lease_seconds=30.0, settle_seconds=1.5)
 """The test expires leases itself; late writes of the server settle well within this policy."""
@@ -46,51 +69,54 @@ BEHAVIOURS: Mapping[str, Sequence[Mapping[str, object]]] = {
 }
 """The faults of the first create request of each kind, by server behaviour."""
 
-FORKSERVER = "tiktok_assets_tests.duplication.harness"
+TESTED: Mapping[Winner, Sequence[str]] = {
+    "manual ad into manual": tuple(BEHAVIOURS),
+    "manual ad into Smart+": ("well-behaved", "late", "cut before"),
+    "creative into Smart+": ("well-behaved", "invisible", "cut after, invisible"),
+}
+"""The behaviours by winner; once the requests are planned, nothing depends on the winner."""
+
+DUPLICATING = "tiktok_assets_tests.duplication.harness"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A duplication, the server's behaviour, and where a process is killed, then where the one that continues."""
+
+    winner: Winner
+    behaviour: str
+    points: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class CrashResult:
-    """The result of one case: server behaviour, kill points, and what exists in the end."""
+    """What exists in the end: objects with the marker, how many deliver, and whether the ledger has their ids."""
 
-    behaviour: str
-    killed_at: tuple[str, ...]
+    case: Case
+    killed: int
     ad_groups: int
     ads: int
     delivering: int
+    is_recorded: bool
     status: str
 
-
-class CheckpointTrace:
-    """Records the checkpoints passed, and kills the process at one of them."""
-
-    def __init__(self, kill_at: int | None, path: str) -> None:
-        self.passed: list[str] = []
-        self._kill_at = kill_at
-        self._path = path
-
-    def __call__(self, name: str) -> None:
-        """Pass a checkpoint."""
-        self.passed.append(name)
-        if len(self.passed) - 1 == self._kill_at:
-            Path(self._path).write_text(name)
-            os.kill(os.getpid(), signal.SIGKILL)
+    @property
+    def is_one_copy(self) -> bool:
+        """Whether each process was killed where it should be, and there is one copy, switched off and recorded."""
+        return (self.killed, self.ad_groups, self.ads, self.delivering, self.is_recorded, self.status) == (
+            len(self.case.points),
+            1,
+            1,
+            0,
+            True,
+            DONE,
+        )
 
 
-def duplicate_and_kill(
-    config: DuplicatorConfig, request: DuplicationRequest, kill_at: int | None, path: str
-) -> None:
-    """Duplicate in this process, which kills itself at the checkpoint with that number."""
-    with config.open(CheckpointTrace(kill_at, path)) as duplicator:
-        duplicator.duplicate(request)
-
-
-@pytest.fixture(scope="module")
-def forkserver() -> ForkServerContext:
-    """Return a context for processes that start with everything imported."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload([FORKSERVER])
-    return context
+def duplicate(config: DuplicatorConfig, request: DuplicationRequest, checkpoint: Checkpoint) -> None:
+    """Duplicate in this process."""
+    with config.open(checkpoint) as duplicator:
+        assert duplicator.duplicate(request).status == DONE
 
 
 @pytest.fixture(scope="module")
@@ -100,78 +126,104 @@ def host() -> Iterator[Host]:
         yield running
 
 
-def build_request(owner: Advertiser, again: int) -> DuplicationRequest:
-    """Build a request to duplicate an ad of an account's first campaign into that campaign."""
-    campaign = owner.campaigns[0]
-    ad = next(ad for ad in campaign.ad_groups[0].ads if ad.deleted is None and ad_source(ad) != "custom")
-    return DuplicationRequest(owner.id, ad.id, campaign.id, again=again)
+def find_manual_ad(owner: Advertiser) -> str:
+    """Return the id of an ad of an account's first campaign."""
+    ads = owner.campaigns[0].ad_groups[0].ads
+    return next(ad.id for ad in ads if ad.deleted is None and ad_source(ad) != "custom")
+
+
+def create_smart_plus_ad(host: Host, owner: Advertiser) -> tuple[str, str]:
+    """Create an Upgraded Smart+ campaign with one ad, and return the ids of the campaign and the ad's creative."""
+    with httpx.Client(base_url=host.sandbox.base_url) as http:
+        factory = SmartPlusFactory(factory_for(Api(host.sandbox, http), owner.id))
+        campaign_id = factory.campaign(budget=None, budget_optimize_on=False)
+        budget = 50 * BUDGET_RATIOS.get(owner.account.currency, 1)
+        mode = "BUDGET_MODE_DYNAMIC_DAILY_BUDGET"
+        ad_id = factory.ad(factory.ad_group(campaign_id, budget_mode=mode, budget=budget))
+    return campaign_id, next(ad.id for ad in owner.ads if ad.smart_plus_ad_id == ad_id)
 
 
 @dataclass
 class CrashRunner:
-    """Kills duplications in one account, one after the other."""
+    """Kills duplications into one campaign of an account, one after the other.
+
+    Attributes:
+        harness: of the sandbox.
+        forkserver: starts processes.
+        folder: of the state databases.
+        owner: the account.
+        kind: of the campaign.
+        campaign_id: the campaign.
+        ads: the id of the ad to duplicate.
+        numbers: for duplications of the same ad.
+    """
 
     harness: DuplicationHarness
     forkserver: ForkServerContext
     folder: Path
     owner: Advertiser
+    kind: str
+    campaign_id: str
+    ads: Mapping[Winner, str]
     numbers: Iterator[int]
 
-    def build_config(self, number: int) -> DuplicatorConfig:
-        """Build the configuration of a duplication with a state database of its own."""
-        return replace(
-            self.harness.config, state_url=f"sqlite:///{self.folder}/{number}.sqlite", policy=LONG_POLICY
-        )
-
-    def inject_faults(self, behaviour: str) -> None:
-        """Inject the faults of a server behaviour into the account's next create requests."""
-        for path in CREATE_PATHS:
+    def prepare(self, winner: Winner, behaviour: str) -> tuple[DuplicatorConfig, DuplicationRequest]:
+        """Inject the faults of a server behaviour, and return an approved request with a state of its own."""
+        number = next(self.numbers)
+        request = DuplicationRequest(self.owner.id, self.ads[winner], self.campaign_id, again=number)
+        state_url = f"sqlite:///{self.folder}/{number}.sqlite"
+        for path in CREATE_PATHS[self.kind]:
             for fault in BEHAVIOURS[behaviour]:
                 self.harness.host.inject_fault(path=path, advertiser_id=self.owner.id, **fault)  # type: ignore[arg-type]  # kinds are text
+        config = replace(self.harness.config, state_url=state_url, policy=LONG_POLICY)
+        return with_code(config, request), request
 
-    def trace_checkpoints(self, behaviour: str) -> list[str]:
-        """Run a duplication without a kill and return its checkpoints."""
-        number = next(self.numbers)
-        trace = CheckpointTrace(None, "")
-        request = build_request(self.owner, number)
-        self.inject_faults(behaviour)
-        with with_code(self.build_config(number), request).open(trace) as duplicator:
-            assert duplicator.duplicate(request).status == DONE
-        return trace.passed
+    def remove_faults(self) -> None:
+        """Remove the faults that did not fire."""
+        declared, paths = self.harness.host.sandbox.state.faults.declared, CREATE_PATHS[self.kind]
+        declared[:] = [one for one in declared if one.advertiser_id != self.owner.id or one.path not in paths]
 
-    def run_case(self, behaviour: str, points: Sequence[int]) -> CrashResult:
-        """Kill a duplication at these checkpoints, one process each, then let one finish.
+    def trace(self, winner: Winner, behaviour: str, *points: str) -> list[str]:
+        """Return the checkpoints of a process that continues after these kills."""
+        config, request = self.prepare(winner, behaviour)
+        self.kill(config, request, points)
+        trace = CheckpointTrace()
+        duplicate(config, request, trace)
+        self.remove_faults()
+        return trace.names
+
+    def kill(self, config: DuplicatorConfig, request: DuplicationRequest, points: Sequence[str]) -> int:
+        """Kill a duplication at these checkpoints, one process each, and return how many were killed."""
+        killed = 0
+        for number, point in enumerate(points):
+            proof = self.folder / f"{request.key}.{number}"
+            killed += run_and_kill(self.forkserver, partial(duplicate, config, request), point, proof)
+            expire_leases(config.state_url)
+        return killed
+
+    def run(self, case: Case) -> CrashResult:
+        """Kill a duplication at the checkpoints of a case, then let one process finish.
 
         The last process has no code, like the sensor that finishes duplications; if nothing was started it sends
         nothing, and the code is still valid.
         """
-        number = next(self.numbers)
-        request = build_request(self.owner, number)
-        config = with_code(self.build_config(number), request)
-        self.inject_faults(behaviour)
-        killed_at: list[str] = []
-        for point in points:
-            path = self.folder / f"{number}.{len(killed_at)}"
-            process = self.forkserver.Process(target=duplicate_and_kill, args=(config, request, point, str(path)))
-            process.start()
-            process.join(60)
-            killed_at.append(path.read_text() if path.exists() else "not reached")
-            expire_leases(config.state_url)
+        config, request = self.prepare(case.winner, case.behaviour)
+        killed = self.kill(config, request, case.points)
         with replace(config, approval=NO_APPROVAL).open() as duplicator:
             if duplicator.ledger.find(request.key) is None:
                 with pytest.raises(NotApprovedError):
                     duplicator.duplicate(request)
                 assert self.harness.created_objects(request) == ([], [])
                 duplicator = replace(duplicator, approval=config.approval)  # noqa: PLW2901 - the same, approved
-            status = duplicator.duplicate(request).status
-        self.harness.host.sandbox.state.faults.declared[:] = [
-            fault
-            for fault in self.harness.host.sandbox.state.faults.declared
-            if fault.advertiser_id != self.owner.id
-        ]
+            entry = duplicator.duplicate(request)
+        self.remove_faults()
         ad_groups, ads = self.harness.created_objects(request)
+        ids = [row["adgroup_id"] for row in ad_groups], [row.get("smart_plus_ad_id") or row["ad_id"] for row in ads]
+        recorded = [entry.created_id(AD_GROUP_STEP)], [entry.created_id(AD_STEP)]
         delivering = sum(row["operation_status"] != "DISABLE" for row in (*ad_groups, *ads))
-        return CrashResult(behaviour, tuple(killed_at), len(ad_groups), len(ads), delivering, status)
+        return CrashResult(
+            case, killed, len(ad_groups), len(ads), delivering, ids == recorded, entry.status
+        )
 
 
 def with_code(config: DuplicatorConfig, request: DuplicationRequest) -> DuplicatorConfig:
@@ -181,68 +233,77 @@ def with_code(config: DuplicatorConfig, request: DuplicationRequest) -> Duplicat
     return replace(config, approval=Approval("run", BY_CODE, code.text))
 
 
-def expire_leases(state_url: str) -> None:
-    """Delete all leases, as if the time a killed process holds its account had passed."""
-    state = State(state_url)
-    with state.transaction() as connection:
-        connection.execute(sa.delete(leases))
-    state.close()
+def choose_cases(runner: CrashRunner) -> list[Case]:
+    """Choose where to kill: each checkpoint once; before the first request only with a well-behaved server.
 
-
-def choose_kill_points(passed: Sequence[str], behaviour: str) -> list[int]:
-    """Choose the checkpoints to kill at: each once; before the first request only with a well-behaved server.
-
-    An uncommitted transaction has no effect, a renewed lease changes nothing, and between two checkpoints without
-    a request nothing happens, so those are covered once.
+    A process that continues what another started is killed too, while the server executes requests late.
     """
-    if behaviour == "well-behaved":
-        return list(range(len(passed)))
-    started = passed.index("ledger: before sending ad_group")
-    first = {name: passed.index(name, started) for name in dict.fromkeys(passed[started:])}
-    relevant = {name: point for name, point in first.items() if " after " in name or "before lookup" in name}
-    relevant |= {name: point for name, point in first.items() if name.endswith("create/")}
-    return sorted(point for name, point in relevant.items() if " lease" not in name)
+    ad_group_path, ad_path = (f"request: after {path}/" for path in CREATE_PATHS[runner.kind])
+    cases = []
+    for winner in WINNERS[runner.kind]:
+        for behaviour in TESTED[winner]:
+            names = runner.trace(winner, behaviour)
+            if behaviour != "well-behaved":
+                names = select_after_and_requests(names[names.index("ledger: before sending ad_group") :])
+            cases += [Case(winner, behaviour, (name,)) for name in names]
+        for first in (ad_group_path, ad_path) if "late" in TESTED[winner] else ():
+            names = select_after_and_requests(runner.trace(winner, "late", first))
+            cases += [Case(winner, "late", (first, name)) for name in names]
+    return cases
 
 
 def format_table(results: Sequence[CrashResult]) -> str:
     """Format the kill points and what was created as text."""
-    lines = [f"{'the server':<22}{'killed at':<64}{'ad groups':>10}{'ads':>5}"]
+    lines = [f"{'duplicated':<23}{'the server':<22}{'killed at':<96}{'ad groups':>10}{'ads':>5}"]
     lines += [
-        f"{one.behaviour:<22}{', then '.join(one.killed_at):<64}{one.ad_groups:>10}{one.ads:>5}" for one in results
+        f"{one.case.winner:<23}{one.case.behaviour:<22}{', then '.join(one.case.points):<96}{one.ad_groups:>10}"
+        f"{one.ads:>5}"
+        for one in results
     ]
     return "\n".join(lines)
 
 
-def test_one_copy_after_a_kill_at_any_point(host: Host, forkserver: ForkServerContext, tmp_path: Path) -> None:
+def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path) -> None:
     """Killed at every request and ledger write, with every server behaviour, there is one ad group and one ad."""
-    numbers = count(1)
+    numbers, forkserver = count(1), open_forkserver(DUPLICATING, __name__)
+    runners: dict[str, list[CrashRunner]] = {kind: [] for kind in CREATE_PATHS}
     with open_harness(host, tmp_path) as harness:
-        owners = [one for one in host.sandbox.world.advertisers.values() if one.granted and one.campaigns]
-        runners = [CrashRunner(harness, forkserver, tmp_path, owner, numbers) for owner in owners]
-        cases: list[tuple[str, tuple[int, ...]]] = []
-        for behaviour in BEHAVIOURS:
-            cases += [
-                (behaviour, (point,))
-                for point in choose_kill_points(runners[0].trace_checkpoints(behaviour), behaviour)
+        for owner in [one for one in host.sandbox.world.advertisers.values() if one.granted and one.campaigns]:
+            manual_ad = find_manual_ad(owner)
+            campaign_id, creative = create_smart_plus_ad(host, owner)
+            ads: Mapping[Winner, str] = {
+                "manual ad into manual": manual_ad,
+                "manual ad into Smart+": manual_ad,
+                "creative into Smart+": creative,
+            }
+            for kind, target in (("manual", owner.campaigns[0].id), ("Smart+", campaign_id)):
+                runners[kind].append(CrashRunner(harness, forkserver, tmp_path, owner, kind, target, ads, numbers))
+
+        def work(runner: CrashRunner, own_cases: Sequence[Case]) -> list[CrashResult]:
+            return [runner.run(case) for case in own_cases]
+
+        with ThreadPoolExecutor(sum(map(len, runners.values()))) as pool:
+            cases = dict(zip(runners, pool.map(choose_cases, [of_kind[0] for of_kind in runners.values()]), strict=True))
+            shares = [
+                pool.submit(work, runner, cases[kind][index :: len(of_kind)])
+                for kind, of_kind in runners.items()
+                for index, runner in enumerate(of_kind)
             ]
-        # A process that finishes what another started is killed too.
-        cases += [
-            ("late", (point, second)) for point, second in zip(range(8, 36, 4), range(3, 31, 4), strict=True)
-        ]
+            results = [row for share in shares for row in share.result()]
 
-        def work(runner: CrashRunner, own_cases: Sequence[tuple[str, tuple[int, ...]]]) -> list[CrashResult]:
-            return [runner.run_case(behaviour, points) for behaviour, points in own_cases]
-
-        with ThreadPoolExecutor(len(runners)) as pool:
-            shares = [cases[index :: len(runners)] for index in range(len(runners))]
-            results = [row for rows in pool.map(work, runners, shares) for row in rows]
-
-    print(format_table(sorted(results, key=lambda one: (one.behaviour, one.killed_at))))  # noqa: T201 - shown with `pytest -s`
-    assert len(results) == len(cases)
-    assert [
-        one for one in results if (one.ad_groups, one.ads, one.delivering, one.status) != (1, 1, 0, DONE)
-    ] == []
-    reached = {point for one in results for point in one.killed_at}
-    for line in ("start", "plan", "sending ad_group", "created ad_group", "sending ad", "created ad", "finish"):
-        assert {f"ledger: {when} {line}" for when in ("before", "within", "after")} <= reached
-    assert {f"request: {when} {path}/" for when in ("before", "after") for path in CREATE_PATHS} <= reached
+    order = [case for of_kind in cases.values() for case in of_kind]
+    results.sort(key=lambda one: order.index(one.case))
+    print(format_table(results))  # noqa: T201 - shown with `pytest -s`
+    assert [one.case for one in results] == order
+    assert [one for one in results if not one.is_one_copy] == []
+    for kind, (ad_group_path, ad_path) in CREATE_PATHS.items():
+        for winner in WINNERS[kind]:
+            reached = {point for one in results if one.case.winner == winner for point in one.case.points}
+            for line in ("start", "plan", "sending ad_group", "created ad_group", "sending ad", "created ad", "finish"):
+                assert {f"ledger: {when} {line}" for when in ("before", "within", "after")} <= reached
+        reached = {point for one in results if one.case.winner in WINNERS[kind] for point in one.case.points}
+        for when in ("before", "after"):
+            for path in (ad_group_path, ad_path):
+                assert f"request: {when} {path}/" in reached
+                assert f"request: {when} lookup at {path.replace('create', 'get')}/" in reached
+    print(Counter(one.case.winner for one in results))

@@ -141,11 +141,11 @@ def factory(writable_sandbox: RunningSandbox) -> Iterator["EntityFactory"]:
     yield from (factory_for(api) for api in client(writable_sandbox))
 
 
-def factory_for(api: Api) -> "EntityFactory":
-    """Return an entity factory for a sandbox's first account."""
+def factory_for(api: Api, account: str | None = None) -> "EntityFactory":
+    """Return an entity factory for an account of a sandbox, by default its first."""
     from tiktok_assets_tests.sandbox.factory import EntityFactory  # noqa: PLC0415  # it imports this module
 
-    account = next(iter(api.sandbox.world.advertisers))
+    account = account or next(iter(api.sandbox.world.advertisers))
     video = library_video(account)
     covers = api.get("file/video/suggestcover", advertiser_id=account, video_id=video, poster_number=1)
     return EntityFactory(api, account, {"video_id": video, "image_ids": [covers["data"]["list"][0]["id"]]})
