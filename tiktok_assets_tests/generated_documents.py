@@ -31,6 +31,7 @@ from tiktok_assets.storage.duckdb_warehouse import build_views
 from tiktok_assets.tables.value_parser import MALFORMED, UNKNOWN_SEGMENT
 from tiktok_assets_tests.api_sources import render_sources_page
 from tiktok_assets_tests.benchmarks import page
+from tiktok_assets_tests.copied_fields_page import copied_fields_page
 from tiktok_assets_tests.generated_reference import automation_page, commands_page, settings_page
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
 from tiktok_assets_tests.operations_page import operations_page
@@ -311,5 +312,6 @@ DOCUMENTS = {
     "docs/benchmarks.md": page.rendered,
     "docs/contact.md": render_sources_page,
     "docs/operations.md": operations_page,
+    "docs/copied_fields.md": copied_fields_page,
 }
 """The function that generates each document, by its path in the repository."""

@@ -6,7 +6,7 @@ Each check returns the reason for refusal, or "" if it passes.
 from collections.abc import Mapping
 from typing import Any
 
-from tiktok_assets.duplication.ad_kinds import find_uncopyable_kind, has_value
+from tiktok_assets.duplication.ad_kinds import has_value
 from tiktok_assets.duplication.copy_rules import (
     AI_LABEL,
     CAROUSEL,
@@ -39,11 +39,7 @@ def _ad(snapshot: Snapshot) -> Mapping[str, Any]:
 
 def _is_refused_elsewhere(snapshot: Snapshot) -> bool:
     """Return whether another check refuses: for the kind of ad, or for a permission that the token lacks."""
-    return (
-        bool(snapshot.forbidden_endpoint)
-        or not snapshot.is_creative_listed
-        or any(find_uncopyable_kind(row or {}) for row in (snapshot.ad, snapshot.ad_group, snapshot.campaign))
-    )
+    return bool(snapshot.forbidden_endpoint) or not snapshot.is_creative_listed or not snapshot.is_source_copyable
 
 
 def check_lookup_permission(snapshot: Snapshot) -> str:
@@ -137,15 +133,17 @@ def check_media(snapshot: Snapshot) -> str:
     has_own_media = method != "pull"
     ad_format = ad.get("ad_format")
     is_website = snapshot.effective_ad_group.get("promotion_type") == "WEBSITE"
+    # A manual post may do without a link; an Upgraded Smart+ web ad needs a landing page, whatever it shows
+    # (create_a_regular_upgraded_smart_web_campaign).
+    is_smart_plus = snapshot.kind == "smart_plus"
+    needs_page = is_website and (has_own_media or is_smart_plus)
+    page_fields = _WEBSITE_FIELDS[:1] if is_smart_plus else _WEBSITE_FIELDS
     parts = (
         ("video", not has_own_media or ad_format != VIDEO or ad.get("video_id")),
         ("music", not has_own_media or ad_format != CAROUSEL or ad.get("music_id")),
         ("text", not has_own_media or _has_text(snapshot)),
         ("call to action", ad.get("call_to_action") or ad.get("call_to_action_id")),
-        (
-            "landing page",
-            not has_own_media or not is_website or any(has_value(ad.get(name)) for name in _WEBSITE_FIELDS),
-        ),
+        ("landing page", not needs_page or any(has_value(ad.get(name)) for name in page_fields)),
     )
     missing = [name for name, is_present in parts if not is_present]
     if missing:

@@ -128,6 +128,7 @@ def build_smart_plus_ad(
         flat["page_id"] = str(flat["page_id"])
     if objective == _WEB:
         flat.pop("card_id", None)  # "not supported for Upgraded Smart+ Web Campaigns"
+        flat.pop("page_id", None)  # "page_list: Not specified" (create_a_regular_upgraded_smart_web_campaign)
     has_setting = _ADDITIONS in source or (objective == _WEB and flat.get("landing_page_url"))
     flat[_ADDITIONS] = False if has_setting else None
     named = {

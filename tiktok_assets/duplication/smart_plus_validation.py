@@ -30,7 +30,7 @@ _SINGLE = "SINGLE"
 
 def check_creative_listed(snapshot: Snapshot) -> str:
     """Check that the creative is still part of its Upgraded Smart+ ad, whose settings a copy takes over."""
-    if snapshot.is_creative_listed:
+    if snapshot.is_creative_listed or not snapshot.is_source_copyable:
         return ""
     ad_id = (snapshot.ad or {}).get("smart_plus_ad_id")
     return f"the creative is no longer part of its Upgraded Smart+ ad {ad_id}; choose another creative"
@@ -65,7 +65,9 @@ def check_fields(snapshot: Snapshot) -> str:
 
 def check_call_to_action(snapshot: Snapshot) -> str:
     """Check that there is a set of calls to action where TikTok requires one."""
-    if snapshot.forbidden_endpoint or not snapshot.needs_call_to_action_id or snapshot.call_to_action_id:
+    if snapshot.forbidden_endpoint or not snapshot.is_creative_listed or not snapshot.is_source_copyable:
+        return ""  # another check refuses
+    if not snapshot.needs_call_to_action_id or snapshot.call_to_action_id:
         return ""
     return (
         "TikTok requires a set of call-to-action buttons (call_to_action_id) for posts in Upgraded Smart+, and"

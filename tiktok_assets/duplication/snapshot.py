@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tiktok_assets.api import Identity, IdentityStatus, Post
+from tiktok_assets.duplication.ad_kinds import find_uncopyable_kind
 from tiktok_assets.duplication.copy_rules import (
     CAROUSEL,
     CUSTOM_IDENTITY,
@@ -109,6 +110,11 @@ class Snapshot:
     def objective(self) -> str:
         """The objective of the target campaign."""
         return str((self.target_campaign or {}).get("objective_type") or "")
+
+    @property
+    def is_source_copyable(self) -> bool:
+        """Whether the ad, its ad group and its campaign are of kinds of which copies can be created."""
+        return not any(find_uncopyable_kind(row or {}) for row in (self.ad, self.ad_group, self.campaign))
 
     @property
     def copied_ad_group(self) -> JsonObject:

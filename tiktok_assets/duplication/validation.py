@@ -195,6 +195,8 @@ Source: mengxingxinqing/tiktok_ads campaign_budget_optimization.
 
 def check_matches_first_ad_group(snapshot: Snapshot) -> str:
     """Check that under campaign budget optimization goal, bid type and event are those of the first ad group."""
+    if check_target_campaign(snapshot) or check_objective(snapshot):
+        return ""  # one reason is enough, and another ad group of that campaign would not help
     if snapshot.kind == "smart_plus":
         return check_values(snapshot) or check_matches_first(snapshot)
     if not snapshot.copies_ad_group or not snapshot.has_campaign_budget or snapshot.first_ad_group is None:

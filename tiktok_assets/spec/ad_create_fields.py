@@ -49,6 +49,7 @@ AD_CREATE_FIELDS: tuple[CreateField, ...] = (
     ),
     *smart_plus_only(
         f"{_SETTINGS}.identity_type {_SETTINGS}.identity_id {_SETTINGS}.identity_authorized_bc_id",
+        "translated",
         treatment="translated",
         note="a custom identity, which is given here and not with the creative",
     ),
@@ -85,7 +86,12 @@ AD_CREATE_FIELDS: tuple[CreateField, ...] = (
     ),
     *both("call_to_action_id", f"{_SETTINGS}.call_to_action_id"),
     *both("landing_page_url", "landing_page_url_list[].landing_page_url"),
-    *both("page_id", "page_list[].page_id"),
+    *both(
+        "page_id",
+        "page_list[].page_id",
+        "left out in an Upgraded Smart+ web campaign, which accepts a landing page alone",
+        treatment="translated",
+    ),
     *both("cpp_url", "custom_product_page_list[].custom_product_page_url"),
     *both("deeplink", "deeplink_list[].deeplink"),
     *both(

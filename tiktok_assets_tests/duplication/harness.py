@@ -25,6 +25,9 @@ from tiktok_assets_tests.api.conftest import FAST, Host
 PLAN = WorldPlan(advertisers=3, campaigns=5, days=80)
 """Los Angeles with the scenario, Tokyo, and Berlin with a Smart+ campaign."""
 
+SMART_PLUS_PLAN = WorldPlan(advertisers=1, campaigns=3, days=80, smart_plus_story=True)
+"""Los Angeles with the scenario, and with Upgraded Smart+ campaigns with creatives of every format."""
+
 POLICY = ExecutionPolicy(
     request_seconds=0.1,
     settle_seconds=0.5,
@@ -109,6 +112,13 @@ class DuplicationHarness:
         """The first ad group of the scaling campaign."""
         return self.scaling_campaign.ad_groups[0]
 
+    @property
+    def smart_plus_campaign(self) -> Campaign:
+        """The Upgraded Smart+ scaling campaign of `SMART_PLUS_PLAN`."""
+        scenario = self.host.sandbox.world.smart_plus_scenario
+        assert scenario
+        return next(one for one in self.owner.campaigns if one.id == scenario.scaling_campaign_id)
+
     def request(self, **changes: Any) -> DuplicationRequest:  # noqa: ANN401 - any field of a request
         """Build a request to duplicate the winner into the scaling campaign."""
         request = DuplicationRequest(self.owner.id, self.winner.id, self.scaling_campaign.id)
@@ -136,11 +146,16 @@ class DuplicationHarness:
             )
 
     def created_objects(self, request: DuplicationRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return the ad groups and ads with the marker from the ground truth, deleted and hidden ones too."""
+        """Return the ad groups and ads with the marker from the ground truth, deleted and hidden ones too.
+
+        Of Upgraded Smart+ these are the ads, not their creatives.
+        """
         marker = build_marker(request.key)
         owner = request.advertiser_id
-        groups = self.host.ground_truth("ad_groups", advertiser_id=owner)
-        ads = self.host.ground_truth("ads", advertiser_id=owner)
+        groups, ads, smart_plus_ads = (
+            self.host.ground_truth(kind, advertiser_id=owner) for kind in ("ad_groups", "ads", "smart_plus_ads")
+        )
+        ads = [row for row in ads if not row["smart_plus_ad_id"]] + smart_plus_ads
         return [row for row in groups if marker in row["adgroup_name"]], [
             row for row in ads if marker in row["ad_name"]
         ]

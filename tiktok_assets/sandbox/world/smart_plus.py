@@ -145,9 +145,11 @@ def _add_post_campaign(builder: Builder, advertiser: Advertiser, known: Identiti
     """Add a campaign with posts of each kind of identity, a carousel and a video of a custom identity."""
     campaign = _campaign(builder, advertiser, "Smart+ | Creator posts", 64.2)
     ad_group = builder.ad_group(campaign, "Smart+ | Posts", campaign.created + 60)
-    posts = _ad(builder, ad_group, "Posts", ad_group.created + 60)  # texts and links are those of the posts
+    posts = _ad(builder, ad_group, "Posts", ad_group.created + 60)  # texts are those of the posts
     button = {"call_to_action_id": stable_id("call to action", advertiser.id)}
-    posts.smart_plus_fields["ad_configuration"] = button
+    # A web ad has a landing page, whatever it shows (create_a_regular_upgraded_smart_web_campaign).
+    page = _texts([], [], advertiser)["landing_page_url_list"]
+    posts.smart_plus_fields |= {"ad_configuration": button, "landing_page_url_list": page}
     builder.make_leader(_creative(builder, posts, known.post("brand", "TT_USER") | button, 12))
     for name, kind in (
         ("creator", "AUTH_CODE"),
