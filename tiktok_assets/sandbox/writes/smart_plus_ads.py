@@ -104,7 +104,7 @@ def _creative_fields(info: Body, body: Body) -> dict[str, Any]:
         "video_id": info.get("video_info", {}).get("video_id"),
         "image_ids": [image["web_uri"] for image in info.get("image_info", ())],
         "music_id": info.get("music_info", {}).get("music_id"),
-        "landing_page_url": _first(body, "landing_page_url"),
+        "landing_page_url": _first(body, "landing_page_url") or "",  # text in ad/get, never null
         "deeplink": _first(body, "deeplink") or "",
         "utm_params": configuration.get("utm_params", []),
         "dark_post_status": configuration.get("dark_post_status", "ON"),
