@@ -98,8 +98,8 @@ def _creative_fields(info: Body, body: Body) -> dict[str, Any]:
     identity = info if info.get("identity_type") else configuration
     fields: dict[str, Any] = {
         "ad_format": info["ad_format"],
-        "identity_type": identity.get("identity_type"),
-        "identity_id": identity.get("identity_id"),
+        "identity_type": identity.get("identity_type", "UNSET"),  # of a catalogue carousel without an identity
+        "identity_id": identity.get("identity_id", ""),
         "identity_authorized_bc_id": identity.get("identity_authorized_bc_id"),
         "video_id": info.get("video_info", {}).get("video_id"),
         "image_ids": [image["web_uri"] for image in info.get("image_info", ())],

@@ -255,10 +255,8 @@ def test_path_limit_per_minute(small_host: Host, tmp_path: Path) -> None:
 @pytest.mark.parametrize("has_path_budget", [True, False])
 def test_path_budget_of_ad_create(small_host: Host, tmp_path: Path, *, has_path_budget: bool) -> None:
     """With the documented limit of `/ad/create/` no request is rejected; without it some are."""
-    (second, minute), slack = (
-        PATH_RATE_LIMITS[AD_CREATE.path]["basic"],
-        1,
-    )  # a busy machine is late by fits and starts
+    # On a busy machine two requests arrive closer together than they were sent.
+    (second, minute), slack = PATH_RATE_LIMITS[AD_CREATE.path]["basic"], 2
     budgets = PathBudgets(lambda _: SqliteBudget(tmp_path / "ads.sqlite", second - slack, minute))
     with (
         rate_limits(small_host, qps=10, qpm=600),
