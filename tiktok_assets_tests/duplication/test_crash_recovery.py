@@ -1,6 +1,5 @@
 """Tests of crash recovery: a duplication killed at any point, with any server behaviour, ends as one copy."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -218,12 +217,13 @@ class CrashRunner:
             entry = duplicator.duplicate(request)
         self.remove_faults()
         ad_groups, ads = self.harness.created_objects(request)
-        ids = [row["adgroup_id"] for row in ad_groups], [row.get("smart_plus_ad_id") or row["ad_id"] for row in ads]
+        ids = (
+            [row["adgroup_id"] for row in ad_groups],
+            [row.get("smart_plus_ad_id") or row["ad_id"] for row in ads],
+        )
         recorded = [entry.created_id(AD_GROUP_STEP)], [entry.created_id(AD_STEP)]
         delivering = sum(row["operation_status"] != "DISABLE" for row in (*ad_groups, *ads))
-        return CrashResult(
-            case, killed, len(ad_groups), len(ads), delivering, ids == recorded, entry.status
-        )
+        return CrashResult(case, killed, len(ad_groups), len(ads), delivering, ids == recorded, entry.status)
 
 
 def with_code(config: DuplicatorConfig, request: DuplicationRequest) -> DuplicatorConfig:
@@ -283,7 +283,9 @@ def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path) -> None:
             return [runner.run(case) for case in own_cases]
 
         with ThreadPoolExecutor(sum(map(len, runners.values()))) as pool:
-            cases = dict(zip(runners, pool.map(choose_cases, [of_kind[0] for of_kind in runners.values()]), strict=True))
+            cases = dict(
+                zip(runners, pool.map(choose_cases, [of_kind[0] for of_kind in runners.values()]), strict=True)
+            )
             shares = [
                 pool.submit(work, runner, cases[kind][index :: len(of_kind)])
                 for kind, of_kind in runners.items()
@@ -299,11 +301,18 @@ def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path) -> None:
     for kind, (ad_group_path, ad_path) in CREATE_PATHS.items():
         for winner in WINNERS[kind]:
             reached = {point for one in results if one.case.winner == winner for point in one.case.points}
-            for line in ("start", "plan", "sending ad_group", "created ad_group", "sending ad", "created ad", "finish"):
+            for line in (
+                "start",
+                "plan",
+                "sending ad_group",
+                "created ad_group",
+                "sending ad",
+                "created ad",
+                "finish",
+            ):
                 assert {f"ledger: {when} {line}" for when in ("before", "within", "after")} <= reached
         reached = {point for one in results if one.case.winner in WINNERS[kind] for point in one.case.points}
         for when in ("before", "after"):
             for path in (ad_group_path, ad_path):
                 assert f"request: {when} {path}/" in reached
                 assert f"request: {when} lookup at {path.replace('create', 'get')}/" in reached
-    print(Counter(one.case.winner for one in results))
