@@ -208,3 +208,29 @@ def test_target_campaign_is_required(harness: DuplicationHarness, tmp_path: Path
     result = run(harness, tmp_path, harness.winner.id, TIKTOK_SCALING_CAMPAIGNS="")
     assert result.exit_code == 2
     assert f"--to, or set TIKTOK_SCALING_CAMPAIGNS={harness.owner.id}:" in result.err
+
+
+def test_undo_shows_then_deletes(harness: DuplicationHarness, tmp_path: Path) -> None:
+    """`--undo` shows and changes nothing; with --live it needs a terminal or --yes, and then deletes the copy."""
+    request = harness.request(again=31)
+    assert run(harness, tmp_path, request.ad_id, "--again", "31", "--live", "--yes").exit_code == 0
+    sent = len(harness.write_requests)
+
+    shown = run(harness, tmp_path, "--undo", request.key)
+    assert shown.exit_code == 0, shown.err
+    assert request.key in shown.out
+    unasked = run(harness, tmp_path, "--undo", request.key, "--live")
+    assert (unasked.exit_code, "run it on a terminal to get a prompt, or add --yes" in unasked.err) == (2, True)
+    alert = run(harness, tmp_path, "--undo", request.key, "--live", "--yes", TIKTOK_SCALING_MODE="alert")
+    assert (alert.exit_code, "set TIKTOK_SCALING_MODE=propose" in alert.err) == (1, True)
+    unknown = run(harness, tmp_path, "--undo", "nokey", "--live", "--yes")
+    assert (unknown.exit_code, "`tiktok-assets duplicate --status` lists the keys" in unknown.err) == (1, True)
+    assert len(harness.write_requests) == sent
+
+    undone = run(harness, tmp_path, "--undo", request.key, "--live", "--yes", "--json")
+    assert undone.exit_code == 0, undone.err
+    assert json.loads(undone.out)["undone_at"]
+    created = [row for rows in harness.created_objects(request) for row in rows]
+    assert ["DELETE" in row["secondary_status"] for row in created] == [True, True]
+    repeated = run(harness, tmp_path, request.ad_id, "--again", "31", "--live", "--yes")
+    assert (repeated.exit_code, "request another copy with --again" in repeated.err) == (1, True)

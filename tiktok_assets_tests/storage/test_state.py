@@ -1,6 +1,7 @@
 """Tests of the state: exact values, serialized transactions, and no secrets in errors."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from tiktok_assets.duplication.ledger import Ledger
 from tiktok_assets.storage.state import State, StateError, duplications, leases, report_timeouts
 
 AT = datetime(2026, 11, 6, 12, 0, tzinfo=UTC)
@@ -79,3 +81,30 @@ def _insert_twice(state: State) -> None:
     with state.transaction() as connection:
         for _ in range(2):
             connection.execute(sa.insert(report_timeouts).values(query="q", at=AT))
+
+
+def test_older_state_is_extended_and_keeps_its_rows(tmp_path: Path) -> None:
+    """A state from before undo and snapshots keeps its rows, and the earlier version can still write to it."""
+    url = f"sqlite:///{tmp_path}/state.sqlite"
+    added = {"target_kind", "undo_started_at", "undone_at", "undone_by", "undo_result"}
+    older = sa.MetaData()
+    columns = [sa.Column(one.name, one.type, primary_key=one.primary_key) for one in duplications.columns]
+    older_table = sa.Table("duplications", older, *(one for one in columns if one.name not in added))
+    row = {"advertiser_id": "1", "ad_id": "2", "campaign_id": "3", "again": 0, "enable": False}
+    row |= {"status": "done", "started_at": AT}
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        older.create_all(connection)
+        connection.execute(sa.insert(older_table).values(duplication_key="before", **row))
+
+    with closing(State(url)) as state:
+        with engine.begin() as connection:
+            connection.execute(sa.insert(older_table).values(duplication_key="after", **row))
+            assert connection.scalars(sa.select(older_table.c.duplication_key)).all() == ["after", "before"]
+        entries = Ledger(state).entries()
+        assert [(one.duplication_key, one.kind, one.undo_started_at) for one in entries] == [
+            ("after", "manual", None),
+            ("before", "manual", None),
+        ]
+        assert Ledger(state).objects("before") == []
+    engine.dispose()
