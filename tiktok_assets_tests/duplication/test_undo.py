@@ -1,4 +1,4 @@
-"""Tests of the undo: what it deletes and keeps, and that it ends the same after a kill at any point."""
+"""Tests of the undo: what it deletes, switches off and keeps, and that a kill at any point changes nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from tiktok_assets.duplication.duplicator import RefusedError
 from tiktok_assets.duplication.executor import UnfinishedError
 from tiktok_assets.duplication.lease import LeaseError
 from tiktok_assets.duplication.ledger import Checkpoint, ignore_checkpoint
-from tiktok_assets.duplication.models import AD_GROUP_STEP, DONE, DuplicationRequest
+from tiktok_assets.duplication.models import AD_GROUP_STEP, DONE, DuplicationRequest, build_marker
 from tiktok_assets.duplication.undo import Undoer, UnknownDuplicationError
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.duplication.harness import (
@@ -181,3 +181,32 @@ def test_refused_change_is_reported_and_can_be_repeated(harness: DuplicationHarn
         assert undoer.preview(request.key).entry.undone_at is None
     assert harness.undo(request).entry.undone_at
     assert statuses(harness, request) == [["DELETE"], ["DELETE"]]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_has_spend_is_only_switched_off(harness: DuplicationHarness, target: str) -> None:
+    """A copy that was switched on and has spend is switched off and not deleted, and the result says so."""
+    request = build_request(harness, target)
+    harness.duplicate(request)
+    owner = harness.owner
+    for one in (*owner.ad_groups, *owner.ads, *owner.smart_plus_ads):
+        if build_marker(request.key) in one.name:
+            one.status_changes.append((one.created, True))
+    harness.host.advance(days=3)
+    preview = harness.undo(request)
+    assert all(one.spend > 0 for one in preview.objects), preview
+    assert statuses(harness, request) == [["DISABLE"], ["DISABLE"]]
+    assert str(preview.entry.undo_result).count("switched off") == 2
+
+
+@pytest.mark.parametrize("kind", ["cut_before", "commit_then_cut"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_lost_answer_to_a_change_is_looked_up(harness: DuplicationHarness, target: str, kind: str) -> None:
+    """If the answer to a status change is lost, the undo reads the status and repeats the change if needed."""
+    request = build_request(harness, target)
+    harness.duplicate(request)
+    path = "ad/status/update" if target == "manual" else "smart_plus/ad/status/update"
+    harness.host.inject_fault(kind=kind, path=path, advertiser_id=request.advertiser_id)
+    harness.undo(request)
+    assert statuses(harness, request) == [["DELETE"], ["DELETE"]]
+    assert [one.fired for one in harness.host.sandbox.state.faults.declared] == [1]
