@@ -12,6 +12,7 @@ from .api_versions import metrics_for_version as metrics_for_version
 from .columns import Column as Column
 from .columns import Kind as Kind
 from .columns import to_column_name as to_column_name
+from .content_hosts import is_content_host as is_content_host
 from .creatable_objects import AD_GROUPS_BY_KIND as AD_GROUPS_BY_KIND
 from .creatable_objects import ADS_BY_KIND as ADS_BY_KIND
 from .creatable_objects import AGE_GROUPS_OF_SMART_PLUS_AGES as AGE_GROUPS_OF_SMART_PLUS_AGES
