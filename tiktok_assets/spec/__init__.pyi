@@ -95,6 +95,9 @@ from .gmv_max import GMV_MAX_REPORTS_BY_TABLE as GMV_MAX_REPORTS_BY_TABLE
 from .gmv_max import GMV_MAX_SHOPS as GMV_MAX_SHOPS
 from .gmv_max import GMV_MAX_STATUSES as GMV_MAX_STATUSES
 from .gmv_max import GmvMaxReport as GmvMaxReport
+from .media import MEDIA_TABLES as MEDIA_TABLES
+from .media import VIDEO_FILES as VIDEO_FILES
+from .media import MediaTable as MediaTable
 from .metric_catalog import Metric as Metric
 from .metric_selection import METRICS_BY_API_NAME as METRICS_BY_API_NAME
 from .metric_selection import METRICS_BY_NAME as METRICS_BY_NAME
