@@ -65,6 +65,7 @@ from .endpoints import IMAGES as IMAGES
 from .endpoints import MAX_DAYS_PER_REPORT as MAX_DAYS_PER_REPORT
 from .endpoints import MAX_IDS_PER_CALL as MAX_IDS_PER_CALL
 from .endpoints import MAX_PAGE_SIZE as MAX_PAGE_SIZE
+from .endpoints import MEDIA_READS as MEDIA_READS
 from .endpoints import OPTIONAL_PATHS as OPTIONAL_PATHS
 from .endpoints import PATH_RATE_LIMITS as PATH_RATE_LIMITS
 from .endpoints import POSTS as POSTS
