@@ -40,9 +40,22 @@ def agency(sample: SampleStore) -> SampleStore:
             advertiser_id, currency, "ad", [row | {"ad_name": f"Ad of {row['campaign_name']}"} for row in rows]
         )
         _write_other_tables(sample, advertiser_id, currency)
+        _write_campaign_days(sample, advertiser_id, currency)
     sample.account("7004", "EUR", "Account 4")
     sample.day("7004", "EUR", YESTERDAY)
     return sample
+
+
+def _write_campaign_days(sample: SampleStore, advertiser_id: str, currency: str) -> None:
+    """Write two weeks of two campaigns: one with a daily budget, and one whose name a spreadsheet would run."""
+    for back in range(1, 15):
+        day = {"advertiser_id": advertiser_id, "currency": currency, "date": TODAY - timedelta(back)}
+        spend = Decimal(40 if back <= 7 else 20)
+        rows = [
+            {**day, "campaign_id": f"{advertiser_id}5", "spend": spend, "conversion": 2, "impressions": 900},
+            {**day, "campaign_id": f"{advertiser_id}6", "spend": Decimal("3.125"), "clicks": 4},
+        ]
+        sample.write("campaign_report_daily", Partition(advertiser_id, TODAY - timedelta(back)), rows)
 
 
 def _write_other_tables(sample: SampleStore, advertiser_id: str, currency: str) -> None:
@@ -56,7 +69,18 @@ def _write_other_tables(sample: SampleStore, advertiser_id: str, currency: str) 
         "budget_mode": "BUDGET_MODE_TOTAL",
         "budget": Decimal(1800),
     }
-    sample.write("campaigns", Partition(advertiser_id), [campaign])
+    number = advertiser_id[-1]
+    daily = {
+        "campaign_id": f"{advertiser_id}5",
+        "campaign_name": f"Shoes {number}",
+        "budget_mode": "BUDGET_MODE_DAY",
+    }
+    formula = {"campaign_id": f"{advertiser_id}6", "campaign_name": f"=HYPERLINK({number})", "budget": None}
+    sample.write(
+        "campaigns",
+        Partition(advertiser_id),
+        [campaign, {**campaign, **daily, "budget": Decimal(25)}, {**campaign, **formula}],
+    )
     ids = {
         "advertiser_id": advertiser_id,
         "currency": currency,
