@@ -246,6 +246,18 @@ class Settings(BaseSettings):
         alias="TIKTOK_RECONCILIATION_TOLERANCE",
         description="share by which the totals of two levels can differ before the check warns",
     )
+    thumbnails_per_run: int = Field(
+        200,
+        ge=0,
+        alias="TIKTOK_THUMBNAILS_PER_RUN",
+        description="how many pictures of videos and images a run downloads at most; 0 for none",
+    )
+    thumbnails_mb: int = Field(
+        500,
+        ge=0,
+        alias="TIKTOK_THUMBNAILS_MB",
+        description="how many megabytes of thumbnails are stored in TIKTOK_DATA_DIR at most",
+    )
     ui_url: PageUrl = Field(
         "http://localhost:3000", alias="DAGSTER_UI_URL", description="URL of Dagster's UI, for links in alerts"
     )

@@ -45,6 +45,7 @@ from tiktok_assets.spec.endpoints import (
 )
 from tiktok_assets.spec.entities import ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
 from tiktok_assets.spec.gmv_max import GMV_MAX_REPORTS, GMV_MAX_SHOPS
+from tiktok_assets.spec.media import MEDIA_TABLES
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import DOCUMENTED_METRICS_FILE
 from tiktok_assets.spec.reports import REPORTS, report_columns, served_metrics
@@ -320,6 +321,9 @@ def list_read_names() -> dict[str, set[str]]:
             *(f"data.list[].dimensions.{name}" for name in dimensions),
             *(f"data.list[].metrics.{name}" for name in served - dimensions),
         }
+    for media in MEDIA_TABLES:
+        named = (f"data.list[].{column.api_name}" for column in media.entity.columns[1:] if column.api_name)
+        found[operation_name(media.entity.endpoint)] |= {*ENVELOPE, "data.list", *named}
     shops = (f"data.store_list[].{column.api_name}" for column in GMV_MAX_SHOPS.columns[1:])
     found[operation_name(GMV_MAX_SHOPS.endpoint)] |= {*ENVELOPE, "data.store_list", *shops}
     found[operation_name(GMV_MAX_REPORT)] |= {*ENVELOPE, *PAGE_INFO}

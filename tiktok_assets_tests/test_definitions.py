@@ -29,7 +29,14 @@ SMART_PLUS_REPORTS = {
 }
 LISTED = ("campaigns", "ad_groups", "ads", "smart_plus_ads")
 GROUPS = {
-    "account": {"advertisers", *LISTED, *(f"{table}_history" for table in LISTED), "gmv_max_shops"},
+    "account": {
+        "advertisers",
+        *LISTED,
+        *(f"{table}_history" for table in LISTED),
+        "videos",
+        "images",
+        "gmv_max_shops",
+    },
     "reports": REPORTS | SMART_PLUS_REPORTS | {"gmv_max_report_daily", "report_restatements"},
     "insights": {"top_spenders", "account_overview"},
     "scaling": {"duplication_candidates", "ad_duplications", "duplication_results"},

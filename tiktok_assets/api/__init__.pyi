@@ -40,6 +40,8 @@ from .pagination import MIN_QUERIES_AHEAD as MIN_QUERIES_AHEAD
 from .pagination import TRUNCATION_HEADER as TRUNCATION_HEADER
 from .pagination import Fetcher as Fetcher
 from .pagination import FetchResult as FetchResult
+from .pictures import PictureClient as PictureClient
+from .pictures import PictureError as PictureError
 from .rate_limit.backoff import MAX_TIMEOUTS_PER_REPORT as MAX_TIMEOUTS_PER_REPORT
 from .rate_limit.backoff import TIMEOUT_MEMORY_SECONDS as TIMEOUT_MEMORY_SECONDS
 from .rate_limit.rate_limiter import PathBudgets as PathBudgets

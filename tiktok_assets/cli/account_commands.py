@@ -225,10 +225,10 @@ def _print_plan(
     from tiktok_assets.cli.plan import plan_refresh  # noqa: PLC0415
     from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
     from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
-    from tiktok_assets.spec import ENTITIES, GMV_MAX_SHOPS  # noqa: PLC0415
+    from tiktok_assets.spec import ENTITIES, GMV_MAX_SHOPS, MEDIA_TABLES  # noqa: PLC0415
 
     with open_interactive_session(settings) as session:
-        names = [entity.table for entity in (*ENTITIES, GMV_MAX_SHOPS)]
+        names = [one.table for one in (*ENTITIES, *MEDIA_TABLES, GMV_MAX_SHOPS)]
         names += [report.table for report in settings.chosen_reports]
         names += [report.table for report in settings.chosen_gmv_max_reports]
         tables = select_tables(select, names)

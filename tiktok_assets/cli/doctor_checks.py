@@ -33,6 +33,7 @@ from tiktok_assets.spec import (
     ENDPOINTS,
     GMV_MAX_READS,
     LISTED_ENTITIES,
+    MEDIA_READS,
     REPORT,
     REPORTS,
 )
@@ -68,7 +69,8 @@ CHECKS = {
 _APP_CODES = frozenset({40101, 40113, 40119, 40124, 40125})
 
 _PERMISSIONS = {
-    endpoint.path: endpoint.permission for endpoint in (*ENDPOINTS, *GMV_MAX_READS, *DUPLICATION_READS)
+    endpoint.path: endpoint.permission
+    for endpoint in (*ENDPOINTS, *GMV_MAX_READS, *MEDIA_READS, *DUPLICATION_READS)
 }
 
 RETRY_LATER_FIX = (

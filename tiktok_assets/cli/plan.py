@@ -20,6 +20,7 @@ from tiktok_assets.ingest import (
     count_entities,
     count_report_rows,
     estimate_gmv_max_requests,
+    estimate_media_requests,
     find_unknown_accounts,
     is_read_for,
     list_daily_tables,
@@ -29,7 +30,7 @@ from tiktok_assets.ingest import (
     select_refresh_window,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.spec import ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES, Entity, Report
+from tiktok_assets.spec import ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES, MEDIA_TABLES, Entity, Report
 from tiktok_assets.tables import Account
 
 
@@ -105,6 +106,7 @@ def plan_refresh(
     lines = [
         *_account_plan_lines(session, advertisers, tables),
         *table_lines,
+        *_media_plan_lines(session, advertisers, tables),
         *_gmv_max_plan_lines(session, advertisers, windows, tables),
     ]
     requests = sum(line.requests for line in lines)
@@ -113,6 +115,16 @@ def plan_refresh(
     )
     probes = session.total.requests - requests_before
     return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, probes)
+
+
+def _media_plan_lines(session: Session, advertisers: Sequence[str], tables: Sequence[str]) -> Iterator[PlanLine]:
+    """Yield the requests for the videos and images of the stored ads; their rows are not counted."""
+    for media in MEDIA_TABLES:
+        if media.table in tables:
+            requests = sum(
+                estimate_media_requests(session.store, media, one, session.now()) for one in advertisers
+            )
+            yield from [PlanLine(media.table, requests, 0)] if requests else []
 
 
 def _gmv_max_plan_lines(

@@ -13,7 +13,7 @@ from tiktok_assets.file_permissions import restrict_file
 from tiktok_assets.ingest import prefetch_report
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings, load_settings, require_storable_version
-from tiktok_assets.spec import ENTITIES, GMV_MAX_SHOPS
+from tiktok_assets.spec import ENTITIES, GMV_MAX_SHOPS, MEDIA_TABLES
 
 INTERACTIVE_RETRY_POLICY = RetryPolicy(
     max_attempts=3,
@@ -72,7 +72,7 @@ def prefetch_daily_report(
         return
     daily_reports = [report for report in settings.chosen_reports if report.cadence == "daily"]
     names = set(parse_table_names(select))
-    known_names = {entity.table for entity in (*ENTITIES, GMV_MAX_SHOPS)}
+    known_names = {one.table for one in (*ENTITIES, *MEDIA_TABLES, GMV_MAX_SHOPS)}
     known_names |= {report.table for report in settings.chosen_reports}
     known_names |= {report.table for report in settings.chosen_gmv_max_reports}
     selected = [report for report in daily_reports if not names or report.table in names]

@@ -7,6 +7,7 @@ import dagster as dg
 
 from tiktok_assets.api import TikTokError, suggest_fix
 from tiktok_assets.defs.gmv_max_assets import gmv_max_shops
+from tiktok_assets.defs.media_assets import media_tables
 from tiktok_assets.defs.metadata import build_partition_metadata, build_table_metadata, record_materializations
 from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
 from tiktok_assets.defs.partitions import SINGLE_RUN, get_intended_advertisers, get_run_partitions
@@ -157,4 +158,9 @@ def build_entity_assets(entity: Entity) -> dg.AssetsDefinition:
     return _entity
 
 
-ACCOUNT_ASSETS = (advertisers, *(build_entity_assets(entity) for entity in LISTED_ENTITIES), gmv_max_shops)
+ACCOUNT_ASSETS = (
+    advertisers,
+    *(build_entity_assets(entity) for entity in LISTED_ENTITIES),
+    media_tables,
+    gmv_max_shops,
+)

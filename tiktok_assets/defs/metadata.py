@@ -96,6 +96,8 @@ def build_partition_metadata(written: WrittenPartition) -> Mapping[str, Any]:
     }
     if written.new_versions is not None:
         metadata["new_versions"] = written.new_versions
+    if written.thumbnails is not None:
+        metadata["thumbnails"], metadata["thumbnail_bytes"] = written.thumbnails
     if written.malformed_values:
         metadata["malformed_values"] = written.malformed_values
     if stats.unknown_fields:

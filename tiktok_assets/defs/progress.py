@@ -13,6 +13,7 @@ from tiktok_assets.ingest import (
     FailedPartitions,
     WrittenPartition,
     estimate_gmv_max_requests,
+    estimate_media_requests,
     estimate_refresh,
     meets_condition,
     select_accounts_without_shops,
@@ -22,6 +23,7 @@ from tiktok_assets.spec import (
     ADVERTISERS,
     GMV_MAX_SHOPS,
     MAX_IDS_PER_CALL,
+    MEDIA_TABLES,
     Entity,
     Report,
     describe_undocumented_metrics,
@@ -89,6 +91,12 @@ def describe_plan(session: Session, partitions: Sequence[Partition], tables: Ite
         requests += ceil((named or accounts) / MAX_IDS_PER_CALL) + (0 if named else 1)
         rows, unknown = rows + (named or accounts), unknown + (not named)
     requests += _count_gmv_max_requests(session, accounts_by_days, table_names)
+    requests += sum(
+        estimate_media_requests(session.store, media, one, session.now())
+        for media in MEDIA_TABLES
+        if media.table in table_names
+        for one in {one for ids in accounts_by_days.values() for one in ids}
+    )
     minutes = max(0.1, estimate_minutes(requests, settings.requests_per_second, settings.requests_per_minute))
     tier = "TIKTOK_QPS" if settings.qps else settings.api_tier
     days = sum(1 for partition in partitions if partition.day)

@@ -10,6 +10,7 @@ from tiktok_assets.spec import (
     ENTITIES,
     GMV_MAX_SHOPS,
     LISTED_ENTITIES,
+    MEDIA_TABLES,
     RESTATEMENT_COLUMNS,
     RESTATEMENTS,
     RESTATEMENTS_KEY,
@@ -53,6 +54,7 @@ def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
     return {
         **{entity.table: entity_columns(entity) for entity in ENTITIES},
         **{history_table_name(entity.table): history_columns(entity) for entity in LISTED_ENTITIES},
+        **{media.table: entity_columns(media.entity) for media in MEDIA_TABLES},
         GMV_MAX_SHOPS.table: entity_columns(GMV_MAX_SHOPS),
         **reports,
         **gmv_max,
@@ -81,6 +83,7 @@ def get_table_descriptions(settings: Settings) -> Mapping[str, str]:
     descriptions = {
         **{entity.table: entity.meaning for entity in ENTITIES},
         **{history_table_name(entity.table): history_table_meaning(entity.table) for entity in LISTED_ENTITIES},
+        **{media.table: media.entity.meaning for media in MEDIA_TABLES},
         GMV_MAX_SHOPS.table: GMV_MAX_SHOPS.meaning,
         **{report.table: report.meaning for report in settings.chosen_reports},
         **{report.table: report.meaning for report in settings.chosen_gmv_max_reports},
@@ -108,6 +111,7 @@ def get_table_keys(settings: Settings) -> Mapping[str, tuple[str, ...]]:
             history_table_name(entity.table): (*owner, to_column_name(entity.key), "valid_from")
             for entity in LISTED_ENTITIES
         },
+        **{media.table: (*owner, media.entity.key) for media in MEDIA_TABLES},
         GMV_MAX_SHOPS.table: (*owner, GMV_MAX_SHOPS.key),
         **{report.table: report.key for report in settings.chosen_reports},
         **{report.table: report.key for report in settings.chosen_gmv_max_reports},

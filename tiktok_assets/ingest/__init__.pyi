@@ -30,6 +30,8 @@ from .lookback import GAP_SEARCH_DAYS as GAP_SEARCH_DAYS
 from .lookback import find_missing_days as find_missing_days
 from .lookback import list_daily_tables as list_daily_tables
 from .lookback import select_refresh_window as select_refresh_window
+from .media import estimate_media_requests as estimate_media_requests
+from .media import refresh_media as refresh_media
 from .partitions import TIMEZONE_KEY as TIMEZONE_KEY
 from .partitions import FailedPartitions as FailedPartitions
 from .partitions import WrittenPartition as WrittenPartition
@@ -49,6 +51,7 @@ from .size_estimates import count_report_rows as count_report_rows
 from .size_estimates import estimate_refresh as estimate_refresh
 from .size_estimates import is_read_for as is_read_for
 from .size_estimates import page_sizes as page_sizes
+from .thumbnails import open_downloads as open_downloads
 from .unreported_spend import UnreportedSpend as UnreportedSpend
 from .unreported_spend import describe_unread_gmv_max as describe_unread_gmv_max
 from .unreported_spend import find_unreported_spend as find_unreported_spend

@@ -103,6 +103,7 @@ class WrittenPartition:
         new_versions: for a history table, the number of versions added; None for other tables.
         malformed_values: number of values that did not fit their column; the raw values are in `extra`.
         preview: a few rows to display, on the last partition of a read; None on the others.
+        thumbnails: for a table of videos or images, how many pictures were downloaded, and the bytes stored.
     """
 
     table: str
@@ -115,6 +116,7 @@ class WrittenPartition:
     new_versions: int | None = None
     malformed_values: int = 0
     preview: pl.DataFrame | None = None
+    thumbnails: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

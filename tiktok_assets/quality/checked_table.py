@@ -15,6 +15,7 @@ from tiktok_assets.spec import (
     GMV_MAX_REPORTS_BY_TABLE,
     GMV_MAX_SHOPS,
     LEVELS,
+    MEDIA_TABLES,
     SMART_PLUS_ADS,
     Column,
     Metric,
@@ -75,7 +76,7 @@ class CheckedTable:
     @property
     def is_from_api(self) -> bool:
         """Whether the rows come from the API; False for tables derived from other tables."""
-        lists = (*ENTITIES, GMV_MAX_SHOPS)
+        lists = (*ENTITIES, *MEDIA_TABLES, GMV_MAX_SHOPS)
         return self.report is not None or self.needs_shop or any(self.table == one.table for one in lists)
 
     @property

@@ -12,6 +12,7 @@ from .api_versions import metrics_for_version as metrics_for_version
 from .columns import Column as Column
 from .columns import Kind as Kind
 from .columns import to_column_name as to_column_name
+from .content_hosts import is_content_host as is_content_host
 from .creatable_objects import AD_GROUPS_BY_KIND as AD_GROUPS_BY_KIND
 from .creatable_objects import ADS_BY_KIND as ADS_BY_KIND
 from .creatable_objects import AGE_GROUPS_OF_SMART_PLUS_AGES as AGE_GROUPS_OF_SMART_PLUS_AGES
@@ -64,6 +65,7 @@ from .endpoints import IMAGES as IMAGES
 from .endpoints import MAX_DAYS_PER_REPORT as MAX_DAYS_PER_REPORT
 from .endpoints import MAX_IDS_PER_CALL as MAX_IDS_PER_CALL
 from .endpoints import MAX_PAGE_SIZE as MAX_PAGE_SIZE
+from .endpoints import MEDIA_READS as MEDIA_READS
 from .endpoints import OPTIONAL_PATHS as OPTIONAL_PATHS
 from .endpoints import PATH_RATE_LIMITS as PATH_RATE_LIMITS
 from .endpoints import POSTS as POSTS
@@ -94,6 +96,9 @@ from .gmv_max import GMV_MAX_REPORTS_BY_TABLE as GMV_MAX_REPORTS_BY_TABLE
 from .gmv_max import GMV_MAX_SHOPS as GMV_MAX_SHOPS
 from .gmv_max import GMV_MAX_STATUSES as GMV_MAX_STATUSES
 from .gmv_max import GmvMaxReport as GmvMaxReport
+from .media import MEDIA_TABLES as MEDIA_TABLES
+from .media import VIDEO_FILES as VIDEO_FILES
+from .media import MediaTable as MediaTable
 from .metric_catalog import Metric as Metric
 from .metric_selection import METRICS_BY_API_NAME as METRICS_BY_API_NAME
 from .metric_selection import METRICS_BY_NAME as METRICS_BY_NAME

@@ -96,12 +96,17 @@ AD_GROUP_QUOTA = Endpoint("adgroup/quota/", source="TikTok API notes 5.7")
 _CREATIVES = "Creative Management"
 IDENTITIES = Endpoint("identity/get/", source="TikTok API notes of 2026, 2", permission=_CREATIVES)
 POSTS = Endpoint("identity/video/info/", source="TikTok API notes of 2026, 2", permission=_CREATIVES)
-IMAGES = Endpoint("file/image/ad/info/", source="TikTok API notes of 2026, 2", permission=_CREATIVES)
+IMAGES = Endpoint(
+    "file/image/ad/info/", source="TikTok API notes of 2026, 2", permission=_CREATIVES, is_optional=True
+)
 SUGGESTED_COVERS = Endpoint(
     "file/video/suggestcover/", source="TikTok API notes of 2026, 2", permission=_CREATIVES
 )
 VIDEOS = Endpoint(
-    "file/video/ad/info/", source="mengxingxinqing/tiktok_ads, get_info_about_videos", permission=_CREATIVES
+    "file/video/ad/info/",
+    source="mengxingxinqing/tiktok_ads, get_info_about_videos",
+    permission=_CREATIVES,
+    is_optional=True,
 )
 DUPLICATION_READS = (IDENTITIES, POSTS, IMAGES, SUGGESTED_COVERS)
 """Read before an ad is duplicated: its identity, post and cover. Their exact permissions are not documented."""
@@ -164,4 +169,9 @@ ENDPOINTS = (
 )
 """The endpoints a refresh reads."""
 
-OPTIONAL_PATHS = frozenset(endpoint.path for endpoint in (*ENDPOINTS, *GMV_MAX_READS) if endpoint.is_optional)
+MEDIA_READS = (VIDEOS, IMAGES)
+"""Read for the videos and images of ads that are not stored yet."""
+
+OPTIONAL_PATHS = frozenset(
+    endpoint.path for endpoint in (*ENDPOINTS, *GMV_MAX_READS, *MEDIA_READS) if endpoint.is_optional
+)

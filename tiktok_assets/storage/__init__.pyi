@@ -19,3 +19,4 @@ from .state import secret_keys as secret_keys
 from .state import top_spender_changes as top_spender_changes
 from .state import utc_now as utc_now
 from .state import wrong_codes as wrong_codes
+from .thumbnails import ThumbnailStore as ThumbnailStore

@@ -4,15 +4,14 @@ A URL has its expiry and a signature. Of TikTok's content servers only it is doc
 good.
 """
 
-import zlib
 from hashlib import sha256
-from struct import pack
 from urllib.parse import quote
+
+from tiktok_assets.sandbox.http.pictures import draw_picture
 
 CONTENT_PATH = "/content/"
 EXPIRY = "x-expires"  # of the URL of a video's cover (mengxingxinqing/tiktok_ads, get_info_about_videos)
 SIGNATURE = "x-signature"
-WIDTH, HEIGHT = 9, 16
 # The first box of an MP4 file; no program can play it.
 _VIDEO = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 
@@ -33,15 +32,7 @@ def _signature(name: str, expires: int, seed: int) -> str:
 
 
 def content_of(name: str) -> tuple[bytes, str]:
-    """Return bytes and media type of a name: a small picture in a color of its own, or the start of a video."""
+    """Return bytes and media type of a name: a picture of its own, or the start of a video."""
     if name.endswith(".mp4"):
         return _VIDEO, "video/mp4"
-    color = sha256(name.encode()).digest()[:3]
-    rows = b"".join(b"\x00" + color * WIDTH for _ in range(HEIGHT))
-    header = pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in parts), "image/png"
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))
+    return draw_picture(name), "image/png"
