@@ -13,6 +13,9 @@ from tiktok_assets.tables import INSTANT, MONEY, sum_expressions_or_null
 
 DAYS_SHOWN = 60
 DAYS_COMPARED = 7
+DAYS_OF_CREATIVES = 28
+"""How many complete days each creative opens to."""
+
 FRESHNESS_LOOKBACK_DAYS = 30
 """How many days are searched for the latest complete one and for missing ones."""
 
@@ -89,6 +92,23 @@ SCHEMAS: Mapping[str, pl.Schema] = {
             "lead": pl.Float64(),
         }
     ),
+    "creatives": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            **dict.fromkeys(("creative_id", "creative_kind", "creative_name", "video_id"), _TEXT),
+            "ads": _COUNT,
+        }
+    ),
+    "creative_daily": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            "creative_id": _ID,
+            "date": pl.Date(),
+            **_ADDITIVE,
+            **dict.fromkeys(("video_watched_2s", "video_watched_6s"), _COUNT),
+        }
+    ),
+    "videos": pl.Schema({"advertiser_id": _ID, "video_id": _ID, "thumbnail": _TEXT}),
     "report_restatements": pl.Schema(
         {
             **_ACCOUNT_COLUMNS,
@@ -151,12 +171,17 @@ def load_tables(store: HiveStore, advertiser_id: str | None = None) -> OverviewT
     newest = {day for days in days_by_account.values() for day in sorted(days)[-DAYS_SHOWN:]}
     compared = {day for one in freshness.values() for day in list_compared_days(one.complete_day)}
     days_to_read = {"campaign_report_daily": compared, "report_restatements": newest}
+    # Twice as long, for accounts whose latest complete day is older than that of others.
+    first_day = max(newest) - timedelta(2 * DAYS_OF_CREATIVES) if newest else date.min
     frames = {}
     for table, schema in SCHEMAS.items():
         # The table of accounts is one file with all of them.
         owners = None if table == "advertisers" else chosen
         if table != "daily":
             rows = store.scan(table, schema, advertiser_ids=owners, days=days_to_read.get(table))
+            if table == "creative_daily":
+                # A file of it has all days of an account, of which the wall shows four weeks.
+                rows = rows.filter(pl.col("date") > first_day)
             frames[table] = (
                 rows if chosen is None else rows.filter(pl.col("advertiser_id").is_in(chosen))
             ).collect()

@@ -11,6 +11,7 @@ from tiktok_assets.overview.budget_usage import BudgetUsage
 from tiktok_assets.overview.changes import Change
 from tiktok_assets.overview.loader import Freshness
 from tiktok_assets.overview.pacing import MonthPacing
+from tiktok_assets.overview.wall import Creative
 
 Row = dict[str, Any]
 
@@ -147,6 +148,7 @@ class CurrencySection:
         chart_rows: rows of `date`, `series`, `spend`, `conversion`, `is_complete`.
         compared: campaigns with spend in the last two weeks, the largest spend first; `compared_count`: how many
             there are.
+        wall: the creatives with the largest spend, largest first.
     """
 
     currency: str
@@ -159,6 +161,7 @@ class CurrencySection:
     ads: Sequence[RankedRow]
     compared: Sequence[CampaignWeek]
     compared_count: int
+    wall: Sequence[Creative]
 
     @property
     def has_roas(self) -> bool:
@@ -194,6 +197,11 @@ class Overview:
     def has_compared(self) -> bool:
         """Whether a campaign has spend in the last two weeks."""
         return any(currency.compared for currency in self.currencies)
+
+    @property
+    def has_wall(self) -> bool:
+        """Whether a creative has spend."""
+        return any(currency.wall for currency in self.currencies)
 
     @property
     def has_roas(self) -> bool:

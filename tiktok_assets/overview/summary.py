@@ -23,6 +23,7 @@ from tiktok_assets.overview.models import (
     Row,
 )
 from tiktok_assets.overview.pacing import compute_pacing
+from tiktok_assets.overview.wall import Creative, build_wall
 from tiktok_assets.spec import METRICS_BY_NAME
 from tiktok_assets.tables import sum_expressions_or_null
 
@@ -70,9 +71,10 @@ def summarize(tables: OverviewTables, built_at: datetime) -> Overview:
             one: budgets.get(one, ()) for one in ids if advertisers.get(one, {}).get("currency") == currency
         }
         compared = compare_campaigns(tables, currency, names=names, statuses=statuses, budgets=current)
+        wall = build_wall(tables, currency, names)
         sections.append(
             _build_currency_section(
-                currency, accounts, frames=frames, names=names, statuses=statuses, compared=compared
+                currency, accounts, frames=frames, names=names, statuses=statuses, compared=compared, wall=wall
             )
         )
     # Amounts of different currencies cannot be compared: currencies with spend come first, then alphabetically.
@@ -113,6 +115,7 @@ def _build_currency_section(
     names: Mapping[str, str],
     statuses: Mapping[str, str | None],
     compared: tuple[Sequence[CampaignWeek], int],
+    wall: Sequence[Creative],
 ) -> CurrencySection:
     lifetime = _sum_rows(frames["campaign_report_lifetime"])
     return CurrencySection(
@@ -125,6 +128,7 @@ def _build_currency_section(
         _rank_rows(frames["campaign_report_lifetime"], "campaign", names, statuses),
         _rank_rows(frames["ad_report_lifetime"], "ad", names, statuses),
         *compared,
+        wall=wall,
     )
 
 

@@ -80,7 +80,8 @@
         const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
         const rows = [...table.tBodies[0].rows];
         for (const row of rows) {
-          const text = [...row.cells].filter((one) => one.dataset.v === undefined).map((one) => one.textContent).join(" ").toLowerCase();
+          // Names only: a date or a figure would match a number in a name.
+          const text = [...row.querySelectorAll("bdi")].map((one) => one.textContent).join(" ").toLowerCase();
           row.hidden = !words.every((word) => text.includes(word));
         }
         const shown = rows.filter((row) => !row.hidden).length;
