@@ -5,6 +5,7 @@ command only when that command runs.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -170,6 +171,13 @@ def doctor(
 
 def overview(
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    advertiser: Annotated[
+        str | None,
+        typer.Option(help="Only this account, for example for a client; the file holds nothing of the others."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the page to this file instead of beside the tables.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build `account_overview.html` from stored tables and print its path; no request is sent."""
@@ -179,7 +187,7 @@ def overview(
     from tiktok_assets.session import open_session  # noqa: PLC0415
 
     with open_session(load_command_settings()) as session:
-        page = build_page(session)
+        page = build_page(session, advertiser, out)
     if as_json:
         print_json({"path": page.path, "bytes": page.bytes, "accounts": len(page.contents.accounts)})
     else:

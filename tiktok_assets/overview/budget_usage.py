@@ -48,9 +48,9 @@ def compute_budget_usage(tables: OverviewTables) -> Mapping[str, Sequence[Budget
     """
     currencies = dict(tables.get("advertisers").select("advertiser_id", "currency").iter_rows())
     ad_group_budgets = _sum_ad_group_budgets(tables.get("ad_groups"))
-    daily_spend = {
-        (row["campaign_id"], row["date"]): row for row in tables.get("campaign_report_daily").to_dicts()
-    }
+    newest = {one.complete_day for one in tables.freshness.values() if one.complete_day}
+    daily = tables.get("campaign_report_daily").filter(pl.col("date").is_in(newest))
+    daily_spend = {(row["campaign_id"], row["date"]): row for row in daily.to_dicts()}
     lifetime_spend = {row["campaign_id"]: row for row in tables.get("campaign_report_lifetime").to_dicts()}
     usage_by_account: dict[str, list[BudgetUsage]] = {}
     for row in tables.get("campaigns").filter(_is_active()).to_dicts():

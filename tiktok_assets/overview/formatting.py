@@ -36,6 +36,18 @@ def format_amount_without_currency(amount: Decimal | None, currency: str) -> str
     return NO_VALUE if amount is None else format_amount(amount, currency)
 
 
+def format_exact(value: Decimal | float | None) -> str:
+    """Format a number with all of its digits and without separators; empty if there is none."""
+    if value is None:
+        return ""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def format_ratio(value: float | None) -> str:
+    """Format a ratio such as ROAS to two places."""
+    return NO_VALUE if value is None else f"{value:,.2f}"
+
+
 def format_count(number: int | None) -> str:
     """Format a count with thousands separators."""
     return NO_VALUE if number is None else f"{number:,}"

@@ -12,11 +12,22 @@ from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import INSTANT, MONEY, sum_expressions_or_null
 
 DAYS_SHOWN = 60
+DAYS_COMPARED = 7
+DAYS_OF_CREATIVES = 28
+"""How many complete days each creative opens to."""
+
 FRESHNESS_LOOKBACK_DAYS = 30
 """How many days are searched for the latest complete one and for missing ones."""
 
 _ID, _TEXT, _COUNT = pl.String(), pl.String(), pl.Int64()
-_ADDITIVE = {"spend": MONEY, "impressions": _COUNT, "clicks": _COUNT, "conversion": _COUNT}
+_ADDITIVE = {
+    "spend": MONEY,
+    "impressions": _COUNT,
+    "clicks": _COUNT,
+    "conversion": _COUNT,
+    "total_complete_payment_value": MONEY,
+    "total_onsite_shopping_value": MONEY,
+}
 _ACCOUNT_COLUMNS = {"advertiser_id": _ID, "currency": _TEXT}
 
 SCHEMAS: Mapping[str, pl.Schema] = {
@@ -46,9 +57,7 @@ SCHEMAS: Mapping[str, pl.Schema] = {
     ),
     "ads": pl.Schema({"advertiser_id": _ID, "ad_id": _ID, "secondary_status": _TEXT}),
     "daily": pl.Schema({**_ACCOUNT_COLUMNS, "date": pl.Date(), **_ADDITIVE, "is_complete": pl.Boolean()}),
-    "campaign_report_daily": pl.Schema(
-        {**_ACCOUNT_COLUMNS, "campaign_id": _ID, "date": pl.Date(), "spend": MONEY}
-    ),
+    "campaign_report_daily": pl.Schema({**_ACCOUNT_COLUMNS, "campaign_id": _ID, "date": pl.Date(), **_ADDITIVE}),
     "campaign_report_lifetime": pl.Schema(
         {**_ACCOUNT_COLUMNS, "campaign_id": _ID, "campaign_name": _TEXT, **_ADDITIVE, "fetched_at": INSTANT}
     ),
@@ -83,6 +92,23 @@ SCHEMAS: Mapping[str, pl.Schema] = {
             "lead": pl.Float64(),
         }
     ),
+    "creatives": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            **dict.fromkeys(("creative_id", "creative_kind", "creative_name", "video_id"), _TEXT),
+            "ads": _COUNT,
+        }
+    ),
+    "creative_daily": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            "creative_id": _ID,
+            "date": pl.Date(),
+            **_ADDITIVE,
+            **dict.fromkeys(("video_watched_2s", "video_watched_6s"), _COUNT),
+        }
+    ),
+    "videos": pl.Schema({"advertiser_id": _ID, "video_id": _ID, "thumbnail": _TEXT}),
     "report_restatements": pl.Schema(
         {
             **_ACCOUNT_COLUMNS,
@@ -108,11 +134,13 @@ class Freshness:
         complete_day: the newest complete day.
         missing_days: how many of the last thirty days up to the newest were never read.
         fetched_at: when the newest day was read, in UTC.
+        first_day: the oldest stored day.
     """
 
     complete_day: date | None
     missing_days: int
     fetched_at: datetime | None
+    first_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,31 +156,55 @@ class OverviewTables:
         return self.frames[table]
 
 
-def load_tables(store: HiveStore) -> OverviewTables:
-    """Read the tables and days the page shows."""
-    source, days_by_account = _find_daily_source(store)
+def load_tables(store: HiveStore, advertiser_id: str | None = None) -> OverviewTables:
+    """Read the tables and days the page shows.
+
+    Args:
+        store: holds the tables.
+        advertiser_id: the only account whose rows are read; None for all.
+    """
+    chosen = None if advertiser_id is None else [advertiser_id]
+    source, days_by_account = _find_daily_source(store, chosen)
     freshness = {
-        advertiser_id: _measure_freshness(store, source, advertiser_id, days)
-        for advertiser_id, days in days_by_account.items()
+        account: _measure_freshness(store, source, account, days) for account, days in days_by_account.items()
     }
     newest = {day for days in days_by_account.values() for day in sorted(days)[-DAYS_SHOWN:]}
-    complete = {one.complete_day for one in freshness.values() if one.complete_day}
-    days_to_read = {"campaign_report_daily": complete, "report_restatements": newest}
-    frames = {
-        table: store.scan(table, schema, days=days_to_read.get(table)).collect()
-        for table, schema in SCHEMAS.items()
-        if table != "daily"
-    }
+    compared = {day for one in freshness.values() for day in list_compared_days(one.complete_day)}
+    days_to_read = {"campaign_report_daily": compared, "report_restatements": newest}
+    # Twice as long, for accounts whose latest complete day is older than that of others.
+    first_day = max(newest) - timedelta(2 * DAYS_OF_CREATIVES) if newest else date.min
+    frames = {}
+    for table, schema in SCHEMAS.items():
+        # The table of accounts is one file with all of them.
+        owners = None if table == "advertisers" else chosen
+        if table != "daily":
+            rows = store.scan(table, schema, advertiser_ids=owners, days=days_to_read.get(table))
+            if table == "creative_daily":
+                # A file of it has all days of an account, of which the wall shows four weeks.
+                rows = rows.filter(pl.col("date") > first_day)
+            frames[table] = (
+                rows if chosen is None else rows.filter(pl.col("advertiser_id").is_in(chosen))
+            ).collect()
     frames["daily"] = _sum_by_day(store, source, days_by_account, newest)
-    owners = frames["advertisers"].get_column("advertiser_id")
-    return OverviewTables(frames, freshness, {one: find_unreported_spend(store, one) for one in owners})
+    accounts = frames["advertisers"].get_column("advertiser_id")
+    return OverviewTables(frames, freshness, {one: find_unreported_spend(store, one) for one in accounts})
 
 
-def _find_daily_source(store: HiveStore) -> tuple[str, Mapping[str, Sequence[date]]]:
+def list_compared_days(last: date | None) -> Sequence[date]:
+    """List the days on which campaigns are compared: two weeks, or the month if longer, up to the last day."""
+    if last is None:
+        return []
+    first = min(last - timedelta(2 * DAYS_COMPARED - 1), last.replace(day=1))
+    return [first + timedelta(number) for number in range((last - first).days + 1)]
+
+
+def _find_daily_source(
+    store: HiveStore, advertiser_ids: Collection[str] | None
+) -> tuple[str, Mapping[str, Sequence[date]]]:
     """Return the smallest stored daily report and its stored days by account."""
     for table in _DAILY_REPORTS:
         days: dict[str, list[date]] = {}
-        for partition in store.partitions(table):
+        for partition in store.partitions(table, advertiser_ids):
             if partition.advertiser_id and partition.day:
                 days.setdefault(partition.advertiser_id, []).append(partition.day)
         if days:
@@ -186,4 +238,4 @@ def _measure_freshness(store: HiveStore, table: str, advertiser_id: str, stored:
     since = max(min(stored), days[-1] - timedelta(FRESHNESS_LOOKBACK_DAYS - 1))
     expected = (days[-1] - since).days + 1
     read = sum(day >= since for day in days)
-    return Freshness(complete, expected - read, parse_fetched_at(newest))
+    return Freshness(complete, expected - read, parse_fetched_at(newest), min(stored))

@@ -3,7 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -14,16 +14,26 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from polars.exceptions import PolarsError
+from upath import UPath
 
 from tiktok_assets.duplication import format_kind
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.overview import formatting
+from tiktok_assets.overview.changes import MAX_CHANGES, Change
 from tiktok_assets.overview.charts import build_time_series_chart, draw_sparkline, load_vega_javascript
 from tiktok_assets.overview.loader import DAYS_SHOWN, load_tables
 from tiktok_assets.overview.models import AccountSection, CurrencySection, Overview, Row
 from tiktok_assets.overview.summary import summarize
+from tiktok_assets.overview.wall import Creative, embed_thumbnails
 from tiktok_assets.spec import ads_manager_campaigns_url
-from tiktok_assets.storage import HiveStore, StoreError, describe_build_failure, write_atomically
+from tiktok_assets.storage import (
+    THUMBNAIL_FOLDER,
+    HiveStore,
+    StoreError,
+    ThumbnailStore,
+    describe_build_failure,
+    write_atomically,
+)
 
 PAGE_FILE_NAME = "account_overview.html"
 
@@ -44,12 +54,13 @@ class Chart:
     description: str
 
 
-def render_page(page: Overview, scripts: Path) -> str:
+def render_page(page: Overview, scripts: Path, thumbnail_folder: str = "") -> str:
     """Render the HTML document.
 
     Args:
         page: the contents.
         scripts: a local folder in which Vega's JavaScript is cached between builds.
+        thumbnail_folder: the relative URL of the thumbnails that are not embedded; empty if they are not linked.
     """
     charts, rows = _build_charts(page)
     kinds = {chart.kind for section_charts in charts.values() for chart in section_charts}
@@ -61,9 +72,10 @@ def render_page(page: Overview, scripts: Path) -> str:
             for chart in section_charts
         },
     }
-    own_script = _read_template("page.js")
-    # A page without charts needs no script, so its policy allows none.
-    vega = load_vega_javascript(scripts) if kinds else ""
+    # A page without charts or tables needs no script, so its policy allows none.
+    scripts_of_charts = [load_vega_javascript(scripts), _read_template("page.js")] if kinds else []
+    scripts_of_tables = [_read_template("tables.js")] if page.accounts else []
+    running = [*scripts_of_charts, *scripts_of_tables]
     document = (
         _build_environment()
         .get_template("page.html.jinja")
@@ -73,10 +85,11 @@ def render_page(page: Overview, scripts: Path) -> str:
             drawings=drawings if kinds else None,
             days_shown=DAYS_SHOWN,
             max_linked_accounts=MAX_LINKED_ACCOUNTS,
+            max_changes=MAX_CHANGES,
+            thumbnail_folder=thumbnail_folder,
             style=Markup(_read_template("page.css")),  # noqa: S704 - our own file
-            script=Markup(own_script),  # noqa: S704 - our own file
-            vega=Markup(vega),  # noqa: S704 - Vega's own bundle
-            policy=_build_content_security_policy([vega, own_script] if kinds else []),
+            scripts=[Markup(one) for one in running],  # noqa: S704 - our own files and Vega's own bundle
+            policy=_build_content_security_policy(running, has_charts=bool(kinds)),
         )
     )
     return document.strip() + "\n"
@@ -86,13 +99,12 @@ def _read_template(name: str) -> str:
     return files(__package__).joinpath(_TEMPLATES, name).read_text(encoding="utf-8")
 
 
-def _build_content_security_policy(scripts: Sequence[str]) -> str:
+def _build_content_security_policy(scripts: Sequence[str], *, has_charts: bool) -> str:
     """Allow only these scripts and no external resource; `unsafe-eval` is for Vega, which compiles expressions."""
     hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
-    allowed = " ".join([*hashes, "'unsafe-eval'"]) if hashes else "'none'"
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    )
+    allowed = " ".join([*hashes, *(["'unsafe-eval'"] if has_charts else [])]) or "'none'"
+    sources = f"default-src 'none'; script-src {allowed}; img-src data:; style-src 'unsafe-inline'"
+    return f"{sources}; base-uri 'none'; form-action 'none'"
 
 
 def _build_environment() -> Environment:
@@ -113,11 +125,14 @@ def _build_environment() -> Environment:
         "count": formatting.format_count,
         "percent": formatting.format_percent,
         "kind": format_kind,
+        "exact": formatting.format_exact,
+        "ratio": formatting.format_ratio,
         "change": formatting.format_change,
         "status": formatting.format_status,
         "day": formatting.format_day,
         "instant": formatting.format_instant,
         "anchor": _build_anchor,
+        "trend": _draw_hook_trend,
         "spark": _draw_account_sparkline,
         "ads_manager": ads_manager_campaigns_url,
     }
@@ -129,13 +144,21 @@ def _escape_control_characters(value: object) -> object:
     return escape_control_characters(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _build_anchor(account: AccountSection) -> str:
+def _build_anchor(account: AccountSection | Change | Creative) -> str:
     return re.sub(r"[^A-Za-z0-9-]", "-", f"account-{account.advertiser_id}-{account.currency}")
 
 
 def _draw_account_sparkline(account: AccountSection) -> Markup:
     values = [None if row["spend"] is None else float(row["spend"]) for row in account.daily]
     image = Markup(draw_sparkline(values, width=144, height=32)) if values else formatting.NO_VALUE  # noqa: S704 - digits only
+    return Markup('<span class="spark" aria-hidden="true">{}</span>').format(image)
+
+
+def _draw_hook_trend(creative: Creative) -> Markup:
+    values = [totals.hook_rate for _, totals in creative.days]
+    if not any(values):
+        return Markup("")
+    image = Markup(draw_sparkline(values, width=220, height=36))  # noqa: S704 - digits only
     return Markup('<span class="spark" aria-hidden="true">{}</span>').format(image)
 
 
@@ -212,21 +235,41 @@ class BuiltPage:
     contents: Overview
 
 
-def build_overview(store: HiveStore, state_dir: Path, now: datetime) -> BuiltPage:
+def build_overview(
+    store: HiveStore,
+    state_dir: Path,
+    now: datetime,
+    *,
+    advertiser_id: str | None = None,
+    target: UPath | None = None,
+) -> BuiltPage:
     """Build the page from the stored tables and replace the old one atomically.
 
     Args:
-        store: holds the tables; the page is written beside them.
+        store: holds the tables.
         state_dir: a local folder in which Vega's JavaScript is cached between builds.
         now: timezone-aware; shown on the page as the build time.
+        advertiser_id: the only account on the page; None for all.
+        target: where the page is written; None for beside the tables.
 
     Raises:
-        StoreError: if a table cannot be read or the page cannot be written.
+        StoreError: if a table cannot be read, the page cannot be written, or the account has no data.
     """
-    target = store.base / PAGE_FILE_NAME
+    # Only the page beside the tables can link to the folder of the thumbnails.
+    thumbnail_folder = "" if target else THUMBNAIL_FOLDER
+    target = target or store.base / PAGE_FILE_NAME
     try:
-        contents = summarize(load_tables(store), now)
-        document = render_page(contents, state_dir).encode()
+        contents = summarize(load_tables(store, advertiser_id), now)
+        walls = embed_thumbnails([one.wall for one in contents.currencies], ThumbnailStore(store.base).read)
+        currencies = [replace(one, wall=wall) for one, wall in zip(contents.currencies, walls, strict=True)]
+        contents = replace(contents, currencies=currencies)
+        if advertiser_id is not None:
+            if not contents.accounts:
+                raise StoreError(
+                    f"nothing is stored of the account {advertiser_id}; check its id, or sync it first."
+                )
+            contents = replace(contents, only_account=contents.accounts[0].name)
+        document = render_page(contents, state_dir, thumbnail_folder).encode()
         write_atomically(document, target)
     except (OSError, PolarsError) as error:
         raise StoreError(describe_build_failure(target, error)) from error

@@ -10,8 +10,20 @@ from decimal import Decimal
 import polars as pl
 
 from tiktok_assets.overview.budget_usage import BudgetUsage, compute_budget_usage
+from tiktok_assets.overview.campaign_weeks import compare_campaigns
+from tiktok_assets.overview.changes import list_changes
 from tiktok_assets.overview.loader import SCHEMAS, OverviewTables
-from tiktok_assets.overview.models import AccountSection, CurrencySection, MetricTotals, Overview, RankedRow, Row
+from tiktok_assets.overview.models import (
+    AccountSection,
+    CampaignWeek,
+    CurrencySection,
+    MetricTotals,
+    Overview,
+    RankedRow,
+    Row,
+)
+from tiktok_assets.overview.pacing import compute_pacing
+from tiktok_assets.overview.wall import Creative, build_wall
 from tiktok_assets.spec import METRICS_BY_NAME
 from tiktok_assets.tables import sum_expressions_or_null
 
@@ -55,14 +67,25 @@ def summarize(tables: OverviewTables, built_at: datetime) -> Overview:
             for advertiser_id in ids
         ]
         accounts.sort(key=lambda one: (-(one.week.spend or 0), -(one.lifetime.spend or 0), one.name))
-        sections.append(_build_currency_section(currency, accounts, frames, names, statuses))
+        current = {
+            one: budgets.get(one, ()) for one in ids if advertisers.get(one, {}).get("currency") == currency
+        }
+        compared = compare_campaigns(tables, currency, names=names, statuses=statuses, budgets=current)
+        wall = build_wall(tables, currency, names)
+        sections.append(
+            _build_currency_section(
+                currency, accounts, frames=frames, names=names, statuses=statuses, compared=compared, wall=wall
+            )
+        )
     # Amounts of different currencies cannot be compared: currencies with spend come first, then alphabetically.
     sections.sort(key=lambda section: not section.lifetime.spend)
-    return Overview(built_at, sections)
+    changes = list_changes([account for section in sections for account in section.accounts], built_at)
+    return Overview(built_at, sections, changes)
 
 
 _MONEY_TABLES = (
     "daily",
+    "campaign_report_daily",
     "campaign_report_lifetime",
     "ad_report_lifetime",
     "top_spenders",
@@ -87,9 +110,12 @@ def _get_statuses(tables: OverviewTables) -> Mapping[str, str | None]:
 def _build_currency_section(
     currency: str,
     accounts: Sequence[AccountSection],
+    *,
     frames: Mapping[str, pl.DataFrame],
     names: Mapping[str, str],
     statuses: Mapping[str, str | None],
+    compared: tuple[Sequence[CampaignWeek], int],
+    wall: Sequence[Creative],
 ) -> CurrencySection:
     lifetime = _sum_rows(frames["campaign_report_lifetime"])
     return CurrencySection(
@@ -101,6 +127,8 @@ def _build_currency_section(
         _build_chart_rows(accounts),
         _rank_rows(frames["campaign_report_lifetime"], "campaign", names, statuses),
         _rank_rows(frames["ad_report_lifetime"], "ad", names, statuses),
+        *compared,
+        wall=wall,
     )
 
 
@@ -120,6 +148,7 @@ def _build_account_section(
     }
     freshness = tables.freshness.get(advertiser_id)
     last_day = freshness.complete_day if freshness else None
+    usages = budgets.get(advertiser_id, []) if row.get("currency") == currency else []
     campaigns, ads = account_frames["campaign_report_lifetime"], account_frames["ad_report_lifetime"]
     return AccountSection(
         advertiser_id=advertiser_id,
@@ -138,11 +167,12 @@ def _build_account_section(
         campaign_count=campaigns.filter(pl.col("spend") > 0).height,
         ads=_rank_rows(ads, "ad", names, statuses),
         ad_count=ads.filter(pl.col("spend") > 0).height,
-        budgets=budgets.get(advertiser_id, []) if row.get("currency") == currency else [],
+        budgets=usages,
         top_spenders=account_frames["top_spenders"].sort("spend", descending=True).to_dicts(),
         new_leaders=_list_new_leaders(account_frames["duplication_candidates"], names),
         restated_days=_list_restated_days(account_frames["report_restatements"]),
         unreported=tables.unreported.get(advertiser_id, ()),
+        pacing=compute_pacing(freshness, account_frames["daily"], account_frames["campaign_report_daily"], usages),
     )
 
 

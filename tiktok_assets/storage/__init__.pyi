@@ -19,4 +19,5 @@ from .state import secret_keys as secret_keys
 from .state import top_spender_changes as top_spender_changes
 from .state import utc_now as utc_now
 from .state import wrong_codes as wrong_codes
+from .thumbnails import THUMBNAIL_FOLDER as THUMBNAIL_FOLDER
 from .thumbnails import ThumbnailStore as ThumbnailStore

@@ -1,15 +1,17 @@
 """Test the overview page in a browser: charts are drawn in every colour scheme, and nothing is fetched."""
 
+import csv
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tiktok_assets_tests.browser.conftest import Watch, save_screenshot
-from tiktok_assets_tests.overview.sample_store import TODAY, SampleStore
+from tiktok_assets_tests.overview.sample_store import TODAY, YESTERDAY, SampleStore
 
 DRAWN = """() => [...document.querySelectorAll('[data-chart]')].map((place) => {
   const marks = [...place.querySelectorAll('svg .mark-symbol path, svg .mark-line path, svg .mark-rect path')];
@@ -56,7 +58,8 @@ def test_every_chart_is_drawn(
 
 
 @pytest.mark.parametrize(
-    ("color_scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)]
+    ("color_scheme", "width"),
+    [(scheme, width) for scheme in ("light", "dark") for width in (1440, 768, 390, 360)],
 )
 def test_page_is_accessible(
     agency: SampleStore, watch: Watch, color_scheme: Literal["light", "dark"], width: int
@@ -68,6 +71,75 @@ def test_page_is_accessible(
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert len(found.response["passes"]) > 20  # the checks ran
+
+
+def test_table_is_sorted_by_any_column(agency: SampleStore, watch: Watch) -> None:
+    """A click or Enter on a heading sorts by exact figures, says so to screen readers, and again reverses it."""
+    page, _, errors = watch(build_page_url(agency))
+    table = page.locator('[data-file="campaigns-USD"] table')
+    head = table.locator("th", has_text="Spend, USD")
+    names = "(table) => [...table.tBodies[0].rows].map((row) => row.cells[2].dataset.v)"
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert [float(one) for one in table.evaluate(names)] == [280, 280, 21.875, 21.875]
+    head.locator("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [float(one) for one in table.evaluate(names)] == [21.875, 21.875, 280, 280]
+    assert table.locator("[aria-sort]").count() == 1
+    assert errors == []
+
+
+def test_rows_are_found_by_text(sample: SampleStore, watch: Watch) -> None:
+    """A search shows the accounts whose text has every word, says how many, and nothing else is exported."""
+    for number in range(12):
+        sample.account(str(number), "USD", f"Brand {number}")
+        sample.day(str(number), "USD", YESTERDAY, spend=Decimal(number))
+    page, _, _ = watch(build_page_url(sample))
+    page.get_by_role("searchbox").first.fill("brand 11")
+    accounts = page.locator('[data-file="accounts"]')
+    assert accounts.locator("tbody tr:visible").count() == 1
+    assert page.get_by_role("status").first.inner_text() == "1 of 12"
+    assert [row[0] for row in save_csv(page, "All accounts")] == ["Account", "Brand 11"]
+
+
+def test_saved_table_has_exact_figures_and_no_formula(agency: SampleStore, watch: Watch) -> None:
+    """The CSV has unrounded figures without separators, and quotes text that a spreadsheet would run."""
+    page, requested, errors = watch(build_page_url(agency))
+    head, *rows = save_csv(page, "Campaigns in USD")
+    assert head[:5] == ["Campaign", "Account", "Spend, USD", "Spend, USD, week before", "Change"]
+    by_name = {row[0]: row for row in rows}
+    assert by_name.keys() == {"Shoes 1", "Shoes 2", "'=HYPERLINK(1)", "'=HYPERLINK(2)"}
+    assert Decimal(by_name["'=HYPERLINK(1)"][2]) == Decimal("21.875")
+    assert len(requested) == 1
+    assert errors == []
+
+
+def test_copied_table_is_that_of_the_file(agency: SampleStore, watch: Watch) -> None:
+    """The clipboard gets the same cells as the file, between tabs."""
+    page, _, errors = watch(build_page_url(agency))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy: Campaigns in USD").click()
+    page.get_by_text("Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert [line.split("\t") for line in copied.split("\n")] == save_csv(page, "Campaigns in USD")
+    assert errors == []
+
+
+def test_page_is_complete_without_its_scripts(agency: SampleStore, browser: Browser) -> None:
+    """Without JavaScript every table stands in its stored order, and no button without effect is shown."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(build_page_url(agency))
+    assert page.locator('[data-file="campaigns-USD"] tbody tr').count() == 4
+    assert page.locator("button, input").count() == 0
+    context.close()
+
+
+def save_csv(page: Page, label: str) -> list[list[str]]:
+    """Save a table as CSV and return its rows."""
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=f"Save as CSV: {label}", exact=True).click()
+    return list(csv.reader(saved.value.path().read_text(encoding="utf-8-sig").splitlines()))
 
 
 def test_charts_follow_the_color_scheme(agency: SampleStore, watch: Watch) -> None:

@@ -28,6 +28,25 @@ def test_page_is_built_without_a_host(run: RunCommand, tmp_path: Path) -> None:
     assert summary["accounts"] == 0
 
 
+def test_page_of_one_account_needs_a_file_of_its_own(run: RunCommand, tmp_path: Path) -> None:
+    """`--advertiser` without `--out` is refused, and an account of which nothing is stored is named."""
+    without_file = run("overview", "--advertiser", "7001")
+    assert without_file.exit_code != 0
+    assert "add --out FILE" in without_file.err
+    unknown = run("overview", "--advertiser", "7001", "--out", str(tmp_path / "client.html"))
+    assert unknown.exit_code != 0
+    assert "nothing is stored of the account 7001" in unknown.err
+    assert not (tmp_path / "client.html").exists()
+
+
+def test_page_is_written_to_the_file_that_is_named(run: RunCommand, tmp_path: Path) -> None:
+    """`--out` names the file of the page of all accounts, too."""
+    result = run("overview", "--out", str(tmp_path / "here.html"))
+    assert result.exit_code == 0, result.err
+    assert result.out.strip() == str(tmp_path / "here.html")
+    assert (tmp_path / "here.html").exists()
+
+
 def test_served_page_is_read_at_each_request(tmp_path: Path) -> None:
     """Each request gets the current page and alerts; other files are not served, and nothing after the context."""
     alerts = tmp_path / "state" / "alerts"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tiktok_assets.ingest.pictures import draw_tile
 from tiktok_assets.storage.parquet_store import Partition
+from tiktok_assets.storage.thumbnails import ThumbnailStore
 from tiktok_assets_tests.overview.sample_store import NOW, TODAY, YESTERDAY, SampleStore
 
 
@@ -40,9 +42,69 @@ def agency(sample: SampleStore) -> SampleStore:
             advertiser_id, currency, "ad", [row | {"ad_name": f"Ad of {row['campaign_name']}"} for row in rows]
         )
         _write_other_tables(sample, advertiser_id, currency)
+        _write_campaign_days(sample, advertiser_id, currency)
+        write_creatives(sample, advertiser_id, currency)
     sample.account("7004", "EUR", "Account 4")
     sample.day("7004", "EUR", YESTERDAY)
     return sample
+
+
+def _write_campaign_days(sample: SampleStore, advertiser_id: str, currency: str) -> None:
+    """Write two weeks of two campaigns: one with a daily budget, and one whose name a spreadsheet would run."""
+    for back in range(1, 15):
+        day = {"advertiser_id": advertiser_id, "currency": currency, "date": TODAY - timedelta(back)}
+        spend = Decimal(40 if back <= 7 else 20)
+        rows = [
+            {**day, "campaign_id": f"{advertiser_id}5", "spend": spend, "conversion": 2, "impressions": 900},
+            {**day, "campaign_id": f"{advertiser_id}6", "spend": Decimal("3.125"), "clicks": 4},
+        ]
+        sample.write("campaign_report_daily", Partition(advertiser_id, TODAY - timedelta(back)), rows)
+
+
+def write_creatives(
+    sample: SampleStore, advertiser_id: str, currency: str, count: int = 3, days: int = 35
+) -> None:
+    """Write creatives whose hook rate falls from week to week; every other one has a thumbnail."""
+    ids = [f"{advertiser_id}c{number}" for number in range(count)]
+    rows = [
+        {
+            "advertiser_id": advertiser_id,
+            "currency": currency,
+            "creative_id": one,
+            "creative_kind": "video",
+            "creative_name": f"Unboxing {number} of {advertiser_id}",
+            "video_id": f"v{one}",
+            "ads": number + 1,
+        }
+        for number, one in enumerate(ids)
+    ]
+    sample.write("creatives", Partition(advertiser_id), rows)
+    thumbnails = ThumbnailStore(sample.store.base)
+    videos = [
+        {
+            "advertiser_id": advertiser_id,
+            "video_id": f"v{one}",
+            "thumbnail": None if number % 2 else thumbnails.write(draw_tile(f"Unboxing {number}", one))[0],
+        }
+        for number, one in enumerate(ids)
+    ]
+    sample.write("videos", Partition(advertiser_id), videos)
+    daily = [
+        {
+            "advertiser_id": advertiser_id,
+            "currency": currency,
+            "creative_id": one,
+            "date": TODAY - timedelta(back),
+            "spend": Decimal(100 - number),
+            "impressions": 1000,
+            "clicks": 10,
+            "video_watched_2s": 200 + 10 * back,
+            "video_watched_6s": 100,
+        }
+        for number, one in enumerate(ids)
+        for back in range(1, days + 1)
+    ]
+    sample.write("creative_daily", Partition(advertiser_id), daily)
 
 
 def _write_other_tables(sample: SampleStore, advertiser_id: str, currency: str) -> None:
@@ -56,7 +118,18 @@ def _write_other_tables(sample: SampleStore, advertiser_id: str, currency: str) 
         "budget_mode": "BUDGET_MODE_TOTAL",
         "budget": Decimal(1800),
     }
-    sample.write("campaigns", Partition(advertiser_id), [campaign])
+    number = advertiser_id[-1]
+    daily = {
+        "campaign_id": f"{advertiser_id}5",
+        "campaign_name": f"Shoes {number}",
+        "budget_mode": "BUDGET_MODE_DAY",
+    }
+    formula = {"campaign_id": f"{advertiser_id}6", "campaign_name": f"=HYPERLINK({number})", "budget": None}
+    sample.write(
+        "campaigns",
+        Partition(advertiser_id),
+        [campaign, {**campaign, **daily, "budget": Decimal(25)}, {**campaign, **formula}],
+    )
     ids = {
         "advertiser_id": advertiser_id,
         "currency": currency,
