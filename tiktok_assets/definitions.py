@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from tiktok_assets.creatives import CREATIVES
 from tiktok_assets.defs import (
     ACCOUNT_ASSETS,
     DUPLICATION_RESULTS,
@@ -12,6 +13,7 @@ from tiktok_assets.defs import (
     build_ad_duplications_asset,
     build_advertiser_partitions_sensor,
     build_backfill_history_job,
+    build_creative_tables,
     build_daily_refresh_schedule,
     build_deliver_alerts_sensor,
     build_derived_assets_sensor,
@@ -61,6 +63,7 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
         *(build_report_asset(report, settings) for report in settings.chosen_reports),
         *(build_gmv_max_report_asset(report, settings) for report in settings.chosen_gmv_max_reports),
         *([build_restatements_asset(settings)] if RESTATEMENTS in schemas else []),
+        *([build_creative_tables(settings)] if CREATIVES in schemas else []),
         *([build_top_spenders_asset(settings)] if TOP_SPENDERS in schemas else []),
         *([build_duplication_candidates_asset(settings)] if TOP_SPENDERS in schemas else []),
         build_ad_duplications_asset(),

@@ -18,7 +18,7 @@ LAYERS = (
     {"api"},
     {"storage"},
     {"ingest", "alerts", "duplication", "instance"},
-    {"quality", "overview", "top_spenders", "session"},
+    {"quality", "overview", "creatives", "top_spenders", "session"},
     {"defs", "webserver"},
     {"definitions"},
     {"cli"},

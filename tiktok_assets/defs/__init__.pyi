@@ -11,6 +11,7 @@ from .checks import build_table_checks as build_table_checks
 from .checks import describe_evaluation as describe_evaluation
 from .checks import get_check_step_name as get_check_step_name
 from .checks import select_job_tables as select_job_tables
+from .creative_assets import build_creative_tables as build_creative_tables
 from .derived_assets import build_overview_asset as build_overview_asset
 from .derived_assets import build_top_spenders_asset as build_top_spenders_asset
 from .derived_assets import build_warehouse_asset as build_warehouse_asset

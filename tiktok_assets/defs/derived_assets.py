@@ -124,7 +124,7 @@ def read_recent_days(
         read_at: when the ranked reports were fetched; if the newest complete day is more than
             `MAX_COMPLETE_DAY_AGE` days older, no day is read.
     """
-    complete_days = {key: _find_complete_days(store, key, read_at.date()) for key in advertiser_ids}
+    complete_days = {key: find_complete_days(store, key, read_at.date()) for key in advertiser_ids}
     schema = build_schema(columns)
     frames = [
         store.scan(AD_REPORT_DAILY, schema, advertiser_ids=[key], days=days).collect()
@@ -146,7 +146,7 @@ def read_recent_days(
     )
 
 
-def _find_complete_days(store: HiveStore, advertiser_id: str, today: date) -> list[date]:
+def find_complete_days(store: HiveStore, advertiser_id: str, today: date) -> list[date]:
     """Return the newest consecutive complete days, newest first.
 
     Each day is looked up by name, because listing them in an object store is expensive.

@@ -40,7 +40,7 @@ OWNERS = ("team:marketing",)
 # partition when it is written, with its own metadata, so that a killed run keeps its finished partitions. This
 # marker, which Dagster uses for observable sources, makes it skip its own events; `test_materializations.py`
 # checks that.
-_ALREADY_RECORDED = {"__source_asset_observation__": True}
+ALREADY_RECORDED = {"__source_asset_observation__": True}
 
 
 def build_column_schema(columns: Iterable[Column]) -> dg.TableSchema:
@@ -138,7 +138,7 @@ def record_materializations(
     if isinstance(days, dg.MultiPartitionsDefinition):
         # Fill Dagster's cache of materialized partitions here; the first page that needs it would wait for it.
         context.instance.get_status_by_partition(context.asset_key, [], days)
-    return dg.MaterializeResult(metadata=_ALREADY_RECORDED, check_results=[check] if has_metrics else [])
+    return dg.MaterializeResult(metadata=ALREADY_RECORDED, check_results=[check] if has_metrics else [])
 
 
 def describe_refused_metrics(metrics: Iterable[str]) -> str:

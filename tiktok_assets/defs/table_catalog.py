@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from tiktok_assets.creatives import CREATIVE_DAILY, CREATIVE_DAILY_COLUMNS, CREATIVES, CREATIVES_COLUMNS
 from tiktok_assets.duplication import DUPLICATIONS_COLUMNS, RESULTS_COLUMNS
 from tiktok_assets.ingest import history_columns
 from tiktok_assets.settings import Settings
@@ -31,18 +32,26 @@ DUPLICATION_CANDIDATES = "duplication_candidates"
 AD_DUPLICATIONS = "ad_duplications"
 DUPLICATION_RESULTS = "duplication_results"
 ACCOUNT_OVERVIEW = "account_overview"
+CREATIVE_SOURCES = (AD_REPORT_DAILY, "ad_report_lifetime")
 
 TRIGGERING_SOURCES: Mapping[str, Sequence[str]] = {
     TOP_SPENDERS: TOP_SPENDERS_SOURCES,
     DUPLICATION_CANDIDATES: (TOP_SPENDERS,),
     AD_DUPLICATIONS: ("ads",),
     DUPLICATION_RESULTS: (AD_REPORT_DAILY, AD_DUPLICATIONS),
+    CREATIVES: CREATIVE_SOURCES,
+    CREATIVE_DAILY: CREATIVE_SOURCES,
 }
 """The sources whose updates trigger a derived table; updates of other tables it reads do not."""
 
 _TOP_SPENDER_TABLES: Mapping[str, Sequence[Column]] = {
     TOP_SPENDERS: TOP_SPENDERS_COLUMNS,
     DUPLICATION_CANDIDATES: CANDIDATES_COLUMNS,
+}
+
+_CREATIVE_TABLES: Mapping[str, Sequence[Column]] = {
+    CREATIVES: CREATIVES_COLUMNS,
+    CREATIVE_DAILY: CREATIVE_DAILY_COLUMNS,
 }
 
 
@@ -59,6 +68,7 @@ def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
         **reports,
         **gmv_max,
         **({RESTATEMENTS: RESTATEMENT_COLUMNS} if has_daily_reports else {}),
+        **(_CREATIVE_TABLES if AD_REPORT_DAILY in reports else {}),
         **(_TOP_SPENDER_TABLES if reports.keys() >= set(TOP_SPENDERS_SOURCES) else {}),
         AD_DUPLICATIONS: DUPLICATIONS_COLUMNS,
         **({DUPLICATION_RESULTS: RESULTS_COLUMNS} if AD_REPORT_DAILY in reports else {}),
@@ -75,6 +85,11 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = {
         "The original compared with its copy over 3, 7 and 14 complete days from the copy's first day with spend."
     ),
     RESTATEMENTS: RESTATEMENTS_MEANING,
+    CREATIVES: (
+        "Each video, post or set of images of the account, over all ads that use it: figures and rates over 7 and"
+        " 28 complete days and the lifetime, computed from sums."
+    ),
+    CREATIVE_DAILY: "The daily ad report summed by creative and day.",
 }
 
 
@@ -98,6 +113,8 @@ _DERIVED_TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     AD_DUPLICATIONS: ("advertiser_id", "duplication_key"),
     DUPLICATION_RESULTS: ("advertiser_id", "duplication_key", "days"),
     RESTATEMENTS: RESTATEMENTS_KEY,
+    CREATIVES: ("advertiser_id", "creative_id"),
+    CREATIVE_DAILY: ("advertiser_id", "creative_id", "date"),
 }
 
 

@@ -1,0 +1,119 @@
+"""Define `creatives` and `creative_daily`, which sum the ad reports by creative."""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from tiktok_assets.creatives import (
+    CREATIVE_DAILY,
+    CREATIVES,
+    read_ads,
+    read_summary_sources,
+    summarize_creatives,
+    update_creative_days,
+)
+from tiktok_assets.defs.automation_conditions import sources_updated_and_idle
+from tiktok_assets.defs.derived_assets import INSIGHTS_GROUP, find_complete_days
+from tiktok_assets.defs.metadata import ALREADY_RECORDED, build_table_metadata
+from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
+from tiktok_assets.defs.plots import render_markdown_table
+from tiktok_assets.defs.table_catalog import (
+    CREATIVE_SOURCES,
+    TABLE_DESCRIPTIONS,
+    get_stored_tables,
+)
+from tiktok_assets.overview import format_money
+from tiktok_assets.session import Session
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec import ADS, MEDIA_TABLES
+from tiktok_assets.storage import Partition
+
+MAX_PREVIEW_ROWS = 20
+
+
+def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
+    """Build the two tables, which are made in one step and read the same tables."""
+    tables, reports = get_stored_tables(settings), {report.table for report in settings.chosen_reports}
+    sources = [table for table in CREATIVE_SOURCES if table in reports]
+
+    @dg.multi_asset(
+        name="creative_tables",
+        specs=[
+            dg.AssetSpec(
+                table,
+                group_name=INSIGHTS_GROUP,
+                kinds={"polars", "parquet"},
+                description=TABLE_DESCRIPTIONS[table],
+                metadata=build_table_metadata(tables[table]),
+                deps=[*sources, ADS.table, *(media.table for media in MEDIA_TABLES)],
+                automation_condition=sources_updated_and_idle(*sources),
+            )
+            for table in (CREATIVES, CREATIVE_DAILY)
+        ],
+        partitions_def=ADVERTISERS,
+        backfill_policy=SINGLE_RUN,
+    )
+    def _creative_tables(
+        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
+    ) -> Iterator[dg.MaterializeResult]:
+        for advertiser_id in context.partition_keys:
+            began = time.monotonic()
+            ads = read_ads(tiktok.store, advertiser_id)
+            days = update_creative_days(tiktok.store, advertiser_id, ads)
+            complete = find_complete_days(tiktok.store, advertiser_id, days.newest_day) if days.newest_day else []
+            creatives = summarize_creatives(
+                ads,
+                days.rows,
+                read_summary_sources(tiktok.store, advertiser_id),
+                complete[0] if complete else None,
+                len(complete),
+            )
+            partition = Partition(advertiser_id)
+            for table, rows, metadata in (
+                (CREATIVE_DAILY, days.rows, days.metadata),
+                (CREATIVES, creatives, {}),
+            ):
+                written = tiktok.store.write(table, partition, rows, metadata=metadata)
+                context.log_event(
+                    dg.AssetMaterialization(
+                        table,
+                        partition=advertiser_id,
+                        metadata={
+                            "dagster/partition_row_count": written.rows,
+                            "rows": written.rows,
+                            "days_read": days.days_read,
+                            "seconds": round(time.monotonic() - began, 3),
+                            "kilobytes_stored": round(written.bytes / 1e3, 1),
+                            **({"preview": build_creatives_preview(rows)} if table == CREATIVES else {}),
+                        },
+                    )
+                )
+        for table in (CREATIVES, CREATIVE_DAILY):
+            yield dg.MaterializeResult(asset_key=table, metadata=ALREADY_RECORDED)
+
+    return _creative_tables
+
+
+def build_creatives_preview(creatives: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    """Render the creatives with the highest lifetime spend as a Markdown table."""
+    rows = [
+        (
+            row["creative_name"] or row["creative_id"],
+            row["creative_kind"],
+            str(row["ads"]),
+            format_money(row["spend_lifetime"], row["currency"] or ""),
+            format_money(row["spend_7d"], row["currency"] or ""),
+            _format_rate(row["hook_rate_7d"]),
+            _format_rate(row["hold_rate_7d"]),
+            _format_rate(row["ctr_7d"]),
+        )
+        for row in creatives.head(MAX_PREVIEW_ROWS).to_dicts()
+    ]
+    headings = ("creative", "kind", "ads", "spend", "spend, 7 days", "hook rate", "hold rate", "click rate")
+    return dg.MetadataValue.md(render_markdown_table(headings, rows, numbers=range(2, len(headings))))
+
+
+def _format_rate(percent: float | None) -> str:
+    return "" if percent is None else f"{percent:.1f} %"
