@@ -1,8 +1,9 @@
-"""Declare the commands that read or change the data of ad accounts: `get`, `top`, `plan`, `sync` and `duplicate`.
+"""Declare the commands that read or change the data of ad accounts, such as `get`, `top` and `sync`.
 
 This module is imported at every start, so it imports the modules of its commands only when they run.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -147,6 +148,36 @@ def top(
             top_spenders = read_stored_top_spenders(session, advertisers)
         rows = sort_top_spenders(top_spenders, campaign=campaign, by=by)
         print_frame(rows, "top", as_json=as_json, as_csv=as_csv, raw=raw)
+
+
+def creatives(
+    advertisers: AdvertisersOption = None,
+    by: Annotated[str, typer.Option(help="Figure to sort by, such as spend, hook, hold, ctr or roas.")] = "spend",
+    days: Annotated[str, typer.Option(help="Period: 7 or 28 complete days, or lifetime.")] = "7",
+    xlsx: Annotated[
+        Path | None, typer.Option(help="Write all columns to this Excel workbook, with thumbnails.")
+    ] = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    raw: RawOption = False,
+) -> None:
+    """Print the stored videos, posts and images with spend, hook rate and hold rate over all their ads."""
+    from tiktok_assets.cli.creatives import read_creatives, write_workbook  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_frame  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_storage_settings  # noqa: PLC0415
+    from tiktok_assets.session import open_session  # noqa: PLC0415
+    from tiktok_assets.storage import ThumbnailStore  # noqa: PLC0415
+
+    if xlsx and (as_json or as_csv):
+        raise UsageError("--xlsx cannot be used with --json or --csv.")
+    with open_session(load_storage_settings()) as session:
+        rows = read_creatives(session, advertisers, by, days)
+        if xlsx:
+            pictures = write_workbook(rows, ThumbnailStore(session.store.base), xlsx)
+            print_line(f"{rows.height:,} creatives with {pictures:,} thumbnails were written to {xlsx}.")
+            return
+        kind = "creatives_lifetime" if days == "lifetime" else f"creatives_{days}d"
+        print_frame(rows, kind, as_json=as_json, as_csv=as_csv, raw=raw)
 
 
 def plan(

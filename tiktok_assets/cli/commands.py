@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tiktok_assets.cli.account_commands import duplicate, get_app, plan, sync, top
+from tiktok_assets.cli.account_commands import creatives, duplicate, get_app, plan, sync, top
 from tiktok_assets.cli.errors import CommandError, UsageError, explain_error
 from tiktok_assets.cli.options import JsonOption, VersionOption
 from tiktok_assets.cli.output import log_line, print_line, print_text
@@ -200,6 +200,7 @@ app.add_typer(get_app, name="get")
 app.command()(overview)
 app.command()(duplicate)
 app.command()(top)
+app.command()(creatives)
 app.command()(plan)
 app.command()(sync)
 

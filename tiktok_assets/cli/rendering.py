@@ -43,6 +43,16 @@ TABLE_COLUMNS: Mapping[str, Sequence[str]] = {
         "date", "advertiser_id", "campaign_id", "ad_group_id", "ad_id", "ad_name", "spend", "currency",
         "impressions", "clicks", "conversion",
     ),
+    **{
+        f"creatives_{window}": (
+            "advertiser_id", "creative_name", "creative_kind", "creative_id", "status", "ads", "currency",
+            *(
+                f"{name}_{window}"
+                for name in ("spend", "impressions", "hook_rate", "hold_rate", "ctr", "cvr", "cpa", "roas")
+            ),
+        )
+        for window in ("7d", "28d", "lifetime")
+    },
 }  # fmt: skip
 """The columns of a printed table of each kind; JSON and CSV have all columns."""
 

@@ -3,7 +3,6 @@ from .columns import CREATIVE_DAILY_COLUMNS as CREATIVE_DAILY_COLUMNS
 from .columns import CREATIVES as CREATIVES
 from .columns import CREATIVES_COLUMNS as CREATIVES_COLUMNS
 from .columns import CREATIVES_SCHEMA as CREATIVES_SCHEMA
-from .daily import CreativeDays as CreativeDays
 from .daily import read_ads as read_ads
 from .daily import update_creative_days as update_creative_days
 from .summary import read_summary_sources as read_summary_sources

@@ -18,7 +18,7 @@ from tiktok_assets.creatives.daily import sum_by_creative
 from tiktok_assets.creatives.identity import IMAGES, VIDEO, parse_image_ids
 from tiktok_assets.spec import DELETED_SUFFIX, METRICS_BY_NAME, VIDEO_FILES, Column
 from tiktok_assets.storage import HiveStore
-from tiktok_assets.tables import INSTANT, build_schema
+from tiktok_assets.tables import INSTANT, build_schema, sum_expressions_or_null
 
 LIFETIME = "ad_report_lifetime"
 
@@ -151,7 +151,10 @@ def _describe_ads(ads: pl.DataFrame, lifetime: pl.DataFrame) -> pl.DataFrame:
     spend = lifetime.select("ad_id", spend_of_ad="spend").unique("ad_id", keep="first")
     return (
         ads.join(spend, on="ad_id", how="left")
-        .with_columns(is_deleted=deleted, is_on=(pl.col("operation_status") == "ENABLE").fill_null(value=False))
+        .with_columns(is_deleted=deleted)
+        .with_columns(
+            is_active=(pl.col("operation_status") == "ENABLE").fill_null(value=False) & ~pl.col("is_deleted")
+        )
         .sort("spend_of_ad", "ad_id", descending=[True, True], nulls_last=True)
         .group_by("advertiser_id", "creative_id", "creative_kind", maintain_order=True)
         .agg(
@@ -160,7 +163,7 @@ def _describe_ads(ads: pl.DataFrame, lifetime: pl.DataFrame) -> pl.DataFrame:
             pl.col("tiktok_item_id").drop_nulls().first(),
             pl.col("image_ids").drop_nulls().first(),
             pl.col("ad_id").n_unique().alias("ads"),
-            (pl.col("is_on") & ~pl.col("is_deleted")).sum().alias("active_ads"),
+            pl.col("is_active").sum().alias("active_ads"),
             pl.col("campaign_id").n_unique().alias("campaigns"),
             pl.col("is_deleted").all().alias("all_deleted"),
         )
@@ -190,7 +193,15 @@ def _add_window(
     chosen = days.filter(pl.col("date").is_between(last - timedelta(length - 1), last))
     names = {name: f"{name}_sum_{window}" for name in _SUMS}
     summed = chosen.group_by(keys).agg(
-        *(pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(alias) for name, alias in names.items())
+        *(
+            total.alias(names[name])
+            for name, total in zip(
+                SUMMED_METRICS,
+                sum_expressions_or_null(METRICS_BY_NAME[one] for one in SUMMED_METRICS),
+                strict=True,
+            )
+        ),
+        pl.when(pl.col(WATCH_SECONDS).count() > 0).then(pl.col("watch_seconds").sum()).alias(names[WATCH_SECONDS]),
     )
     joined = rows.join(summed, on=keys, how="left").with_columns(
         pl.col(names[name]).fill_null(0) for name in ("spend", "impressions")

@@ -87,5 +87,5 @@ def compute_pacing(
 
 
 def _sum_spend(frame: pl.DataFrame) -> Decimal | None:
-    column = frame.get_column("spend").drop_nulls()
-    return Decimal(column.sum()) if len(column) else None
+    found: Decimal | None = frame.select(pl.when(pl.col("spend").count() > 0).then(pl.col("spend").sum())).item()
+    return found

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import zipfile
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -95,27 +97,41 @@ def test_daily_report_as_table_json_and_csv(run: RunCommand, sandbox: RunningSan
     assert rows[0]["ad_id"] in table.out
 
 
-def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandbox) -> None:
-    """`sync` sends as many requests as `plan` counts, and `top` prints the stored top spenders, as --live does."""
+def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandbox, tmp_path: Path) -> None:
+    """`sync` sends what `plan` counts, and the requests for files; `top` and `creatives` print what it stored."""
     scenario = sandbox.world.scenario
     assert scenario
     first = scenario.t2.date().fromordinal(scenario.t2.date().toordinal() - 8).isoformat()
     last = scenario.t2.date().fromordinal(scenario.t2.date().toordinal() - 2).isoformat()
     days = ("--from", first, "--to", last)
     plan = json.loads(run("plan", *days, "--json").out)
+    sandbox.state.requests.clear()
     synced = run("sync", *days, "--json")
+    for_files = sum("/ad/info" in one["path"] for one in sandbox.state.requests)
     result = json.loads(synced.out)
     stored = run("top", "--json")
     live = run("top", "--live", "--json")
+    creatives = run("creatives", "--json", "--by", "hook")
+    workbook = run("creatives", "--xlsx", str(tmp_path / "creatives.xlsx"))
 
     assert synced.exit_code == 0, synced.err
-    assert plan["requests"] == result["requests"]
+    assert plan["requests"] + for_files == result["requests"]
     assert result["failures"] == []
     assert "Warning" not in synced.err  # such as a deprecation in Dagster
     assert result["rows"]["top_spenders"] == len(json.loads(stored.out))
     by_campaign = {row["campaign_id"]: row["ad_id"] for row in json.loads(stored.out)}
     assert by_campaign[scenario.campaign_id] == scenario.new_leader_ad_id
     assert by_campaign == {row["campaign_id"]: row["ad_id"] for row in json.loads(live.out)}
+    rows = json.loads(creatives.out)
+    assert result["rows"]["creatives"] == len(rows)
+    hooks = [row["hook_rate_7d"] for row in rows if row["currency"] == rows[0]["currency"] and row["hook_rate_7d"]]
+    assert hooks
+    assert workbook.exit_code == 0, workbook.err
+    with zipfile.ZipFile(tmp_path / "creatives.xlsx") as opened:
+        names = opened.read("xl/sharedStrings.xml").decode()
+        pictures = {name for name in opened.namelist() if name.startswith("xl/media/")}
+    assert all(row["creative_id"] in names for row in rows)
+    assert len(pictures) == len({row["thumbnail"] for row in rows if row["thumbnail"]}) > 0
 
 
 @pytest.mark.parametrize(
@@ -128,6 +144,7 @@ def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandb
         ("get",),
         ("get", "report"),
         ("top",),
+        ("creatives",),
         ("plan",),
         ("sync",),
         ("auth",),
@@ -169,7 +186,7 @@ def test_sync_with_one_report(run: RunCommand) -> None:
 
     assert result.exit_code == 0, result.err
     entities = {"campaigns", "ad_groups", "ads", "smart_plus_ads"}
-    derived = {"ad_duplications", "account_overview", "warehouse"}
+    derived = {"videos", "images", "ad_duplications", "account_overview", "warehouse"}
     histories = {f"{entity}_history" for entity in entities}
     assert set(summary["partitions"]) == entities | histories | derived | {
         "advertisers",
