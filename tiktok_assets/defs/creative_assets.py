@@ -54,6 +54,7 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
         ],
         partitions_def=ADVERTISERS,
         backfill_policy=SINGLE_RUN,
+        can_subset=True,
     )
     def _creative_tables(
         context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
@@ -75,6 +76,10 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                 (CREATIVE_DAILY, days.rows, days.metadata),
                 (CREATIVES, creatives, {}),
             ):
+                # `creatives` is the sum of the rows of `creative_daily`, so both are made whichever is asked for;
+                # only what was asked for is written.
+                if dg.AssetKey(table) not in context.selected_asset_keys:
+                    continue
                 written = tiktok.store.write(table, partition, rows, metadata=metadata)
                 context.log_event(
                     dg.AssetMaterialization(
@@ -90,7 +95,7 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                         },
                     )
                 )
-        for table in (CREATIVES, CREATIVE_DAILY):
+        for table in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=table, metadata=ALREADY_RECORDED)
 
     return _creative_tables

@@ -361,27 +361,25 @@ def test_derived_assets_are_rebuilt_once_after_updates(deployment: Deployment) -
     automation = Automation(deployment)
     automation.tick()
     assert deployment.run_range("refresh_lifetime", ids[1:3]).success
-    ranked = ("top_spenders", "duplication_candidates")
-    assert automation.tick() == {key: set(ids[1:3]) for key in ranked}
-    assert deployment.run_range("refresh_derived", ids[1:3], tables=ranked).success
+    by_account = ("top_spenders", "duplication_candidates", "creatives", "creative_daily")
+    assert automation.tick() == {key: set(ids[1:3]) for key in by_account}
+    assert deployment.run_range("refresh_derived", ids[1:3], tables=by_account).success
     assert automation.tick() == {key: {None} for key in UNPARTITIONED_DERIVED_TABLES}
     assert deployment.run("refresh_derived", tables=UNPARTITIONED_DERIVED_TABLES).success
     assert automation.tick() == {}
     assert automation.tick() == {}
 
 
-def test_daily_reports_rebuild_only_the_warehouse(deployment: Deployment) -> None:
-    """An update of daily reports does not rebuild the ranking; the warehouse is rebuilt once, last."""
+def test_daily_reports_do_not_rebuild_the_ranking(deployment: Deployment) -> None:
+    """An update of daily reports rebuilds the creatives, then page and warehouse once, and not the ranking."""
     ids = deployment.add_partitions()
     automation = Automation(deployment)
     automation.tick()
     assert deployment.run("refresh_daily", {"dagster/partition": f"{ids[1]}|2026-10-02"}).success
     requested = automation.run_until_idle()
     assert not any(one.keys() & {"top_spenders", "duplication_candidates"} for one in requested)
-    assert requested[-1] == {"warehouse": {None}}
-    assert [table for one in requested for table in one if table in UNPARTITIONED_DERIVED_TABLES] == list(
-        UNPARTITIONED_DERIVED_TABLES
-    )
+    assert requested[0] == {key: {ids[1]} for key in ("creatives", "creative_daily", "duplication_results")}
+    assert requested[1:] == [{key: {None} for key in UNPARTITIONED_DERIVED_TABLES}]
 
 
 def test_failed_ranking_does_not_block_the_warehouse(deployment: Deployment) -> None:
@@ -390,7 +388,8 @@ def test_failed_ranking_does_not_block_the_warehouse(deployment: Deployment) -> 
     automation = Automation(deployment)
     automation.tick()
     assert deployment.run_range("refresh_lifetime", ids[:1]).success
-    assert automation.tick() == {key: {ids[0]} for key in ("top_spenders", "duplication_candidates")}
+    by_account = ("top_spenders", "duplication_candidates", "creatives", "creative_daily")
+    assert automation.tick() == {key: {ids[0]} for key in by_account}
     assert automation.tick() == {key: {None} for key in UNPARTITIONED_DERIVED_TABLES}
 
 

@@ -33,7 +33,9 @@ def test_warehouse_has_every_table_with_its_rows(deployment: Deployment) -> None
     assert deployment.run_range("refresh_accounts", ids).success
     assert deployment.run_range("refresh_daily", ids, WINDOW).success
     assert deployment.run_range("refresh_lifetime", ids).success
-    assert deployment.run_range("refresh_derived", ids, tables=["top_spenders"]).success
+    assert deployment.run_range(
+        "refresh_derived", ids, tables=["top_spenders", "creatives", "creative_daily"]
+    ).success
     assert deployment.run("refresh_derived", tables=["warehouse"]).success
     expected = {table: deployment.read_table(table).height for table in get_stored_tables(deployment.settings)}
     idle = {DUPLICATION_CANDIDATES, AD_DUPLICATIONS, DUPLICATION_RESULTS}  # nothing was flagged or duplicated
