@@ -4,6 +4,7 @@ from .columns import CREATIVES as CREATIVES
 from .columns import CREATIVES_COLUMNS as CREATIVES_COLUMNS
 from .columns import CREATIVES_SCHEMA as CREATIVES_SCHEMA
 from .daily import read_ads as read_ads
+from .daily import read_summed_days as read_summed_days
 from .daily import update_creative_days as update_creative_days
 from .summary import read_summary_sources as read_summary_sources
 from .summary import summarize_creatives as summarize_creatives

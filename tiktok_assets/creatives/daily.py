@@ -97,6 +97,11 @@ def update_creative_days(store: HiveStore, advertiser_id: str, ads: pl.DataFrame
     return CreativeDays(rows, {_VERSIONS_KEY: json.dumps([_FORMAT, versions])}, len(changed), newest)
 
 
+def read_summed_days(store: HiveStore, advertiser_id: str) -> set[date]:
+    """Return the days of the report that are summed in `creative_daily`, also those without a row."""
+    return {date.fromisoformat(day) for day in _read_versions(store, advertiser_id)}
+
+
 def _read_versions(store: HiveStore, advertiser_id: str) -> Mapping[str, str | None]:
     metadata = store.read_metadata(CREATIVE_DAILY, Partition(advertiser_id)) or {}
     written_format, versions = json.loads(metadata.get(_VERSIONS_KEY, '["", {}]'))

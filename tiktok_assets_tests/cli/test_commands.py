@@ -113,8 +113,20 @@ def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandb
     live = run("top", "--live", "--json")
     creatives = run("creatives", "--json", "--by", "hook")
     workbook = run("creatives", "--xlsx", str(tmp_path / "creatives.xlsx"))
+    compared = run(
+        *("compare", "--this", "2d", "--by", "account", "--json"),
+        variables={"TIKTOK_BASE_URL": "http://127.0.0.1:9"},  # no request is sent
+    )
 
     assert synced.exit_code == 0, synced.err
+    assert compared.exit_code == 0, compared.err
+    accounts = [row for row in json.loads(compared.out) if not row["is_total"]]
+    assert accounts
+    for row in accounts:
+        query = {"start_date": row["first_day"], "end_date": row["last_day"], "level": "ad"}
+        truth = read_ground_truth(sandbox, "report", advertiser_id=row["advertiser_id"], **query)
+        spend = [Decimal(one["metrics"]["spend"]) for one in truth]  # type: ignore[index]
+        assert sum(spend) == Decimal(row["spend"])
     assert plan["requests"] + for_files == result["requests"]
     assert result["failures"] == []
     assert "Warning" not in synced.err  # such as a deprecation in Dagster
@@ -145,6 +157,7 @@ def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandb
         ("get", "report"),
         ("top",),
         ("creatives",),
+        ("compare",),
         ("plan",),
         ("sync",),
         ("auth",),
