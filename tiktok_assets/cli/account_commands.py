@@ -134,7 +134,7 @@ def top(
     as_csv: CsvOption = False,
     raw: RawOption = False,
 ) -> None:
-    """Print the top-spending ad of each campaign, sorted."""
+    """Print the top-spending ad of each campaign with its hook and hold rate, sorted."""
     from tiktok_assets.cli.arguments import select_advertisers  # noqa: PLC0415
     from tiktok_assets.cli.rendering import print_frame  # noqa: PLC0415
     from tiktok_assets.cli.session import load_command_settings, open_interactive_session  # noqa: PLC0415

@@ -56,10 +56,23 @@ TABLE_COLUMNS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 """The columns of a printed table of each kind; JSON and CSV have all columns."""
 
-TOP_SPENDER_COLUMNS = ("campaign_name", "ad_name", "ad_id", "kind", "spend", "share", "lead")
+TOP_SPENDER_COLUMNS = (
+    "campaign_name",
+    "ad_name",
+    "ad_id",
+    "kind",
+    "spend",
+    "share",
+    "lead",
+    "hook_rate",
+    "hold_rate",
+)
 
 _PERCENT_COLUMNS = frozenset(("share", "lead"))
 """Fractions that a table shows as percent."""
+
+_RATE_COLUMNS = frozenset(("hook_rate", "hold_rate"))
+"""Columns in percent, which a table shows with one decimal."""
 
 
 def format_cell(value: Any, currency: str = "") -> str:  # noqa: ANN401 - any cell
@@ -86,6 +99,8 @@ def _format_table_cell(row: Row, column: str) -> str:
     value = row.get(column)
     if column in _PERCENT_COLUMNS and isinstance(value, float):
         return f"{value:.0%}"
+    if column in _RATE_COLUMNS and isinstance(value, float):
+        return f"{value:.1f} %"
     return escape_control_characters(format_cell(value, str(row.get("currency") or "")))
 
 
@@ -138,7 +153,8 @@ def print_top_spenders(top_spenders: "pl.DataFrame") -> None:
         kinds = [
             {**row, "kind": format_kind(row["ad_kind"], is_deleted=row["is_deleted"])} for row in rows.to_dicts()
         ]
-        print_rows(kinds, TOP_SPENDER_COLUMNS, title=title)
+        known = [name for name in TOP_SPENDER_COLUMNS if name == "kind" or name in rows.columns]
+        print_rows(kinds, known, title=title)
 
 
 def print_rows(

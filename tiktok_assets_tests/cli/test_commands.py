@@ -134,6 +134,16 @@ def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandb
     by_campaign = {row["campaign_id"]: row["ad_id"] for row in json.loads(stored.out)}
     assert by_campaign[scenario.campaign_id] == scenario.new_leader_ad_id
     assert by_campaign == {row["campaign_id"]: row["ad_id"] for row in json.loads(live.out)}
+    rates = {row["ad_id"]: (row["hook_rate"], row["hold_rate"]) for row in json.loads(stored.out)}
+    assert rates == {row["ad_id"]: (row["hook_rate"], row["hold_rate"]) for row in json.loads(live.out)}
+    owner = scenario.advertiser_id
+    for row in read_ground_truth(sandbox, "report", level="ad", advertiser_id=owner, lifetime="true"):
+        if row["id"] in rates:
+            shown, seconds2, seconds6 = (
+                int(row["metrics"][name])  # type: ignore[index]
+                for name in ("impressions", "video_watched_2s", "video_watched_6s")
+            )
+            assert rates[str(row["id"])] == pytest.approx((100 * seconds2 / shown, 100 * seconds6 / seconds2))
     rows = json.loads(creatives.out)
     assert result["rows"]["creatives"] == len(rows)
     hooks = [row["hook_rate_7d"] for row in rows if row["currency"] == rows[0]["currency"] and row["hook_rate_7d"]]

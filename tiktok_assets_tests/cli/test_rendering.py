@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pyte
 import pytest
 from hypothesis import example, given, settings
@@ -21,6 +22,7 @@ from rich.console import Console
 
 import tiktok_assets
 from tiktok_assets.cli.rendering import format_cell, print_csv, print_rows
+from tiktok_assets.cli.top import add_watch_rates
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.sandbox.http.rate_limits import Limits
@@ -265,3 +267,16 @@ def test_pipe_gets_unbroken_rows(capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr().out
     assert "\x1b" not in output
     assert any(line.count("word") == 60 for line in output.splitlines())
+
+
+def test_watch_rates_without_their_metrics_are_null() -> None:
+    """Hook and hold rate are null without views of videos, over zero, and for an ad without a row."""
+    keys = {"advertiser_id": ["1", "1", "1"], "ad_id": ["7", "8", "9"], "currency": ["EUR"] * 3}
+    ads = pl.DataFrame({**keys, "impressions": [200, 0, None], "video_watched_2s": [50, 0, 5]})
+    leaders = pl.DataFrame({**keys, "ad_id": ["9", "7", "8"]})
+    rated = add_watch_rates(leaders, ads)
+    assert rated.get_column("ad_id").to_list() == ["9", "7", "8"]
+    assert rated.get_column("hook_rate").to_list() == [None, 25.0, None]
+    assert rated.get_column("hold_rate").to_list() == [None, None, None]
+    unknown = add_watch_rates(leaders, ads.drop("impressions", "video_watched_2s").clear())
+    assert unknown.select("hook_rate", "hold_rate").null_count().row(0) == (3, 3)
