@@ -13,6 +13,8 @@ MAX_LINES = 400
 
 LAYERS = (
     {"escaping", "file_permissions", "sandbox"},
+    {"typography"},
+    {"tiles"},
     {"spec", "setting_types"},
     {"settings", "tables"},
     {"api"},

@@ -5,6 +5,7 @@ from .dagster_urls import DUPLICATE_JOB as DUPLICATE_JOB
 from .dagster_urls import build_asset_url as build_asset_url
 from .dagster_urls import build_launchpad_url as build_launchpad_url
 from .dagster_urls import find_scaling_campaign as find_scaling_campaign
+from .delivery import ALERTS_FOLDER as ALERTS_FOLDER
 from .delivery import DeliveryReport as DeliveryReport
 from .delivery import deliver as deliver
 from .formatters import Bar as Bar
@@ -18,6 +19,9 @@ from .outbox import Alert as Alert
 from .outbox import build_alert as build_alert
 from .outbox import enqueue as enqueue
 from .outbox import list_channels as list_channels
+from .picture import AlertPicture as AlertPicture
+from .picture import write_picture as write_picture
+from .picture_drawing import draw_picture as draw_picture
 from .run_failures import GROUPING_DELAY as GROUPING_DELAY
 from .run_failures import FailedRun as FailedRun
 from .run_failures import enqueue_run_failures as enqueue_run_failures

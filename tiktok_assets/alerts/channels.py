@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import SecretStr
@@ -24,6 +25,29 @@ _SHOWS_MARKDOWN = {"mmost", "mmosts", "zulip", "gitter", "ntfy", "ntfys"}
 _CARDS = {"workflow", "workflows"}
 """Microsoft Teams: cards take 28 kB, of which Apprise allows 1,000 characters, and render no code blocks."""
 _MAX_CARD_LENGTH = 8000
+
+_WITH_PICTURE = _RAW_HOOKS | {
+    *("mailto", "mailtos", "pover"),
+    *("brevo", "mailersend", "mailgun", "postmark", "resend", "sendgrid", "ses", "smtp2go", "sparkpost"),
+}
+"""Services that Apprise sends message and attachment in one request."""
+
+_PICTURE_ALONE = {"discord", "tgram", "ntfy", "ntfys"}
+_PICTURE_AFTER = _PICTURE_ALONE | {
+    *("slack", "mmost", "mmosts", "wxteams", "webex", "matrix", "matrixs", "signal", "signals", "pbul"),
+    *("fluxer", "fluxers", "azure", "o365"),
+}
+"""Services that get the picture after the message, the first ones without any text.
+
+Most of them need several requests, of which the one with the picture could fail after the message has arrived; the
+attempt would count as failed and be repeated. What is not listed goes without: a fax, a text message.
+"""
+_PICTURE_TEXT = "The picture of the alert above."
+_BOT_ONLY = {"slack", "mmost", "mmosts", "wxteams", "webex"}
+"""Services whose webhooks take no attachments, in contrast to their bots."""
+
+_NOT_ABOUT_PICTURE = re.compile(r"HTTP status (?:401|403|404|408|429|5\d\d)$")
+"""Refusals of an HTTP service that a message without picture would have too."""
 
 _LOGGERS = (
     "apprise",
@@ -61,16 +85,30 @@ _FAILURE_PATTERNS: tuple[tuple[SendResult, str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """The outcome of one attempt; the reason is one of our own texts, so it cannot contain a secret."""
+    """The outcome of one attempt; the reason is one of our own texts, so it cannot contain a secret.
+
+    Attributes:
+        result: what became of the message.
+        reason: of a failure.
+        picture_waits: whether the message was delivered and its picture is to follow, see `send_picture`.
+    """
 
     result: SendResult
     reason: str | None = None
+    picture_waits: bool = False
 
 
 def send_message(
-    url: SecretStr, recipient_index: int | None, payload: Mapping[str, Any], *, repeat: bool = False
+    url: SecretStr,
+    recipient_index: int | None,
+    payload: Mapping[str, Any],
+    *,
+    repeat: bool = False,
+    picture: Path | None = None,
 ) -> SendOutcome:
-    """Send one message to one channel.
+    """Send one message to one channel, with its picture if the service takes both in one request.
+
+    A message that is refused with its picture is sent without it at once; one whose outcome is unknown is not.
 
     Args:
         url: an Apprise URL.
@@ -78,6 +116,7 @@ def send_message(
         payload: `title`, the body as `text`, `markdown` and `html`, and for channels that take less, `compact`
             (Markdown) and `brief` (plain text).
         repeat: add a note that the message may have been delivered before.
+        picture: its file, if there is one.
 
     Returns:
         The outcome; `unknown` where the message may have arrived.
@@ -87,11 +126,64 @@ def send_message(
             service = create_service(url.get_secret_value(), recipient_index)
             if service is None:
                 return SendOutcome("failed", "Apprise does not support the URL")
+            schema = _get_schema(service)
+            if picture and service.attachment_support and schema in _WITH_PICTURE:
+                if _notify(service, payload, repeat=repeat, attachment=_open_picture(picture, payload)):
+                    return SendOutcome("delivered")
+                outcome = classify_failure(captured)
+                if not _is_about_picture(outcome):
+                    return outcome
+                captured.clear()
             if _notify(service, payload, repeat=repeat):
-                return SendOutcome("delivered")
+                return SendOutcome("delivered", picture_waits=bool(picture) and _takes_picture_after(service))
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and its text may contain the URL
             return SendOutcome("unknown", f"the plugin raised {type(error).__name__}")
         return classify_failure(captured)
+
+
+def send_picture(
+    url: SecretStr, recipient_index: int | None, payload: Mapping[str, Any], picture: Path | None
+) -> SendOutcome:
+    """Send the picture of a message that was delivered, as a message of its own; a failure changes nothing."""
+    with _capture_logs() as captured:
+        try:
+            service = create_service(url.get_secret_value(), recipient_index)
+            attachment = _open_picture(picture, payload) if picture else None
+            if service is None or attachment is None:
+                return SendOutcome("failed", "the picture is missing")
+            body = "" if _get_schema(service) in _PICTURE_ALONE else _PICTURE_TEXT
+            if _call(service, body, "", None, attachment):
+                return SendOutcome("delivered")
+        except Exception as error:  # noqa: BLE001 - as in send_message
+            return SendOutcome("unknown", f"the plugin raised {type(error).__name__}")
+        return classify_failure(captured)
+
+
+def _is_about_picture(outcome: SendOutcome) -> bool:
+    """Return whether a message failed, for certain, for a reason that its picture may have caused."""
+    reason = outcome.reason or ""
+    is_refusal = reason.startswith(("HTTP status", "the mail server refused", "rejected"))
+    return outcome.result == "failed" and is_refusal and not _NOT_ABOUT_PICTURE.match(reason)
+
+
+def _takes_picture_after(service: Any) -> bool:  # noqa: ANN401 - see create_service
+    schema = _get_schema(service)
+    is_bot = schema not in _BOT_ONLY or service.mode == "bot"
+    return bool(service.attachment_support) and schema in _PICTURE_AFTER and is_bot
+
+
+def _open_picture(picture: Path, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see create_service
+    """Return the picture as Apprise's attachment; None if its file is missing."""
+    import apprise  # noqa: PLC0415 - as in create_service
+    from apprise.attachment import file  # noqa: PLC0415 - the same
+
+    open_file: Any = file.AttachFile  # Apprise gives it no types
+    attachment = open_file(str(picture), name=str(payload["picture"]["file_name"]), mimetype="image/png")
+    return apprise.AppriseAttachment(attachment) if attachment.exists() else None
+
+
+def _get_schema(service: Any) -> str:  # noqa: ANN401 - see create_service
+    return str(service.url(privacy=True)).partition(":")[0].lower()
 
 
 def list_recipients(url: str) -> list[str | None]:
@@ -138,10 +230,16 @@ def classify_failure(captured: list[str]) -> SendOutcome:
     return SendOutcome("failed", "rejected without a reason")
 
 
-def _notify(service: Any, payload: Mapping[str, Any], *, repeat: bool) -> bool:  # noqa: ANN401 - see create_service
+def _notify(
+    service: Any,  # noqa: ANN401 - see create_service
+    payload: Mapping[str, Any],
+    *,
+    repeat: bool,
+    attachment: Any = None,  # noqa: ANN401 - the same
+) -> bool:
     import apprise  # noqa: PLC0415 - as above
 
-    schema = str(service.url(privacy=True)).partition(":")[0].lower()
+    schema = _get_schema(service)
     formats = _list_formats(service)
     wanted = apprise.NotifyFormat.TEXT
     if schema in _RAW_HOOKS:
@@ -169,9 +267,15 @@ def _notify(service: Any, payload: Mapping[str, Any], *, repeat: bool) -> bool: 
     if repeat:
         is_html = source == apprise.NotifyFormat.HTML
         body = (f"<p><b>{REPEAT_NOTE}</b></p>" if is_html else f"{REPEAT_NOTE}\n\n") + body
+    return _call(service, body, title, source, attachment)
+
+
+def _call(service: Any, body: str, title: str, source: Any, attachment: Any) -> bool:  # noqa: ANN401 - see create_service
+    import apprise  # noqa: PLC0415 - as above
+
     caller = apprise.Apprise(asset=service.asset)
     caller.add(service)
-    return bool(caller.notify(body, title=title, body_format=source))
+    return bool(caller.notify(body, title=title, body_format=source, attach=attachment))
 
 
 def _format_list(block: str) -> str:

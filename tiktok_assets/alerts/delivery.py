@@ -8,6 +8,7 @@ retried once, marked as a possible duplicate, and then counted as delivered with
 import json
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -31,7 +32,9 @@ from tiktok_assets.alerts.outbox import (
     find_due_channel_keys,
     record_outcome,
 )
+from tiktok_assets.alerts.picture import picture_path, safe_file_name
 from tiktok_assets.alerts.sender_process import SenderProcess
+from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
 from tiktok_assets.storage import State, outbox, utc_now
 
@@ -40,15 +43,26 @@ SEND_TIMEOUT_SECONDS = 10.0
 DELIVERY_TIMEOUT_SECONDS = 20.0
 """How long one call of `deliver` may take, whatever the channels do."""
 
+ALERTS_FOLDER = "alerts"
+"""The folder of `TIKTOK_STATE_DIR` with the files of all alerts."""
+
+MAX_ATTEMPTS_WITH_PICTURE = 3
+"""Later attempts leave the picture out, because it may be what the service fails with."""
+
 PAGE_TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <link rel="icon" href="data:,"><title>{title}</title></head>
-<body style="margin:24px auto;max-width:640px;padding:0 12px"><main>{body}</main></body></html>
+<body style="margin:24px auto;max-width:640px;padding:0 12px"><main>{picture}{body}</main></body></html>
 """
+
+
+_PICTURE_STYLE = "display:block;width:100%;max-width:600px;border:1px solid #e3e7ee;border-radius:8px"
 
 
 def write_alert_files(folder: Path, alert_id: str, kind: str, payload: Mapping[str, Any]) -> Path:
     """Write `<alert_id>.html` and `<alert_id>.json`, each atomically; writing twice gives the same files.
+
+    The page contains the alert's picture if its file is in the folder.
 
     Args:
         folder: created with access for its owner only, as are the files.
@@ -62,15 +76,32 @@ def write_alert_files(folder: Path, alert_id: str, kind: str, payload: Mapping[s
     Raises:
         OSError: if the folder cannot be written.
     """
-    name = "".join(one if one.isascii() and (one.isalnum() or one in "-_") else "_" for one in alert_id)
+    name = safe_file_name(alert_id)
     create_private_folder(folder)
     data = {"alert_id": alert_id, "kind": kind, **payload}
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     write_private_file(folder / f"{name}.json", text.encode(errors="replace"))
     page = folder / f"{name}.html"
-    html = PAGE_TEMPLATE.format(title=escape(str(payload["title"])), body=payload["html"])
+    html = PAGE_TEMPLATE.format(
+        title=escape(str(payload["title"])),
+        picture=_embed_picture(folder, alert_id, payload),
+        body=payload["html"],
+    )
     write_private_file(page, html.encode(errors="replace"))
     return page
+
+
+def _embed_picture(folder: Path, alert_id: str, payload: Mapping[str, Any]) -> str:
+    """Return the alert's picture as HTML; "" if it has none or its file is missing, as on another host."""
+    picture = payload.get("picture")
+    if not picture:
+        return ""
+    try:
+        content = b64encode(picture_path(folder, alert_id).read_bytes()).decode()
+    except OSError:
+        return ""
+    alt = escape(escape_control_characters(str(picture["alt"])))
+    return f'<p><img src="data:image/png;base64,{content}" alt="{alt}" style="{_PICTURE_STYLE}"></p>'
 
 
 @dataclass(slots=True)
@@ -220,9 +251,27 @@ class _ChannelWorker:
             return
         url, recipient_index = self._channel.url, self._channel.recipient_index
         with self._open_sender() as sender:
-            self._deliver_all(lambda claim: sender.send(url, recipient_index, claim.payload, repeat=claim.repeat))
 
-    def _deliver_all(self, send: Callable[[Claim], SendOutcome]) -> None:
+            def _send(claim: Claim) -> SendOutcome:
+                picture = self._find_picture(claim)
+                return sender.send(url, recipient_index, claim.payload, repeat=claim.repeat, picture=picture)
+
+            def _send_picture(claim: Claim) -> None:
+                sender.send_picture(url, recipient_index, claim.payload, self._find_picture(claim))
+
+            self._deliver_all(_send, _send_picture)
+
+    def _find_picture(self, claim: Claim) -> Path | None:
+        """Return the file of an alert's picture; None if this attempt goes without."""
+        is_left_out = (
+            claim.repeat or claim.attempts > MAX_ATTEMPTS_WITH_PICTURE or not claim.payload.get("picture")
+        )
+        path = picture_path(self._folder, claim.alert_id).absolute()
+        return None if is_left_out or not path.is_file() else path
+
+    def _deliver_all(
+        self, send: Callable[[Claim], SendOutcome], send_picture: Callable[[Claim], None] | None = None
+    ) -> None:
         try:
             while time.monotonic() < self._last_start:
                 with self._lock:
@@ -239,6 +288,8 @@ class _ChannelWorker:
                     self._record(claim, outcome)
                 if outcome.result != "delivered":
                     return  # a failing channel gets its next row in the next call
+                if outcome.picture_waits and send_picture:
+                    send_picture(claim)  # the message is recorded as delivered, so it is not sent again
         except sa.exc.SQLAlchemyError as error:
             self._report.reasons[self._name] = f"the state database failed ({type(error).__name__})"
 

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tiktok_assets.alerts.channels import SendOutcome, list_recipients
 from tiktok_assets.alerts.formatters import Message
+from tiktok_assets.alerts.picture import AlertPicture
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import State, outbox
 
@@ -45,6 +46,7 @@ class Alert:
         compact: Markdown without facts and chart, for chats that take too little for the whole of it.
         brief: a few lines of plain text, for channels with short messages.
         facts: the data of the event as JSON values, for the file.
+        picture: `alt` and `file_name` of its picture, whose file is beside the alert's page; None without one.
     """
 
     alert_id: str
@@ -56,6 +58,7 @@ class Alert:
     compact: str
     brief: str
     facts: dict[str, Any]
+    picture: dict[str, str] | None = None
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -63,10 +66,13 @@ class Alert:
         return {name: value for name, value in asdict(self).items() if name not in {"alert_id", "kind"}}
 
 
-def build_alert(alert_id: str, kind: str, message: Message, facts: dict[str, Any]) -> Alert:
-    """Build an alert from a message in all its formats."""
+def build_alert(
+    alert_id: str, kind: str, message: Message, facts: dict[str, Any], picture: AlertPicture | None = None
+) -> Alert:
+    """Build an alert from a message in all its formats; its picture is written by `write_picture`."""
     formats = (message.subject, message.text, message.markdown, message.html, message.compact, message.brief)
-    return Alert(alert_id, kind, *formats, facts)
+    described = {"alt": picture.alt, "file_name": picture.file_name} if picture else None
+    return Alert(alert_id, kind, *formats, facts, described)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from tiktok_assets.alerts.channels import SendOutcome, send_message
+from tiktok_assets.alerts.channels import SendOutcome, send_message, send_picture
 
 MAX_MEMORY_BYTES = 100_000_000
 """What the process may allocate beyond what it has when it starts."""
@@ -44,15 +44,41 @@ class SenderProcess:
         self._kill()
 
     def send(
-        self, url: SecretStr, recipient_index: int | None, payload: Mapping[str, Any], *, repeat: bool = False
+        self,
+        url: SecretStr,
+        recipient_index: int | None,
+        payload: Mapping[str, Any],
+        *,
+        repeat: bool = False,
+        picture: Path | None = None,
     ) -> SendOutcome:
         """Send one message and wait for its outcome; see `channels.send_message` for the arguments."""
+        return self._send("message", url, recipient_index, payload, repeat=repeat, picture=picture)
+
+    def send_picture(
+        self, url: SecretStr, recipient_index: int | None, payload: Mapping[str, Any], picture: Path | None
+    ) -> SendOutcome:
+        """Send the picture of a message that was delivered; see `channels.send_picture`."""
+        return self._send("picture", url, recipient_index, payload, repeat=False, picture=picture)
+
+    def _send(
+        self,
+        what: str,
+        url: SecretStr,
+        recipient_index: int | None,
+        payload: Mapping[str, Any],
+        *,
+        repeat: bool,
+        picture: Path | None,
+    ) -> SendOutcome:
         process = self._process = self._process or _start_process()
         task = {
+            "what": what,
             "url": url.get_secret_value(),
             "recipient_index": recipient_index,
             "payload": dict(payload),
             "repeat": repeat,
+            "picture": str(picture) if picture else None,
             "timeout_seconds": self._timeout_seconds,
         }
         line = b""
@@ -106,8 +132,14 @@ def _serve() -> None:
         if hasattr(signal, "alarm"):  # not available on Windows
             signal.alarm(task["timeout_seconds"])
         url = SecretStr(task["url"])
-        outcome = send_message(url, task["recipient_index"], task["payload"], repeat=task["repeat"])
-        os.write(sys.stdout.fileno(), json.dumps([outcome.result, outcome.reason]).encode() + b"\n")
+        picture = Path(task["picture"]) if task["picture"] else None
+        recipient_index, payload = task["recipient_index"], task["payload"]
+        if task["what"] == "picture":
+            outcome = send_picture(url, recipient_index, payload, picture)
+        else:
+            outcome = send_message(url, recipient_index, payload, repeat=task["repeat"], picture=picture)
+        response = json.dumps([outcome.result, outcome.reason, outcome.picture_waits])
+        os.write(sys.stdout.fileno(), response.encode() + b"\n")
         if hasattr(signal, "alarm"):
             signal.alarm(0)
 

@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 import httpx
 import polars as pl
 
+from tiktok_assets.alerts import ALERTS_FOLDER
 from tiktok_assets.cli.arguments import require_free_port
 from tiktok_assets.cli.duplicate import execute, name_approver
 from tiktok_assets.cli.errors import CommandError
 from tiktok_assets.cli.sync import SyncRequest, SyncResult, run_sync
 from tiktok_assets.cli.top import read_stored_top_spenders
-from tiktok_assets.defs import ALERTS_FOLDER
 from tiktok_assets.duplication import BY_YES_OPTION, Approval, DuplicationRequest, LedgerEntry
 from tiktok_assets.instance import open_instance
 from tiktok_assets.overview import PAGE_FILE_NAME

@@ -1,6 +1,5 @@
 from .account_assets import ACCOUNT_ASSETS as ACCOUNT_ASSETS
 from .account_assets import add_advertiser_partitions as add_advertiser_partitions
-from .alert_sensors import ALERTS_FOLDER as ALERTS_FOLDER
 from .alert_sensors import build_deliver_alerts_sensor as build_deliver_alerts_sensor
 from .alert_sensors import build_run_failure_alert_sensor as build_run_failure_alert_sensor
 from .alert_sensors import get_step_failure_reason as get_step_failure_reason

@@ -13,6 +13,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from tiktok_assets.alerts import (
+    ALERTS_FOLDER,
     GROUPING_DELAY,
     DeliveryReport,
     FailedCheck,
@@ -27,8 +28,6 @@ from tiktok_assets.alerts import (
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import State, StateError, utc_now
-
-ALERTS_FOLDER = "alerts"
 
 MAX_LOOKBACK = timedelta(days=1)
 """Failures that ended earlier are not reported, even if the cursor is lost or older."""

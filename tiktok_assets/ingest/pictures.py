@@ -1,10 +1,9 @@
-"""Turn downloaded pictures into thumbnails, and draw a tile in place of a missing one."""
+"""Turn downloaded pictures into thumbnails."""
 
 import io
 import warnings
-from hashlib import sha256
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
 from tiktok_assets.api import PictureError
 
@@ -17,8 +16,6 @@ MAX_PIXELS = 40_000_000
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _QUALITY = 72
-_TILE_SIZE = (THUMBNAIL_WIDTH, 568)
-_TILE_MARGIN, _TILE_LINES = 20, 7
 
 
 def make_thumbnail(content: bytes) -> bytes:
@@ -56,36 +53,6 @@ def make_thumbnail(content: bytes) -> bytes:
 def _check_pixels(picture: Image.Image) -> None:
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError("more than 40 million pixels")
-
-
-def draw_tile(name: str, key: str) -> bytes:
-    """Return a WebP with a name on a color that depends on the key, for a creative without a picture.
-
-    Args:
-        name: the text, such as the name of the video's file.
-        key: the id of the creative; the same id has the same color everywhere.
-    """
-    hue = int.from_bytes(sha256(key.encode()).digest()[:2]) % 360
-    tile = Image.new("RGB", _TILE_SIZE, f"hsl({hue}, 45%, 32%)")
-    font = ImageFont.load_default(26)
-    pen = ImageDraw.Draw(tile)
-    lines = _wrap(_printable(name), font, _TILE_SIZE[0] - 2 * _TILE_MARGIN)
-    pen.multiline_text((_TILE_MARGIN, _TILE_MARGIN), "\n".join(lines), fill="white", font=font, spacing=8)
-    return _encode(tile)
-
-
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else " " for one in text)
-
-
-def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """Return the lines of a text that fit a tile; what does not fit is left out."""
-    lines = [""]
-    for character in text[:300]:
-        if font.getlength(lines[-1] + character) > width:
-            lines.append("")
-        lines[-1] += character
-    return lines if len(lines) <= _TILE_LINES else [*lines[: _TILE_LINES - 1], "…"]
 
 
 def _encode(picture: Image.Image) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tiktok_assets.alerts import (
     Alert,
+    AlertPicture,
     Bar,
     Link,
     Message,
@@ -31,7 +32,11 @@ Parts = tuple[str | UntrustedText, ...]
 
 
 def build_top_spender_alert(
-    alert_id: str, facts: Facts, settings: Settings, code: ApprovalCode | None = None
+    alert_id: str,
+    facts: Facts,
+    settings: Settings,
+    code: ApprovalCode | None = None,
+    picture: AlertPicture | None = None,
 ) -> Alert:
     """Build the alert about a new top spender.
 
@@ -42,6 +47,7 @@ def build_top_spender_alert(
             `duplicable`, `duplication_reason` and `duplication_steps`. What is missing is left out.
         settings: for the URLs; in `propose` and `execute` with a scaling campaign also those of the launchpad.
         code: approves the ad's duplication; it is in the body and in the URL for the live run, not in the facts.
+        picture: of the ad, see `build_top_spender_picture`.
     """
     ad = _format_name(facts, "ad_name", "ad_id")
     campaign = _format_name(facts, "campaign_name", "campaign_id")
@@ -62,7 +68,7 @@ def build_top_spender_alert(
         links=_build_links(facts, settings, code),
         footer=format_footer(alert_id, _FOOTER),
     )
-    return build_alert(alert_id, TOP_SPENDER_KIND, message, dict(facts))
+    return build_alert(alert_id, TOP_SPENDER_KIND, message, dict(facts), picture)
 
 
 def _build_links(facts: Facts, settings: Settings, code: ApprovalCode | None) -> tuple[Link, ...]:

@@ -9,7 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tiktok_assets.alerts import enqueue, find_scaling_campaign, list_channels
+from tiktok_assets.alerts import (
+    ALERTS_FOLDER,
+    draw_picture,
+    enqueue,
+    find_scaling_campaign,
+    list_channels,
+    write_picture,
+)
 from tiktok_assets.duplication import (
     UNKNOWN,
     ApprovalCode,
@@ -23,6 +30,7 @@ from tiktok_assets.storage import HiveStore, State, duplication_steps, flags, to
 from tiktok_assets.top_spenders.alert import build_top_spender_alert
 from tiktok_assets.top_spenders.guardrails import Candidate, Hold, evaluate_guardrails
 from tiktok_assets.top_spenders.leader_changes import to_json_values
+from tiktok_assets.top_spenders.picture import build_top_spender_picture
 from tiktok_assets.top_spenders.stored_rows import AdKey, Row, StoredRows, read_stored_rows
 
 _CHANGES = top_spender_changes.c
@@ -109,7 +117,13 @@ def record_flag(state: State, store: HiveStore, settings: Settings, ad_key: AdKe
     )
     with state.transaction() as connection:
         changes = _read_history(connection, is_same_ad).changes
-    stored = read_stored_rows(store, changes, settings)  # before the deciding transaction, which blocks others
+    # Before the deciding transaction, which blocks others.
+    stored = read_stored_rows(store, changes, settings)
+    leader = stored.leaders.get((advertiser_id, campaign_id))
+    picture = None
+    if leader and leader["ad_id"] == ad_id:
+        picture = build_top_spender_picture(store, leader, stored.ads.get((advertiser_id, ad_id)))
+    drawn = draw_picture(picture) if picture else b""
     with state.transaction() as connection:
         assessments = _assess_history(_read_history(connection, is_same_ad), stored, settings, now)
         if not assessments:
@@ -122,7 +136,9 @@ def record_flag(state: State, store: HiveStore, settings: Settings, ad_key: AdKe
             row = {"flag_id": assessment.flag_id, **key, "flagged_at": now, "facts": assessment.facts}
             connection.execute(sa.insert(flags).values(row))
             code = _issue_approval_code(connection, assessment, settings)
-            alert = build_top_spender_alert(assessment.flag_id, assessment.facts, settings, code)
+            alert = build_top_spender_alert(assessment.flag_id, assessment.facts, settings, code, picture)
+            if drawn:  # before the commit, after which the alert may be delivered at any time
+                write_picture(settings.state_dir / ALERTS_FOLDER, assessment.flag_id, drawn)
             enqueue(connection, alert, list_channels(settings), now)
     return assessment
 

@@ -46,7 +46,10 @@ def hang_up(request: BaseHTTPRequestHandler) -> None:
 
 
 class Webhook:
-    """A webhook that records its messages; `script` holds its next behaviours, then it responds with 200."""
+    """A webhook that records its messages; `script` holds its next behaviours, then it responds with 200.
+
+    A body that is not JSON is recorded as `{"raw": bytes}`.
+    """
 
     def __init__(self, *script: Behaviour) -> None:
         self.script = list(script)
@@ -58,7 +61,8 @@ class Webhook:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.paths.append(self.path)
-                outer.bodies.append(json.loads(body))
+                is_json = "json" in self.headers.get("Content-Type", "")
+                outer.bodies.append(json.loads(body) if is_json else {"raw": body})
                 behaviour = outer.script.pop(0) if outer.script else respond_with(200)
                 behaviour(self)
 

@@ -1,16 +1,14 @@
-"""Tests of thumbnails: what is made of a picture, what is refused, and tiles for missing pictures."""
+"""Tests of thumbnails: what is made of a picture, and what is refused."""
 
 import io
 import zlib
 from struct import pack
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from tiktok_assets.api.pictures import PictureError
-from tiktok_assets.ingest.pictures import MAX_THUMBNAIL_HEIGHT, draw_tile, make_thumbnail
+from tiktok_assets.ingest.pictures import MAX_THUMBNAIL_HEIGHT, make_thumbnail
 
 
 def encode(kind: str, size: tuple[int, int] = (720, 1280), mode: str = "RGB") -> bytes:
@@ -67,15 +65,3 @@ def test_other_content_is_refused(content: bytes) -> None:
     with pytest.raises(PictureError) as caught:
         make_thumbnail(content)
     assert not caught.value.is_temporary
-
-
-@given(st.text(max_size=400), st.text(max_size=40))
-def test_tiles_can_have_any_name(name: str, key: str) -> None:
-    """A tile is drawn for any text, always the same for the same name and key."""
-    tile = draw_tile(name, key)
-    assert (read(tile), draw_tile(name, key)) == (("WEBP", (320, 568)), tile)
-
-
-def test_tiles_differ_by_key() -> None:
-    """Tiles of two creatives have different colors."""
-    assert draw_tile("spring", "v1") != draw_tile("spring", "v2")
