@@ -56,7 +56,7 @@ PAGE_TEMPLATE = """<!doctype html>
 """
 
 
-_PICTURE_STYLE = "display:block;width:100%;max-width:600px;border:1px solid #e3e7ee;border-radius:8px"
+_PICTURE_STYLE = "display:block;box-sizing:border-box;width:100%;border:1px solid #e3e7ee;border-radius:8px"
 
 
 def write_alert_files(folder: Path, alert_id: str, kind: str, payload: Mapping[str, Any]) -> Path:
