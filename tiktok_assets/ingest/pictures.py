@@ -1,10 +1,11 @@
-"""Turn downloaded pictures into thumbnails."""
+"""Turn downloaded pictures, and the tile of a creative without one, into thumbnails."""
 
 import io
 import warnings
 
 from PIL import Image, ImageOps
 
+from tiktok_assets import tiles
 from tiktok_assets.api import PictureError
 
 THUMBNAIL_WIDTH = 320
@@ -16,6 +17,7 @@ MAX_PIXELS = 40_000_000
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _QUALITY = 72
+_TILE_SIZE = (THUMBNAIL_WIDTH, 568)
 
 
 def make_thumbnail(content: bytes) -> bytes:
@@ -53,6 +55,11 @@ def make_thumbnail(content: bytes) -> bytes:
 def _check_pixels(picture: Image.Image) -> None:
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError("more than 40 million pixels")
+
+
+def draw_tile(name: str, key: str) -> bytes:
+    """Return a WebP with a name on a color that depends on the key, for a creative without a picture."""
+    return _encode(tiles.draw_tile(name, key, _TILE_SIZE))
 
 
 def _encode(picture: Image.Image) -> bytes:

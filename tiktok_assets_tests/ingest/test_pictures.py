@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tiktok_assets.api.pictures import PictureError
-from tiktok_assets.ingest.pictures import MAX_THUMBNAIL_HEIGHT, make_thumbnail
+from tiktok_assets.ingest.pictures import MAX_THUMBNAIL_HEIGHT, draw_tile, make_thumbnail
 
 
 def encode(kind: str, size: tuple[int, int] = (720, 1280), mode: str = "RGB") -> bytes:
@@ -65,3 +65,8 @@ def test_other_content_is_refused(content: bytes) -> None:
     with pytest.raises(PictureError) as caught:
         make_thumbnail(content)
     assert not caught.value.is_temporary
+
+
+def test_tiles_are_thumbnails() -> None:
+    """The tile of a creative without a picture has the format and shape of a thumbnail."""
+    assert read(draw_tile("Unboxing", "v1")) == ("WEBP", (320, 568))

@@ -1,15 +1,14 @@
 """Fixtures: an empty sample store, and one with accounts in three currencies."""
 
-import io
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tiktok_assets.ingest.pictures import draw_tile
 from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets.storage.thumbnails import ThumbnailStore
-from tiktok_assets.tiles import draw_tile
 from tiktok_assets_tests.overview.sample_store import NOW, TODAY, YESTERDAY, SampleStore
 
 
@@ -62,13 +61,6 @@ def _write_campaign_days(sample: SampleStore, advertiser_id: str, currency: str)
         sample.write("campaign_report_daily", Partition(advertiser_id, TODAY - timedelta(back)), rows)
 
 
-def draw_cover(name: str, key: str) -> bytes:
-    """Return a tile as a thumbnail is stored."""
-    buffer = io.BytesIO()
-    draw_tile(name, key, (320, 568)).save(buffer, "WEBP")
-    return buffer.getvalue()
-
-
 def write_creatives(
     sample: SampleStore, advertiser_id: str, currency: str, count: int = 3, days: int = 35
 ) -> None:
@@ -92,7 +84,7 @@ def write_creatives(
         {
             "advertiser_id": advertiser_id,
             "video_id": f"v{one}",
-            "thumbnail": None if number % 2 else thumbnails.write(draw_cover(f"Unboxing {number}", one))[0],
+            "thumbnail": None if number % 2 else thumbnails.write(draw_tile(f"Unboxing {number}", one))[0],
         }
         for number, one in enumerate(ids)
     ]
