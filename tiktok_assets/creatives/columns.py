@@ -122,7 +122,12 @@ def _window_columns(window: str, days: int | None) -> Iterator[Column]:
 
 CREATIVES_COLUMNS: tuple[Column, ...] = (
     *_IDENTITY,
-    Column("creative_name", "", "text", "the file's name; else the name of the ad with the highest spend"),
+    Column(
+        "creative_name",
+        "",
+        "text",
+        "the file's name if it is not made of its id; else the name of the ad with the highest spend",
+    ),
     Column("video_id", "", "id", "the video"),
     Column("tiktok_item_id", "", "id", "the TikTok post; of several, the one of the newest ad"),
     Column("image_ids", "", "json", "the images"),

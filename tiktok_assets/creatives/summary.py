@@ -124,8 +124,13 @@ def summarize_creatives(
         .join(sources.files, on="file_id", how="left")
         .with_columns(
             creative_name=pl.coalesce(
-                pl.when(pl.col("creative_kind").is_in([VIDEO, IMAGES])).then(pl.col("file_name")),
+                pl.when(
+                    pl.col("creative_kind").is_in([VIDEO, IMAGES])
+                    # A file that was uploaded without a name is named after its id, which tells a reader nothing.
+                    & ~pl.col("file_name").str.contains(pl.col("file_id"), literal=True)
+                ).then(pl.col("file_name")),
                 "ad_name",
+                "file_name",
             ),
             ads=pl.col("ads").fill_null(0),
         )

@@ -51,7 +51,6 @@ SHOWN_TABLES = (
     "campaign_report_lifetime",
     "ad_report_lifetime",
     "report_restatements",
-    "videos",
     "creatives",
     "creative_daily",
     "top_spenders",

@@ -95,7 +95,7 @@ SCHEMAS: Mapping[str, pl.Schema] = {
     "creatives": pl.Schema(
         {
             **_ACCOUNT_COLUMNS,
-            **dict.fromkeys(("creative_id", "creative_kind", "creative_name", "video_id"), _TEXT),
+            **dict.fromkeys(("creative_id", "creative_kind", "creative_name", "thumbnail"), _TEXT),
             "ads": _COUNT,
         }
     ),
@@ -108,7 +108,6 @@ SCHEMAS: Mapping[str, pl.Schema] = {
             **dict.fromkeys(("video_watched_2s", "video_watched_6s"), _COUNT),
         }
     ),
-    "videos": pl.Schema({"advertiser_id": _ID, "video_id": _ID, "thumbnail": _TEXT}),
     "report_restatements": pl.Schema(
         {
             **_ACCOUNT_COLUMNS,
@@ -201,13 +200,9 @@ def list_compared_days(last: date | None) -> Sequence[date]:
 def _find_daily_source(
     store: HiveStore, advertiser_ids: Collection[str] | None
 ) -> tuple[str, Mapping[str, Sequence[date]]]:
-    """Return the smallest stored daily report and its stored days by account."""
+    """Return the smallest stored daily report, and by account its oldest stored day and the newest ones."""
     for table in _DAILY_REPORTS:
-        days: dict[str, list[date]] = {}
-        for partition in store.partitions(table, advertiser_ids):
-            if partition.advertiser_id and partition.day:
-                days.setdefault(partition.advertiser_id, []).append(partition.day)
-        if days:
+        if days := store.recent_days(table, advertiser_ids, DAYS_SHOWN):
             return table, days
     return _DAILY_REPORTS[0], {}
 

@@ -67,7 +67,7 @@ def render_page(page: Overview, scripts: Path, thumbnail_folder: str = "") -> st
     drawings = {
         "kinds": {kind: _build_chart_spec(kind) for kind in sorted(kinds)},
         "charts": {
-            chart.id: {"kind": chart.kind, "rows": rows[chart.id]}
+            chart.id: {"kind": chart.kind, **_compress_rows(rows[chart.id], chart.kind.partition("-")[0])}
             for section_charts in charts.values()
             for chart in section_charts
         },
@@ -75,7 +75,8 @@ def render_page(page: Overview, scripts: Path, thumbnail_folder: str = "") -> st
     # A page without charts or tables needs no script, so its policy allows none.
     scripts_of_charts = [load_vega_javascript(scripts), _read_template("page.js")] if kinds else []
     scripts_of_tables = [_read_template("tables.js")] if page.accounts else []
-    running = [*scripts_of_charts, *scripts_of_tables]
+    scripts_of_wall = [_read_template("wall.js")] if page.has_wall else []
+    running = [*scripts_of_charts, *scripts_of_tables, *scripts_of_wall]
     document = (
         _build_environment()
         .get_template("page.html.jinja")
@@ -93,6 +94,21 @@ def render_page(page: Overview, scripts: Path, thumbnail_folder: str = "") -> st
         )
     )
     return document.strip() + "\n"
+
+
+def _compress_rows(rows: Sequence[Row], measure: str) -> dict[str, Any]:
+    """Write each row as its day, series and value, so that the page of a hundred accounts stays small."""
+    days = sorted({row["date"] for row in rows})
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    positions = {day: number for number, day in enumerate(days)}
+    return {
+        "days": days,
+        "series": names,
+        "rows": [
+            [positions[row["date"]], names.index(row["series"]), row[measure], int(row["is_complete"])]
+            for row in rows
+        ],
+    }
 
 
 def _read_template(name: str) -> str:
@@ -208,7 +224,7 @@ def _build_chart_point(row: Row, measure: str) -> Row:
     """Build a row for the browser; amounts become floats, which is exact enough for a chart."""
     value = row[measure]
     return {
-        "date": f"{row['date']}T00:00:00",
+        "date": str(row["date"]),
         "series": escape_control_characters(row["series"]),
         "is_complete": bool(row["is_complete"]),
         measure: float(value) if isinstance(value, Decimal) else value,
@@ -218,7 +234,7 @@ def _build_chart_point(row: Row, measure: str) -> Row:
 def _describe_chart(heading: str, rows: Sequence[Row], measure: str, number: str) -> str:
     totals: dict[str, float] = {}
     for row in rows:
-        totals[row["date"][:10]] = totals.get(row["date"][:10], 0) + row[measure]
+        totals[row["date"]] = totals.get(row["date"], 0) + row[measure]
     lowest, highest = (
         f"{value:,.2f}".removesuffix(".00") for value in (min(totals.values()), max(totals.values()))
     )

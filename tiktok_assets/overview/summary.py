@@ -51,6 +51,9 @@ def summarize(tables: OverviewTables, built_at: datetime) -> Overview:
     sections = []
     for currency, ids in sorted(accounts_by_currency.items()):
         frames = {name: _filter_currency(tables.get(name), currency) for name in _MONEY_TABLES}
+        frames_by_account = {
+            name: frame.partition_by("advertiser_id", as_dict=True) for name, frame in frames.items()
+        }
         names = {advertiser_id: _get_account_name(advertisers, advertiser_id) for advertiser_id in ids}
         statuses = _get_statuses(tables)
         accounts = [
@@ -59,7 +62,10 @@ def summarize(tables: OverviewTables, built_at: datetime) -> Overview:
                 currency,
                 row=advertisers.get(advertiser_id, {}),
                 tables=tables,
-                frames=frames,
+                frames={
+                    name: of_accounts.get((advertiser_id,), frames[name].clear())
+                    for name, of_accounts in frames_by_account.items()
+                },
                 names=names,
                 statuses=statuses,
                 budgets=budgets,
@@ -143,13 +149,10 @@ def _build_account_section(
     statuses: Mapping[str, str | None],
     budgets: Mapping[str, Sequence[BudgetUsage]],
 ) -> AccountSection:
-    account_frames = {
-        table: frame.filter(pl.col("advertiser_id") == advertiser_id) for table, frame in frames.items()
-    }
     freshness = tables.freshness.get(advertiser_id)
     last_day = freshness.complete_day if freshness else None
     usages = budgets.get(advertiser_id, []) if row.get("currency") == currency else []
-    campaigns, ads = account_frames["campaign_report_lifetime"], account_frames["ad_report_lifetime"]
+    campaigns, ads = frames["campaign_report_lifetime"], frames["ad_report_lifetime"]
     return AccountSection(
         advertiser_id=advertiser_id,
         name=names[advertiser_id],
@@ -159,20 +162,20 @@ def _build_account_section(
         is_granted=row.get("is_granted") is not False,
         balance=row.get("balance") if row.get("currency") == currency else None,
         freshness=freshness,
-        week=_sum_week(account_frames["daily"], last_day),
-        week_before=_sum_week(account_frames["daily"], last_day - WEEK if last_day else None),
+        week=_sum_week(frames["daily"], last_day),
+        week_before=_sum_week(frames["daily"], last_day - WEEK if last_day else None),
         lifetime=_sum_rows(campaigns),
-        daily=account_frames["daily"].select("date", "spend", "conversion", "is_complete").sort("date").to_dicts(),
+        daily=frames["daily"].select("date", "spend", "conversion", "is_complete").sort("date").to_dicts(),
         campaigns=_rank_rows(campaigns, "campaign", names, statuses),
         campaign_count=campaigns.filter(pl.col("spend") > 0).height,
         ads=_rank_rows(ads, "ad", names, statuses),
         ad_count=ads.filter(pl.col("spend") > 0).height,
         budgets=usages,
-        top_spenders=account_frames["top_spenders"].sort("spend", descending=True).to_dicts(),
-        new_leaders=_list_new_leaders(account_frames["duplication_candidates"], names),
-        restated_days=_list_restated_days(account_frames["report_restatements"]),
+        top_spenders=frames["top_spenders"].sort("spend", descending=True).to_dicts(),
+        new_leaders=_list_new_leaders(frames["duplication_candidates"], names),
+        restated_days=_list_restated_days(frames["report_restatements"]),
         unreported=tables.unreported.get(advertiser_id, ()),
-        pacing=compute_pacing(freshness, account_frames["daily"], account_frames["campaign_report_daily"], usages),
+        pacing=compute_pacing(freshness, frames["daily"], frames["campaign_report_daily"], usages),
     )
 
 

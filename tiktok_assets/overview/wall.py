@@ -14,7 +14,7 @@ from tiktok_assets.overview.loader import DAYS_COMPARED, DAYS_OF_CREATIVES, Over
 MAX_CREATIVES = 60
 """How many creatives of a currency are on the wall, by spend of the last 7 complete days."""
 
-MAX_EMBEDDED_BYTES = 4_000_000
+MAX_EMBEDDED_BYTES = 2_000_000
 """How many bytes of the page are thumbnails; the others are linked."""
 
 ReadThumbnail = Callable[[str], bytes | None]
@@ -51,6 +51,11 @@ class CreativeTotals:
         """Clicks divided by impressions."""
         return _divide(self.clicks, self.impressions)
 
+    @property
+    def cost_per_conversion(self) -> Decimal | None:
+        """Spend divided by conversions, exact."""
+        return self.spend / self.conversion if self.spend is not None and self.conversion else None
+
 
 @dataclass(frozen=True, slots=True)
 class Creative:
@@ -79,6 +84,12 @@ class Creative:
     picture: str = ""
 
     @property
+    def hook_change(self) -> float | None:
+        """The relative change of the hook rate against the week before."""
+        now, before = self.week.hook_rate, self.week_before.hook_rate
+        return now / before - 1 if now is not None and before else None
+
+    @property
     def hue(self) -> int:
         """The colour of the tile that stands in for a picture; the same in every build."""
         return sum(position * ord(character) for position, character in enumerate(self.id, 7)) % 360
@@ -98,7 +109,6 @@ def build_wall(tables: OverviewTables, currency: str, names: Mapping[str, str]) 
     for row in rows.join(chosen, on=_KEYS).sort("date").to_dicts():
         days.setdefault((row["advertiser_id"], row["creative_id"]), []).append(row)
     described = {(row["advertiser_id"], row["creative_id"]): row for row in tables.get("creatives").to_dicts()}
-    thumbnails = dict(tables.get("videos").select("video_id", "thumbnail").iter_rows())
     wall = []
     for advertiser_id, creative_id in chosen.iter_rows():
         key = (advertiser_id, creative_id)
@@ -117,7 +127,7 @@ def build_wall(tables: OverviewTables, currency: str, names: Mapping[str, str]) 
                     day for day in days[key] if 0 <= day["back"] - DAYS_COMPARED < DAYS_COMPARED
                 ),
                 days=[(day["date"], _sum_days([day])) for day in days[key]],
-                thumbnail=thumbnails.get(row.get("video_id")) or "",
+                thumbnail=row.get("thumbnail") or "",
             )
         )
     return wall
@@ -150,17 +160,23 @@ def _sum_days(rows: Iterable[Row]) -> CreativeTotals:
 def embed_thumbnails(walls: Sequence[Sequence[Creative]], read: ReadThumbnail) -> list[list[Creative]]:
     """Embed the thumbnails, the first of each wall first, until the limit of the page is reached."""
     pictures: dict[str, str] = {}
+    embedded: dict[tuple[int, int], str] = {}
     room = MAX_EMBEDDED_BYTES
     longest = max((len(wall) for wall in walls), default=0)
-    for creative in (wall[place] for place in range(longest) for wall in walls if place < len(wall)):
-        if not creative.thumbnail or creative.thumbnail in pictures:
+    for place, number in ((place, number) for place in range(longest) for number in range(len(walls))):
+        if place >= len(walls[number]) or not (name := walls[number][place].thumbnail):
             continue
-        if content := read(creative.thumbnail):
-            url = f"data:image/webp;base64,{b64encode(content).decode()}"
-            if len(url) <= room:
-                pictures[creative.thumbnail] = url
-                room -= len(url)
-    return [[replace(one, picture=pictures.get(one.thumbnail, "")) for one in wall] for wall in walls]
+        if name not in pictures:
+            content = read(name)
+            pictures[name] = f"data:image/webp;base64,{b64encode(content).decode()}" if content else ""
+        # A picture of two creatives is in the page twice.
+        if len(pictures[name]) <= room:
+            embedded[number, place] = pictures[name]
+            room -= len(pictures[name])
+    return [
+        [replace(one, picture=embedded.get((number, place), "")) for place, one in enumerate(wall)]
+        for number, wall in enumerate(walls)
+    ]
 
 
 def _divide(part: int | None, whole: int | None) -> float | None:

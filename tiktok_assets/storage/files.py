@@ -5,8 +5,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -34,7 +35,9 @@ class ListedFile(NamedTuple):
     version: str | None
 
 
-def list_local_files(root: str, advertiser_ids: Iterable[str] | None) -> Iterator[ListedFile]:
+def list_local_files(
+    root: str, advertiser_ids: Iterable[str] | None, days: Collection[str] | None = None
+) -> Iterator[ListedFile]:
     """List the partition files below a local folder, sorted by advertiser and day.
 
     A file is replaced by a rename, which gives it another inode, or one that was freed meanwhile. In that case its
@@ -44,6 +47,7 @@ def list_local_files(root: str, advertiser_ids: Iterable[str] | None) -> Iterato
     Args:
         root: the folder of the table, which need not exist.
         advertiser_ids: the advertisers to list; None for all.
+        days: the days to list; None for all. The status of the files of other days is not read.
     """
     listed_at = time.time_ns()
     if status := _stat_partition_file(root):
@@ -56,9 +60,34 @@ def list_local_files(root: str, advertiser_ids: Iterable[str] | None) -> Iterato
         if status := _stat_partition_file(folder):
             yield ListedFile(advertiser_id, None, _file_version(status, listed_at))
             continue
-        for day in _partition_values(folder, _DATE_PREFIX):
+        for day in _partition_values(folder, _DATE_PREFIX) if days is None else sorted(days):
             if status := _stat_partition_file(f"{folder}/{_DATE_PREFIX}{day}"):
                 yield ListedFile(advertiser_id, day, _file_version(status, listed_at))
+
+
+def list_local_days(root: str, newest: int) -> Iterator[tuple[str, list[str]]]:
+    """List for each advertiser below a local folder the oldest day that has a file, and the newest ones.
+
+    Only the status of these files is read, because a table of three years can have a hundred thousand.
+
+    Args:
+        root: the folder of the table, which need not exist.
+        newest: how many of the newest days are listed.
+
+    Yields:
+        Advertisers in order, each with its days in order; one without a file of a day is left out.
+    """
+    for advertiser_id in _partition_values(root, _ADVERTISER_PREFIX):
+        folder = f"{root}/{_ADVERTISER_PREFIX}{advertiser_id}"
+        days = _partition_values(folder, _DATE_PREFIX)
+
+        def exists(day: str, folder: str = folder) -> bool:
+            return _stat_partition_file(f"{folder}/{_DATE_PREFIX}{day}") is not None
+
+        recent = list(islice(filter(exists, reversed(days)), newest))
+        if recent:
+            oldest = next(filter(exists, days))
+            yield advertiser_id, sorted({oldest, *recent})
 
 
 def _stat_partition_file(folder: str) -> os.stat_result | None:

@@ -15,7 +15,12 @@ import polars as pl
 from polars.exceptions import PolarsError
 from upath import UPath
 
-from tiktok_assets.storage.files import PARTITION_FILE_NAME, list_local_files, list_object_store_files
+from tiktok_assets.storage.files import (
+    PARTITION_FILE_NAME,
+    list_local_days,
+    list_local_files,
+    list_object_store_files,
+)
 
 _TEMPORARY_FOLDER = "_writing"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -188,9 +193,7 @@ class HiveStore:
             advertiser_ids: the advertisers to read; None for all.
             days: the days to read; None for all, and for tables without days.
         """
-        selected = set(days) if days is not None else None
-        existing = self.partitions(table, advertiser_ids)
-        return self.read(table, schema, (one for one in existing if selected is None or one.day in selected))
+        return self.read(table, schema, self.partitions(table, advertiser_ids, days))
 
     def read(self, table: str, schema: pl.Schema, partitions: Iterable[Partition]) -> pl.LazyFrame:
         """Scan existing partitions lazily, in the given order, with the columns of the schema."""
@@ -201,14 +204,49 @@ class HiveStore:
             paths, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
         )
 
-    def partitions(self, table: str, advertiser_ids: Iterable[str] | None = None) -> Iterator[Partition]:
-        """Yield the existing partitions of a table, sorted by advertiser and day."""
-        yield from self.file_versions(table, advertiser_ids)
+    def partitions(
+        self, table: str, advertiser_ids: Iterable[str] | None = None, days: Iterable[date] | None = None
+    ) -> Iterator[Partition]:
+        """Yield the existing partitions of a table, sorted by advertiser and day; see `file_versions`."""
+        yield from self.file_versions(table, advertiser_ids, days)
+
+    def recent_days(self, table: str, advertiser_ids: Iterable[str] | None, newest: int) -> dict[str, list[date]]:
+        """Return by advertiser the oldest stored day of a table and the newest ones, in order.
+
+        On a disk only the names of the other days' folders are read, which is fast for years of days.
+
+        Args:
+            table: the name of the table.
+            advertiser_ids: the advertisers; None for all.
+            newest: how many of the newest days are returned.
+
+        Raises:
+            UnsafeNameError: if the table has an unsafe name.
+        """
+        _validate_name(table, "table")
+        selected = None if advertiser_ids is None else set(advertiser_ids)
+        if self._is_local:
+            listed = list_local_days(f"{self.base}/{table}", newest)
+            return {
+                owner: [date.fromisoformat(day) for day in days]
+                for owner, days in listed
+                if selected is None or owner in selected
+            }
+        found: dict[str, list[date]] = {}
+        for partition in self.partitions(table, selected):
+            if partition.advertiser_id and partition.day:
+                found.setdefault(partition.advertiser_id, []).append(partition.day)
+        return {owner: sorted({days[0], *days[-newest:]}) for owner, days in found.items()}
 
     def file_versions(
-        self, table: str, advertiser_ids: Iterable[str] | None = None
+        self, table: str, advertiser_ids: Iterable[str] | None = None, days: Iterable[date] | None = None
     ) -> dict[Partition, str | None]:
         """Return the existing partitions of a table in order, with their file versions (see `files.ListedFile`).
+
+        Args:
+            table: the name of the table.
+            advertiser_ids: the advertisers; None for all.
+            days: the days; None for all. A file without a day is only listed if it is None.
 
         Raises:
             UnsafeNameError: if the table or an advertiser has an unsafe name.
@@ -216,13 +254,15 @@ class HiveStore:
         _validate_name(table, "table")
         if advertiser_ids is not None:
             advertiser_ids = [_validate_name(one, "advertiser id") for one in advertiser_ids]
+        selected = None if days is None else {day.isoformat() for day in days}
         if self._is_local:
-            files = list_local_files(f"{self.base}/{table}", advertiser_ids)
+            files = list_local_files(f"{self.base}/{table}", advertiser_ids, selected)
         else:
             files = list_object_store_files(self.base.fs, f"{self.base.path}/{table}", advertiser_ids)
         return {
             Partition(file.advertiser_id, date.fromisoformat(file.day) if file.day else None): file.version
             for file in files
+            if selected is None or file.day in selected
         }
 
     def read_metadata(self, table: str, partition: Partition) -> Mapping[str, str] | None:

@@ -12,6 +12,7 @@ from tiktok_assets_tests.benchmarks import (
     events,
     many_partitions,
     morning,
+    overview_page,
     page,
     peers,
     startup,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "events": events.figures,
     "morning": morning.figures,
     "many_partitions": many_partitions.figures,
+    "overview_page": overview_page.figures,
     "warehouse": warehouse.figures,
     "backfill": backfill.figures,
 }

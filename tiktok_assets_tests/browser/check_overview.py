@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tiktok_assets_tests.browser.conftest import Watch, save_screenshot
+from tiktok_assets_tests.overview.conftest import write_creatives
 from tiktok_assets_tests.overview.sample_store import TODAY, YESTERDAY, SampleStore
 
 DRAWN = """() => [...document.querySelectorAll('[data-chart]')].map((place) => {
@@ -122,6 +123,29 @@ def test_copied_table_is_that_of_the_file(agency: SampleStore, watch: Watch) -> 
     page.get_by_text("Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert [line.split("\t") for line in copied.split("\n")] == save_csv(page, "Campaigns in USD")
+    assert errors == []
+
+
+def test_creatives_are_found_and_sorted(sample: SampleStore, watch: Watch) -> None:
+    """The first twelve creatives are shown, all on request; a search looks at all; orders are by exact figures."""
+    sample.account("1", "USD")
+    sample.day("1", "USD", YESTERDAY, spend=Decimal(1))
+    write_creatives(sample, "1", "USD", count=16)
+    page, _, errors = watch(build_page_url(sample), width=390)
+    cards = page.locator(".wall > li:visible")
+    assert cards.count() == 12
+    page.get_by_role("button", name="Show all 16").click()
+    assert cards.count() == 16
+    page.get_by_role("button", name="Show the first 12").click()
+    page.get_by_role("searchbox", name="Find a creative or account: Creatives in USD").fill("unboxing 13")
+    assert cards.all_inner_texts()[0].startswith("Unboxing 13")
+    assert cards.count() == 1
+    page.get_by_role("searchbox", name="Find a creative or account: Creatives in USD").fill("")
+    page.get_by_role("combobox", name="Order: Creatives in USD").select_option("By hook rate")
+    spends = page.locator(".wall > li").evaluate_all("(all) => all.map((one) => Number(one.dataset.hook))")
+    assert spends == sorted(spends, reverse=True)
+    cards.first.locator("summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert errors == []
 
 

@@ -66,6 +66,7 @@ def write_creatives(
 ) -> None:
     """Write creatives whose hook rate falls from week to week; every other one has a thumbnail."""
     ids = [f"{advertiser_id}c{number}" for number in range(count)]
+    thumbnails = ThumbnailStore(sample.store.base)
     rows = [
         {
             "advertiser_id": advertiser_id,
@@ -73,22 +74,12 @@ def write_creatives(
             "creative_id": one,
             "creative_kind": "video",
             "creative_name": f"Unboxing {number} of {advertiser_id}",
-            "video_id": f"v{one}",
+            "thumbnail": None if number % 2 else thumbnails.write(draw_tile(f"Unboxing {number}", one))[0],
             "ads": number + 1,
         }
         for number, one in enumerate(ids)
     ]
     sample.write("creatives", Partition(advertiser_id), rows)
-    thumbnails = ThumbnailStore(sample.store.base)
-    videos = [
-        {
-            "advertiser_id": advertiser_id,
-            "video_id": f"v{one}",
-            "thumbnail": None if number % 2 else thumbnails.write(draw_tile(f"Unboxing {number}", one))[0],
-        }
-        for number, one in enumerate(ids)
-    ]
-    sample.write("videos", Partition(advertiser_id), videos)
     daily = [
         {
             "advertiser_id": advertiser_id,

@@ -1,5 +1,6 @@
 """Test the wall of creatives: which are on it, their rates, and which thumbnails the page holds."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -82,6 +83,8 @@ def test_thumbnails_beyond_the_limit_are_left_out() -> None:
     ]
     content = b"x" * (MAX_EMBEDDED_BYTES // 8)  # five of them fit as base64
     embedded = embed_thumbnails(walls, lambda _: content)
+    same = [[replace(one, thumbnail="same") for one in wall] for wall in walls]
+    assert [sum(bool(one.picture) for one in wall) for wall in embed_thumbnails(same, lambda _: content)] == [3, 2]
     assert [sum(bool(one.picture) for one in wall) for wall in embedded] == [3, 2]
     assert all(wall[0].picture and wall[1].picture for wall in embedded)
     assert sum(len(one.picture) for wall in embedded for one in wall) <= MAX_EMBEDDED_BYTES

@@ -91,6 +91,16 @@ def test_write_replaces_the_partition(store: HiveStore) -> None:
     assert store.scan("t", SCHEMA).collect().equals(rows(OWNERS[0], DAY, "3"))
 
 
+def test_only_chosen_days_are_read(store: HiveStore) -> None:
+    """Days are chosen as on a disk, and the oldest and newest ones are found."""
+    days = [DAY + timedelta(number) for number in range(5)]
+    for day in days:
+        store.write("t", Partition(OWNERS[0], day), rows(OWNERS[0], day, "1"))
+    assert store.scan("t", SCHEMA, days=days[1:3]).collect().get_column("date").to_list() == days[1:3]
+    assert store.recent_days("t", None, 2) == {OWNERS[0]: [days[0], *days[-2:]]}
+    assert store.recent_days("t", OWNERS[1:], 2) == {}
+
+
 def test_unwritten_table_is_empty(bucket: ObjectStore, store: HiveStore) -> None:
     """A table that was never written has no partitions, metadata or rows; checking write access leaves nothing."""
     assert list(store.partitions("t")) == []

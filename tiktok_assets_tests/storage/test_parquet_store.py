@@ -165,6 +165,10 @@ def test_scan_reads_only_the_selected_partitions(
     chosen = store.scan("report", SMALL, advertiser_ids=owners, days=days).collect()
     expected = sorted((owner, day) for owner, day in keys if owner in owners and day in days)
     assert chosen.select("advertiser_id", "date").rows() == expected
+    (Path(str(store.base)) / "report" / "advertiser_id=1" / "date=2025-12-31").mkdir(parents=True, exist_ok=True)
+    stored = {owner: sorted(day for one, day in keys if one == owner) for owner in owners}
+    recent = {owner: sorted({days[0], *days[-2:]}) for owner, days in stored.items()}
+    assert store.recent_days("report", owners, 2) == recent  # a folder without its file is no day
 
 
 @pytest.mark.parametrize("foreign_key", [("2", DAY), ("1", DAY + timedelta(1)), (None, DAY), ("1", None)])

@@ -25,8 +25,11 @@
   }
 
   async function draw(place) {
-    const { kind, rows } = drawings.charts[place.dataset.chart];
-    const spec = { ...drawings.kinds[kind], datasets: { rows } };
+    const { kind, days, series, rows } = drawings.charts[place.dataset.chart];
+    const measure = kind.split("-")[0];
+    // A date without a time is UTC to a browser, which west of Greenwich is the day before.
+    const full = rows.map(([day, name, value, complete]) => ({ date: `${days[day]}T00:00:00`, series: series[name], [measure]: value, is_complete: complete === 1 }));
+    const spec = { ...drawings.kinds[kind], datasets: { rows: full } };
     try {
       drawn.get(place)?.finalize();
       drawn.set(place, await vegaEmbed(place, spec, {
