@@ -7,10 +7,9 @@ import polars as pl
 from tiktok_assets.api import TikTokError
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.cli.get import find_report
-from tiktok_assets.creatives import RATES
 from tiktok_assets.ingest import plan_report_requests, read_reports, require_accounts
 from tiktok_assets.session import Session
-from tiktok_assets.spec import format_amount
+from tiktok_assets.spec import CREATIVE_RATES, format_amount
 from tiktok_assets.top_spenders import (
     TOP_SPENDERS_SCHEMA,
     LeaderChange,
@@ -20,7 +19,7 @@ from tiktok_assets.top_spenders import (
 )
 
 WATCH_RATES = ("hook_rate", "hold_rate")
-_WATCHED = sorted({name for rate in WATCH_RATES for name in (RATES[rate].numerator, RATES[rate].denominator)})
+_WATCHED = sorted({name for one in WATCH_RATES for name in CREATIVE_RATES[one].parts})
 _WATCHED_SCHEMA = pl.Schema(
     {**dict.fromkeys(("advertiser_id", "ad_id", "currency"), pl.String()), **dict.fromkeys(_WATCHED, pl.Int64())}
 )
@@ -46,8 +45,8 @@ def add_watch_rates(top_spenders: pl.DataFrame, ads: pl.DataFrame) -> pl.DataFra
     rates = known.unique(keys, keep="first").select(
         *keys,
         *(
-            pl.when(pl.col(RATES[rate].denominator) > 0)
-            .then(100 * pl.col(RATES[rate].numerator) / pl.col(RATES[rate].denominator))
+            pl.when(pl.col(CREATIVE_RATES[rate].denominator) > 0)
+            .then(100 * pl.col(CREATIVE_RATES[rate].numerator) / pl.col(CREATIVE_RATES[rate].denominator))
             .alias(rate)
             for rate in WATCH_RATES
         ),

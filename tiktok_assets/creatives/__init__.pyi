@@ -3,7 +3,6 @@ from .columns import CREATIVE_DAILY_COLUMNS as CREATIVE_DAILY_COLUMNS
 from .columns import CREATIVES as CREATIVES
 from .columns import CREATIVES_COLUMNS as CREATIVES_COLUMNS
 from .columns import CREATIVES_SCHEMA as CREATIVES_SCHEMA
-from .columns import RATES as RATES
 from .daily import read_ads as read_ads
 from .daily import read_summed_days as read_summed_days
 from .daily import update_creative_days as update_creative_days

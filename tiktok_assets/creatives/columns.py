@@ -1,19 +1,14 @@
-"""Define the columns of `creative_daily` and `creatives`, with the formula of each rate.
-
-Names follow the trade: the hook rate is the share of impressions that are watched for two seconds, the hold rate
-the share of those viewers who are left after six.
-"""
+"""Define the columns of `creative_daily` and `creatives`; the rates' formulas are in `spec/creative_rates.py`."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from tiktok_assets.spec import METRICS_BY_NAME, Column, Kind
+from tiktok_assets.spec import CREATIVE_RATES, METRICS_BY_NAME, WATCH_SECONDS, Column
 from tiktok_assets.tables import build_schema
 
 CREATIVE_DAILY = "creative_daily"
 CREATIVES = "creatives"
+RATES = CREATIVE_RATES
 
-WATCH_SECONDS = "watch_seconds"
 SUMMED_METRICS: Sequence[str] = (
     "spend",
     "impressions",
@@ -67,44 +62,6 @@ CREATIVE_DAILY_COLUMNS: tuple[Column, ...] = (
 )
 CREATIVE_DAILY_SCHEMA = build_schema(CREATIVE_DAILY_COLUMNS)
 
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """A rate of a creative.
-
-    Attributes:
-        numerator: the summed column above the line.
-        denominator: the summed column below it.
-        kind: `rate` in percent, `ratio` and `money` as they are.
-        meaning: for the data dictionary.
-    """
-
-    numerator: str
-    denominator: str
-    kind: Kind
-    meaning: str
-
-
-RATES: Mapping[str, Rate] = {
-    "ctr": Rate("clicks", "impressions", "rate", "click rate: clicks / impressions"),
-    "cvr": Rate("conversion", "clicks", "rate", "conversion rate: conversions / clicks"),
-    "cpa": Rate("spend", "conversion", "money", "cost per acquisition: spend / conversions"),
-    "roas": Rate(
-        "total_complete_payment_value",
-        "spend",
-        "ratio",
-        "return on ad spend: value of the purchases on the website / spend",
-    ),
-    "hook_rate": Rate("video_watched_2s", "impressions", "rate", "hook rate: 2-second views / impressions"),
-    "hold_rate": Rate("video_watched_6s", "video_watched_2s", "rate", "hold rate: 6-second / 2-second views"),
-    "completion_rate": Rate(
-        "video_views_p100", "video_play_actions", "rate", "completion rate: views to the end / plays"
-    ),
-    "average_watch_seconds": Rate(
-        WATCH_SECONDS, "video_play_actions", "ratio", "average watch time: seconds watched / plays"
-    ),
-}
-"""The rates, each computed from the sums of its period; null where a part is null or the denominator is zero."""
 
 WINDOWS: Mapping[str, int | None] = {"7d": 7, "28d": 28, "lifetime": None}
 """The periods by the ends of their columns' names: the last complete days; None for the lifetime."""

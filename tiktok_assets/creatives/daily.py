@@ -13,10 +13,9 @@ from tiktok_assets.creatives.columns import (
     CREATIVE_DAILY,
     CREATIVE_DAILY_SCHEMA,
     SUMMED_METRICS,
-    WATCH_SECONDS,
 )
 from tiktok_assets.creatives.identity import AD, identify_creatives
-from tiktok_assets.spec import ADS, METRICS_BY_NAME, Column
+from tiktok_assets.spec import ADS, METRICS_BY_NAME, WATCH_SECONDS, Column
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import build_schema, sum_expressions_or_null
 

@@ -10,13 +10,11 @@ from tiktok_assets.creatives.columns import (
     CREATIVES_SCHEMA,
     RATES,
     SUMMED_METRICS,
-    WATCH_SECONDS,
     WINDOWS,
-    Rate,
 )
 from tiktok_assets.creatives.daily import sum_by_creative
 from tiktok_assets.creatives.identity import IMAGES, VIDEO, parse_image_ids
-from tiktok_assets.spec import DELETED_SUFFIX, METRICS_BY_NAME, VIDEO_FILES, Column
+from tiktok_assets.spec import DELETED_SUFFIX, METRICS_BY_NAME, VIDEO_FILES, WATCH_SECONDS, Column, CreativeRate
 from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import INSTANT, build_schema, sum_expressions_or_null
 
@@ -222,7 +220,7 @@ def _rates(window: str, names: dict[str, str]) -> list[pl.Expr]:
     ]
 
 
-def _divide(rate: Rate, names: dict[str, str]) -> pl.Expr:
+def _divide(rate: CreativeRate, names: dict[str, str]) -> pl.Expr:
     denominator = pl.col(names[rate.denominator]).cast(pl.Float64)
     quotient = pl.when(denominator > 0).then(pl.col(names[rate.numerator]).cast(pl.Float64) / denominator)
     return quotient * 100 if rate.kind == "rate" else quotient.round(4) if rate.kind == "money" else quotient

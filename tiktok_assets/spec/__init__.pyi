@@ -29,6 +29,9 @@ from .creatable_objects import UPGRADED_SMART_PLUS as UPGRADED_SMART_PLUS
 from .creatable_objects import CreatableObject as CreatableObject
 from .create_fields import CampaignKind as CampaignKind
 from .create_fields import CreateField as CreateField
+from .creative_rates import CREATIVE_RATES as CREATIVE_RATES
+from .creative_rates import WATCH_SECONDS as WATCH_SECONDS
+from .creative_rates import CreativeRate as CreativeRate
 from .currencies import AD_GROUP_BUDGET_MODES as AD_GROUP_BUDGET_MODES
 from .currencies import BUDGET_LIMIT as BUDGET_LIMIT
 from .currencies import BUDGET_RULES as BUDGET_RULES

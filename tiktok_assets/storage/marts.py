@@ -1,10 +1,19 @@
-"""Define the views of the schema `marts`: metrics by month, by currency and by landing page.
+"""Define the views of the schema `marts`: metrics by month, by currency, by creative and by landing page.
 
 Additive metrics are summed, never across currencies. Rates, ratios and costs are recomputed from the sums. Reach,
 frequency and results are left out, because they cannot be summed.
 """
 
-from tiktok_assets.spec import METRICS_BY_API_NAME, METRICS_BY_NAME, Metric, recomputable_metrics, summable_columns
+from tiktok_assets.spec import (
+    CREATIVE_RATES,
+    METRICS_BY_API_NAME,
+    METRICS_BY_NAME,
+    WATCH_SECONDS,
+    CreativeRate,
+    Metric,
+    recomputable_metrics,
+    summable_columns,
+)
 from tiktok_assets.storage.duckdb_loading import LANDING_PAGES_TABLE
 from tiktok_assets.storage.views import Tables, View, ViewColumn, column_names
 
@@ -38,6 +47,8 @@ def build_marts(tables: Tables) -> list[View]:
     if "advertiser_report_daily" in tables:
         found += [_currency_view(tables, "daily"), _currency_view(tables, "monthly")]
     found += [_monthly_view(tables, level) for level in _LEVELS if f"{level}_report_daily" in tables]
+    if {"creatives", "creative_daily", "ad_report_daily"} <= tables.keys():
+        found.append(_creative_monthly_view(tables))
     if {"ads", "ad_report_daily"} <= tables.keys():
         found.append(_landing_page_daily_view(tables))
     return found
@@ -130,6 +141,47 @@ def _monthly_view(tables: Tables, level: str) -> View:
         ),
         f"FROM main.{table} GROUP BY ALL",
     )
+
+
+def _creative_monthly_view(tables: Tables) -> View:
+    measures = measure_columns(column_names(tables, "creative_daily"), "r.")
+    known = {column.name for column in measures}
+    return View(
+        MARTS_SCHEMA,
+        "creative_monthly",
+        "Cost, results and rates of each video, post or set of images by month, over all ads that use it.",
+        (
+            ViewColumn("advertiser_id", "r.advertiser_id", "the ad account"),
+            ViewColumn("month", _MONTH_EXPRESSION.replace('"date"', 'r."date"'), "first day of the month"),
+            ViewColumn("creative_id", "r.creative_id", "the creative, see creatives.creative_id"),
+            ViewColumn("creative_kind", "r.creative_kind", "video, post, images, or ad"),
+            ViewColumn("creative_name", "any_value(c.creative_name)", "the creative's latest name"),
+            ViewColumn("currency", "r.currency", "ISO 4217 code; the currency of every amount of the row"),
+            ViewColumn("days", 'count(DISTINCT r."date")', "days with delivery"),
+            ViewColumn(
+                "is_complete", "bool_and(d.is_complete)", "whether every day was complete when it was read"
+            ),
+            *measures,
+            ViewColumn(WATCH_SECONDS, f"sum(r.{WATCH_SECONDS})", "seconds watched; see creative_daily"),
+            *(
+                ViewColumn(name, _creative_rate_expression(rate), f"{rate.meaning}; from the sums of the month")
+                for name, rate in CREATIVE_RATES.items()
+                if name not in known
+            ),
+        ),
+        "FROM main.creative_daily AS r"
+        " LEFT JOIN main.creatives AS c USING (advertiser_id, creative_id, creative_kind)"
+        ' LEFT JOIN (SELECT advertiser_id, "date", bool_and(is_complete) AS is_complete'
+        ' FROM main.ad_report_daily GROUP BY ALL) AS d USING (advertiser_id, "date")'
+        " GROUP BY ALL",
+    )
+
+
+def _creative_rate_expression(rate: CreativeRate) -> str:
+    numerator, denominator = f"CAST(sum(r.{rate.numerator}) AS DOUBLE)", f"nullif(sum(r.{rate.denominator}), 0)"
+    if rate.kind == "money":
+        return f"TRY_CAST({numerator} / {denominator} AS DECIMAL(18, 4))"
+    return f"{'100 * ' if rate.kind == 'rate' else ''}{numerator} / {denominator}"
 
 
 def _landing_pages_view() -> View:

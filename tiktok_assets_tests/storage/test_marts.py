@@ -10,6 +10,16 @@ import duckdb
 import polars as pl
 import pytest
 
+from tiktok_assets.creatives.columns import (
+    CREATIVE_DAILY,
+    CREATIVE_DAILY_COLUMNS,
+    CREATIVES,
+    CREATIVES_COLUMNS,
+    RATES,
+    SUMMED_METRICS,
+)
+from tiktok_assets.creatives.daily import read_ads, update_creative_days
+from tiktok_assets.creatives.summary import read_summary_sources, summarize_creatives
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.entities import ADS, CAMPAIGN_ENTITIES, ENTITIES
@@ -28,6 +38,8 @@ ENTITY_TABLES: Tables = {entity.table: entity_columns(entity) for entity in ENTI
 TABLES: Tables = {
     **ENTITY_TABLES,
     **{report.table: report_columns(report, STANDARD_METRICS) for report in (*DAILY_REPORTS, COUNTRY)},
+    CREATIVES: CREATIVES_COLUMNS,
+    CREATIVE_DAILY: CREATIVE_DAILY_COLUMNS,
 }
 LEVELS = {"advertiser": "advertiser_id", "campaign": "campaign_id", "ad_group": "ad_group_id", "ad": "ad_id"}
 
@@ -116,6 +128,12 @@ def agency_store(tmp_path_factory: pytest.TempPathFactory) -> HiveStore:
             list(refresh_entity(one.reader, store, entity, ids))
         for report in (*DAILY_REPORTS, COUNTRY):
             list(refresh_report(one.reader, store, report, dict.fromkeys(accounts, DAYS)))
+    for owner in ids:
+        ads = read_ads(store, owner)
+        days = update_creative_days(store, owner, ads)
+        store.write(CREATIVE_DAILY, Partition(owner), days.rows, metadata=days.metadata)
+        rows = summarize_creatives(ads, days.rows, read_summary_sources(store, owner), None, 0)
+        store.write(CREATIVES, Partition(owner), rows)
     return store
 
 
@@ -202,7 +220,7 @@ def test_marts_sum_only_additive_metrics(warehouse: duckdb.DuckDBPyConnection) -
     """No mart has reach, frequency or results; other metrics are additive and summed, or recomputed."""
     marts = [view for view in build_views(TABLES) if view.schema == "marts" and view.name != "ad_landing_pages"]
     assert {view.name for view in marts} == {
-        *(f"{level}_monthly" for level in LEVELS),
+        *(f"{level}_monthly" for level in (*LEVELS, "creative")),
         *("currency_daily", "currency_monthly", "landing_page_daily"),
     }
     for view in marts:
@@ -211,7 +229,7 @@ def test_marts_sum_only_additive_metrics(warehouse: duckdb.DuckDBPyConnection) -
         assert not {"reach", "frequency", "result", "cost_per_result"} & set(columns)
         assert all(metric.is_additive or metric.quotient for metric in measured)
         for column in view.columns:
-            if "sum(" in column.expression and "/" not in column.expression:
+            if "sum(" in column.expression and "/" not in column.expression and column.name != "watch_seconds":
                 assert METRICS_BY_NAME[column.name].is_additive
         assert "currency" in columns
 
@@ -232,6 +250,37 @@ def test_months_are_the_sums_of_their_days(
     for spend, clicks, impressions, cpc, ctr in select(warehouse, "spend, clicks, impressions, cpc, ctr", mart):
         assert cpc is None if not clicks else float(cpc) == pytest.approx(float(spend) / clicks, abs=0.0001)
         assert ctr == pytest.approx(100 * clicks / impressions)
+
+
+def test_months_of_creatives_are_the_sums_of_their_days(
+    warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore
+) -> None:
+    """A creative's month has the exact sums of its days, and the rates of `creatives` computed from them."""
+    keys = ["advertiser_id", "month", "creative_id", "currency"]
+    frame = stored(agency_store, CREATIVE_DAILY).with_columns(month=pl.col("date").dt.truncate("1mo"))
+    wanted = frame.group_by(keys).agg(pl.col(SUMMED_METRICS).sum()).sort(keys)
+    mart = "marts.creative_monthly"
+    order = f"ORDER BY {', '.join(keys)}"
+    assert select(warehouse, ", ".join([*keys, *SUMMED_METRICS]), mart, order) == wanted.rows()
+    rates = [name for name in RATES if name != "average_watch_seconds"]  # its metric is not a standard one
+    found = warehouse.execute(f"SELECT {', '.join(rates)} FROM {mart} {order}").fetchall()  # noqa: S608
+    compared = 0
+    for row, sums in zip(found, wanted.to_dicts(), strict=True):
+        for name, value in zip(rates, row, strict=True):
+            top, bottom = (float(sums[part]) for part in RATES[name].parts)
+            factor = 100 if RATES[name].kind == "rate" else 1
+            assert (value is None) == (bottom == 0), name
+            if value is not None:
+                assert float(value) == pytest.approx(factor * top / bottom, abs=0.0001), name
+                compared += 1
+    assert compared > 50
+    months = select(warehouse, "DISTINCT month, is_complete, average_watch_seconds", mart, "ORDER BY 1")
+    assert [(str(month), complete, watched) for month, complete, watched in months] == [
+        ("2026-10-01", True, None),
+        ("2026-11-01", True, None),
+    ]
+    named = select(warehouse, "count(*)", mart, "WHERE creative_name IS NULL")
+    assert named == [(0,)]
 
 
 def test_totals_are_per_currency(warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore) -> None:
