@@ -1,16 +1,18 @@
 """Define the views of `dbt_tiktok_ads` and `ad_reporting`, with the names and columns of Fivetran's dbt packages.
 
-Names and order of columns follow the models of fivetran/dbt_tiktok_ads 1.2, and the columns that
-fivetran/dbt_ad_reporting selects from them. The differences: reach is TikTok's value for the day, days are in the
-account's time zone, the account's report is not summed from its ads, and a metric that was not requested is null
-instead of zero.
+Names and order of columns follow fivetran/dbt_tiktok_ads 1.5.0-a1 and fivetran/dbt_ad_reporting 2.3.0, the newest
+that could be read; docs/tables.md says which list is from where. The differences: `source_relation` is empty,
+reach is TikTok's value for the day, days are in the account's time zone, the account's report is not summed from
+its ads, and a metric that was not requested, or that TikTok does not serve, is null instead of zero.
 """
 
+from collections.abc import Iterable, Sequence
+
 from tiktok_assets.spec import METRICS_BY_NAME
+from tiktok_assets.storage.dbt_staging_views import DBT_SCHEMA, build_staging_views
 from tiktok_assets.storage.marts import LANDING_PAGES_VIEW
 from tiktok_assets.storage.views import Tables, View, ViewColumn, column_names
 
-DBT_SCHEMA = "dbt_tiktok_ads"
 AD_REPORTING_SCHEMA = "ad_reporting"
 
 _MEASURES: tuple[tuple[str, str], ...] = (
@@ -97,7 +99,7 @@ _AD = (
 _URL = tuple(
     ViewColumn(name, f"p.{name}", f"see marts.ad_landing_pages.{name}")
     for name in (
-        *("base_url", "url_host", "url_path"),
+        *("landing_page_urls", "base_url", "url_host", "url_path"),
         *("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"),
     )
 )
@@ -142,8 +144,23 @@ _COMMON = {
     "conversion": "conversions",
     "total_conversion_value": "conversions_value",
 }
+_MONEY_MEASURES = {"spend", "total_conversion_value"}
+_PLATFORM = ViewColumn("platform", "'tiktok_ads'", "always tiktok_ads")
+_UNKNOWN_COUNTRY = ViewColumn("country", "CAST(NULL AS VARCHAR)", "always null: only the country's code is stored")
+_UNKNOWN_REGION = ViewColumn("global_region", "CAST(NULL AS VARCHAR)", "always null: regions are not stored")
 _COMMON_MEASURES = ("clicks", "impressions", "spend", "conversion", "total_conversion_value")
-_PLATFORM_SPECIFIC = {"currency", *(column.name for column in _TARGETING)}
+_PLATFORM_SPECIFIC = {"currency", "landing_page_urls", *(column.name for column in _TARGETING)}
+_UNKNOWN_LOCATION = tuple(
+    ViewColumn(
+        name, f"CAST(NULL AS {kind})", f"{meaning}; always null, because TikTok's list of locations is not read"
+    )
+    for name, kind, meaning in (
+        ("country_name", "VARCHAR", "the country's name"),
+        ("location_id", "VARCHAR", "TikTok's id of the country"),
+        ("parent_location_id", "VARCHAR", "TikTok's id of what the country belongs to"),
+        ("has_support_below_18", "BOOLEAN", "whether people under 18 can be targeted"),
+    )
+)
 
 
 def build_dbt_views(tables: Tables) -> list[View]:
@@ -160,7 +177,8 @@ def build_dbt_views(tables: Tables) -> list[View]:
         if f"{level}_report_daily" in tables
     ]
     common = [_common_view(view) for view in reports]
-    return [*reports, *([_country_view(tables)] if _COUNTRY_TABLE in tables else []), *common]
+    countries = [_country_view(tables), _monthly_country_view()] if _COUNTRY_TABLE in tables else []
+    return [*build_staging_views(tables), *reports, *common, *countries]
 
 
 def _measure_column(name: str, metric_name: str, columns: tuple[str, ...]) -> ViewColumn:
@@ -218,6 +236,7 @@ def _country_view(tables: Tables) -> View:
                 "budget", _in_account_currency("c.budget"), "the campaign's budget; null in another currency"
             ),
             ViewColumn("budget_mode", "c.budget_mode", "whether the budget is daily, total or unlimited"),
+            *_UNKNOWN_LOCATION,
             *counts,
             *_rate_columns(columns),
             real_time,
@@ -227,18 +246,67 @@ def _country_view(tables: Tables) -> View:
 
 
 def _common_view(view: View) -> View:
-    """Return the model of `dbt_ad_reporting` that corresponds to a report."""
+    """Return the model of `dbt_ad_reporting` that corresponds to a report.
+
+    Its report of URLs has no ads, so that rows of several ads with one URL are summed there.
+    """
     name = view.name.removeprefix("tiktok_ads__").replace("advertiser", "account")
     measures = {column.name for column in _measure_columns(())}
-    described = [c for c in view.columns if c.name not in measures | _PLATFORM_SPECIFIC]
+    left_out = _PLATFORM_SPECIFIC | ({"ad_id", "ad_name"} if name == "url_report" else set())
+    described = [c for c in view.columns if c.name not in measures | left_out]
     counted = [c for wanted in _COMMON_MEASURES for c in view.columns if c.name == wanted]
-    renamed = [ViewColumn(_COMMON.get(c.name, c.name), c.name, c.meaning) for c in (*described, *counted)]
-    platform = ViewColumn("platform", "'tiktok_ads'", "always tiktok_ads")
+    keys = [ViewColumn(_COMMON.get(c.name, c.name), c.name, c.meaning) for c in described]
+    sums = [ViewColumn(_COMMON.get(c.name, c.name), c.name, c.meaning) for c in counted]
+    grouping = ""
+    if name == "url_report":
+        sums = [ViewColumn(c.name, _sum_expression(c.expression), c.meaning) for c in sums]
+        grouping = _group_by(c.expression for c in keys)
+    return _ad_reporting_view(name, [*keys[:2], _PLATFORM, *keys[2:], *sums], f"FROM {view.full_name}{grouping}")
+
+
+def _monthly_country_view() -> View:
+    meanings = {name: METRICS_BY_NAME[name].meaning for name in _COUNTRY_MEASURES}
+    keys = (
+        _SOURCE,
+        ViewColumn("date_month", "CAST(date_trunc('month', date_day) AS DATE)", "first day of the month"),
+        _PLATFORM,
+        ViewColumn("account_id", "advertiser_id", "the ad account"),
+        ViewColumn("account_name", "advertiser_name", "the account's name"),
+        ViewColumn("campaign_id", "campaign_id", "the campaign"),
+        ViewColumn("campaign_name", "campaign_name", "the campaign's latest name"),
+        _UNKNOWN_COUNTRY,
+        ViewColumn("country_code", "country_code", "ISO country code"),
+        _UNKNOWN_REGION,
+    )
+    sums = [
+        ViewColumn(_COMMON.get(name, name), _sum_expression(name), meanings[name])
+        for name in ("clicks", "impressions", "spend", "conversion")
+    ]
+    value = ViewColumn(
+        "conversions_value", "CAST(NULL AS DECIMAL(38, 4))", "always null: TikTok serves no value by country"
+    )
+    constant = {_SOURCE, _PLATFORM, _UNKNOWN_COUNTRY, _UNKNOWN_REGION}
+    grouping = _group_by(c.expression for c in keys if c not in constant)
+    source = f"FROM {DBT_SCHEMA}.tiktok_ads__campaign_country_report{grouping}"
+    return _ad_reporting_view("monthly_campaign_country_report", [*keys, *sums, value], source)
+
+
+def _ad_reporting_view(name: str, columns: Sequence[ViewColumn], source: str) -> View:
     return View(
         AD_REPORTING_SCHEMA,
         f"{AD_REPORTING_SCHEMA}__{name}",
         f"The columns of {AD_REPORTING_SCHEMA}__{name} of dbt_ad_reporting, which are common to all platforms;"
         " amounts are in each account's currency, for which that package has no column.",
-        (*renamed[:2], platform, *renamed[2:]),
-        f"FROM {view.full_name}",
+        tuple(columns),
+        source,
     )
+
+
+def _sum_expression(measure: str) -> str:
+    kind = "DECIMAL(38, 4)" if measure in _MONEY_MEASURES else "BIGINT"
+    return f"CAST(sum({measure}) AS {kind})"
+
+
+def _group_by(expressions: Iterable[str]) -> str:
+    """Return the grouping by these expressions, and by currency, so that different currencies are not added up."""
+    return f" GROUP BY {', '.join([*expressions, 'currency'])}"

@@ -21,6 +21,13 @@ LANDING_PAGES_COLUMNS = (
     Column("url_path", "", "text", "the path; / for the root"),
 )
 
+SMART_PLUS_PAGES = (
+    "list_sort(list_distinct(list_filter("
+    "json_extract_string(TRY_CAST(landing_page_url_list AS JSON), '$[*].landing_page_url'),"
+    " lambda one: one <> '')))"
+)
+"""The landing pages of a Smart+ ad in the order of the alphabet, as an expression over `landing_page_url_list`."""
+
 BUILT_FROM_SCHEMA = "built_from"
 FILES_TABLE = f"{BUILT_FROM_SCHEMA}.files"
 FILES_MEANING = "The Parquet files the tables were loaded from; the next build loads those that changed since."
@@ -81,7 +88,7 @@ def update_tables(
     if loaded or removed:
         _write_file_versions(connection, current_versions)
         if "ads" in tables:
-            update_landing_pages(connection)
+            update_landing_pages(connection, tables)
     rows = {name: _count_rows(connection, name) for name in tables}
     return LoadResult(rows, sum(map(len, current_versions.values())), loaded, removed)
 
@@ -152,10 +159,16 @@ def _to_relation(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> 
     return connection.from_arrow(stream)
 
 
-def update_landing_pages(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fill the table of landing pages from the table of ads."""
+def update_landing_pages(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Sequence[Column]]) -> None:
+    """Fill the table of landing pages from the table of ads and those of Smart+ ads, if they exist."""
     connection.execute(f"DELETE FROM {LANDING_PAGES_TABLE}")  # noqa: S608 - as above
-    urls = connection.execute("SELECT DISTINCT landing_page_url FROM ads WHERE landing_page_url <> ''").fetchall()
+    sources = ["SELECT landing_page_url FROM ads"] + [
+        f"SELECT unnest({SMART_PLUS_PAGES}) FROM {table}"  # noqa: S608 - as above
+        for table in ("smart_plus_ads", "smart_plus_ads_history")
+        if table in tables
+    ]
+    found = " UNION ".join(sources)
+    urls = connection.execute(f"SELECT * FROM ({found}) AS page (url) WHERE url <> ''").fetchall()  # noqa: S608
     rows = [(url, *split_url(url)) for (url,) in urls]
     if rows:
         connection.execute(

@@ -20,7 +20,7 @@ from polars.exceptions import PolarsError
 from upath import UPath
 
 from tiktok_assets.file_permissions import create_private_folder
-from tiktok_assets.storage import dbt_views, marts
+from tiktok_assets.storage import dbt_staging_views, dbt_views, marts
 from tiktok_assets.storage.duckdb_loading import (
     FILES_COLUMNS,
     FILES_MEANING,
@@ -44,7 +44,7 @@ _MAX_GROWTH = 1.5
 _SMALL_BYTES = 16_000_000
 _MEMORY_LIMIT = "512MB"  # for a file of any size; DuckDB spills the rest to disk
 
-SCHEMAS = (marts.MARTS_SCHEMA, dbt_views.DBT_SCHEMA, dbt_views.AD_REPORTING_SCHEMA)
+SCHEMAS = (marts.MARTS_SCHEMA, dbt_staging_views.DBT_SCHEMA, dbt_views.AD_REPORTING_SCHEMA)
 """The schemas of the views."""
 
 

@@ -14,7 +14,7 @@ from tiktok_assets.spec import (
     recomputable_metrics,
     summable_columns,
 )
-from tiktok_assets.storage.duckdb_loading import LANDING_PAGES_TABLE
+from tiktok_assets.storage.duckdb_loading import LANDING_PAGES_TABLE, SMART_PLUS_PAGES
 from tiktok_assets.storage.views import Tables, View, ViewColumn, column_names
 
 MARTS_SCHEMA = "marts"
@@ -43,7 +43,7 @@ _NAMED_LEVELS = {
 
 def build_marts(tables: Tables) -> list[View]:
     """Return the views whose source tables exist."""
-    found = [_landing_pages_view()] if "ads" in tables else []
+    found = [_landing_pages_view(tables)] if "ads" in tables else []
     if "advertiser_report_daily" in tables:
         found += [_currency_view(tables, "daily"), _currency_view(tables, "monthly")]
     found += [_monthly_view(tables, level) for level in _LEVELS if f"{level}_report_daily" in tables]
@@ -184,7 +184,15 @@ def _creative_rate_expression(rate: CreativeRate) -> str:
     return f"{'100 * ' if rate.kind == 'rate' else ''}{numerator} / {denominator}"
 
 
-def _landing_pages_view() -> View:
+def _landing_pages_view(tables: Tables) -> View:
+    pages, smart_plus = "CAST(NULL AS VARCHAR[])", ""
+    if "smart_plus_ads" in tables:
+        pages = "s.pages"
+        smart_plus = (
+            f" LEFT JOIN (SELECT advertiser_id, smart_plus_ad_id, {SMART_PLUS_PAGES} AS pages"  # noqa: S608 - no input
+            " FROM main.smart_plus_ads) AS s"
+            " ON s.advertiser_id = a.advertiser_id AND s.smart_plus_ad_id = a.smart_plus_ad_id"
+        )
     return View(
         MARTS_SCHEMA,
         "ad_landing_pages",
@@ -192,14 +200,33 @@ def _landing_pages_view() -> View:
         (
             ViewColumn("advertiser_id", "advertiser_id", "the ad account"),
             ViewColumn("ad_id", "ad_id", "the ad"),
-            ViewColumn("landing_page_url", "landing_page_url", "URL that a click opens"),
-            ViewColumn("base_url", "regexp_extract(landing_page_url, '^[^?#]*')", _URL_PART_MEANINGS["base_url"]),
-            ViewColumn("url_host", "url_host", _URL_PART_MEANINGS["url_host"]),
-            ViewColumn("url_path", "coalesce(url_path, '/')", _URL_PART_MEANINGS["url_path"]),
-            *(ViewColumn(name, _utm_expression(name), _URL_PART_MEANINGS[name]) for name in _UTM_PARAMETERS),
+            ViewColumn(
+                "landing_page_url",
+                "landing_page_url",
+                "URL that a click opens; of a Smart+ creative without one, the first of its ad in the alphabet",
+            ),
+            ViewColumn(
+                "landing_page_urls", "landing_page_urls", "all landing pages of the Smart+ ad; null for other ads"
+            ),
+            *url_part_columns(),
         ),
-        f"FROM main.ads LEFT JOIN {LANDING_PAGES_TABLE} USING (landing_page_url)"
-        " WHERE nullif(landing_page_url, '') IS NOT NULL",
+        "FROM (SELECT a.advertiser_id, a.ad_id, a.utm_params,"  # noqa: S608 - no input
+        f" coalesce(nullif(a.landing_page_url, ''), {pages}[1]) AS landing_page_url,"
+        f" nullif(array_to_string({pages}, ', '), '') AS landing_page_urls FROM main.ads AS a{smart_plus}) AS page"
+        f" LEFT JOIN {LANDING_PAGES_TABLE} USING (landing_page_url) WHERE landing_page_url IS NOT NULL",
+    )
+
+
+def url_part_columns() -> tuple[ViewColumn, ...]:
+    """Return view columns with the parts of a URL, for a query with its columns and those of the landing pages.
+
+    The query has `landing_page_url`, `utm_params` as JSON, and the columns of `LANDING_PAGES_TABLE`.
+    """
+    return (
+        ViewColumn("base_url", "regexp_extract(landing_page_url, '^[^?#]*')", _URL_PART_MEANINGS["base_url"]),
+        ViewColumn("url_host", "url_host", _URL_PART_MEANINGS["url_host"]),
+        ViewColumn("url_path", "coalesce(url_path, '/')", _URL_PART_MEANINGS["url_path"]),
+        *(ViewColumn(name, _utm_expression(name), _URL_PART_MEANINGS[name]) for name in _UTM_PARAMETERS),
     )
 
 

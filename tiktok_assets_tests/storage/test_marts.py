@@ -20,9 +20,11 @@ from tiktok_assets.creatives.columns import (
 )
 from tiktok_assets.creatives.daily import read_ads, update_creative_days
 from tiktok_assets.creatives.summary import read_summary_sources, summarize_creatives
+from tiktok_assets.ingest.entity_history import history_columns
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets.spec.entities import ADS, CAMPAIGN_ENTITIES, ENTITIES
+from tiktok_assets.spec.derived_tables import history_table_name
+from tiktok_assets.spec.entities import ADS, ENTITIES, LISTED_ENTITIES, SMART_PLUS_ADS
 from tiktok_assets.spec.metric_selection import METRICS_BY_NAME, STANDARD_METRICS, select_metrics, summable_columns
 from tiktok_assets.spec.reports import DAILY_REPORTS, REPORTS_BY_TABLE, report_columns
 from tiktok_assets.storage.duckdb_warehouse import SCHEMAS, build_views, build_warehouse
@@ -37,13 +39,17 @@ DAYS = [date(2026, 10, day) for day in (30, 31)] + [date(2026, 11, day) for day 
 ENTITY_TABLES: Tables = {entity.table: entity_columns(entity) for entity in ENTITIES}
 TABLES: Tables = {
     **ENTITY_TABLES,
+    **{history_table_name(entity.table): history_columns(entity) for entity in (ADS, SMART_PLUS_ADS)},
     **{report.table: report_columns(report, STANDARD_METRICS) for report in (*DAILY_REPORTS, COUNTRY)},
     CREATIVES: CREATIVES_COLUMNS,
     CREATIVE_DAILY: CREATIVE_DAILY_COLUMNS,
 }
 LEVELS = {"advertiser": "advertiser_id", "campaign": "campaign_id", "ad_group": "ad_group_id", "ad": "ad_id"}
 
-# Transcribed from the models of fivetran/dbt_tiktok_ads 1.2 and dbt_ad_reporting.
+# Transcribed from the models of fivetran/dbt_tiktok_ads and fivetran/dbt_ad_reporting. The reports by advertiser,
+# campaign, ad group and ad: 1.2.0, unchanged up to 1.5.0-a1 by its changelog. By URL and the histories: 1.5.0-a1
+# (d74dd23). By country: 1.3.0, of which the model could be read before it had `location_id` (0671969); the place of
+# that column is the one in the changelog. Location: 1.3.0. dbt_ad_reporting: 2.3.0; newer ones could not be read.
 ACCOUNT, CAMPAIGN = ["advertiser_id", "advertiser_name"], ["campaign_id", "campaign_name"]
 AD_GROUP, AD = ["ad_group_id", "ad_group_name"], ["ad_id", "ad_name"]
 URL = ["base_url", "url_host", "url_path", "utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"]
@@ -78,7 +84,18 @@ FIVETRAN = {
     "campaign": [*OPENING, *ACCOUNT, *CAMPAIGN, "currency", *MEASURES],
     "ad_group": [*OPENING, *ACCOUNT, *CAMPAIGN, *AD_GROUP, "currency", *TARGETING, *MEASURES],
     "ad": [*OPENING, *ACCOUNT, *CAMPAIGN, *AD_GROUP, *AD, "currency", *TARGETING, *MEASURES],
-    "url": [*OPENING, *ACCOUNT, *CAMPAIGN, *AD_GROUP, *AD, *URL, "currency", *TARGETING, *MEASURES],
+    "url": [
+        *OPENING,
+        *ACCOUNT,
+        *CAMPAIGN,
+        *AD_GROUP,
+        *AD,
+        "landing_page_urls",
+        *URL,
+        "currency",
+        *TARGETING,
+        *MEASURES,
+    ],
     "campaign_country": [
         "source_relation",
         "date_day",
@@ -95,6 +112,10 @@ FIVETRAN = {
         "split_test_variable",
         "budget",
         "budget_mode",
+        "country_name",
+        "location_id",
+        "parent_location_id",
+        "has_support_below_18",
         "clicks",
         "impressions",
         "spend",
@@ -112,7 +133,42 @@ AD_REPORTING = {
     "campaign": [*PLATFORM, *CAMPAIGN, *COMMON],
     "ad_group": [*PLATFORM, *CAMPAIGN, *AD_GROUP, *COMMON],
     "ad": [*PLATFORM, *CAMPAIGN, *AD_GROUP, *AD, *COMMON],
-    "url": [*PLATFORM, *CAMPAIGN, *AD_GROUP, *AD, *URL, *COMMON],
+    "url": [*PLATFORM, *CAMPAIGN, *AD_GROUP, *URL, *COMMON],
+    "monthly_campaign_country": [
+        "source_relation",
+        "date_month",
+        *PLATFORM[2:],
+        *CAMPAIGN,
+        "country",
+        "country_code",
+        "global_region",
+        *COMMON,
+    ],
+}
+STAGING = {
+    "creative_history": [
+        *("source_relation", "creative_id", "updated_at", "smart_plus_ad_id", "advertiser_id", "adgroup_id"),
+        *("campaign_id", "video_id", "create_time", "creative_name", "campaign_name", "adgroup_name"),
+        *("identity_id", "identity_type", "campaign_automation_type", "ad_text", "secondary_status"),
+        *("operation_status", "image_ids", "is_most_recent_record"),
+    ],
+    "location": [
+        *("source_relation", "location_id", "advertiser_id", "country_code", "region_name", "region_level"),
+        *("area_type", "parent_location_id", "has_support_below_18", "_fivetran_synced"),
+    ],
+    "smart_plus_ad_history": [
+        *("source_relation", "smart_plus_ad_id", "updated_at", "adgroup_id", "advertiser_id", "campaign_id"),
+        *("ad_name", "campaign_name", "adgroup_name", "create_time", "operation_status", "secondary_status"),
+        *("landing_page_url", "landing_page_urls", *URL, "tracking_info_click_tracking_url"),
+        *("tracking_info_impression_tracking_url", "tracking_info_tracking_app_id"),
+        *("tracking_info_tracking_message_event_set_id", "identity_id", "identity_type", "dark_post_status"),
+        *("product_specific_type", "product_set_id", "product_ids", "creative_auto_add_toggle"),
+        *("catalog_creative_toggle", "end_card_cta", "product_display_field_list", "auto_disclaimer_types"),
+        *("fallback_type", "call_to_action_id", "product_info_selling_points", "phone_info_phone_region_code"),
+        *("phone_info_phone_region_calling_code", "phone_info_phone_number", "ad_text_list"),
+        *("auto_message_list", "call_to_action_list", "interactive_add_on_list", "page_list"),
+        *("custom_product_page_list", "deeplink_list", "is_most_recent_record"),
+    ],
 }
 
 
@@ -124,7 +180,7 @@ def agency_store(tmp_path_factory: pytest.TempPathFactory) -> HiveStore:
         accounts = granted_accounts(host)
         ids = [account.advertiser_id for account in accounts]
         refresh_advertisers(one.reader, store, ids)
-        for entity in CAMPAIGN_ENTITIES:
+        for entity in LISTED_ENTITIES:
             list(refresh_entity(one.reader, store, entity, ids))
         for report in (*DAILY_REPORTS, COUNTRY):
             list(refresh_report(one.reader, store, report, dict.fromkeys(accounts, DAYS)))
@@ -175,6 +231,59 @@ def test_models_have_the_columns_of_dbt_ad_reporting(warehouse: duckdb.DuckDBPyC
     view = f"ad_reporting.ad_reporting__{name}_report"
     assert columns_of(warehouse, view) == AD_REPORTING[name]
     assert select(warehouse, "DISTINCT platform", view) == [("tiktok_ads",)]
+
+
+@pytest.mark.parametrize("name", STAGING)
+def test_staging_models_have_the_columns_of_dbt_tiktok_ads(
+    warehouse: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    """The staging models of Smart+ and locations exist, with exactly their columns in order."""
+    assert columns_of(warehouse, f"dbt_tiktok_ads.stg_tiktok_ads__{name}") == STAGING[name]
+
+
+def test_staging_models_have_the_smart_plus_ads(
+    warehouse: duckdb.DuckDBPyConnection, agency_store: HiveStore
+) -> None:
+    """Each Smart+ ad and creative has one newest record, whose id is that of the reports; locations are empty."""
+    creatives = stored(agency_store, "ads").filter(pl.col("smart_plus_ad_id").is_not_null())
+    history = "dbt_tiktok_ads.stg_tiktok_ads__creative_history"
+    newest = "WHERE is_most_recent_record ORDER BY ALL"
+    wanted = creatives.select("ad_id", "smart_plus_ad_id", "ad_name", "ad_group_id")
+    what = "creative_id, smart_plus_ad_id, creative_name, adgroup_id"
+    assert select(warehouse, what, history, newest) == sorted(wanted.rows())
+    assert wanted.height > 3
+    spend = "SELECT count(*) FROM ad_report_daily WHERE ad_id IN (SELECT creative_id FROM "
+    assert warehouse.execute(f"{spend}{history})").fetchall() != [(0,)]
+    ads = {row["smart_plus_ad_id"]: row for row in stored(agency_store, SMART_PLUS_ADS.table).to_dicts()}
+    what = "smart_plus_ad_id, ad_name, landing_page_url, landing_page_urls, base_url, url_host, updated_at"
+    rows = select(warehouse, what, "dbt_tiktok_ads.stg_tiktok_ads__smart_plus_ad_history", newest)
+    assert {row[0] for row in rows} == ads.keys()
+    for ad_id, name, page, pages, base, host, updated in rows:
+        (url,) = json.loads(ads[ad_id]["landing_page_url_list"])
+        assert (name, page, pages) == (ads[ad_id]["ad_name"], url["landing_page_url"], url["landing_page_url"])
+        assert page.startswith(base)
+        assert host in base
+        assert updated is not None
+    assert select(warehouse, "count(*)", "dbt_tiktok_ads.stg_tiktok_ads__location") == [(0,)]
+
+
+def test_reports_of_all_platforms_have_the_sums_of_their_models(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """By URL without ads, and by month and country, sums are those of the models, each amount once."""
+    for view, model, key in (
+        ("url", "url", "account_id, campaign_id, base_url, utm_source"),
+        ("monthly_campaign_country", "campaign_country", "account_id, campaign_id, country_code"),
+    ):
+        own = key.replace("account_id", "advertiser_id")
+        sums = "sum(spend), sum(impressions), sum(clicks)"
+        found = select(
+            warehouse, f"{key}, {sums}", f"ad_reporting.ad_reporting__{view}_report", "GROUP BY ALL ORDER BY ALL"
+        )
+        assert found == select(
+            warehouse, f"{own}, {sums}", f"dbt_tiktok_ads.tiktok_ads__{model}_report", "GROUP BY ALL ORDER BY ALL"
+        )
+        assert len(found) > 5
+    months = select(warehouse, "DISTINCT date_month", "ad_reporting.ad_reporting__monthly_campaign_country_report")
+    assert {str(month) for (month,) in months} == {"2026-10-01", "2026-11-01"}
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -373,12 +482,44 @@ def test_landing_page_url_is_split_into_parts(tmp_path: Path) -> None:
         assert {name: parts[str(number)][name] for name in wanted} == wanted, url
 
 
+def test_smart_plus_creative_without_a_page_has_the_first_of_its_ad(tmp_path: Path) -> None:
+    """A Smart+ creative has its own page, else the first of its ad in the alphabet; all pages are beside it."""
+    store = HiveStore(str(tmp_path / "data"))
+    pages = [{"landing_page_url": url} for url in ("https://b.example/x?utm_source=tt", "https://a.example/y", "")]
+    smart_plus = [
+        {"advertiser_id": "1", "smart_plus_ad_id": "8", "landing_page_url_list": json.dumps(pages)},
+        {"advertiser_id": "1", "smart_plus_ad_id": "9", "landing_page_url_list": "broken"},
+    ]
+    own = {"landing_page_url": "https://own.example/"}
+    ads: list[dict[str, Any]] = [
+        {"advertiser_id": "1", "ad_id": "80", "smart_plus_ad_id": "8"},
+        {"advertiser_id": "1", "ad_id": "81", "smart_plus_ad_id": "8", **own},
+        {"advertiser_id": "1", "ad_id": "90", "smart_plus_ad_id": "9"},
+        {"advertiser_id": "1", "ad_id": "95", **own},
+    ]
+    for table, rows in (("ads", ads), (SMART_PLUS_ADS.table, smart_plus)):
+        store.write(table, Partition("1"), pl.DataFrame(rows, build_schema(ENTITY_TABLES[table])))
+    path = build_warehouse(store, tmp_path / "state", ENTITY_TABLES).path
+    both = "https://a.example/y, https://b.example/x?utm_source=tt"
+    with duckdb.connect(path, read_only=True) as connection:
+        what = "ad_id, landing_page_url, landing_page_urls, url_host, url_path"
+        found = select(connection, what, "marts.ad_landing_pages", "ORDER BY 1")
+    assert found == [
+        ("80", "https://a.example/y", both, "a.example", "/y"),
+        ("81", "https://own.example/", both, "own.example", "/"),
+        ("95", "https://own.example/", None, "own.example", "/"),
+    ]
+
+
 def test_view_exists_only_if_its_tables_exist() -> None:
     """Without a report its models and marts are missing; the country model needs the country report."""
-    assert {view.name for view in build_views(ENTITY_TABLES)} == {"ad_landing_pages"}
+    assert {view.name for view in build_views(ENTITY_TABLES)} == {"ad_landing_pages", "stg_tiktok_ads__location"}
     plain = {name: columns for name, columns in TABLES.items() if name != COUNTRY.table}
     names = {view.full_name for view in build_views(TABLES)} - {view.full_name for view in build_views(plain)}
-    assert names == {"dbt_tiktok_ads.tiktok_ads__campaign_country_report"}
+    assert names == {
+        "dbt_tiktok_ads.tiktok_ads__campaign_country_report",
+        "ad_reporting.ad_reporting__monthly_campaign_country_report",
+    }
 
 
 @pytest.mark.parametrize(
@@ -425,4 +566,5 @@ def test_views_work_in_an_attached_file(agency_store: HiveStore, tmp_path: Path)
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{path}' AS tiktok (READ_ONLY)")
         for view in build_views(TABLES):
-            assert select(connection, "count(*)", f"tiktok.{view.full_name}") != [(0,)]
+            rows = select(connection, "count(*)", f"tiktok.{view.full_name}")
+            assert (rows == [(0,)]) == (view.name == "stg_tiktok_ads__location")
