@@ -7,9 +7,10 @@ import polars as pl
 from tiktok_assets.api import TikTokError
 from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.cli.get import find_report
+from tiktok_assets.creatives import WATCHED_SCHEMA, add_watch_rates
 from tiktok_assets.ingest import plan_report_requests, read_reports, require_accounts
 from tiktok_assets.session import Session
-from tiktok_assets.spec import CREATIVE_RATES, format_amount
+from tiktok_assets.spec import format_amount
 from tiktok_assets.top_spenders import (
     TOP_SPENDERS_SCHEMA,
     LeaderChange,
@@ -18,40 +19,12 @@ from tiktok_assets.top_spenders import (
     read_account_tables,
 )
 
-WATCH_RATES = ("hook_rate", "hold_rate")
-_WATCHED = sorted({name for one in WATCH_RATES for name in CREATIVE_RATES[one].parts})
-_WATCHED_SCHEMA = pl.Schema(
-    {**dict.fromkeys(("advertiser_id", "ad_id", "currency"), pl.String()), **dict.fromkeys(_WATCHED, pl.Int64())}
-)
-
 
 def read_stored_top_spenders(session: Session, advertisers: Sequence[str] | None = None) -> pl.DataFrame:
     """Read the stored table `top_spenders`, for some accounts or for all, with hook and hold rates."""
     stored = session.store.scan("top_spenders", TOP_SPENDERS_SCHEMA, advertiser_ids=advertisers).collect()
-    ads = session.store.scan("ad_report_lifetime", _WATCHED_SCHEMA, advertiser_ids=advertisers).collect()
+    ads = session.store.scan("ad_report_lifetime", WATCHED_SCHEMA, advertiser_ids=advertisers).collect()
     return add_watch_rates(stored, ads)
-
-
-def add_watch_rates(top_spenders: pl.DataFrame, ads: pl.DataFrame) -> pl.DataFrame:
-    """Add the lifetime hook rate and hold rate of each ad in percent; null where its views are not known.
-
-    Args:
-        top_spenders: rows of `top_spenders`.
-        ads: rows of `ad_report_lifetime`; a metric that was not requested may be missing.
-    """
-    missing = [name for name in _WATCHED if name not in ads.columns]
-    known = ads.with_columns(pl.lit(None, pl.Int64()).alias(name) for name in missing)
-    keys = ("advertiser_id", "ad_id", "currency")
-    rates = known.unique(keys, keep="first").select(
-        *keys,
-        *(
-            pl.when(pl.col(CREATIVE_RATES[rate].denominator) > 0)
-            .then(100 * pl.col(CREATIVE_RATES[rate].numerator) / pl.col(CREATIVE_RATES[rate].denominator))
-            .alias(rate)
-            for rate in WATCH_RATES
-        ),
-    )
-    return top_spenders.join(rates, on=keys, how="left", maintain_order="left")
 
 
 def read_live_top_spenders(session: Session, advertisers: Sequence[str]) -> pl.DataFrame:

@@ -8,3 +8,5 @@ from .daily import read_summed_days as read_summed_days
 from .daily import update_creative_days as update_creative_days
 from .summary import read_summary_sources as read_summary_sources
 from .summary import summarize_creatives as summarize_creatives
+from .watch_rates import WATCHED_SCHEMA as WATCHED_SCHEMA
+from .watch_rates import add_watch_rates as add_watch_rates

@@ -1,7 +1,7 @@
 """Define `creatives` and `creative_daily`, which sum the ad reports by creative."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 import polars as pl
@@ -15,22 +15,23 @@ from tiktok_assets.creatives import (
     update_creative_days,
 )
 from tiktok_assets.defs.automation_conditions import sources_updated_and_idle
+from tiktok_assets.defs.creative_wall import build_creatives_wall
 from tiktok_assets.defs.derived_assets import INSIGHTS_GROUP, find_complete_days
 from tiktok_assets.defs.metadata import ALREADY_RECORDED, build_table_metadata
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
-from tiktok_assets.defs.plots import render_markdown_table
+from tiktok_assets.defs.plots import render_markdown_table, render_rows_that_fit
 from tiktok_assets.defs.table_catalog import (
     CREATIVE_SOURCES,
     TABLE_DESCRIPTIONS,
     get_stored_tables,
 )
-from tiktok_assets.overview import format_money
+from tiktok_assets.overview import Row, format_money
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import ADS, MEDIA_TABLES
-from tiktok_assets.storage import Partition
+from tiktok_assets.storage import HiveStore, Partition
 
-MAX_PREVIEW_ROWS = 20
+MAX_PREVIEW_ROWS = 8
 
 
 def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
@@ -91,7 +92,7 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                             "days_read": days.days_read,
                             "seconds": round(time.monotonic() - began, 3),
                             "kilobytes_stored": round(written.bytes / 1e3, 1),
-                            **({"preview": build_creatives_preview(rows)} if table == CREATIVES else {}),
+                            **(_build_pictures(tiktok.store, rows) if table == CREATIVES else {}),
                         },
                     )
                 )
@@ -101,8 +102,16 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
     return _creative_tables
 
 
-def build_creatives_preview(creatives: pl.DataFrame) -> dg.MarkdownMetadataValue:
-    """Render the creatives with the highest lifetime spend as a Markdown table."""
+def _build_pictures(store: HiveStore, creatives: pl.DataFrame) -> Mapping[str, dg.MarkdownMetadataValue]:
+    """Render the creatives with the highest lifetime spend, and those with thumbnails as a wall."""
+    rows = creatives.head(MAX_PREVIEW_ROWS).to_dicts()
+    return {
+        "preview": render_rows_that_fit(_render_preview, rows, ""),
+        **build_creatives_wall(store, creatives),
+    }
+
+
+def _render_preview(creatives: Sequence[Row], _: str) -> str:
     rows = [
         (
             row["creative_name"] or row["creative_id"],
@@ -114,10 +123,10 @@ def build_creatives_preview(creatives: pl.DataFrame) -> dg.MarkdownMetadataValue
             _format_rate(row["hold_rate_7d"]),
             _format_rate(row["ctr_7d"]),
         )
-        for row in creatives.head(MAX_PREVIEW_ROWS).to_dicts()
+        for row in creatives
     ]
     headings = ("creative", "kind", "ads", "spend", "spend, 7 days", "hook rate", "hold rate", "click rate")
-    return dg.MetadataValue.md(render_markdown_table(headings, rows, numbers=range(2, len(headings))))
+    return render_markdown_table(headings, rows, numbers=range(2, len(headings)))
 
 
 def _format_rate(percent: float | None) -> str:

@@ -6,10 +6,12 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import polars as pl
 
+from tiktok_assets.creatives import add_watch_rates
 from tiktok_assets.defs.automation_conditions import AFTER_SOURCES_AND_RANKING, sources_updated_and_idle
+from tiktok_assets.defs.creative_wall import build_leaders_wall
 from tiktok_assets.defs.metadata import build_table_metadata
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
-from tiktok_assets.defs.plots import add_ranking_metadata, render_markdown_table
+from tiktok_assets.defs.plots import build_ranking_metadata, render_markdown_table
 from tiktok_assets.defs.resources import IO_MANAGER
 from tiktok_assets.defs.table_catalog import (
     ACCOUNT_OVERVIEW,
@@ -100,7 +102,11 @@ def build_top_spenders_asset(settings: Settings) -> dg.AssetsDefinition:
         ranked = rank_top_spenders(ads, campaign_report_lifetime.collect(), recent)
         described = add_creatives(ranked, ads, read_account_tables(tiktok.store, ranked))
         leaders = record_leader_changes(tiktok.state, described)
-        add_ranking_metadata(context, leaders)
+        rated = add_watch_rates(leaders, ads)
+        for key in context.partition_keys:
+            own = rated.filter(pl.col("advertiser_id") == key)
+            wall = build_leaders_wall(tiktok.store, key, own)
+            context.add_asset_metadata({**build_ranking_metadata(key, own), **wall}, partition_key=key)
         return leaders
 
     return _top_spenders

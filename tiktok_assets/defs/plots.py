@@ -42,18 +42,6 @@ _PREVIEW_COLUMNS = (
 MAX_NAME_LENGTH = 60
 
 
-def add_ranking_metadata(context: dg.AssetExecutionContext, leaders: pl.DataFrame) -> None:
-    """Add plot, table and link to each account's partition of `top_spenders`.
-
-    Args:
-        context: the context of a step whose partitions are advertisers.
-        leaders: the rows of `top_spenders` of all these advertisers.
-    """
-    for key in context.partition_keys:
-        account_rows = leaders.filter(pl.col("advertiser_id") == key)
-        context.add_asset_metadata(build_ranking_metadata(key, account_rows), partition_key=key)
-
-
 def add_rows_metadata(context: dg.AssetExecutionContext, rows: pl.DataFrame) -> pl.DataFrame:
     """Add the row count and a preview to each account's partition, and return the rows.
 
@@ -80,12 +68,12 @@ def build_ranking_metadata(advertiser_id: str, leaders: pl.DataFrame) -> Mapping
             .head(MAX_TABLE_ROWS)
             .to_dicts()
         )
-        metadata[f"leaders_{currency}"] = _render_rows_that_fit(_render_bars, account_rows, currency)
-        metadata[f"table_{currency}"] = _render_rows_that_fit(_render_table, account_rows, currency)
+        metadata[f"leaders_{currency}"] = render_rows_that_fit(_render_bars, account_rows, currency)
+        metadata[f"table_{currency}"] = render_rows_that_fit(_render_table, account_rows, currency)
     return metadata
 
 
-def _render_rows_that_fit(
+def render_rows_that_fit(
     render: Callable[[Sequence[Row], str], str], rows: Sequence[Row], currency: str
 ) -> dg.MarkdownMetadataValue:
     """Render as many of the first rows as Dagster shows inline, at least one."""
@@ -138,7 +126,7 @@ def build_preview(rows: pl.DataFrame) -> Mapping[str, dg.MarkdownMetadataValue]:
     shown = [name, *(column for column in _PREVIEW_COLUMNS if column in rows.columns)]
     numbers = [index for index, column in enumerate(shown) if rows.schema[column].is_numeric()]
     return {
-        "preview": _render_rows_that_fit(
+        "preview": render_rows_that_fit(
             partial(_render_preview, shown, numbers), rows.head(MAX_TABLE_ROWS).to_dicts(), ""
         )
     }

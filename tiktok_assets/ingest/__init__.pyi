@@ -31,12 +31,14 @@ from .lookback import find_missing_days as find_missing_days
 from .lookback import list_daily_tables as list_daily_tables
 from .lookback import select_refresh_window as select_refresh_window
 from .media import estimate_media_requests as estimate_media_requests
+from .media import list_thumbnails as list_thumbnails
 from .media import refresh_media as refresh_media
 from .partitions import TIMEZONE_KEY as TIMEZONE_KEY
 from .partitions import FailedPartitions as FailedPartitions
 from .partitions import WrittenPartition as WrittenPartition
 from .partitions import is_partition_complete as is_partition_complete
 from .partitions import parse_fetched_at as parse_fetched_at
+from .pictures import shrink_thumbnail as shrink_thumbnail
 from .queries import build_entity_query as build_entity_query
 from .queries import build_report_query as build_report_query
 from .reader import Reader as Reader

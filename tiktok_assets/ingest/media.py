@@ -22,7 +22,7 @@ from tiktok_assets.ingest.partitions import (
 )
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.thumbnails import ThumbnailDownloads
-from tiktok_assets.spec import ADS, SMART_PLUS_ADS, VIDEO_FILES, MediaTable
+from tiktok_assets.spec import ADS, MEDIA_TABLES, SMART_PLUS_ADS, VIDEO_FILES, MediaTable
 from tiktok_assets.storage import HiveStore, Partition, StoreError
 from tiktok_assets.tables import build_entity_frame, build_schema, count_malformed_values, entity_columns
 
@@ -77,6 +77,19 @@ def _select_ids(creative: tuple[str, Sequence[object]], media: MediaTable) -> li
     if media is VIDEO_FILES:
         return [video] if video else []
     return [] if video else [one for one in images if isinstance(one, str) and one]
+
+
+def list_thumbnails(store: HiveStore, advertiser_id: str) -> dict[str, str]:
+    """Return the hash of each stored thumbnail of an account, by the id of its video or image."""
+    found: dict[str, str] = {}
+    for media in MEDIA_TABLES:
+        schema = pl.Schema(dict.fromkeys((media.entity.key, "thumbnail"), pl.String()))
+        try:
+            rows = store.scan(media.table, schema, advertiser_ids=[advertiser_id]).drop_nulls().collect()
+        except (OSError, PolarsError):
+            continue  # a file that is being replaced costs its pictures only
+        found |= dict(rows.iter_rows())
+    return found
 
 
 def select_due_ids(

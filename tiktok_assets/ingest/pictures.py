@@ -16,7 +16,7 @@ MAX_PIXELS = 40_000_000
 """Pictures with more pixels are not decoded: a small file can decompress to gigabytes."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-_QUALITY = 72
+_QUALITY, _SMALL_QUALITY = 72, 50
 _TILE_SIZE = (THUMBNAIL_WIDTH, 568)
 
 
@@ -57,12 +57,23 @@ def _check_pixels(picture: Image.Image) -> None:
         raise PictureError("more than 40 million pixels")
 
 
+def shrink_thumbnail(content: bytes, pixels: int) -> bytes | None:
+    """Return a stored thumbnail so small that it fits a square, as WebP; None if it cannot be decoded."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("WEBP",)) as picture:
+            small = picture.convert("RGB")
+    except (OSError, ValueError):
+        return None
+    small.thumbnail((pixels, pixels))
+    return _encode(small, _SMALL_QUALITY)
+
+
 def draw_tile(name: str, key: str) -> bytes:
     """Return a WebP with a name on a color that depends on the key, for a creative without a picture."""
     return _encode(tiles.draw_tile(name, key, _TILE_SIZE))
 
 
-def _encode(picture: Image.Image) -> bytes:
+def _encode(picture: Image.Image, quality: int = _QUALITY) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=_QUALITY, method=4)
+    picture.save(buffer, "WEBP", quality=quality, method=4)
     return buffer.getvalue()

@@ -12,7 +12,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tiktok_assets.alerts import AlertPicture
-from tiktok_assets.spec import METRICS_BY_NAME, VIDEO_FILES, Column, format_amount
+from tiktok_assets.ingest import list_thumbnails
+from tiktok_assets.spec import METRICS_BY_NAME, Column, format_amount
 from tiktok_assets.storage import HiveStore, Partition, StoreError, ThumbnailStore
 from tiktok_assets.tables import build_schema
 
@@ -31,7 +32,6 @@ _SCHEMA = build_schema(
         *(Column(name, "", METRICS_BY_NAME[name].kind, "") for name in _METRICS),
     )
 )
-_IMAGES = "images"
 
 Row = Mapping[str, Any]
 
@@ -140,18 +140,10 @@ def _describe_trend(days: _Days, currency: str) -> tuple[tuple[float | None, ...
 
 def _read_thumbnail(store: HiveStore, leader: Row, ad: Row | None) -> bytes | None:
     """Read the thumbnail of the ad's video, or of its first image; None if there is none."""
-    files = [(VIDEO_FILES.table, "video_id", leader["video_id"])] if leader["video_id"] else []
-    files = files or [(_IMAGES, "image_id", one) for one in _list_images(ad)[:1]]
-    for table, key, file_id in files:
-        schema = pl.Schema(dict.fromkeys((key, "thumbnail"), pl.String()))
-        rows = store.scan(table, schema, advertiser_ids=[leader["advertiser_id"]])
-        try:
-            found = rows.filter(pl.col(key) == file_id).collect().get_column("thumbnail").drop_nulls()
-        except (OSError, PolarsError, StoreError):
-            continue
-        if len(found):
-            return ThumbnailStore(store.base).read(found[0])
-    return None
+    files = [leader["video_id"]] if leader["video_id"] else _list_images(ad)[:1]
+    thumbnails = list_thumbnails(store, leader["advertiser_id"]) if files else {}
+    found = next((thumbnails[one] for one in files if one in thumbnails), None)
+    return ThumbnailStore(store.base).read(found) if found else None
 
 
 def _list_images(ad: Row | None) -> list[str]:

@@ -76,6 +76,30 @@ def test_ranking_shows_plot_and_table(demo: Demo, watch: Watch) -> None:
     save_screenshot(page, "top_spenders.png")
 
 
+@pytest.mark.parametrize("table", ["creatives", "top_spenders"])
+def test_wall_shows_thumbnails(table: str, demo: Demo, watch: Watch) -> None:
+    """The wall of an account opens with a click, and its thumbnails are drawn, each with its name."""
+    page, _, errors = watch(f"{demo.dagster}/assets/{table}?view=events", width=1280, height=1180)
+    events = page.locator("text=/^\\d{19}$/")
+    events.first.wait_for(timeout=TIMEOUT_MS)
+    for index in range(4):  # in no order; one of the accounts has no ads
+        events.nth(index).click()
+        page.wait_for_timeout(1500)
+        if page.locator("tr", has_text="wall").get_by_text("[Show Markdown]").count():
+            break
+    page.locator("tr", has_text="wall").get_by_text("[Show Markdown]").click()
+    pictures = page.locator("img[src^='data:image/webp']")
+    pictures.first.wait_for(timeout=TIMEOUT_MS)
+    sizes = pictures.evaluate_all("(all) => all.map((one) => one.naturalHeight)")
+    assert len(sizes) >= 2
+    assert set(sizes) == {96}
+    names = pictures.evaluate_all("(all) => all.map((one) => one.alt)")
+    assert all(name.startswith("Cover of ") and len(name) > 10 for name in names)
+    assert [message for message in errors if "Content Security Policy" in message] == []
+    page.wait_for_timeout(500)
+    save_screenshot(page, f"{table}_wall.png")
+
+
 def test_report_shows_partitions_and_plots(demo: Demo, watch: Watch) -> None:
     """A partition of a daily report has its spend, and the plots draw one point per partition."""
     page, _, _ = watch(f"{demo.dagster}/assets/advertiser_report_daily?view=events", width=1600, height=1000)

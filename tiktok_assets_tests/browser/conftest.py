@@ -104,6 +104,6 @@ def _ready(process: "subprocess.Popen[str]") -> Demo:
         if dagster := re.match(r"Open (http\S+)/asset-groups ", line):
             (overview,) = re.findall(r"Overview page: (\S+)", output)
             (sandbox,) = re.findall(r"Sandbox at (http\S+?),", output)
-            (alert,) = re.findall(r"approve the duplication: (\S+)", output)
+            alert = re.findall(r"approve the duplication: (\S+)", output)[0]  # of the manual story, which is first
             return Demo(dagster[1], overview, sandbox, alert)
     raise AssertionError(output)

@@ -22,7 +22,7 @@ from rich.console import Console
 
 import tiktok_assets
 from tiktok_assets.cli.rendering import format_cell, print_csv, print_rows
-from tiktok_assets.cli.top import add_watch_rates
+from tiktok_assets.creatives.watch_rates import add_watch_rates
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.sandbox.http.rate_limits import Limits
