@@ -54,6 +54,18 @@ BREAKDOWNS: tuple[Breakdown, ...] = (
         by_day=False,
         extra_columns=_segments(interest_category_v2="the interest in the second version of the categories"),
     ),
+    # The official page names these dimensions, but not their values; provinces do not add up (API notes 6.2, 6.5).
+    Breakdown(
+        "province", _segments(province_id="TikTok's id of a state or province; they do not sum to the total")
+    ),
+    Breakdown(
+        "dma",
+        _segments(
+            dma_id="TikTok's id of a designated market area of the United States; they do not sum to the total"
+        ),
+    ),
+    Breakdown("placement", _segments(placement="where the ad was shown, such as TikTok or Pangle")),
+    Breakdown("device", _segments(device_brand_id="TikTok's id of the device's brand"), by_day=False),
 )
 """The breakdowns of audience reports."""
 

@@ -161,7 +161,7 @@ def test_hours_follow_the_time_zone_of_the_account(
     "report", [report for report in OPTIONAL_REPORTS if report.level.name == "campaign"], ids=lambda one: one.table
 )
 def test_complete_breakdowns_add_up_to_the_day(agency: Host, report: Report) -> None:
-    """Hours, ages, genders, platforms and languages add up to the day; countries and interests do not."""
+    """Hours and most breakdowns add up to the day; countries, provinces, markets and interests do not."""
     account = granted_accounts(agency)[0]
     segments = read_report(agency, report, account, LAST_WEEK)
     days = read_report(agency, REPORTS_BY_TABLE["campaign_report_daily"], account, LAST_WEEK)
@@ -169,7 +169,12 @@ def test_complete_breakdowns_add_up_to_the_day(agency: Host, report: Report) -> 
     keys = ["campaign_id", "date"]
     total = segments.group_by(keys).agg(pl.col(sums).sum()).sort(keys)
     day_total = days.select(*keys, *sums).sort(keys)
-    is_incomplete = report.breakdown is not None and report.breakdown.name in {"country", "interest"}
+    is_incomplete = report.breakdown is not None and report.breakdown.name in {
+        "country",
+        "interest",
+        "province",
+        "dma",
+    }
     if is_incomplete:
         assert total.get_column("spend").sum() < day_total.get_column("spend").sum()
     else:
@@ -183,6 +188,8 @@ def test_hourly_reports_are_requested_one_day_at_a_time(small: Host) -> None:
     for report, expected_windows in (
         ("ad_report_hourly", 5),
         ("ad_audience_interest_daily", 5),
+        ("ad_audience_device_daily", 5),
+        ("ad_audience_province_daily", 1),
         ("ad_audience_country_daily", 1),
     ):
         windows = [one.window for one in plan_report_requests(REPORTS_BY_TABLE[report], account, days)]

@@ -8,6 +8,7 @@ import pytest
 
 from tiktok_assets.sandbox.http.context import Switches
 from tiktok_assets.sandbox.http.rate_limits import Penalties
+from tiktok_assets.sandbox.reads.breakdowns import MARKETS, PROVINCES
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.sandbox.conftest import ID_OF, Api, client, total
 
@@ -29,8 +30,16 @@ def audience(
     return rows
 
 
-@pytest.mark.parametrize("dimensions", [("age",), ("gender",), ("age", "gender"), ("platform",), ("language",)])
-@pytest.mark.parametrize("by_day", [True, False])
+@pytest.mark.parametrize(
+    ("dimensions", "by_day"),
+    [
+        *(((name,), by_day) for name in ("age", "gender", "platform", "language") for by_day in (True, False)),
+        (("age", "gender"), True),
+        (("age", "gender"), False),
+        (("placement",), True),
+        (("device_brand_id",), False),
+    ],
+)
 def test_audience_rows_sum_to_the_basic_report(
     api: Api, accounts: list[str], dimensions: tuple[str, ...], by_day: bool
 ) -> None:
@@ -57,13 +66,42 @@ def test_audience_sums_agree_between_levels(api: Api, accounts: list[str], level
     assert finest == total(audience(api, accounts[0], "age", level=level), "spend") > 0
 
 
-@pytest.mark.parametrize("dimension", ["country_code", "interest_category"])
+@pytest.mark.parametrize("dimension", ["country_code", "interest_category", "province_id", "dma_id"])
 def test_some_breakdowns_do_not_sum_to_the_total(api: Api, accounts: list[str], dimension: str) -> None:
     """Breakdowns by country and interest omit part of the delivery."""
     parts = audience(api, accounts[0], dimension)
     assert 0 < total(parts, "spend") < total(api.rows(accounts[0], metrics=NAMES, **WINDOW), "spend")
     if dimension == "interest_category":
         assert parts[0]["dimensions"]["interest_category_v2"] == parts[0]["dimensions"]["interest_category"]
+
+
+def test_places_are_within_their_country(api: Api, accounts: list[str]) -> None:
+    """The states and markets of the United States have less spend than the country; markets are only there."""
+    spend = {
+        account: {
+            dimension: {
+                label: sum((Decimal(row["metrics"]["spend"]) for row in rows), Decimal(0))
+                for label, rows in by_label(audience(api, account, dimension), dimension).items()
+            }
+            for dimension in ("country_code", "province_id", "dma_id")
+        }
+        for account in accounts[:2]
+    }
+    for found in spend.values():
+        states = sum(found["province_id"][one] for one in PROVINCES["US"])
+        assert 0 < sum(found["dma_id"].values()) < found["country_code"]["US"]
+        assert 0 < states < found["country_code"]["US"]
+        assert found["dma_id"].keys() == MARKETS.keys()
+    tokyo = spend[accounts[1]]
+    assert sum(tokyo["dma_id"].values()) < sum(tokyo["country_code"].values()) / 10
+
+
+def by_label(rows: list[dict[str, Any]], dimension: str) -> dict[str, list[dict[str, Any]]]:
+    """Group rows by a dimension."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["dimensions"][dimension]].append(row)
+    return found
 
 
 def test_country_reports_have_reach(api: Api, accounts: list[str]) -> None:
@@ -105,7 +143,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"dimensions": ["ad_id", "age", "stat_time_hour"], "start_date": "2026-11-02"}, "Conflict"),
     ({"dimensions": ["ad_id", "interest_category", "stat_time_day"]}, "Conflict"),
     ({"dimensions": ["ad_id", "age", "mood"]}, "mood is not a valid dimension"),
-    ({"dimensions": ["ad_id", "dma_id"]}, "not imitated"),
+    ({"dimensions": ["ad_id", "device_brand_id", "stat_time_day"]}, "Conflict"),
+    ({"dimensions": ["ad_id", "ac"]}, "not imitated"),
     ({"dimensions": ["ad_id", "age"], "metrics": ["reach"]}, "Conflict"),
     ({"dimensions": ["ad_id", "country_code"], "metrics": ["spend", "complete_payment"]}, "Conflict"),
     ({"dimensions": ["ad_id", "country_code"], "metrics": ["cost_per_1000_reached"]}, "Conflict"),

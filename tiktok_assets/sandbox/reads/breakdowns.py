@@ -36,7 +36,38 @@ def _languages(account: Account) -> Weights:
     return {account.language: 880, "en" if account.language != "en" else "es": 120}
 
 
-# Only the labels of gender are in the API notes; those of age, platform and interest are uncertain.
+# States of the countries in which the sandbox's accounts deliver, by their ids of geonames.org, and markets of the
+# United States by Nielsen's codes; TikTok's own ids are not documented.
+PROVINCES = {
+    "US": {"5332921": 420, "4736286": 310, "5128638": 200},
+    "JP": {"1850144": 520, "1853904": 330},
+    "DE": {"2951839": 380, "2861876": 360, "2950157": 150},
+}
+MARKETS: Weights = {"803": 400, "501": 350, "602": 200}
+
+
+def _provinces(account: Account) -> Weights:
+    return _within_countries(account, PROVINCES)
+
+
+def _markets(account: Account) -> Weights:
+    return _within_countries(account, {"US": MARKETS})
+
+
+def _within_countries(account: Account, places: dict[str, Weights]) -> Weights:
+    """Return the weights of places in the countries of an account; the rest of each country is omitted."""
+    weights: Weights = {}
+    rest = 0
+    for country, weight in _countries(account).items():
+        total = 1000
+        for label, share in places.get(country, {}).items():
+            weights[label] = weight * share
+            total -= share
+        rest += weight * total
+    return weights | {OMITTED_LABEL: rest}
+
+
+# Only the labels of gender are in the API notes; the others are uncertain.
 AGES: Weights = {
     "AGE_13_17": 20,
     "AGE_18_24": 310,
@@ -55,6 +86,10 @@ BREAKDOWNS = {
     "interest_category": Breakdown(
         lambda _: {"26100": 300, "11100": 240, "18100": 150, "22100": 110, OMITTED_LABEL: 200}, allows_days=False
     ),
+    "province_id": Breakdown(_provinces),
+    "dma_id": Breakdown(_markets),
+    "placement": Breakdown(lambda _: {"TikTok": 870, "Pangle": 90, "Global App Bundle": 40}, is_immediate=True),
+    "device_brand_id": Breakdown(lambda _: {"1": 510, "2": 270, "3": 130, "4": 75, "NONE": 15}, allows_days=False),
 }
 
 
@@ -79,8 +114,8 @@ EXTRA_METRICS = {"country_code": frozenset({"gross_impressions", "reach", "frequ
 # Dimensions of the API (API notes 6.2) that the sandbox does not imitate.
 UNSUPPORTED_AUDIENCE_DIMENSIONS = frozenset(
     [
-        *("province_id", "dma_id", "placement", "ac", "behavior_id", "device_brand_id", "contextual_tag"),
-        *("hashtag", "audience_tags", "interest_category_tier2", "interest_category_tier3"),
+        *("ac", "behavior_id", "contextual_tag", "hashtag", "audience_tags"),
+        *("interest_category_tier2", "interest_category_tier3"),
         "interest_category_tier4",
     ]
 )
