@@ -60,8 +60,8 @@ currencies can never be summed.
 - **Audiences** have no rows where TikTok leaves them out: countries, provinces, markets (DMA) and interests do not
   sum to the total. Reach is available by country only, and of app, website and shop metrics only landing pages.
   Interests and device brands cannot be requested by day, so their tables need one request per account and day. So
-  do tables by hour; other reports request thirty days at once. TikTok documents neither the ids of provinces,
-  markets and device brands nor the names of placements; they are stored as TikTok returns them.
+  do tables by hour; other reports request thirty days at once. Provinces, markets and device brands are TikTok's
+  ids; its lists of their names are not read.
 - **TopView and Promote.** TikTok's lists contain these campaigns only if a filter requests them. Two requests per
   account and refresh find out whether it has any; if so, they are in the tables of campaigns, ad groups and ads
   (for Promote TikTok returns little more than names and status). TikTok leaves both out of reports, so their

@@ -54,17 +54,17 @@ BREAKDOWNS: tuple[Breakdown, ...] = (
         by_day=False,
         extra_columns=_segments(interest_category_v2="the interest in the second version of the categories"),
     ),
-    # The official page names these dimensions, but not their values; provinces do not add up (API notes 6.2, 6.5).
-    Breakdown(
-        "province", _segments(province_id="TikTok's id of a state or province; they do not sum to the total")
-    ),
+    # Named by TikTok's page data_latency_for_reports as mirrored; its FAQs say that some provinces are left out.
+    Breakdown("province", _segments(province_id="TikTok's id of a state or province; TikTok leaves out some")),
     Breakdown(
         "dma",
         _segments(
             dma_id="TikTok's id of a designated market area of the United States; they do not sum to the total"
         ),
     ),
-    Breakdown("placement", _segments(placement="where the ad was shown, such as TikTok or Pangle")),
+    Breakdown(
+        "placement", _segments(placement="where the ad was shown, such as PLACEMENT_TIKTOK or PLACEMENT_PANGLE")
+    ),
     Breakdown("device", _segments(device_brand_id="TikTok's id of the device's brand"), by_day=False),
 )
 """The breakdowns of audience reports."""

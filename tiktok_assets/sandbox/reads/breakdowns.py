@@ -88,7 +88,10 @@ BREAKDOWNS = {
     ),
     "province_id": Breakdown(_provinces),
     "dma_id": Breakdown(_markets),
-    "placement": Breakdown(lambda _: {"TikTok": 870, "Pangle": 90, "Global App Bundle": 40}, is_immediate=True),
+    "placement": Breakdown(
+        lambda _: {"PLACEMENT_TIKTOK": 870, "PLACEMENT_PANGLE": 90, "PLACEMENT_GLOBAL_APP_BUNDLE": 40},
+        is_immediate=True,
+    ),
     "device_brand_id": Breakdown(lambda _: {"1": 510, "2": 270, "3": 130, "4": 75, "NONE": 15}, allows_days=False),
 }
 
