@@ -80,6 +80,32 @@ def get_ads(
     _print_entities("ads", advertiser, campaign, ad_group, as_json=as_json, as_csv=as_csv, raw=raw)
 
 
+@get_app.command("videos")
+def get_videos(
+    advertiser: AdvertiserOption = None,
+    campaign: CampaignOption = None,
+    ad_group: AdGroupOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    raw: RawOption = False,
+) -> None:
+    """Print the videos that the ads of an account, a campaign or an ad group use."""
+    _print_entities("videos", advertiser, campaign, ad_group, as_json=as_json, as_csv=as_csv, raw=raw)
+
+
+@get_app.command("images")
+def get_images(
+    advertiser: AdvertiserOption = None,
+    campaign: CampaignOption = None,
+    ad_group: AdGroupOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    raw: RawOption = False,
+) -> None:
+    """Print the images of the ads of an account, a campaign or an ad group that have no video."""
+    _print_entities("images", advertiser, campaign, ad_group, as_json=as_json, as_csv=as_csv, raw=raw)
+
+
 def _print_entities(
     table: str,
     advertiser: str | None,
@@ -96,7 +122,8 @@ def _print_entities(
 
     with open_interactive_session(load_command_settings()) as session:
         advertiser_id = get.select_advertiser(session, advertiser)
-        rows = get.fetch_entities(session, table, advertiser_id, get.EntityFilter(campaign, ad_group))
+        fetch = get.fetch_media if table in {"videos", "images"} else get.fetch_entities
+        rows = fetch(session, table, advertiser_id, get.EntityFilter(campaign, ad_group))
         print_frame(rows, table, as_json=as_json, as_csv=as_csv, raw=raw)
 
 

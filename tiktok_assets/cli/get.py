@@ -1,4 +1,4 @@
-"""Run the `get` commands: read accounts, campaigns, ad groups, ads and reports live."""
+"""Run the `get` commands: read accounts, campaigns, ad groups, ads, their files and reports live."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,11 +13,13 @@ from tiktok_assets.ingest import (
     plan_report_requests,
     read_accounts_or_settings,
     read_entities,
+    read_media,
     read_reports,
     require_accounts,
+    select_used_ids,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.spec import LISTED_ENTITIES, REPORTS, Cadence, Report
+from tiktok_assets.spec import ADS, LISTED_ENTITIES, MEDIA_TABLES, REPORTS, Cadence, Report
 from tiktok_assets.tables import Account
 
 DEFAULT_DAYS = 7
@@ -80,6 +82,26 @@ def fetch_entities(session: Session, table: str, advertiser_id: str, entity_filt
             raise result
         return result[0]
     raise AssertionError("read_entities yields one result for each account")  # pragma: no cover
+
+
+def fetch_media(session: Session, table: str, advertiser_id: str, entity_filter: EntityFilter) -> pl.DataFrame:
+    """Read the videos or images that the ads of an account use; of a file TikTok does not return there is its id only.
+
+    Args:
+        session: an open session.
+        table: `videos` or `images`.
+        advertiser_id: the account.
+        entity_filter: of which ads.
+
+    Raises:
+        TikTokError: if the ads or their files cannot be read.
+    """
+    media = next(media for media in MEDIA_TABLES if media.table == table)
+    ids = select_used_ids(fetch_entities(session, ADS.table, advertiser_id, entity_filter), media)
+    files, _ = read_media(session.reader, media, advertiser_id, ids)
+    own = pl.DataFrame({media.entity.key: ids}, {media.entity.key: pl.String()})
+    columns = [column.name for column in media.entity.columns if column.api_name]  # the others are of thumbnails
+    return own.join(files, on=media.entity.key, maintain_order="left").select(columns)
 
 
 def fetch_report(

@@ -39,6 +39,8 @@ TABLE_COLUMNS: Mapping[str, Sequence[str]] = {
         "ad_id", "ad_name", "ad_group_name", "operation_status", "secondary_status", "ad_format", "call_to_action",
         "landing_page_url",
     ),
+    "videos": ("video_id", "file_name", "duration", "width", "height", "size", "create_time", "material_id"),
+    "images": ("image_id", "file_name", "width", "height", "size", "create_time", "material_id"),
     "report": (
         "date", "advertiser_id", "campaign_id", "ad_group_id", "ad_id", "ad_name", "spend", "currency",
         "impressions", "clicks", "conversion",

@@ -32,7 +32,9 @@ from .lookback import list_daily_tables as list_daily_tables
 from .lookback import select_refresh_window as select_refresh_window
 from .media import estimate_media_requests as estimate_media_requests
 from .media import list_thumbnails as list_thumbnails
+from .media import read_media as read_media
 from .media import refresh_media as refresh_media
+from .media import select_used_ids as select_used_ids
 from .partitions import TIMEZONE_KEY as TIMEZONE_KEY
 from .partitions import FailedPartitions as FailedPartitions
 from .partitions import WrittenPartition as WrittenPartition

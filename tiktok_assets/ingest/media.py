@@ -44,12 +44,18 @@ def list_used_ids(store: HiveStore, media: MediaTable, advertiser_id: str) -> li
             file = store.scan_partition(table, Partition(advertiser_id))
             if file is None:
                 continue
-            rows = file.sort("create_time", descending=True, nulls_last=True).select(names).collect().to_dicts()
+            rows = file.select("create_time", *names).collect()
         except (OSError, PolarsError):
             continue  # the refresh of that table replaces the file
-        creatives = (one for row in rows for one in _list_creatives(row))
-        found |= dict.fromkeys(one for creative in creatives for one in _select_ids(creative, media))
+        found |= dict.fromkeys(select_used_ids(rows, media))
     return list(found)
+
+
+def select_used_ids(ads: pl.DataFrame, media: MediaTable) -> list[str]:
+    """Return the ids of the videos or images of rows of `ads` or `smart_plus_ads`, newest ads first, each once."""
+    rows = ads.sort("create_time", descending=True, nulls_last=True).to_dicts()
+    creatives = (one for row in rows for one in _list_creatives(row))
+    return list(dict.fromkeys(one for creative in creatives for one in _select_ids(creative, media)))
 
 
 def _list_creatives(row: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[object]]]:

@@ -66,6 +66,26 @@ def test_get_from_campaigns_to_the_top_ad(run: RunCommand, sandbox: RunningSandb
     ]
 
 
+@pytest.mark.parametrize(("table", "key"), [("videos", "video_id"), ("images", "image_id")])
+def test_get_files_of_the_ads(run: RunCommand, sandbox: RunningSandbox, table: str, key: str) -> None:
+    """`get videos` and `get images` print each file of an account's ads once, and those of a campaign alone."""
+    scenario = sandbox.world.scenario
+    assert scenario
+    account = ("--advertiser", scenario.advertiser_id, "--json")
+    ads = json.loads(run("get", "ads", *account).out)
+    files = json.loads(run("get", table, *account).out)
+    used = {row["video_id"] for row in ads if row["video_id"]}
+    if table == "images":
+        lists = [json.loads(row["image_ids"] or "[]") for row in ads if not row["video_id"]]
+        used = {one for row in lists for one in row}
+    assert len(files) == len({row[key] for row in files})
+    assert {row[key] for row in files} <= used
+    assert table == "images" or len(files) > 1
+    some = json.loads(run("get", table, *account, "--campaign", scenario.campaign_id).out)
+    assert {row[key] for row in some} <= {row[key] for row in files}
+    assert "thumbnail" not in (files[0] if files else {})
+
+
 def test_daily_report_as_table_json_and_csv(run: RunCommand, sandbox: RunningSandbox) -> None:
     """A report is printed as a table, as JSON with exact amounts, and as CSV with the same amounts."""
     scenario = sandbox.world.scenario
