@@ -85,7 +85,9 @@ def fetch_entities(session: Session, table: str, advertiser_id: str, entity_filt
 
 
 def fetch_media(session: Session, table: str, advertiser_id: str, entity_filter: EntityFilter) -> pl.DataFrame:
-    """Read the videos or images that ads of an account use; of one that TikTok does not return, there is the id only.
+    """Read the videos or images that the ads of an account use.
+
+    Of one that TikTok does not return there is the id only.
 
     Args:
         session: an open session.

@@ -30,7 +30,7 @@ from tiktok_assets.ingest import (
     select_refresh_window,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.spec import ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES, MEDIA_TABLES, Entity, Report
+from tiktok_assets.spec import ADS, ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES, MEDIA_TABLES, Entity, Report
 from tiktok_assets.tables import Account
 
 
@@ -106,7 +106,7 @@ def plan_refresh(
     lines = [
         *_account_plan_lines(session, advertisers, tables),
         *table_lines,
-        *_media_plan_lines(session, advertisers, tables),
+        *_media_plan_lines(session, row_counts, tables),
         *_gmv_max_plan_lines(session, advertisers, windows, tables),
     ]
     requests = sum(line.requests for line in lines)
@@ -117,14 +117,22 @@ def plan_refresh(
     return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, probes)
 
 
-def _media_plan_lines(session: Session, advertisers: Sequence[str], tables: Sequence[str]) -> Iterator[PlanLine]:
-    """Yield the requests for the videos and images of the stored ads; their rows are not counted."""
+def _media_plan_lines(
+    session: Session, row_counts: Mapping[str, AccountRowCounts], tables: Sequence[str]
+) -> Iterator[PlanLine]:
+    """Yield the requests for the videos and images of the ads; their rows are not counted."""
     for media in MEDIA_TABLES:
         if media.table in tables:
             requests = sum(
-                estimate_media_requests(session.store, media, one, session.now()) for one in advertisers
+                estimate_media_requests(session.store, media, one, session.now(), _get_ads(counts))
+                for one, counts in row_counts.items()
             )
             yield from [PlanLine(media.table, requests, 0)] if requests else []
+
+
+def _get_ads(counts: AccountRowCounts) -> int | None:
+    ads = counts.entity_rows.get(ADS.table)
+    return None if ads is None or isinstance(ads, tuple) else int(ads)
 
 
 def _gmv_max_plan_lines(

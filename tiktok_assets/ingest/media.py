@@ -5,8 +5,10 @@ return it. So the files of an account cost requests when ads with new ones appea
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
+from math import ceil
 from typing import Any
 
 import polars as pl
@@ -26,10 +28,14 @@ from tiktok_assets.spec import ADS, MEDIA_TABLES, SMART_PLUS_ADS, VIDEO_FILES, M
 from tiktok_assets.storage import HiveStore, Partition, StoreError
 from tiktok_assets.tables import build_entity_frame, build_schema, count_malformed_values, entity_columns
 
+_LIFETIME = "ad_report_lifetime"
+
 _DAY = timedelta(hours=20)
 """With a refresh a day, the next one: a refresh does not read an account at the same minute every day."""
 
 _WEEK = timedelta(days=7) - timedelta(hours=2)
+
+_AD_FILES = pl.Schema(dict.fromkeys(("video_id", "image_ids", "tiktok_item_id"), pl.String()))
 
 _MAX_SPLITS = 16
 """How often a refused request of one account is halved to find the refused ids; the others wait for a week."""
@@ -99,7 +105,13 @@ def list_thumbnails(store: HiveStore, advertiser_id: str) -> dict[str, str]:
 
 
 def select_due_ids(
-    stored: pl.DataFrame, key: str, used: Sequence[str], now: datetime, *, no_room: bool
+    stored: pl.DataFrame,
+    key: str,
+    used: Sequence[str],
+    now: datetime,
+    *,
+    no_room: bool,
+    lost: Collection[str] = frozenset(),
 ) -> list[str]:
     """Return the used ids to request: unknown ones, those not returned a week ago, and those without a picture.
 
@@ -109,6 +121,7 @@ def select_due_ids(
         used: the ids that ads use.
         now: the current time, aware.
         no_room: whether no picture can be downloaded, so that none needs its URL.
+        lost: the thumbnails whose files are missing; they are downloaded again.
     """
     rows = {row[key]: row for row in stored.to_dicts()}
 
@@ -118,19 +131,41 @@ def select_due_ids(
             return True
         if not row["is_listed"]:
             return bool(now - row["requested_at"] >= _WEEK)
-        if row["thumbnail"] or no_room:
+        if no_room or (row["thumbnail"] and row["thumbnail"] not in lost):
             return False
+        if row["thumbnail"]:
+            return True
         retry_at = row["thumbnail_retry_at"]
         return row["thumbnail_error"] is None or bool(retry_at and now >= retry_at)
 
     return [one for one in used if _is_due(one)]
 
 
-def estimate_media_requests(store: HiveStore, media: MediaTable, advertiser_id: str, now: datetime) -> int:
-    """Estimate the requests for the files of an account from the stored ads; 0 for an account without any."""
+def estimate_media_requests(
+    store: HiveStore, media: MediaTable, advertiser_id: str, now: datetime, ads: int | None = None
+) -> int:
+    """Estimate the requests for the files of an account from the stored ads, and how many there are now.
+
+    Ads that are not stored yet count with a file of their own each: of the kind that the stored ads have, or a
+    video where none is stored. Most share files, so it can be fewer.
+
+    Args:
+        store: contains the ads.
+        media: the table.
+        advertiser_id: the account.
+        now: the current time, aware.
+        ads: how many ads the account has; None if it is not known, or its ads are not read.
+    """
     used = list_used_ids(store, media, advertiser_id)
     due = select_due_ids(_read_stored(store, media, advertiser_id), media.entity.key, used, now, no_room=False)
-    return -(-len(due) // media.max_ids)
+    stored = store.scan(ADS.table, _AD_FILES, advertiser_ids=[advertiser_id]).collect()
+    new, share = max(0, (ads or 0) - stored.height), float(media is VIDEO_FILES)
+    if new and stored.height:
+        with_files = [
+            row for row in stored.to_dicts() if any(_select_ids(one, media) for one in _list_creatives(row))
+        ]
+        share = len(with_files) / stored.height
+    return -(-(len(due) + ceil(new * share)) // media.max_ids)
 
 
 def _read_stored(store: HiveStore, media: MediaTable, advertiser_id: str) -> pl.DataFrame:
@@ -178,11 +213,14 @@ def _refresh_account(
     key, now = media.entity.key, reader.now()
     stored = _read_stored(store, media, advertiser_id)
     used = list_used_ids(store, media, advertiser_id)
-    due = select_due_ids(stored, key, used, now, no_room=bool(used) and downloads.is_over)
+    lost = downloads.find_lost(stored.get_column("thumbnail").drop_nulls())
+    due = select_due_ids(stored, key, used, now, no_room=bool(used) and downloads.is_over, lost=lost)
     made, added = downloads.pictures, downloads.bytes
     frame, stats = stored, NO_REQUESTS
     if due:
+        due = _order_by_spend(store, media, advertiser_id, due)
         read, stats = read_media(reader, media, advertiser_id, due)
+        read = pl.DataFrame({key: due}).join(read, on=key, how="inner", maintain_order="left").select(read.columns)
         frame = _merge(stored, _add_thumbnails(read, media, downloads, now), advertiser_id, due, now)
     metadata = fetched_at_metadata(now)
     file = store.write(media.table, Partition(advertiser_id), frame, metadata=metadata)
@@ -196,6 +234,26 @@ def _refresh_account(
         malformed_values=count_malformed_values(frame),
         thumbnails=(downloads.pictures - made, downloads.bytes - added),
     )
+
+
+def _order_by_spend(store: HiveStore, media: MediaTable, advertiser_id: str, ids: Sequence[str]) -> list[str]:
+    """Order ids by the lifetime spend of the ads that use them, because a run downloads only so many pictures.
+
+    Ids without spend, or all before the first lifetime report, stay in their order.
+    """
+    partition, spent = Partition(advertiser_id), dict[str, Decimal]()
+    try:
+        ads, report = (store.scan_partition(table, partition) for table in (ADS.table, _LIFETIME))
+        if ads is None or report is None:
+            return list(ids)
+        spend = dict(report.select("ad_id", "spend").collect().iter_rows())
+        rows = ads.select("ad_id", "video_id", "image_ids", "tiktok_item_id").collect().to_dicts()
+    except (OSError, PolarsError):
+        return list(ids)
+    for row in rows:
+        for one in {one for creative in _list_creatives(row) for one in _select_ids(creative, media)}:
+            spent[one] = spent.get(one, Decimal(0)) + (spend.get(row["ad_id"]) or 0)
+    return sorted(ids, key=lambda one: -spent.get(one, Decimal(0)))
 
 
 def read_media(

@@ -1,6 +1,6 @@
 """Download the pictures of one run within its limits, and store them as thumbnails."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class ThumbnailDownloads:
         self._client = client
         self._remaining = max_pictures
         self._max_bytes = max_bytes
-        self._stored_bytes: int | None = None
+        self._sizes: dict[str, int] | None = None
         self.pictures, self.bytes = 0, 0
         self.write_error = ""
 
@@ -61,9 +61,23 @@ class ThumbnailDownloads:
         """Whether the disk or the room for thumbnails is full."""
         if self.write_error:
             return True
-        if self._stored_bytes is None:
-            self._stored_bytes = self._store.measure()
         return self._stored_bytes >= self._max_bytes
+
+    @property
+    def _stored_bytes(self) -> int:
+        return sum(self._stored.values())
+
+    @property
+    def _stored(self) -> dict[str, int]:
+        """The size of each stored thumbnail; listed once a run."""
+        if self._sizes is None:
+            self._sizes = self._store.list_sizes()
+        return self._sizes
+
+    def find_lost(self, digests: Iterable[str]) -> set[str]:
+        """Return those of the thumbnails that tables name whose files are not stored."""
+        named = set(digests)
+        return named - self._stored.keys() if named else named
 
     def fetch(self, urls: Sequence[str]) -> Iterator[Thumbnail | None]:
         """Yield the result of each URL in order; None for one that the limits left out."""
@@ -85,14 +99,14 @@ class ThumbnailDownloads:
             return Thumbnail(None, str(error), error.is_temporary)
 
     def _write(self, content: bytes) -> Thumbnail | None:
-        if self.write_error or (self._stored_bytes or 0) + len(content) > self._max_bytes:
+        if self.write_error or self._stored_bytes + len(content) > self._max_bytes:
             return None
         try:
             digest, added = self._store.write(content)
         except OSError as error:
             self.write_error = error.strerror or str(error)
             return None
-        self._stored_bytes = (self._stored_bytes or 0) + added
+        self._stored[digest] = len(content)
         self.pictures += 1
         self.bytes += added
         return Thumbnail(digest)

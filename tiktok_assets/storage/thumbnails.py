@@ -1,8 +1,8 @@
 """Store thumbnails by the hash of their content, beside the tables, on disk or in an object store."""
 
 import re
-from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 
 from upath import UPath
 
@@ -53,12 +53,20 @@ class ThumbnailStore:
             return None
         return content if sha256(content).hexdigest() == digest else None
 
+    def list_sizes(self) -> dict[str, int]:
+        """Return the size of each stored thumbnail in bytes, by its hash, with one listing."""
+        if isinstance(self._folder, Path):
+            return {path.stem: size for path in self._folder.rglob("*.webp") if (size := _measure(path))}
+        files = self._folder.fs.find(self._folder.path, detail=True)
+        return {path.rpartition("/")[2].removesuffix(".webp"): int(file["size"]) for path, file in files.items()}
+
     def measure(self) -> int:
         """Return the size of all thumbnails in bytes."""
-        total = 0
-        if not self._folder.exists():
-            return total
-        for path in self._folder.rglob("*.webp"):
-            with suppress(OSError):  # deleted meanwhile
-                total += path.stat().st_size
-        return total
+        return sum(self.list_sizes().values())
+
+
+def _measure(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # deleted meanwhile
+        return 0

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tiktok_assets.api.client import RequestStats
-from tiktok_assets.ingest.media import list_used_ids, read_media, refresh_media
+from tiktok_assets.ingest.media import estimate_media_requests, list_used_ids, read_media, refresh_media
 from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.ingest.thumbnails import ThumbnailDownloads, open_downloads
 from tiktok_assets.ingest.writer import refresh_entity
@@ -128,6 +128,50 @@ def test_a_run_downloads_a_set_number_of_pictures(library: Library) -> None:
         assert (requests, thumbnails[0]) == (1, expected)
     library.cost()
     assert library.rows().get_column("thumbnail").drop_nulls().len() == total
+
+
+def test_pictures_of_the_largest_spend_come_first(library: Library) -> None:
+    """Of more pictures than a run downloads, those of the ads with the highest lifetime spend are chosen."""
+    ads = library.store.scan_partition(ADS.table, Partition(library.account))
+    assert ads is not None
+    rows = ads.select("ad_id", "video_id").filter(pl.col("video_id") != "").collect()
+    oldest = list_used_ids(library.store, VIDEO_FILES, library.account)[-2:]
+    spend = pl.when(pl.col("video_id").is_in(oldest)).then(1000).otherwise(1).cast(pl.Decimal(18, 4))
+    library.store.write(
+        "ad_report_lifetime",
+        Partition(library.account),
+        rows.select(pl.lit(library.account).alias("advertiser_id"), "ad_id", spend.alias("spend")),
+    )
+    library.cost(pictures=2)
+    shown = library.rows().filter(pl.col("thumbnail").is_not_null())
+    assert set(shown.get_column("video_id")) == set(oldest)
+
+
+def test_lost_file_is_downloaded_again(library: Library) -> None:
+    """A thumbnail whose file was deleted is requested and stored again; the others are not."""
+    library.cost()
+    rows = library.rows()
+    digest = rows.get_column("thumbnail").drop_nulls()[0]
+    library.thumbnails.path(digest).unlink()
+    requests, thumbnails = library.cost()
+    assert (requests, thumbnails and thumbnails[0]) == (1, 1)
+    assert library.thumbnails.read(digest)
+    assert library.rows().get_column("thumbnail").equals(rows.get_column("thumbnail"))
+    assert library.cost() == (0, (0, 0))
+
+
+def test_estimate_counts_ads_that_are_not_stored(library: Library) -> None:
+    """An estimate has a request for each sixty videos of the stored ads and of those that will be stored."""
+    now = library.opened.reader.now()
+    empty = HiveStore(f"{library.store.base}/empty")
+
+    def _estimate(store: HiveStore, media: MediaTable, ads: int | None) -> int:
+        return estimate_media_requests(store, media, library.account, now, ads)
+
+    assert [_estimate(library.store, VIDEO_FILES, ads) for ads in (None, 0)] == [1, 1]
+    assert [_estimate(empty, VIDEO_FILES, ads) for ads in (None, 0, 60, 61)] == [0, 0, 1, 2]
+    assert 1 < _estimate(library.store, VIDEO_FILES, 600) <= 10
+    assert [_estimate(store, IMAGE_FILES, 600) for store in (library.store, empty)] == [0, 0]
 
 
 def test_the_room_for_thumbnails_is_limited(library: Library) -> None:

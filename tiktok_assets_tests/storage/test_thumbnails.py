@@ -34,6 +34,7 @@ def test_content_is_stored_once(thumbnails: ThumbnailStore) -> None:
     assert thumbnails.write(b"picture") == (digest, 0)
     assert str(thumbnails.path(digest)).endswith(f"/thumbnails/{digest[:2]}/{digest}.webp")
     assert (thumbnails.read(digest), thumbnails.measure()) == (b"picture", 7)
+    assert thumbnails.list_sizes() == {digest: 7}
 
 
 def test_a_damaged_file_counts_as_missing_and_is_replaced(thumbnails: ThumbnailStore) -> None:
