@@ -150,9 +150,7 @@ def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandb
     planned = {line["table"]: line["requests"] for line in plan["lines"]}
     planned_for_files = sum(planned.get(table, 0) for table in ("videos", "images"))
     assert plan["requests"] - planned_for_files + for_files == result["requests"]
-    assert (
-        0 < for_files <= planned_for_files
-    )  # of ads that are not stored, the plan counts each with a file of its own
+    assert 0 < for_files <= planned_for_files  # an ad that is not stored counts with a file of its own
     assert result["failures"] == []
     assert "Warning" not in synced.err  # such as a deprecation in Dagster
     assert result["rows"]["top_spenders"] == len(json.loads(stored.out))
