@@ -45,7 +45,7 @@ from tiktok_assets.spec.endpoints import (
 )
 from tiktok_assets.spec.entities import ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE
 from tiktok_assets.spec.gmv_max import GMV_MAX_REPORTS, GMV_MAX_SHOPS
-from tiktok_assets.spec.media import MEDIA_TABLES
+from tiktok_assets.spec.media import IMAGE_FILES, VIDEO_FILES
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import DOCUMENTED_METRICS_FILE
 from tiktok_assets.spec.reports import REPORTS, report_columns, served_metrics
@@ -80,6 +80,19 @@ OTHER_READ_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     POSTS: (
         *("data.video_detail", "data.video_detail.item_id", "data.video_detail.auth_info"),
         *("data.video_detail.auth_info.ad_auth_status", "data.video_detail.auth_info.auth_end_time"),
+        "data.video_details",
+        *(
+            f"data.video_details[].{name}"
+            for name in (
+                *("item_id", "item_type", "status", "text", "auth_info", "video_info", "carousel_info"),
+                *(f"auth_info.{one}" for one in ("ad_auth_status", "auth_start_time", "auth_end_time")),
+                *(f"video_info.{one}" for one in ("duration", "bit_rate", "format", "size", "signature")),
+                *(f"video_info.{one}" for one in ("width", "height", "poster_url")),
+                "carousel_info.image_info",
+                *(f"carousel_info.image_info[].{one}" for one in ("image_id", "image_url")),
+                *(f"carousel_info.image_info[].{one}" for one in ("image_width", "image_height")),
+            )
+        ),
     ),
     IMAGES: ("data.list", "data.list[].image_id"),
     SUGGESTED_COVERS: ("data.list", "data.list[].id"),
@@ -108,6 +121,7 @@ OTHER_SENT_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     IDENTITIES: ("advertiser_id", "identity_type", "identity_authorized_bc_id", "page", "page_size"),
     POSTS: (
         *("advertiser_id", "identity_type", "identity_id", "identity_authorized_bc_id", "item_id", "item_type"),
+        "item_ids",
     ),
     IMAGES: ("advertiser_id", "image_ids"),
     SUGGESTED_COVERS: ("advertiser_id", "video_id", "poster_number"),
@@ -321,7 +335,7 @@ def list_read_names() -> dict[str, set[str]]:
             *(f"data.list[].dimensions.{name}" for name in dimensions),
             *(f"data.list[].metrics.{name}" for name in served - dimensions),
         }
-    for media in MEDIA_TABLES:
+    for media in (VIDEO_FILES, IMAGE_FILES):  # the columns of posts are flattened: see OTHER_READ_NAMES
         named = (f"data.list[].{column.api_name}" for column in media.entity.columns[1:] if column.api_name)
         found[operation_name(media.entity.endpoint)] |= {*ENVELOPE, "data.list", *named}
     shops = (f"data.store_list[].{column.api_name}" for column in GMV_MAX_SHOPS.columns[1:])

@@ -35,6 +35,7 @@ GROUPS = {
         *(f"{table}_history" for table in LISTED),
         "videos",
         "images",
+        "posts",
         "gmv_max_shops",
     },
     "reports": REPORTS | SMART_PLUS_REPORTS | {"gmv_max_report_daily", "report_restatements"},

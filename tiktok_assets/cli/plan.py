@@ -120,7 +120,7 @@ def plan_refresh(
 def _media_plan_lines(
     session: Session, row_counts: Mapping[str, AccountRowCounts], tables: Sequence[str]
 ) -> Iterator[PlanLine]:
-    """Yield the requests for the videos and images of the ads; their rows are not counted."""
+    """Yield the requests for the videos, images and posts of the ads; their rows are not counted."""
     for media in MEDIA_TABLES:
         if media.table in tables:
             requests = sum(

@@ -14,7 +14,15 @@ from tiktok_assets.creatives.columns import (
 )
 from tiktok_assets.creatives.daily import sum_by_creative
 from tiktok_assets.creatives.identity import IMAGES, VIDEO, parse_image_ids
-from tiktok_assets.spec import DELETED_SUFFIX, METRICS_BY_NAME, VIDEO_FILES, WATCH_SECONDS, Column, CreativeRate
+from tiktok_assets.spec import (
+    DELETED_SUFFIX,
+    METRICS_BY_NAME,
+    POST_FILES,
+    VIDEO_FILES,
+    WATCH_SECONDS,
+    Column,
+    CreativeRate,
+)
 from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import INSTANT, build_schema, sum_expressions_or_null
 
@@ -30,6 +38,7 @@ _LIFETIME_SCHEMA = build_schema(
     )
 )
 _FILE_SCHEMA = pl.Schema(dict.fromkeys(("file_id", "file_name", "thumbnail"), pl.String()))
+_POST_SCHEMA = pl.Schema(dict.fromkeys(("tiktok_item_id", "thumbnail"), pl.String()))
 _SUMS = (*SUMMED_METRICS, WATCH_SECONDS)
 
 
@@ -40,10 +49,12 @@ class SummarySources:
     Attributes:
         lifetime: the rows of `ad_report_lifetime` with the columns that are summed.
         files: name and thumbnail of its videos and images, by `file_id`.
+        posts: the thumbnails of its posts, by `tiktok_item_id`.
     """
 
     lifetime: pl.DataFrame
     files: pl.DataFrame
+    posts: pl.DataFrame
 
 
 def read_summary_sources(store: HiveStore, advertiser_id: str) -> SummarySources:
@@ -62,6 +73,10 @@ def read_summary_sources(store: HiveStore, advertiser_id: str) -> SummarySources
     return SummarySources(
         store.scan(LIFETIME, _LIFETIME_SCHEMA, advertiser_ids=[advertiser_id]).collect(),
         pl.concat([_FILE_SCHEMA.to_frame(), *files]).unique("file_id", keep="first"),
+        store.scan(POST_FILES.table, _POST_SCHEMA, advertiser_ids=[advertiser_id])
+        .select("tiktok_item_id", post_thumbnail="thumbnail")
+        .collect()
+        .unique("tiktok_item_id", keep="first"),
     )
 
 
@@ -120,6 +135,7 @@ def summarize_creatives(
     return (
         rows.with_columns(file_id=pl.coalesce("video_id", "first_image"))
         .join(sources.files, on="file_id", how="left")
+        .join(sources.posts, on="tiktok_item_id", how="left")
         .with_columns(
             creative_name=pl.coalesce(
                 pl.when(
@@ -131,6 +147,7 @@ def summarize_creatives(
                 "file_name",
             ),
             ads=pl.col("ads").fill_null(0),
+            thumbnail=pl.coalesce("thumbnail", "post_thumbnail"),
         )
         .select(pl.col(name) if name in CREATIVES_SCHEMA else pl.lit(None) for name in CREATIVES_SCHEMA)
         .cast(CREATIVES_SCHEMA)

@@ -1,4 +1,4 @@
-"""Define the tables of the videos and images that ads use, with their thumbnails."""
+"""Define the tables of the videos, images and posts that ads use, with their thumbnails."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def media_tables(
 ) -> Iterator[dg.MaterializeResult]:
     """Read the files of new ads, and download pictures up to the number of a run.
 
-    One step fills both tables, so that the limits count for the two together.
+    One step fills all tables, so that the limits count for them together.
     """
     partitions = get_run_partitions(context)
     log_plan(context, tiktok, partitions)

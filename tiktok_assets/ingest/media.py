@@ -1,4 +1,4 @@
-"""Read the videos and images that stored ads use, each once, and store thumbnails of them.
+"""Read the videos, images and posts that stored ads use, each once, and store thumbnails of them.
 
 An id is requested again only where its picture is still to be downloaded, and after a week where TikTok did not
 return it. So the files of an account cost requests when ads with new ones appear, and otherwise none.
@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tiktok_assets.api import ContractError, RequestError, RequestStats, TikTokError
+from tiktok_assets.api import ContractError, RequestStats, TikTokError
+from tiktok_assets.ingest.media_batches import read_in_batches
 from tiktok_assets.ingest.partitions import (
     NO_REQUESTS,
     FailedPartitions,
@@ -22,9 +23,10 @@ from tiktok_assets.ingest.partitions import (
     WrittenPartition,
     fetched_at_metadata,
 )
+from tiktok_assets.ingest.posts import count_post_requests, read_posts
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.thumbnails import ThumbnailDownloads
-from tiktok_assets.spec import ADS, MEDIA_TABLES, SMART_PLUS_ADS, VIDEO_FILES, MediaTable
+from tiktok_assets.spec import ADS, IMAGE_FILES, MEDIA_TABLES, POST_FILES, SMART_PLUS_ADS, VIDEO_FILES, MediaTable
 from tiktok_assets.storage import HiveStore, Partition, StoreError
 from tiktok_assets.tables import build_entity_frame, build_schema, count_malformed_values, entity_columns
 
@@ -37,15 +39,17 @@ _WEEK = timedelta(days=7) - timedelta(hours=2)
 
 _AD_FILES = pl.Schema(dict.fromkeys(("video_id", "image_ids", "tiktok_item_id"), pl.String()))
 
-_MAX_SPLITS = 16
-"""How often a refused request of one account is halved to find the refused ids; the others wait for a week."""
+_Creative = tuple[str, Sequence[object], str]
+"""The video, the images and the post of a creative, each "" or empty without one."""
 
 
 def list_used_ids(store: HiveStore, media: MediaTable, advertiser_id: str) -> list[str]:
-    """Return the ids of the videos or images that the stored ads of an account use, newest ads first."""
+    """Return the ids of the videos, images or posts that the stored ads of an account use, newest ads first."""
     columns = {ADS.table: ("video_id", "image_ids", "tiktok_item_id"), SMART_PLUS_ADS.table: ("creative_list",)}
     found: dict[str, None] = {}
     for table, names in columns.items():
+        if media is POST_FILES and table != ADS.table:
+            continue  # only the rows of ads have the identities with which posts are read
         try:
             file = store.scan_partition(table, Partition(advertiser_id))
             if file is None:
@@ -58,17 +62,18 @@ def list_used_ids(store: HiveStore, media: MediaTable, advertiser_id: str) -> li
 
 
 def select_used_ids(ads: pl.DataFrame, media: MediaTable) -> list[str]:
-    """Return the ids of the videos or images of rows of `ads` or `smart_plus_ads`, newest ads first, each once."""
+    """Return the ids of the files or posts of rows of `ads` or `smart_plus_ads`, newest ads first, each once."""
     rows = ads.sort("create_time", descending=True, nulls_last=True).to_dicts()
     creatives = (one for row in rows for one in _list_creatives(row))
     return list(dict.fromkeys(one for creative in creatives for one in _select_ids(creative, media)))
 
 
-def _list_creatives(row: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[object]]]:
-    """Yield the video and the images of each creative of an ad; the images of a Spark ad are those of its post."""
+def _list_creatives(row: Mapping[str, Any]) -> Iterator[_Creative]:
+    """Yield each creative of an ad; the images of a Spark ad are those of its post."""
     if "creative_list" not in row:
         images = [] if row["tiktok_item_id"] else json.loads(row["image_ids"] or "[]")
-        yield row["video_id"] or "", images if isinstance(images, list) else []
+        post = str(row["tiktok_item_id"] or "")
+        yield row["video_id"] or "", images if isinstance(images, list) else [], "" if post == "0" else post
         return
     creatives = json.loads(row["creative_list"] or "[]")
     for one in creatives if isinstance(creatives, list) else []:
@@ -81,13 +86,15 @@ def _list_creatives(row: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[obje
                 [image.get("web_uri") for image in images if isinstance(image, dict)]
                 if isinstance(images, list)
                 else [],
+                str(info.get("tiktok_item_id") or ""),
             )
 
 
-def _select_ids(creative: tuple[str, Sequence[object]], media: MediaTable) -> list[str]:
-    video, images = creative
-    if media is VIDEO_FILES:
-        return [video] if video else []
+def _select_ids(creative: _Creative, media: MediaTable) -> list[str]:
+    video, images, post = creative
+    if media is not IMAGE_FILES:
+        chosen = video if media is VIDEO_FILES else post
+        return [chosen] if chosen else []
     return [] if video else [one for one in images if isinstance(one, str) and one]
 
 
@@ -165,6 +172,8 @@ def estimate_media_requests(
             row for row in stored.to_dicts() if any(_select_ids(one, media) for one in _list_creatives(row))
         ]
         share = len(with_files) / stored.height
+    if media is POST_FILES:
+        return count_post_requests(store, advertiser_id, due) + ceil(new * share / media.max_ids)
     return -(-(len(due) + ceil(new * share)) // media.max_ids)
 
 
@@ -219,7 +228,11 @@ def _refresh_account(
     frame, stats = stored, NO_REQUESTS
     if due:
         due = _order_by_spend(store, media, advertiser_id, due)
-        read, stats = read_media(reader, media, advertiser_id, due)
+        read, stats = (
+            read_posts(reader, store, advertiser_id, due)
+            if media is POST_FILES
+            else read_media(reader, media, advertiser_id, due)
+        )
         read = pl.DataFrame({key: due}).join(read, on=key, how="inner", maintain_order="left").select(read.columns)
         frame = _merge(stored, _add_thumbnails(read, media, downloads, now), advertiser_id, due, now)
     metadata = fetched_at_metadata(now)
@@ -264,21 +277,11 @@ def read_media(
     Raises:
         TikTokError: if they cannot be read.
     """
-    stats, splits = RequestStats(), 0
-    waiting = [list(ids[start : start + media.max_ids]) for start in range(0, len(ids), media.max_ids)]
-    rows: dict[str, dict[str, Any]] = {}
-    while waiting:
-        batch = waiting.pop(0)
-        try:
-            found = _read_batch(reader, media, advertiser_id, batch, stats)
-        except RequestError:
-            # A single id that is not in the library may have the whole request refused (get_info_about_images).
-            if len(batch) > 1 and splits < _MAX_SPLITS:
-                splits += 1
-                middle = len(batch) // 2
-                waiting = [batch[:middle], batch[middle:], *waiting]
-            continue
-        rows |= {row[media.entity.key]: row for row in found if row.get(media.entity.key) in batch}
+    stats, key, known = RequestStats(), media.entity.key, set(ids)
+    found = read_in_batches(
+        ids, media.max_ids, lambda batch: _read_batch(reader, media, advertiser_id, batch, stats)
+    )
+    rows = {row[key]: row for row in found if row.get(key) in known}
     times = [column.api_name for column in media.entity.columns if column.kind == "instant" and column.api_name]
     own = [
         {**row, **{name: _convert_time(row.get(name)) for name in times}, "advertiser_id": advertiser_id}
@@ -333,7 +336,7 @@ def _merge(
     stored: pl.DataFrame, read: pl.DataFrame, advertiser_id: str, due: Sequence[str], now: datetime
 ) -> pl.DataFrame:
     """Return the stored rows with those that were read; an id that was not returned keeps what was known of it."""
-    key = "video_id" if "video_id" in stored.columns else "image_id"
+    (key,) = {media.entity.key for media in MEDIA_TABLES} & set(stored.columns)
     returned = set(read.get_column(key))
     missing = [one for one in due if one not in returned]
     others = stored.filter(~pl.col(key).is_in(list(returned))).with_columns(

@@ -99,7 +99,9 @@ from .gmv_max import GMV_MAX_REPORTS_BY_TABLE as GMV_MAX_REPORTS_BY_TABLE
 from .gmv_max import GMV_MAX_SHOPS as GMV_MAX_SHOPS
 from .gmv_max import GMV_MAX_STATUSES as GMV_MAX_STATUSES
 from .gmv_max import GmvMaxReport as GmvMaxReport
+from .media import IMAGE_FILES as IMAGE_FILES
 from .media import MEDIA_TABLES as MEDIA_TABLES
+from .media import POST_FILES as POST_FILES
 from .media import VIDEO_FILES as VIDEO_FILES
 from .media import MediaTable as MediaTable
 from .metric_catalog import Metric as Metric

@@ -54,7 +54,7 @@ _FIELDS = {
         campaign_system_origin card_id carousel_image_index catalog_id click_tracking_url cpp_url
         creative_authorized creative_type dark_post_status deeplink_format_type deeplink_type
         deeplink_utm_params disclaimer_clickable_texts disclaimer_text disclaimer_type
-        dynamic_destination dynamic_format end_card_cta fallback_type identity_authorized_bc_id
+        dynamic_destination dynamic_format end_card_cta fallback_type
         impression_tracking_url is_new_structure item_duet_status item_group_ids item_stitch_status
         landing_page_urls optimization_event page_id phone_number phone_region_calling_code
         phone_region_code playable_url product_display_field_list product_set_id product_specific_type

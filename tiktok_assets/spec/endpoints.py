@@ -95,7 +95,12 @@ AD_GROUP_QUOTA = Endpoint("adgroup/quota/", source="TikTok API notes 5.7")
 
 _CREATIVES = "Creative Management"
 IDENTITIES = Endpoint("identity/get/", source="TikTok API notes of 2026, 2", permission=_CREATIVES)
-POSTS = Endpoint("identity/video/info/", source="TikTok API notes of 2026, 2", permission=_CREATIVES)
+POSTS = Endpoint(
+    "identity/video/info/",
+    source="mengxingxinqing/tiktok_ads, get_info_about_tiktok_posts",
+    permission=_CREATIVES,
+    is_optional=True,
+)
 IMAGES = Endpoint(
     "file/image/ad/info/", source="TikTok API notes of 2026, 2", permission=_CREATIVES, is_optional=True
 )
@@ -169,8 +174,8 @@ ENDPOINTS = (
 )
 """The endpoints a refresh reads."""
 
-MEDIA_READS = (VIDEOS, IMAGES)
-"""Read for the videos and images of ads that are not stored yet."""
+MEDIA_READS = (VIDEOS, IMAGES, POSTS)
+"""Read for the videos, images and posts of ads that are not stored yet."""
 
 OPTIONAL_PATHS = frozenset(
     endpoint.path for endpoint in (*ENDPOINTS, *GMV_MAX_READS, *MEDIA_READS) if endpoint.is_optional

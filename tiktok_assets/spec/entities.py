@@ -221,6 +221,7 @@ ADS = Entity(
         ("display_name", "text", "the name shown beside the ad"),
         ("identity_type", "text", "type of the identity the ad is shown under"),
         ("identity_id", "id", "the identity the ad is shown under"),
+        ("identity_authorized_bc_id", "id", "the Business Center that authorized the identity"),
         ("video_id", "id", "the video"),
         ("image_ids", "json", "the images, or the cover of the video"),
         ("tiktok_item_id", "id", "the TikTok post behind a Spark ad"),

@@ -1,12 +1,13 @@
-"""The tables of videos and images, which are read by their ids and not as a list of pages.
+"""The tables of videos, images and posts, which are read by their ids and not as a list of pages.
 
-Sources: mengxingxinqing/tiktok_ads, pages get_info_about_videos and get_info_about_images.
+Sources: mengxingxinqing/tiktok_ads, pages get_info_about_videos, get_info_about_images and
+get_info_about_tiktok_posts.
 """
 
 from dataclasses import dataclass
 
 from tiktok_assets.spec.columns import Column, Kind
-from tiktok_assets.spec.endpoints import IMAGES, VIDEOS
+from tiktok_assets.spec.endpoints import IMAGES, POSTS, VIDEOS
 from tiktok_assets.spec.entities import Entity
 
 _THUMBNAIL = (
@@ -40,7 +41,7 @@ _FILE: tuple[tuple[str, Kind, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class MediaTable:
-    """A table of files of the asset library, read by their ids.
+    """A table of files of the asset library or of posts, read by their ids.
 
     Attributes:
         entity: the table, with its columns and endpoint.
@@ -105,4 +106,38 @@ IMAGE_FILES = MediaTable(
     url_column="image_url",
 )
 
-MEDIA_TABLES = (VIDEO_FILES, IMAGE_FILES)
+POST_FILES = MediaTable(
+    Entity(
+        table="posts",
+        endpoint=POSTS,
+        key="tiktok_item_id",
+        meaning="The TikTok posts that the Spark ads of the account show, with the thumbnail of their covers.",
+        columns=_columns(
+            _OWNER,
+            ("tiktok_item_id", "id", "the post"),
+            ("identity_type", "text", "type of the identity it was read with"),
+            ("identity_id", "id", "the identity it was read with"),
+            ("item_type", "text", "VIDEO or CAROUSEL"),
+            ("status", "text", "who can see it on TikTok"),
+            ("text", "text", "its caption"),
+            ("ad_auth_status", "text", "whether its owner permits ads; null for a post of the account's own"),
+            ("auth_start_time", "instant", "when that permission began"),
+            ("auth_end_time", "instant", "when that permission ends"),
+            ("duration", "ratio", "length of its video in seconds"),
+            ("width", "count", "width of its video, or its first image, in pixels"),
+            ("height", "count", "height of its video, or its first image, in pixels"),
+            ("bit_rate", "count", "bits per second"),
+            ("format", "text", "format of its video"),
+            ("size", "count", "size of its video in bytes"),
+            ("signature", "text", "MD5 hash of its video"),
+            ("images", "json", "the ids of its images, if it is a carousel"),
+            ("poster_url", "text", "URL of its cover, good for some hours after the request"),
+        ),
+    ),
+    ids_parameter="item_ids",
+    max_ids=20,
+    url_column="poster_url",
+)
+"""Its columns are flattened from the objects of a response, see `ingest.posts`."""
+
+MEDIA_TABLES = (VIDEO_FILES, IMAGE_FILES, POST_FILES)

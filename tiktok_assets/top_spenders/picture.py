@@ -139,8 +139,9 @@ def _describe_trend(days: _Days, currency: str) -> tuple[tuple[float | None, ...
 
 
 def _read_thumbnail(store: HiveStore, leader: Row, ad: Row | None) -> bytes | None:
-    """Read the thumbnail of the ad's video, or of its first image; None if there is none."""
-    files = [leader["video_id"]] if leader["video_id"] else _list_images(ad)[:1]
+    """Read the thumbnail of the ad's video or post, or of its first image; None if there is none."""
+    shown = [one for one in (leader["video_id"], leader["tiktok_item_id"]) if one]
+    files = shown or _list_images(ad)[:1]
     thumbnails = list_thumbnails(store, leader["advertiser_id"]) if files else {}
     found = next((thumbnails[one] for one in files if one in thumbnails), None)
     return ThumbnailStore(store.base).read(found) if found else None

@@ -16,9 +16,9 @@ from tiktok_assets.ingest.thumbnails import ThumbnailDownloads, open_downloads
 from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.sandbox.reads.media import library_image
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets.spec.endpoints import VIDEOS
+from tiktok_assets.spec.endpoints import POSTS
 from tiktok_assets.spec.entities import ADS
-from tiktok_assets.spec.media import IMAGE_FILES, VIDEO_FILES, MediaTable
+from tiktok_assets.spec.media import IMAGE_FILES, POST_FILES, VIDEO_FILES, MediaTable
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
 from tiktok_assets.storage.thumbnails import ThumbnailStore
 from tiktok_assets.tables.frames import build_entity_frame
@@ -240,9 +240,70 @@ def test_images_of_carousels_are_read(library: Library) -> None:
     assert library.cost(IMAGE_FILES) == (0, (0, 0))
 
 
-def test_a_missing_permission_is_told_once(library: Library) -> None:
-    """Without the permission one request is sent, and the tables are left out."""
-    library.host.inject_fault("code", path=VIDEOS.path.strip("/"), code=40131, times=None)
-    outcome, _ = library.refresh()
-    assert isinstance(outcome, FailedPartitions)
-    assert outcome.is_not_offered
+@pytest.mark.parametrize("media", [VIDEO_FILES, POST_FILES], ids=lambda one: one.table)
+def test_a_missing_permission_is_told_once(library: Library, media: MediaTable) -> None:
+    """Without the permission, or on a host without the endpoint, one request is sent and the table left out."""
+    for code in (40131, 40009):
+        library.host.reset()
+        library.host.inject_fault("code", path=media.entity.endpoint.path.strip("/"), times=None, code=code)
+        before = len(library.host.requests)
+        outcome, _ = library.refresh(media)
+        assert isinstance(outcome, FailedPartitions)
+        assert outcome.is_not_offered
+        assert len(library.host.requests) - before == 1
+
+
+def test_each_post_is_read_once_with_its_thumbnail(library: Library) -> None:
+    """The posts of Spark ads are read by their identities and have thumbnails; the next refresh sends nothing."""
+    used = list_used_ids(library.store, POST_FILES, library.account)
+    estimated = estimate_media_requests(library.store, POST_FILES, library.account, library.opened.reader.now())
+    requests, thumbnails = library.cost(POST_FILES)
+    rows = library.rows(POST_FILES)
+    ads = library.store.scan_partition(ADS.table, Partition(library.account))
+    assert ads is not None
+    identities = ads.filter(pl.col("tiktok_item_id").is_in(used)).select("identity_type", "identity_id").unique()
+    assert requests == estimated == identities.collect().height
+    assert set(rows.get_column("tiktok_item_id")) == set(used)
+    assert thumbnails is not None
+    assert thumbnails[0] == rows.filter("is_listed").height > 1
+    row = rows.filter(pl.col("is_listed") & (pl.col("identity_type") == "AUTH_CODE")).to_dicts()[0]
+    assert (row["item_type"], row["width"], row["height"], row["duration"]) == ("VIDEO", 720, 1280, 9.8)
+    assert (row["ad_auth_status"], row["auth_end_time"] > row["requested_at"]) == ("AUTHORIZED", True)
+    assert row["text"]
+    assert row["extra"] is None
+    assert library.thumbnails.read(row["thumbnail"])
+    assert library.cost(POST_FILES) == (0, (0, 0))
+
+
+def test_account_without_posts_costs_no_request(library: Library) -> None:
+    """Without Spark ads nothing is requested, and the table is empty."""
+    ads = library.store.scan_partition(ADS.table, Partition(library.account))
+    assert ads is not None
+    without = ads.collect().with_columns(tiktok_item_id=pl.lit(None, pl.String))
+    library.store.write(ADS.table, Partition(library.account), without)
+    assert library.cost(POST_FILES) == (0, (0, 0))
+    assert library.rows(POST_FILES).is_empty()
+
+
+def test_withdrawn_post_keeps_its_row(library: Library) -> None:
+    """A post that TikTok no longer shows the identity is left out, and asked for again after a week only."""
+    ads = library.store.scan_partition(ADS.table, Partition(library.account))
+    assert ads is not None
+    own = ads.filter((pl.col("identity_type") != "AUTH_CODE") & (pl.col("tiktok_item_id") != "")).collect()
+    post = own.get_column("tiktok_item_id")[0]
+    library.host.sandbox.world.withdrawn_posts[post] = 0
+    try:
+        library.cost(POST_FILES)
+    finally:
+        del library.host.sandbox.world.withdrawn_posts[post]
+    row = library.rows(POST_FILES).filter(pl.col("tiktok_item_id") == post)
+    assert row.select("is_listed", "thumbnail").rows() == [(False, None)]
+    assert library.cost(POST_FILES) == (0, (0, 0))
+
+
+def test_posts_of_one_identity_that_is_refused_do_not_cost_the_others(library: Library) -> None:
+    """Where TikTok refuses an identity to the token, the posts of the others are read all the same."""
+    library.host.inject_fault("code", path=POSTS.path.strip("/"), code=40002, times=1)
+    library.cost(POST_FILES)
+    listed = library.rows(POST_FILES).get_column("is_listed")
+    assert listed.any()

@@ -48,7 +48,8 @@ REQUESTS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "identity/video/info": {
-        "item_type is unknown": "newer than the SDK; documented in get_info_about_tiktok_posts",
+        f"{name} is unknown": "newer than the SDK; documented in get_info_about_tiktok_posts"
+        for name in ("item_type", "item_ids")
     },
     "smart_plus/ad/create": {
         f"{_SENT_AD_FIELD} is unknown": _NEWER_AD,

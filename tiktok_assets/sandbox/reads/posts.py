@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tiktok_assets.sandbox.http.content import content_url
 from tiktok_assets.sandbox.http.context import Context, ResponseData
 from tiktok_assets.sandbox.http.errors import bad_parameter
 from tiktok_assets.sandbox.http.params import MISSING, cut_page
@@ -11,6 +12,7 @@ from tiktok_assets.sandbox.world.model import Ad, Advertiser, format_utc
 IDENTITY_TYPES = (CUSTOM_IDENTITY, "AUTH_CODE", "TT_USER", "BC_AUTH_TT", "TTS_TT")
 MAX_POSTS = 20  # of one request
 AUTHORIZATION_SECONDS = 365 * 86_400  # of a creator's post; our assumption
+POST_URL_SECONDS = 6 * 3600  # how long URLs are good; our assumption, as for videos
 _ZERO_PAGE_INFO = {"page": 0, "page_size": 0, "total_number": 0, "total_page": 0}
 
 
@@ -116,7 +118,7 @@ def _post_item(context: Context, ad: Ad, item: ResponseData) -> ResponseData:
         "text": ad.text,
         "anchor_list": None,
         "auth_info": _authorization(context, ad, item),
-        "video_info": None if is_carousel else _video(ad),
+        "video_info": None if is_carousel else _video(context, ad),
         "carousel_info": {"image_info": [], "music_info": None} if is_carousel else None,
     }
 
@@ -133,10 +135,11 @@ def _authorization(context: Context, ad: Ad, item: ResponseData) -> ResponseData
     }
 
 
-def _video(ad: Ad) -> ResponseData:
+def _video(context: Context, ad: Ad) -> ResponseData:
+    until, seed = int(context.now) + POST_URL_SECONDS, context.world.plan.seed
     return {
-        "url": f"https://videos.example/{ad.id}",
-        "poster_url": f"https://images.example/{ad.id}",
+        "url": content_url(context.base_url, f"post{ad.id}.mp4", until, seed),
+        "poster_url": content_url(context.base_url, f"post{ad.id}.image", until, seed),
         "bit_rate": 1_223_985,
         "duration": 9.8,
         "format": "mp4",
