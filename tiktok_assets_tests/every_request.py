@@ -1,18 +1,35 @@
 """Send every kind of request that the product sends to one sandbox."""
 
+from tempfile import TemporaryDirectory
+
 import pytest
 
 from tiktok_assets.api.auth import AuthClient
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.pagination import Fetcher
 from tiktok_assets.duplication.executor import UnfinishedError
+from tiktok_assets.ingest.media import list_used_ids
+from tiktok_assets.ingest.posts import read_posts
 from tiktok_assets.ingest.reader import Reader
+from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.sandbox.world.api_objects import ad_source, shown_video
+from tiktok_assets.spec.entities import ADS
+from tiktok_assets.spec.media import POST_FILES
 from tiktok_assets.spec.metric_catalog import METRICS
+from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST
 from tiktok_assets_tests.api.test_documented_requests import read_everything
 from tiktok_assets_tests.duplication.harness import DuplicationHarness
+
+
+def read_all_posts(reader: Reader, advertiser_id: str) -> None:
+    """Read the posts of the ads of an account, by the identities of its stored ads."""
+    with TemporaryDirectory() as folder:
+        store = HiveStore(folder)
+        list(refresh_entity(reader, store, ADS, [advertiser_id]))
+        posts, _ = read_posts(reader, store, advertiser_id, list_used_ids(store, POST_FILES, advertiser_id))
+    assert posts.height
 
 
 def send_every_request(harness: DuplicationHarness) -> None:
@@ -27,7 +44,9 @@ def send_every_request(harness: DuplicationHarness) -> None:
     with Client(sandbox.base_url, sandbox.token, policy=FAST) as client:
         fetcher = Fetcher(client)
         accounts = [Account(harness.owner.id, "USD", "America/Los_Angeles")]
-        read_everything(Reader(fetcher, client.now, METRICS), accounts, sandbox.app_id, sandbox.secret)
+        reader = Reader(fetcher, client.now, METRICS)
+        read_everything(reader, accounts, sandbox.app_id, sandbox.secret)
+        read_all_posts(reader, harness.owner.id)
         fetcher.close()
     harness.duplicate(harness.request())
     pushed = next(ad for ad in harness.owner.ads if ad_source(ad) == "push" and not ad.deleted)

@@ -41,6 +41,8 @@ _AD_FIELDS = {
 }
 _SENT_AD_FIELD, _SENT_AD_GROUP_FIELD = "ad_configuration.creative_auto_add_toggle", "is_hfss"
 
+_NEWER_POSTS = "newer than the SDK; documented in get_info_about_tiktok_posts"
+
 REQUESTS: Mapping[str, Mapping[str, str]] = {
     "gmv_max/report/get": {
         "dimensions: list should have at most 3 items after validation, not 4.": (
@@ -48,8 +50,9 @@ REQUESTS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "identity/video/info": {
-        f"{name} is unknown": "newer than the SDK; documented in get_info_about_tiktok_posts"
-        for name in ("item_type", "item_ids")
+        "item_type is unknown": _NEWER_POSTS,
+        "item_ids is unknown": _NEWER_POSTS,
+        "item_id is missing": _NEWER_POSTS,
     },
     "smart_plus/ad/create": {
         f"{_SENT_AD_FIELD} is unknown": _NEWER_AD,
