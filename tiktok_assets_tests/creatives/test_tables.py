@@ -16,6 +16,7 @@ from tiktok_assets.creatives.daily import CreativeDays, read_ads, sum_by_creativ
 from tiktok_assets.creatives.identity import describe_images, identify_creatives, parse_image_ids
 from tiktok_assets.creatives.summary import read_summary_sources, summarize_creatives
 from tiktok_assets.spec.entities import ADS
+from tiktok_assets.spec.media import POST_FILES, VIDEO_FILES
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
@@ -282,6 +283,21 @@ def test_window_needs_all_its_days(account: HiveStore) -> None:
     assert video["spend_7d"] is None
     assert video["complete_until"] is None
     assert video["spend_lifetime"] == Decimal("102.50")
+
+
+def test_post_has_the_thumbnail_of_its_cover(tmp_path: Path) -> None:
+    """A creative whose ads show a post has the thumbnail of the post, or that of its video if there is one."""
+    store = HiveStore(str(tmp_path))
+    write_ads(store, {"30": {"tiktok_item_id": "p1"}, "31": {"tiktok_item_id": "p2", "video_id": "v2"}})
+    for media, rows in ((POST_FILES, {"p1": "a", "p2": "b"}), (VIDEO_FILES, {"v2": "c"})):
+        key = media.entity.key
+        frame = pl.DataFrame(
+            [{"advertiser_id": OWNER, key: one, "thumbnail": digest} for one, digest in rows.items()],
+            build_schema(entity_columns(media.entity)),
+        )
+        store.write(media.table, Partition(OWNER), frame)
+    shown = {one: row["thumbnail"] for one, row in summarize(store, 0).items()}
+    assert shown == {"p1": "a", "v2": "c"}
 
 
 def test_nothing_stored_is_an_empty_table(tmp_path: Path) -> None:

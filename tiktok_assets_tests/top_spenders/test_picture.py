@@ -12,7 +12,7 @@ from PIL import Image
 
 from tiktok_assets.alerts.picture import picture_path
 from tiktok_assets.alerts.picture_drawing import PICTURE_SIZE, draw_picture
-from tiktok_assets.spec.media import VIDEO_FILES
+from tiktok_assets.spec.media import IMAGE_FILES, MEDIA_TABLES, MediaTable
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore, Partition
@@ -76,19 +76,22 @@ def test_figures_and_trend_are_those_of_the_stored_days(tmp_path: Path) -> None:
     assert picture.file_name == "new-top-spender-ugc-3.png"
 
 
-def test_thumbnail_of_the_video_is_shown(tmp_path: Path) -> None:
-    """The picture has the stored thumbnail of the ad's video; without its file, or the table, it has none."""
+@pytest.mark.parametrize("media", MEDIA_TABLES, ids=lambda one: one.table)
+def test_thumbnail_of_the_ad_is_shown(tmp_path: Path, media: MediaTable) -> None:
+    """The picture has the stored thumbnail of the ad's video, image or post; without file or table it has none."""
     store = HiveStore(str(tmp_path))
-    assert build_top_spender_picture(store, LEADER, None).thumbnail is None
+    leader = {**LEADER, "video_id": None, **({media.entity.key: "v1"} if media is not IMAGE_FILES else {})}
+    ad = {"image_ids": '["v1", "v2"]'} if media is IMAGE_FILES else None
+    assert build_top_spender_picture(store, leader, ad).thumbnail is None
     buffer = io.BytesIO()
     Image.new("RGB", (320, 568), "red").save(buffer, "WEBP")
     digest, _ = ThumbnailStore(store.base).write(buffer.getvalue())
-    row = {"advertiser_id": OWNER, "video_id": "v1", "thumbnail": digest}
-    frame = pl.DataFrame([row], build_schema(entity_columns(VIDEO_FILES.entity)))
-    store.write("videos", Partition(OWNER), frame)
-    assert build_top_spender_picture(store, LEADER, None).thumbnail == buffer.getvalue()
+    row = {"advertiser_id": OWNER, media.entity.key: "v1", "thumbnail": digest}
+    frame = pl.DataFrame([row], build_schema(entity_columns(media.entity)))
+    store.write(media.table, Partition(OWNER), frame)
+    assert build_top_spender_picture(store, leader, ad).thumbnail == buffer.getvalue()
     ThumbnailStore(store.base).path(digest).unlink()
-    assert build_top_spender_picture(store, LEADER, None).thumbnail is None
+    assert build_top_spender_picture(store, leader, ad).thumbnail is None
 
 
 def test_ad_of_which_little_is_known_has_a_picture(tmp_path: Path) -> None:
