@@ -24,6 +24,7 @@ from tiktok_assets.setting_types import (
     PastDay,
     RegexPattern,
     SecretUrls,
+    Share,
     TimeZones,
 )
 from tiktok_assets.spec import (
@@ -240,6 +241,24 @@ class Settings(BaseSettings):
         None,
         alias="TIKTOK_MAX_ADDED_BUDGET",
         description="how much duplicates can add to an account's daily budgets within 24 hours, in its currency",
+    )
+    fatigue_drop: Share = Field(
+        Decimal("0.20"),
+        alias="TIKTOK_FATIGUE_DROP",
+        description="by which share the hook rate or click rate of a creative must have fallen to be reported; 0"
+        " reports none",
+    )
+    fatigue_min_spend: Amount = Field(
+        Decimal(50),
+        alias="TIKTOK_FATIGUE_MIN_SPEND",
+        description="spend in each of the two compared weeks, in the account's currency, below which no creative"
+        " is reported as worn out",
+    )
+    fatigue_rise: Amount = Field(
+        Decimal(0),
+        alias="TIKTOK_FATIGUE_RISE",
+        description="by which share its spend or impressions must have risen meanwhile; 0 if it is enough that"
+        " one of them did not fall",
     )
     reconciliation_tolerance: Amount = Field(
         Decimal("0.02"),

@@ -39,7 +39,7 @@ GROUPS = {
         "gmv_max_shops",
     },
     "reports": REPORTS | SMART_PLUS_REPORTS | {"gmv_max_report_daily", "report_restatements"},
-    "insights": {"creatives", "creative_daily", "top_spenders", "account_overview"},
+    "insights": {"creatives", "creative_daily", "creative_declines", "top_spenders", "account_overview"},
     "scaling": {"duplication_candidates", "ad_duplications", "duplication_results"},
     "serving": {"warehouse"},
 }

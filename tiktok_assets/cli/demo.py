@@ -174,7 +174,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _create_sandbox() -> RunningSandbox:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    plan = WorldPlan(anchor=now, smart_plus_story=True, gmv_max=True)
+    plan = WorldPlan(anchor=now, smart_plus_story=True, gmv_max=True, worn_creatives=True)
     return RunningSandbox(plan, now=now - timedelta(days=3), clock_runs=True)
 
 

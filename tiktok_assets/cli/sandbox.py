@@ -43,7 +43,13 @@ def serve_sandbox(
 
     try:
         plan = WorldPlan(
-            seed=seed, anchor=anchor, advertisers=advertisers, ads=ads, smart_plus_story=True, gmv_max=True
+            seed=seed,
+            anchor=anchor,
+            advertisers=advertisers,
+            ads=ads,
+            smart_plus_story=True,
+            gmv_max=True,
+            worn_creatives=True,
         )
         serve(plan, announce, now=start, clock_runs=True, port=port, limits=limits)
     except SandboxError as error:

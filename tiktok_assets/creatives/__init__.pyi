@@ -6,6 +6,10 @@ from .columns import CREATIVES_SCHEMA as CREATIVES_SCHEMA
 from .daily import read_ads as read_ads
 from .daily import read_summed_days as read_summed_days
 from .daily import update_creative_days as update_creative_days
+from .declines import CREATIVE_DECLINES as CREATIVE_DECLINES
+from .declines import DECLINES_COLUMNS as DECLINES_COLUMNS
+from .declines import CreativeHistory as CreativeHistory
+from .declines import record_declines as record_declines
 from .summary import read_summary_sources as read_summary_sources
 from .summary import summarize_creatives as summarize_creatives
 from .watch_rates import WATCHED_SCHEMA as WATCHED_SCHEMA

@@ -41,6 +41,9 @@ MAX_TICK_SECONDS = 30
 MAX_CHECK_HISTORY = 20
 """How many evaluations of a check are searched for the previous one."""
 
+CHECKS_WITH_OWN_ALERT = frozenset({"creative_fatigue"})
+"""What these checks find was reported when it was found."""
+
 WILL_RETRY_TAG = "dagster/will_retry"
 """The tag Dagster sets on a failed run that it will retry."""
 
@@ -196,7 +199,7 @@ def _find_new_check_failures(instance: dg.DagsterInstance, run_id: str) -> Itera
     """Yield the checks that failed in a run and before that had passed, only warned, or never run."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = entry.get_dagster_event().asset_check_evaluation_data
-        if evaluation.passed:
+        if evaluation.passed or evaluation.check_name in CHECKS_WITH_OWN_ALERT:
             continue
         history = instance.event_log_storage.get_asset_check_execution_history(
             evaluation.asset_check_key,

@@ -1,16 +1,20 @@
-"""Define `creatives` and `creative_daily`, which sum the ad reports by creative."""
+"""Define `creatives` and `creative_daily`, which sum the ad reports by creative, and `creative_declines`."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import dagster as dg
 import polars as pl
 
 from tiktok_assets.creatives import (
     CREATIVE_DAILY,
+    CREATIVE_DECLINES,
     CREATIVES,
+    CreativeHistory,
     read_ads,
     read_summary_sources,
+    record_declines,
     summarize_creatives,
     update_creative_days,
 )
@@ -29,13 +33,15 @@ from tiktok_assets.overview import Row, format_money
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import ADS, MEDIA_TABLES
-from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.storage import HiveStore, Partition, ThumbnailStore
 
 MAX_PREVIEW_ROWS = 8
 
+_NAME_SCHEMA = pl.Schema({"advertiser_id": pl.String(), "name": pl.String()})
+
 
 def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
-    """Build the two tables, which are made in one step and read the same tables."""
+    """Build the tables of creatives, which are made in one step and read the same tables."""
     tables, reports = get_stored_tables(settings), {report.table for report in settings.chosen_reports}
     sources = [table for table in CREATIVE_SOURCES if table in reports]
 
@@ -51,7 +57,8 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                 deps=[*sources, ADS.table, *(media.table for media in MEDIA_TABLES)],
                 automation_condition=sources_updated_and_idle(*sources),
             )
-            for table in (CREATIVES, CREATIVE_DAILY)
+            for table in (CREATIVES, CREATIVE_DAILY, CREATIVE_DECLINES)
+            if table in tables
         ],
         partitions_def=ADVERTISERS,
         backfill_policy=SINGLE_RUN,
@@ -72,15 +79,29 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                 complete[0] if complete else None,
                 len(complete),
             )
+            selected = {table for table in tables if dg.AssetKey(table) in context.selected_asset_keys}
+            written_tables = {CREATIVE_DAILY: days.rows, CREATIVES: creatives}
+            if CREATIVE_DECLINES in selected:
+                names, thumbnails = (
+                    dict(creatives.select("creative_id", column).iter_rows())
+                    for column in ("creative_name", "thumbnail")
+                )
+                history = CreativeHistory(
+                    advertiser_id,
+                    _read_name(tiktok, advertiser_id),
+                    days.rows,
+                    names,
+                    complete,
+                    partial(_read_thumbnail, tiktok.store, thumbnails),
+                )
+                written_tables[CREATIVE_DECLINES] = record_declines(tiktok.state, settings, history, tiktok.now())
             partition = Partition(advertiser_id)
-            for table, rows, metadata in (
-                (CREATIVE_DAILY, days.rows, days.metadata),
-                (CREATIVES, creatives, {}),
-            ):
+            for table, rows in written_tables.items():
                 # `creatives` is the sum of the rows of `creative_daily`, so both are made whichever is asked for;
                 # only what was asked for is written.
-                if dg.AssetKey(table) not in context.selected_asset_keys:
+                if table not in selected:
                     continue
+                metadata = days.metadata if table == CREATIVE_DAILY else {}
                 written = tiktok.store.write(table, partition, rows, metadata=metadata)
                 context.log_event(
                     dg.AssetMaterialization(
@@ -100,6 +121,16 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(asset_key=table, metadata=ALREADY_RECORDED)
 
     return _creative_tables
+
+
+def _read_name(session: Session, advertiser_id: str) -> str | None:
+    rows = session.store.scan("advertisers", _NAME_SCHEMA).filter(pl.col("advertiser_id") == advertiser_id)
+    return next(iter(rows.collect().get_column("name")), None)
+
+
+def _read_thumbnail(store: HiveStore, thumbnails: Mapping[str, str | None], creative_id: str) -> bytes | None:
+    digest = thumbnails.get(creative_id)
+    return ThumbnailStore(store.base).read(digest) if digest else None
 
 
 def _build_pictures(store: HiveStore, creatives: pl.DataFrame) -> Mapping[str, dg.MarkdownMetadataValue]:

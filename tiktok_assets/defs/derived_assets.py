@@ -55,6 +55,7 @@ SHOWN_TABLES = (
     "report_restatements",
     "creatives",
     "creative_daily",
+    "creative_declines",
     "top_spenders",
     "duplication_candidates",
 )

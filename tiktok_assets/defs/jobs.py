@@ -7,7 +7,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,  # what define_asset_job returns; Dagster exports no name for it
 )
 
-from tiktok_assets.creatives import CREATIVE_DAILY, CREATIVES
+from tiktok_assets.creatives import CREATIVE_DAILY, CREATIVE_DECLINES, CREATIVES
 from tiktok_assets.defs.account_assets import ACCOUNT_ASSETS
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB, TableChecks, build_check_job
 from tiktok_assets.defs.gmv_max_assets import read_gmv_max_partitions
@@ -58,6 +58,7 @@ UNPARTITIONED_DERIVED_TABLES = (ACCOUNT_OVERVIEW, "warehouse")
 DERIVED_TABLES = (
     CREATIVES,
     CREATIVE_DAILY,
+    CREATIVE_DECLINES,
     TOP_SPENDERS,
     DUPLICATION_CANDIDATES,
     AD_DUPLICATIONS,

@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from tiktok_assets.creatives import CREATIVE_DAILY, CREATIVE_DAILY_COLUMNS, CREATIVES, CREATIVES_COLUMNS
+from tiktok_assets.creatives import (
+    CREATIVE_DAILY,
+    CREATIVE_DAILY_COLUMNS,
+    CREATIVE_DECLINES,
+    CREATIVES,
+    CREATIVES_COLUMNS,
+    DECLINES_COLUMNS,
+)
 from tiktok_assets.duplication import DUPLICATIONS_COLUMNS, RESULTS_COLUMNS
 from tiktok_assets.ingest import history_columns
 from tiktok_assets.settings import Settings
@@ -41,6 +48,7 @@ TRIGGERING_SOURCES: Mapping[str, Sequence[str]] = {
     DUPLICATION_RESULTS: (AD_REPORT_DAILY, AD_DUPLICATIONS),
     CREATIVES: CREATIVE_SOURCES,
     CREATIVE_DAILY: CREATIVE_SOURCES,
+    CREATIVE_DECLINES: CREATIVE_SOURCES,
 }
 """The sources whose updates trigger a derived table; updates of other tables it reads do not."""
 
@@ -69,6 +77,7 @@ def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
         **gmv_max,
         **({RESTATEMENTS: RESTATEMENT_COLUMNS} if has_daily_reports else {}),
         **(_CREATIVE_TABLES if AD_REPORT_DAILY in reports else {}),
+        **({CREATIVE_DECLINES: DECLINES_COLUMNS} if AD_REPORT_DAILY in reports and settings.fatigue_drop else {}),
         **(_TOP_SPENDER_TABLES if reports.keys() >= set(TOP_SPENDERS_SOURCES) else {}),
         AD_DUPLICATIONS: DUPLICATIONS_COLUMNS,
         **({DUPLICATION_RESULTS: RESULTS_COLUMNS} if AD_REPORT_DAILY in reports else {}),
@@ -90,6 +99,10 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = {
         " 28 complete days and the lifetime, computed from sums."
     ),
     CREATIVE_DAILY: "The daily ad report summed by creative and day.",
+    CREATIVE_DECLINES: (
+        "The creatives whose hook rate or click rate fell against their own best seven days while they were shown"
+        " no less: what fell from what to what, since when, and what spends in their place."
+    ),
 }
 
 
@@ -115,6 +128,7 @@ _DERIVED_TABLE_KEYS: Mapping[str, tuple[str, ...]] = {
     RESTATEMENTS: RESTATEMENTS_KEY,
     CREATIVES: ("advertiser_id", "creative_id"),
     CREATIVE_DAILY: ("advertiser_id", "creative_id", "date"),
+    CREATIVE_DECLINES: ("advertiser_id", "decline_id"),
 }
 
 

@@ -1,10 +1,10 @@
 """List what happened in the accounts since yesterday, and what to act on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiktok_assets.overview.formatting import format_change, format_day, format_money, format_percent
 
@@ -55,14 +55,34 @@ class Change:
         return KINDS[self.kind]
 
 
-def list_changes(accounts: Sequence["AccountSection"], built_at: datetime) -> list[Change]:
-    """List the changes of the accounts, ordered by kind, then as the accounts are ordered."""
+def list_changes(
+    accounts: Sequence["AccountSection"], declines: Sequence[Mapping[str, Any]], built_at: datetime
+) -> list[Change]:
+    """List the changes of the accounts, ordered by kind, then as the accounts are ordered.
+
+    Args:
+        accounts: the accounts of the page.
+        declines: rows of `creative_declines`.
+        built_at: timezone-aware.
+    """
     since = datetime.combine(built_at.date() - timedelta(1), datetime.min.time(), built_at.tzinfo)
-    found = [change for account in accounts for change in _list_account_changes(account, since)]
+    new = [row for row in declines if row["is_told"] and row["found_at"] >= since]
+    by_account: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in new:
+        by_account.setdefault((row["advertiser_id"], row["currency"] or ""), []).append(row)
+    found = [
+        change
+        for account in accounts
+        for change in _list_account_changes(
+            account, by_account.get((account.advertiser_id, account.currency), []), since
+        )
+    ]
     return sorted(found, key=lambda one: one.kind_rank)
 
 
-def _list_account_changes(account: "AccountSection", since: datetime) -> Iterator[Change]:
+def _list_account_changes(
+    account: "AccountSection", declines: Sequence[Mapping[str, Any]], since: datetime
+) -> Iterator[Change]:
     def build(kind: str, text: str, subject: str = "", within: str = "") -> Change:
         owner = account.advertiser_id, account.name, account.currency
         return Change(kind, *owner, subject=subject, text=text, within=within)
@@ -72,6 +92,9 @@ def _list_account_changes(account: "AccountSection", since: datetime) -> Iterato
             lead = f", {format_change(row['lead'])} over the next ad" if row["lead"] is not None else ""
             text = f"now spends most of its campaign: {format_money(row['spend'], account.currency)}{lead}"
             yield build("leader", text, row["ad_name"] or row["ad_id"], row["campaign_name"] or row["campaign_id"])
+    for decline in declines:
+        name = decline["creative_name"] or decline["creative_id"]
+        yield build("fatigue", _describe_decline(decline), name)
     for usage in account.budgets:
         if usage.share >= 1:
             spent, budget = (format_money(one, account.currency) for one in (usage.spent, usage.budget))
@@ -84,6 +107,13 @@ def _list_account_changes(account: "AccountSection", since: datetime) -> Iterato
         yield build("data", text)
     for one in account.unreported:
         yield build("check", f"{one.text}. {one.fix}")
+
+
+def _describe_decline(row: Mapping[str, Any]) -> str:
+    rate = {"hook_rate": "hook rate", "ctr": "click rate"}[row["metric"]]
+    fell = f"{rate} fell from {row['best_rate']:.2f}% to {row['recent_rate']:.2f}%"
+    instead = "another creative spends in its place" if row["replacement_id"] else "no other creative spends more"
+    return f"{fell} since about {format_day(row['since'])}; {instead}"
 
 
 def _describe_stop(account: "AccountSection") -> str:

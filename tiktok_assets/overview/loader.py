@@ -108,6 +108,16 @@ SCHEMAS: Mapping[str, pl.Schema] = {
             **dict.fromkeys(("video_watched_2s", "video_watched_6s"), _COUNT),
         }
     ),
+    "creative_declines": pl.Schema(
+        {
+            **_ACCOUNT_COLUMNS,
+            **dict.fromkeys(("creative_id", "creative_name", "metric", "replacement_id"), _TEXT),
+            **dict.fromkeys(("best_rate", "recent_rate"), pl.Float64()),
+            "since": pl.Date(),
+            "found_at": INSTANT,
+            "is_told": pl.Boolean(),
+        }
+    ),
     "report_restatements": pl.Schema(
         {
             **_ACCOUNT_COLUMNS,

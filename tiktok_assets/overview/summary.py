@@ -85,7 +85,8 @@ def summarize(tables: OverviewTables, built_at: datetime) -> Overview:
         )
     # Amounts of different currencies cannot be compared: currencies with spend come first, then alphabetically.
     sections.sort(key=lambda section: not section.lifetime.spend)
-    changes = list_changes([account for section in sections for account in section.accounts], built_at)
+    all_accounts = [account for section in sections for account in section.accounts]
+    changes = list_changes(all_accounts, tables.get("creative_declines").to_dicts(), built_at)
     return Overview(built_at, sections, changes)
 
 

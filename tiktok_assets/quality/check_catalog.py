@@ -8,7 +8,7 @@ import polars as pl
 
 from tiktok_assets.api import DateWindow
 from tiktok_assets.ingest import find_unreported_spend
-from tiktok_assets.quality import coverage, reconciliation, row_checks, smart_plus_levels
+from tiktok_assets.quality import coverage, creatives, reconciliation, row_checks, smart_plus_levels
 from tiktok_assets.quality.checked_table import CheckedTable
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext, TableReader
@@ -215,6 +215,15 @@ CHECKS: tuple[Check, ...] = (
         "warning",
         lambda table: table.table == CAMPAIGNS.table,
         lambda reader: _check_unreported_spend(reader, is_gmv_max=False),
+    ),
+    Check(
+        "creative_fatigue",
+        "No creative that spends has a hook rate or click rate far below that of its own best seven days. Each has"
+        " an alert of its own, so no other is sent for this check. Replace the creative, or raise"
+        " TIKTOK_FATIGUE_DROP.",
+        "warning",
+        lambda table: table.table == "creatives",
+        creatives.check_fatigue,
     ),
     Check(
         "no_row_drop",

@@ -8,6 +8,7 @@ from .report_timeouts import StoredTimeouts as StoredTimeouts
 from .state import State as State
 from .state import StateError as StateError
 from .state import approvals as approvals
+from .state import creative_declines as creative_declines
 from .state import duplication_snapshots as duplication_snapshots
 from .state import duplication_steps as duplication_steps
 from .state import duplications as duplications

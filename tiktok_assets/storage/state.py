@@ -90,12 +90,30 @@ flags = sa.Table(
 )
 """Ads that were flagged as new top spenders, at most once per campaign and ad."""
 
+creative_declines = sa.Table(
+    "creative_declines",
+    TABLES,
+    sa.Column("decline_id", _HASH, primary_key=True, doc="also the id of its alert"),
+    sa.Column("advertiser_id", _ID, nullable=False),
+    sa.Column("creative_id", _NAME, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, doc="of the creative's declines, from 0"),
+    sa.Column("found_on", sa.Date, nullable=False, doc="the last complete day then"),
+    sa.Column("found_at", Instant, nullable=False),
+    sa.Column("is_told", sa.Boolean, nullable=False, doc="whether an alert was written with it"),
+    sa.Column("recovered_on", sa.Date, doc="null until the rate is high again"),
+    sa.Column("facts", sa.JSON, nullable=False, doc="the numbers it was found by"),
+    sa.UniqueConstraint("advertiser_id", "creative_id", "number"),
+)
+"""Creatives whose hook rate or click rate fell, one row per decline."""
+
 outbox = sa.Table(
     "outbox",
     TABLES,
     sa.Column("alert_id", _HASH, primary_key=True),
     sa.Column("destination", _HASH, primary_key=True, doc="hash of the URL, which is a secret; or `folder`"),
-    sa.Column("kind", _CODE, nullable=False, doc="new_top_spender, run_failure, check_failure, ..."),
+    sa.Column(
+        "kind", _CODE, nullable=False, doc="new_top_spender, creative_fatigue, run_failure, check_failure, ..."
+    ),
     sa.Column("message", sa.JSON, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("status", _CODE, nullable=False, doc="waiting, sending, delivered, delivered_unknown, given_up"),

@@ -361,7 +361,7 @@ def test_derived_assets_are_rebuilt_once_after_updates(deployment: Deployment) -
     automation = Automation(deployment)
     automation.tick()
     assert deployment.run_range("refresh_lifetime", ids[1:3]).success
-    by_account = ("top_spenders", "duplication_candidates", "creatives", "creative_daily")
+    by_account = ("top_spenders", "duplication_candidates", "creatives", "creative_daily", "creative_declines")
     assert automation.tick() == {key: set(ids[1:3]) for key in by_account}
     assert deployment.run_range("refresh_derived", ids[1:3], tables=by_account).success
     assert automation.tick() == {key: {None} for key in UNPARTITIONED_DERIVED_TABLES}
@@ -378,7 +378,9 @@ def test_daily_reports_do_not_rebuild_the_ranking(deployment: Deployment) -> Non
     assert deployment.run("refresh_daily", {"dagster/partition": f"{ids[1]}|2026-10-02"}).success
     requested = automation.run_until_idle()
     assert not any(one.keys() & {"top_spenders", "duplication_candidates"} for one in requested)
-    assert requested[0] == {key: {ids[1]} for key in ("creatives", "creative_daily", "duplication_results")}
+    assert requested[0] == {
+        key: {ids[1]} for key in ("creatives", "creative_daily", "creative_declines", "duplication_results")
+    }
     assert requested[1:] == [{key: {None} for key in UNPARTITIONED_DERIVED_TABLES}]
 
 
@@ -388,7 +390,7 @@ def test_failed_ranking_does_not_block_the_warehouse(deployment: Deployment) -> 
     automation = Automation(deployment)
     automation.tick()
     assert deployment.run_range("refresh_lifetime", ids[:1]).success
-    by_account = ("top_spenders", "duplication_candidates", "creatives", "creative_daily")
+    by_account = ("top_spenders", "duplication_candidates", "creatives", "creative_daily", "creative_declines")
     assert automation.tick() == {key: {ids[0]} for key in by_account}
     assert automation.tick() == {key: {None} for key in UNPARTITIONED_DERIVED_TABLES}
 

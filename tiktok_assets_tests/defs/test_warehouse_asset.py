@@ -34,13 +34,13 @@ def test_warehouse_has_every_table_with_its_rows(deployment: Deployment) -> None
     assert deployment.run_range("refresh_daily", ids, WINDOW).success
     assert deployment.run_range("refresh_lifetime", ids).success
     assert deployment.run_range(
-        "refresh_derived", ids, tables=["top_spenders", "creatives", "creative_daily"]
+        "refresh_derived", ids, tables=["top_spenders", "creatives", "creative_daily", "creative_declines"]
     ).success
     assert deployment.run("refresh_derived", tables=["warehouse"]).success
     expected = {table: deployment.read_table(table).height for table in get_stored_tables(deployment.settings)}
     idle = {DUPLICATION_CANDIDATES, AD_DUPLICATIONS, DUPLICATION_RESULTS}  # nothing was flagged or duplicated
     # All ads have videos or posts; no account has a TikTok Shop or an Upgraded Smart+ campaign.
-    idle |= {"images"}
+    idle |= {"images", "creative_declines"}
     idle |= {table for table in expected if table.startswith(("gmv_max_", "smart_plus_"))}
     assert all(rows for table, rows in expected.items() if table not in idle)
     assert count_rows(deployment) == expected

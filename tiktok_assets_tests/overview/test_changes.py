@@ -36,6 +36,27 @@ def test_leader_is_a_change_until_the_end_of_the_next_day(
     assert found == ([("Hook", "Spring", text)] if is_listed else [])
 
 
+@pytest.mark.parametrize(("hours", "is_told"), [(0, True), (44, True), (46, True), (0, False)])
+def test_decline_of_a_creative_is_a_change_until_the_end_of_the_next_day(
+    sample: SampleStore, hours: int, *, is_told: bool
+) -> None:
+    """A decline found and told today or yesterday is a change with both rates and its begin."""
+    sample.account("1", "USD")
+    decline: dict[str, Any] = {"advertiser_id": "1", "creative_id": "9", "creative_name": "Hook", "metric": "ctr"}
+    decline |= {
+        "currency": "USD",
+        "best_rate": 1.5,
+        "recent_rate": 0.75,
+        "since": YESTERDAY,
+        "replacement_id": "8",
+    }
+    decline |= {"found_at": NOW - timedelta(hours=hours), "is_told": is_told}
+    sample.write("creative_declines", Partition("1"), [decline])
+    found = [(one.advertiser_id, one.subject, one.text) for one in find_changes(sample, "fatigue")]
+    text = f"click rate fell from 1.50% to 0.75% since about {YESTERDAY}; another creative spends in its place"
+    assert found == ([("1", "Hook", text)] if is_told and hours < 46 else [])
+
+
 def test_used_up_budgets_are_changes(agency: SampleStore) -> None:
     """A campaign that spent at least its daily budget is a change with both amounts and the day."""
     found = {one.advertiser_id: one for one in find_changes(agency, "budget")}

@@ -36,6 +36,8 @@ SUMS_BY_NAME_LIST = {
     "tables/totals.py": "checks `additive` of each metric",
     "duplication/results.py": "its names are those of `_SUMS`, tested below",
     "tables/report_row_parser.py": "checks `additive` of each metric",
+    "creatives/fatigue.py": "spend, and the counts of `RATES` above and below the line",
+    "creatives/rate_comparison.py": "the same under short names, and weights",
     "ingest/restatements.py": "spend and conversion, under the names of its own columns",
 }
 """Modules with sums over names that are not literals, and why these are additive."""

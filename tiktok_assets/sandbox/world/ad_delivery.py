@@ -146,7 +146,8 @@ def final_delivery(profile: AdProfile, ordinal: int) -> Vector | None:
         return None
     dollars_1000 = spend * 1000 / profile.minor_per_dollar
     impressions = int(dollars_1000 * 100_000 / (profile.cpm_cents * (700 + randoms[1] % 600))) + 1
-    return _funnel(profile, spend, impressions, randoms)
+    kept = ad.wear.kept(profile.anchor_day - ordinal) if ad.wear else 1000
+    return _funnel(profile, spend, impressions, randoms, kept)
 
 
 def _scripted_spend(profile: AdProfile, ordinal: int) -> int:
@@ -173,18 +174,18 @@ def _ordinary_spend(profile: AdProfile, ordinal: int, randoms: tuple[int, ...]) 
     return max(min(level, ad.daily_cap), 1 if ad.daily_target else 0)
 
 
-def _funnel(profile: AdProfile, spend: int, impressions: int, randoms: tuple[int, ...]) -> Vector:
-    """Derive all columns of a day from its spend and impressions."""
+def _funnel(profile: AdProfile, spend: int, impressions: int, randoms: tuple[int, ...], kept: int) -> Vector:
+    """Derive all columns of a day from its spend and impressions; `kept` (thousandths) is what wear leaves."""
     share: Callable[[int, int, int], int] = lambda whole, per_10k, random: (  # noqa: E731  # used often below
         whole * per_10k * (32_768 + random) // 655_360_000
     )
-    clicks = share(impressions, profile.ctr_per_10k, randoms[3])
+    clicks = share(impressions, profile.ctr_per_10k, randoms[3]) * kept // 1000
     conversion = (
         clicks * profile.conversions_per_10k * (32_768 + randoms[4]) // 65_536 + randoms[15] % 10_000
     ) // 10_000
     conversion = min(conversion, clicks)
     plays = impressions * (9300 + randoms[5] % 600) // 10_000
-    two = plays * (3200 + randoms[6] % 1500) // 10_000
+    two = plays * (3200 + randoms[6] % 1500) // 10_000 * kept // 1000
     six = two * (2800 + randoms[7] % 1500) // 10_000
     p25 = two * (5200 + randoms[8] % 2000) // 10_000
     p50, p75 = p25 * 52 // 100, p25 * 31 // 100

@@ -17,6 +17,7 @@ from tiktok_assets.sandbox.world.model import (
     Campaign,
     IdGenerator,
     Scenario,
+    Wear,
     World,
     WorldPlan,
     epoch_seconds,
@@ -26,6 +27,8 @@ from tiktok_assets.sandbox.world.smart_plus import add_smart_plus_campaign, add_
 from tiktok_assets.sandbox.world.status import PROMOTE, TOP_VIEW
 
 SMART_PLUS_ACCOUNT = 2  # its position in the plan's order
+
+WORN = Wear(since=14, days=5, loss=500)
 
 OTHERS_DOLLARS_A_DAY = 2.0  # of the other ads: 70 days of it are far below both leaders
 
@@ -64,6 +67,9 @@ def build_world(plan: WorldPlan) -> World:
         withdrawn_posts = dict(ended_posts(builder, first))
     if plan.gmv_max:
         add_gmv_max(Builder(plan, ids, Random(f"{plan.seed}:gmv max")), next(iter(advertisers.values())))
+    if plan.worn_creatives and not plan.dense:
+        builder = Builder(plan, ids, Random(f"{plan.seed}:worn creatives"))
+        add_worn_creatives(builder, next(iter(advertisers.values())))
     random = Random(f"{plan.seed}:app")
     secret: Callable[[str], str] = lambda name: sha256(f"{plan.seed}:{name}".encode()).hexdigest()  # noqa: E731
     return World(
@@ -156,6 +162,22 @@ def add_scenario(builder: Builder, advertiser: Advertiser, *, ads: int) -> Scena
         builder.set_budget(group)
     builder.fill_campaign(scaling, 1, [3])
     return builder.scenario(testing, scaling, old, new)
+
+
+def add_worn_creatives(builder: Builder, advertiser: Advertiser) -> None:
+    """Add a campaign with a creative that wears out, a steady one, and one that spends in its place."""
+    campaign = builder.campaign(advertiser, "Prospecting | Evergreen", "WEB_CONVERSIONS", 72.3)
+    group = builder.ad_group(campaign, "Prospecting | Broad", campaign.created + 300)
+    for number, (name, days_ago, dollars, wear) in enumerate(
+        (
+            ("Founder story | worn", 72.2, 120, WORN),
+            ("Before and after | steady", 72.1, 60, None),
+            ("Founder story | fresh cut", 13.4, 150, None),
+        )
+    ):
+        ad = builder.ad(group, name, builder.days_ago(days_ago) + number, dollars)
+        ad.fatigue, ad.never_idle, ad.wear = 0, True, wear
+    builder.set_budget(group)
 
 
 def add_hidden_campaigns(builder: Builder, advertiser: Advertiser) -> None:

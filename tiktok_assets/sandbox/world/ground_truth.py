@@ -2,11 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from tiktok_assets.sandbox.world.ad_delivery import REACH, Vector
-from tiktok_assets.sandbox.world.api_objects import ad_group_item, ad_item, advertiser_item, campaign_item
+from tiktok_assets.sandbox.world.api_objects import (
+    ad_group_item,
+    ad_item,
+    advertiser_item,
+    campaign_item,
+    post_of,
+    shown_video,
+)
 from tiktok_assets.sandbox.world.facts import Facts, sum_over_ads, sum_over_days
 from tiktok_assets.sandbox.world.metrics import ALWAYS_ZERO, NO_VALUE, NUMERIC, formatter_for
 from tiktok_assets.sandbox.world.model import Ad, Advertiser, World
@@ -30,7 +37,8 @@ class GroundTruth:
     def entities(self, kind: str, now: int, advertiser_id: str | None) -> list[dict[str, Any]]:
         """Return all entities of a kind, even deleted and hidden ones.
 
-        The kinds are advertisers, campaigns, ad_groups, ads and smart_plus_ads.
+        The kinds are advertisers, campaigns, ad_groups, ads, smart_plus_ads, and declines: the ads whose creative
+        wears out, with its video or post, the first day of the decline and the part that is lost in the end.
 
         Raises:
             LookupError: The advertiser or the kind does not exist.
@@ -42,6 +50,7 @@ class GroundTruth:
             "campaigns": lambda one: [campaign_item(c, now) for c in one.campaigns if c.exists(now)],
             "ad_groups": lambda one: [ad_group_item(g, now) for g in one.ad_groups if g.exists(now)],
             "ads": lambda one: [ad_item(ad, now) for ad in one.ads if ad.exists(now)],
+            "declines": lambda one: [_decline_item(ad, self._anchor_day(one)) for ad in one.ads if ad.wear],
             "smart_plus_ads": lambda one: [
                 smart_plus_ad_item(ad, now) for ad in one.smart_plus_ads if ad.exists(now)
             ],
@@ -85,12 +94,29 @@ class GroundTruth:
             if vector is not None:
                 yield ordinal, vector
 
+    def _anchor_day(self, advertiser: Advertiser) -> date:
+        return self.world.plan.anchor.astimezone(advertiser.zone).date()
+
     def _advertisers(self, advertiser_id: str | None) -> list[Advertiser]:
         if advertiser_id is None:
             return list(self.world.advertisers.values())
         if advertiser_id not in self.world.advertisers:
             raise LookupError(f"No advertiser {advertiser_id} in this world.")
         return [self.world.advertisers[advertiser_id]]
+
+
+def _decline_item(ad: Ad, anchor: date) -> dict[str, Any]:
+    """Return what is true of an ad that wears out."""
+    if ad.wear is None:
+        raise ValueError(f"Ad {ad.id} does not wear out.")
+    return {
+        "advertiser_id": ad.campaign.advertiser.id,
+        "ad_id": ad.id,
+        "creative_id": shown_video(ad) or post_of(ad),
+        "since": (anchor - timedelta(days=ad.wear.since)).isoformat(),
+        "days": ad.wear.days,
+        "loss": ad.wear.loss / 1000,
+    }
 
 
 def _row(entity_id: str, day: str | None, vector: Vector, advertiser: Advertiser) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class WorldPlan:
             when the leading ad of the scenario does, one to scale it in, and others with creatives of each format;
             never in a dense world.
         gmv_max: Whether the first account has a TikTok Shop with GMV Max campaigns.
+        worn_creatives: Whether the first account has a campaign with a creative whose 2-second views and clicks
+            per impression decay, a steady one, and a new one; never in a dense world.
         hidden_campaigns: Whether the first account has a TopView and a Promote campaign, which lists and reports
             include on request only.
         dense: Whether every ad delivers on every day, nothing is deleted and there is no scenario.
@@ -67,6 +69,7 @@ class WorldPlan:
     smart_plus: bool = True
     smart_plus_story: bool = False
     gmv_max: bool = False
+    worn_creatives: bool = False
     hidden_campaigns: bool = False
     dense: bool = False
 
@@ -196,6 +199,26 @@ class SmartPlusAd(Entity):
         return [ad for ad in self.ad_group.ads if ad.smart_plus_ad is self]
 
 
+@dataclass(frozen=True)
+class Wear:
+    """How an ad's creative wears out: its 2-second views and clicks per impression decay.
+
+    Attributes:
+        since: The first day with less, in days before the anchor.
+        days: Within how many days the loss grows to its full size.
+        loss: The part that is lost then, in thousandths.
+    """
+
+    since: int
+    days: int
+    loss: int
+
+    def kept(self, days_before: int) -> int:
+        """Return the part that is left on a day, in thousandths."""
+        worn = self.since - days_before + 1
+        return 1000 - self.loss * min(max(worn, 0), self.days) // self.days
+
+
 @dataclass(kw_only=True)
 class Ad(Entity):
     """An ad, with the parameters of its delivery.
@@ -209,6 +232,7 @@ class Ad(Entity):
         fatigue_floor: The part of its target that it keeps, in thousandths.
         never_idle: Whether it delivers on every day.
         in_review: Whether it stays in review for good.
+        wear: How its creative wears out; None if it does not.
         spend_script: The exact spend instead, as (from days before the anchor, to days before it, cents a day).
         smart_plus_ad: In Smart+ campaigns the ad that this creative belongs to.
         reviews: Reviews, as (start, end).
@@ -222,6 +246,7 @@ class Ad(Entity):
     never_idle: bool = False
     in_review: bool = False
     spend_script: tuple[tuple[int, int, int], ...] = ()
+    wear: Wear | None = None
     smart_plus_ad: SmartPlusAd | None = field(default=None, repr=False)
     call_to_action: str = "LEARN_MORE"
     text: str = ""
