@@ -10,6 +10,7 @@ from tiktok_assets_tests.benchmarks import (
     backfill,
     decoding,
     events,
+    fatigue,
     many_partitions,
     morning,
     overview_page,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "overview_page": overview_page.figures,
     "warehouse": warehouse.figures,
     "backfill": backfill.figures,
+    "fatigue": fatigue.figures,
 }
 
 
