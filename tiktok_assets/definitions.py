@@ -4,12 +4,12 @@ import dagster as dg
 
 from tiktok_assets.creatives import CREATIVES
 from tiktok_assets.defs import (
-    ACCOUNT_ASSETS,
     DUPLICATION_RESULTS,
-    IO_MANAGER,
     TOP_SPENDERS,
     HiveParquetIOManager,
+    Names,
     add_owners_and_tags,
+    build_account_assets,
     build_ad_duplications_asset,
     build_advertiser_partitions_sensor,
     build_backfill_history_job,
@@ -18,9 +18,11 @@ from tiktok_assets.defs import (
     build_deliver_alerts_sensor,
     build_derived_assets_sensor,
     build_derived_job,
+    build_duplicate_job,
     build_duplication_candidates_asset,
     build_duplication_results_asset,
     build_duplication_sensors,
+    build_flag_job,
     build_gmv_max_report_asset,
     build_new_top_spender_sensor,
     build_overview_asset,
@@ -33,8 +35,6 @@ from tiktok_assets.defs import (
     build_table_checks,
     build_top_spenders_asset,
     build_warehouse_asset,
-    duplicate_ad,
-    flag_top_spender,
     get_stored_tables,
 )
 from tiktok_assets.session import Session
@@ -44,29 +44,37 @@ from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import build_schema
 
 
-def build_definitions(settings: Settings, *, session: Session | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings, *, session: Session | None = None, executor: dg.ExecutorDefinition | None = None
+) -> dg.Definitions:
     """Build all assets, checks, jobs, schedules, sensors and resources, to load alone or merge into your own.
+
+    With `key_prefix` in the settings all names carry the prefix, so that several sets can be merged.
 
     Args:
         settings: as returned by `settings.load_settings`.
         session: shared by all runs of this process and closed by the caller; None opens one session per run.
+        executor: of materializations that are started without a job; None leaves it to the project these
+            definitions are merged into. The jobs have one of their own, which runs each step in the run's process.
 
     Raises:
         SettingsError: if the settings choose an API version other than the one the tables are declared in.
     """
     require_storable_version(settings)
+    names = Names(settings)
     checks = build_table_checks(settings)
     jobs = build_refresh_jobs(settings, checks)
+    flag_job, duplicate_job = build_flag_job(settings), build_duplicate_job(settings)
     schemas = {name: build_schema(columns) for name, columns in get_stored_tables(settings).items()}
     assets = [
-        *ACCOUNT_ASSETS,
+        *build_account_assets(settings),
         *(build_report_asset(report, settings) for report in settings.chosen_reports),
         *(build_gmv_max_report_asset(report, settings) for report in settings.chosen_gmv_max_reports),
         *([build_restatements_asset(settings)] if RESTATEMENTS in schemas else []),
         *([build_creative_tables(settings)] if CREATIVES in schemas else []),
         *([build_top_spenders_asset(settings)] if TOP_SPENDERS in schemas else []),
         *([build_duplication_candidates_asset(settings)] if TOP_SPENDERS in schemas else []),
-        build_ad_duplications_asset(),
+        build_ad_duplications_asset(settings),
         *([build_duplication_results_asset(settings)] if DUPLICATION_RESULTS in schemas else []),
         build_overview_asset(settings),
         build_warehouse_asset(settings),
@@ -78,9 +86,9 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
             *jobs.values(),
             build_derived_job(settings, checks),
             build_backfill_history_job(settings),
-            *([flag_top_spender] if TOP_SPENDERS in schemas else []),
+            *([flag_job] if TOP_SPENDERS in schemas else []),
             # In `alert` mode no job that writes to TikTok is registered.
-            *([] if settings.scaling_mode == "alert" else [duplicate_ad]),
+            *([] if settings.scaling_mode == "alert" else [duplicate_job]),
         ],
         schedules=[build_daily_refresh_schedule(settings)],
         sensors=[
@@ -89,19 +97,19 @@ def build_definitions(settings: Settings, *, session: Session | None = None) -> 
             build_derived_assets_sensor(settings),
             build_deliver_alerts_sensor(settings),
             build_run_failure_alert_sensor(settings),
-            *([build_new_top_spender_sensor(settings, session)] if TOP_SPENDERS in schemas else []),
-            *build_duplication_sensors(settings, session),
+            *([build_new_top_spender_sensor(settings, flag_job, session)] if TOP_SPENDERS in schemas else []),
+            *build_duplication_sensors(settings, duplicate_job, session),
         ],
         resources={
-            "tiktok": build_session_resource(settings, session),
-            IO_MANAGER: HiveParquetIOManager(HiveStore(settings.data_dir), schemas),
+            names.session_resource: build_session_resource(settings, session),
+            names.io_manager: HiveParquetIOManager(HiveStore(settings.data_dir), schemas, names),
         },
-        # A refresh waits for requests, not for processor cores: one process per run saves seconds per step.
-        executor=dg.in_process_executor,
+        executor=executor,
     )
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the definitions that `dagster dev` and `dg dev` load."""
-    return build_definitions(load_settings())
+    # A refresh waits for requests, not for processor cores: one process per run saves seconds per step.
+    return build_definitions(load_settings(), executor=dg.in_process_executor)

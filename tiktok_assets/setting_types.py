@@ -129,6 +129,36 @@ def _validate_campaigns(campaigns: dict[str, str]) -> dict[str, str]:
     return campaigns
 
 
+def _validate_key_prefix(prefix: str) -> str:
+    for part in prefix.split("/") if prefix else ():
+        if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", part):
+            raise ValueError(
+                f"{prefix!r} is not a prefix of asset keys; use letters, digits and underscores that begin with a"
+                " letter, with / between parts, such as tiktok or agency/tiktok"
+            )
+    return prefix
+
+
+def _split_asset_keys(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [item.strip().split(":", 1) for item in value.split(",") if item.strip()]
+    if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004 - a table and a key
+        raise ValueError("it must be a comma-separated list of table:key, such as ads:marketing/tiktok_ads")
+    return dict(pairs)
+
+
+def _validate_asset_keys(keys: dict[str, str]) -> dict[str, str]:
+    for table, key in keys.items():
+        if not all(re.fullmatch("[A-Za-z0-9_]+", part) for part in key.split("/")):
+            raise ValueError(
+                f"{key!r} is not an asset key for {table}; use letters, digits, _ and / between parts"
+            )
+    if twice := sorted({key for key in keys.values() if list(keys.values()).count(key) > 1}):
+        raise ValueError(f"{twice[0]!r} is the key of two tables; give each its own")
+    return keys
+
+
 def _validate_regex(text: str | None) -> str | None:
     try:
         re.compile(text or "")
@@ -179,5 +209,9 @@ DataFolder = Annotated[str, AfterValidator(_make_absolute)]
 LocalFolder = Annotated[Path, AfterValidator(Path.absolute)]
 Amount = Annotated[Decimal, BeforeValidator(_reject_float), Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[Decimal, BeforeValidator(_reject_float), Field(ge=0, lt=1, allow_inf_nan=False)]
+KeyPrefix = Annotated[str, AfterValidator(_validate_key_prefix)]
+AssetKeys = Annotated[
+    dict[str, str], NoDecode, BeforeValidator(_split_asset_keys), AfterValidator(_validate_asset_keys)
+]
 RegexPattern = Annotated[str | None, AfterValidator(_validate_regex)]
 SecretUrls = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_apprise_urls)]

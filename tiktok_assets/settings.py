@@ -11,12 +11,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tiktok_assets.setting_types import (
     AdvertiserIds,
     Amount,
+    AssetKeys,
     Campaigns,
     Cron,
     Currencies,
     DataFolder,
     HostNames,
     Identities,
+    KeyPrefix,
     LocalFolder,
     Origin,
     PageUrl,
@@ -296,6 +298,23 @@ class Settings(BaseSettings):
         None,
         alias="TIKTOK_OVERVIEW_URL",
         description="URL of `account_overview.html`, if it is served; Dagster then links to it",
+    )
+    key_prefix: KeyPrefix = Field(
+        "",
+        alias="TIKTOK_KEY_PREFIX",
+        description="first parts of every asset key, such as `agency/tiktok`, and prefix of the names of jobs,"
+        " schedules, sensors, partitions and resources; lets two sets of accounts share one Dagster instance",
+    )
+    asset_keys: AssetKeys = Field(
+        {},
+        alias="TIKTOK_ASSET_KEYS",
+        description="`table:key`, comma-separated; the whole asset key of single tables, such as"
+        " `ads:marketing/tiktok_ads`",
+    )
+    code_location: str = Field(
+        "tiktok_assets",
+        alias="TIKTOK_CODE_LOCATION",
+        description="name of the Dagster code location that has the jobs, for links in alerts",
     )
     dagster_home: Path | None = Field(
         None,

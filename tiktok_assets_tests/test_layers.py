@@ -17,6 +17,7 @@ LAYERS = (
     {"tiles"},
     {"spec", "setting_types"},
     {"settings", "tables"},
+    {"naming"},
     {"api"},
     {"storage"},
     {"ingest", "alerts", "duplication", "instance"},

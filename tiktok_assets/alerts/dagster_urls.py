@@ -5,13 +5,8 @@ from collections.abc import Mapping
 from urllib.parse import quote, quote_plus, urlencode
 
 from tiktok_assets.escaping import escape_control_characters
+from tiktok_assets.naming import add_name_prefix
 from tiktok_assets.settings import Settings
-
-CODE_LOCATION_PATH = "__repository__@tiktok_assets"
-"""How the web app of Dagster 1.13.27 names the repository of our one code location in a path.
-
-It also accepts the location name alone, which is the form it generates.
-"""
 
 DUPLICATE_JOB = "duplicate_ad"
 
@@ -60,7 +55,10 @@ def build_launchpad_url(settings: Settings, advertiser_id: str, ad_id: str, code
     if not campaign_id:
         return None
     config = quote_plus(build_launchpad_config(advertiser_id, ad_id, campaign_id, code), safe=":")
-    path = f"locations/{CODE_LOCATION_PATH}/jobs/{DUPLICATE_JOB}/playground/setup"
+    # How the web app of Dagster 1.13.27 names the repository of a code location in a path; it also accepts the
+    # location's name alone, which is the form it generates.
+    location = f"__repository__@{quote(settings.code_location, safe='')}"
+    path = f"locations/{location}/jobs/{add_name_prefix(settings, DUPLICATE_JOB)}/playground/setup"
     return f"{settings.ui_url}/{path}?config={config}"
 
 
@@ -74,7 +72,13 @@ def build_runs_url(settings: Settings) -> str:
     return f"{settings.ui_url}/runs"
 
 
-def build_asset_url(settings: Settings, asset: str, **view: str) -> str:
-    """Build the URL of an asset's page; `view` selects a tab, such as `view="checks"`."""
+def build_asset_url(settings: Settings, key: str, **view: str) -> str:
+    """Build the URL of an asset's page.
+
+    Args:
+        settings: the address of Dagster's web app.
+        key: of the asset, with a slash between its parts.
+        **view: selects a tab, such as `view="checks"`.
+    """
     query: Mapping[str, str] = view
-    return f"{settings.ui_url}/assets/{quote(asset)}{'?' if query else ''}{urlencode(query)}"
+    return f"{settings.ui_url}/assets/{quote(key)}{'?' if query else ''}{urlencode(query)}"

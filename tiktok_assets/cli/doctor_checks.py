@@ -254,9 +254,9 @@ def check_schedule(report: CheckReport, settings: Settings) -> None:
 
     try:
         with open_instance(settings) as instance:
-            if measure_usual_refresh(instance) is None:
+            if measure_usual_refresh(instance, settings) is None:
                 return
-            fault = explain_short_cron(instance, settings.refresh_cron, datetime.now(UTC))
+            fault = explain_short_cron(instance, settings, datetime.now(UTC))
     except Exception as error:  # noqa: BLE001 - the storage of the instance raises errors of its own
         fix = f"Check the storage configured in {settings.instance_dir / 'dagster.yaml'}."
         report.add_fault("schedule", f"the runs of Dagster cannot be read ({type(error).__name__})", fix)

@@ -19,6 +19,7 @@ from tiktok_assets.defs import (
     FLAG_JOB,
     TOP_SPENDERS,
     UNPARTITIONED_DERIVED_TABLES,
+    Names,
     PartitionRange,
     RankingEvaluation,
     RefreshStage,
@@ -109,6 +110,19 @@ class _JobRun:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """The definitions, the instance and the names of the runs of a sync."""
+
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    names: Names
+
+    def get_job(self, name: str) -> dg.JobDefinition:
+        """Return a job by its name without prefix."""
+        return self.definitions.resolve_job_def(self.names.name(name))
+
+
 class ProgressListener:
     """A listener to the stages and runs of a sync; this one ignores them."""
 
@@ -155,12 +169,12 @@ def run_sync(
     windows = _requested_windows(session, advertisers, window, request) if window and has_daily_tables else None
     result, started_at = SyncResult(), utc_now()
     with open_instance(settings) as instance:
-        add_advertiser_partitions(instance, session.advertiser_ids)
-        definitions = build_definitions(settings, session=session)
+        add_advertiser_partitions(instance, session.advertiser_ids, settings)
+        runner = _Runner(build_definitions(settings, session=session), instance, Names(settings))
         if request.select is None:
             for run in _unfinished_duplication_runs(settings, session, instance, advertisers):
-                _execute_run(definitions, instance, run, result, log)
-        cursor = get_latest_ranking_cursor(instance)
+                _execute_run(runner, run, result, log)
+        cursor = get_latest_ranking_cursor(instance, settings)
         for stage, names in stages.items():
             selected = [name for name in names if name in tables]
             # Planned only now: the days to read depend on what the previous stage has stored.
@@ -169,17 +183,17 @@ def run_sync(
             listener.start_stage(stage, len(runs))
             for run in runs:
                 if not session.quota_error or stage == DERIVED_JOB:  # every request would be refused
-                    _execute_run(definitions, instance, run, result, log)
+                    _execute_run(runner, run, result, log)
                 listener.finish_run()
         if TOP_SPENDERS in tables:
             for run in _flag_runs(evaluate_rankings(instance, session, cursor), tables, log):
-                _execute_run(definitions, instance, run, result, log)
+                _execute_run(runner, run, result, log)
         # A selection without the checks is a quick refresh of a few tables: compared with tables that were not
         # refreshed, they would seem wrong.
         if CHECK_TABLES_JOB in tables and not session.quota_error:
             checked = [name for name in build_all_checked_tables(settings) if name in tables]
-            steps = [get_check_step_name(name) for name in checked]
-            _run_quality_checks(definitions, instance, steps, result, log)
+            steps = [get_check_step_name(settings, name) for name in checked]
+            _run_quality_checks(runner, steps, result, log)
         if message := queue_and_deliver_failures(settings, session.state, instance, started_at):
             log(message)
     _add_summary(session, result, log)
@@ -245,9 +259,9 @@ def _unfinished_duplication_runs(
     if settings.scaling_mode == "alert":
         return
     unfinished = [one for one in find_unfinished_requests(session.state) if one.advertiser_id in advertisers]
-    for request in build_duplication_runs(instance, unfinished):
-        description = f"finishes {request.tags[DUPLICATION_KEY_TAG]}"
-        yield _JobRun(DUPLICATE_JOB, (), request.tags, description, request.run_config)
+    for request in build_duplication_runs(instance, settings, unfinished):
+        key = request.tags[Names(settings).tag(DUPLICATION_KEY_TAG)]
+        yield _JobRun(DUPLICATE_JOB, (), request.tags, f"finishes {key}", request.run_config)
 
 
 def _requested_windows(
@@ -278,7 +292,7 @@ def _stage_chunks(
         advertisers: the advertiser ids to refresh.
         requested: the days of each account given by options; None for the days that need a refresh.
     """
-    order = get_advertiser_keys(instance)
+    order = get_advertiser_keys(instance, session.settings)
     if stage == DAILY_STAGE and requested is not None:
         return split_into_ranges(order, requested)
     if stage == DAILY_STAGE:
@@ -294,16 +308,15 @@ def _stage_chunks(
 
 
 def _execute_run(
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
+    runner: _Runner,
     run: _JobRun,
     sync_result: SyncResult,
     log: Callable[[str], None],
 ) -> None:
     """Execute a run in this process and add its rows, partitions, failures and warnings to the result."""
     start = time.monotonic()
-    result = select_job_tables(definitions.resolve_job_def(run.job), run.tables).execute_in_process(
-        instance=instance,
+    result = select_job_tables(runner.get_job(run.job), runner.names.settings, run.tables).execute_in_process(
+        instance=runner.instance,
         tags=dict(run.tags),
         run_config={**QUIET_LOGGING, **run.config},
         raise_on_error=False,
@@ -311,10 +324,10 @@ def _execute_run(
     rows = 0
     counted_tables: set[str] = set()
     # Read from the instance: the result of a failed step does not have the events recorded before the failure.
-    for entry in instance.all_logs(result.run_id, of_type=RESULT_EVENTS):
+    for entry in runner.instance.all_logs(result.run_id, of_type=RESULT_EVENTS):
         event = entry.get_dagster_event()
         if event.is_step_materialization and event.asset_key:
-            table = event.asset_key.path[-1]
+            table = runner.names.table(event.asset_key)
             metadata = event.step_materialization_data.materialization.metadata
             count = _count_rows(metadata, is_counted=table in counted_tables)
             counted_tables.add(table)
@@ -345,8 +358,7 @@ def _count_rows(metadata: Mapping[str, dg.MetadataValue[Any]], *, is_counted: bo
 
 
 def _run_quality_checks(
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
+    runner: _Runner,
     steps: Sequence[str],
     sync_result: SyncResult,
     log: Callable[[str], None],
@@ -355,8 +367,8 @@ def _run_quality_checks(
     if not steps:
         return
     start = time.monotonic()
-    result = definitions.resolve_job_def(CHECK_TABLES_JOB).execute_in_process(
-        instance=instance, op_selection=list(steps), run_config=QUIET_LOGGING, raise_on_error=False
+    result = runner.get_job(CHECK_TABLES_JOB).execute_in_process(
+        instance=runner.instance, op_selection=list(steps), run_config=QUIET_LOGGING, raise_on_error=False
     )
     sync_result.failures += [_describe_failure(event) for event in result.all_events if event.is_step_failure]
     evaluations = result.get_asset_check_evaluations()

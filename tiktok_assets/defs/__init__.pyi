@@ -1,5 +1,5 @@
-from .account_assets import ACCOUNT_ASSETS as ACCOUNT_ASSETS
 from .account_assets import add_advertiser_partitions as add_advertiser_partitions
+from .account_assets import build_account_assets as build_account_assets
 from .alert_sensors import build_deliver_alerts_sensor as build_deliver_alerts_sensor
 from .alert_sensors import build_run_failure_alert_sensor as build_run_failure_alert_sensor
 from .alert_sensors import get_step_failure_reason as get_step_failure_reason
@@ -23,6 +23,7 @@ from .jobs import build_refresh_jobs as build_refresh_jobs
 from .jobs import get_derived_tables as get_derived_tables
 from .jobs import get_stage_tables as get_stage_tables
 from .metadata import add_owners_and_tags as add_owners_and_tags
+from .names import Names as Names
 from .refresh_sensors import build_advertiser_partitions_sensor as build_advertiser_partitions_sensor
 from .refresh_sensors import build_derived_assets_sensor as build_derived_assets_sensor
 from .refresh_sensors import build_refresh_sequence_sensor as build_refresh_sequence_sensor
@@ -33,7 +34,6 @@ from .refresh_stages import plan_stage_ranges as plan_stage_ranges
 from .refresh_stages import split_into_ranges as split_into_ranges
 from .report_assets import build_report_asset as build_report_asset
 from .report_assets import build_restatements_asset as build_restatements_asset
-from .resources import IO_MANAGER as IO_MANAGER
 from .resources import HiveParquetIOManager as HiveParquetIOManager
 from .resources import build_session_resource as build_session_resource
 from .run_tags import AD_TAG as AD_TAG
@@ -42,8 +42,8 @@ from .scaling_assets import build_ad_duplications_asset as build_ad_duplications
 from .scaling_assets import build_duplication_candidates_asset as build_duplication_candidates_asset
 from .scaling_assets import build_duplication_results_asset as build_duplication_results_asset
 from .scaling_jobs import FLAG_JOB as FLAG_JOB
-from .scaling_jobs import duplicate_ad as duplicate_ad
-from .scaling_jobs import flag_top_spender as flag_top_spender
+from .scaling_jobs import build_duplicate_job as build_duplicate_job
+from .scaling_jobs import build_flag_job as build_flag_job
 from .scaling_sensors import RankingEvaluation as RankingEvaluation
 from .scaling_sensors import build_duplication_runs as build_duplication_runs
 from .scaling_sensors import build_duplication_sensors as build_duplication_sensors

@@ -26,6 +26,7 @@ from tiktok_assets.alerts import (
     list_channels,
 )
 from tiktok_assets.file_permissions import create_private_folder
+from tiktok_assets.naming import add_name_prefix
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import State, StateError, utc_now
 
@@ -61,7 +62,7 @@ def build_deliver_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
     """Build the sensor `deliver_alerts`, which delivers each row of the outbox once."""
 
     @dg.sensor(
-        name="deliver_alerts",
+        name=add_name_prefix(settings, "deliver_alerts"),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Delivers the due alerts to the channels in TIKTOK_ALERT_URLS and writes each as a file.",
@@ -80,7 +81,7 @@ def build_run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
     """Build the sensor `run_failure_alert`, which queues alerts for failed runs and newly failing checks."""
 
     @dg.sensor(
-        name="run_failure_alert",
+        name=add_name_prefix(settings, "run_failure_alert"),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Queues alerts for failed runs (one for all within a minute) and for newly failing checks.",

@@ -8,6 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,  # what define_asset_job returns; Dagster exports no name for it
 )
 
+from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_keys
 from tiktok_assets.escaping import disable_links, escape_control_characters, escape_markdown
 from tiktok_assets.ingest import GAP_SEARCH_DAYS
@@ -36,9 +37,9 @@ def get_checked_days(settings: Settings) -> int:
 _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 
 
-def get_check_step_name(table: str) -> str:
+def get_check_step_name(settings: Settings, table: str) -> str:
     """Return the name of the step that checks a table."""
-    return f"check_{table}"
+    return Names(settings).name(f"check_{table}")
 
 
 def build_all_checked_tables(settings: Settings) -> dict[str, CheckedTable]:
@@ -60,7 +61,8 @@ def build_table_checks(settings: Settings) -> TableChecks:
 def build_check_job(settings: Settings, checks: TableChecks) -> UnresolvedAssetJobDefinition:
     """Build the job of all checks, which `refresh_sequence` and `sync` launch after a refresh."""
     return dg.define_asset_job(
-        CHECK_TABLES_JOB,
+        Names(settings).name(CHECK_TABLES_JOB),
+        executor_def=dg.in_process_executor,
         selection=dg.AssetSelection.checks(*checks),
         description=f"Checks every table, and the last {get_checked_days(settings)} days of daily reports.",
     )
@@ -68,15 +70,17 @@ def build_check_job(settings: Settings, checks: TableChecks) -> UnresolvedAssetJ
 
 def _build_table_check(settings: Settings, checked_table: CheckedTable) -> dg.AssetChecksDefinition:
     checks = {check.name: check for check in select_checks(checked_table)}
+    names = Names(settings)
+    key = names.key(checked_table.table)
 
     # The checks are not partitioned: each evaluation costs two events, and its outcome names the partitions.
     @dg.multi_asset_check(
-        name=get_check_step_name(checked_table.table),
+        name=get_check_step_name(settings, checked_table.table),
         specs=[
-            dg.AssetCheckSpec(check.name, asset=checked_table.table, description=check.description)
-            for check in checks.values()
+            dg.AssetCheckSpec(check.name, asset=key, description=check.description) for check in checks.values()
         ],
         can_subset=True,
+        required_resource_keys=names.required_resources,
         config_schema={
             "days": dg.Field(
                 int,
@@ -85,9 +89,8 @@ def _build_table_check(settings: Settings, checked_table: CheckedTable) -> dg.As
             )
         },
     )
-    def _check(
-        context: dg.AssetCheckExecutionContext, tiktok: dg.ResourceParam[Session]
-    ) -> Iterator[dg.AssetCheckResult]:
+    def _check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        tiktok = names.session(context.op_execution_context)
         started = time.monotonic()
         requested = {key.name for key in context.selected_asset_check_keys}
         check_context = build_check_context(settings, tiktok, int(context.op_execution_context.op_config["days"]))
@@ -102,17 +105,17 @@ def _build_table_check(settings: Settings, checked_table: CheckedTable) -> dg.As
             time.monotonic() - started,
         )
         for name, outcome in result.outcomes.items():
-            yield build_check_result(checked_table.table, checks[name], outcome)
+            yield build_check_result(key, checks[name], outcome)
 
     return _check
 
 
-def select_job_tables(job: dg.JobDefinition, tables: Iterable[str]) -> dg.JobDefinition:
+def select_job_tables(job: dg.JobDefinition, settings: Settings, tables: Iterable[str]) -> dg.JobDefinition:
     """Return the part of a job with these tables and the checks their steps evaluate; the job without tables.
 
     Dagster's own asset selection would include every check of the tables.
     """
-    keys = {dg.AssetKey(table) for table in tables}
+    keys = set(Names(settings).keys(tables))
     if not keys:
         return job
     check_keys = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in keys}
@@ -134,7 +137,7 @@ def build_check_context(settings: Settings, session: Session, days: int) -> Chec
     )
 
 
-def build_check_result(table: str, check: Check, outcome: CheckOutcome) -> dg.AssetCheckResult:
+def build_check_result(key: dg.AssetKey, check: Check, outcome: CheckOutcome) -> dg.AssetCheckResult:
     """Build Dagster's result of a check from its outcome, with all names as plain text."""
     metadata: dict[str, dg.MetadataValue] = {"faults": dg.MetadataValue.int(outcome.count)}
     for name, rows in (("first_faults", outcome.faults), ("figures", outcome.figures)):
@@ -145,7 +148,7 @@ def build_check_result(table: str, check: Check, outcome: CheckOutcome) -> dg.As
             "\n".join(f"- {escape_markdown(note)}" for note in outcome.notes[:20])
         )
     return dg.AssetCheckResult(
-        asset_key=table,
+        asset_key=key,
         check_name=check.name,
         passed=outcome.passed,
         severity=_SEVERITIES[check.severity],

@@ -22,7 +22,8 @@ from tiktok_assets.defs.automation_conditions import sources_updated_and_idle
 from tiktok_assets.defs.creative_wall import build_creatives_wall
 from tiktok_assets.defs.derived_assets import INSIGHTS_GROUP, find_complete_days
 from tiktok_assets.defs.metadata import ALREADY_RECORDED, build_table_metadata
-from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
+from tiktok_assets.defs.names import Names
+from tiktok_assets.defs.partitions import SINGLE_RUN
 from tiktok_assets.defs.plots import render_markdown_table, render_rows_that_fit
 from tiktok_assets.defs.table_catalog import (
     CREATIVE_SOURCES,
@@ -30,7 +31,6 @@ from tiktok_assets.defs.table_catalog import (
     get_stored_tables,
 )
 from tiktok_assets.overview import Row, format_money
-from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import ADS, MEDIA_TABLES
 from tiktok_assets.storage import HiveStore, Partition, ThumbnailStore
@@ -43,30 +43,30 @@ _NAME_SCHEMA = pl.Schema({"advertiser_id": pl.String(), "name": pl.String()})
 def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
     """Build the tables of creatives, which are made in one step and read the same tables."""
     tables, reports = get_stored_tables(settings), {report.table for report in settings.chosen_reports}
-    sources = [table for table in CREATIVE_SOURCES if table in reports]
+    sources, names = [table for table in CREATIVE_SOURCES if table in reports], Names(settings)
 
     @dg.multi_asset(
-        name="creative_tables",
+        name=names.name("creative_tables"),
         specs=[
             dg.AssetSpec(
-                table,
+                names.key(table),
                 group_name=INSIGHTS_GROUP,
                 kinds={"polars", "parquet"},
                 description=TABLE_DESCRIPTIONS[table],
                 metadata=build_table_metadata(tables[table]),
-                deps=[*sources, ADS.table, *(media.table for media in MEDIA_TABLES)],
-                automation_condition=sources_updated_and_idle(*sources),
+                deps=names.keys([*sources, ADS.table, *(media.table for media in MEDIA_TABLES)]),
+                automation_condition=sources_updated_and_idle(names, *sources),
             )
             for table in (CREATIVES, CREATIVE_DAILY, CREATIVE_DECLINES)
             if table in tables
         ],
-        partitions_def=ADVERTISERS,
+        partitions_def=names.advertisers,
         backfill_policy=SINGLE_RUN,
         can_subset=True,
+        required_resource_keys=names.required_resources,
     )
-    def _creative_tables(
-        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
-    ) -> Iterator[dg.MaterializeResult]:
+    def _creative_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        tiktok = names.session(context)
         for advertiser_id in context.partition_keys:
             began = time.monotonic()
             ads = read_ads(tiktok.store, advertiser_id)
@@ -79,10 +79,10 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                 complete[0] if complete else None,
                 len(complete),
             )
-            selected = {table for table in tables if dg.AssetKey(table) in context.selected_asset_keys}
+            selected = names.tables(context.selected_asset_keys)
             written_tables = {CREATIVE_DAILY: days.rows, CREATIVES: creatives}
             if CREATIVE_DECLINES in selected:
-                names, thumbnails = (
+                creative_names, thumbnails = (
                     dict(creatives.select("creative_id", column).iter_rows())
                     for column in ("creative_name", "thumbnail")
                 )
@@ -90,7 +90,7 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                     advertiser_id,
                     _read_name(tiktok, advertiser_id),
                     days.rows,
-                    names,
+                    creative_names,
                     complete,
                     partial(_read_thumbnail, tiktok.store, thumbnails),
                 )
@@ -105,7 +105,7 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                 written = tiktok.store.write(table, partition, rows, metadata=metadata)
                 context.log_event(
                     dg.AssetMaterialization(
-                        table,
+                        names.key(table),
                         partition=advertiser_id,
                         metadata={
                             "dagster/partition_row_count": written.rows,
@@ -117,8 +117,8 @@ def build_creative_tables(settings: Settings) -> dg.AssetsDefinition:
                         },
                     )
                 )
-        for table in context.selected_asset_keys:
-            yield dg.MaterializeResult(asset_key=table, metadata=ALREADY_RECORDED)
+        for key in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=key, metadata=ALREADY_RECORDED)
 
     return _creative_tables
 

@@ -7,12 +7,12 @@ import dagster as dg
 import polars as pl
 
 from tiktok_assets.creatives import add_watch_rates
-from tiktok_assets.defs.automation_conditions import AFTER_SOURCES_AND_RANKING, sources_updated_and_idle
+from tiktok_assets.defs.automation_conditions import after_sources_and_ranking, sources_updated_and_idle
 from tiktok_assets.defs.creative_wall import build_leaders_wall
 from tiktok_assets.defs.metadata import build_table_metadata
-from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
+from tiktok_assets.defs.names import Names
+from tiktok_assets.defs.partitions import SINGLE_RUN
 from tiktok_assets.defs.plots import build_ranking_metadata, render_markdown_table
-from tiktok_assets.defs.resources import IO_MANAGER
 from tiktok_assets.defs.table_catalog import (
     ACCOUNT_OVERVIEW,
     AD_REPORT_DAILY,
@@ -24,7 +24,6 @@ from tiktok_assets.defs.table_catalog import (
 )
 from tiktok_assets.ingest import is_partition_complete
 from tiktok_assets.overview import Overview, format_change, format_count, format_day, format_money
-from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import LISTED_ENTITIES, REPORTS_BY_TABLE, Column, report_columns
 from tiktok_assets.storage import HiveStore, Partition
@@ -70,29 +69,34 @@ MAX_COMPLETE_DAY_AGE = 3
 def build_top_spenders_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `top_spenders` asset; its 3, 7 and 30 day windows are null without the daily ad report."""
     daily = AD_REPORT_DAILY if AD_REPORT_DAILY in {report.table for report in settings.chosen_reports} else None
+    names = Names(settings)
 
     @dg.asset(
-        name="top_spenders",
+        key=names.key(TOP_SPENDERS),
         group_name=INSIGHTS_GROUP,
         kinds={"polars", "parquet"},
         description="The top-spending ad of each campaign by lifetime spend, with its runner-up, share, lead and"
         " start of the lead, its kind, video and Smart+ ad, and the top spenders of the last 3, 7 and 30 complete"
         " days.",
         metadata=build_table_metadata(TOP_SPENDERS_COLUMNS),
-        partitions_def=ADVERTISERS,
+        partitions_def=names.advertisers,
         backfill_policy=SINGLE_RUN,
-        automation_condition=sources_updated_and_idle(*TRIGGERING_SOURCES[TOP_SPENDERS]),
-        ins={table: dg.AssetIn(input_manager_key=IO_MANAGER) for table in TOP_SPENDERS_SOURCES},
-        deps=[*([daily] if daily else []), *(entity.table for entity in LISTED_ENTITIES)],
-        io_manager_key=IO_MANAGER,
+        automation_condition=sources_updated_and_idle(names, *TRIGGERING_SOURCES[TOP_SPENDERS]),
+        ins={
+            table: dg.AssetIn(key=names.key(table), input_manager_key=names.io_manager)
+            for table in TOP_SPENDERS_SOURCES
+        },
+        deps=names.keys([*([daily] if daily else []), *(entity.table for entity in LISTED_ENTITIES)]),
+        io_manager_key=names.io_manager,
+        required_resource_keys=names.required_resources,
     )
     def _top_spenders(
         context: dg.AssetExecutionContext,
-        tiktok: dg.ResourceParam[Session],
         ad_report_lifetime: pl.LazyFrame,
         campaign_report_lifetime: pl.LazyFrame,
     ) -> pl.DataFrame:
         """Rank the stored lifetime reports and record the changes of leader in the state."""
+        tiktok = names.session(context)
         ads = ad_report_lifetime.collect()
         recent = None
         if daily:
@@ -170,21 +174,24 @@ def find_complete_days(store: HiveStore, advertiser_id: str, today: date) -> lis
 
 def build_warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `warehouse` asset, which depends on every table."""
-    tables = get_stored_tables(settings)
+    tables, names = get_stored_tables(settings), Names(settings)
 
     @dg.asset(
-        name="warehouse",
+        key=names.key("warehouse"),
         group_name=SERVING_GROUP,
         kinds={"duckdb"},
         description="`warehouse.duckdb`: every table in one file, replaced atomically, for SQL and BI tools, with"
         " monthly marts and views that have the columns of dbt_tiktok_ads.",
-        deps=list(tables),
-        automation_condition=AFTER_SOURCES_AND_RANKING,
+        deps=names.keys(tables),
+        automation_condition=after_sources_and_ranking(names),
+        required_resource_keys=names.required_resources,
     )
-    def _warehouse(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+    def _warehouse(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from tiktok_assets.storage import build_warehouse  # noqa: PLC0415 - DuckDB is slow to import
 
-        built = build_warehouse(tiktok.store, settings.state_dir, tables, get_table_descriptions(settings))
+        built = build_warehouse(
+            names.session(context).store, settings.state_dir, tables, get_table_descriptions(settings)
+        )
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(built.path),
@@ -202,17 +209,20 @@ def build_warehouse_asset(settings: Settings) -> dg.AssetsDefinition:
 
 def build_overview_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `account_overview` asset, which depends on the tables it reads."""
+    names = Names(settings)
 
     @dg.asset(
-        name=ACCOUNT_OVERVIEW,
+        key=names.key(ACCOUNT_OVERVIEW),
         group_name=INSIGHTS_GROUP,
         kinds={"polars", "html"},
         description="`account_overview.html`: spend, results, rankings, budgets and freshness of every account on"
         " one page that opens without a server.",
-        deps=[table for table in get_stored_tables(settings) if table in SHOWN_TABLES],
-        automation_condition=AFTER_SOURCES_AND_RANKING,
+        deps=names.keys(table for table in get_stored_tables(settings) if table in SHOWN_TABLES),
+        automation_condition=after_sources_and_ranking(names),
+        required_resource_keys=names.required_resources,
     )
-    def _account_overview(tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+    def _account_overview(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        tiktok = names.session(context)
         from tiktok_assets.overview import build_overview  # noqa: PLC0415 - Jinja is slow to import
 
         built = build_overview(tiktok.store, settings.state_dir, tiktok.now())

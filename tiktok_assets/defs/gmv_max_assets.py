@@ -6,8 +6,8 @@ from datetime import date
 import dagster as dg
 
 from tiktok_assets.defs.metadata import build_table_metadata, record_materializations, record_partitions
-from tiktok_assets.defs.partitions import ADVERTISERS as ADVERTISER_PARTITIONS
-from tiktok_assets.defs.partitions import SINGLE_RUN, advertiser_days, get_run_partitions
+from tiktok_assets.defs.names import Names
+from tiktok_assets.defs.partitions import SINGLE_RUN, get_run_partitions
 from tiktok_assets.defs.progress import log_plan, log_progress
 from tiktok_assets.ingest import (
     FailedPartitions,
@@ -28,21 +28,33 @@ from tiktok_assets.tables import entity_columns
 _KINDS = {"tiktok", "polars", "parquet"}
 
 
-@dg.asset(
-    name=GMV_MAX_SHOPS.table,
-    group_name="account",
-    kinds=_KINDS,
-    description=GMV_MAX_SHOPS.meaning,
-    metadata=build_table_metadata(entity_columns(GMV_MAX_SHOPS)),
-    partitions_def=ADVERTISER_PARTITIONS,
-    backfill_policy=SINGLE_RUN,
-    deps=[ADVERTISERS.table],
-)
-def gmv_max_shops(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+def build_gmv_max_shops_asset(settings: Settings) -> dg.AssetsDefinition:
+    """Build the asset of the TikTok Shops of the accounts."""
+    names = Names(settings)
+
+    @dg.asset(
+        key=names.key(GMV_MAX_SHOPS.table),
+        group_name="account",
+        kinds=_KINDS,
+        description=GMV_MAX_SHOPS.meaning,
+        metadata=build_table_metadata(entity_columns(GMV_MAX_SHOPS)),
+        partitions_def=names.advertisers,
+        backfill_policy=SINGLE_RUN,
+        deps=names.keys([ADVERTISERS.table]),
+        required_resource_keys=names.required_resources,
+    )
+    def _gmv_max_shops(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return _refresh_shops(context, names)
+
+    return _gmv_max_shops
+
+
+def _refresh_shops(context: dg.AssetExecutionContext, names: Names) -> dg.MaterializeResult:
     """Request the shops of accounts whose list is a week old; of all accounts if no other table is selected."""
+    tiktok = names.session(context)
     partitions = get_run_partitions(context)
-    log_plan(context, tiktok, partitions)
-    selected = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
+    log_plan(context, names, partitions)
+    selected = names.tables(context.job_def.asset_layer.selected_asset_keys)
     ids = select_accounts_without_shops(
         tiktok.store,
         tiktok.settings,
@@ -61,35 +73,38 @@ def gmv_max_shops(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Se
     is_chosen = GMV_MAX_CAMPAIGN_REPORT in tiktok.settings.chosen_gmv_max_reports
     outcomes = refresh_gmv_max_shops(tiktok.reader, tiktok.store, accounts, is_report_chosen=is_chosen)
     return record_materializations(
-        context, log_progress(context, tiktok, GMV_MAX_SHOPS.table, outcomes, len(accounts))
+        context, names, log_progress(context, tiktok, GMV_MAX_SHOPS.table, outcomes, len(accounts))
     )
 
 
 def build_gmv_max_report_asset(report: GmvMaxReport, settings: Settings) -> dg.AssetsDefinition:
     """Build the asset of one report of GMV Max, partitioned by advertiser and day."""
+    names = Names(settings)
 
     @dg.asset(
-        name=report.table,
+        key=names.key(report.table),
         group_name="reports",
         kinds=_KINDS,
         description=report.meaning,
         metadata=build_table_metadata(report.columns),
-        partitions_def=advertiser_days(settings.start_date),
+        partitions_def=names.advertiser_days,
         backfill_policy=SINGLE_RUN,
-        deps=[GMV_MAX_SHOPS.table],
+        deps=names.keys([GMV_MAX_SHOPS.table]),
+        required_resource_keys=names.required_resources,
     )
-    def _report(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+    def _report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        tiktok = names.session(context)
         partitions = get_run_partitions(context)
-        log_plan(context, tiktok, partitions)
+        log_plan(context, names, partitions)
         with_shop = [one for one in partitions if load_shop_ids(tiktok.store, str(one.advertiser_id))]
         if skipped := {one.advertiser_id for one in partitions} - {one.advertiser_id for one in with_shop}:
             context.log.info("%s accounts have no TikTok Shop: nothing is requested or stored.", len(skipped))
         outcomes = read_gmv_max_partitions(tiktok, report, with_shop)
         try:
             logged = log_progress(context, tiktok, report.table, outcomes, len(with_shop))
-            return record_materializations(context, logged)
+            return record_materializations(context, names, logged)
         except dg.Failure:  # Dagster skips the restatements step after a failure, although days were written
-            record_partitions(context, refresh_restatements(tiktok.store, [report.table], partitions))
+            record_partitions(context, names, refresh_restatements(tiktok.store, [report.table], partitions))
             raise
 
     return _report

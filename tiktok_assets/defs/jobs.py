@@ -8,10 +8,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from tiktok_assets.creatives import CREATIVE_DAILY, CREATIVE_DECLINES, CREATIVES
-from tiktok_assets.defs.account_assets import ACCOUNT_ASSETS
+from tiktok_assets.defs.account_assets import ADVERTISERS_CHECKS, list_account_tables
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB, TableChecks, build_check_job
 from tiktok_assets.defs.gmv_max_assets import read_gmv_max_partitions
 from tiktok_assets.defs.metadata import record_partitions
+from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.progress import describe_plan, log_progress
 from tiktok_assets.defs.refresh_stages import PartitionRange, RefreshStage, find_advertisers_to_refresh
 from tiktok_assets.defs.report_assets import get_daily_reports, get_daily_tables, read_report_partitions
@@ -34,7 +35,7 @@ from tiktok_assets.ingest import (
 )
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import GmvMaxReport, Report
+from tiktok_assets.spec import ADVERTISERS, GmvMaxReport, Report
 from tiktok_assets.storage import Partition
 from tiktok_assets.tables import Account
 
@@ -43,7 +44,7 @@ def get_stage_tables(settings: Settings) -> dict[RefreshStage, list[str]]:
     """Return the tables that each refresh stage fills; a stage without tables is left out."""
     reports = settings.chosen_reports
     tables: dict[RefreshStage, list[str]] = {
-        "refresh_accounts": [spec.key.path[-1] for asset in ACCOUNT_ASSETS for spec in asset.specs],
+        "refresh_accounts": list(list_account_tables()),
         "refresh_daily": get_daily_tables(settings),
         "refresh_lifetime": [report.table for report in reports if report.cadence == "lifetime"],
     }
@@ -85,39 +86,49 @@ _JOB_DESCRIPTIONS: dict[RefreshStage, str] = {
 
 def build_refresh_jobs(settings: Settings, checks: TableChecks) -> dict[str, UnresolvedAssetJobDefinition]:
     """Build a job per refresh stage, since one job cannot mix partition definitions, and the job of the checks."""
+    names = Names(settings)
     stages: dict[str, UnresolvedAssetJobDefinition] = {
         stage: dg.define_asset_job(
-            stage, selection=_select_without_checks(tables, checks), description=_JOB_DESCRIPTIONS[stage]
+            names.name(stage),
+            selection=_select_without_checks(names, tables, checks),
+            description=_JOB_DESCRIPTIONS[stage],
+            executor_def=dg.in_process_executor,
         )
         for stage, tables in get_stage_tables(settings).items()
     }
     return stages | {CHECK_TABLES_JOB: build_check_job(settings, checks)}
 
 
-def _select_without_checks(tables: Sequence[str], checks: TableChecks) -> dg.AssetSelection:
+def _select_without_checks(names: Names, tables: Sequence[str], checks: TableChecks) -> dg.AssetSelection:
     """Select assets without the checks of `check_tables`, which each run of a stage would repeat."""
-    return dg.AssetSelection.assets(*tables) - dg.AssetSelection.checks(*checks)
+    return names.select(tables) - dg.AssetSelection.checks(*checks)
 
 
 def build_derived_job(settings: Settings, checks: TableChecks) -> UnresolvedAssetJobDefinition:
     """Build the job to rebuild the derived tables by hand; the sensor `derived_assets` does it automatically."""
+    names = Names(settings)
     return dg.define_asset_job(
-        DERIVED_JOB,
-        selection=_select_without_checks(get_derived_tables(settings), checks),
+        names.name(DERIVED_JOB),
+        selection=_select_without_checks(names, get_derived_tables(settings), checks),
+        executor_def=dg.in_process_executor,
         description="Top spenders, overview and warehouse, from the stored tables.",
     )
 
 
-def build_run_requests(stage: RefreshStage, refresh: str, ranges: list[PartitionRange]) -> Iterator[dg.RunRequest]:
+def build_run_requests(
+    settings: Settings, stage: RefreshStage, refresh: str, ranges: list[PartitionRange]
+) -> Iterator[dg.RunRequest]:
     """Yield the run requests of a stage; their run keys make Dagster launch each only once."""
+    names = Names(settings)
+    advertisers = names.key(ADVERTISERS.table)
     for number, partition_range in enumerate(ranges):
         # `advertisers` has no partitions: the first run of the stage reads it for all runs.
-        assets = [spec.key for asset in ACCOUNT_ASSETS[1 if number else 0 :] for spec in asset.specs]
-        check_keys = [key for asset in ACCOUNT_ASSETS[1 if number else 0 :] for key in asset.check_keys]
+        assets = [key for key in names.keys(list_account_tables()) if not number or key != advertisers]
+        check_keys = [] if number else [dg.AssetCheckKey(advertisers, name) for name in ADVERTISERS_CHECKS]
         yield dg.RunRequest(
             run_key=f"{refresh}:{stage}:{partition_range.name}",
-            job_name=stage,
-            tags={REFRESH_TAG: refresh, STAGE_RUN_COUNT_TAG: str(len(ranges)), **partition_range.tags},
+            job_name=names.name(stage),
+            tags={names.tag(REFRESH_TAG): refresh, STAGE_RUN_COUNT_TAG: str(len(ranges)), **partition_range.tags},
             asset_selection=assets if stage == "refresh_accounts" else None,
             # Only the checks the steps evaluate themselves; Dagster would add every check of a selected asset.
             asset_check_keys=check_keys if stage == "refresh_accounts" else None,
@@ -128,21 +139,28 @@ def build_backfill_history_job(settings: Settings) -> dg.JobDefinition:
     """Build the job `backfill_history`; launched again after a failure, it reads the days still missing."""
     reports: list[Report | GmvMaxReport] = [one for one in settings.chosen_reports if one.cadence == "daily"]
     reports += settings.chosen_gmv_max_reports
+    names = Names(settings)
 
-    @dg.op(name="read_missing_days", description="Reads the days that were never read, in windows of thirty days.")
-    def _read_missing_days(context: dg.OpExecutionContext, tiktok: dg.ResourceParam[Session]) -> None:
+    @dg.op(
+        name=names.name("read_missing_days"),
+        description="Reads the days that were never read, in windows of thirty days.",
+        required_resource_keys=names.required_resources,
+    )
+    def _read_missing_days(context: dg.OpExecutionContext) -> None:
+        tiktok = names.session(context)
         ids = find_advertisers_to_refresh(context.instance, tiktok.store, settings)
         missing = list(_find_missing_partitions(tiktok, reports, ids, settings))
         days = {partition for _, partitions in missing for partition in partitions}
         try:
-            record_partitions(context, _read_missing_partitions(context, tiktok, missing))
+            record_partitions(context, names, _read_missing_partitions(context, tiktok, missing))
         finally:  # also after the failure of an account, since the partitions of the others were written
             record_partitions(
-                context, refresh_restatements(tiktok.store, get_daily_reports(settings), sorted(days))
+                context, names, refresh_restatements(tiktok.store, get_daily_reports(settings), sorted(days))
             )
 
     @dg.job(
-        name="backfill_history",
+        name=names.name("backfill_history"),
+        executor_def=dg.in_process_executor,
         description="Reads every day since TIKTOK_START_DATE that was never read, for every daily report.",
     )
     def _backfill_history() -> None:

@@ -9,13 +9,14 @@ import dagster as dg
 import polars as pl
 
 from tiktok_assets.api import DailyQuotaError
+from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import build_partition_tags, format_partition_key
 from tiktok_assets.defs.plots import build_preview, build_spend_line
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.ingest import FailedPartitions, WrittenPartition
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import Column, ads_manager_campaigns_url
-from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.storage import Partition
 
 _TYPES = {
     "id": "string",
@@ -112,6 +113,7 @@ ALL_METRICS_SERVED_CHECK = "all_metrics_served"
 
 def record_materializations(
     context: dg.AssetExecutionContext,
+    names: Names,
     outcomes: Iterable[WrittenPartition | FailedPartitions],
     *,
     has_metrics: bool = False,
@@ -120,13 +122,14 @@ def record_materializations(
 
     Args:
         context: the context of the step.
+        names: of the assets.
         outcomes: consumed one by one.
         has_metrics: whether the asset has the check `ALL_METRICS_SERVED_CHECK`, which then gets its result.
 
     Raises:
         dagster.Failure: with the error and the fix of each failed range; all other partitions are recorded.
     """
-    refused = record_partitions(context, outcomes)
+    refused = record_partitions(context, names, outcomes)
     check = dg.AssetCheckResult(
         passed=not refused,
         check_name=ALL_METRICS_SERVED_CHECK,
@@ -152,6 +155,7 @@ def describe_refused_metrics(metrics: Iterable[str]) -> str:
 
 def record_partitions(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    names: Names,
     outcomes: Iterable[WrittenPartition | FailedPartitions],
 ) -> set[str]:
     """Record each partition of any table when it is written, and return the metrics TikTok refused.
@@ -178,7 +182,7 @@ def record_partitions(
         metadata.update(_build_spend_plot(outcome, spend_by_day.setdefault(key, {})))
         context.log_event(
             dg.AssetMaterialization(
-                outcome.table,
+                names.key(outcome.table),
                 partition=format_partition_key(outcome.partition),
                 metadata=metadata,
                 tags=build_partition_tags(outcome.partition),
@@ -190,12 +194,12 @@ def record_partitions(
 
 
 def write_export(
-    context: dg.OpExecutionContext, store: HiveStore, table: str, advertiser_id: str, rows: pl.DataFrame
+    context: dg.OpExecutionContext, names: Names, table: str, advertiser_id: str, rows: pl.DataFrame
 ) -> None:
     """Write and record an account's partition of a table that exports the state, from a job outside the asset."""
-    written = store.write(table, Partition(advertiser_id), rows)
+    written = names.session(context).store.write(table, Partition(advertiser_id), rows)
     metadata: dict[str, Any] = {"rows": written.rows, **build_preview(rows)}
-    context.log_event(dg.AssetMaterialization(table, partition=advertiser_id, metadata=metadata))
+    context.log_event(dg.AssetMaterialization(names.key(table), partition=advertiser_id, metadata=metadata))
 
 
 def _build_spend_plot(written: WrittenPartition, spend_by_day: dict[date, float]) -> Mapping[str, Any]:
@@ -241,8 +245,10 @@ def add_owners_and_tags(assets: Iterable[dg.AssetsDefinition], settings: Setting
         report.table: {"level": report.ids[-1].removesuffix("_id"), "cadence": "daily"}
         for report in settings.chosen_gmv_max_reports
     }
-    return [asset.map_asset_specs(lambda spec: _add_to_spec(spec, tags)) for asset in assets]
-
-
-def _add_to_spec(spec: dg.AssetSpec, tags: Mapping[str, Mapping[str, str]]) -> dg.AssetSpec:
-    return spec.merge_attributes(owners=OWNERS, tags=tags.get(spec.key.path[-1], {}))
+    names = Names(settings)
+    return [
+        asset.map_asset_specs(
+            lambda spec: spec.merge_attributes(owners=OWNERS, tags=tags.get(names.table(spec.key), {}))
+        )
+        for asset in assets
+    ]

@@ -33,11 +33,18 @@ def build_daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=1)
 
 
-def advertiser_days(start: date) -> dg.MultiPartitionsDefinition:
+def build_advertiser_days(
+    advertisers: dg.DynamicPartitionsDefinition, start: date
+) -> dg.MultiPartitionsDefinition:
     """Build a partition per advertiser and calendar day, with keys such as `7001|2026-11-14`."""
     return dg.MultiPartitionsDefinition(
-        {ADVERTISER_DIMENSION: ADVERTISERS, DATE_DIMENSION: build_daily_partitions(start)}
+        {ADVERTISER_DIMENSION: advertisers, DATE_DIMENSION: build_daily_partitions(start)}
     )
+
+
+def advertiser_days(start: date) -> dg.MultiPartitionsDefinition:
+    """Build a partition per advertiser and calendar day, without a prefix; for assets of your own."""
+    return build_advertiser_days(ADVERTISERS, start)
 
 
 def parse_partition_key(key: str) -> Partition:

@@ -8,6 +8,7 @@ from math import ceil
 import dagster as dg
 
 from tiktok_assets.api import estimate_minutes
+from tiktok_assets.defs.names import Names
 from tiktok_assets.ingest import (
     Estimate,
     FailedPartitions,
@@ -36,18 +37,19 @@ LOG_INTERVAL_SECONDS = 10.0
 """The interval between progress lines; each line is an event in Dagster's event log."""
 
 
-def log_plan(context: dg.AssetExecutionContext, session: Session, partitions: Sequence[Partition]) -> None:
+def log_plan(context: dg.AssetExecutionContext, names: Names, partitions: Sequence[Partition]) -> None:
     """Log the plan of a run once, before its first request and without sending one.
 
     Args:
         context: the context of the first step.
-        session: the session of the run.
+        names: of the assets and of the session.
         partitions: the partitions of the run.
     """
+    session = names.session(context)
     if context.run.run_id in session.planned_runs:
         return
     session.planned_runs.add(context.run.run_id)
-    tables = {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
+    tables = names.tables(context.job_def.asset_layer.selected_asset_keys)
     context.log.info(describe_plan(session, partitions, tables))
     if warning := describe_undocumented_metrics(session.settings.chosen_metrics):
         context.log.warning("%s", warning)

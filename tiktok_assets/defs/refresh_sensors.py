@@ -12,6 +12,7 @@ from tiktok_assets.api import TikTokError, suggest_fix
 from tiktok_assets.defs.account_assets import add_advertiser_partitions
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB
 from tiktok_assets.defs.jobs import build_run_requests, get_derived_tables
+from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, plan_stage_ranges
 from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG, UNFINISHED_STATUSES
 from tiktok_assets.defs.schedules import find_latest_refresh
@@ -26,31 +27,34 @@ def build_refresh_sequence_sensor(
     settings: Settings, jobs: dict[str, UnresolvedAssetJobDefinition]
 ) -> dg.SensorDefinition:
     """Build the sensor `refresh_sequence`, which requests the next stage when all runs of one have ended."""
+    names = Names(settings)
 
     @dg.sensor(
-        name="refresh_sequence",
+        name=names.name("refresh_sequence"),
         jobs=[job for stage, job in jobs.items() if stage != REFRESH_STAGES[0]],
         minimum_interval_seconds=SEQUENCE_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the daily reports of the current refresh, then lifetime reports, then the checks.",
     )
     def _refresh_sequence(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        refresh = find_latest_refresh(context.instance)
+        refresh = find_latest_refresh(context.instance, names)
         if not refresh or refresh == context.cursor:
             return dg.SkipReason("No refresh is in progress.")
         for stage in [stage for stage in REFRESH_STAGES[1:] if stage in jobs]:
-            runs = context.instance.get_runs(dg.RunsFilter(tags={REFRESH_TAG: refresh}))
+            runs = context.instance.get_runs(dg.RunsFilter(tags={names.tag(REFRESH_TAG): refresh}))
             if any(run.status in UNFINISHED_STATUSES for run in runs) or _has_unsubmitted_runs(runs):
                 return dg.SkipReason(f"Runs of refresh {refresh} are still in progress.")
-            if any(run.job_name == stage for run in runs):
+            if any(run.job_name == names.name(stage) for run in runs):
                 continue
             with open_session(settings) as session:
                 now = datetime.fromisoformat(refresh)
                 ranges = plan_stage_ranges(stage, context.instance, session.store, settings, now)
             if ranges:
-                return dg.SensorResult(run_requests=list(build_run_requests(stage, refresh, ranges)))
+                return dg.SensorResult(run_requests=list(build_run_requests(settings, stage, refresh, ranges)))
         checks = dg.RunRequest(
-            run_key=f"{refresh}:{CHECK_TABLES_JOB}", job_name=CHECK_TABLES_JOB, tags={REFRESH_TAG: refresh}
+            run_key=f"{refresh}:{CHECK_TABLES_JOB}",
+            job_name=names.name(CHECK_TABLES_JOB),
+            tags={names.tag(REFRESH_TAG): refresh},
         )
         return dg.SensorResult(run_requests=[checks], cursor=refresh)
 
@@ -67,10 +71,11 @@ def _has_unsubmitted_runs(runs: Sequence[dg.DagsterRun]) -> bool:
 
 def build_advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinition:
     """Build the sensor `advertiser_partitions`, which adds a partition for every granted account."""
+    names = Names(settings)
 
     @dg.sensor(
-        name="advertiser_partitions",
-        target="advertisers",
+        name=names.name("advertiser_partitions"),
+        target=names.select(["advertisers"]),
         minimum_interval_seconds=3600,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Adds newly granted ad accounts as partitions, every hour.",
@@ -81,7 +86,7 @@ def build_advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinitio
                 ids = session.advertiser_ids
         except TikTokError as error:
             return dg.SkipReason(f"Listing the accounts failed. {str(error).rstrip('.')}. {suggest_fix(error)}")
-        new = add_advertiser_partitions(context.instance, ids)
+        new = add_advertiser_partitions(context.instance, ids, settings)
         result = f"Added {', '.join(new)}." if new else "None is new."
         return dg.SkipReason(f"{len(ids)} advertisers are granted or configured. {result}")
 
@@ -90,9 +95,10 @@ def build_advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinitio
 
 def build_derived_assets_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
     """Build the sensor `derived_assets`, which rebuilds the derived tables after updates of their sources."""
+    names = Names(settings)
     return dg.AutomationConditionSensorDefinition(
-        "derived_assets",
-        target=dg.AssetSelection.assets(*get_derived_tables(settings)),
+        names.name("derived_assets"),
+        target=names.select(get_derived_tables(settings)),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
         description="Ranks the top spenders and rebuilds overview and warehouse after their sources changed.",

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import dagster as dg
 
 from tiktok_assets.api import DateWindow
-from tiktok_assets.defs.partitions import ADVERTISERS, format_intended_partitions, format_partition_key
+from tiktok_assets.defs.names import Names
+from tiktok_assets.defs.partitions import format_intended_partitions, format_partition_key
 from tiktok_assets.defs.run_tags import INTENDED_PARTITIONS_TAG
 from tiktok_assets.ingest import ADVERTISERS_SCHEMA, list_daily_tables, select_refresh_window
 from tiktok_assets.settings import Settings
@@ -89,14 +90,14 @@ def split_into_ranges(
     return ranges
 
 
-def get_advertiser_keys(instance: dg.DagsterInstance) -> Sequence[str]:
+def get_advertiser_keys(instance: dg.DagsterInstance, settings: Settings) -> Sequence[str]:
     """Return every advertiser key, in the order in which Dagster resolves a range."""
-    return instance.get_dynamic_partitions(str(ADVERTISERS.name))
+    return instance.get_dynamic_partitions(Names(settings).partitions_name)
 
 
 def find_advertisers_to_refresh(instance: dg.DagsterInstance, store: HiveStore, settings: Settings) -> list[str]:
     """Return the keys to refresh: the accounts in the settings, or else all that have not lost their grant."""
-    keys = get_advertiser_keys(instance)
+    keys = get_advertiser_keys(instance, settings)
     if settings.advertiser_ids:
         return [key for key in keys if key in set(settings.advertiser_ids)]
     rows = store.scan("advertisers", ADVERTISERS_SCHEMA).collect()
@@ -110,7 +111,7 @@ def plan_stage_ranges(
     """Plan the runs of one stage, each a range of partition keys; empty if there is nothing to read."""
     advertiser_ids = find_advertisers_to_refresh(instance, store, settings)
     if stage != "refresh_daily":
-        return split_into_ranges(get_advertiser_keys(instance), dict.fromkeys(advertiser_ids))
+        return split_into_ranges(get_advertiser_keys(instance, settings), dict.fromkeys(advertiser_ids))
     rows = {
         row["advertiser_id"]: row for row in store.scan("advertisers", ADVERTISERS_SCHEMA).collect().to_dicts()
     }
@@ -118,7 +119,7 @@ def plan_stage_ranges(
         key: _find_window_to_refresh(store, settings, key, rows.get(key, {}), now) for key in advertiser_ids
     }
     return split_into_ranges(
-        get_advertiser_keys(instance), {key: window for key, window in windows.items() if window}
+        get_advertiser_keys(instance, settings), {key: window for key, window in windows.items() if window}
     )
 
 

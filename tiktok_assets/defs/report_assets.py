@@ -12,7 +12,8 @@ from tiktok_assets.defs.metadata import (
     record_materializations,
     record_partitions,
 )
-from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN, advertiser_days, get_run_partitions
+from tiktok_assets.defs.names import Names
+from tiktok_assets.defs.partitions import SINGLE_RUN, get_run_partitions
 from tiktok_assets.defs.progress import log_accounts_without_table, log_plan, log_progress
 from tiktok_assets.ingest import (
     FailedPartitions,
@@ -67,28 +68,30 @@ def describe_report(report: Report) -> str:
 
 def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinition:
     """Build the asset of one report, partitioned by advertiser and, for daily reports, by day."""
-    is_daily = report.cadence == "daily"
+    is_daily, names = report.cadence == "daily", Names(settings)
 
     @dg.asset(
-        name=report.table,
+        key=names.key(report.table),
         group_name=REPORTS_GROUP,
         kinds=TABLE_KINDS,
         description=describe_report(report),
         metadata=build_table_metadata(report_columns(report, settings.chosen_metrics)),
-        partitions_def=advertiser_days(settings.start_date) if is_daily else ADVERTISERS,
+        partitions_def=names.advertiser_days if is_daily else names.advertisers,
         backfill_policy=SINGLE_RUN,
         check_specs=[
             dg.AssetCheckSpec(
                 ALL_METRICS_SERVED_CHECK,
-                asset=report.table,
+                asset=names.key(report.table),
                 description="TikTok returned every requested metric; the column of a refused metric is null.",
             )
         ],
-        deps=[_SOURCE_TABLES.get(report.level.name, "advertisers")],
+        deps=names.keys([_SOURCE_TABLES.get(report.level.name, "advertisers")]),
+        required_resource_keys=names.required_resources,
     )
-    def _report(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> dg.MaterializeResult:
+    def _report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        tiktok = names.session(context)
         partitions = get_run_partitions(context)
-        log_plan(context, tiktok, partitions)
+        log_plan(context, names, partitions)
         owners = [str(partition.advertiser_id) for partition in partitions]
         without = log_accounts_without_table(context, tiktok, report, owners)
         if is_daily:
@@ -96,11 +99,11 @@ def build_report_asset(report: Report, settings: Settings) -> dg.AssetsDefinitio
         outcomes = read_report_partitions(tiktok, report, partitions)
         try:
             logged = log_progress(context, tiktok, report.table, outcomes, len(partitions))
-            return record_materializations(context, logged, has_metrics=True)
+            return record_materializations(context, names, logged, has_metrics=True)
         except dg.Failure:
             if is_daily:  # Dagster skips the restatements step after a failure, although most days were written
                 record_partitions(
-                    context, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
+                    context, names, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
                 )
             raise
 
@@ -125,23 +128,24 @@ def read_report_partitions(
 
 def build_restatements_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `report_restatements` asset, collected after the daily reports from their partition metadata."""
+    names = Names(settings)
 
     @dg.asset(
-        name=RESTATEMENTS,
+        key=names.key(RESTATEMENTS),
         group_name=REPORTS_GROUP,
         kinds={"polars", "parquet"},
         description=RESTATEMENTS_MEANING,
         metadata=build_table_metadata(RESTATEMENT_COLUMNS),
-        partitions_def=advertiser_days(settings.start_date),
+        partitions_def=names.advertiser_days,
         backfill_policy=SINGLE_RUN,
-        deps=get_daily_reports(settings),
+        deps=names.keys(get_daily_reports(settings)),
+        required_resource_keys=names.required_resources,
     )
-    def _restatements(
-        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
-    ) -> dg.MaterializeResult:
+    def _restatements(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        tiktok = names.session(context)
         partitions = get_run_partitions(context)
         return record_materializations(
-            context, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
+            context, names, refresh_restatements(tiktok.store, get_daily_reports(settings), partitions)
         )
 
     return _restatements

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import polars as pl
 
+from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import parse_partition_key
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import HiveStore, Partition
-
-IO_MANAGER = "hive_parquet"
 
 
 class HiveParquetIOManager(dg.IOManager):
@@ -23,19 +22,28 @@ class HiveParquetIOManager(dg.IOManager):
     Args:
         store: holds the tables.
         schemas: the schema of each table, by name.
+        names: of the assets.
     """
 
-    def __init__(self, store: HiveStore, schemas: Mapping[str, pl.Schema]) -> None:
+    def __init__(self, store: HiveStore, schemas: Mapping[str, pl.Schema], names: Names) -> None:
         self._store = store
         self._schemas = schemas
+        self._names = names
 
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
         """Replace every partition of the output; a partition without rows becomes a file without rows.
 
         Raises:
             ForeignRowsError: if a row belongs to no partition of the output.
+            dagster.Failure: if an asset of another project has the name of one of these tables.
         """
-        table = context.asset_key.path[-1]
+        table = self._names.table(context.asset_key)
+        if table in self._schemas and context.asset_key != self._names.key(table):
+            raise dg.Failure(
+                f"{context.asset_key.to_user_string()} would replace the table {table} of"
+                f" {self._names.key(table).to_user_string()}; rename the asset or give it another IO manager",
+                allow_retries=False,
+            )
         keys = context.asset_partition_keys if context.has_asset_partitions else []
         partitions = [parse_partition_key(key) for key in keys] or [Partition()]
         frames = {partition: obj.filter(_filter_partition(partition)) for partition in partitions}
@@ -51,7 +59,7 @@ class HiveParquetIOManager(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """Scan the partitions the input maps to, or the whole table for an input without partitions."""
-        table = context.asset_key.path[-1]
+        table = self._names.table(context.asset_key)
         schema = self._schemas[table]
         if not context.has_asset_partitions:
             return self._store.scan(table, schema)

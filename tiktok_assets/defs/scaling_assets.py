@@ -7,9 +7,9 @@ import polars as pl
 
 from tiktok_assets.defs.automation_conditions import sources_updated_and_idle
 from tiktok_assets.defs.metadata import build_table_metadata
-from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN
+from tiktok_assets.defs.names import Names
+from tiktok_assets.defs.partitions import SINGLE_RUN
 from tiktok_assets.defs.plots import add_rows_metadata
-from tiktok_assets.defs.resources import IO_MANAGER
 from tiktok_assets.defs.table_catalog import (
     AD_DUPLICATIONS,
     AD_REPORT_DAILY,
@@ -31,7 +31,6 @@ from tiktok_assets.duplication import (
     find_compared_days,
 )
 from tiktok_assets.ingest import is_partition_complete
-from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import REPORTS_BY_TABLE, report_columns
 from tiktok_assets.storage import HiveStore, Partition, utc_now
@@ -43,22 +42,23 @@ SCALING_GROUP = "scaling"
 
 def build_duplication_candidates_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `duplication_candidates` asset, an export of the state."""
+    names = Names(settings)
 
     @dg.asset(
-        name=DUPLICATION_CANDIDATES,
+        key=names.key(DUPLICATION_CANDIDATES),
         group_name=SCALING_GROUP,
         kinds={"polars", "parquet"},
         description="Ads that became the top spender of their campaign: flagged, or held back with the reason.",
         metadata=build_table_metadata(CANDIDATES_COLUMNS),
-        partitions_def=ADVERTISERS,
+        partitions_def=names.advertisers,
         backfill_policy=SINGLE_RUN,
-        automation_condition=sources_updated_and_idle(*TRIGGERING_SOURCES[DUPLICATION_CANDIDATES]),
-        deps=[TOP_SPENDERS, "campaigns", "ad_groups", "ads"],
-        io_manager_key=IO_MANAGER,
+        automation_condition=sources_updated_and_idle(names, *TRIGGERING_SOURCES[DUPLICATION_CANDIDATES]),
+        deps=names.keys([TOP_SPENDERS, "campaigns", "ad_groups", "ads"]),
+        io_manager_key=names.io_manager,
+        required_resource_keys=names.required_resources,
     )
-    def _duplication_candidates(
-        context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]
-    ) -> pl.DataFrame:
+    def _duplication_candidates(context: dg.AssetExecutionContext) -> pl.DataFrame:
+        tiktok = names.session(context)
         keys = list(context.partition_keys)
         return add_rows_metadata(
             context, build_candidates_table(tiktok.state, tiktok.store, settings, tiktok.now(), keys)
@@ -67,23 +67,25 @@ def build_duplication_candidates_asset(settings: Settings) -> dg.AssetsDefinitio
     return _duplication_candidates
 
 
-def build_ad_duplications_asset() -> dg.AssetsDefinition:
+def build_ad_duplications_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `ad_duplications` asset, an export of the ledger."""
+    names = Names(settings)
 
     @dg.asset(
-        name=AD_DUPLICATIONS,
+        key=names.key(AD_DUPLICATIONS),
         group_name=SCALING_GROUP,
         kinds={"polars", "parquet"},
         description=TABLE_DESCRIPTIONS[AD_DUPLICATIONS],
         metadata=build_table_metadata(DUPLICATIONS_COLUMNS),
-        partitions_def=ADVERTISERS,
+        partitions_def=names.advertisers,
         backfill_policy=SINGLE_RUN,
-        automation_condition=sources_updated_and_idle(*TRIGGERING_SOURCES[AD_DUPLICATIONS]),
-        deps=["ads"],
-        io_manager_key=IO_MANAGER,
+        automation_condition=sources_updated_and_idle(names, *TRIGGERING_SOURCES[AD_DUPLICATIONS]),
+        deps=names.keys(["ads"]),
+        io_manager_key=names.io_manager,
+        required_resource_keys=names.required_resources,
     )
-    def _ad_duplications(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> pl.DataFrame:
-        entries = Ledger(tiktok.state).entries(list(context.partition_keys))
+    def _ad_duplications(context: dg.AssetExecutionContext) -> pl.DataFrame:
+        entries = Ledger(names.session(context).state).entries(list(context.partition_keys))
         return add_rows_metadata(context, build_duplications_table(entries, utc_now()))
 
     return _ad_duplications
@@ -92,20 +94,23 @@ def build_ad_duplications_asset() -> dg.AssetsDefinition:
 def build_duplication_results_asset(settings: Settings) -> dg.AssetsDefinition:
     """Build the `duplication_results` asset, which needs the daily ad report."""
     schema = build_schema(report_columns(REPORTS_BY_TABLE[AD_REPORT_DAILY], settings.chosen_metrics))
+    names = Names(settings)
 
     @dg.asset(
-        name=DUPLICATION_RESULTS,
+        key=names.key(DUPLICATION_RESULTS),
         group_name=SCALING_GROUP,
         kinds={"polars", "parquet"},
         description=TABLE_DESCRIPTIONS[DUPLICATION_RESULTS],
         metadata=build_table_metadata(RESULTS_COLUMNS),
-        partitions_def=ADVERTISERS,
+        partitions_def=names.advertisers,
         backfill_policy=SINGLE_RUN,
-        automation_condition=sources_updated_and_idle(*TRIGGERING_SOURCES[DUPLICATION_RESULTS]),
-        deps=[AD_REPORT_DAILY, AD_DUPLICATIONS],
-        io_manager_key=IO_MANAGER,
+        automation_condition=sources_updated_and_idle(names, *TRIGGERING_SOURCES[DUPLICATION_RESULTS]),
+        deps=names.keys([AD_REPORT_DAILY, AD_DUPLICATIONS]),
+        io_manager_key=names.io_manager,
+        required_resource_keys=names.required_resources,
     )
-    def _duplication_results(context: dg.AssetExecutionContext, tiktok: dg.ResourceParam[Session]) -> pl.DataFrame:
+    def _duplication_results(context: dg.AssetExecutionContext) -> pl.DataFrame:
+        tiktok = names.session(context)
         entries = Ledger(tiktok.state).entries(list(context.partition_keys))
         done = [entry for entry in entries if entry.status == DONE]
         return add_rows_metadata(context, build_results(tiktok.store, schema, done))

@@ -8,6 +8,7 @@ from pydantic import Field
 from tiktok_assets.alerts import DUPLICATE_JOB
 from tiktok_assets.api import TikTokError, suggest_fix
 from tiktok_assets.defs.metadata import write_export
+from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.run_tags import SOURCE_FLAG_TAG
 from tiktok_assets.defs.table_catalog import AD_DUPLICATIONS, DUPLICATION_CANDIDATES
 from tiktok_assets.duplication import (
@@ -26,7 +27,7 @@ from tiktok_assets.duplication import (
     format_request,
 )
 from tiktok_assets.escaping import escape_control_characters, escape_markdown
-from tiktok_assets.session import Session
+from tiktok_assets.settings import Settings
 from tiktok_assets.storage import utc_now
 from tiktok_assets.top_spenders import build_candidates_table, record_flag
 
@@ -42,6 +43,7 @@ LAUNCHER_TAGS = (
 MAX_TAG_LENGTH = 80
 
 FLAG_JOB = "flag_top_spender"
+FLAG_OP = "flag_ad"
 
 
 class DuplicationConfig(dg.Config):
@@ -89,15 +91,35 @@ class DuplicationConfig(dg.Config):
         return DuplicationRequest(*ids, budget, self.again, self.enable, flag_id, self.without_emoji)
 
 
-@dg.op(
-    name="duplicate_ad_op",  # an op and a job cannot share a name; in the job the op has the alias of the job
-    description="Validates the duplication, then shows each request as it would be sent; with `live: true` and"
-    " `approval` sends them, once.",
-)
-def duplicate_ad_op(
-    context: dg.OpExecutionContext, config: DuplicationConfig, tiktok: dg.ResourceParam[Session]
-) -> None:
+def build_duplicate_job(settings: Settings) -> dg.JobDefinition:
+    """Build the job `duplicate_ad`, which runs a duplication as one op."""
+    names = Names(settings)
+
+    @dg.op(
+        # An op and a job cannot share a name; in the job the op has the alias of the job.
+        name=names.name("duplicate_ad_op"),
+        description="Validates the duplication, then shows each request as it would be sent; with `live: true` and"
+        " `approval` sends them, once.",
+        required_resource_keys=names.required_resources,
+    )
+    def _duplicate_ad(context: dg.OpExecutionContext, config: DuplicationConfig) -> None:
+        _duplicate(context, config, names)
+
+    @dg.job(
+        name=names.name(DUPLICATE_JOB),
+        description="Duplicates an ad into another campaign, switched off. A dry run unless `live: true`, which"
+        " needs the approval code of the ad's alert.",
+        executor_def=dg.in_process_executor,
+    )
+    def _duplicate_job() -> None:
+        _duplicate_ad.alias(DUPLICATE_JOB)()
+
+    return _duplicate_job
+
+
+def _duplicate(context: dg.OpExecutionContext, config: DuplicationConfig, names: Names) -> None:
     """Run a dry run or the live duplication, and add the result to the output metadata."""
+    tiktok = names.session(context)
     request = config.build_request(context.run.tags.get(SOURCE_FLAG_TAG))
     duplicator = tiktok.create_duplicator(approval=_build_approval(context.run, config))
     approved = True
@@ -128,7 +150,7 @@ def duplicate_ad_op(
         raise dg.Failure(f"{error} {suggest_fix(error)}", allow_retries=False) from error
     finally:
         if config.live and approved:
-            _export_duplications(context, tiktok, request.advertiser_id)
+            _export_duplications(context, names, request.advertiser_id)
     is_repeated = before is not None and before.status == DONE
     summary = f"{format_done(entry)}{' It was done before; nothing was sent.' if is_repeated else ''}"
     context.log.info(summary)
@@ -148,20 +170,10 @@ def _build_approval(run: dg.DagsterRun, config: DuplicationConfig) -> Approval:
     return Approval(launched_by, BY_CODE, config.approval) if config.approval else Approval(launched_by)
 
 
-def _export_duplications(context: dg.OpExecutionContext, tiktok: Session, advertiser_id: str) -> None:
+def _export_duplications(context: dg.OpExecutionContext, names: Names, advertiser_id: str) -> None:
     """Update the account's partition of `ad_duplications`."""
-    rows = build_duplications_table(Ledger(tiktok.state).entries([advertiser_id]), utc_now())
-    write_export(context, tiktok.store, AD_DUPLICATIONS, advertiser_id, rows)
-
-
-@dg.job(
-    name=DUPLICATE_JOB,
-    description="Duplicates an ad into another campaign, switched off. A dry run unless `live: true`, which needs"
-    " the approval code of the ad's alert.",
-)
-def duplicate_ad() -> None:
-    """Run the duplication as one op."""
-    duplicate_ad_op.alias(DUPLICATE_JOB)()
+    rows = build_duplications_table(Ledger(names.session(context).state).entries([advertiser_id]), utc_now())
+    write_export(context, names, AD_DUPLICATIONS, advertiser_id, rows)
 
 
 class FlagConfig(dg.Config):
@@ -172,9 +184,32 @@ class FlagConfig(dg.Config):
     ad_id: str
 
 
-@dg.op(description="Writes the flag and its alert in one transaction, unless a guardrail holds the ad back.")
-def flag_ad(context: dg.OpExecutionContext, config: FlagConfig, tiktok: dg.ResourceParam[Session]) -> None:
+def build_flag_job(settings: Settings) -> dg.JobDefinition:
+    """Build the job `flag_top_spender`, which flags an ad as one op."""
+    names = Names(settings)
+
+    @dg.op(
+        name=names.name(FLAG_OP),
+        description="Writes the flag and its alert in one transaction, unless a guardrail holds the ad back.",
+        required_resource_keys=names.required_resources,
+    )
+    def _flag_ad(context: dg.OpExecutionContext, config: FlagConfig) -> None:
+        _flag(context, config, names)
+
+    @dg.job(
+        name=names.name(FLAG_JOB),
+        description="Flags one new top spender and queues its alert; requested by `new_top_spender`.",
+        executor_def=dg.in_process_executor,
+    )
+    def _flag_job() -> None:
+        _flag_ad.alias(FLAG_OP)()
+
+    return _flag_job
+
+
+def _flag(context: dg.OpExecutionContext, config: FlagConfig, names: Names) -> None:
     """Flag the ad, log the result, and update the account's duplication candidates."""
+    tiktok = names.session(context)
     ad_key = (config.advertiser_id, config.campaign_id, config.ad_id)
     try:
         assessment = record_flag(tiktok.state, tiktok.store, tiktok.settings, ad_key, tiktok.now())
@@ -188,12 +223,4 @@ def flag_ad(context: dg.OpExecutionContext, config: FlagConfig, tiktok: dg.Resou
     rows = build_candidates_table(
         tiktok.state, tiktok.store, tiktok.settings, tiktok.now(), [config.advertiser_id]
     )
-    write_export(context, tiktok.store, DUPLICATION_CANDIDATES, config.advertiser_id, rows)
-
-
-@dg.job(
-    name=FLAG_JOB, description="Flags one new top spender and queues its alert; requested by `new_top_spender`."
-)
-def flag_top_spender() -> None:
-    """Flag the ad as one op."""
-    flag_ad()
+    write_export(context, names, DUPLICATION_CANDIDATES, config.advertiser_id, rows)

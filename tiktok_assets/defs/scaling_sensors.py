@@ -10,6 +10,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from tiktok_assets.alerts import DUPLICATE_JOB
+from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.run_tags import (
     DUPLICATION_ATTEMPT_TAG,
     DUPLICATION_KEY_TAG,
@@ -18,7 +19,7 @@ from tiktok_assets.defs.run_tags import (
     SOURCE_FLAG_TAG,
     UNFINISHED_STATUSES,
 )
-from tiktok_assets.defs.scaling_jobs import FLAG_JOB, duplicate_ad, flag_ad, flag_top_spender
+from tiktok_assets.defs.scaling_jobs import FLAG_JOB, FLAG_OP
 from tiktok_assets.defs.table_catalog import DUPLICATION_CANDIDATES, TOP_SPENDERS
 from tiktok_assets.duplication import STARTED, DuplicationRequest, Ledger, issue_run_code
 from tiktok_assets.escaping import escape_control_characters
@@ -61,7 +62,8 @@ def evaluate_rankings(instance: dg.DagsterInstance, session: Session, cursor: st
     Only the state decides which flags are due. The rankings since the cursor are only counted for the message, so
     a lost cursor or instance requests no flag that was already written.
     """
-    count, new_cursor = _count_rankings_since(instance, cursor)
+    names = Names(session.settings)
+    count, new_cursor = _count_rankings_since(instance, names, cursor)
     requests: list[dg.RunRequest] = []
     messages: list[str] = []
     held_back: list[str] = []
@@ -72,14 +74,14 @@ def evaluate_rankings(instance: dg.DagsterInstance, session: Session, cursor: st
         if assessment.holds:
             held_back.append(f"Held back: {name}: {escape_control_characters(str(assessment.reason))}.")
             continue
-        earlier = instance.get_run_records(dg.RunsFilter(tags={FLAG_TAG: assessment.flag_id}), limit=1)
+        earlier = instance.get_run_records(dg.RunsFilter(tags={names.tag(FLAG_TAG): assessment.flag_id}), limit=1)
         last = (_parse_attempt(earlier[0].dagster_run), earlier[0].create_timestamp) if earlier else None
         attempt = get_next_attempt(last, datetime.now(UTC))
         if attempt is None:
             messages.append(f"Already requested: {name}: run {earlier[0].dagster_run.run_id}.")
             continue
         messages.append(f"New top spender: {name}.")
-        requests.append(_build_flag_run(assessment, attempt))
+        requests.append(_build_flag_run(names, assessment, attempt))
     messages += held_back
     if len(messages) > MAX_REPORTED_ADS:
         messages[MAX_REPORTED_ADS:] = [
@@ -89,18 +91,20 @@ def evaluate_rankings(instance: dg.DagsterInstance, session: Session, cursor: st
     return RankingEvaluation(requests, [first, *(messages or ["No campaign has a new top spender."])], new_cursor)
 
 
-def get_latest_ranking_cursor(instance: dg.DagsterInstance) -> str | None:
+def get_latest_ranking_cursor(instance: dg.DagsterInstance, settings: Settings) -> str | None:
     """Return the cursor after the newest materialization of a ranking, or None."""
-    newest = instance.fetch_materializations(dg.AssetKey(TOP_SPENDERS), limit=1).records
+    newest = instance.fetch_materializations(Names(settings).key(TOP_SPENDERS), limit=1).records
     return str(newest[0].storage_id) if newest else None
 
 
-def _count_rankings_since(instance: dg.DagsterInstance, cursor: str | None) -> tuple[int, str | None]:
+def _count_rankings_since(
+    instance: dg.DagsterInstance, names: Names, cursor: str | None
+) -> tuple[int, str | None]:
     """Return how many rankings were materialized since a cursor, and the cursor after them."""
     after_id = int(cursor) if cursor and cursor.isdecimal() else 0
     count = 0
     for _ in range(MAX_PAGES_PER_TICK):
-        records_filter = dg.AssetRecordsFilter(asset_key=dg.AssetKey(TOP_SPENDERS), after_storage_id=after_id)
+        records_filter = dg.AssetRecordsFilter(asset_key=names.key(TOP_SPENDERS), after_storage_id=after_id)
         page = instance.fetch_materializations(records_filter, limit=RANKINGS_PER_PAGE, ascending=True)
         if page.records:
             count += len(page.records)
@@ -132,27 +136,29 @@ def _parse_attempt(run: dg.DagsterRun) -> int:
     return int(attempt) if attempt.isdecimal() else 0
 
 
-def _build_flag_run(assessment: Assessment, attempt: int) -> dg.RunRequest:
+def _build_flag_run(names: Names, assessment: Assessment, attempt: int) -> dg.RunRequest:
     advertiser_id, campaign_id, ad_id = assessment.ad_key
     ids: Mapping[str, str] = {"advertiser_id": advertiser_id, "campaign_id": campaign_id, "ad_id": ad_id}
     return dg.RunRequest(
         run_key=f"{assessment.flag_id}:{attempt}",
-        job_name=FLAG_JOB,
-        run_config={"ops": {flag_ad.name: {"config": dict(ids)}}},
+        job_name=names.name(FLAG_JOB),
+        run_config={"ops": {FLAG_OP: {"config": dict(ids)}}},
         tags={
-            FLAG_TAG: assessment.flag_id,
+            names.tag(FLAG_TAG): assessment.flag_id,
             FLAG_ATTEMPT_TAG: str(attempt),
             **{f"tiktok_assets/{name}": value for name, value in ids.items()},
         },
     )
 
 
-def build_new_top_spender_sensor(settings: Settings, shared: Session | None = None) -> dg.SensorDefinition:
+def build_new_top_spender_sensor(
+    settings: Settings, flag_job: dg.JobDefinition, shared: Session | None = None
+) -> dg.SensorDefinition:
     """Build the sensor `new_top_spender`, which requests one flag for each new top spender of a campaign."""
 
     @dg.sensor(
-        name="new_top_spender",
-        job=flag_top_spender,
+        name=Names(settings).name("new_top_spender"),
+        job=flag_job,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Flags each ad that overtook its campaign's top spender, once, and reports held back ads.",
@@ -201,6 +207,7 @@ def find_unfinished_requests(state: State) -> Iterator[DuplicationRequest]:
 
 def build_duplication_runs(
     instance: dg.DagsterInstance,
+    settings: Settings,
     duplications: Iterable[DuplicationRequest],
     issue_code: Callable[[DuplicationRequest], str] | None = None,
 ) -> Iterator[dg.RunRequest]:
@@ -208,12 +215,16 @@ def build_duplication_runs(
 
     Args:
         instance: holds the earlier runs.
+        settings: with the prefix of the job and the tags.
         duplications: what to duplicate.
         issue_code: issues the approval code a run needs to start a duplication; None for runs that only finish
             started ones.
     """
+    names = Names(settings)
     for duplication in duplications:
-        earlier = instance.get_run_records(dg.RunsFilter(tags={DUPLICATION_KEY_TAG: duplication.key}), limit=1)
+        earlier = instance.get_run_records(
+            dg.RunsFilter(tags={names.tag(DUPLICATION_KEY_TAG): duplication.key}), limit=1
+        )
         # A run whose process was killed stays in its unfinished status forever.
         is_recent = bool(earlier) and datetime.now(UTC) - earlier[0].create_timestamp < MAX_RETRY_DELAY
         if is_recent and earlier[0].dagster_run.status in UNFINISHED_STATUSES:
@@ -237,10 +248,10 @@ def build_duplication_runs(
         }
         yield dg.RunRequest(
             run_key=f"{duplication.key}:{attempt}",
-            job_name=DUPLICATE_JOB,
+            job_name=names.name(DUPLICATE_JOB),
             run_config={"ops": {DUPLICATE_JOB: {"config": config}}},
             tags={
-                DUPLICATION_KEY_TAG: duplication.key,
+                names.tag(DUPLICATION_KEY_TAG): duplication.key,
                 DUPLICATION_ATTEMPT_TAG: str(attempt),
                 **({SOURCE_FLAG_TAG: duplication.flag_id} if duplication.flag_id else {}),
             },
@@ -253,14 +264,16 @@ def _issue_code(state: State, duplication: DuplicationRequest) -> str:
 
 
 def _build_duplication_sensor(
-    name: str, description: str, status: dg.DefaultSensorStatus, settings: Settings, shared: Session | None
+    name: str, status: dg.DefaultSensorStatus, settings: Settings, job: dg.JobDefinition, shared: Session | None
 ) -> dg.SensorDefinition:
+    names = Names(settings)
+
     @dg.sensor(
-        name=name,
-        job=duplicate_ad,
+        name=names.name(name),
+        job=job,
         minimum_interval_seconds=60,
         default_status=status,
-        description=description,
+        description=_DESCRIPTIONS[name],
     )
     def _duplication_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         with nullcontext(shared) if shared else open_session(settings) as session:
@@ -273,7 +286,7 @@ def _build_duplication_sensor(
             )
             requests = list(
                 build_duplication_runs(
-                    context.instance, duplications, None if finishes else partial(_issue_code, state)
+                    context.instance, settings, duplications, None if finishes else partial(_issue_code, state)
                 )
             )
         yield from requests
@@ -285,24 +298,20 @@ def _build_duplication_sensor(
     return _duplication_sensor
 
 
-def build_duplication_sensors(settings: Settings, shared: Session | None = None) -> list[dg.SensorDefinition]:
+_DESCRIPTIONS = {
+    FINISH_SENSOR: "Requests another run for live duplications that were interrupted.",
+    EXECUTE_SENSOR: "Duplicates each newly flagged ad into the scaling campaign, switched off.",
+}
+
+
+def build_duplication_sensors(
+    settings: Settings, job: dg.JobDefinition, shared: Session | None = None
+) -> list[dg.SensorDefinition]:
     """Build the sensors of the scaling mode: none for `alert`, the first for `propose`, both for `execute`.
 
     `execute_duplications` writes to TikTok without a person's request, so it is stopped until someone starts it.
     """
     running, stopped = dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
-    finish = _build_duplication_sensor(
-        FINISH_SENSOR,
-        "Requests another run for live duplications that were interrupted.",
-        running,
-        settings,
-        shared,
-    )
-    execute = _build_duplication_sensor(
-        EXECUTE_SENSOR,
-        "Duplicates each newly flagged ad into the scaling campaign, switched off.",
-        stopped,
-        settings,
-        shared,
-    )
+    finish = _build_duplication_sensor(FINISH_SENSOR, running, settings, job, shared)
+    execute = _build_duplication_sensor(EXECUTE_SENSOR, stopped, settings, job, shared)
     return {"alert": [], "propose": [finish], "execute": [finish, execute]}[settings.scaling_mode]

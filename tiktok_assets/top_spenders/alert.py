@@ -20,6 +20,7 @@ from tiktok_assets.alerts import (
     format_instant,
 )
 from tiktok_assets.duplication import ApprovalCode, format_kind
+from tiktok_assets.naming import format_asset_key
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import ads_manager_ad_url, format_amount
 from tiktok_assets.top_spenders.ranking import WINDOW_DAYS
@@ -83,7 +84,8 @@ def _build_links(facts: Facts, settings: Settings, code: ApprovalCode | None) ->
         live = build_launchpad_url(settings, advertiser_id, ad_id, code.text.replace("-", "")) if code else None
         if live:
             links.append(Link("Duplicate it: the launchpad, live", live))
-    links.append(Link("View the ranking in Dagster", build_asset_url(settings, "top_spenders")))
+    ranking = build_asset_url(settings, format_asset_key(settings, "top_spenders"))
+    links.append(Link("View the ranking in Dagster", ranking))
     return tuple(links)
 
 

@@ -22,6 +22,7 @@ from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
+from tiktok_assets.settings import load_settings
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.cli.conftest import CommandResult, build_variables, run_command
 
@@ -517,8 +518,8 @@ def test_shortest_interval_of_a_cron(minutes: int, hour: int) -> None:
 def test_usual_refresh_needs_a_recorded_refresh() -> None:
     """An instance without scheduled refreshes has no usual duration; with one it has that one's."""
     with dg.DagsterInstance.ephemeral() as instance:
-        assert measure_usual_refresh(instance) is None
+        assert measure_usual_refresh(instance, load_settings()) is None
         record(instance, 1, 10)
-        duration = measure_usual_refresh(instance)
+        duration = measure_usual_refresh(instance, load_settings())
         assert duration
         assert timedelta(minutes=10) <= duration < timedelta(minutes=11)

@@ -19,6 +19,7 @@ from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.account_assets import add_advertiser_partitions
 from tiktok_assets.defs.checks import select_job_tables
 from tiktok_assets.defs.jobs import build_run_requests
+from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import parse_partition_key
 from tiktok_assets.defs.refresh_stages import (
     RefreshStage,
@@ -78,8 +79,8 @@ class Deployment:
 
     def add_partitions(self, advertiser_ids: Iterable[str] = ()) -> list[str]:
         """Add partitions for these accounts, or for all granted ones, and return all keys in stored order."""
-        add_advertiser_partitions(self.instance, list(advertiser_ids) or self.advertiser_ids)
-        return list(get_advertiser_keys(self.instance))
+        add_advertiser_partitions(self.instance, list(advertiser_ids) or self.advertiser_ids, self.settings)
+        return list(get_advertiser_keys(self.instance, self.settings))
 
     def revoke(self, advertiser_id: str) -> None:
         """Revoke the grant of an account."""
@@ -89,30 +90,34 @@ class Deployment:
         self, job: str, tags: Mapping[str, str] | None = None, tables: Iterable[str] = ()
     ) -> dg.ExecuteInProcessResult:
         """Run a job, or these tables of it, as a daemon would; a failure is returned in the result."""
-        return select_job_tables(self.definitions.resolve_job_def(job), tables).execute_in_process(
-            instance=self.instance, tags=dict(tags or {}), raise_on_error=False
-        )
+        return select_job_tables(
+            self.definitions.resolve_job_def(Names(self.settings).name(job)), self.settings, tables
+        ).execute_in_process(instance=self.instance, tags=dict(tags or {}), raise_on_error=False)
 
     def run_range(
         self, job: str, advertiser_ids: Sequence[str], window: DateWindow | None = None, tables: Iterable[str] = ()
     ) -> dg.ExecuteInProcessResult:
         """Run a job over one range of accounts that are adjacent in the stored order."""
         (partition_range,) = split_into_ranges(
-            get_advertiser_keys(self.instance), dict.fromkeys(advertiser_ids, window)
+            get_advertiser_keys(self.instance, self.settings), dict.fromkeys(advertiser_ids, window)
         )
         return self.run(job, partition_range.tags, tables)
 
     def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         """Run the request of a schedule or a sensor, exactly as requested."""
         assert request.job_name
-        tables = [key.path[-1] for key in request.asset_selection or ()]
+        names = Names(self.settings)
+        tables = sorted(names.tables(request.asset_selection or ()))
         assert not request.run_config
-        return self.run(request.job_name, request.tags, tables)
+        return self.run(request.job_name.removeprefix(names.name("")), request.tags, tables)
 
     def refresh(self, stage: RefreshStage) -> list[dg.ExecuteInProcessResult]:
         """Run one stage of the refresh at the current time of the sandbox."""
         ranges = plan_stage_ranges(stage, self.instance, self.store, self.settings, self.now)
-        return [self.launch(request) for request in build_run_requests(stage, self.now.isoformat(), ranges)]
+        return [
+            self.launch(request)
+            for request in build_run_requests(self.settings, stage, self.now.isoformat(), ranges)
+        ]
 
     def report_requests(self) -> list[dict[str, Any]]:
         """Return the report requests the host received since its last reset."""
@@ -219,7 +224,7 @@ def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("instance")
     write_instance_config(home)
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        assert get_advertiser_keys(instance) == []
+        assert get_advertiser_keys(instance, load_settings()) == []
         assert instance.get_runs() == []
     return home
 

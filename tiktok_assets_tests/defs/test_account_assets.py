@@ -17,7 +17,7 @@ def test_reading_accounts_adds_partitions(deployment: Deployment) -> None:
     """The first refresh of the accounts adds a partition for every granted one and passes the check."""
     result = deployment.run("refresh_accounts", tables=["advertisers"])
     assert result.success
-    assert list(get_advertiser_keys(deployment.instance)) == deployment.advertiser_ids
+    assert list(get_advertiser_keys(deployment.instance, deployment.settings)) == deployment.advertiser_ids
     assert deployment.read_table("advertisers").get_column("advertiser_id").to_list() == deployment.advertiser_ids
     assert get_granted_check(result).passed
 
@@ -37,7 +37,7 @@ def test_lost_account_keeps_its_row_and_fails_the_check(make_deployment: Deploym
     table = later.read_table("advertisers")
     assert table.filter(is_granted=False).get_column("advertiser_id").to_list() == [ids[1]]
     assert table.height == len(ids)
-    assert list(get_advertiser_keys(deployment.instance)) == ids
+    assert list(get_advertiser_keys(deployment.instance, deployment.settings)) == ids
 
 
 def test_configured_account_without_grant_does_not_hide_others(
@@ -86,7 +86,10 @@ def test_entity_tables_match_the_sandbox(deployment: Deployment) -> None:
 
 def test_adding_accounts_twice_adds_nothing(deployment: Deployment) -> None:
     """Only new accounts are added, after the others, and only they are returned."""
-    assert add_advertiser_partitions(deployment.instance, ["7002", "7001"]) == ["7002", "7001"]
-    assert add_advertiser_partitions(deployment.instance, ["7001", "7003"]) == ["7003"]
-    assert add_advertiser_partitions(deployment.instance, ["7003"]) == []
-    assert sorted(get_advertiser_keys(deployment.instance)) == ["7001", "7002", "7003"]
+    assert add_advertiser_partitions(deployment.instance, ["7002", "7001"], deployment.settings) == [
+        "7002",
+        "7001",
+    ]
+    assert add_advertiser_partitions(deployment.instance, ["7001", "7003"], deployment.settings) == ["7003"]
+    assert add_advertiser_partitions(deployment.instance, ["7003"], deployment.settings) == []
+    assert sorted(get_advertiser_keys(deployment.instance, deployment.settings)) == ["7001", "7002", "7003"]

@@ -25,7 +25,7 @@ from tiktok_assets.defs.alert_sensors import (
     extract_first_sentence,
     queue_and_deliver_failures,
 )
-from tiktok_assets.defs.scaling_jobs import duplicate_ad
+from tiktok_assets.defs.scaling_jobs import build_duplicate_job
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets.storage.state import State, outbox
 from tiktok_assets_tests.alerts.fake_channels import Webhook, run_webhook
@@ -262,8 +262,9 @@ def test_unreadable_state_is_a_skip_reason(tmp_path: Path) -> None:
 def test_launchpad_link_holds_a_valid_configuration() -> None:
     """The configuration in the link of an alert is valid for `duplicate_ad` and is a dry run."""
     config = dg.config_from_yaml_strings([build_launchpad_config("7001", "77", "555")])
-    assert dg.validate_run_config(duplicate_ad, config)
-    assert duplicate_ad.name == DUPLICATE_JOB
+    job = build_duplicate_job(load_settings())
+    assert dg.validate_run_config(job, config)
+    assert job.name == DUPLICATE_JOB
     requested = config["ops"][DUPLICATE_JOB]["config"]
     assert (requested["live"], requested.keys() & {"enable", "approval"}) == (False, set())
 

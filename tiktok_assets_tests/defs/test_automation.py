@@ -56,7 +56,9 @@ def assert_executable(deployment: Deployment, requests: Sequence[dg.RunRequest])
         dg.validate_run_config(job, request.run_config)
         assert all(isinstance(value, str) for value in request.tags.values())
         ends = [request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
-        assert {end.split("|")[0] for end in ends} <= set(get_advertiser_keys(deployment.instance))
+        assert {end.split("|")[0] for end in ends} <= set(
+            get_advertiser_keys(deployment.instance, deployment.settings)
+        )
     assert len({request.run_key for request in requests}) == len(requests)
 
 
@@ -273,7 +275,7 @@ def test_sensor_adds_granted_accounts_and_removes_none(deployment: Deployment) -
     deployment.revoke(ids[3])
     _, message, _ = evaluate_sensor(deployment, "advertiser_partitions")
     assert message == f"3 advertisers are granted or configured. Added {', '.join(ids[:3])}."
-    assert list(get_advertiser_keys(deployment.instance)) == ids[:3]
+    assert list(get_advertiser_keys(deployment.instance, deployment.settings)) == ids[:3]
     assert (
         evaluate_sensor(deployment, "advertiser_partitions")[1]
         == "3 advertisers are granted or configured. None is new."
@@ -284,7 +286,7 @@ def test_sensor_adds_granted_accounts_and_removes_none(deployment: Deployment) -
         evaluate_sensor(deployment, "advertiser_partitions")[1]
         == f"3 advertisers are granted or configured. Added {ids[3]}."
     )
-    assert sorted(get_advertiser_keys(deployment.instance)) == ids
+    assert sorted(get_advertiser_keys(deployment.instance, deployment.settings)) == ids
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,7 @@ def test_sensor_that_cannot_list_accounts_is_skipped(
     assert fix in message
     assert "\n" not in message
     assert not any(secret in message for secret in (*deployment.host.secrets, *filter(None, overrides.values())))
-    assert list(get_advertiser_keys(deployment.instance)) == []
+    assert list(get_advertiser_keys(deployment.instance, deployment.settings)) == []
 
 
 RequestedPartitions = dict[str, AbstractSet[str | None]]
@@ -345,7 +347,11 @@ class Automation:
             assert len(requested) < 6, requested
             unpartitioned = [table for table, keys in found.items() if None in keys]
             for table, keys in found.items():
-                owners = [key for key in get_advertiser_keys(self._deployment.instance) if key in keys]
+                owners = [
+                    key
+                    for key in get_advertiser_keys(self._deployment.instance, self._deployment.settings)
+                    if key in keys
+                ]
                 if owners:
                     assert self._deployment.run_range("refresh_derived", owners, tables=[table]).success
             if unpartitioned:

@@ -90,7 +90,7 @@ def test_one_check_can_be_selected_alone(make_deployment: DeploymentFactory) -> 
     key = dg.AssetCheckKey(dg.AssetKey("ad_report_daily"), "keys_name_rows")
     result = job.get_subset(asset_check_selection={key}).execute_in_process(
         instance=deployment.instance,
-        run_config={"ops": {get_check_step_name("ad_report_daily"): {"config": {"days": 0}}}},
+        run_config={"ops": {get_check_step_name(deployment.settings, "ad_report_daily"): {"config": {"days": 0}}}},
     )
     (found,) = result.get_asset_check_evaluations()
     assert (found.asset_check_key, found.passed) == (key, False)
@@ -103,10 +103,15 @@ def test_refresh_stages_run_no_table_checks(make_deployment: DeploymentFactory) 
     deployment = make_deployment()
     for job in ("refresh_accounts", "refresh_daily", "refresh_lifetime", "refresh_derived"):
         job_def = deployment.definitions.resolve_job_def(job)
-        part = select_job_tables(job_def, [key.path[-1] for key in job_def.asset_layer.executable_asset_keys])
+        part = select_job_tables(
+            job_def, deployment.settings, [key.path[-1] for key in job_def.asset_layer.executable_asset_keys]
+        )
         assert not [node.name for node in (*job_def.nodes, *part.nodes) if node.name.startswith("check_")]
     first, second = build_run_requests(
-        "refresh_accounts", "now", [PartitionRange(("7001",), None), PartitionRange(("7002",), None)]
+        deployment.settings,
+        "refresh_accounts",
+        "now",
+        [PartitionRange(("7001",), None), PartitionRange(("7002",), None)],
     )
     assert sorted(key.name for key in first.asset_check_keys or ()) == [
         "all_accounts_granted",

@@ -345,7 +345,7 @@ def test_interrupted_duplication_is_requested_again(
     assert [len(rows) for rows in harness.created_objects(request)] == [1, 1]
     assert list(find_unfinished_requests(execute_deployment.session.state)) == []
     # After a recent run none is requested, whatever its status.
-    assert list(build_duplication_runs(execute_deployment.instance, [request])) == []
+    assert list(build_duplication_runs(execute_deployment.instance, execute_deployment.settings, [request])) == []
 
 
 def test_killed_run_does_not_block_the_next(harness: DuplicationHarness, execute_deployment: Deployment) -> None:
@@ -361,7 +361,9 @@ def test_killed_run_does_not_block_the_next(harness: DuplicationHarness, execute
         execute_deployment.instance.run_storage.add_historical_run(
             lost, datetime.now(UTC) - timedelta(hours=hours)
         )
-        requested = list(build_duplication_runs(execute_deployment.instance, [request]))
+        requested = list(
+            build_duplication_runs(execute_deployment.instance, execute_deployment.settings, [request])
+        )
         assert [run_request.tags[DUPLICATION_ATTEMPT_TAG] for run_request in requested] == attempts
         execute_deployment.instance.delete_run(lost.run_id)
 

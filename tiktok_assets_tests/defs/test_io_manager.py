@@ -7,8 +7,9 @@ import dagster as dg
 import polars as pl
 
 from tiktok_assets.api.request_plan import DateWindow
+from tiktok_assets.defs.names import IO_MANAGER, Names
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN, advertiser_days
-from tiktok_assets.defs.resources import IO_MANAGER, HiveParquetIOManager
+from tiktok_assets.defs.resources import HiveParquetIOManager
 from tiktok_assets_tests.defs.conftest import Deployment, format_keys
 
 WINDOW = DateWindow(date(2026, 10, 2), date(2026, 10, 4))
@@ -18,7 +19,7 @@ MINE = pl.Schema({"advertiser_id": pl.String, "date": pl.Date, "clicks": pl.Int6
 
 def with_asset(deployment: Deployment, asset: dg.AssetsDefinition) -> Deployment:
     """Return the deployment with an asset of the user's own and a job `mine` for it."""
-    manager = HiveParquetIOManager(deployment.store, {"mine": MINE})
+    manager = HiveParquetIOManager(deployment.store, {"mine": MINE}, Names(deployment.settings))
     own = dg.Definitions(
         assets=[asset], jobs=[dg.define_asset_job("mine", selection=["mine"])], resources={"mine_store": manager}
     )

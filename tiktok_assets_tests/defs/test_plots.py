@@ -84,7 +84,7 @@ def test_check_result_is_text() -> None:
     )
     assert LinkifyIt().match(description) is None
     result = build_check_result(
-        "ads", next(iter(select_checks(build_all_checked_tables(load_settings())["ads"]))), outcome
+        dg.AssetKey("ads"), next(iter(select_checks(build_all_checked_tables(load_settings())["ads"]))), outcome
     )
     table, notes = result.metadata["first_faults"], result.metadata["notes"]
     assert isinstance(table, dg.TableMetadataValue)

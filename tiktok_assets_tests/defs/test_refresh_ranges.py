@@ -51,7 +51,9 @@ def test_range_with_unintended_accounts_fails_before_a_request(deployment: Deplo
     """A run whose range gained an account since it was planned fails without a request."""
     ids = deployment.advertiser_ids
     deployment.add_partitions([ids[0], ids[2]])
-    (chunk,) = split_into_ranges(get_advertiser_keys(deployment.instance), dict.fromkeys([ids[0], ids[2]], WINDOW))
+    (chunk,) = split_into_ranges(
+        get_advertiser_keys(deployment.instance, deployment.settings), dict.fromkeys([ids[0], ids[2]], WINDOW)
+    )
     wrong = {**chunk.tags, INTENDED_PARTITIONS_TAG: chunk.tags[INTENDED_PARTITIONS_TAG].replace(ids[2], ids[1])}
     result = deployment.run("refresh_daily", wrong)
     assert not result.success
@@ -111,7 +113,7 @@ def test_skipped_account_splits_the_range(make_deployment: DeploymentFactory) ->
         "refresh_lifetime", deployment.instance, deployment.store, deployment.settings, deployment.now
     )
     assert [chunk.advertiser_ids for chunk in chunks] == [(ids[1],), (ids[3],)]
-    for request in build_run_requests("refresh_lifetime", "r", chunks):
+    for request in build_run_requests(deployment.settings, "refresh_lifetime", "r", chunks):
         assert deployment.launch(request).success
     assert deployment.stored_keys("ad_report_lifetime") == [ids[1], ids[3]]
 
