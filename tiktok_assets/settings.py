@@ -397,11 +397,15 @@ def require_storable_version(settings: Settings) -> None:
         )
 
 
+def describe_invalid_setting(error: ValidationError) -> tuple[str, str, str]:
+    """Return the field, its variable, and what is wrong of the first invalid setting, without its value."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    location = str(first["loc"][0])
+    fields = {field.alias or name: name for name, field in Settings.model_fields.items()}
+    return fields.get(location, location), location, first["msg"].removeprefix("Value error, ")
+
+
 def _format_error(error: ValidationError) -> str:
     """Return one sentence about the first invalid setting; `hide_input_in_errors` keeps secrets out of it."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = str(first["loc"][0])
-    field = Settings.model_fields.get(name)
-    variable = field.alias if field and field.alias else name
-    reason = first["msg"].removeprefix("Value error, ")
+    _, variable, reason = describe_invalid_setting(error)
     return f"{variable} cannot be used: {reason}. Change it in the environment or in .env."

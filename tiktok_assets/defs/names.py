@@ -76,7 +76,7 @@ class Names:
     @property
     def session_resource(self) -> str:
         """The key of the resource with the session."""
-        return self.name(SESSION_RESOURCE)
+        return self.name("session") if self.settings.key_prefix else SESSION_RESOURCE
 
     @property
     def io_manager(self) -> str:

@@ -1,0 +1,1 @@
+from .component import TikTokAdsComponent as TikTokAdsComponent
