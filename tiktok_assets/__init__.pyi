@@ -1,1 +1,1 @@
-from .component import TikTokAdsComponent as TikTokAdsComponent
+from .component.component import TikTokAdsComponent as TikTokAdsComponent

@@ -6,6 +6,7 @@ from tiktok_assets.creatives import CREATIVES
 from tiktok_assets.defs import (
     DUPLICATION_RESULTS,
     TOP_SPENDERS,
+    UNPARTITIONED_DERIVED_TABLES,
     HiveParquetIOManager,
     Names,
     add_owners_and_tags,
@@ -38,7 +39,7 @@ from tiktok_assets.defs import (
     get_stored_tables,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.settings import Settings, load_settings, require_storable_version
+from tiktok_assets.settings import Settings, SettingsError, load_settings, require_storable_version
 from tiktok_assets.spec import RESTATEMENTS
 from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import build_schema
@@ -58,10 +59,12 @@ def build_definitions(
             definitions are merged into. The jobs have one of their own, which runs each step in the run's process.
 
     Raises:
-        SettingsError: if the settings choose an API version other than the one the tables are declared in.
+        SettingsError: if the settings choose an API version other than the one the tables are declared in, or one
+            key for two tables.
     """
     require_storable_version(settings)
     names = Names(settings)
+    _require_distinct_keys(settings)
     checks = build_table_checks(settings)
     jobs = build_refresh_jobs(settings, checks)
     flag_job, duplicate_job = build_flag_job(settings), build_duplicate_job(settings)
@@ -106,6 +109,23 @@ def build_definitions(
         },
         executor=executor,
     )
+
+
+def _require_distinct_keys(settings: Settings) -> None:
+    """Reject a key of a table that does not exist, and one that another table has."""
+    names = Names(settings)
+    tables = {table: names.key(table) for table in (*get_stored_tables(settings), *UNPARTITIONED_DERIVED_TABLES)}
+    if unknown := sorted(settings.asset_keys.keys() - tables.keys()):
+        raise SettingsError(
+            f"TIKTOK_ASSET_KEYS cannot be used: no table is called {unknown[0]!r}. The tables are"
+            f" {', '.join(tables)}."
+        )
+    for table, key in tables.items():
+        if others := [other for other, taken in tables.items() if taken == key and other != table]:
+            raise SettingsError(
+                f"TIKTOK_ASSET_KEYS cannot be used: {key.to_user_string()!r} is the key of {table} and of"
+                f" {others[0]}. Give each table its own."
+            )
 
 
 @dg.definitions

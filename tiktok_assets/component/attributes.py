@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import dagster as dg
-from pydantic import Field, SecretStr, ValidationError, create_model
+from pydantic import SecretStr, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from tiktok_assets.settings import Settings, SettingsError, describe_invalid_setting
@@ -64,7 +64,7 @@ def _build_base() -> type[Any]:
     for name, setting in Settings.model_fields.items():
         if name not in LEFT_OUT:
             kind = _find_yaml_type(name, setting.annotation)
-            fields[name] = (Annotated[kind | None, Field(description=setting.description)], None)
+            fields[name] = (Annotated[kind | None, dg.Resolver.default(description=setting.description)], None)
     return create_model("SettingsAttributes", __base__=(dg.Model, dg.Resolvable), **fields)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import dagster as dg
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 
 from tiktok_assets.component.attributes import LEFT_OUT, SettingsAttributes, build_settings
 from tiktok_assets.component.sandbox_process import ensure_sandbox
@@ -57,7 +57,9 @@ class TikTokAdsComponent(dg.Component, SettingsAttributes):  # type: ignore[misc
 
     sandbox: Annotated[
         bool,
-        Field(description="start an imitation of TikTok's API on this machine and use it; needs no account"),
+        dg.Resolver.default(
+            description="start an imitation of TikTok's API on this machine and use it; needs no account"
+        ),
     ] = False
     translation: Annotated[
         TranslationFn[str] | None,

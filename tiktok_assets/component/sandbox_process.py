@@ -2,14 +2,15 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 from filelock import FileLock
 
 from tiktok_assets.file_permissions import create_private_folder
@@ -63,9 +64,11 @@ def _write_private(file: Path, text: str) -> None:
 
 
 def _answers(details: dict[str, str]) -> bool:
+    address = urlsplit(details["base_url"])
     try:
-        return httpx.get(details["base_url"], timeout=5).is_success
-    except httpx.HTTPError:
+        with socket.create_connection((str(address.hostname), address.port or 80), timeout=5):
+            return True
+    except OSError:
         return False
 
 

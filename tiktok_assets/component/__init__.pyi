@@ -1,1 +1,0 @@
-from .component import TikTokAdsComponent as TikTokAdsComponent
