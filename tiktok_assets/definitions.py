@@ -1,5 +1,7 @@
 """Build the Dagster definitions of this project from the settings."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from tiktok_assets.creatives import CREATIVES
@@ -9,7 +11,7 @@ from tiktok_assets.defs import (
     UNPARTITIONED_DERIVED_TABLES,
     HiveParquetIOManager,
     Names,
-    add_owners_and_tags,
+    add_attributes,
     build_account_assets,
     build_ad_duplications_asset,
     build_advertiser_partitions_sensor,
@@ -83,7 +85,7 @@ def build_definitions(
         build_warehouse_asset(settings),
     ]
     return dg.Definitions(
-        assets=add_owners_and_tags(assets, settings),
+        assets=add_attributes(assets, settings),
         asset_checks=checks,
         jobs=[
             *jobs.values(),
@@ -132,4 +134,6 @@ def _require_distinct_keys(settings: Settings) -> None:
 def defs() -> dg.Definitions:
     """Return the definitions that `dagster dev` and `dg dev` load."""
     # A refresh waits for requests, not for processor cores: one process per run saves seconds per step.
-    return build_definitions(load_settings(), executor=dg.in_process_executor)
+    own = build_definitions(load_settings(), executor=dg.in_process_executor)
+    # What `dg scaffold defs` writes into `defs/` of this project stands beside it.
+    return dg.Definitions.merge(own, dg.load_from_defs_folder(path_within_project=Path(__file__).parent))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
 
 from tiktok_assets.definitions import build_definitions
+from tiktok_assets.defs.asset_attributes import build_freshness_policy
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.settings import Settings, SettingsError, load_settings
 from tiktok_assets.tables.schema import build_schema
@@ -70,6 +72,33 @@ def specs(settings: Settings) -> Mapping[str, dg.AssetSpec]:
     """Return the spec of every asset by its name."""
     found = build_definitions(settings).resolve_all_asset_specs()
     return {spec.key.to_user_string(): spec for spec in found}
+
+
+def test_every_asset_has_its_attributes(specs: Mapping[str, dg.AssetSpec], settings: Settings) -> None:
+    """Each asset has owners, kinds, a description, a code version, and is late hours after the next refresh."""
+    for name, spec in specs.items():
+        assert spec.owners, name
+        assert spec.kinds, name
+        assert spec.description, name
+        assert spec.code_version, name
+        assert spec.freshness_policy == build_freshness_policy(settings), name
+    assert build_freshness_policy(settings) == dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)
+    )
+    weekly = settings.model_copy(update={"refresh_cron": "0 6 * * 1"})
+    assert build_freshness_policy(weekly) == dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(days=7, hours=6), warn_window=timedelta(days=7, hours=2)
+    )
+
+
+def test_code_version_changes_with_columns(specs: Mapping[str, dg.AssetSpec], settings: Settings) -> None:
+    """A table with other columns has another code version; a table with the same keeps it."""
+    fewer = settings.model_copy(update={"metrics": "spend,impressions"})
+    others = {
+        spec.key.to_user_string(): spec.code_version for spec in build_definitions(fewer).resolve_all_asset_specs()
+    }
+    assert others["ad_report_daily"] != specs["ad_report_daily"].code_version
+    assert others["campaigns"] == specs["campaigns"].code_version
 
 
 def test_assets_match_the_contract(specs: Mapping[str, dg.AssetSpec]) -> None:

@@ -4,6 +4,7 @@ from .alert_sensors import build_deliver_alerts_sensor as build_deliver_alerts_s
 from .alert_sensors import build_run_failure_alert_sensor as build_run_failure_alert_sensor
 from .alert_sensors import get_step_failure_reason as get_step_failure_reason
 from .alert_sensors import queue_and_deliver_failures as queue_and_deliver_failures
+from .asset_attributes import add_attributes as add_attributes
 from .checks import CHECK_TABLES_JOB as CHECK_TABLES_JOB
 from .checks import build_all_checked_tables as build_all_checked_tables
 from .checks import build_table_checks as build_table_checks
@@ -22,7 +23,6 @@ from .jobs import build_derived_job as build_derived_job
 from .jobs import build_refresh_jobs as build_refresh_jobs
 from .jobs import get_derived_tables as get_derived_tables
 from .jobs import get_stage_tables as get_stage_tables
-from .metadata import add_owners_and_tags as add_owners_and_tags
 from .names import Names as Names
 from .refresh_sensors import build_advertiser_partitions_sensor as build_advertiser_partitions_sensor
 from .refresh_sensors import build_derived_assets_sensor as build_derived_assets_sensor

@@ -14,7 +14,6 @@ from tiktok_assets.defs.partitions import build_partition_tags, format_partition
 from tiktok_assets.defs.plots import build_preview, build_spend_line
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.ingest import FailedPartitions, WrittenPartition
-from tiktok_assets.settings import Settings
 from tiktok_assets.spec import Column, ads_manager_campaigns_url
 from tiktok_assets.storage import Partition
 
@@ -33,9 +32,6 @@ _TYPES = {
     "json": "string (JSON)",
 }
 _UNITS = {"money": " In the account's currency.", "rate": " In percent."}
-
-OWNERS = ("team:marketing",)
-"""A placeholder: your own project overrides it with `dg.map_asset_specs`."""
 
 # Dagster records the partitions of an output when the step ends, all with the same metadata. We record each
 # partition when it is written, with its own metadata, so that a killed run keeps its finished partitions. This
@@ -234,21 +230,3 @@ def build_failure(failures: list[FailedPartitions], written: int) -> dg.Failure:
         },
         allow_retries=False,
     )
-
-
-def add_owners_and_tags(assets: Iterable[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
-    """Add the owners to all assets, and the tags `level` and `cadence` to the reports."""
-    tags: dict[str, dict[str, str]] = {
-        report.table: {"level": report.level.name, "cadence": report.cadence} for report in settings.chosen_reports
-    }
-    tags |= {
-        report.table: {"level": report.ids[-1].removesuffix("_id"), "cadence": "daily"}
-        for report in settings.chosen_gmv_max_reports
-    }
-    names = Names(settings)
-    return [
-        asset.map_asset_specs(
-            lambda spec: spec.merge_attributes(owners=OWNERS, tags=tags.get(names.table(spec.key), {}))
-        )
-        for asset in assets
-    ]
