@@ -313,6 +313,7 @@ class Settings(BaseSettings):
     )
     code_location: str = Field(
         "tiktok_assets",
+        min_length=1,
         alias="TIKTOK_CODE_LOCATION",
         description="name of the Dagster code location that has the jobs, for links in alerts",
     )

@@ -49,6 +49,11 @@ INVALID = [
     ("TIKTOK_ALLOWED_HOSTS", "https://dagster.example.com"),
     ("TIKTOK_UI_PASSWORD", "too short"),
     ("TIKTOK_OVERVIEW_URL", "account_overview.html"),
+    ("TIKTOK_KEY_PREFIX", "tiktok ads"),
+    ("TIKTOK_ASSET_KEYS", "ads"),
+    ("TIKTOK_ASSET_KEYS", "ads:my ads"),
+    ("TIKTOK_ASSET_KEYS", "ads:mine,campaigns:mine"),
+    ("TIKTOK_CODE_LOCATION", ""),
     ("TIKTOK_BASE_URL", "business-api.tiktok.com"),
     ("TIKTOK_BASE_URL", "ftp://business-api.tiktok.com"),
     ("TIKTOK_BASE_URL", "https://business-api.tiktok.com/open_api"),
@@ -134,6 +139,9 @@ VALID = {
     "TIKTOK_ALLOWED_HOSTS": "dagster.example.com, other.example.com:3000",
     "TIKTOK_UI_PASSWORD": SECRET,
     "TIKTOK_OVERVIEW_URL": "https://files.example.com/account_overview.html",
+    "TIKTOK_KEY_PREFIX": "agency/tiktok",
+    "TIKTOK_ASSET_KEYS": "ads:marketing/tiktok_ads",
+    "TIKTOK_CODE_LOCATION": "team",
 }
 
 
