@@ -4,12 +4,23 @@ import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
+
+Tier = Literal["basic", "advanced", "premium", "ultimate"]
+ScalingMode = Literal["alert", "propose", "execute"]
+
+TIER_LIMITS: dict[Tier, tuple[int, int]] = {
+    "basic": (10, 600),
+    "advanced": (20, 1200),
+    "premium": (30, 1800),
+    "ultimate": (50, 3000),
+}
+"""How many requests per second and per minute an app of each tier can send (API notes 4.1)."""
 
 MIN_PASSWORD_LENGTH = 12
 

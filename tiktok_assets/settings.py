@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tiktok_assets.setting_types import (
+    TIER_LIMITS,
     AdvertiserIds,
     Amount,
     AssetKeys,
@@ -25,8 +26,10 @@ from tiktok_assets.setting_types import (
     Password,
     PastDay,
     RegexPattern,
+    ScalingMode,
     SecretUrls,
     Share,
+    Tier,
     TimeZones,
 )
 from tiktok_assets.spec import (
@@ -39,25 +42,13 @@ from tiktok_assets.spec import (
     select_metrics,
 )
 
-Tier = Literal["basic", "advanced", "premium", "ultimate"]
-ScalingMode = Literal["alert", "propose", "execute"]
-
-TIER_LIMITS: dict[Tier, tuple[int, int]] = {
-    "basic": (10, 600),
-    "advanced": (20, 1200),
-    "premium": (30, 1800),
-    "ultimate": (50, 3000),
-}
-"""How many requests per second and per minute an app of each tier can send (API notes 4.1)."""
-
 
 class SettingsError(Exception):
     """A setting has an invalid value; the message contains the variable, what is wrong and how to fix it."""
 
 
 def _validate_metrics(choice: str) -> str:
-    select_metrics(choice)
-    return choice
+    return choice if select_metrics(choice) else ""
 
 
 def _validate_reports(choice: str) -> str:
@@ -71,8 +62,8 @@ def _select_report_tables(choice: str) -> frozenset[str]:
     known: dict[str, Report | GmvMaxReport] = {**REPORTS_BY_TABLE, **GMV_MAX_REPORTS_BY_TABLE}
     if unknown := sorted(plain - known.keys()):
         raise ValueError(f"there is no report {unknown[0]!r}; the reports are: {', '.join(known)}")
-    adds = all(name.startswith("+") for name in names)
-    return frozenset(table for table, report in known.items() if table in plain or (adds and report.is_standard))
+    standard = {table for table, report in known.items() if report.is_standard}
+    return frozenset(plain | standard if all(name.startswith("+") for name in names) else plain)
 
 
 class Settings(BaseSettings):
@@ -86,9 +77,7 @@ class Settings(BaseSettings):
         alias="TIKTOK_ACCESS_TOKEN",
         description="long-term access token; stored in the environment or `.env` only, never shown",
     )
-    app_id: str | None = Field(
-        None, alias="TIKTOK_APP_ID", description="app id; needed to list newly shared accounts"
-    )
+    app_id: str | None = Field(None, alias="TIKTOK_APP_ID", description="app id; needed to list new accounts")
     app_secret: SecretStr | None = Field(None, alias="TIKTOK_APP_SECRET", description="app secret")
     base_url: Origin = Field(
         "https://business-api.tiktok.com", alias="TIKTOK_BASE_URL", description="scheme, host and port of the API"
@@ -302,20 +291,19 @@ class Settings(BaseSettings):
     key_prefix: KeyPrefix = Field(
         "",
         alias="TIKTOK_KEY_PREFIX",
-        description="first parts of every asset key, such as `agency/tiktok`, and prefix of the names of jobs,"
-        " schedules, sensors, partitions and resources; lets two sets of accounts share one Dagster instance",
+        description="prefix of every asset key, such as `agency/tiktok`, and of the names of jobs, sensors,"
+        " partitions and resources; lets two sets of accounts share a Dagster instance",
     )
     asset_keys: AssetKeys = Field(
         {},
         alias="TIKTOK_ASSET_KEYS",
-        description="`table:key`, comma-separated; the whole asset key of single tables, such as"
-        " `ads:marketing/tiktok_ads`",
+        description="`table:key`, comma-separated; the asset keys of single tables: `ads:marketing/tiktok_ads`",
     )
     code_location: str = Field(
         "tiktok_assets",
         min_length=1,
         alias="TIKTOK_CODE_LOCATION",
-        description="name of the Dagster code location that has the jobs, for links in alerts",
+        description="name of the Dagster code location, for links in alerts",
     )
     dagster_home: Path | None = Field(
         None,

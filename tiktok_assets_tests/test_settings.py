@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tiktok_assets.settings import TIER_LIMITS, Settings, SettingsError, Tier, load_settings
+from tiktok_assets.setting_types import TIER_LIMITS, Tier
+from tiktok_assets.settings import Settings, SettingsError, load_settings
 from tiktok_assets.spec.endpoints import AD_CREATE, PATH_RATE_LIMITS, REPORT
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS

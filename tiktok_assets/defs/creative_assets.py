@@ -31,6 +31,7 @@ from tiktok_assets.defs.table_catalog import (
     get_stored_tables,
 )
 from tiktok_assets.overview import Row, format_money
+from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import ADS, MEDIA_TABLES
 from tiktok_assets.storage import HiveStore, Partition, ThumbnailStore

@@ -68,7 +68,8 @@ def test_planted_decline_is_found_and_told(worn: Deployment) -> None:
 def test_check_lists_the_decline_without_another_alert(worn: Deployment) -> None:
     """The check of `creatives` warns and names the creative; the alert about checks leaves it out."""
     job = worn.definitions.resolve_job_def(CHECK_TABLES_JOB)
-    result = job.execute_in_process(instance=worn.instance, op_selection=[get_check_step_name("creatives")])
+    steps = [get_check_step_name(worn.settings, "creatives")]
+    result = job.execute_in_process(instance=worn.instance, op_selection=steps)
     (failed,) = [one for one in result.get_asset_check_evaluations() if not one.passed]
     assert (failed.check_name, failed.severity.value) == ("creative_fatigue", "WARN")
     assert failed.description
@@ -88,7 +89,7 @@ def test_declines_can_be_switched_off(tmp_path: Path) -> None:
         assert "creative_declines" not in {key.to_user_string() for key in graph.get_all_asset_keys()}
         assert deployment.run_range("refresh_derived", ids, tables=["creatives"]).success
         job = deployment.definitions.resolve_job_def(CHECK_TABLES_JOB)
-        steps = [get_check_step_name("creatives")]
+        steps = [get_check_step_name(deployment.settings, "creatives")]
         evaluations = job.execute_in_process(
             instance=deployment.instance, op_selection=steps
         ).get_asset_check_evaluations()

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiktok_assets.api.rate_limit.rate_limiter import SqliteBudget, UnlimitedBudget
-from tiktok_assets.settings import TIER_LIMITS, Tier, load_settings
+from tiktok_assets.setting_types import TIER_LIMITS, Tier
+from tiktok_assets.settings import load_settings
 from tiktok_assets_tests.processes import run_together
 
 BUDGET_CLIENT = """
