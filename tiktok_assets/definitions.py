@@ -135,5 +135,8 @@ def defs() -> dg.Definitions:
     """Return the definitions that `dagster dev` and `dg dev` load."""
     # A refresh waits for requests, not for processor cores: one process per run saves seconds per step.
     own = build_definitions(load_settings(), executor=dg.in_process_executor)
+    folder = Path(__file__).parent
+    if not (folder.parent / "pyproject.toml").is_file():  # installed as a package, not as a `dg` project
+        return own
     # What `dg scaffold defs` writes into `defs/` of this project stands beside it.
-    return dg.Definitions.merge(own, dg.load_from_defs_folder(path_within_project=Path(__file__).parent))
+    return dg.Definitions.merge(own, dg.load_from_defs_folder(path_within_project=folder))

@@ -1,6 +1,7 @@
 """Define the component `TikTokAdsComponent`, which loads everything from the attributes of a `defs.yaml`."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,9 @@ from tiktok_assets.settings import Settings, SettingsError
 
 UNSTORED_TABLES = ("account_overview", "warehouse")
 
+DAYS_BACK = 90
+"""How many days before the scaffold the tables begin."""
+
 
 class TikTokAdsScaffolder(dg.Scaffolder[Any]):
     """Write a `defs.yaml` that runs against the sandbox at once."""
@@ -27,7 +31,10 @@ class TikTokAdsScaffolder(dg.Scaffolder[Any]):
             return
         name = request.target_path.name
         (request.target_path / "defs.yaml").write_text(
-            _TEMPLATE.format(type=request.type_name, name=name), encoding="utf-8"
+            _TEMPLATE.format(
+                type=request.type_name, name=name, first_day=datetime.now(UTC).date() - timedelta(DAYS_BACK)
+            ),
+            encoding="utf-8",
         )
 
 
@@ -41,7 +48,7 @@ attributes:
   # app_id: "{{{{ env.TIKTOK_APP_ID }}}}"
   # app_secret: "{{{{ env.TIKTOK_APP_SECRET }}}}"
   key_prefix: {name}
-  start_date: "2026-10-01"
+  start_date: "{first_day}"
   # In the sandbox every two minutes; for your own accounts use "30 12 * * *", after TikTok's daily correction.
   refresh_cron: "*/2 * * * *"
 """
