@@ -33,7 +33,7 @@ _OVERSAMPLING = 3
 
 
 def draw_picture(picture: AlertPicture) -> bytes:
-    """Draw a picture as PNG, always the same for the same content."""
+    """Draw a picture as PNG; text that is drawn very small can differ by a pixel from one time to the next."""
     canvas = Image.new("RGB", PICTURE_SIZE, _BACKGROUND)
     _draw_thumbnail(canvas, picture)
     pen = ImageDraw.Draw(canvas)
