@@ -86,6 +86,13 @@ class PictureHarness(DeliveryHarness):
 
 
 @pytest.fixture
+def sender() -> Iterator[SenderProcess]:
+    """Return a process of the test's own: what one picture costs is not paid by the messages of other tests."""
+    with SenderProcess() as process:
+        yield process
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Yield a folder, and check that no alert left anything of its picture in the database."""
     yield tmp_path
