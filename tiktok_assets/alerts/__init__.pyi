@@ -13,6 +13,8 @@ from .formatters import Link as Link
 from .formatters import Message as Message
 from .formatters import RichText as RichText
 from .formatters import UntrustedText as UntrustedText
+from .formatters import format_fact_amount as format_fact_amount
+from .formatters import format_fact_name as format_fact_name
 from .formatters import format_footer as format_footer
 from .formatters import format_instant as format_instant
 from .outbox import Alert as Alert

@@ -1,12 +1,15 @@
 """Format one message as plain text, Markdown for chat and HTML for mail; untrusted names are escaped in each."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from html import escape
+from typing import Any
 
 from tiktok_assets.escaping import WORD_JOINER, disable_links, escape_control_characters
+from tiktok_assets.spec import format_amount_with_currency
 
 BAR_CELLS = 20
 """Length of the longest bar in the text formats, in characters."""
@@ -254,3 +257,13 @@ def _format_html_table(rows: str) -> str:
 
 def _join_blocks(blocks: Iterable[str]) -> str:
     return "\n\n".join(block for block in blocks if block)
+
+
+def format_fact_name(facts: Mapping[str, Any], name: str, key: str) -> UntrustedText:
+    """Return a name of the facts of an alert; the id where there is none."""
+    return UntrustedText(str(facts.get(name) or facts[key]))
+
+
+def format_fact_amount(amount: object, facts: Mapping[str, Any]) -> str:
+    """Format an amount in the currency of the facts of an alert; facts that were stored have it as text."""
+    return format_amount_with_currency(Decimal(str(amount)), str(facts.get("currency") or ""))

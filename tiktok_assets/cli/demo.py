@@ -29,7 +29,7 @@ from tiktok_assets.cli.top import read_stored_top_spenders
 from tiktok_assets.duplication import BY_YES_OPTION, Approval, DuplicationRequest, LedgerEntry
 from tiktok_assets.instance import open_instance
 from tiktok_assets.overview import PAGE_FILE_NAME
-from tiktok_assets.sandbox import RunningSandbox, WorldPlan
+from tiktok_assets.sandbox import RunningSandbox, build_demo_plan
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import load_settings
 from tiktok_assets.top_spenders import TOP_SPENDER_KIND, LeaderChange, find_leader_changes
@@ -174,8 +174,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _create_sandbox() -> RunningSandbox:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    plan = WorldPlan(anchor=now, smart_plus_story=True, gmv_max=True, worn_creatives=True)
-    return RunningSandbox(plan, now=now - timedelta(days=3), clock_runs=True)
+    return RunningSandbox(build_demo_plan(now), now=now - timedelta(days=3), clock_runs=True)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from tiktok_assets.cli.errors import CommandError, UsageError
-from tiktok_assets.sandbox import Limits, SandboxError, WorldPlan, serve
+from tiktok_assets.sandbox import Limits, SandboxError, build_demo_plan, serve
 
 
 def serve_sandbox(
@@ -42,15 +42,7 @@ def serve_sandbox(
     anchor = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
     try:
-        plan = WorldPlan(
-            seed=seed,
-            anchor=anchor,
-            advertisers=advertisers,
-            ads=ads,
-            smart_plus_story=True,
-            gmv_max=True,
-            worn_creatives=True,
-        )
+        plan = build_demo_plan(anchor, seed=seed, advertisers=advertisers, ads=ads)
         serve(plan, announce, now=start, clock_runs=True, port=port, limits=limits)
     except SandboxError as error:
         raise CommandError(str(error)) from error

@@ -12,10 +12,8 @@ from pydantic import PrivateAttr
 from tiktok_assets.component.attributes import LEFT_OUT, SettingsAttributes, build_settings
 from tiktok_assets.component.sandbox_process import ensure_sandbox
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs import Names, get_stored_tables
+from tiktok_assets.defs import UNPARTITIONED_DERIVED_TABLES, Names, get_stored_tables
 from tiktok_assets.settings import Settings, SettingsError
-
-UNSTORED_TABLES = ("account_overview", "warehouse")
 
 DAYS_BACK = 90
 """How many days before the scaffold the tables begin."""
@@ -121,7 +119,7 @@ class TikTokAdsComponent(dg.Component, SettingsAttributes):  # type: ignore[misc
         """Return the keys that the translation changes, by table."""
         names = Names(settings)
         keys: dict[str, str] = {}
-        for table in (*get_stored_tables(settings), *UNSTORED_TABLES):
+        for table in (*get_stored_tables(settings), *UNPARTITIONED_DERIVED_TABLES):
             spec = dg.AssetSpec(names.key(table))
             translated = self.translation(spec, table) if self.translation else spec
             if translated.key != spec.key:

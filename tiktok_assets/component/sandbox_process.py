@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from tiktok_assets.file_permissions import create_private_folder
-from tiktok_assets.sandbox import Limits, WorldPlan, serve
+from tiktok_assets.file_permissions import create_private_folder, write_private_file
+from tiktok_assets.sandbox import Limits, build_demo_plan, serve
 from tiktok_assets.settings import SettingsError
 
 _FILE = "sandbox.json"
@@ -45,8 +45,9 @@ def ensure_sandbox(folder: Path) -> dict[str, str]:
         if anchor is None or datetime.now(UTC) - anchor > MAX_WORLD_AGE:
             anchor = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         details = _start(anchor)
-        _write_private(file, json.dumps({**details, "anchor": anchor.isoformat()}))
-        return details
+        known = {**details, "anchor": anchor.isoformat()}
+        write_private_file(file, json.dumps(known).encode())
+        return known
 
 
 def _read(file: Path) -> dict[str, str] | None:
@@ -55,12 +56,6 @@ def _read(file: Path) -> dict[str, str] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and {"base_url", "token", "anchor"} <= found.keys() else None
-
-
-def _write_private(file: Path, text: str) -> None:
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(text)
 
 
 def _answers(details: dict[str, str]) -> bool:
@@ -103,13 +98,12 @@ def _exit_with_parent() -> None:
 def main() -> None:
     """Serve a sandbox until standard input is closed, and print its details as one line of JSON."""
     anchor = datetime.fromisoformat(sys.argv[1])
-    plan = WorldPlan(anchor=anchor, smart_plus_story=True, gmv_max=True)
 
     def announce(details: dict[str, Any]) -> None:
         print(json.dumps(details), flush=True)  # noqa: T201 - read by the process that started this one
 
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    serve(plan, announce, now=datetime.now(UTC), clock_runs=True, limits=Limits())
+    serve(build_demo_plan(anchor), announce, now=datetime.now(UTC), clock_runs=True, limits=Limits())
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ from tiktok_assets.alerts import (
     UntrustedText,
     build_alert,
     build_asset_url,
+    format_fact_amount,
+    format_fact_name,
     format_footer,
 )
 from tiktok_assets.creatives.columns import CREATIVES
 from tiktok_assets.creatives.rate_comparison import WINDOW_DAYS
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import format_amount
 
 FATIGUE_KIND = "creative_fatigue"
 RATE_NAMES = {"hook_rate": "hook rate", "ctr": "click rate"}
@@ -43,7 +44,7 @@ def build_fatigue_alert(
         settings: for the URL of the link.
         picture: its picture, if it has one.
     """
-    name = _format_name(facts, "creative_name", "creative_id")
+    name = format_fact_name(facts, "creative_name", "creative_id")
     rate = RATE_NAMES[facts["metric"]]
     message = Message(
         title=(f"The {rate} of a creative has fallen: ", name),
@@ -78,8 +79,8 @@ def _describe_delivery(facts: Facts) -> str:
         for name, before, after in (
             (
                 "spend",
-                format_amount_of(facts["best_spend"], facts),
-                format_amount_of(facts["recent_spend"], facts),
+                format_fact_amount(facts["best_spend"], facts),
+                format_fact_amount(facts["recent_spend"], facts),
             ),
             ("impressions", f"{facts['best_impressions']:,}", f"{facts['recent_impressions']:,}"),
         )
@@ -96,9 +97,9 @@ def _describe_replacement(facts: Facts) -> Parts:
     if facts.get("replacement_id") is None:
         return ("No other creative of the account spends more than it did then.",)
     before, after = (
-        format_amount_of(facts[name], facts) for name in ("replacement_spend_before", "replacement_spend")
+        format_fact_amount(facts[name], facts) for name in ("replacement_spend_before", "replacement_spend")
     )
-    name = _format_name(facts, "replacement_name", "replacement_id")
+    name = format_fact_name(facts, "replacement_name", "replacement_id")
     return ("In its place spends ", name, f": {before} in the first of these weeks, {after} in the last.")
 
 
@@ -112,16 +113,6 @@ def _list_facts(facts: Facts, name: UntrustedText) -> list[tuple[str, RichText]]
         ("Creative", (name, f", {kind} ", UntrustedText(str(facts["creative_id"])))),
         ("How clear", certainty),
     ]
-
-
-def _format_name(facts: Facts, name: str, key: str) -> UntrustedText:
-    return UntrustedText(str(facts.get(name) or facts[key]))
-
-
-def format_amount_of(amount: object, facts: Facts) -> str:
-    """Format an amount in the currency of a decline."""
-    currency = str(facts.get("currency") or "")
-    return f"{format_amount(Decimal(str(amount)), currency)} {currency}".rstrip()
 
 
 def format_rate(percent: float) -> str:

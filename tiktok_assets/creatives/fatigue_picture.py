@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from tiktok_assets.alerts import AlertPicture
-from tiktok_assets.creatives.fatigue_alert import RATE_NAMES, format_amount_of, format_rate
+from tiktok_assets.alerts import AlertPicture, format_fact_amount
+from tiktok_assets.creatives.fatigue_alert import RATE_NAMES, format_rate
 from tiktok_assets.creatives.rate_comparison import WINDOW_DAYS, sum_days
 
 MAX_TREND_DAYS = 60
@@ -28,7 +28,7 @@ def build_fatigue_picture(facts: Mapping[str, Any], days: pl.DataFrame, thumbnai
         ("Best seven days", format_rate(facts["best_rate"])),
         ("Last seven days", format_rate(facts["recent_rate"])),
         ("Fell by", f"{facts['drop']:.0%}"),
-        ("Spend, 7 days", format_amount_of(facts["recent_spend"], facts)),
+        ("Spend, 7 days", format_fact_amount(facts["recent_spend"], facts)),
     )
     series = _list_rates(facts, days)
     label = f"{rate.capitalize()} a day, {len(series)} days"

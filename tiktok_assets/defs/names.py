@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 
 import dagster as dg
 
@@ -67,11 +66,7 @@ class Names:
     @property
     def advertiser_days(self) -> dg.MultiPartitionsDefinition:
         """The partitions definition with a partition per advertiser and day."""
-        return self.build_advertiser_days(self.settings.start_date)
-
-    def build_advertiser_days(self, start: date) -> dg.MultiPartitionsDefinition:
-        """Build a partition per advertiser and calendar day from `start`."""
-        return build_advertiser_days(self.advertisers, start)
+        return build_advertiser_days(self.advertisers, self.settings.start_date)
 
     @property
     def session_resource(self) -> str:

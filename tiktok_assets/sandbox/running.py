@@ -25,6 +25,16 @@ class SandboxError(Exception):
     """The sandbox cannot start; the message is one sentence with the reason."""
 
 
+def build_demo_plan(anchor: datetime, **options: Any) -> WorldPlan:  # noqa: ANN401 - of `WorldPlan`
+    """Build the plan of the world that newcomers see: Smart+ campaigns, GMV Max and creatives that wear out.
+
+    Args:
+        anchor: The moment up to which there is history.
+        **options: Other fields of the plan.
+    """
+    return WorldPlan(anchor=anchor, smart_plus_story=True, gmv_max=True, worn_creatives=True, **options)
+
+
 class RunningSandbox:
     """A sandbox that serves on loopback in a thread, from `__enter__` to `__exit__`.
 

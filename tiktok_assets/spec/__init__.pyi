@@ -44,6 +44,7 @@ from .currencies import MIN_AD_GROUP_BUDGET as MIN_AD_GROUP_BUDGET
 from .currencies import TOTAL_BUDGET as TOTAL_BUDGET
 from .currencies import ZERO_DECIMAL_CURRENCIES as ZERO_DECIMAL_CURRENCIES
 from .currencies import format_amount as format_amount
+from .currencies import format_amount_with_currency as format_amount_with_currency
 from .derived_tables import DELETED_SUFFIX as DELETED_SUFFIX
 from .derived_tables import RESTATEMENT_COLUMNS as RESTATEMENT_COLUMNS
 from .derived_tables import RESTATEMENTS as RESTATEMENTS

@@ -64,6 +64,11 @@ def format_amount(amount: Decimal, currency: str) -> str:
     return f"{amount.quantize(Decimal(1).scaleb(-currency_decimals(currency)), ROUND_HALF_UP):,}"
 
 
+def format_amount_with_currency(amount: Decimal, currency: str) -> str:
+    """Format an amount with the decimals and the code of its currency, such as `1,234.50 EUR`."""
+    return f"{format_amount(amount, currency)} {currency}".rstrip()
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetRules:
     """TikTok's rules for budgets in one currency.

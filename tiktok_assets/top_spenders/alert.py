@@ -16,13 +16,15 @@ from tiktok_assets.alerts import (
     build_asset_url,
     build_launchpad_url,
     find_scaling_campaign,
+    format_fact_amount,
+    format_fact_name,
     format_footer,
     format_instant,
 )
 from tiktok_assets.duplication import ApprovalCode, format_kind
 from tiktok_assets.naming import format_asset_key
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import ads_manager_ad_url, format_amount
+from tiktok_assets.spec import ads_manager_ad_url
 from tiktok_assets.top_spenders.ranking import WINDOW_DAYS
 
 TOP_SPENDER_KIND = "new_top_spender"
@@ -50,8 +52,8 @@ def build_top_spender_alert(
         code: approves the ad's duplication; it is in the body and in the URL for the live run, not in the facts.
         picture: of the ad, see `build_top_spender_picture`.
     """
-    ad = _format_name(facts, "ad_name", "ad_id")
-    campaign = _format_name(facts, "campaign_name", "campaign_id")
+    ad = format_fact_name(facts, "ad_name", "ad_id")
+    campaign = format_fact_name(facts, "campaign_name", "campaign_id")
     message = Message(
         title=("New top spender in ", campaign, ": ", ad),
         paragraphs=tuple(
@@ -90,7 +92,7 @@ def _build_links(facts: Facts, settings: Settings, code: ApprovalCode | None) ->
 
 
 def _describe_spend(facts: Facts) -> Parts:
-    spend, share = _format_money(facts["spend"], facts), facts.get("share")
+    spend, share = format_fact_amount(facts["spend"], facts), facts.get("share")
     of_campaign = f", {_format_percent(share)} of what the campaign spent" if share is not None else ""
     return (f"It now has the highest lifetime spend: {spend}{of_campaign}.",)
 
@@ -100,7 +102,7 @@ def _describe_others(facts: Facts) -> Parts:
     parts: Parts = ()
     if facts.get("runner_up_ad_id") is not None:
         parts += ("It is ahead of ", *_name_other(facts, "runner_up"))
-        parts += (f" ({_format_money(facts['runner_up_spend'], facts)})",)
+        parts += (f" ({format_fact_amount(facts['runner_up_spend'], facts)})",)
         parts += (f" by {_format_percent(facts['lead'])}",) if facts.get("lead") is not None else ()
         parts += (".",)
     if facts.get("leads_since"):
@@ -117,19 +119,18 @@ def _describe_creative(facts: Facts) -> Parts:
     parts: Parts = ()
     is_creative = facts.get("smart_plus_ad_id") is not None
     if is_creative:
-        smart_plus_ad = _format_name(facts, "smart_plus_ad_name", "smart_plus_ad_id")
+        smart_plus_ad = format_fact_name(facts, "smart_plus_ad_name", "smart_plus_ad_id")
         parts += ("It is a creative of the Smart+ ad ", smart_plus_ad)
         if facts.get("smart_plus_ad_share") is not None:
-            total = _format_money(facts["smart_plus_ad_spend"], facts)
+            total = format_fact_amount(facts["smart_plus_ad_spend"], facts)
             parts += (f", with {_format_percent(facts['smart_plus_ad_share'])} of that ad's {total}",)
         parts += (".",)
     count = int(facts.get("media_ads") or 0)
     if count > 1:
         media = "video" if facts.get("video_id") else "post"
         where = f"in {count} {'creatives' if is_creative else 'ads'} of the campaign"
-        parts += (
-            f"{' ' if parts else ''}The same {media} spent {_format_money(facts['media_spend'], facts)} {where}",
-        )
+        spent = format_fact_amount(facts["media_spend"], facts)
+        parts += (f"{' ' if parts else ''}The same {media} spent {spent} {where}",)
         share = facts.get("media_share")
         parts += (f", {_format_percent(share)} of its spend.",) if share is not None else (".",)
     return parts
@@ -153,9 +154,9 @@ def _describe_duplication(facts: Facts, settings: Settings) -> Parts:
 def _build_bars(facts: Facts) -> tuple[Bar, ...]:
     """Build the lifetime spend of the leader, the runner-up and all other ads of the campaign as a bar chart."""
     spend = Decimal(str(facts["spend"]))
-    rows = [(_format_name(facts, "ad_name", "ad_id"), spend)]
+    rows = [(format_fact_name(facts, "ad_name", "ad_id"), spend)]
     if facts.get("runner_up_ad_id") is not None:
-        runner_up = _format_name(facts, "runner_up_ad_name", "runner_up_ad_id")
+        runner_up = format_fact_name(facts, "runner_up_ad_name", "runner_up_ad_id")
         rows.append((runner_up, Decimal(str(facts["runner_up_spend"]))))
     if facts.get("campaign_spend") is not None:
         others = Decimal(str(facts["campaign_spend"])) - sum(amount for _, amount in rows)
@@ -164,7 +165,7 @@ def _build_bars(facts: Facts) -> tuple[Bar, ...]:
             rows.append((UntrustedText(f"{count} other ad{'s' if count > 1 else ''}"), others))
     longest = max(amount for _, amount in rows) or Decimal(1)
     return tuple(
-        Bar(label, _format_money(amount, facts), float(amount / longest), is_main=number == 0)
+        Bar(label, format_fact_amount(amount, facts), float(amount / longest), is_main=number == 0)
         for number, (label, amount) in enumerate(rows)
     )
 
@@ -175,12 +176,14 @@ def _build_fact_rows(facts: Facts) -> list[tuple[str, RichText]]:
         rows.append(("Account", (UntrustedText(str(facts["advertiser_name"])), f" ({facts['advertiser_id']})")))
     else:
         rows.append(("Account", str(facts["advertiser_id"])))
-    rows.append(("Campaign", (_format_name(facts, "campaign_name", "campaign_id"), f" ({facts['campaign_id']})")))
+    rows.append(
+        ("Campaign", (format_fact_name(facts, "campaign_name", "campaign_id"), f" ({facts['campaign_id']})"))
+    )
     if facts.get("ad_group_id"):
-        ad_group = _format_name(facts, "ad_group_name", "ad_group_id")
+        ad_group = format_fact_name(facts, "ad_group_name", "ad_group_id")
         rows.append(("Ad group", (ad_group, f" ({facts['ad_group_id']})")))
     if facts.get("smart_plus_ad_id"):
-        name = _format_name(facts, "smart_plus_ad_name", "smart_plus_ad_id")
+        name = format_fact_name(facts, "smart_plus_ad_name", "smart_plus_ad_id")
         rows.append(("Smart+ ad", (name, f" ({facts['smart_plus_ad_id']})")))
     kind = format_kind(facts.get("ad_kind"))
     label = "Creative" if facts.get("smart_plus_ad_id") else "Ad"
@@ -202,32 +205,23 @@ def _build_approval_row(code: ApprovalCode | None) -> list[tuple[str, RichText]]
 
 
 def _format_window(facts: Facts, days: int) -> RichText:
-    text: Parts = (_format_money(facts[f"spend_{days}d"], facts),)
+    text: Parts = (format_fact_amount(facts[f"spend_{days}d"], facts),)
     if facts.get(f"campaign_spend_{days}d") is not None:
-        text += (f" of the campaign's {_format_money(facts[f'campaign_spend_{days}d'], facts)}",)
+        text += (f" of the campaign's {format_fact_amount(facts[f'campaign_spend_{days}d'], facts)}",)
     rank = facts.get(f"rank_{days}d")
     if rank is not None:
         text += (f", rank {rank}",)
     top = facts.get(f"top_{days}d_ad_id")
     if top is not None and top != facts["ad_id"]:
-        text += ("; highest: ", _format_name(facts, f"top_{days}d_ad_name", f"top_{days}d_ad_id"))
+        text += ("; highest: ", format_fact_name(facts, f"top_{days}d_ad_name", f"top_{days}d_ad_id"))
     return text
 
 
 def _name_other(facts: Facts, which: str) -> Parts:
     """Name the runner-up or the previous leader; creatives of one ad have one name, so then with the id."""
-    name = _format_name(facts, f"{which}_ad_name", f"{which}_ad_id")
-    is_same = name == _format_name(facts, "ad_name", "ad_id")
+    name = format_fact_name(facts, f"{which}_ad_name", f"{which}_ad_id")
+    is_same = name == format_fact_name(facts, "ad_name", "ad_id")
     return (name, f" ({facts[f'{which}_ad_id']})") if is_same else (name,)
-
-
-def _format_name(facts: Facts, name: str, key: str) -> UntrustedText:
-    return UntrustedText(str(facts.get(name) or facts[key]))
-
-
-def _format_money(amount: object, facts: Facts) -> str:
-    currency = str(facts.get("currency") or "")
-    return f"{format_amount(Decimal(str(amount)), currency)} {currency}".rstrip()
 
 
 def _format_percent(ratio: object) -> str:

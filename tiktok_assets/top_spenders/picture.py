@@ -13,7 +13,7 @@ from polars.exceptions import PolarsError
 
 from tiktok_assets.alerts import AlertPicture
 from tiktok_assets.ingest import list_thumbnails
-from tiktok_assets.spec import METRICS_BY_NAME, Column, format_amount
+from tiktok_assets.spec import METRICS_BY_NAME, Column, format_amount_with_currency
 from tiktok_assets.storage import HiveStore, Partition, StoreError, ThumbnailStore
 from tiktok_assets.tables import build_schema
 
@@ -103,7 +103,7 @@ def _read_days(store: HiveStore, leader: Row) -> _Days:
 
 def _list_figures(leader: Row, days: _Days) -> list[tuple[str, str]]:
     currency = str(leader["currency"] or "")
-    figures = [("Lifetime spend", _format_money(leader["spend"], currency))]
+    figures = [("Lifetime spend", format_amount_with_currency(leader["spend"], currency))]
     if leader["share"] is not None:
         figures.append(("Share of campaign", f"{leader['share']:.1%}"))
     if leader["lead"] is not None:
@@ -135,7 +135,7 @@ def _describe_trend(days: _Days, currency: str) -> tuple[tuple[float | None, ...
     start = min(shown.index(first), len(shown) - _MIN_TREND_DAYS)
     series = tuple(float(spend[day]) if day in spend else None for day in shown[start:])
     label = f"Spend a day, {len(series)} days to {shown[-1].day} {shown[-1]:%b %Y}"
-    return series, label, f"highest {_format_money(highest, currency)}"
+    return series, label, f"highest {format_amount_with_currency(highest, currency)}"
 
 
 def _read_thumbnail(store: HiveStore, leader: Row, ad: Row | None) -> bytes | None:
@@ -153,7 +153,3 @@ def _list_images(ad: Row | None) -> list[str]:
     except ValueError:
         return []
     return [one for one in ids if isinstance(one, str)] if isinstance(ids, list) else []
-
-
-def _format_money(amount: Decimal, currency: str) -> str:
-    return f"{format_amount(amount, currency)} {currency}".rstrip()

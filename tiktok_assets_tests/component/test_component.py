@@ -170,8 +170,7 @@ def test_invalid_attribute_is_named(project: Project, attributes: str, message: 
     project.add("one", attributes)
     failure = project.failure()
     assert message in failure
-    assert "one" in failure
-    assert "defs.yaml" in failure
+    assert "one/defs.yaml" in failure
 
 
 def test_components_with_one_prefix_are_refused(project: Project) -> None:
