@@ -20,12 +20,12 @@ from tiktok_assets.alerts import (
     format_footer,
 )
 from tiktok_assets.creatives.columns import CREATIVES
+from tiktok_assets.creatives.fatigue import FALLING_RATES
 from tiktok_assets.creatives.rate_comparison import WINDOW_DAYS
 from tiktok_assets.settings import Settings
+from tiktok_assets.spec import CREATIVE_RATES
 
 FATIGUE_KIND = "creative_fatigue"
-RATE_NAMES = {"hook_rate": "hook rate", "ctr": "click rate"}
-
 _FOOTER = "Each creative is reported once per decline."
 
 Facts = Mapping[str, Any]
@@ -45,7 +45,7 @@ def build_fatigue_alert(
         picture: its picture, if it has one.
     """
     name = format_fact_name(facts, "creative_name", "creative_id")
-    rate = RATE_NAMES[facts["metric"]]
+    rate = CREATIVE_RATES[facts["metric"]].name
     message = Message(
         title=(f"The {rate} of a creative has fallen: ", name),
         paragraphs=(_describe_fall(facts, rate), _describe_delivery(facts), _describe_replacement(facts)),
@@ -88,9 +88,9 @@ def _describe_delivery(facts: Facts) -> str:
     text = f"Between them its spend {spend}, and its impressions {impressions}."
     if facts.get("other_best_rate") is None:
         return text
-    (other,) = RATE_NAMES.keys() - {facts["metric"]}
+    (other,) = set(FALLING_RATES) - {facts["metric"]}
     before, after = format_rate(facts["other_best_rate"]), format_rate(facts["other_recent_rate"])
-    return f"{text} Its {RATE_NAMES[other]} fell too, from {before} to {after}."
+    return f"{text} Its {CREATIVE_RATES[other].name} fell too, from {before} to {after}."
 
 
 def _describe_replacement(facts: Facts) -> Parts:

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from tiktok_assets.alerts import AlertPicture, format_fact_amount
-from tiktok_assets.creatives.fatigue_alert import RATE_NAMES, format_rate
+from tiktok_assets.creatives.fatigue_alert import format_rate
 from tiktok_assets.creatives.rate_comparison import WINDOW_DAYS, sum_days
+from tiktok_assets.spec import CREATIVE_RATES
 
 MAX_TREND_DAYS = 60
 
@@ -23,7 +24,7 @@ def build_fatigue_picture(facts: Mapping[str, Any], days: pl.DataFrame, thumbnai
         thumbnail: the file of the creative's thumbnail, if there is one.
     """
     name = str(facts["creative_name"] or facts["creative_id"])
-    rate = RATE_NAMES[facts["metric"]]
+    rate = CREATIVE_RATES[facts["metric"]].name
     figures = (
         ("Best seven days", format_rate(facts["best_rate"])),
         ("Last seven days", format_rate(facts["recent_rate"])),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tiktok_assets.overview.formatting import format_change, format_day, format_money, format_percent
+from tiktok_assets.spec import CREATIVE_RATES
 
 if TYPE_CHECKING:
     from tiktok_assets.overview.models import AccountSection
@@ -110,7 +111,7 @@ def _list_account_changes(
 
 
 def _describe_decline(row: Mapping[str, Any]) -> str:
-    rate = {"hook_rate": "hook rate", "ctr": "click rate"}[row["metric"]]
+    rate = CREATIVE_RATES[row["metric"]].name
     fell = f"{rate} fell from {row['best_rate']:.2f}% to {row['recent_rate']:.2f}%"
     instead = "another creative spends in its place" if row["replacement_id"] else "no other creative spends more"
     return f"{fell} since about {format_day(row['since'])}; {instead}"

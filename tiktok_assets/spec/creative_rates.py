@@ -30,6 +30,11 @@ class CreativeRate:
     meaning: str
 
     @property
+    def name(self) -> str:
+        """What the trade calls it, such as `hook rate`."""
+        return self.meaning.partition(":")[0]
+
+    @property
     def parts(self) -> tuple[str, str]:
         """The two summed columns."""
         return self.numerator, self.denominator
