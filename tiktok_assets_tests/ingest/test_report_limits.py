@@ -10,7 +10,7 @@ import pytest
 
 from tiktok_assets.api.client import Client
 from tiktok_assets.api.errors import ContractError, RequestError, TooLargeError, TruncatedError
-from tiktok_assets.api.pagination import MIN_QUERIES_AHEAD, Fetcher
+from tiktok_assets.api.pagination import MAX_QUERIES_IN_FLIGHT, MIN_QUERIES_AHEAD, Fetcher
 from tiktok_assets.api.request_plan import split_into_windows
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
@@ -281,7 +281,7 @@ def test_a_refusal_that_cannot_be_resolved_is_an_error(small: Host, names: list[
 @pytest.mark.parametrize("code", [50002, 40067])
 def test_a_window_that_was_too_large_is_halved_for_the_run(small: Host, code: int) -> None:
     """After one refusal the run requests half the days of that report, and every day is read once."""
-    account, days = granted_accounts(small)[0], days_back(180, 1)
+    account, days = granted_accounts(small)[0], days_back(30 * 2 * MAX_QUERIES_IN_FLIGHT, 1)
     small.inject_fault("code", code=code)
     with open_reader(small) as one:
         responses = list(read_reports(one.reader, plan_report_requests(AD_DAILY, account, days)))
@@ -294,7 +294,8 @@ def test_a_window_that_was_too_large_is_halved_for_the_run(small: Host, code: in
     )
     assert [one["code"] for one in small.requests].count(code) == 1
     long_windows = [request for request, _ in responses if request.window and len(request.window.days) > 15]
-    assert len(long_windows) <= MIN_QUERIES_AHEAD  # the requests in flight at the time of the refusal
+    # Those in flight when the refusal was read: a few, or on a busy machine as many as there may be.
+    assert len(long_windows) <= MAX_QUERIES_IN_FLIGHT + MIN_QUERIES_AHEAD
     assert len(responses) == 2 * len(split_into_windows(days)) - len(long_windows)
     assert isinstance(other[0][1], ReportResponse)
 
