@@ -134,7 +134,7 @@ def test_closed_session_leaves_no_thread(host: Host, tmp_path: Path) -> None:
         assert session.advertiser_ids
     shutil.rmtree(tmp_path)
 
-    deadline = time.monotonic() + 15  # the thread of the budget wakes every ten seconds
+    deadline = time.monotonic() + 5
     while set(threading.enumerate()) - before and time.monotonic() < deadline:
         time.sleep(0.1)
     assert set(threading.enumerate()) - before == set()

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock, local
 from typing import Protocol
 
-from pyrate_limiter import AbstractBucket, Limiter, Rate, RateItem, SQLiteBucket
+from pyrate_limiter import AbstractBucket, Limiter, Rate, RateItem, SingleBucketFactory, SQLiteBucket
 
 from tiktok_assets.api.rate_limit.cooldown import BUDGET_CLOSED_MESSAGE, Cooldown, FileCooldownStore
 
@@ -19,6 +19,10 @@ _MAX_EVENLY_SPACED_QPS = 50
 
 _MAX_SLEEP_SECONDS = 0.05
 """The longest sleep at a time while waiting for the bucket, so that `close` ends a wait soon."""
+
+
+_CLEANING_INTERVAL_SECONDS = 10
+"""How often a process deletes the requests from the bucket that no window contains any more."""
 
 
 class RequestBudget(Protocol):
@@ -91,7 +95,9 @@ class RateLimitedBudget(UnlimitedBudget):
     def __init__(self, bucket: AbstractBucket, cooldown: Cooldown) -> None:
         super().__init__(cooldown)
         self._bucket = bucket
-        self._limiter = Limiter(bucket)
+        # The library's background thread would still use the bucket's file after `close`, so `_take` cleans it.
+        self._limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+        self._next_cleaning = time.monotonic()
         # A waiting thread polls the bucket; only one thread of the process does so at a time.
         self._turn = Lock()
         self._closed = False
@@ -102,13 +108,16 @@ class RateLimitedBudget(UnlimitedBudget):
             super().acquire()
 
     def close(self) -> None:
-        """Close the bucket, and end its background thread, which would otherwise delete old entries for ever."""
+        """Close the bucket, and end all waits."""
         self._closed = True
         super().close()  # first, because a thread that waits for a cooldown holds the lock
         with self._turn:
             self._limiter.close()
 
     def _take(self) -> None:
+        if not self._closed and time.monotonic() >= self._next_cleaning:
+            self._next_cleaning = time.monotonic() + _CLEANING_INTERVAL_SECONDS
+            self._bucket.leak(self._bucket.now())  # type: ignore[no-untyped-call] # the library's own
         while not self._closed and not self._limiter.try_acquire("app", blocking=False):
             time.sleep(self._seconds_until_free())
         if self._closed:

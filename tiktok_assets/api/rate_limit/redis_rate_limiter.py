@@ -66,7 +66,7 @@ class RedisBudget(RateLimitedBudget):
         super().__init__(bucket, Cooldown(store, max_cooldown_wait_seconds=max_cooldown_wait_seconds))
 
     def close(self) -> None:
-        """Close the idle connections, but not one that the cleaning thread of the bucket is using."""
+        """Close the idle connections, but not one that another thread is using."""
         super().close()
         self._redis.connection_pool.disconnect(inuse_connections=False)
 

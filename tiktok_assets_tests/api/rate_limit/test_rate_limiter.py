@@ -1,6 +1,8 @@
 """Tests of the request budget in a file: no window of a second has more requests than the tier allows."""
 
+import sqlite3
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
@@ -119,3 +121,17 @@ def test_unlimited_budget_does_not_wait() -> None:
     for _ in range(1000):
         UnlimitedBudget().acquire()
     assert time.monotonic() - began < 0.5
+
+
+def test_requests_outside_every_window_are_deleted(tmp_path: Path) -> None:
+    """The file does not grow: a process deletes what others counted before the last minute."""
+    path = tmp_path / "budget.sqlite"
+    SqliteBudget(path, 10, 600).close()
+    with closing(sqlite3.connect(path)) as file, file:
+        old = round((time.time() - 3600) * 1000)
+        file.executemany("insert into rate_bucket values ('app', ?)", [(old + number,) for number in range(500)])
+    budget = SqliteBudget(path, 10, 600)
+    budget.acquire()
+    budget.close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("select count(*) from rate_bucket").fetchone() == (1,)
