@@ -101,6 +101,31 @@ def test_code_version_changes_with_columns(specs: Mapping[str, dg.AssetSpec], se
     assert others["campaigns"] == specs["campaigns"].code_version
 
 
+def test_column_lineage_names_columns_of_dependencies(specs: Mapping[str, dg.AssetSpec]) -> None:
+    """A derived column names existing columns of tables its asset depends on, or the state adds it."""
+    without: dict[str, set[str]] = {}
+    for name, spec in specs.items():
+        if "dagster/column_lineage" not in spec.metadata:
+            continue
+        schema, lineage = spec.metadata["dagster/column_schema"], spec.metadata["dagster/column_lineage"]
+        without[name] = {column.name for column in schema.columns} - lineage.deps_by_column.keys()
+        for column, deps in lineage.deps_by_column.items():
+            for dep in deps:
+                source = specs[dep.asset_key.to_user_string()]
+                assert dep.asset_key in {one.asset_key for one in spec.deps}, (name, column, dep)
+                columns = {one.name for one in source.metadata["dagster/column_schema"].columns}
+                assert dep.column_name in columns, (name, column, dep)
+    assert without == {
+        "creatives": set(),
+        "creative_daily": set(),
+        "creative_declines": {"decline_id", "found_at", "is_told", "z_threshold"},
+        "top_spenders": set(),
+        "duplication_candidates": {"flag_id", "flagged_at", "guardrails", "reason", "status"},
+        "duplication_results": {"days"},
+        "report_restatements": {"is_complete", "report", "timezone", "was_complete"},
+    }
+
+
 def test_assets_match_the_contract(specs: Mapping[str, dg.AssetSpec]) -> None:
     """The definitions hold exactly the standard assets, each in its group."""
     groups: dict[str | None, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Add what every asset has: owners, tags, a freshness policy and a code version."""
+"""Add what every asset has: owners, tags, a freshness policy, a code version and column lineage."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 import dagster as dg
 from dagster._utils.schedules import cron_string_iterator  # how the daemon reads a cron; Dagster exports no name
 
+from tiktok_assets.defs.column_lineage import build_column_lineage
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.settings import Settings
@@ -28,7 +29,7 @@ _REFERENCE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def add_attributes(assets: Iterable[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
-    """Add owners, freshness policy and code version to all assets, and `level` and `cadence` to the reports."""
+    """Add owners, freshness policy, code version and column lineage, and `level` and `cadence` to the reports."""
     tags: dict[str, dict[str, str]] = {
         report.table: {"level": report.level.name, "cadence": report.cadence} for report in settings.chosen_reports
     }
@@ -37,13 +38,14 @@ def add_attributes(assets: Iterable[dg.AssetsDefinition], settings: Settings) ->
         for report in settings.chosen_gmv_max_reports
     }
     names, policy, tables = Names(settings), build_freshness_policy(settings), get_stored_tables(settings)
+    lineage = {table: {"dagster/column_lineage": one} for table, one in build_column_lineage(settings).items()}
 
     def add(spec: dg.AssetSpec) -> dg.AssetSpec:
         table = names.table(spec.key)
         version = build_code_version(table, tables.get(table, ()))
-        return spec.merge_attributes(owners=OWNERS, tags=tags.get(table, {})).replace_attributes(
-            freshness_policy=policy, code_version=version
-        )
+        return spec.merge_attributes(
+            owners=OWNERS, tags=tags.get(table, {}), metadata=lineage.get(table, {})
+        ).replace_attributes(freshness_policy=policy, code_version=version)
 
     return [asset.map_asset_specs(add) for asset in assets]
 

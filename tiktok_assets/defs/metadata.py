@@ -104,6 +104,9 @@ def build_partition_metadata(written: WrittenPartition) -> Mapping[str, Any]:
     return metadata
 
 
+MAX_FAILED_EVENTS = 31
+"""Of a range that fails as a whole, how many of its newest partitions get an event."""
+
 ALL_METRICS_SERVED_CHECK = "all_metrics_served"
 
 
@@ -169,6 +172,7 @@ def record_partitions(
             continue
         if isinstance(outcome, FailedPartitions):
             context.log.error("%s %s", outcome, outcome.fix)
+            _record_failed_partitions(context, names, outcome)
             failures.append(outcome)
             continue
         written[outcome.table] += 1
@@ -187,6 +191,29 @@ def record_partitions(
     if failures:
         raise build_failure(failures, sum(written[table] for table in {failure.table for failure in failures}))
     return refused
+
+
+def _record_failed_partitions(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, names: Names, failed: FailedPartitions
+) -> None:
+    """Record why partitions failed, as an observation of each of the newest: Dagster has no event for them."""
+    error = failed.error
+    metadata: dict[str, Any] = {
+        "error": str(error),
+        "fix": failed.fix,
+        "failed_partitions": len(failed.partitions),
+        "api_code": getattr(error, "code", None),
+        "request_id": getattr(error, "request_id", None),
+    }
+    for partition in failed.partitions[-MAX_FAILED_EVENTS:]:
+        context.log_event(
+            dg.AssetObservation(
+                names.key(failed.table),
+                partition=format_partition_key(partition) if partition.advertiser_id else None,
+                metadata={name: value for name, value in metadata.items() if value not in (None, "")},
+                tags=build_partition_tags(partition),
+            )
+        )
 
 
 def write_export(

@@ -199,6 +199,25 @@ def test_lost_account_in_a_range_fails_alone(deployment: Deployment) -> None:
     assert {key: deployment.read_bytes("ad_report_daily", key) for key in before} == before
 
 
+def test_failed_partitions_are_recorded(deployment: Deployment) -> None:
+    """Each failed partition has an observation with the error, its code, and the fix; the others have none."""
+    ids = deployment.add_partitions()
+    lost = ids[1]
+    assert deployment.run_range("refresh_accounts", ids).success
+    deployment.revoke(lost)
+    assert not deployment.run_range("refresh_daily", ids, WINDOW).success
+    for table in DAILY:
+        records = deployment.instance.fetch_observations(dg.AssetKey(table), limit=100).records
+        observations = [record.asset_observation for record in records]
+        assert Counter(one.partition for one in observations if one) == Counter(format_keys([lost], WINDOW))
+        for one in observations:
+            assert one
+            values = {name: value.value for name, value in one.metadata.items()}
+            assert lost in str(values["error"])
+            assert "Grant the account to the app again" in str(values["fix"])
+            assert {"api_code", "request_id"} <= values.keys()
+
+
 def test_lost_account_fails_alone_in_other_stages(deployment: Deployment) -> None:
     """Entities and lifetime reports of the others are stored; every failed step names the lost account."""
     ids = deployment.add_partitions()
