@@ -49,7 +49,8 @@ LEVELS = {"advertiser": "advertiser_id", "campaign": "campaign_id", "ad_group": 
 # Transcribed from the models of fivetran/dbt_tiktok_ads and fivetran/dbt_ad_reporting. The reports by advertiser,
 # campaign, ad group and ad: 1.2.0, unchanged up to 1.5.0-a1 by its changelog. By URL and the histories: 1.5.0-a1
 # (d74dd23). By country: 1.3.0, of which the model could be read before it had `location_id` (0671969); that column
-# is where the changelog names it. Location: 1.3.0. dbt_ad_reporting: 2.3.0; newer ones could not be read.
+# is where the changelog names it. Location: 1.3.0. dbt_ad_reporting: 2.3.0; the release
+# notes of 2.6.1, 2.7.0 to 2.7.3 and 2.8.0 change no column of these models, 2.4.0 to 2.6.0 were not found.
 ACCOUNT, CAMPAIGN = ["advertiser_id", "advertiser_name"], ["campaign_id", "campaign_name"]
 AD_GROUP, AD = ["ad_group_id", "ad_group_name"], ["ad_id", "ad_name"]
 URL = ["base_url", "url_host", "url_path", "utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"]
