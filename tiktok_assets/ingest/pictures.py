@@ -17,6 +17,8 @@ MAX_PIXELS = 40_000_000
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _QUALITY, _SMALL_QUALITY = 72, 50
+_EFFORT = 2
+"""Of the encoder, from 0 to 6: 4 takes 2.5 times as long for files that are a tenth smaller."""
 _TILE_SIZE = (THUMBNAIL_WIDTH, 568)
 
 
@@ -34,22 +36,30 @@ def make_thumbnail(content: bytes) -> bytes:
             with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
                 _check_pixels(picture)
                 picture.draft("RGB", (THUMBNAIL_WIDTH, MAX_THUMBNAIL_HEIGHT))
-                upright = ImageOps.exif_transpose(picture).convert("RGBA")
+                flat = _flatten(ImageOps.exif_transpose(picture))
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError("more than 40 million pixels") from error
     except Exception as error:  # Pillow's decoders raise errors of many types for damaged files
         raise PictureError("not a JPEG, PNG, WebP or GIF that can be decoded") from error
-    flat = Image.new("RGB", upright.size, "white")
-    flat.paste(upright, mask=upright.getchannel("A"))
     height = max(1, round(flat.height * THUMBNAIL_WIDTH / flat.width))
     visible = flat.height
     if height > MAX_THUMBNAIL_HEIGHT:
         visible = max(1, round(flat.width * MAX_THUMBNAIL_HEIGHT / THUMBNAIL_WIDTH))
         height = MAX_THUMBNAIL_HEIGHT
-    resized = flat.resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS, (0, 0, flat.width, visible))
+    resized = flat.resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS, (0, 0, flat.width, visible), 3.0)
     return _encode(resized)
+
+
+def _flatten(picture: Image.Image) -> Image.Image:
+    """Return a picture in RGB, on white where it is transparent."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layer = picture.convert("RGBA")
+    flat = Image.new("RGB", layer.size, "white")
+    flat.paste(layer, mask=layer.getchannel("A"))
+    return flat
 
 
 def _check_pixels(picture: Image.Image) -> None:
@@ -75,5 +85,5 @@ def draw_tile(name: str, key: str) -> bytes:
 
 def _encode(picture: Image.Image, quality: int = _QUALITY) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=quality, method=4)
+    picture.save(buffer, "WEBP", quality=quality, method=_EFFORT)
     return buffer.getvalue()
