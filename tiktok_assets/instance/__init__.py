@@ -7,11 +7,23 @@ from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
+from dagster._check import CheckError  # what Dagster raises if a module of its configuration is missing
 from filelock import FileLock
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import StoreError
+
+_POSTGRES_DRIVER = "psycopg2"
+"""The driver that dagster-postgres works with; SQLAlchemy 2.1 chooses psycopg 3 where the URL names none."""
+
+_INSTALL = "pip install 'tiktok-assets[postgres]'"
+_DRIVER_MESSAGE = (
+    "{file} has a database URL for the driver {driver}, with which Dagster does not work; write"
+    f" postgresql+{_POSTGRES_DRIVER}://... and run {_INSTALL}"
+)
 
 
 def prepare_instance(settings: Settings) -> Path:
@@ -47,11 +59,36 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open the Dagster instance of the settings; create it if it does not exist.
 
     Raises:
-        StoreError: if its folder cannot be created.
+        StoreError: if its folder cannot be created, or the storage of its `dagster.yaml` cannot be opened.
     """
     home = prepare_instance(settings)
     # Two processes that create the same SQLite instance at once would leave it with two schema versions.
     with FileLock(home / "creation.lock"):
-        instance = dg.DagsterInstance.get()
+        instance = _get_instance(home)
     with instance:
         yield instance
+
+
+def _get_instance(home: Path) -> dg.DagsterInstance:
+    """Open the instance of `DAGSTER_HOME`, and translate the errors of its storage, without their passwords."""
+    file = home / "dagster.yaml"
+    try:
+        instance = dg.DagsterInstance.get()
+    except ModuleNotFoundError as error:  # SQLAlchemy imports the driver
+        raise StoreError(_DRIVER_MESSAGE.format(file=file, driver=error.name)) from None
+    except CheckError as error:
+        if "import module" not in str(error):
+            raise
+        raise StoreError(f"{file} names a module that is not installed; for PostgreSQL run {_INSTALL}") from error
+    except Exception as error:
+        if not isinstance(error, DBAPIError) and type(error).__module__.partition(".")[0] != "dagster_postgres":
+            raise
+        raise StoreError(
+            f"the database in {file} cannot be opened ({type(error).__name__}); check that it runs, and its host,"
+            " port, name, user and password"
+        ) from None
+    url = getattr(instance.event_log_storage, "postgres_url", None)
+    if url and (driver := make_url(url).get_driver_name()) != _POSTGRES_DRIVER:
+        instance.dispose()
+        raise StoreError(_DRIVER_MESSAGE.format(file=file, driver=driver))
+    return instance

@@ -23,6 +23,10 @@ def open_engine(url: sa.URL) -> sa.Engine:
         sqlalchemy.exc.ArgumentError: if the URL is invalid.
         ImportError: if the database's driver is not installed.
     """
+    if (
+        url.drivername == "postgresql"
+    ):  # without a driver SQLAlchemy 2.1 looks for psycopg 3; the extra has psycopg2
+        url = url.set(drivername="postgresql+psycopg2")
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and url.database:
         _restrict_database_files(Path(url.database))

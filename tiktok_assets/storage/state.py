@@ -269,7 +269,12 @@ class State:
                 add_missing_columns(connection, TABLES)
         except UnsafeLocationError as error:
             raise StateError(f"the state cannot be opened: {error.strerror}") from None
-        except (OSError, ArgumentError, ImportError, SQLAlchemyError) as error:
+        except ImportError as error:
+            raise StateError(
+                f"the state cannot be opened: TIKTOK_STATE_URL needs the module {error.name}; for PostgreSQL run"
+                " pip install 'tiktok-assets[postgres]'"
+            ) from None
+        except (OSError, ArgumentError, SQLAlchemyError) as error:
             raise StateError(
                 f"the state cannot be opened ({type(error).__name__}); check TIKTOK_STATE_URL and TIKTOK_STATE_DIR"
             ) from None  # the cause may contain the URL with its password

@@ -125,3 +125,21 @@ def test_concurrent_creation(tmp_path: Path) -> None:
     settings = load_settings(state_dir=tmp_path / "state")
     with open_instance(settings) as instance:
         assert sorted(instance.get_dynamic_partitions("advertiser_id")) == ["7001", "7002"]
+
+
+@pytest.mark.parametrize(
+    ("storage", "expected"),
+    [
+        ("postgres: {postgres_url: 'postgresql://u:s3cr3tpw@127.0.0.1:9/d'}", r"write postgresql\+psycopg2://"),
+        ("postgres: {postgres_url: 'postgresql+psycopg2://u:s3cr3tpw@127.0.0.1:9/d'}", "check that it runs"),
+        ("custom: {module: not_there, class: Storage}", "names a module that is not installed"),
+    ],
+)
+def test_unopenable_storage_is_one_sentence(tmp_path: Path, storage: str, expected: str) -> None:
+    """A storage that cannot be opened is an error that names the file and the fix, without the password."""
+    os.environ["DAGSTER_HOME"] = str(tmp_path)
+    (tmp_path / "dagster.yaml").write_text(f"storage:\n  {storage}\n")
+    with pytest.raises(StoreError, match=expected) as raised, open_instance(load_settings()):
+        pass
+    assert str(tmp_path / "dagster.yaml") in str(raised.value)
+    assert "s3cr3tpw" not in str(raised.value)

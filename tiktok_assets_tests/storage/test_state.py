@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from tiktok_assets.duplication.ledger import Ledger
+from tiktok_assets.storage.engine import open_engine
 from tiktok_assets.storage.state import State, StateError, duplications, leases, report_timeouts
 
 AT = datetime(2026, 11, 6, 12, 0, tzinfo=UTC)
@@ -75,6 +76,11 @@ def test_unopenable_state_error_contains_no_password(url: str) -> None:
         State(url)
     assert "s3cr3tpw" not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+def test_postgres_url_without_a_driver_uses_the_one_of_the_extra() -> None:
+    """`postgresql://` means psycopg2, which the extra `postgres` installs."""
+    assert open_engine(sa.make_url("postgresql://u@127.0.0.1:9/state")).dialect.driver == "psycopg2"
 
 
 def _insert_twice(state: State) -> None:
