@@ -1,142 +1,121 @@
 """Build the Dagster definitions of this project from the settings."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,  # what define_asset_job returns; Dagster exports no name for it
+)
 
-from tiktok_assets.creatives import CREATIVES
 from tiktok_assets.defs import (
-    DUPLICATION_RESULTS,
-    TOP_SPENDERS,
-    UNPARTITIONED_DERIVED_TABLES,
-    HiveParquetIOManager,
-    Names,
-    add_attributes,
-    build_account_assets,
-    build_ad_duplications_asset,
+    OwnRuns,
+    Publication,
     build_advertiser_partitions_sensor,
+    build_all_assets,
     build_backfill_history_job,
-    build_creative_tables,
     build_daily_refresh_schedule,
     build_deliver_alerts_sensor,
     build_derived_assets_sensor,
     build_derived_job,
     build_duplicate_job,
-    build_duplication_candidates_asset,
-    build_duplication_results_asset,
     build_duplication_sensors,
     build_flag_job,
-    build_gmv_max_report_asset,
     build_new_top_spender_sensor,
-    build_overview_asset,
     build_refresh_jobs,
     build_refresh_sequence_sensor,
-    build_report_asset,
-    build_restatements_asset,
+    build_resources,
     build_run_failure_alert_sensor,
-    build_session_resource,
     build_table_checks,
-    build_top_spenders_asset,
-    build_warehouse_asset,
-    get_stored_tables,
+    change_settings,
+    list_published_tables,
+    replace_groups,
+    require_complete_selection,
+    require_distinct_keys,
+    stores_top_spenders,
 )
+from tiktok_assets.naming import PUBLISHED
 from tiktok_assets.session import Session
-from tiktok_assets.settings import Settings, SettingsError, load_settings, require_storable_version
-from tiktok_assets.spec import RESTATEMENTS
-from tiktok_assets.storage import HiveStore
-from tiktok_assets.tables import build_schema
+from tiktok_assets.settings import Settings, load_settings, require_storable_version
+
+__all__ = ["Publication", "build_definitions", "defs"]
 
 
 def build_definitions(
-    settings: Settings, *, session: Session | None = None, executor: dg.ExecutorDefinition | None = None
+    settings: Settings,
+    *,
+    key_prefix: str | None = None,
+    group_name: str | Mapping[str, str] | None = None,
+    include: Collection[str] | None = None,
+    executor: dg.ExecutorDefinition | None = None,
+    published: Publication | None = None,
+    alerts_of_all_runs: bool = False,
+    session: Session | None = None,
 ) -> dg.Definitions:
-    """Build all assets, checks, jobs, schedules, sensors and resources, to load alone or merge into your own.
+    """Build all assets, checks, jobs, schedules, sensors and resources, to merge into a project of your own.
 
-    With `key_prefix` in the settings all names carry the prefix, so that several sets can be merged.
+    With a key prefix all names carry it, so that several sets can be merged, and so that your own assets,
+    schedules and resources can have the same names. No executor and no IO manager of the project is replaced.
 
     Args:
         settings: as returned by `settings.load_settings`.
+        key_prefix: replaces that of the settings.
+        group_name: one group for all assets, or the new names of some groups.
+        include: the tables and pages that exist, by name; replaces that of the settings.
+        executor: of our own jobs; None for one that runs each step in the process of its run, because a step waits
+            for requests, not for processor cores. What is materialized without a job has the project's executor.
+        published: the tables that go through an IO manager of the project as well.
+        alerts_of_all_runs: also send alerts of failed runs that hold neither our assets nor our jobs.
         session: shared by all runs of this process and closed by the caller; None opens one session per run.
-        executor: of materializations that are started without a job; None leaves it to the project these
-            definitions are merged into. The jobs have one of their own, which runs each step in the run's process.
 
     Raises:
-        SettingsError: if the settings choose an API version other than the one the tables are declared in, or one
-            key for two tables.
+        SettingsError: if a setting or an argument cannot be used; one sentence that says how to fix it.
     """
+    settings = change_settings(settings, key_prefix=key_prefix, include=include)
     require_storable_version(settings)
-    names = Names(settings)
-    _require_distinct_keys(settings)
+    tables = [f"{PUBLISHED}/{table}" for table in list_published_tables(settings, published)]
+    require_complete_selection(settings)
+    require_distinct_keys(settings, tables)
     checks = build_table_checks(settings)
-    jobs = build_refresh_jobs(settings, checks)
-    flag_job, duplicate_job = build_flag_job(settings), build_duplicate_job(settings)
-    schemas = {name: build_schema(columns) for name, columns in get_stored_tables(settings).items()}
-    assets = [
-        *build_account_assets(settings),
-        *(build_report_asset(report, settings) for report in settings.chosen_reports),
-        *(build_gmv_max_report_asset(report, settings) for report in settings.chosen_gmv_max_reports),
-        *([build_restatements_asset(settings)] if RESTATEMENTS in schemas else []),
-        *([build_creative_tables(settings)] if CREATIVES in schemas else []),
-        *([build_top_spenders_asset(settings)] if TOP_SPENDERS in schemas else []),
-        *([build_duplication_candidates_asset(settings)] if TOP_SPENDERS in schemas else []),
-        build_ad_duplications_asset(settings),
-        *([build_duplication_results_asset(settings)] if DUPLICATION_RESULTS in schemas else []),
-        build_overview_asset(settings),
-        build_warehouse_asset(settings),
+    used, has_ranking = executor or dg.in_process_executor, stores_top_spenders(settings)
+    stages = build_refresh_jobs(settings, checks, used)
+    flag_job, duplicate_job = build_flag_job(settings, used), build_duplicate_job(settings, used)
+    jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [
+        *stages.values(),
+        build_derived_job(settings, checks, used),
+        build_backfill_history_job(settings, used),
+        *([flag_job] if has_ranking else []),
+        # In `alert` mode no job that writes to TikTok is registered.
+        *([] if settings.scaling_mode == "alert" else [duplicate_job]),
     ]
+    assets = replace_groups(build_all_assets(settings, published), group_name)
+    own = OwnRuns(frozenset(job.name for job in jobs), frozenset(key for one in assets for key in one.keys))
     return dg.Definitions(
-        assets=add_attributes(assets, settings),
+        assets=assets,
         asset_checks=checks,
-        jobs=[
-            *jobs.values(),
-            build_derived_job(settings, checks),
-            build_backfill_history_job(settings),
-            *([flag_job] if TOP_SPENDERS in schemas else []),
-            # In `alert` mode no job that writes to TikTok is registered.
-            *([] if settings.scaling_mode == "alert" else [duplicate_job]),
-        ],
+        jobs=jobs,
         schedules=[build_daily_refresh_schedule(settings)],
         sensors=[
             build_advertiser_partitions_sensor(settings),
-            build_refresh_sequence_sensor(settings, jobs),
-            build_derived_assets_sensor(settings),
+            build_refresh_sequence_sensor(settings, stages),
+            build_derived_assets_sensor(settings, tables),
             build_deliver_alerts_sensor(settings),
-            build_run_failure_alert_sensor(settings),
-            *([build_new_top_spender_sensor(settings, flag_job, session)] if TOP_SPENDERS in schemas else []),
+            build_run_failure_alert_sensor(settings, None if alerts_of_all_runs else own),
+            *([build_new_top_spender_sensor(settings, flag_job, session)] if has_ranking else []),
             *build_duplication_sensors(settings, duplicate_job, session),
         ],
-        resources={
-            names.session_resource: build_session_resource(settings, session),
-            names.io_manager: HiveParquetIOManager(HiveStore(settings.data_dir), schemas, names),
-        },
-        executor=executor,
+        resources=build_resources(settings, session),
     )
-
-
-def _require_distinct_keys(settings: Settings) -> None:
-    """Reject a key of a table that does not exist, and one that another table has."""
-    names = Names(settings)
-    tables = {table: names.key(table) for table in (*get_stored_tables(settings), *UNPARTITIONED_DERIVED_TABLES)}
-    if unknown := sorted(settings.asset_keys.keys() - tables.keys()):
-        raise SettingsError(
-            f"TIKTOK_ASSET_KEYS cannot be used: no table is called {unknown[0]!r}. The tables are"
-            f" {', '.join(tables)}."
-        )
-    for table, key in tables.items():
-        if others := [other for other, taken in tables.items() if taken == key and other != table]:
-            raise SettingsError(
-                f"TIKTOK_ASSET_KEYS cannot be used: {key.to_user_string()!r} is the key of {table} and of"
-                f" {others[0]}. Give each table its own."
-            )
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the definitions that `dagster dev` and `dg dev` load."""
+    own = build_definitions(load_settings(), alerts_of_all_runs=True)
     # A refresh waits for requests, not for processor cores: one process per run saves seconds per step.
-    own = build_definitions(load_settings(), executor=dg.in_process_executor)
+    project = [own, dg.Definitions(executor=dg.in_process_executor)]
     folder = Path(__file__).parent
-    if not (folder.parent / "pyproject.toml").is_file():  # installed as a package, not as a `dg` project
-        return own
-    # What `dg scaffold defs` writes into `defs/` of this project stands beside it.
-    return dg.Definitions.merge(own, dg.load_from_defs_folder(path_within_project=folder))
+    if (folder.parent / "pyproject.toml").is_file():  # not installed as a package: a `dg` project
+        # What `dg scaffold defs` writes into `defs/` of this project stands beside it.
+        project.append(dg.load_from_defs_folder(path_within_project=folder))
+    return dg.Definitions.merge(*project)

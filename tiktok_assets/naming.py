@@ -2,12 +2,15 @@
 
 from tiktok_assets.settings import Settings
 
+PUBLISHED = "published"
+"""Begins the name of a table that is published to the store of the project: `published/ads` is that of `ads`."""
+
 
 def get_asset_path(settings: Settings, table: str) -> tuple[str, ...]:
     """Return the parts of a table's asset key: its own from the settings, else the prefix and the table."""
     if key := settings.asset_keys.get(table):
         return tuple(key.split("/"))
-    return (*get_prefix_parts(settings), table)
+    return (*get_prefix_parts(settings), *table.split("/"))
 
 
 def format_asset_key(settings: Settings, table: str) -> str:

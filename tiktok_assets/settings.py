@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tiktok_assets.report_selection import select_report_tables, validate_metrics, validate_reports
 from tiktok_assets.setting_types import (
     TIER_LIMITS,
     AdvertiserIds,
@@ -21,6 +22,7 @@ from tiktok_assets.setting_types import (
     Identities,
     KeyPrefix,
     LocalFolder,
+    NameList,
     Origin,
     PageUrl,
     Password,
@@ -45,25 +47,6 @@ from tiktok_assets.spec import (
 
 class SettingsError(Exception):
     """A setting has an invalid value; the message contains the variable, what is wrong and how to fix it."""
-
-
-def _validate_metrics(choice: str) -> str:
-    return choice if select_metrics(choice) else ""
-
-
-def _validate_reports(choice: str) -> str:
-    _select_report_tables(choice)
-    return choice
-
-
-def _select_report_tables(choice: str) -> frozenset[str]:
-    names = [name.strip() for name in choice.split(",") if name.strip()]
-    plain = {name.removeprefix("+") for name in names}
-    known: dict[str, Report | GmvMaxReport] = {**REPORTS_BY_TABLE, **GMV_MAX_REPORTS_BY_TABLE}
-    if unknown := sorted(plain - known.keys()):
-        raise ValueError(f"there is no report {unknown[0]!r}; the reports are: {', '.join(known)}")
-    standard = {table for table, report in known.items() if report.is_standard}
-    return frozenset(plain | standard if all(name.startswith("+") for name in names) else plain)
 
 
 class Settings(BaseSettings):
@@ -145,12 +128,12 @@ class Settings(BaseSettings):
         alias="TIKTOK_PATH_QPM",
         description="requests per minute to a single endpoint; use 30 on TikTok's own sandbox",
     )
-    reports: Annotated[str, AfterValidator(_validate_reports)] = Field(
+    reports: Annotated[str, AfterValidator(validate_reports)] = Field(
         "",
         alias="TIKTOK_REPORTS",
         description="`+name,+name` adds reports to the standard set, a list without + replaces it",
     )
-    metrics: Annotated[str, AfterValidator(_validate_metrics)] = Field(
+    metrics: Annotated[str, AfterValidator(validate_metrics)] = Field(
         "", alias="TIKTOK_METRICS", description="the same for metrics, with the API's names"
     )
     data_dir: DataFolder = Field(
@@ -294,6 +277,12 @@ class Settings(BaseSettings):
         description="prefix of every asset key, such as `agency/tiktok`, and of the names of jobs, sensors,"
         " partitions and resources; lets two sets of accounts share a Dagster instance",
     )
+    include: NameList = Field(
+        [],
+        alias="TIKTOK_INCLUDE",
+        description="tables and pages that exist, comma-separated; empty for all. A history comes with its table,"
+        " and what a table is built from must be named too",
+    )
     asset_keys: AssetKeys = Field(
         {},
         alias="TIKTOK_ASSET_KEYS",
@@ -319,14 +308,18 @@ class Settings(BaseSettings):
     @property
     def chosen_reports(self) -> tuple[Report, ...]:
         """The reports whose tables exist."""
-        tables = _select_report_tables(self.reports)
+        tables = set(filter(self.includes, select_report_tables(self.reports)))
         return tuple(report for table, report in REPORTS_BY_TABLE.items() if table in tables)
 
     @property
     def chosen_gmv_max_reports(self) -> tuple[GmvMaxReport, ...]:
         """The reports of GMV Max whose tables exist."""
-        tables = _select_report_tables(self.reports)
+        tables = set(filter(self.includes, select_report_tables(self.reports)))
         return tuple(report for table, report in GMV_MAX_REPORTS_BY_TABLE.items() if table in tables)
+
+    def includes(self, table: str) -> bool:
+        """Return whether a table or page exists by `include`; a history comes with its table."""
+        return not self.include or table in self.include or table.removesuffix("_history") in self.include
 
     @property
     def requests_per_second(self) -> float:

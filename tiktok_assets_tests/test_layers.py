@@ -16,6 +16,7 @@ LAYERS = (
     {"typography"},
     {"tiles"},
     {"spec", "setting_types"},
+    {"report_selection"},
     {"settings", "tables"},
     {"naming"},
     {"api"},

@@ -289,7 +289,7 @@ def _print_plan(
         names = [one.table for one in (*ENTITIES, *MEDIA_TABLES, GMV_MAX_SHOPS)]
         names += [report.table for report in settings.chosen_reports]
         names += [report.table for report in settings.chosen_gmv_max_reports]
-        tables = select_tables(select, names)
+        tables = select_tables(select, [name for name in names if settings.includes(name)])
         advertiser_ids = select_advertisers(advertisers or [], session.advertiser_ids)
         window = parse_window(first, last, start=settings.start_date, now=session.now())
         result = plan_refresh(session, advertiser_ids, window, tables, is_end_named=bool(last))

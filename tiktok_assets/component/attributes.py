@@ -72,6 +72,28 @@ SettingsAttributes = _build_base()
 """A model with an attribute for each setting; one that is not given has its default."""
 
 
+class PublishedAttributes(dg.Model, dg.Resolvable):
+    """Which tables go through an IO manager of the project as well; see `docs/own_project.md`."""
+
+    io_manager_key: Annotated[
+        str, dg.Resolver.default(description="resource key of the IO manager, which takes polars.DataFrame")
+    ]
+    tables: Annotated[list[str] | None, dg.Resolver.default(description="the tables; all by default")] = None
+    namespace: Annotated[
+        str | None,
+        dg.Resolver.default(description="schema, dataset or namespace in databases; by default the key prefix"),
+    ] = None
+    by_day: Annotated[
+        bool,
+        dg.Resolver.default(
+            description="partition daily tables by account and day as ours are; otherwise by account"
+        ),
+    ] = False
+    verify: Annotated[
+        bool, dg.Resolver.default(description="read each partition back and compare it after it was written")
+    ] = True
+
+
 def build_settings(attributes: Mapping[str, Any]) -> Settings:
     """Build the settings from the attributes of a component that are given.
 

@@ -9,10 +9,11 @@ import dagster as dg
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 from pydantic import PrivateAttr
 
-from tiktok_assets.component.attributes import LEFT_OUT, SettingsAttributes, build_settings
+from tiktok_assets.component.attributes import LEFT_OUT, PublishedAttributes, SettingsAttributes, build_settings
 from tiktok_assets.component.sandbox_process import ensure_sandbox
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs import UNPARTITIONED_DERIVED_TABLES, Names, get_stored_tables
+from tiktok_assets.defs import Names, Publication, list_all_names, list_published_tables
+from tiktok_assets.naming import PUBLISHED
 from tiktok_assets.settings import Settings, SettingsError
 
 DAYS_BACK = 90
@@ -66,6 +67,14 @@ class TikTokAdsComponent(dg.Component, SettingsAttributes):  # type: ignore[misc
             description="start an imitation of TikTok's API on this machine and use it; needs no account"
         ),
     ] = False
+    group_name: Annotated[
+        str | dict[str, str] | None,
+        dg.Resolver.default(description="one group for all assets, or the new names of some groups"),
+    ] = None
+    published: Annotated[
+        PublishedAttributes | None,
+        dg.Resolver.default(description="the tables that go through an IO manager of this project as well"),
+    ] = None
     translation: Annotated[
         TranslationFn[str] | None,
         TranslationFnResolver[str](template_vars_for_translation_fn=lambda table: {"table": table}),
@@ -83,7 +92,7 @@ class TikTokAdsComponent(dg.Component, SettingsAttributes):  # type: ignore[misc
         try:
             self._check_prefix(context)
             settings = self.build_settings(context.project_root)
-            definitions = build_definitions(settings)
+            definitions = build_definitions(settings, group_name=self.group_name, published=self._publication)
         except SettingsError as error:
             raise dg.DagsterInvalidDefinitionError(f"{context.path / 'defs.yaml'}: {error}") from None
         return self._translate(definitions, Names(settings))
@@ -115,11 +124,16 @@ class TikTokAdsComponent(dg.Component, SettingsAttributes):  # type: ignore[misc
             return settings
         return build_settings({**attributes, "asset_keys": self._find_translated_keys(settings)})
 
+    @property
+    def _publication(self) -> Publication | None:
+        return Publication(**dict(self.published)) if self.published else None
+
     def _find_translated_keys(self, settings: Settings) -> Mapping[str, str]:
         """Return the keys that the translation changes, by table."""
         names = Names(settings)
         keys: dict[str, str] = {}
-        for table in (*get_stored_tables(settings), *UNPARTITIONED_DERIVED_TABLES):
+        published = [f"{PUBLISHED}/{table}" for table in list_published_tables(settings, self._publication)]
+        for table in (*list_all_names(settings), *published):
             spec = dg.AssetSpec(names.key(table))
             translated = self.translation(spec, table) if self.translation else spec
             if translated.key != spec.key:

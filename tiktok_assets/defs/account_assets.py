@@ -189,17 +189,16 @@ def build_account_assets(settings: Settings) -> Sequence[dg.AssetsDefinition]:
     """Build the assets that the first stage of a refresh fills, `advertisers` first."""
     return (
         build_advertisers_asset(settings),
-        *(build_entity_assets(entity, settings) for entity in LISTED_ENTITIES),
-        build_media_tables(settings),
-        build_gmv_max_shops_asset(settings),
+        *(build_entity_assets(one, settings) for one in LISTED_ENTITIES if settings.includes(one.table)),
+        *([build_media_tables(settings)] if any(settings.includes(one.table) for one in MEDIA_TABLES) else []),
+        *([build_gmv_max_shops_asset(settings)] if settings.includes(GMV_MAX_SHOPS.table) else []),
     )
 
 
-def list_account_tables() -> Iterator[str]:
-    """Yield the tables of `build_account_assets` in its order."""
-    yield ADVERTISERS.table
+def list_account_tables(settings: Settings) -> list[str]:
+    """Return the tables of `build_account_assets` in its order."""
+    tables = [ADVERTISERS.table]
     for entity in LISTED_ENTITIES:
-        yield entity.table
-        yield history_table_name(entity.table)
-    yield from (media.table for media in MEDIA_TABLES)
-    yield GMV_MAX_SHOPS.table
+        tables += [entity.table, history_table_name(entity.table)]
+    tables += [*(media.table for media in MEDIA_TABLES), GMV_MAX_SHOPS.table]
+    return [table for table in tables if settings.includes(table)]

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -51,6 +52,32 @@ WILL_RETRY_TAG = "dagster/will_retry"
 FINISHED_STATUSES = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
+_PLANNED = {dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRuns:
+    """The jobs and assets by which runs of these definitions are told from those of the project around them.
+
+    Attributes:
+        jobs: the names of our jobs.
+        keys: of our assets.
+    """
+
+    jobs: frozenset[str]
+    keys: frozenset[dg.AssetKey]
+
+    def contain(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+        """Return whether a run is of one of the jobs, or holds one of the assets or one of their checks."""
+        if run.job_name in self.jobs:
+            return True
+        if run.asset_selection or run.asset_check_selection:
+            checked = {check.asset_key for check in run.asset_check_selection or ()}
+            return bool(self.keys & {*(run.asset_selection or ()), *checked})
+        planned = instance.all_logs(run.run_id, of_type=_PLANNED)  # a job of the project without a selection
+        return any(entry.get_dagster_event().asset_key in self.keys for entry in planned)
+
+
 def deliver_due_alerts(settings: Settings, state: State) -> DeliveryReport:
     """Deliver the due alerts to the channels and the folder of the settings."""
     with suppress(OSError):  # the delivery reports what it cannot write
@@ -77,8 +104,13 @@ def build_deliver_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
     return _deliver_alerts
 
 
-def build_run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Build the sensor `run_failure_alert`, which queues alerts for failed runs and newly failing checks."""
+def build_run_failure_alert_sensor(settings: Settings, own: OwnRuns | None = None) -> dg.SensorDefinition:
+    """Build the sensor `run_failure_alert`, which queues alerts for failed runs and newly failing checks.
+
+    Args:
+        settings: name the channels.
+        own: which runs and checks are reported; None for all of the code location.
+    """
 
     @dg.sensor(
         name=add_name_prefix(settings, "run_failure_alert"),
@@ -93,7 +125,7 @@ def build_run_failure_alert_sensor(settings: Settings) -> dg.SensorDefinition:
             with closing(State(settings.state_database_url)) as state:
                 earliest = max(since - CURSOR_OVERLAP, now - MAX_LOOKBACK)
                 titles, checked_until = queue_failure_alerts(
-                    settings, state, context.instance, earliest, partial(_is_in_this_location, context)
+                    settings, state, context.instance, earliest, partial(_is_in_this_location, context), own=own
                 )
         except StateError as error:
             return dg.SensorResult(skip_reason=f"Runs were not checked for failures: {error}.")
@@ -130,6 +162,7 @@ def queue_failure_alerts(
     since: datetime,
     is_included: Callable[[dg.DagsterRun], bool] = lambda _: True,
     *,
+    own: OwnRuns | None = None,
     grouping_delay: timedelta = GROUPING_DELAY,
 ) -> tuple[list[str], datetime]:
     """Queue alerts for failed runs, all in one message, and for newly failing checks; each failure only once.
@@ -140,6 +173,7 @@ def queue_failure_alerts(
         instance: holds the runs.
         since: timezone-aware; runs that ended before are not checked.
         is_included: whether failures of a run are reported.
+        own: which runs and checks are reported; None for all.
         grouping_delay: how long the message about runs waits for further failures.
 
     Returns:
@@ -158,10 +192,10 @@ def queue_failure_alerts(
         reported = find_reported_runs(connection, [record.dagster_run.run_id for record in ended])
     for record in ended:
         run = record.dagster_run
-        if is_included(run):
+        if is_included(run) and (own is None or own.contain(instance, run)):
             if _is_final_failure(run) and run.run_id not in reported:
                 failed.append(_describe_failed_run(instance, record))
-            if failed_checks := tuple(_find_new_check_failures(instance, run.run_id)):
+            if failed_checks := tuple(_find_new_check_failures(instance, run.run_id, own)):
                 alert = build_check_failure_alert(run.run_id, failed_checks, settings)
                 with state.transaction() as connection:
                     if enqueue(connection, alert, channels, utc_now()):
@@ -196,11 +230,15 @@ def _describe_failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> 
     return FailedRun(run.run_id, run.job_name, reason, ended, step)
 
 
-def _find_new_check_failures(instance: dg.DagsterInstance, run_id: str) -> Iterator[FailedCheck]:
+def _find_new_check_failures(
+    instance: dg.DagsterInstance, run_id: str, own: OwnRuns | None
+) -> Iterator[FailedCheck]:
     """Yield the checks that failed in a run and before that had passed, only warned, or never run."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = entry.get_dagster_event().asset_check_evaluation_data
         if evaluation.passed or evaluation.check_name in CHECKS_WITH_OWN_ALERT:
+            continue
+        if own is not None and evaluation.asset_key not in own.keys:
             continue
         history = instance.event_log_storage.get_asset_check_execution_history(
             evaluation.asset_check_key,

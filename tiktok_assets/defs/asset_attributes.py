@@ -11,6 +11,7 @@ from dagster._utils.schedules import cron_string_iterator  # how the daemon read
 from tiktok_assets.defs.column_lineage import build_column_lineage
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.table_catalog import get_stored_tables
+from tiktok_assets.naming import PUBLISHED
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import Column
 
@@ -42,7 +43,7 @@ def add_attributes(assets: Iterable[dg.AssetsDefinition], settings: Settings) ->
 
     def add(spec: dg.AssetSpec) -> dg.AssetSpec:
         table = names.table(spec.key)
-        version = build_code_version(table, tables.get(table, ()))
+        version = build_code_version(table, tables.get(table.removeprefix(f"{PUBLISHED}/"), ()))
         return spec.merge_attributes(
             owners=OWNERS, tags=tags.get(table, {}), metadata=lineage.get(table, {})
         ).replace_attributes(freshness_policy=policy, code_version=version)

@@ -58,11 +58,13 @@ def build_table_checks(settings: Settings) -> TableChecks:
     return [_build_table_check(settings, table) for table in build_all_checked_tables(settings).values()]
 
 
-def build_check_job(settings: Settings, checks: TableChecks) -> UnresolvedAssetJobDefinition:
+def build_check_job(
+    settings: Settings, checks: TableChecks, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> UnresolvedAssetJobDefinition:
     """Build the job of all checks, which `refresh_sequence` and `sync` launch after a refresh."""
     return dg.define_asset_job(
         Names(settings).name(CHECK_TABLES_JOB),
-        executor_def=dg.in_process_executor,
+        executor_def=executor,
         selection=dg.AssetSelection.checks(*checks),
         description=f"Checks every table, and the last {get_checked_days(settings)} days of daily reports.",
     )

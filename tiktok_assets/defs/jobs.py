@@ -44,7 +44,7 @@ def get_stage_tables(settings: Settings) -> dict[RefreshStage, list[str]]:
     """Return the tables that each refresh stage fills; a stage without tables is left out."""
     reports = settings.chosen_reports
     tables: dict[RefreshStage, list[str]] = {
-        "refresh_accounts": list(list_account_tables()),
+        "refresh_accounts": list_account_tables(settings),
         "refresh_daily": get_daily_tables(settings),
         "refresh_lifetime": [report.table for report in reports if report.cadence == "lifetime"],
     }
@@ -70,10 +70,11 @@ DERIVED_TABLES = (
 
 def get_derived_tables(settings: Settings) -> list[str]:
     """Return the tables computed from stored tables; those whose source reports are not chosen are left out."""
+    stored = get_stored_tables(settings)
     return [
         table
         for table in DERIVED_TABLES
-        if table in UNPARTITIONED_DERIVED_TABLES or table in get_stored_tables(settings)
+        if (table in UNPARTITIONED_DERIVED_TABLES and settings.includes(table)) or table in stored
     ]
 
 
@@ -84,7 +85,9 @@ _JOB_DESCRIPTIONS: dict[RefreshStage, str] = {
 }
 
 
-def build_refresh_jobs(settings: Settings, checks: TableChecks) -> dict[str, UnresolvedAssetJobDefinition]:
+def build_refresh_jobs(
+    settings: Settings, checks: TableChecks, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dict[str, UnresolvedAssetJobDefinition]:
     """Build a job per refresh stage, since one job cannot mix partition definitions, and the job of the checks."""
     names = Names(settings)
     stages: dict[str, UnresolvedAssetJobDefinition] = {
@@ -92,11 +95,11 @@ def build_refresh_jobs(settings: Settings, checks: TableChecks) -> dict[str, Unr
             names.name(stage),
             selection=_select_without_checks(names, tables, checks),
             description=_JOB_DESCRIPTIONS[stage],
-            executor_def=dg.in_process_executor,
+            executor_def=executor,
         )
         for stage, tables in get_stage_tables(settings).items()
     }
-    return stages | {CHECK_TABLES_JOB: build_check_job(settings, checks)}
+    return stages | {CHECK_TABLES_JOB: build_check_job(settings, checks, executor)}
 
 
 def _select_without_checks(names: Names, tables: Sequence[str], checks: TableChecks) -> dg.AssetSelection:
@@ -104,13 +107,15 @@ def _select_without_checks(names: Names, tables: Sequence[str], checks: TableChe
     return names.select(tables) - dg.AssetSelection.checks(*checks)
 
 
-def build_derived_job(settings: Settings, checks: TableChecks) -> UnresolvedAssetJobDefinition:
+def build_derived_job(
+    settings: Settings, checks: TableChecks, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> UnresolvedAssetJobDefinition:
     """Build the job to rebuild the derived tables by hand; the sensor `derived_assets` does it automatically."""
     names = Names(settings)
     return dg.define_asset_job(
         names.name(DERIVED_JOB),
         selection=_select_without_checks(names, get_derived_tables(settings), checks),
-        executor_def=dg.in_process_executor,
+        executor_def=executor,
         description="Top spenders, overview and warehouse, from the stored tables.",
     )
 
@@ -123,7 +128,7 @@ def build_run_requests(
     advertisers = names.key(ADVERTISERS.table)
     for number, partition_range in enumerate(ranges):
         # `advertisers` has no partitions: the first run of the stage reads it for all runs.
-        assets = [key for key in names.keys(list_account_tables()) if not number or key != advertisers]
+        assets = [key for key in names.keys(list_account_tables(settings)) if not number or key != advertisers]
         check_keys = [] if number else [dg.AssetCheckKey(advertisers, name) for name in ADVERTISERS_CHECKS]
         yield dg.RunRequest(
             run_key=f"{refresh}:{stage}:{partition_range.name}",
@@ -135,7 +140,9 @@ def build_run_requests(
         )
 
 
-def build_backfill_history_job(settings: Settings) -> dg.JobDefinition:
+def build_backfill_history_job(
+    settings: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dg.JobDefinition:
     """Build the job `backfill_history`; launched again after a failure, it reads the days still missing."""
     reports: list[Report | GmvMaxReport] = [one for one in settings.chosen_reports if one.cadence == "daily"]
     reports += settings.chosen_gmv_max_reports
@@ -160,7 +167,7 @@ def build_backfill_history_job(settings: Settings) -> dg.JobDefinition:
 
     @dg.job(
         name=names.name("backfill_history"),
-        executor_def=dg.in_process_executor,
+        executor_def=executor,
         description="Reads every day since TIKTOK_START_DATE that was never read, for every daily report.",
     )
     def _backfill_history() -> None:

@@ -32,6 +32,7 @@ def build_media_tables(settings: Settings) -> dg.AssetsDefinition:
                 deps=names.keys([ADS.table, SMART_PLUS_ADS.table]),
             )
             for media in MEDIA_TABLES
+            if settings.includes(media.table)
         ],
         partitions_def=names.advertisers,
         backfill_policy=SINGLE_RUN,

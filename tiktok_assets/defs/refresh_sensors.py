@@ -93,12 +93,19 @@ def build_advertiser_partitions_sensor(settings: Settings) -> dg.SensorDefinitio
     return _advertiser_partitions
 
 
-def build_derived_assets_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
-    """Build the sensor `derived_assets`, which rebuilds the derived tables after updates of their sources."""
+def build_derived_assets_sensor(
+    settings: Settings, published: Sequence[str] = ()
+) -> dg.AutomationConditionSensorDefinition:
+    """Build the sensor `derived_assets`, which rebuilds the derived tables after updates of their sources.
+
+    Args:
+        settings: name the tables.
+        published: the published tables, which it writes again after updates of ours.
+    """
     names = Names(settings)
     return dg.AutomationConditionSensorDefinition(
         names.name("derived_assets"),
-        target=names.select(get_derived_tables(settings)),
+        target=names.select([*get_derived_tables(settings), *published]),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
         description="Ranks the top spenders and rebuilds overview and warehouse after their sources changed.",

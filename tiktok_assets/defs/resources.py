@@ -11,9 +11,11 @@ import polars as pl
 
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import parse_partition_key
+from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.session import Session, open_session
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.tables import build_schema
 
 
 class HiveParquetIOManager(dg.IOManager):
@@ -90,3 +92,15 @@ def build_session_resource(settings: Settings, shared: Session | None = None) ->
     return dg.ResourceDefinition(
         resource_fn=_session, description=f"TikTok Marketing API {settings.api_version} at {settings.base_url}"
     )
+
+
+def build_resources(
+    settings: Settings, shared: Session | None = None
+) -> dict[str, dg.ResourceDefinition | HiveParquetIOManager]:
+    """Build the session and the IO manager under their keys."""
+    names = Names(settings)
+    schemas = {name: build_schema(columns) for name, columns in get_stored_tables(settings).items()}
+    return {
+        names.session_resource: build_session_resource(settings, shared),
+        names.io_manager: HiveParquetIOManager(HiveStore(settings.data_dir), schemas, names),
+    }

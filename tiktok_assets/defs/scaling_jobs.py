@@ -91,7 +91,9 @@ class DuplicationConfig(dg.Config):
         return DuplicationRequest(*ids, budget, self.again, self.enable, flag_id, self.without_emoji)
 
 
-def build_duplicate_job(settings: Settings) -> dg.JobDefinition:
+def build_duplicate_job(
+    settings: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dg.JobDefinition:
     """Build the job `duplicate_ad`, which runs a duplication as one op."""
     names = Names(settings)
 
@@ -109,7 +111,7 @@ def build_duplicate_job(settings: Settings) -> dg.JobDefinition:
         name=names.name(DUPLICATE_JOB),
         description="Duplicates an ad into another campaign, switched off. A dry run unless `live: true`, which"
         " needs the approval code of the ad's alert.",
-        executor_def=dg.in_process_executor,
+        executor_def=executor,
     )
     def _duplicate_job() -> None:
         _duplicate_ad.alias(DUPLICATE_JOB)()
@@ -184,7 +186,9 @@ class FlagConfig(dg.Config):
     ad_id: str
 
 
-def build_flag_job(settings: Settings) -> dg.JobDefinition:
+def build_flag_job(
+    settings: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dg.JobDefinition:
     """Build the job `flag_top_spender`, which flags an ad as one op."""
     names = Names(settings)
 
@@ -199,7 +203,7 @@ def build_flag_job(settings: Settings) -> dg.JobDefinition:
     @dg.job(
         name=names.name(FLAG_JOB),
         description="Flags one new top spender and queues its alert; requested by `new_top_spender`.",
-        executor_def=dg.in_process_executor,
+        executor_def=executor,
     )
     def _flag_job() -> None:
         _flag_ad.alias(FLAG_OP)()

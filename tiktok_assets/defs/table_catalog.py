@@ -68,7 +68,7 @@ def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
     reports = {report.table: report_columns(report, settings.chosen_metrics) for report in settings.chosen_reports}
     gmv_max = {report.table: report.columns for report in settings.chosen_gmv_max_reports}
     has_daily_reports = bool(gmv_max) or any(report.cadence == "daily" for report in settings.chosen_reports)
-    return {
+    tables = {
         **{entity.table: entity_columns(entity) for entity in ENTITIES},
         **{history_table_name(entity.table): history_columns(entity) for entity in LISTED_ENTITIES},
         **{media.table: entity_columns(media.entity) for media in MEDIA_TABLES},
@@ -82,6 +82,7 @@ def get_stored_tables(settings: Settings) -> Mapping[str, Sequence[Column]]:
         AD_DUPLICATIONS: DUPLICATIONS_COLUMNS,
         **({DUPLICATION_RESULTS: RESULTS_COLUMNS} if AD_REPORT_DAILY in reports else {}),
     }
+    return {table: columns for table, columns in tables.items() if settings.includes(table)}
 
 
 TABLE_DESCRIPTIONS: Mapping[str, str] = {

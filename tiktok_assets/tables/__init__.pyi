@@ -3,6 +3,7 @@ from .account_calendar import ValueFormatError as ValueFormatError
 from .account_calendar import day_end as day_end
 from .account_calendar import is_complete as is_complete
 from .account_calendar import is_settled as is_settled
+from .comparison import describe_difference as describe_difference
 from .frames import KEY_SEPARATOR as KEY_SEPARATOR
 from .frames import build_entity_frame as build_entity_frame
 from .frames import build_report_frame as build_report_frame

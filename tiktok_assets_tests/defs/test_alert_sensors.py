@@ -295,6 +295,63 @@ def evaluate_sensor(
     return tick.skip_message or "", tick.cursor
 
 
+def test_only_runs_with_our_assets_are_reported_in_another_project(
+    make_deployment: DeploymentFactory, alerts_deployment: AlertDeployment
+) -> None:
+    """In a project of somebody else a failing job or check of theirs sends nothing through our channels."""
+    deployment = make_deployment(alerts_deployment.instance, key_prefix="one")
+
+    @dg.asset_check(asset="theirs", name="adds_up")
+    def _adds_up() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False)
+
+    @dg.asset(name="theirs")
+    def _theirs() -> None: ...
+
+    @dg.asset(name="failing")
+    def _failing() -> None:
+        raise dg.Failure("Theirs.")
+
+    @dg.op
+    def failing_op() -> None:
+        raise dg.Failure("Theirs.")
+
+    @dg.job
+    def job_of_ops() -> None:
+        failing_op()
+
+    theirs = dg.Definitions(
+        assets=[_theirs, _failing],
+        asset_checks=[_adds_up],
+        jobs=[
+            job_of_ops,
+            dg.define_asset_job("their_job", selection=["failing"]),
+            dg.define_asset_job("mixed", selection=["theirs", "failing", "one/advertisers"]),
+        ],
+        executor=dg.in_process_executor,
+    )
+    merged = dg.Definitions.merge(deployment.definitions, theirs)
+    (sensor,) = [one for one in merged.sensors or [] if one.name == "one_run_failure_alert"]
+    assert isinstance(sensor, dg.SensorDefinition)
+
+    def run(job: str) -> None:
+        found = merged.resolve_job_def(job)
+        assert not found.execute_in_process(instance=deployment.instance, raise_on_error=False).success
+
+    for job in ("job_of_ops", "their_job"):
+        run(job)
+    whole = merged.resolve_implicit_global_asset_job_def()
+    of_theirs = whole.get_subset(asset_selection={dg.AssetKey("failing")})
+    assert not of_theirs.execute_in_process(instance=deployment.instance, raise_on_error=False).success
+    assert evaluate_sensor(deployment, sensor)[0] == "No new failure."
+    deployment.host.inject_fault("code", code=40001, message="No permission to do this.", times=None)
+    run("mixed")
+    ids = deployment.add_partitions()
+    assert not deployment.run_range("refresh_lifetime", ids[:1]).success
+    # Their check failed in the mixed run as well, and is not named.
+    assert evaluate_sensor(deployment, sensor)[0] == "Queued alerts: 2 runs failed."
+
+
 def test_twelve_failing_runs_share_one_message(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:

@@ -1,0 +1,180 @@
+"""Define the published tables: the stored tables again, through an IO manager of the project around them."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from tiktok_assets.defs.automation_conditions import sources_updated_and_idle
+from tiktok_assets.defs.metadata import build_table_metadata
+from tiktok_assets.defs.names import Names
+from tiktok_assets.defs.partitions import ADVERTISER_DIMENSION, DATE_DIMENSION
+from tiktok_assets.defs.report_assets import get_daily_tables
+from tiktok_assets.defs.table_catalog import get_stored_tables, get_table_descriptions, get_table_keys
+from tiktok_assets.naming import PUBLISHED, get_prefix_parts
+from tiktok_assets.settings import Settings, SettingsError
+from tiktok_assets.spec import ADVERTISERS
+from tiktok_assets.tables import build_schema, describe_difference
+
+# Only some IO managers write several partitions in one run, and nothing tells which.
+ONE_PARTITION = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
+DEFAULT_NAMESPACE = "tiktok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What is published to the store of the project.
+
+    Attributes:
+        io_manager_key: the resource key of the project's IO manager, which takes and returns `polars.DataFrame`.
+        tables: the tables to publish; None for all.
+        namespace: schema, dataset or namespace for IO managers of databases; by default the key prefix.
+        by_day: whether daily tables are partitioned by account and day as ours are; otherwise by account.
+        verify: whether each partition is read back and compared after it was written.
+    """
+
+    io_manager_key: str
+    tables: Collection[str] | None = None
+    namespace: str | None = None
+    by_day: bool = False
+    verify: bool = True
+
+
+def list_published_tables(settings: Settings, publication: Publication | None) -> list[str]:
+    """Return the tables that are published.
+
+    Raises:
+        SettingsError: if one does not exist, or the IO manager is the one of this package.
+    """
+    if not publication:
+        return []
+    stored = get_stored_tables(settings)
+    if unknown := sorted(set(publication.tables or ()) - stored.keys()):
+        raise SettingsError(
+            f"published.tables cannot be used: no table is called {unknown[0]!r}. The tables are"
+            f" {', '.join(stored)}."
+        )
+    if publication.io_manager_key == Names(settings).io_manager:
+        raise SettingsError(
+            f"published.io_manager_key cannot be used: {publication.io_manager_key!r} is the IO manager of"
+            " tiktok_assets itself. Name one of your project."
+        )
+    return [table for table in stored if publication.tables is None or table in publication.tables]
+
+
+def build_published_assets(settings: Settings, publication: Publication) -> Sequence[dg.AssetsDefinition]:
+    """Build one asset per published table, downstream of ours.
+
+    Ours stay as they are: planning, checks and rankings read them.
+    """
+    tables = list_published_tables(settings, publication)
+    return [_build_published_asset(settings, publication, table) for table in tables]
+
+
+def _build_published_asset(settings: Settings, publication: Publication, table: str) -> dg.AssetsDefinition:
+    names, columns = Names(settings), get_stored_tables(settings)[table]
+    written = _PublishedTable(
+        names.key(f"{PUBLISHED}/{table}"),
+        build_schema(columns),
+        get_table_keys(settings)[table],
+        f"the IO manager {publication.io_manager_key!r}",
+        f"Use an IO manager that keeps decimal(18, 4) and dates, or leave {table} out of published.tables; the"
+        f" table {names.key(table).to_user_string()} is unchanged.",
+    )
+
+    @dg.asset(
+        key=written.key,
+        group_name=PUBLISHED,
+        kinds={"polars"},
+        description=f"`{table}` in the store of this project: {get_table_descriptions(settings)[table]}",
+        metadata={
+            **build_table_metadata(columns),
+            "schema": publication.namespace or "_".join(get_prefix_parts(settings)) or DEFAULT_NAMESPACE,
+            **_build_partition_metadata(settings, publication, table),
+        },
+        partitions_def=_choose_partitions(settings, publication, table),
+        backfill_policy=None if table == ADVERTISERS.table else ONE_PARTITION,
+        automation_condition=sources_updated_and_idle(names, table),
+        ins={"rows": dg.AssetIn(key=names.key(table), input_manager_key=names.io_manager)},
+        io_manager_key=publication.io_manager_key,
+        dagster_type=dg.PythonObjectDagsterType(pl.DataFrame),
+    )
+    def _published(context: dg.AssetExecutionContext, rows: pl.LazyFrame) -> Iterator[dg.Output[pl.DataFrame]]:
+        frame = rows.collect()
+        count = "dagster/partition_row_count" if context.has_partition_key else "dagster/row_count"
+        context.log.info("%s", written.announce(frame.height))
+        yield dg.Output(frame, metadata={count: frame.height, "rows": frame.height})
+        # Dagster has passed the output to the IO manager when it continues this function.
+        if publication.verify:
+            written.verify(context, frame)
+
+    return _published
+
+
+@dataclass(frozen=True, slots=True)
+class _PublishedTable:
+    """A published table, as messages describe it.
+
+    Attributes:
+        key: its asset key.
+        schema: its columns.
+        row_key: the columns that identify a row.
+        stored_by: what writes it.
+        remedy: what to do if it is not stored exactly.
+    """
+
+    key: dg.AssetKey
+    schema: pl.Schema
+    row_key: Sequence[str]
+    stored_by: str
+    remedy: str
+
+    def announce(self, rows: int) -> str:
+        """Say what is written, and what to do if the IO manager refuses it: its own error may not say so."""
+        money = [name for name, dtype in self.schema.items() if isinstance(dtype, pl.Decimal)]
+        decimals = f"; {', '.join(money)} are decimals. If it refuses them: {self.remedy}" if money else "."
+        return f"{rows} rows go to {self.stored_by}{decimals}"
+
+    def verify(self, context: dg.AssetExecutionContext, frame: pl.DataFrame) -> None:
+        """Read a partition back through the project's IO manager and compare it with what was written.
+
+        Raises:
+            dagster.Failure: if it cannot be read, or differs; one sentence with table, column and what to do.
+        """
+        partition = context.partition_key if context.has_partition_key else None
+        name = f"{self.key.to_user_string()}{f', partition {partition},' if partition else ''}"
+        try:
+            stored: Any = context.load_asset_value(self.key, python_type=pl.DataFrame, partition_key=partition)
+        except Exception as error:
+            raise dg.Failure(
+                f"{name} was written but cannot be read back through {self.stored_by}: {type(error).__name__}:"
+                f" {error}. If it is only read outside of Dagster, set published.verify to false.",
+                allow_retries=False,
+            ) from error
+        if isinstance(stored, pl.LazyFrame):
+            stored = stored.collect()
+        if difference := describe_difference(frame, stored, self.row_key):
+            raise dg.Failure(
+                f"{name} was not stored exactly by {self.stored_by}: {difference}. {self.remedy}",
+                allow_retries=False,
+            )
+
+
+def _choose_partitions(
+    settings: Settings, publication: Publication, table: str
+) -> dg.PartitionsDefinition[Any] | None:
+    if table == ADVERTISERS.table:
+        return None
+    is_by_day = publication.by_day and table in get_daily_tables(settings)
+    return Names(settings).advertiser_days if is_by_day else Names(settings).advertisers
+
+
+def _build_partition_metadata(settings: Settings, publication: Publication, table: str) -> dict[str, Any]:
+    """Build what IO managers of databases need to replace a partition: the columns it is in."""
+    partitions = _choose_partitions(settings, publication, table)
+    if isinstance(partitions, dg.MultiPartitionsDefinition):
+        return {"partition_expr": {ADVERTISER_DIMENSION: "advertiser_id", DATE_DIMENSION: "date"}}
+    return {"partition_expr": "advertiser_id"} if partitions else {}
