@@ -23,6 +23,7 @@ ANY_TEXT_IS_VALID = {
     "DAGSTER_HOME",
     "TIKTOK_STATE_URL",
     "TIKTOK_LIMITER_URL",
+    "TIKTOK_INCLUDE",  # the names of tables are known to the definitions
 }
 INVALID = [
     ("TIKTOK_ALERT_URLS", "me@example.com"),
@@ -114,6 +115,7 @@ VALID = {
     "TIKTOK_PATH_QPM": "30",
     "TIKTOK_REPORTS": "ad_report_lifetime",
     "TIKTOK_METRICS": "+purchase",
+    "TIKTOK_INCLUDE": "advertisers, ad_report_lifetime",
     "TIKTOK_DATA_DIR": "s3://bucket/data",
     "TIKTOK_STATE_DIR": "state",
     "DAGSTER_HOME": "home",

@@ -83,12 +83,6 @@ class PublishedAttributes(dg.Model, dg.Resolvable):
         str | None,
         dg.Resolver.default(description="schema, dataset or namespace in databases; by default the key prefix"),
     ] = None
-    by_day: Annotated[
-        bool,
-        dg.Resolver.default(
-            description="partition daily tables by account and day as ours are; otherwise by account"
-        ),
-    ] = False
     verify: Annotated[
         bool, dg.Resolver.default(description="read each partition back and compare it after it was written")
     ] = True

@@ -1,6 +1,7 @@
 """Build all assets of the settings, and check which of them are chosen and which keys they have."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any
 
 import dagster as dg
@@ -30,10 +31,15 @@ from tiktok_assets.defs.table_catalog import (
     get_stored_tables,
 )
 from tiktok_assets.settings import Settings, SettingsError
-from tiktok_assets.spec import RESTATEMENTS
+from tiktok_assets.spec import ADVERTISERS, LISTED_ENTITIES, RESTATEMENTS, history_table_name
 
-_BUILT_FROM_WHAT_EXISTS = (RESTATEMENTS, *UNPARTITIONED_DERIVED_TABLES)
-"""What is built from all chosen tables, however few they are."""
+_SOURCES_OF_ALL_OTHERS: Mapping[str, frozenset[str]] = {
+    RESTATEMENTS: frozenset(),
+    ACCOUNT_OVERVIEW: frozenset(),
+    # Its views select from these whichever reports there are.
+    "warehouse": frozenset({ADVERTISERS.table, *(entity.table for entity in LISTED_ENTITIES)}),
+}
+"""What is built from all chosen tables, with the tables it needs."""
 
 
 def change_settings(settings: Settings, **changes: Any) -> Settings:  # noqa: ANN401 - any field, checked here
@@ -105,18 +111,19 @@ def require_complete_selection(settings: Settings) -> None:
             f"include cannot be used: no table is called {unknown[0]!r}. With these settings there are"
             f" {', '.join(known)}."
         )
-    sources = {
+    sources: dict[str, AbstractSet[str]] = {
         names.table(spec.key): names.tables(dep.asset_key for dep in spec.deps)
         for asset in build_all_assets(everything)
         for spec in asset.specs
     }
+    sources |= _SOURCES_OF_ALL_OTHERS
+    for entity in LISTED_ENTITIES:  # one step writes both
+        sources[history_table_name(entity.table)] |= {entity.table}
     chosen = set(list_all_names(settings))
     missing: dict[str, str] = {}
     waiting = [*settings.include]
     while waiting:
         table = waiting.pop(0)
-        if table in _BUILT_FROM_WHAT_EXISTS:
-            continue
         new = [source for source in known if source in sources[table] and source not in {*chosen, *missing}]
         missing |= dict.fromkeys(new, table)
         waiting += new

@@ -5,9 +5,11 @@ Your own assets can load any table by naming it as an argument annotated `pl.Laz
 """
 
 from collections.abc import Iterator, Mapping
+from typing import get_args, get_origin
 
 import dagster as dg
 import polars as pl
+from upath import UPath
 
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import parse_partition_key
@@ -59,17 +61,30 @@ class HiveParquetIOManager(dg.IOManager):
         if keys:
             context.add_output_metadata({"rows_of_run": obj.height, "partitions_of_run": len(keys)})
 
-    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
-        """Scan the partitions the input maps to, or the whole table for an input without partitions."""
+    def load_input(self, context: dg.InputContext) -> object:
+        """Load the partitions the input maps to, or the whole table for an input without partitions.
+
+        The annotation of the input says as what: `polars.LazyFrame`, which is also the default,
+        `polars.DataFrame`, `duckdb.DuckDBPyRelation`, or the paths of the files as `list[str]` or `list[UPath]`.
+        """
         table = self._names.table(context.asset_key)
-        schema = self._schemas[table]
-        if not context.has_asset_partitions:
-            return self._store.scan(table, schema)
-        partitions = [parse_partition_key(key) for key in context.asset_partition_keys]
-        days = {partition.day for partition in partitions if partition.day}
-        return self._store.scan(
-            table, schema, advertiser_ids={str(p.advertiser_id) for p in partitions}, days=days or None
-        )
+        advertiser_ids, days = None, None
+        if context.has_asset_partitions:
+            partitions = [parse_partition_key(key) for key in context.asset_partition_keys]
+            advertiser_ids = {str(partition.advertiser_id) for partition in partitions}
+            days = {partition.day for partition in partitions if partition.day} or None
+        wanted = context.dagster_type.typing_type
+        if get_origin(wanted) is list:
+            paths = self._store.paths(table, advertiser_ids, days)
+            return [UPath(path) for path in paths] if get_args(wanted) != (str,) else paths
+        rows = self._store.scan(table, self._schemas[table], advertiser_ids=advertiser_ids, days=days)
+        if wanted is pl.DataFrame:
+            return rows.collect()
+        if getattr(wanted, "__name__", "") == "DuckDBPyRelation":
+            from tiktok_assets.storage import open_relation  # noqa: PLC0415 - DuckDB is slow to import
+
+            return open_relation(rows.collect())
+        return rows
 
 
 def _filter_partition(partition: Partition) -> pl.Expr:

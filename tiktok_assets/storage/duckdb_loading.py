@@ -153,6 +153,11 @@ class _ArrowStream:
         return self._frame.__arrow_c_stream__(requested_schema)
 
 
+def open_relation(frame: pl.DataFrame) -> duckdb.DuckDBPyRelation:
+    """Return a frame as a relation of a database of its own in memory, without copying it."""
+    return _to_relation(duckdb.connect(), frame)
+
+
 def _to_relation(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> duckdb.DuckDBPyRelation:
     """Return a frame as a relation of DuckDB; a registered frame would stay in memory until the commit."""
     stream: Any = _ArrowStream(frame)

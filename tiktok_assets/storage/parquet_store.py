@@ -204,6 +204,12 @@ class HiveStore:
             paths, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
         )
 
+    def paths(
+        self, table: str, advertiser_ids: Iterable[str] | None = None, days: Iterable[date] | None = None
+    ) -> list[str]:
+        """Return the paths or URLs of the existing files of a table, in the order of `partitions`."""
+        return [self._path(table, partition) for partition in self.partitions(table, advertiser_ids, days)]
+
     def partitions(
         self, table: str, advertiser_ids: Iterable[str] | None = None, days: Iterable[date] | None = None
     ) -> Iterator[Partition]:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -67,10 +67,10 @@ class Project:
         """Return the asset specs by key."""
         return {spec.key.to_user_string(): spec for spec in self.load().resolve_all_asset_specs()}
 
-    def failure(self) -> str:
+    def failure(self, use: Callable[[dg.Definitions], object] = dg.Definitions.resolve_all_asset_specs) -> str:
         """Return the messages of the error, and of its causes, with which the project does not load."""
         with pytest.raises(Exception) as caught:  # noqa: PT011 - Dagster wraps the error in several ways
-            self.load().resolve_all_asset_specs()
+            use(self.load())
         found: list[str] = []
         error: BaseException | None = caught.value
         while error:
@@ -103,7 +103,8 @@ def test_each_setting_is_an_attribute() -> None:
     model = TikTokAdsComponent.get_model_cls()
     assert model
     properties = model.model_json_schema()["properties"]
-    assert properties.keys() == (Settings.model_fields.keys() - LEFT_OUT) | {"sandbox", "translation"}
+    own = {"sandbox", "translation", "group_name", "published"}
+    assert properties.keys() == (Settings.model_fields.keys() - LEFT_OUT) | own
     for name in Settings.model_fields.keys() - LEFT_OUT:
         assert properties[name]["description"] == Settings.model_fields[name].description, name
 
@@ -139,6 +140,50 @@ def test_tables_are_translated(project: Project) -> None:
     assert specs["raw/campaigns"].tags["domain"] == "paid"
 
 
+STORE = """
+import dagster as dg
+
+@dg.definitions
+def defs():
+    return dg.Definitions(resources={"lake": dg.FilesystemIOManager()})
+"""
+
+
+def test_tables_are_chosen_grouped_and_published(project: Project) -> None:
+    """`include`, `group_name` and `published` are attributes, and published tables are translated as others."""
+    (project.defs / "store.py").write_text(STORE)
+    project.add(
+        "one",
+        OFFLINE
+        + """
+  key_prefix: raw
+  include: [advertisers, ads]
+  group_name: {account: media}
+  published: {io_manager_key: lake, tables: [ads]}
+  translation:
+    key: "{{ 'marketing/ads' if table == 'published/ads' else spec.key.to_user_string() }}"
+    tags: {place: "{{ 'lake' if table.startswith('published/') else 'files' }}"}
+""",
+    )
+    specs = project.specs()
+    assert set(specs) == {"raw/advertisers", "raw/ads", "raw/ads_history", "marketing/ads"}
+    assert specs["raw/ads"].group_name == "media"
+    assert specs["marketing/ads"].group_name == "published"
+    assert {key: spec.tags["place"] for key, spec in specs.items() if key.endswith("/ads")} == {
+        "raw/ads": "files",
+        "marketing/ads": "lake",
+    }
+    assert [dep.asset_key for dep in specs["marketing/ads"].deps] == [dg.AssetKey(["raw", "ads"])]
+
+
+def test_missing_io_manager_of_the_project_is_named(project: Project) -> None:
+    """An IO manager that no file of the project defines stops the load with its key and those that exist."""
+    project.add("one", OFFLINE + "\n  include: [advertisers]\n  published: {io_manager_key: lake}")
+    failure = project.failure(dg.Definitions.validate_loadable)
+    assert "io manager with key 'lake' required by output 'result' of op 'published__advertisers'" in failure
+    assert "was not provided. Please provide a IOManagerDefinition to key 'lake'" in failure
+
+
 def test_definitions_are_post_processed(project: Project) -> None:
     """The file's `post_processing` changes the assets as for any component."""
     change = "{target: 'key:*campaigns', attributes: {tags: {checked: 'yes'}}}"
@@ -159,6 +204,18 @@ def test_definitions_are_post_processed(project: Project) -> None:
         (OFFLINE + "\n  key_prefix: a-b", "key_prefix cannot be used: 'a-b' is not a prefix of asset keys"),
         (OFFLINE + "\n  reports: [ad_report]", "reports cannot be used: there is no report 'ad_report'"),
         (OFFLINE + "\n  translation: {key: x}", "'x' is the key of two tables; give each its own"),
+        (
+            OFFLINE + "\n  include: [ads]",
+            "include cannot be used: ads is built from advertisers, which it leaves out.",
+        ),
+        (OFFLINE + "\n  group_name: {acount: x}", "group_name cannot be used: no group is called 'acount'."),
+        (
+            OFFLINE + "\n  published: {io_manager_key: lake, tables: [adz]}",
+            "published.tables cannot be used: no table is called 'adz'.",
+        ),
+        (OFFLINE + "\n  published: {tables: [ads]}", "io_manager_key"),
+        (OFFLINE + "\n  published: {io_manager_key: lake, partitions: x}", "partitions"),
+        (OFFLINE + "\n  translation: {key: 'a b'}", "'a b' is not an asset key for"),
         (
             OFFLINE + "\n  advertiser_ids: [seven]",
             "advertiser_ids cannot be used: 'seven' is not an advertiser id",

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from datetime import date
+from typing import cast
 
 import dagster as dg
+import duckdb
 import polars as pl
+from upath import UPath
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.names import IO_MANAGER, Names
@@ -70,6 +73,48 @@ def test_asset_by_account_and_day_gets_only_its_keys(deployment: Deployment) -> 
     window = DateWindow(date(2026, 10, 3), date(2026, 10, 4))
     assert with_asset(deployment, mine).run_range("mine", ids[1:3], window).success
     assert keys_of_rows(seen[0]) == format_keys(ids[1:3], window)
+
+
+def test_annotation_chooses_what_is_loaded(deployment: Deployment) -> None:
+    """An input is loaded as a frame, a relation of DuckDB or the paths of the files, as it is annotated."""
+    ids = store_three_days(deployment)
+    seen: dict[str, object] = {}
+
+    def build(name: str, kind: object) -> dg.AssetsDefinition:
+        def load(ad_report_daily: object) -> None:
+            if isinstance(ad_report_daily, duckdb.DuckDBPyRelation):
+                totals = [ad_report_daily.aggregate("count(*), sum(spend)").fetchall() for _ in range(2)]
+                seen[name] = (totals, ad_report_daily.project("date, spend").fetchall())
+            else:
+                seen[name] = ad_report_daily
+
+        load.__annotations__["ad_report_daily"] = kind
+        return dg.asset(name=name, partitions_def=ADVERTISERS, ins={"ad_report_daily": FROM_STORE})(load)
+
+    kinds = {
+        "frame": pl.DataFrame,
+        "relation": duckdb.DuckDBPyRelation,
+        "texts": list[str],
+        "paths": list[UPath],
+        "plain": object,
+    }
+    own = dg.Definitions(assets=[build(name, kind) for name, kind in kinds.items()])
+    merged = dg.Definitions.merge(deployment.definitions, own)
+    for name in kinds:
+        job = merged.resolve_implicit_job_def_def_for_assets([dg.AssetKey(name)])
+        assert job
+        assert job.execute_in_process(
+            instance=deployment.instance, partition_key=ids[1], asset_selection=[dg.AssetKey(name)]
+        ).success
+    expected = deployment.read_table("ad_report_daily").filter(advertiser_id=ids[1])
+    assert expected.equals(cast("pl.DataFrame", seen["frame"]))
+    totals, rows = cast("tuple[object, object]", seen["relation"])
+    assert totals == [[(expected.height, expected.get_column("spend").sum())]] * 2  # exact, and can be read again
+    assert rows == expected.select("date", "spend").rows()
+    texts = cast("list[str]", seen["texts"])
+    assert pl.read_parquet(texts).equals(expected)
+    assert seen["paths"] == [UPath(text) for text in texts]
+    assert isinstance(seen["plain"], pl.LazyFrame)
 
 
 def test_asset_without_partitions_gets_the_whole_table(deployment: Deployment) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tiktok_assets.definitions import build_definitions
+from tiktok_assets.definitions import Publication, build_definitions
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
 from tiktok_assets.defs.schedules import find_latest_refresh
@@ -56,7 +56,11 @@ def test_host_with_the_same_names_can_be_merged(tmp_path: Path) -> None:
     )
     modes = {"scaling_mode": "execute"}
     sets = [
-        build_definitions(build_settings(tmp_path / prefix, key_prefix=prefix, **modes))
+        build_definitions(
+            build_settings(tmp_path / prefix, **modes),
+            key_prefix=prefix,
+            published=Publication(io_manager_key="io_manager"),
+        )
         for prefix in ("one", "agency/two")
     ]
     merged = dg.Definitions.merge(own, *sets)
@@ -69,6 +73,9 @@ def test_host_with_the_same_names_can_be_merged(tmp_path: Path) -> None:
     job = merged.resolve_job_def("one_refresh_daily")
     assert job.executor_def is dg.in_process_executor
     assert merged.executor is dg.multiprocess_executor
+    assert merged.get_repository_def().get_schedule_def("daily_refresh").cron_schedule == "0 5 * * *"
+    published = merged.get_repository_def().assets_defs_by_key[dg.AssetKey(["one", "published", "campaigns"])]
+    assert published.get_io_manager_key_for_asset_key(published.key) == "io_manager"
 
 
 def test_names_without_a_prefix_are_plain(tmp_path: Path) -> None:
