@@ -90,6 +90,9 @@ def _build_published_asset(settings: Settings, publication: Publication, table: 
         description=f"`{table}` in the store of this project: {get_table_descriptions(settings)[table]}",
         metadata={
             **build_table_metadata(columns),
+            "dagster/column_lineage": dg.TableColumnLineage(
+                {name: [dg.TableColumnDep(names.key(table), name)] for name in written.schema}
+            ),
             "schema": publication.namespace or "_".join(get_prefix_parts(settings)) or DEFAULT_NAMESPACE,
             **({"partition_expr": "advertiser_id"} if partitions else {}),
         },

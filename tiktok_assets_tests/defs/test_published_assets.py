@@ -210,6 +210,8 @@ def test_published_tables_have_all_attributes() -> None:
         assert spec.kinds
         assert spec.metadata["dagster/column_schema"] == source.metadata["dagster/column_schema"]
         assert spec.metadata["schema"] == "tiktok"
+        lineage = spec.metadata["dagster/column_lineage"].deps_by_column
+        assert lineage["advertiser_id"] == [dg.TableColumnDep(source.key, "advertiser_id")]
         assert [dep.asset_key for dep in spec.deps] == [source.key]
         if key == "published/advertisers":
             assert spec.partitions_def is None
