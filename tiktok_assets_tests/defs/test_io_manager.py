@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import cast
 
 import dagster as dg
@@ -14,6 +15,7 @@ from tiktok_assets.defs.names import IO_MANAGER, Names
 from tiktok_assets.defs.partitions import ADVERTISERS, SINGLE_RUN, advertiser_days
 from tiktok_assets.defs.resources import HiveParquetIOManager
 from tiktok_assets_tests.defs.conftest import Deployment, format_keys
+from tiktok_assets_tests.end_to_end.test_documents import find_code_blocks
 
 WINDOW = DateWindow(date(2026, 10, 2), date(2026, 10, 4))
 FROM_STORE = dg.AssetIn(input_manager_key=IO_MANAGER)
@@ -115,6 +117,26 @@ def test_annotation_chooses_what_is_loaded(deployment: Deployment) -> None:
     assert pl.read_parquet(texts).equals(expected)
     assert seen["paths"] == [UPath(text) for text in texts]
     assert isinstance(seen["plain"], pl.LazyFrame)
+
+
+def test_example_with_a_relation_runs(deployment: Deployment) -> None:
+    """The asset of docs/own_project.md that takes a relation sums the stored table by currency."""
+    store_three_days(deployment)
+    page = (Path(__file__).parents[2] / "docs/own_project.md").read_text(encoding="utf-8")
+    (code,) = [body for body in find_code_blocks(page, "python") if "DuckDBPyRelation" in body]
+    defined: dict[str, dg.AssetsDefinition] = {}
+    exec(compile(code, "docs/own_project.md", "exec"), defined)  # noqa: S102 - our own page
+    merged = dg.Definitions.merge(deployment.definitions, dg.Definitions(assets=[defined["spend_by_currency"]]))
+    keys = [dg.AssetKey("spend_by_currency")]
+    job = merged.resolve_implicit_job_def_def_for_assets(keys)
+    assert job
+    result = job.execute_in_process(instance=deployment.instance, asset_selection=keys)
+    (event,) = result.asset_materializations_for_node("spend_by_currency")
+    stored = deployment.read_table("ad_report_daily")
+    totals = dict(stored.group_by("currency").agg(pl.col("spend").sum()).rows())
+    assert {name: value.value for name, value in event.metadata.items()} == {
+        currency: str(spend) for currency, spend in totals.items()
+    }
 
 
 def test_asset_without_partitions_gets_the_whole_table(deployment: Deployment) -> None:

@@ -111,6 +111,15 @@ def test_published_tables_follow_ours(host: Host, tmp_path: Path) -> None:
         assert project.run_range("refresh_daily", ids, WINDOW, ["ad_report_daily"]).success
         later = dg.evaluate_automation_conditions(project.definitions, project.instance, cursor=first.cursor)
         assert later.get_requested_partitions(published) == set(ids)
+        (sensor,) = [
+            one
+            for one in project.definitions.sensors or []
+            if isinstance(one, dg.AutomationConditionSensorDefinition)
+        ]
+        graph = project.definitions.resolve_asset_graph()
+        assert {published, dg.AssetKey(["one", "published", "advertisers"])} <= sensor.asset_selection.resolve(
+            graph
+        )
 
 
 @pytest.mark.parametrize(
