@@ -20,6 +20,7 @@ from tiktok_assets.defs import (
     TOP_SPENDERS,
     UNPARTITIONED_DERIVED_TABLES,
     Names,
+    OwnRuns,
     PartitionRange,
     RankingEvaluation,
     RefreshStage,
@@ -194,7 +195,8 @@ def run_sync(
             checked = [name for name in build_all_checked_tables(settings) if name in tables]
             steps = [get_check_step_name(settings, name) for name in checked]
             _run_quality_checks(runner, steps, result, log)
-        if message := queue_and_deliver_failures(settings, session.state, instance, started_at):
+        own = OwnRuns.find(runner.definitions)
+        if message := queue_and_deliver_failures(settings, session.state, instance, started_at, own):
             log(message)
     _add_summary(session, result, log)
     result.requests = session.total.requests

@@ -67,6 +67,15 @@ class OwnRuns:
     jobs: frozenset[str]
     keys: frozenset[dg.AssetKey]
 
+    @classmethod
+    def find(cls, definitions: dg.Definitions) -> "OwnRuns":
+        """Return what the definitions of `build_definitions` hold before they are merged into others."""
+        assets = [one for one in definitions.assets or () if isinstance(one, dg.AssetsDefinition)]
+        return cls(
+            frozenset(str(job.name) for job in definitions.jobs or ()),
+            frozenset(key for one in assets for key in one.keys),
+        )
+
     def contain(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
         """Return whether a run is of one of the jobs, or holds one of the assets or one of their checks."""
         if run.job_name in self.jobs:
@@ -137,7 +146,7 @@ def build_run_failure_alert_sensor(settings: Settings, own: OwnRuns | None = Non
 
 
 def queue_and_deliver_failures(
-    settings: Settings, state: State, instance: dg.DagsterInstance, since: datetime
+    settings: Settings, state: State, instance: dg.DagsterInstance, since: datetime, own: OwnRuns | None = None
 ) -> str | None:
     """Queue alerts for failures and deliver them at once, for a process without a daemon.
 
@@ -146,11 +155,12 @@ def queue_and_deliver_failures(
         state: holds the outbox.
         instance: holds the runs.
         since: timezone-aware; runs that ended before are not checked.
+        own: which runs and checks are reported, in an instance that other projects use as well; None for all.
 
     Returns:
         One line that says what was delivered and what was not; None if there was nothing to deliver.
     """
-    queue_failure_alerts(settings, state, instance, since, grouping_delay=timedelta(0))
+    queue_failure_alerts(settings, state, instance, since, own=own, grouping_delay=timedelta(0))
     report = deliver_due_alerts(settings, state)
     return str(report) if report.had_work else None
 

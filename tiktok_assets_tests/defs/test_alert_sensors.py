@@ -20,6 +20,7 @@ from tiktok_assets.alerts.dagster_urls import DUPLICATE_JOB, build_launchpad_con
 from tiktok_assets.alerts.outbox import FOLDER_KEY
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs.alert_sensors import (
+    OwnRuns,
     build_deliver_alerts_sensor,
     build_run_failure_alert_sensor,
     extract_first_sentence,
@@ -344,6 +345,9 @@ def test_only_runs_with_our_assets_are_reported_in_another_project(
     of_theirs = whole.get_subset(asset_selection={dg.AssetKey("failing")})
     assert not of_theirs.execute_in_process(instance=deployment.instance, raise_on_error=False).success
     assert evaluate_sensor(deployment, sensor)[0] == "No new failure."
+    since, own = datetime.now(UTC) - timedelta(minutes=5), OwnRuns.find(deployment.definitions)
+    with closing(State(deployment.settings.state_database_url)) as state:
+        assert queue_and_deliver_failures(deployment.settings, state, deployment.instance, since, own) is None
     deployment.host.inject_fault("code", code=40001, message="No permission to do this.", times=None)
     run("mixed")
     ids = deployment.add_partitions()

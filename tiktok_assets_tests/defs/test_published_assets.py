@@ -116,10 +116,8 @@ def test_published_tables_follow_ours(host: Host, tmp_path: Path) -> None:
             for one in project.definitions.sensors or []
             if isinstance(one, dg.AutomationConditionSensorDefinition)
         ]
-        graph = project.definitions.resolve_asset_graph()
-        assert {published, dg.AssetKey(["one", "published", "advertisers"])} <= sensor.asset_selection.resolve(
-            graph
-        )
+        targets = sensor.asset_selection.resolve(project.definitions.resolve_asset_graph())
+        assert {published, dg.AssetKey(["one", "published", "advertisers"])} <= targets
 
 
 @pytest.mark.parametrize(
