@@ -16,6 +16,7 @@ from .envelope import decode_rows as decode_rows
 from .errors import QUOTA_USED_UP_MESSAGE as QUOTA_USED_UP_MESSAGE
 from .errors import AdvertiserError as AdvertiserError
 from .errors import BannedError as BannedError
+from .errors import BudgetUnavailableError as BudgetUnavailableError
 from .errors import ContractError as ContractError
 from .errors import CredentialsError as CredentialsError
 from .errors import DailyQuotaError as DailyQuotaError

@@ -15,6 +15,7 @@ import stamina
 
 from tiktok_assets.api.envelope import parse_response
 from tiktok_assets.api.errors import (
+    BudgetUnavailableError,
     ContractError,
     CredentialsError,
     RetryLaterError,
@@ -207,7 +208,7 @@ class Client:
 
     def _retry_delay(self, error: Exception) -> bool | float:
         """Return whether to retry after an error; a number is the least delay in seconds."""
-        if isinstance(error, SlowResponseError):
+        if isinstance(error, SlowResponseError | BudgetUnavailableError):
             return False  # it has occupied a thread long enough
         if isinstance(error, ThrottledError):
             return error.retry_after_seconds is None  # the next request waits for the cooldown

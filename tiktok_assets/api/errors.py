@@ -72,6 +72,13 @@ class SlowResponseError(RetryLaterError):
     """The response began but was not complete in time; it is not retried at once."""
 
 
+class BudgetUnavailableError(RetryLaterError):
+    """The request budget that the hosts share cannot be reached, and nothing is sent without it.
+
+    It was waited for already, so a request is not retried at once.
+    """
+
+
 class CredentialsError(TikTokError):
     """The token is missing, wrong, revoked or lacks a permission."""
 
@@ -199,6 +206,7 @@ FIXES: dict[type[TikTokError], str] = {
     " TIKTOK_ACCOUNT_CURRENCY; elsewhere check TIKTOK_BASE_URL.",
     ThrottledError: "Wait a few minutes; if it recurs, set TIKTOK_API_TIER or TIKTOK_QPS to the app's limit.",
     SlowResponseError: "Check the connection to the host and any proxy in between; then try again later.",
+    BudgetUnavailableError: "Stored data is kept; the next refresh reads the missing data once Redis runs again.",
     RetryLaterError: "Try again later.",
     TooLargeError: "Request fewer days or metrics at a time.",
     RequestError: "Check the settings that the message is about.",

@@ -11,6 +11,7 @@ import msgspec
 
 from tiktok_assets.api.errors import (
     AdvertiserError,
+    BudgetUnavailableError,
     CredentialsError,
     RequestError,
     ThrottledError,
@@ -25,8 +26,9 @@ DUPLICATE_REQUEST = 40050
 _CONNECTION_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Errors before a connection was made: the write cannot have been carried out."""
 
-_REJECTIONS = (RequestError, CredentialsError, AdvertiserError, ThrottledError)
-"""Errors that TikTok finds before it writes: a wrong body, a missing permission, a limit (API notes 3.2)."""
+_REJECTIONS = (RequestError, CredentialsError, AdvertiserError, ThrottledError, BudgetUnavailableError)
+"""Errors before a write: TikTok rejects a wrong body, a missing permission or a request over a limit first (API
+notes 3.2), and without a request budget nothing is sent."""
 
 _RETRYABLE_REJECTIONS = frozenset({WRITE_CONFLICT, 40901, 40902, 40913})
 """Codes of temporary rejections without a write: a conflict with another write, or media that are not ready."""

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from tiktok_assets.api import DailyQuotaError
+from tiktok_assets.api import BudgetUnavailableError, DailyQuotaError
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import build_partition_tags, format_partition_key
 from tiktok_assets.defs.plots import build_preview, build_spend_line
@@ -242,12 +242,12 @@ def build_failure(failures: list[FailedPartitions], written: int) -> dg.Failure:
     """Combine the failures of a step into one.
 
     Args:
-        failures: the partitions that were not read; a used-up daily quota is named only once.
+        failures: the partitions that were not read; what stops all requests of the app is named only once.
         written: the number of partitions of the same tables that were written.
     """
-    quota_failures = [failure for failure in failures if isinstance(failure.error, DailyQuotaError)]
-    others = [failure for failure in failures if failure not in quota_failures]
-    reasons = "; ".join(f"{failure} {failure.fix}".rstrip() for failure in [*others, *quota_failures[:1]])
+    of_the_app = [one for one in failures if isinstance(one.error, DailyQuotaError | BudgetUnavailableError)]
+    others = [failure for failure in failures if failure not in of_the_app]
+    reasons = "; ".join(f"{failure} {failure.fix}".rstrip() for failure in [*others, *of_the_app[:1]])
     failed = len({(failure.table, partition) for failure in failures for partition in failure.partitions})
     return dg.Failure(
         f"{failed} of {failed + written} partitions failed: {reasons}",

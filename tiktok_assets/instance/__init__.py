@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
-from dagster._check import CheckError  # what Dagster raises if a module of its configuration is missing
 from filelock import FileLock
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -76,11 +75,11 @@ def _get_instance(home: Path) -> dg.DagsterInstance:
         instance = dg.DagsterInstance.get()
     except ModuleNotFoundError as error:  # SQLAlchemy imports the driver
         raise StoreError(_DRIVER_MESSAGE.format(file=file, driver=error.name)) from None
-    except CheckError as error:
-        if "import module" not in str(error):
-            raise
-        raise StoreError(f"{file} names a module that is not installed; for PostgreSQL run {_INSTALL}") from error
     except Exception as error:
+        if "import module" in str(error):  # of Dagster's invariants, whose class it does not export
+            raise StoreError(
+                f"{file} names a module that is not installed; for PostgreSQL run {_INSTALL}"
+            ) from error
         if not isinstance(error, DBAPIError) and type(error).__module__.partition(".")[0] != "dagster_postgres":
             raise
         raise StoreError(

@@ -9,6 +9,7 @@ from tiktok_assets.api.errors import (
     ERROR_BY_CONSEQUENCE,
     AdvertiserError,
     BannedError,
+    BudgetUnavailableError,
     ContractError,
     CredentialsError,
     DailyQuotaError,
@@ -53,6 +54,7 @@ def test_every_consequence_has_an_error_class() -> None:
 def test_error_class_hierarchy() -> None:
     """A handler of a broader error class also handles the narrower ones."""
     assert set(error_classes()) == {
+        BudgetUnavailableError,
         RetryLaterError,
         ThrottledError,
         DailyQuotaError,
@@ -80,6 +82,7 @@ def test_error_class_hierarchy() -> None:
     assert issubclass(BannedError, CredentialsError)
     assert issubclass(NotOfferedError, RequestError)
     assert issubclass(SlowResponseError, RetryLaterError)
+    assert issubclass(BudgetUnavailableError, RetryLaterError)
     assert issubclass(OversizedError, ContractError)
     assert issubclass(TooLargeError, RequestError)
     assert issubclass(TimedOutError, TooLargeError)
@@ -121,7 +124,14 @@ def test_unknown_details_are_left_out() -> None:
 def test_only_retryable_errors_have_a_retry_delay() -> None:
     """Only errors that can be retried, and reports that timed out, have a retry delay, which may be unknown."""
     retryable = {kind for kind in error_classes() if hasattr(kind, "retry_after_seconds")}
-    assert retryable == {RetryLaterError, ThrottledError, DailyQuotaError, SlowResponseError, TimedOutError}
+    assert retryable == {
+        RetryLaterError,
+        ThrottledError,
+        DailyQuotaError,
+        SlowResponseError,
+        BudgetUnavailableError,
+        TimedOutError,
+    }
     assert RetryLaterError("later").retry_after_seconds is None
 
 

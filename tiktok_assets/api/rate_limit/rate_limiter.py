@@ -105,7 +105,11 @@ class RateLimitedBudget(UnlimitedBudget):
     def acquire(self) -> None:
         """Wait until one request may be sent; its time is taken when it is permitted, not when it is requested."""
         with self._turn:
-            super().acquire()
+            self._acquire_in_turn()
+
+    def _acquire_in_turn(self) -> None:
+        """Acquire while no other thread of the process does."""
+        super().acquire()
 
     def close(self) -> None:
         """Close the bucket, and end all waits."""

@@ -1,6 +1,8 @@
 """Limit the requests of the app through Redis, for processes on several hosts."""
 
 import hashlib
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from math import inf
@@ -8,7 +10,7 @@ from math import inf
 from pyrate_limiter import Rate, RateItem
 from pyrate_limiter.buckets.redis_bucket import LuaScript, RedisBucket
 
-from tiktok_assets.api.errors import RetryLaterError, TikTokError
+from tiktok_assets.api.errors import BudgetUnavailableError, TikTokError
 from tiktok_assets.api.rate_limit.cooldown import Cooldown
 from tiktok_assets.api.rate_limit.rate_limiter import RateLimitedBudget, build_rates
 
@@ -32,9 +34,19 @@ _LOCK_SECONDS, _SOCKET_TIMEOUT_SECONDS = 10.0, 10.0
 _MAX_CONNECTION_ATTEMPTS = 3
 """Attempts to reconnect to Redis; a request that is counted twice because of them is only a little later."""
 
+OUTAGE_SECONDS = 60.0
+"""How long requests wait for a Redis that went away; a restart takes seconds, a failover less than a minute."""
+
+_POLL_SECONDS = 1.0
+
+_LOG = logging.getLogger(__name__)
+
 
 class RedisBudget(RateLimitedBudget):
     """A request budget kept in Redis, shared by all hosts that use the same Redis; its clock counts.
+
+    If Redis goes away, the requests of the process wait for it together. After the wait they fail at once, except
+    one at a time that asks Redis again, so that a refresh ends soon and goes on if Redis is back.
 
     Args:
         url: `redis://…`, `rediss://…` or `unix://…`; it may hold a password and is never shown.
@@ -42,13 +54,21 @@ class RedisBudget(RateLimitedBudget):
         per_second: the limit of requests per second.
         per_minute: the limit of requests per minute.
         max_cooldown_wait_seconds: see `Cooldown`.
+        outage_seconds: how long requests wait for a Redis that went away.
 
     Raises:
         TikTokError: if Redis cannot be reached, or its driver is not installed.
     """
 
     def __init__(
-        self, url: str, app: str, per_second: float, per_minute: int, *, max_cooldown_wait_seconds: float = inf
+        self,
+        url: str,
+        app: str,
+        per_second: float,
+        per_minute: int,
+        *,
+        max_cooldown_wait_seconds: float = inf,
+        outage_seconds: float = OUTAGE_SECONDS,
     ) -> None:
         if redis is None:  # pragma: no cover - the tests have it
             raise TikTokError("TIKTOK_LIMITER_URL needs the extra `redis`: pip install 'tiktok-assets[redis]'")
@@ -64,15 +84,60 @@ class RedisBudget(RateLimitedBudget):
         self._redis = client
         store = _RedisCooldownStore(client, f"{key}:pause")
         super().__init__(bucket, Cooldown(store, max_cooldown_wait_seconds=max_cooldown_wait_seconds))
+        self._outage_seconds = outage_seconds
+        self._outage: _Outage | None = None
 
     def close(self) -> None:
         """Close the idle connections, but not one that another thread is using."""
         super().close()
         self._redis.connection_pool.disconnect(inuse_connections=False)
 
+    def _acquire_in_turn(self) -> None:
+        if self._outage and self._outage.is_to_be_failed():
+            raise BudgetUnavailableError(self._outage.message)
+        while True:
+            try:
+                super()._acquire_in_turn()
+            except BudgetUnavailableError as error:
+                self._outage = self._outage or _Outage(str(error), self._outage_seconds)
+                if self._closed or self._outage.is_over():
+                    raise
+                time.sleep(_POLL_SECONDS)
+            else:
+                self._outage = None
+                return
+
     def _take(self) -> None:
         with translate_redis_errors():
             super()._take()
+
+
+class _Outage:
+    """A time without Redis: how long requests wait, and when one asks it again afterwards.
+
+    Args:
+        message: of the first error.
+        seconds: how long requests wait.
+    """
+
+    def __init__(self, message: str, seconds: float) -> None:
+        self.message = message
+        self._seconds = seconds
+        self._ends = time.monotonic() + seconds
+        self._next_attempt = 0.0
+        _LOG.warning("%s. Requests wait for it for up to %.0f seconds.", message, seconds)
+
+    def is_over(self) -> bool:
+        """Return whether requests have waited long enough; then the next attempt is due some time from now."""
+        now = time.monotonic()
+        if now < self._ends:
+            return False
+        self._next_attempt = now + self._seconds / 2
+        return True
+
+    def is_to_be_failed(self) -> bool:
+        """Return whether a request fails without asking Redis, which may take long to time out."""
+        return time.monotonic() < self._next_attempt
 
 
 class _RedisClockBucket(RedisBucket):
@@ -146,11 +211,11 @@ def translate_redis_errors() -> Iterator[None]:
     """Raise errors of Redis as ours, without its address, which may hold a password.
 
     Raises:
-        RetryLaterError: for any error of Redis or its driver.
+        BudgetUnavailableError: for any error of Redis or its driver.
     """
     try:
         yield
     except (redis.RedisError, ValueError) as error:
-        raise RetryLaterError(
+        raise BudgetUnavailableError(
             f"the request budget in Redis cannot be reached ({type(error).__name__}); check TIKTOK_LIMITER_URL"
         ) from None

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
@@ -12,7 +13,7 @@ import redis
 from fakeredis import TcpFakeServer
 from pyrate_limiter.buckets.redis_bucket import LuaScript
 
-from tiktok_assets.api.errors import RetryLaterError, ThrottledError
+from tiktok_assets.api.errors import BudgetUnavailableError, RetryLaterError, ThrottledError
 from tiktok_assets.api.rate_limit.redis_rate_limiter import KEY_PREFIX, PUT_ITEM_SCRIPT, RedisBudget
 from tiktok_assets.ingest.account_reader import read_accounts
 from tiktok_assets.session import open_session
@@ -119,6 +120,59 @@ def test_lost_script_is_loaded_again(url: str) -> None:
     with redis.Redis.from_url(url) as client:
         client.script_flush()
     budget.acquire()
+    budget.close()
+
+
+@contextmanager
+def serve_redis(port: int = 0) -> Iterator[int]:
+    """Run a fake Redis of the test's own, and yield its port."""
+    fake_server = TcpFakeServer(("127.0.0.1", port))
+    fake_server.daemon_threads = True
+    thread = Thread(target=fake_server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield int(fake_server.server_address[1])
+    finally:
+        fake_server.shutdown()
+        fake_server.server_close()
+        thread.join()
+
+
+def open_on_stopped_redis(outage_seconds: float) -> tuple[int, RedisBudget]:
+    """Open a budget in a Redis that is then stopped, and return its port and the budget."""
+    with serve_redis() as port:
+        budget = RedisBudget(f"redis://127.0.0.1:{port}/0", "app", 1000, 60_000, outage_seconds=outage_seconds)
+        budget.acquire()
+    budget._redis.connection_pool.disconnect()  # noqa: SLF001 - the fake server leaves its connections open
+    return port, budget
+
+
+def test_requests_wait_for_redis_to_come_back() -> None:
+    """All requests wait while Redis restarts, and are sent once it is back."""
+    port, budget = open_on_stopped_redis(outage_seconds=30)
+    with ThreadPoolExecutor(3) as threads:
+        waiting = [threads.submit(budget.acquire) for _ in range(3)]
+        time.sleep(0.3)
+        assert not any(one.done() for one in waiting)
+        with serve_redis(port):
+            for one in waiting:
+                one.result(timeout=20)
+    budget.close()
+
+
+def test_requests_fail_together_if_redis_stays_away(caplog: pytest.LogCaptureFixture) -> None:
+    """However many requests there are, they wait once, with a warning; they go on if Redis is back."""
+    port, budget = open_on_stopped_redis(outage_seconds=1)
+    began = time.monotonic()
+    for _ in range(200):
+        with pytest.raises(BudgetUnavailableError, match="TIKTOK_LIMITER_URL"):
+            budget.acquire()
+    assert time.monotonic() - began < 10
+    (message,) = [record.message for record in caplog.records if "wait" in record.message]
+    assert message.endswith("check TIKTOK_LIMITER_URL. Requests wait for it for up to 1 seconds.")
+    with serve_redis(port):
+        time.sleep(0.6)
+        budget.acquire()
     budget.close()
 
 
