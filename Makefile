@@ -57,6 +57,18 @@ browser: $(VENV)/installed-dev ## test the pages in Chromium, which must be inst
 witness: $(VENV)/installed-dev ## read the sandbox with another project's connector; downloads it
 	$(BIN)/python -m tiktok_assets_tests.witnesses.tap_tiktok_ads
 
+newest: $(VENV)/installed-dev ## run a short suite with the newest versions that pyproject.toml allows
+	$(BIN)/python -m tiktok_assets_tests.versions newest
+
+oldest: $(VENV)/installed-dev ## run a short suite with the oldest versions that pyproject.toml allows
+	$(BIN)/python -m tiktok_assets_tests.versions oldest
+
+pythons: $(VENV)/installed-dev ## run a short suite with each of Python 3.11, 3.12 and 3.13 that is on PATH or in pyenv
+	$(BIN)/python -m tiktok_assets_tests.versions pythons
+
+examples: $(VENV)/installed-dev ## install and run the projects of examples/ and a new one of create-dagster; takes minutes
+	$(BIN)/pytest -q tiktok_assets_tests/examples/check_dbt_project.py tiktok_assets_tests/examples/check_plain_delta.py tiktok_assets_tests/examples/check_scaffold.py
+
 mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which ones the tests catch
 	$(BIN)/python -m tiktok_assets_tests.mutations
 
@@ -66,8 +78,13 @@ benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks
 constraints: $(VENV)/installed-dev ## write the installed versions to constraints.txt
 	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,redis,s3,postgres]'
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
+	# dbt needs an older pathspec than mypy, so the examples have versions of their own.
+	grep -v '^pathspec==' constraints.txt > $(VENV)/without_pathspec.txt
+	echo 'tiktok-assets @ file://$(CURDIR)' | $(BIN)/uv pip compile --quiet --no-annotate --no-header --python-version 3.11 \
+		--no-emit-package tiktok-assets --constraint $(VENV)/without_pathspec.txt --output-file examples/constraints.txt \
+		- examples/dbt_project/pyproject.toml examples/plain_delta/pyproject.toml
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test lint types suite fix browser soak spoil witness mutations benchmark constraints clean
+.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples mutations benchmark constraints clean

@@ -3,8 +3,11 @@
 An instance opts in with `EventLog` of this module in its `dagster.yaml`; others use Dagster's own event log.
 """
 
+import atexit
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,9 @@ BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 """Dagster's variable for how many events it collects into a batch; if it is unset, it stores each one alone."""
 
 EVENTS_PER_BATCH = 1000
+
+FOLDER_VARIABLE = "TIKTOK_TEMPORARY_EVENT_LOG"
+"""The folder of the event log of an instance without DAGSTER_HOME, for the processes of that instance."""
 
 FIRST_TESTED, FIRST_UNTESTED = (1, 13, 27), (1, 14)
 """The Dagster releases the fast event log was tested with: from the first one, below the second."""
@@ -37,11 +43,25 @@ class EventLog(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
     ) -> SqliteEventLogStorage:
         """Create the event log from `dagster.yaml`; called in every process that opens the instance."""
-        folder = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], "history", "runs"))
+        folder = config_value.get("base_dir") or _find_folder()
         chosen = choose_event_log(dg.__version__)
         if chosen is not SqliteEventLogStorage:
             os.environ.setdefault(BATCH_SIZE_VARIABLE, str(EVENTS_PER_BATCH))
         return chosen(folder, inst_data)
+
+
+def _find_folder() -> str:
+    """Return Dagster's own folder in DAGSTER_HOME, and without one a folder removed at the end.
+
+    Without DAGSTER_HOME `dg check defs` and `dg dev` keep an instance in a temporary folder, which they do not tell
+    this class. The processes they start inherit the variable, so that all of them have the same event log.
+    """
+    if home := os.environ.get("DAGSTER_HOME"):
+        return str(Path(home, "history", "runs"))
+    if FOLDER_VARIABLE not in os.environ:
+        os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="tiktok_assets_event_log_")
+        atexit.register(shutil.rmtree, os.environ[FOLDER_VARIABLE], ignore_errors=True)
+    return os.environ[FOLDER_VARIABLE]
 
 
 BatchingEventLog = EventLog

@@ -174,6 +174,25 @@ def test_logs_are_interchangeable(tmp_path: Path, first: str) -> None:
         assert [read_event_types(instance, run) for run in runs] == [before, before]
 
 
+def test_instance_without_dagster_home_opens(tmp_path: Path) -> None:
+    """Without DAGSTER_HOME, as under `dg check defs`, processes share a folder, which the first one removes."""
+    program = """
+import os, subprocess, sys
+from tiktok_assets.instance.event_log import EventLog
+log = EventLog.from_config_value(None, {})
+print(log.path_for_shard("1"))
+if len(sys.argv) == 1:
+    subprocess.run([sys.executable, "-c", os.environ["PROGRAM"], "child"], check=True)
+"""
+    environment = {**os.environ, "PROGRAM": program, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-u", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+    one, other = done.stdout.split()
+    assert one == other
+    assert Path(one).is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("version", ["1.13.26", "1.14.0", "1.14.0rc1", "2.0", ""])
 def test_untested_dagster_releases_use_their_own_event_log(version: str, caplog: pytest.LogCaptureFixture) -> None:
     """With a Dagster release the fast event log was not tested with, Dagster's own is used, with a warning."""

@@ -1,0 +1,1 @@
+"""A project with TikTok tables and dbt models on them."""

@@ -1,0 +1,1 @@
+"""What `dg` loads: each folder with its `defs.yaml`."""

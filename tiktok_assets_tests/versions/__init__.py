@@ -1,0 +1,1 @@
+"""Run a short suite with other versions of Python and of the dependencies."""
