@@ -53,8 +53,8 @@ class EventLog(SqliteEventLogStorage):
 def _find_folder() -> str:
     """Return Dagster's own folder in DAGSTER_HOME, and without one a folder removed at the end.
 
-    Without DAGSTER_HOME `dg check defs` and `dg dev` keep an instance in a temporary folder, which they do not tell
-    this class. The processes they start inherit the variable, so that all of them have the same event log.
+    Without DAGSTER_HOME `dg check defs` and `dg dev` keep an instance in a temporary folder, which this class is
+    not told. The processes they start inherit the variable, so that all of them have the same event log.
     """
     if home := os.environ.get("DAGSTER_HOME"):
         return str(Path(home, "history", "runs"))

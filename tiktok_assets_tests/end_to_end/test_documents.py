@@ -16,9 +16,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import click
+import duckdb
 import httpx
 import polars as pl
 import pytest
+from jinja2 import Template
 from typer.main import get_command
 
 from tiktok_assets.cli.commands import app
@@ -251,6 +253,23 @@ def test_example_project_runs(folder: Path) -> None:
     written = pl.read_csv(folder / "spend_by_month.csv", schema_overrides={"spend": pl.String})
     stored = pl.read_parquet(folder / "data/advertiser_report_daily/*/*/*.parquet")
     assert sum(map(Decimal, written["spend"]), Decimal()) == stored["spend"].sum() > 0
+
+
+def test_dbt_models_of_the_example_sum_the_stored_spend(folder: Path) -> None:
+    """Each model runs on the stored tables without dbt, and sums the spend of the table it reads first."""
+    models = sorted((ROOT / "examples/dbt_project/dbt/models").glob("*.sql"))
+    assert len(models) == 3
+    for model in models:
+        read: list[str] = []
+
+        def find_table(_: str, table: str, read: list[str] = read) -> str:
+            read.append(f"read_parquet('{folder}/data/{table}/**/*.parquet', hive_partitioning = false)")
+            return read[-1]
+
+        query = Template(model.read_text(encoding="utf-8")).render(source=find_table)
+        (built,) = duckdb.execute(f"select sum(spend) from ({query})").fetchall()  # noqa: S608 - our own files
+        (stored,) = duckdb.execute(f"select sum(spend) from {read[0]}").fetchall()  # noqa: S608 - the same
+        assert built == stored > (0,), model.name
 
 
 def test_example_of_a_sandbox_in_tests_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ ASSETS = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { tim
 
 
 def test_new_project_fills_its_tables(tmp_path: Path, measure: Stopwatch) -> None:
-    """One install, one scaffold and one `dg dev` fill the tables, and every command of `dg` shows the same assets."""
+    """One install, one scaffold and one `dg dev` fill the tables, and all of `dg` shows the same assets."""
     # The newest release of which Dagster has all parts: a project pins the Dagster of its `create-dagster`.
     release = version("dagster-dg-cli")
     maker = Environment(tmp_path / "maker", options=())
