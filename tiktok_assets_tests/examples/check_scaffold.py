@@ -45,11 +45,9 @@ def test_new_project_fills_its_tables(tmp_path: Path, measure: Stopwatch) -> Non
     with measure("dg list components"):
         assert COMPONENT in project.run("dg", "list", "components", "--json")
     with measure("dg utils inspect-component"):
-        assert '"lookback_days"' in project.run(
-            "dg", "utils", "inspect-component", COMPONENT, "--component-schema"
-        )
+        assert '"lookback_days"' in project.run("dg", "utils", "inspect-component", COMPONENT)
     with measure("dg list defs"):
-        listed = {one["key"] for one in json.loads(project.run("dg", "list", "defs", "--json"))["assets"]}
+        listed = {one["asset_key"] for one in json.loads(project.run("dg", "list", "defs", "--json"))["assets"]}
     with measure("dg launch of the accounts"):
         project.run("dg", "launch", "--assets", 'key:"tiktok/advertisers"')
     assert wait_for_tables(project, measure) == listed

@@ -45,4 +45,9 @@ def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[An
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the models and the resource that runs dbt."""
-    return dg.Definitions(assets=[marts], resources={"dbt": DbtCliResource(project_dir=PROJECT)})
+    return dg.Definitions(
+        assets=[marts],
+        resources={"dbt": DbtCliResource(project_dir=PROJECT)},
+        # dbt is a process of its own, so a step needs no other one, which would load all definitions again.
+        executor=dg.in_process_executor,
+    )
