@@ -19,7 +19,7 @@ COMPONENT = "tiktok_assets.TikTokAdsComponent"
 LAST_FILLED = "tiktok/warehouse"
 """The asset that is built after all others."""
 
-MINUTES = 10
+MINUTES = 20
 ASSETS = "{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp } } }"
 
 
