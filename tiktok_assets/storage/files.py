@@ -167,6 +167,20 @@ def _find_objects(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:  # n
     return {}
 
 
+def write_and_flush(path: Path, content: bytes | memoryview) -> None:
+    """Write a file and wait until the disk has its content.
+
+    Without that, a rename can survive a power failure that the renamed content does not, and the file is empty.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_atomically(content: bytes, target: UPath) -> None:
     """Replace the content of a file in one step: by a rename on disk, by one PUT in an object store.
 
@@ -179,7 +193,7 @@ def write_atomically(content: bytes, target: UPath) -> None:
     temporary = Path(str(target)).with_name(f"_{uuid4().hex}.unfinished")
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
-        temporary.write_bytes(content)
+        write_and_flush(temporary, content)
         temporary.replace(str(target))
     finally:
         temporary.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from tiktok_assets.storage.files import (
     list_local_days,
     list_local_files,
     list_object_store_files,
+    write_and_flush,
 )
 
 _TEMPORARY_FOLDER = "_writing"
@@ -99,6 +100,8 @@ class HiveStore:
     ) -> WrittenFile:
         """Replace one partition.
 
+        After a power failure a partition on a disk is the old or the new one, never a part of it.
+
         Args:
             table: the name of the table.
             partition: the partition to replace.
@@ -143,7 +146,7 @@ class HiveStore:
         temporary = self._open_temporary_folder() / f"{uuid4().hex}.unfinished"
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_bytes(content)
+            write_and_flush(temporary, content)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
