@@ -10,7 +10,7 @@ PIP = $(BIN)/pip --disable-pip-version-check --quiet
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo 'Building the environment in $(VENV); this takes a few minutes, once.'
@@ -72,6 +72,18 @@ examples: $(VENV)/installed-dev ## install and run the projects of examples/ and
 mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which ones the tests catch
 	$(BIN)/python -m tiktok_assets_tests.mutations
 
+# How long CI simulates; new seeds are begun for so many seconds.
+SIMULATION_SECONDS ?= 240
+
+simulate: $(VENV)/installed-dev ## live account-years with every fault: SECONDS=600, or SEED=5 for one seed
+	$(BIN)/python -m tiktok_assets_tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
+
+simulate-today: $(VENV)/installed-dev ## the same with the seed of the day, for SIMULATION_SECONDS; part of CI
+	$(BIN)/python -m tiktok_assets_tests.simulation --seconds $(SIMULATION_SECONDS)
+
+simulate-mutations: $(VENV)/installed-dev ## plant faults, one at a time, and print which ones the simulation finds
+	$(BIN)/python -m tiktok_assets_tests.simulation.mutations
+
 benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks.md; takes half an hour; ONLY=startup runs one
 	$(BIN)/python -m tiktok_assets_tests.benchmarks --page $(ONLY)
 
@@ -87,4 +99,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples mutations benchmark constraints clean
+.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples mutations simulate simulate-today simulate-mutations benchmark constraints clean

@@ -25,7 +25,7 @@ from tiktok_assets.spec import TOPVIEW_AND_PROMOTE, metrics_for_version
 from tiktok_assets.storage import HiveStore, StoredTimeouts, StoreError
 
 if TYPE_CHECKING:
-    from tiktok_assets.api import Identity, IdentityStatus
+    from tiktok_assets.api import HttpTransport, Identity, IdentityStatus
     from tiktok_assets.duplication import Approval, Duplicator, ExecutionPolicy, Undoer
     from tiktok_assets.storage import State
 
@@ -35,14 +35,26 @@ BUDGET_FILE = "request_budget.sqlite"
 class Session:
     """The connections of one Dagster run or one CLI command; each is opened on first use.
 
+    Args:
+        settings: the settings.
+        policy: how often requests are retried; None for the default.
+        transport: sends the requests of the API; None for HTTP.
+
     Attributes:
         settings: the settings.
         store: the stored tables.
         planned_runs: the ids of runs that have logged their request plan.
     """
 
-    def __init__(self, settings: Settings, *, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        policy: RetryPolicy | None = None,
+        transport: "HttpTransport | None" = None,
+    ) -> None:
         self.settings = settings
+        self._transport = transport
         self.planned_runs: set[str] = set()
         self.store = HiveStore(settings.data_dir)
         self._policy = policy or RetryPolicy()
@@ -132,6 +144,7 @@ class Session:
             policy=self._policy,
             timeouts=StoredTimeouts(settings.state_database_url, lambda: self.state),
             path_budgets=self._path_budgets,
+            transport=self._transport,
         )
 
     @cached_property

@@ -60,6 +60,7 @@ from .request_plan import split_into_windows as split_into_windows
 from .retry import RetryPolicy as RetryPolicy
 from .retry import encode_body as encode_body
 from .spend import read_lifetime_spend as read_lifetime_spend
+from .transport import HttpTransport as HttpTransport
 from .writes import DELETE as DELETE
 from .writes import DISABLE as DISABLE
 from .writes import create_object as create_object

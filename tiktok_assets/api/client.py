@@ -97,6 +97,7 @@ class Client:
         policy: how often requests are retried, and how long they may wait.
         timeouts: where timeouts of reports are recorded; None records none.
         path_budgets: request budgets of single endpoint paths.
+        transport: sends the requests instead of httpx's connections, such as to an application in this process.
 
     Attributes:
         total: counts of all requests sent so far.
@@ -113,6 +114,7 @@ class Client:
         policy: RetryPolicy | None = None,
         timeouts: TimeoutStore | None = None,
         path_budgets: PathBudgets | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.policy = policy or RetryPolicy()
         self.base_url = base_url.rstrip("/")
@@ -124,7 +126,9 @@ class Client:
         self.backoff = Backoff(self._budget, BackoffPolicy(**shared_fields), timeouts, self.now)
         self._clock_offset = timedelta()
         self.total = RequestStats()
-        self._http = open_http_client(self.policy.connect_timeout_seconds, self.policy.read_timeout_seconds)
+        self._http = open_http_client(
+            self.policy.connect_timeout_seconds, self.policy.read_timeout_seconds, transport
+        )
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"

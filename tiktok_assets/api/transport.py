@@ -22,6 +22,9 @@ from tiktok_assets.spec import Endpoint
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 """The largest decompressed response that is read; a page of a thousand rows is 1 to 3 MB."""
 
+HttpTransport = httpx.BaseTransport
+"""What sends requests: httpx's connections, or an application in this process."""
+
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 
@@ -114,8 +117,12 @@ class _DeadlineBackend(httpcore.NetworkBackend):
         return _DeadlineStream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
 
 
-def open_http_client(connect_timeout_seconds: float, read_timeout_seconds: float) -> httpx.Client:
+def open_http_client(
+    connect_timeout_seconds: float, read_timeout_seconds: float, transport: httpx.BaseTransport | None = None
+) -> httpx.Client:
     """Open an HTTP client whose connections, also those through a proxy, end at the deadline of their request.
+
+    A given transport sends the requests instead, and has to keep the deadline itself.
 
     httpx has no parameter for a network backend, and a transport of our own would ignore the proxies of the
     environment. So the private backend of its connection pools is replaced; every test fails with a release of
@@ -126,10 +133,11 @@ def open_http_client(connect_timeout_seconds: float, read_timeout_seconds: float
         timeout=httpx.Timeout(read_timeout_seconds, connect=connect_timeout_seconds),
         limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
         headers={"User-Agent": "tiktok-assets", "Accept-Encoding": "gzip"},
+        transport=transport,
     )
-    for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see the docstring
-        if isinstance(transport, httpx.HTTPTransport):
-            pool = transport._pool  # noqa: SLF001 - see the docstring
+    for one in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see the docstring
+        if isinstance(one, httpx.HTTPTransport):
+            pool = one._pool  # noqa: SLF001 - see the docstring
             pool._network_backend = _DeadlineBackend(pool._network_backend)  # noqa: SLF001 - see the docstring
     return http
 

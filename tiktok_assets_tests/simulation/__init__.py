@@ -1,0 +1,1 @@
+"""Simulated years of refreshes, alerts and duplications with faults at every seam: docs/reliability.md."""
