@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tiktok_assets_tests.simulation.figures import Figures
 
@@ -33,9 +34,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--days", type=int, default=None)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--worker", action="store_true")
+    parser.add_argument("--until-killed", type=Path, default=None, help="keep the files of the first kill here")
+    parser.add_argument("--for-real", action="store_true", help="kill by SIGKILL")
     parser.add_argument("--stop-at-failure", action="store_true")
     options = parser.parse_args(arguments)
     seed = seed_of_today() if options.seed is None else options.seed
+    if options.until_killed:
+        _work_until_killed(seed, options.until_killed, for_real=options.for_real)
+        return 0
     if options.worker:
         _work(seed, options.step, options.seconds, options.days, stops=options.stop_at_failure)
         return 0
@@ -94,6 +100,13 @@ def _work(seed: int, step: int, seconds: float | None, days: int | None, *, stop
             break  # the next seed would take about as long as this one
     figures.most_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps(figures.to_json()))
+
+
+def _work_until_killed(seed: int, folder: Path, *, for_real: bool) -> None:
+    """Live a seed until its first kill."""
+    from tiktok_assets_tests.simulation.simulation import Simulation  # noqa: PLC0415 - as above
+
+    Simulation(seed, folder=folder, dies_for_real=for_real).run()
 
 
 def _write(text: str) -> None:

@@ -56,3 +56,6 @@ HOST_FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "code", "code": 50000, "commit": True, "path": "ad/create", "times": 1},
     {"kind": "code", "code": 50000, "commit": True, "path": "adgroup/create", "times": 1},
 )
+
+NEW_COLUMNS = ("undo_started_at", "undone_at", "undone_by", "undo_result", "target_kind", "approval_id")
+"""Columns of the table `duplications` that earlier versions did not have."""

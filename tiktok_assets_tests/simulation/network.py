@@ -57,6 +57,7 @@ class Network:
         late: writes that the host executes later, with their time.
         requests: number of requests so far.
         strangers: URLs of other hosts that were requested.
+        http: a client of the sandbox's server, for runs over real HTTP; None to call it in this process.
     """
 
     state: State
@@ -69,6 +70,7 @@ class Network:
     late: list[tuple[float, httpx.Request]] = field(default_factory=list)
     requests: int = 0
     strangers: list[str] = field(default_factory=list)
+    http: httpx.Client | None = None
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send one request of a simulated process."""
@@ -133,24 +135,39 @@ class Network:
 
     def execute(self, request: httpx.Request) -> httpx.Response:
         """Let the host execute a request now."""
-        response = _run(_handle(self.state, request))
+        status, headers, content = self._call(request)
         body = request.content
         exchange = Exchange(
             request.method,
             request.url.path.removeprefix("/open_api/v1.3/").strip("/"),
             dict(request.url.params),
             json.loads(body) if body else {},
-            response.status_code,
-            bytes(response.body),
+            status,
+            content,
         )
         for observe in self.observers:
             observe(exchange)
         return httpx.Response(
-            response.status_code,
-            headers=response.raw_headers,
+            status,
+            headers=headers,
             stream=httpx.ByteStream(exchange.content),
             request=request,
         )
+
+    def _call(self, request: httpx.Request) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Return status, headers and body of the host's response."""
+        if self.http is None:
+            response = _run(_handle(self.state, request))
+            return response.status_code, response.raw_headers, bytes(response.body)
+        kept = {name: value for name, value in request.headers.items() if name not in {"host", "accept-encoding"}}
+        own = self.http.build_request(
+            request.method,
+            request.url.raw_path.decode(),
+            headers=kept | {"connection": "close", "accept-encoding": "identity"},
+            content=request.content,
+        )
+        served = self.http.send(own)
+        return served.status_code, served.headers.raw, served.read()
 
 
 def _is_impossible(fault: NetworkFault, method: str) -> bool:

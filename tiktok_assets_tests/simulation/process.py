@@ -6,6 +6,7 @@ exception travels up, no `finally` and no context manager, can change a file, th
 """
 
 import os
+import signal
 import sys
 import threading
 from collections import Counter
@@ -56,6 +57,7 @@ class Process:
         written: files opened for writing, and targets of renames.
         unfinished: the file that was opened for writing last, unless it was renamed or deleted since.
         is_dead: whether it was killed.
+        dies_for_real: whether the kill is a SIGKILL of this interpreter.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Process:
     unfinished: str | None = None
     refused_for_space: int = 0
     is_dead: bool = False
+    dies_for_real: bool = False
 
     def reach(self, seam: Seam) -> None:
         """Pass an operation, or die there.
@@ -78,6 +81,8 @@ class Process:
             raise SimulatedKill
         self.passed[seam] += 1
         if self.kill and self.kill.seam == seam and self.passed[seam] == self.kill.number:
+            if self.dies_for_real:
+                os.kill(os.getpid(), signal.SIGKILL)
             self.is_dead = True
             raise SimulatedKill
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -12,6 +13,7 @@ import httpx
 
 from tiktok_assets.sandbox.control import change_account
 from tiktok_assets.sandbox.http.rate_limits import Limits
+from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.state import State, new_state
 from tiktok_assets.sandbox.world.builder import Builder
 from tiktok_assets.sandbox.world.clock import Clock
@@ -61,8 +63,14 @@ class SimulatedWorld:
     names: int = 0
 
     @classmethod
-    def build(cls, seed: int, *, accounts: int) -> "SimulatedWorld":
-        """Build the world of a seed, with this many accounts that have campaigns."""
+    def build(cls, seed: int, *, accounts: int, server: ExitStack | None = None) -> "SimulatedWorld":
+        """Build the world of a seed.
+
+        Args:
+            seed: decides everything.
+            accounts: the number of accounts, some of which may have no campaigns or no grant.
+            server: closes the sandbox's HTTP server at the end; None to call the sandbox in this process.
+        """
         random = Random(f"{seed}:world")  # noqa: S311 - repeatable
         start = FIRST_START + timedelta(random.randrange(1200), hours=random.randrange(-3, 4))
         plan = WorldPlan(
@@ -75,15 +83,17 @@ class SimulatedWorld:
             ads=6,
             smart_plus=False,
         )
-        world = build_world(plan)
         virtual = VirtualClock(start)
-        state = new_state(
-            world,
-            Clock(start, running=True, wall=virtual.now),
-            limits=Limits(qps=None, qpm=None),
-            monotonic=virtual.monotonic,
-        )
-        network = Network(state, virtual, Random(f"{seed}:network"))  # noqa: S311 - repeatable
+        clock, limits = Clock(start, running=True, wall=virtual.now), Limits(qps=None, qpm=None)
+        http = None
+        if server:
+            sandbox = server.enter_context(RunningSandbox(plan, limits=limits))
+            state = sandbox.state
+            state.clock, state.monotonic = clock, virtual.monotonic
+            http = server.enter_context(httpx.Client(base_url=sandbox.base_url, timeout=60))
+        else:
+            state = new_state(build_world(plan), clock, limits=limits, monotonic=virtual.monotonic)
+        network = Network(state, virtual, Random(f"{seed}:network"), http=http)  # noqa: S311 - repeatable
         simulated = cls(random, virtual, state, network, Truth(state))
         network.observers.append(simulated.truth.observe)
         simulated._add_scaling_campaigns()

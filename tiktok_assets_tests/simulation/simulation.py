@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,6 +30,7 @@ from tiktok_assets_tests.simulation.fault_plan import (
     DELIVERY_SEAMS,
     DUPLICATION_SEAMS,
     HOST_FAULTS,
+    NEW_COLUMNS,
     REFRESH_SEAMS,
     Seams,
 )
@@ -51,6 +52,8 @@ from tiktok_assets_tests.simulation.virtual_time import real_seconds
 
 ACCOUNTS = (3, 5, 6)
 DAYS = 90
+HTTP_INTERVAL = 100
+"""One seed in so many lives over real HTTP."""
 CALM_DAYS = 4
 """The last days have no faults, so that everything that is promised to happen in the end can."""
 
@@ -62,11 +65,16 @@ class Simulation:
     Attributes:
         seed: decides everything.
         days: how many to live.
+        folder: keeps the files of a world that ends with its first kill, before the disk loses anything; None for
+            a temporary folder and a world that lives on.
+        dies_for_real: whether that kill is a SIGKILL.
         step: what is being done.
     """
 
     seed: int
     days: int = DAYS
+    folder: Path | None = None
+    dies_for_real: bool = False
     figures: Figures = field(default_factory=Figures)
     faults: Counter[str] = field(default_factory=Counter)
     day: int = 0
@@ -80,19 +88,23 @@ class Simulation:
         started, processor = real_seconds(), time.process_time()
         excepthook, threading.excepthook = threading.excepthook, _ignore_kills
         random_module.seed(self.seed)
-        root = Path(tempfile.mkdtemp(prefix=f"simulation-{self.seed}-", dir=_memory_folder()))
+        root = self.folder or Path(tempfile.mkdtemp(prefix=f"simulation-{self.seed}-", dir=_memory_folder()))
         try:
             self._open(root)
             with self.world.clock.running(), in_sequence(self.world.clock.sleep), self.disk.watching():
                 try:
                     self._live()
+                except _KilledError:
+                    return
                 except ViolationError as violation:
                     self._fail(str(violation))
                 except Exception:  # noqa: BLE001 - an error that escapes the product is a violation too
                     self._fail(traceback.format_exc(limit=-12))
         finally:
             threading.excepthook = excepthook
-            shutil.rmtree(root, ignore_errors=True)
+            self.server.close()
+            if self.folder is None:
+                shutil.rmtree(root, ignore_errors=True)
         self._record(real_seconds() - started, time.process_time() - processor)
 
     def _fail(self, text: str) -> None:
@@ -103,7 +115,10 @@ class Simulation:
     def _open(self, root: Path) -> None:
         self.random = Random(f"{self.seed}:schedule")  # noqa: S311 - repeatable
         accounts = self.random.choice(ACCOUNTS)
-        self.world = SimulatedWorld.build(self.seed, accounts=accounts)
+        is_served = self.seed % HTTP_INTERVAL == HTTP_INTERVAL // 2
+        self.faults["a world over HTTP"] += is_served
+        self.server = ExitStack()
+        self.world = SimulatedWorld.build(self.seed, accounts=accounts, server=self.server if is_served else None)
         (root / "host").mkdir(mode=0o700)
         (root / "host-links").mkdir(mode=0o700)
         self.root = root
@@ -171,6 +186,7 @@ class Simulation:
             (0.04, self._jump_clock),
             (0.03, self._make_backup),
             (0.03, self._restore_backup),
+            (0.02, self._downgrade_state),
         ):
             if random.random() < probability:
                 act()
@@ -224,6 +240,15 @@ class Simulation:
         self.judge.forget_after(made_at)
         self.receivers.messages[:] = [one for one in self.receivers.messages if one.at <= made_at]
 
+    def _downgrade_state(self) -> None:
+        """Make the state that of an earlier version, which lacks columns, so that the next process upgrades it."""
+        with closing(State(self.agency.settings.state_database_url)) as state, state.transaction() as connection:
+            for column in NEW_COLUMNS:
+                used = sa.select(sa.func.count()).where(duplications.c[column].is_not(None))
+                if not connection.scalar(used):
+                    connection.exec_driver_sql(f"ALTER TABLE duplications DROP COLUMN {column}")
+                    self.faults["a column of the state is of an earlier version"] += 1
+
     def _run(
         self,
         name: str,
@@ -234,7 +259,7 @@ class Simulation:
     ) -> Process:
         """Run a simulated process, which may be killed, and judge the files it wrote."""
         self.step = name
-        process = Process(name, f"{self.root}/host")
+        process = Process(name, f"{self.root}/host", dies_for_real=self.dies_for_real)
         if seams:
             seam, most = self.random.choice(seams)
             process.kill = Kill(seam, self.random.randint(1, most))
@@ -245,6 +270,8 @@ class Simulation:
         run_process(process, work)
         if process.is_dead:
             assert process.kill
+            if self.folder:
+                raise _KilledError
             self.faults[f"killed at a {process.kill.seam}"] += 1
             self.processes_killed += 1
             if self.random.random() < 0.5:
@@ -403,6 +430,10 @@ class Simulation:
         figures.flagged += self.judge.flagged
         figures.duplicated += self.judge.duplicated
         figures.faults = Counter({name: count for name, count in figures.faults.items() if count})
+
+
+class _KilledError(Exception):
+    """The world ends with its first kill."""
 
 
 def _ignore_kills(arguments: threading.ExceptHookArgs) -> None:

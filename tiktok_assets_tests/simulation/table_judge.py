@@ -173,6 +173,12 @@ class TableJudge:
                     for row in versions
                     if row[3] <= at and (row[4] is None or row[4] > at) and row[0] in objects
                 }
+                valid = [row[0] for row in versions if row[3] <= at and (row[4] is None or row[4] > at)]
+                self.check(
+                    "an object has one version at a time",
+                    len(set(valid)) == len(valid),
+                    f"{table}_history of {owner} at {at}: {sorted(valid)}",
+                )
                 self.check(
                     "history replays to each past state",
                     replayed == objects,
@@ -260,7 +266,7 @@ class TableJudge:
     def forget_after(self, instant: datetime) -> None:
         """Forget the snapshots after an instant, whose files were replaced by a backup."""
         for key, pasts in self.pasts.items():
-            self.pasts[key] = [one for one in pasts if one[0] <= instant]
+            self.pasts[key] = [one for one in pasts if one[0] < instant.replace(microsecond=0)]
 
 
 def _without_zeros(rows: DayRows) -> DayRows:
