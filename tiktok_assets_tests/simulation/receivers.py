@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from tiktok_assets.alerts.channels import REPEAT_NOTE, SendOutcome, send_message
 from tiktok_assets.alerts.sender_process import NO_OUTCOME, SenderProcess
 from tiktok_assets_tests.simulation.process import Process, as_simulator, current_process
+from tiktok_assets_tests.simulation.virtual_time import VirtualClock
 
 SCHEME = "simulated"
 URLS = (f"{SCHEME}://marketing", f"{SCHEME}://agency/?format=markdown")
@@ -54,12 +55,13 @@ class Receivers:
 
     Attributes:
         random: decides how a receiver behaves.
+        clock: moved by the time that a message takes.
         rates: the probability of each misbehaviour.
         messages: in the order of their arrival.
     """
 
     random: Random
-    now: Callable[[], datetime]
+    clock: VirtualClock
     rates: dict[Behaviour, float] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
@@ -82,7 +84,7 @@ class Receivers:
             return False
         if self._next != "lose":
             self.messages.append(
-                Message(receiver, f"{title}\n{body}", REPEAT_NOTE in body, self.now(), self._process)
+                Message(receiver, f"{title}\n{body}", REPEAT_NOTE in body, self.clock.now(), self._process)
             )
         return True
 
@@ -91,6 +93,7 @@ class Receivers:
         process = current_process()
         if process:
             process.reach("send")
+        self.clock.advance(self.random.uniform(0.1, 1.5))
         self._process = process
         self._next = self.choose_behaviour()
         before = len(self.messages)

@@ -3,6 +3,7 @@
 import os
 import random as random_module
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -54,6 +55,8 @@ ACCOUNTS = (3, 5, 6)
 DAYS = 90
 HTTP_INTERVAL = 100
 """One seed in so many lives over real HTTP."""
+MAX_SECONDS = 400
+"""Real seconds after which a world counts as hanging."""
 CALM_DAYS = 4
 """The last days have no faults, so that everything that is promised to happen in the end can."""
 
@@ -86,6 +89,8 @@ class Simulation:
         """Live all days, and record the figures; a violation ends the world."""
         install_hooks()
         started, processor = real_seconds(), time.process_time()
+        watchdog = signal.signal(signal.SIGALRM, _stop_hanging)
+        signal.alarm(MAX_SECONDS)
         excepthook, threading.excepthook = threading.excepthook, _ignore_kills
         random_module.seed(self.seed)
         root = self.folder or Path(tempfile.mkdtemp(prefix=f"simulation-{self.seed}-", dir=_memory_folder()))
@@ -102,6 +107,8 @@ class Simulation:
                     self._fail(traceback.format_exc(limit=-12))
         finally:
             threading.excepthook = excepthook
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, watchdog)
             self.server.close()
             if self.folder is None:
                 shutil.rmtree(root, ignore_errors=True)
@@ -123,7 +130,7 @@ class Simulation:
         (root / "host-links").mkdir(mode=0o700)
         self.root = root
         self.disk = Disk(Random(f"{self.seed}:disk"), str(root / "host"))  # noqa: S311 - repeatable
-        self.receivers = Receivers(Random(f"{self.seed}:receivers"), self.world.clock.now)  # noqa: S311 - repeatable
+        self.receivers = Receivers(Random(f"{self.seed}:receivers"), self.world.clock)  # noqa: S311 - repeatable
         connect(self.receivers)
         self.agency = Agency.open(
             root / "host",
@@ -430,6 +437,10 @@ class Simulation:
         figures.flagged += self.judge.flagged
         figures.duplicated += self.judge.duplicated
         figures.faults = Counter({name: count for name, count in figures.faults.items() if count})
+
+
+def _stop_hanging(*_: object) -> None:
+    raise ViolationError(f"a world ends: it has taken {MAX_SECONDS} real seconds")
 
 
 class _KilledError(Exception):
