@@ -104,12 +104,13 @@ def _build_published_asset(settings: Settings, publication: Publication, table: 
     )
     def _published(context: dg.AssetExecutionContext, rows: pl.LazyFrame) -> Iterator[dg.Output[pl.DataFrame]]:
         frame = rows.collect()
-        count = "dagster/partition_row_count" if context.has_partition_key else "dagster/row_count"
+        count = "dagster/partition_row_count" if partitions else "dagster/row_count"
         context.log.info("%s", written.announce(frame.height))
         yield dg.Output(frame, metadata={count: frame.height, "rows": frame.height})
         # Dagster has passed the output to the IO manager when it continues this function.
         if publication.verify:
-            written.verify(context, frame)
+            # Not `partition_key`: a sensor's run of an asset with a backfill policy has a range of partitions.
+            written.verify(context, frame, context.partition_keys if partitions else ())
 
     return _published
 
@@ -138,13 +139,23 @@ class _PublishedTable:
         decimals = f"; {', '.join(money)} are decimals. If it refuses them: {self.remedy}" if money else "."
         return f"{rows} rows go to {self.stored_by}{decimals}"
 
-    def verify(self, context: dg.AssetExecutionContext, frame: pl.DataFrame) -> None:
-        """Read a partition back through the project's IO manager and compare it with what was written.
+    def verify(self, context: dg.AssetExecutionContext, frame: pl.DataFrame, partitions: Sequence[str]) -> None:
+        """Read what was written back through the project's IO manager and compare it.
+
+        Args:
+            context: of the step.
+            frame: what was written.
+            partitions: the accounts it holds; empty for a table without partitions.
 
         Raises:
             dagster.Failure: if it cannot be read, or differs; one sentence with table, column and what to do.
         """
-        partition = context.partition_key if context.has_partition_key else None
+        if not partitions:
+            self._verify_part(context, frame, None)
+        for partition in partitions:
+            self._verify_part(context, frame.filter(pl.col("advertiser_id") == partition), partition)
+
+    def _verify_part(self, context: dg.AssetExecutionContext, frame: pl.DataFrame, partition: str | None) -> None:
         name = f"{self.key.to_user_string()}{f', partition {partition},' if partition else ''}"
         try:
             stored: Any = context.load_asset_value(self.key, python_type=pl.DataFrame, partition_key=partition)

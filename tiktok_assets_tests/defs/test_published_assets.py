@@ -54,23 +54,32 @@ def open_project(
         yield project
 
 
-def materialize(project: Deployment, key: str, partition: str | None = None) -> dg.ExecuteInProcessResult:
-    """Materialize one asset, as a click does."""
+def materialize(
+    project: Deployment, key: str, partition: str | None = None, *, as_range: bool = False
+) -> dg.ExecuteInProcessResult:
+    """Materialize one asset, as a click does, or as a sensor does: with a range of one partition."""
     selected = [dg.AssetKey(key.split("/"))]
     job = project.definitions.resolve_implicit_job_def_def_for_assets(selected)
     assert job
+    ends = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
     return job.execute_in_process(
-        instance=project.instance, partition_key=partition, asset_selection=selected, raise_on_error=False
+        instance=project.instance,
+        partition_key=None if as_range else partition,
+        tags=dict.fromkeys(ends, partition) if as_range and partition else None,
+        asset_selection=selected,
+        raise_on_error=False,
     )
 
 
-def publish(project: Deployment, table: str, partition: str | None = None) -> dg.ExecuteInProcessResult:
+def publish(
+    project: Deployment, table: str, partition: str | None = None, *, as_range: bool = False
+) -> dg.ExecuteInProcessResult:
     """Materialize a published table."""
-    return materialize(project, f"one/published/{table}", partition)
+    return materialize(project, f"one/published/{table}", partition, as_range=as_range)
 
 
 def test_delta_tables_equal_ours_to_the_cent(host: Host, tmp_path: Path) -> None:
-    """What was published to Delta, twice, equals our table, for Dagster's readers and for any other."""
+    """What was published to Delta, by a click and by a sensor, equals our table, for all readers."""
     lake = DeltaLakePolarsIOManager(
         root_uri=str(tmp_path / "lake"), storage_options=LocalConfig(), mode=WriteMode.overwrite
     )
@@ -81,10 +90,10 @@ def test_delta_tables_equal_ours_to_the_cent(host: Host, tmp_path: Path) -> None
         seen.append(rows)
 
     with open_project(host, tmp_path, lake) as project:
-        for _ in range(2):
+        for as_range in (False, True):
             assert publish(project, "advertisers").success
             for owner in project.advertiser_ids:
-                assert publish(project, "ad_report_daily", owner).success
+                assert publish(project, "ad_report_daily", owner, as_range=as_range).success
         expected = project.read_table("ad_report_daily")
         files = deltalake.DeltaTable(str(tmp_path / "lake" / "one" / "ad_report_daily"))
         accounts = deltalake.DeltaTable(str(tmp_path / "lake" / "one" / "advertisers"))
