@@ -86,6 +86,7 @@ def wait_until(
 ) -> dict[str, bool]:
     """Ask for the assets until a condition holds, and return whether each is filled, by key."""
     deadline = time.monotonic() + MINUTES * 60
+    assets: dict[str, bool] = {}
     while process.poll() is None and time.monotonic() < deadline:
         try:
             answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": ASSETS}, timeout=60)
@@ -96,4 +97,5 @@ def wait_until(
         if assets and is_reached(assets):
             return assets
         time.sleep(2)
-    raise AssertionError(f"dg dev did not fill the tables within {MINUTES} minutes; see dev.log")
+    empty = sorted(key for key, is_filled in assets.items() if not is_filled)
+    raise AssertionError(f"after {MINUTES} minutes of dg dev {LAST_FILLED} is not filled; empty are {empty}")
