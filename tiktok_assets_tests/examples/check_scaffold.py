@@ -16,6 +16,7 @@ from tiktok_assets_tests.examples.conftest import Project, Stopwatch
 from tiktok_assets_tests.versions.environments import ROOT, Environment
 
 COMPONENT = "tiktok_assets.TikTokAdsComponent"
+RANKING = "tiktok/top_spenders"
 LAST_FILLED = "tiktok/warehouse"
 """The asset that is built after all others."""
 
@@ -72,7 +73,9 @@ def wait_for_tables(project: Project, measure: Stopwatch) -> set[str]:
         try:
             with measure("dg dev until its web server answers"):
                 wait_until(port, process, bool)
-            with measure("dg dev until the last table is filled"):
+            with measure(f"dg dev until {RANKING} is filled, which reads all reports"):
+                wait_until(port, process, lambda found: found[RANKING])
+            with measure(f"and until {LAST_FILLED} is filled"):
                 assets = wait_until(port, process, lambda found: found[LAST_FILLED])
         finally:
             process.send_signal(signal.SIGINT)
