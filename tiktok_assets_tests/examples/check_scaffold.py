@@ -1,11 +1,13 @@
 """Make a project with `create-dagster`, add our component, and wait until `dg dev` has filled its tables."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -68,6 +70,7 @@ def wait_for_tables(project: Project, measure: Stopwatch) -> set[str]:
             env=clean_environment(variables),
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         ) as process,
     ):
         try:
@@ -78,8 +81,11 @@ def wait_for_tables(project: Project, measure: Stopwatch) -> set[str]:
             with measure(f"and until {LAST_FILLED} is filled"):
                 assets = wait_until(port, process, lambda found: found[LAST_FILLED])
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+            with suppress(ProcessLookupError):  # what is left of its servers
+                os.killpg(process.pid, signal.SIGKILL)
     print(f"  {sum(assets.values())} of {len(assets)} assets are filled")  # noqa: T201 - the figures of the check
     return set(assets)
 
