@@ -16,8 +16,22 @@ from pathlib import Path
 from tiktok_assets_tests.versions.environments import CONSTRAINTS, ROOT, SUPPORTED, Environment, find_python
 from tiktok_assets_tests.versions.smoke import DG_TESTS, SMOKE_TESTS
 
-NOT_NEEDED = frozenset({"dagster-dg-cli", "ruff", "mypy", "types-html5lib", "uv"})
-"""Tools that no test imports, and `dg`, which is installed after the tests: fewer Dagster versions have it."""
+NOT_NEEDED = frozenset(
+    [
+        "dagster-dg-cli",
+        "dagster-postgres",
+        "psycopg2-binary",
+        "dagster-delta",
+        "ruff",
+        "mypy",
+        "types-html5lib",
+        "uv",
+    ],
+)
+"""What the short suite does not import, and `dg`, which is installed after it.
+
+Each package of Dagster demands the Dagster of its release, and the newest Dagster has fewer of them.
+"""
 
 DG = "dagster-dg-cli>=1.13.27,<1.14"
 TESTS = Path(__file__).parents[1]
@@ -63,7 +77,7 @@ def try_versions(word: str, tests: Sequence[str]) -> Result:
     versions, seconds, failed = "not installed", [], False
     try:
         environment.create()
-        installed = environment.install("--editable", str(ROOT), *read_test_requirements())
+        installed = environment.install("--editable", str(ROOT), *read_test_requirements(whole=not tests))
         versions = ", ".join(f"{name} {environment.version(name)}" for name in SHOWN)
         seconds.append(f"install {installed:.0f} s")
         started = time.monotonic()
@@ -97,11 +111,11 @@ def choose_options(word: str) -> list[str]:
     return ["--constraint", str(CONSTRAINTS)]
 
 
-def read_test_requirements() -> list[str]:
-    """Return what the tests need beside the package, from pyproject.toml."""
+def read_test_requirements(*, whole: bool = False) -> list[str]:
+    """Return what the short or the whole suite needs beside the package, from pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines: list[str] = project["optional-dependencies"]["dev"]
-    return [line for line in lines if re.split(r"[^\w-]", line)[0] not in NOT_NEEDED]
+    return [line for line in lines if whole or re.split(r"[^\w-]", line)[0] not in NOT_NEEDED]
 
 
 def find_summary(output: str) -> str:
