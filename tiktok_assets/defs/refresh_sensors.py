@@ -108,5 +108,7 @@ def build_derived_assets_sensor(
         target=names.select([*get_derived_tables(settings), *published]),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
+        # Where few runs may run at once, the refresh goes first: what is derived is built again after each stage.
+        run_tags={"dagster/priority": "-1"},
         description="Ranks the top spenders and rebuilds overview and warehouse after their sources changed.",
     )

@@ -125,6 +125,7 @@ def test_published_tables_follow_ours(host: Host, tmp_path: Path) -> None:
             for one in project.definitions.sensors or []
             if isinstance(one, dg.AutomationConditionSensorDefinition)
         ]
+        assert sensor.run_tags["dagster/priority"] == "-1"  # a refresh does not wait for them
         targets = sensor.asset_selection.resolve(project.definitions.resolve_asset_graph())
         assert {published, dg.AssetKey(["one", "published", "advertisers"])} <= targets
 
