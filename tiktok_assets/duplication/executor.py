@@ -110,6 +110,9 @@ class StepExecutor:
         if step.object_id:
             return step.object_id
         may_exist = step.sent_at is not None
+        # The ledger may be older than the object: a restored backup of it does not know what was sent later.
+        if not may_exist and (found := self._look_up(key, advertiser_id, step, target)):
+            return found
         for _ in range(self.policy.max_attempts):
             if may_exist:
                 if found := self._find(lease, key, advertiser_id, step, target):
@@ -185,26 +188,34 @@ class StepExecutor:
         The wait starts now, whenever the request was sent: the recorded time may be of another machine's clock,
         the clock may have been set, and a process that lost its lease may be sending still.
         """
-        spec, policy = STEP_SPECS[step.step][self.kind], self.policy
+        policy = self.policy
         settled_at = time.monotonic() + policy.request_seconds + policy.settle_seconds
         while True:
             is_settled = time.monotonic() >= settled_at
-            self.ledger.checkpoint(f"request: before lookup at {spec.endpoint.path}")
-            try:
-                rows = list_objects(self.fetcher, spec, advertiser_id, {f"{spec.parent_field}s": [target]})
-            except TikTokError as error:
-                raise UnfinishedError(
-                    f"the {_format_step(step)} may have been created, but cannot be looked up: {error}"
-                    f" {suggest_fix(error)}"
-                ) from error
-            self.ledger.checkpoint(f"request: after lookup at {spec.endpoint.path}")
-            if ids := find_ids_by_marker(rows, spec.key, spec.name_field, step.marker):
-                row = next(one for one in rows if str(one[spec.key]) == ids[0])
-                self.ledger.record_created(key, step.step, ids[0], "", row)
-                return ids[0]
+            if found := self._look_up(key, advertiser_id, step, target):
+                return found
             if is_settled:
                 return None
             self.sleep(lease, min(policy.poll_seconds, max(settled_at - time.monotonic(), 0.0)))
+
+    def _look_up(self, key: str, advertiser_id: str, step: Step, target: str) -> str | None:
+        """Look the object up by its marker once, and record it if it is found."""
+        spec = STEP_SPECS[step.step][self.kind]
+        self.ledger.checkpoint(f"request: before lookup at {spec.endpoint.path}")
+        try:
+            rows = list_objects(self.fetcher, spec, advertiser_id, {f"{spec.parent_field}s": [target]})
+        except TikTokError as error:
+            raise UnfinishedError(
+                f"the {_format_step(step)} may have been created, but cannot be looked up: {error}"
+                f" {suggest_fix(error)}"
+            ) from error
+        self.ledger.checkpoint(f"request: after lookup at {spec.endpoint.path}")
+        ids = find_ids_by_marker(rows, spec.key, spec.name_field, step.marker)
+        if not ids:
+            return None
+        row = next(one for one in rows if str(one[spec.key]) == ids[0])
+        self.ledger.record_created(key, step.step, ids[0], "", row)
+        return ids[0]
 
     def sleep(self, lease: Lease, seconds: float) -> None:
         """Sleep while renewing the lease."""

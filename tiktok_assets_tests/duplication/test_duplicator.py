@@ -226,7 +226,7 @@ def test_deleted_copy_counts_as_created(harness: DuplicationHarness) -> None:
     """A created ad that a person deleted meanwhile is found and not created again."""
     request = harness.request(again=20)
     harness.host.inject_fault("commit_then_cut", path="ad/create")
-    harness.host.inject_fault("http_status", path="ad/get", status=500, html="<html>", after=1, times=None)
+    harness.host.inject_fault("http_status", path="ad/get", status=500, html="<html>", after=2, times=None)
     with pytest.raises(UnfinishedError, match="cannot be looked up"):
         harness.duplicate(request)
     _, (ad,) = harness.created_objects(request)

@@ -1,7 +1,7 @@
 """The assertions about the state, messages, duplications, secrets and disk space of an installation."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -27,12 +27,10 @@ class Judge(TableJudge):
     Attributes:
         flagged: number of flags so far.
         duplicated: number of finished duplications.
-        forgotten_copies: keys of duplications that were made after a backup that was restored later.
     """
 
     flagged: int = 0
     duplicated: int = 0
-    forgotten_copies: set[str] = field(default_factory=set)
 
     def judge_state(self, state: State, *, is_ranked: bool) -> None:
         """Check the leader changes, and after a complete refresh that every new leader is flagged or held."""
@@ -126,8 +124,6 @@ class Judge(TableJudge):
             advertiser, marker = self.world.world.advertisers[owner], build_marker(key)
             groups = [one for one in advertiser.ad_groups if marker in one.name]
             ads = [one for one in advertiser.ads if marker in one.name]
-            if key in self.forgotten_copies:
-                continue  # a known limit, see docs/reliability.md
             self.check("nothing is made twice", len(groups) <= 1 and len(ads) <= 1, f"{key}: {groups} {ads}")
             for one in (*groups, *ads):
                 self.check("copies are switched off", one.is_paused(now) or one.is_deleted(now), f"{key}: {one}")

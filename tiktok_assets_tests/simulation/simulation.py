@@ -245,11 +245,6 @@ class Simulation:
         shutil.copytree(source, self.root / "host")
         self.faults["backup restored"] += 1
         self.judge.forget_after(made_at)
-        since = int(made_at.timestamp())
-        for advertiser in self.world.accounts:
-            for one in (*advertiser.ad_groups, *advertiser.ads):
-                if one.created >= since and "[tta-" in one.name:  # the ledger of the backup does not know it
-                    self.judge.forgotten_copies.add(one.name.rpartition("[tta-")[2].rstrip("]"))
         self.receivers.messages[:] = [one for one in self.receivers.messages if one.at <= made_at]
 
     def _downgrade_state(self) -> None:

@@ -1,11 +1,14 @@
 """Laws from bugs that the simulation found, each with its seed in its name."""
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import polars as pl
 
+from tiktok_assets.duplication.models import DONE
 from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets_tests.duplication.harness import DuplicationHarness
 from tiktok_assets_tests.simulation.disk import Disk
 from tiktok_assets_tests.simulation.process import Process, install_hooks, run_process
 
@@ -32,3 +35,16 @@ def test_seed_1_power_failure_leaves_whole_partitions(tmp_path: Path) -> None:
         found = store.scan("ads", schema).collect()
         assert found.height == 100
         assert found.get_column("number").n_unique() == 1
+
+
+def test_seed_20261129001_copy_made_after_the_backup_is_not_made_again(
+    harness: DuplicationHarness, tmp_path: Path
+) -> None:
+    """With a ledger of before a duplication, the same request finds the objects and creates none."""
+    request = harness.request(again=60)
+    first = harness.duplicate(request)
+    restored = replace(harness.config, state_url=f"sqlite:///{tmp_path}/backup.sqlite")
+    second = replace(harness, config=restored).duplicate(request)
+    assert (first.status, second.status) == (DONE, DONE)
+    assert [step.object_id for step in second.steps] == [step.object_id for step in first.steps]
+    assert [len(rows) for rows in harness.created_objects(request)] == [1, 1]
