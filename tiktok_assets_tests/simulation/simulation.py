@@ -245,6 +245,7 @@ class Simulation:
         shutil.copytree(source, self.root / "host")
         self.faults["backup restored"] += 1
         self.judge.forget_after(made_at)
+        self.judge.known_accounts.clear()
         self.receivers.messages[:] = [one for one in self.receivers.messages if one.at <= made_at]
 
     def _downgrade_state(self) -> None:
@@ -399,6 +400,7 @@ class Simulation:
     def _assert_day(self, *, is_over: bool) -> None:
         name, self.step = self.step, f"assertions after {self.step}"
         judge = self.judge
+        judge.judge_accounts(is_over=is_over)
         with closing(State(self.agency.settings.state_database_url)) as state:
             judge.judge_state(state, is_ranked=self.is_ranked)
             judge.judge_messages(state, is_over=False)
@@ -408,7 +410,6 @@ class Simulation:
             judge.judge_settled_days()
             judge.judge_bounds()
         if is_over:
-            judge.judge_accounts()
             judge.judge_coverage()
             judge.judge_reconciliation()
             self._deliver(is_calm=True)
