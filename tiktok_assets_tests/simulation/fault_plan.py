@@ -42,7 +42,7 @@ HOST_FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "http_status", "status": 404, "times": 1},
     {"kind": "not_json", "times": 2},
     {"kind": "truncated", "times": 1},
-    {"kind": "redirect", "status": 302, "location": "http://example.test/", "times": 1},
+    {"kind": "redirect", "status": 307, "location": "http://example.test/", "times": 1},
     {"kind": "redirect", "status": 307, "times": 1},
     {"kind": "lost_row", "path": "report/integrated/get", "times": 2},
     {"kind": "lost_row", "path": "ad/get", "times": 5},

@@ -145,7 +145,7 @@ class Simulation:
 
     def _live(self) -> None:
         for day in range(self.days):
-            self.day = day
+            self.day, self.is_ranked = day, False
             is_calm = self.day >= self.days - CALM_DAYS
             self.figures.account_days += len(self.world.accounts)
             if is_calm:
@@ -405,12 +405,13 @@ class Simulation:
             judge.judge_state(state, is_ranked=self.is_ranked)
             judge.judge_messages(state, is_over=False)
             judge.judge_duplications(state, is_over=is_over)
+        if self.is_ranked:
+            judge.judge_coverage()
         if self.day % 10 == 9 or is_over:
             judge.judge_histories()
             judge.judge_settled_days()
             judge.judge_bounds()
         if is_over:
-            judge.judge_coverage()
             judge.judge_reconciliation()
             self._deliver(is_calm=True)
             self._pass_time(hours=24 * 4)

@@ -224,8 +224,8 @@ class TableJudge:
         for advertiser in self.world.accounts:
             if not advertiser.granted:
                 continue
-            last = (now - timedelta(hours=41)).astimezone(advertiser.zone).date() - timedelta(1)
-            first = max(self.agency.settings.start_date, last - timedelta(27))
+            last = (now - timedelta(hours=48)).astimezone(advertiser.zone).date() - timedelta(1)
+            first = max(self.agency.settings.start_date, last - timedelta(24))
             days = [first + timedelta(n) for n in range((last - first).days + 1)]
             for table in DAILY:
                 for day in days:
