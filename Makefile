@@ -67,7 +67,7 @@ pythons: $(VENV)/installed-dev ## run a short suite with each of Python 3.11, 3.
 	$(BIN)/python -m tiktok_assets_tests.versions pythons
 
 examples: $(VENV)/installed-dev ## install and run the projects of examples/ and a new one of create-dagster; takes minutes
-	$(BIN)/pytest -q tiktok_assets_tests/examples/check_dbt_project.py tiktok_assets_tests/examples/check_plain_delta.py tiktok_assets_tests/examples/check_scaffold.py
+	$(BIN)/pytest -q -s --timeout=1800 tiktok_assets_tests/examples/check_dbt_project.py tiktok_assets_tests/examples/check_plain_delta.py tiktok_assets_tests/examples/check_scaffold.py
 
 mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which ones the tests catch
 	$(BIN)/python -m tiktok_assets_tests.mutations

@@ -70,7 +70,7 @@ class Disk:
                     last = max(
                         (n for n, one in enumerate(self.renames) if one[0].rpartition("/")[0] == path), default=-1
                     )
-                    del self.renames[: last + 1]
+                    self._forget_renames(last + 1)
 
         on_rename.append(remember)
         os.fsync = fsync  # type: ignore[assignment] # the standard library's, which takes files too
@@ -86,11 +86,15 @@ class Disk:
         """Write everything to the disk, as the system does after a while."""
         self.flushed.clear()
         self.moved.clear()
-        for _, link in self.renames:
+        self._forget_renames(len(self.renames))
+
+    def _forget_renames(self, count: int) -> None:
+        """Drop the oldest renames, which are on the disk, with the files that were there before them."""
+        for _, link in self.renames[:count]:
             if link:
                 with suppress(FileNotFoundError):
                     Path(link).unlink()
-        self.renames.clear()
+        del self.renames[:count]
 
     def fail_power(self, process: Process) -> None:
         """Lose what is not on the disk, after the process has died."""
