@@ -48,8 +48,8 @@ attributes:
   # app_secret: "{{{{ env.TIKTOK_APP_SECRET }}}}"
   key_prefix: {name}
   start_date: "{first_day}"
-  # In the sandbox every two minutes; for your own accounts use "30 12 * * *", after TikTok's daily correction.
-  refresh_cron: "*/2 * * * *"
+  # In the sandbox every five minutes; for your own accounts use "30 12 * * *", after TikTok's daily correction.
+  refresh_cron: "*/5 * * * *"
 """
 
 
