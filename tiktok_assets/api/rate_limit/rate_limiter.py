@@ -21,8 +21,9 @@ _MAX_SLEEP_SECONDS = 0.05
 """The longest sleep at a time while waiting for the bucket, so that `close` ends a wait soon."""
 
 
-_CLEANING_INTERVAL_SECONDS = 10
-"""How often a process deletes the requests from the bucket that no window contains any more."""
+_CLEANING_INTERVAL_SECONDS = 60
+"""How often a process deletes the requests from the bucket that no window contains any more. Meanwhile the other
+processes wait, and what they send late is closer to the next request."""
 
 
 class RequestBudget(Protocol):
@@ -97,7 +98,7 @@ class RateLimitedBudget(UnlimitedBudget):
         self._bucket = bucket
         # The library's background thread would still use the bucket's file after `close`, so `_take` cleans it.
         self._limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
-        self._next_cleaning = time.monotonic()
+        self._clean()
         # A waiting thread polls the bucket; only one thread of the process does so at a time.
         self._turn = Lock()
         self._closed = False
@@ -120,12 +121,15 @@ class RateLimitedBudget(UnlimitedBudget):
 
     def _take(self) -> None:
         if not self._closed and time.monotonic() >= self._next_cleaning:
-            self._next_cleaning = time.monotonic() + _CLEANING_INTERVAL_SECONDS
-            self._bucket.leak(self._bucket.now())  # type: ignore[no-untyped-call] # the library's own
+            self._clean()
         while not self._closed and not self._limiter.try_acquire("app", blocking=False):
             time.sleep(self._seconds_until_free())
         if self._closed:
             raise RuntimeError(BUDGET_CLOSED_MESSAGE)
+
+    def _clean(self) -> None:
+        self._next_cleaning = time.monotonic() + _CLEANING_INTERVAL_SECONDS
+        self._bucket.leak(self._bucket.now())  # type: ignore[no-untyped-call] # the library's own
 
     def _seconds_until_free(self) -> float:
         """Return the seconds until the bucket may have capacity; another process may take it first."""

@@ -81,9 +81,9 @@ class RedisBudget(RateLimitedBudget):
                 retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), _MAX_CONNECTION_ATTEMPTS),
             )
             bucket = _RedisClockBucket.create(client, f"{key}:requests", build_rates(per_second, per_minute))
+            store = _RedisCooldownStore(client, f"{key}:pause")
+            super().__init__(bucket, Cooldown(store, max_cooldown_wait_seconds=max_cooldown_wait_seconds))
         self._redis = client
-        store = _RedisCooldownStore(client, f"{key}:pause")
-        super().__init__(bucket, Cooldown(store, max_cooldown_wait_seconds=max_cooldown_wait_seconds))
         self._outage_seconds = outage_seconds
         self._outage: _Outage | None = None
 
