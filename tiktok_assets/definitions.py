@@ -89,7 +89,7 @@ def build_definitions(
         *([] if settings.scaling_mode == "alert" else [duplicate_job]),
     ]
     assets = replace_groups(build_all_assets(settings, published), group_name)
-    own = OwnRuns(frozenset(job.name for job in jobs), frozenset(key for one in assets for key in one.keys))
+    own = OwnRuns.find(dg.Definitions(assets=assets, jobs=jobs))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -69,7 +69,7 @@ class OwnRuns:
 
     @classmethod
     def find(cls, definitions: dg.Definitions) -> "OwnRuns":
-        """Return what the definitions of `build_definitions` hold before they are merged into others."""
+        """Return what definitions hold, of which other projects know nothing."""
         assets = [one for one in definitions.assets or () if isinstance(one, dg.AssetsDefinition)]
         return cls(
             frozenset(str(job.name) for job in definitions.jobs or ()),

@@ -18,7 +18,7 @@ MAX_PIXELS = 40_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _QUALITY, _SMALL_QUALITY = 72, 50
 _EFFORT = 2
-"""Of the encoder, from 0 to 6: 4 takes 2.5 times as long for files that are a tenth smaller."""
+"""Of the encoder, from 0 to 6; more takes much longer for files that are little smaller."""
 _TILE_SIZE = (THUMBNAIL_WIDTH, 568)
 
 

@@ -18,6 +18,7 @@ from tiktok_assets.storage import StoreError
 _POSTGRES_DRIVER = "psycopg2"
 """The driver that dagster-postgres works with; SQLAlchemy 2.1 chooses psycopg 3 where the URL names none."""
 
+_DRIVERS = {"psycopg", "psycopg2", "pg8000", "asyncpg"}
 _INSTALL = "pip install 'tiktok-assets[postgres]'"
 _DRIVER_MESSAGE = (
     "{file} has a database URL for the driver {driver}, with which Dagster does not work; write"
@@ -73,8 +74,10 @@ def _get_instance(home: Path) -> dg.DagsterInstance:
     file = home / "dagster.yaml"
     try:
         instance = dg.DagsterInstance.get()
-    except ModuleNotFoundError as error:  # SQLAlchemy imports the driver
-        raise StoreError(_DRIVER_MESSAGE.format(file=file, driver=error.name)) from None
+    except ModuleNotFoundError as error:
+        if error.name in _DRIVERS:  # SQLAlchemy imports the driver that a URL names
+            raise StoreError(_DRIVER_MESSAGE.format(file=file, driver=error.name)) from None
+        raise StoreError(f"{file} needs the module {error.name}, which is not installed; install it") from error
     except Exception as error:
         if "import module" in str(error):  # of Dagster's invariants, whose class it does not export
             raise StoreError(

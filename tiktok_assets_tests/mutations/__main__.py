@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tiktok_assets_tests.mutations.table import ROOT, Mutation, load_mutations
@@ -46,19 +47,18 @@ def write(line: str) -> None:
     sys.stdout.flush()
 
 
-def find_failing_test(mutation: Mutation, copy: Path) -> str | None:
-    """Apply a mutation to the copy, run its tests, undo it, and return the first test that failed.
+def run_mutated(mutation: Mutation, copy: Path, command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Apply a mutation to the copy, run a command in it, and undo the mutation.
 
     Raises:
-        RuntimeError: If the tests could not be run.
         ValueError: If the mutation does not apply.
     """
     file = copy / mutation.file
     original = file.read_text(encoding="utf-8")
     file.write_text(mutation.apply(original), encoding="utf-8")
     try:
-        ran = subprocess.run(  # noqa: S603 - our own tests
-            [*PYTEST, *mutation.tests],
+        return subprocess.run(  # noqa: S603 - our own modules and tests
+            command,
             cwd=copy,
             env={**os.environ, "PYTHONPATH": str(copy)},
             capture_output=True,
@@ -67,6 +67,16 @@ def find_failing_test(mutation: Mutation, copy: Path) -> str | None:
         )
     finally:
         file.write_text(original, encoding="utf-8")
+
+
+def find_failing_test(mutation: Mutation, copy: Path) -> str | None:
+    """Apply a mutation to the copy, run its tests, undo it, and return the first test that failed.
+
+    Raises:
+        RuntimeError: If the tests could not be run.
+        ValueError: If the mutation does not apply.
+    """
+    ran = run_mutated(mutation, copy, [*PYTEST, *mutation.tests])
     if ran.returncode == 0:
         return None
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", ran.stdout, re.MULTILINE)

@@ -4,17 +4,15 @@
 if more than one is not found.
 """
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import tomllib
 from pathlib import Path
 
-from tiktok_assets_tests.mutations.__main__ import IGNORED, write
+from tiktok_assets_tests.mutations.__main__ import IGNORED, run_mutated, write
 from tiktok_assets_tests.mutations.table import ROOT, Mutation
 
 TABLE = Path(__file__).with_name("mutations.toml")
@@ -39,24 +37,11 @@ def find_by_simulation(
         RuntimeError: If the simulation could not run.
         ValueError: If the fault cannot be planted.
     """
-    file = copy / mutation.file
-    original = file.read_text(encoding="utf-8")
-    file.write_text(mutation.apply(original), encoding="utf-8")
     command = [sys.executable, "-m", "tiktok_assets_tests.simulation", "--stop-at-failure"]
     command += ["--seed", str(FIRST_SEED)]
     command += ["--seconds", str(seconds)] if seconds else []
     command += ["--days", str(days)] if days else []
-    try:
-        ran = subprocess.run(  # noqa: S603 - our own module
-            command,
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        file.write_text(original, encoding="utf-8")
+    ran = run_mutated(mutation, copy, command)
     if ran.returncode == 0:
         return None
     found = re.search(r"^  seed (.*)$", ran.stdout, re.MULTILINE)

@@ -20,7 +20,6 @@ _MAX_EVENLY_SPACED_QPS = 50
 _MAX_SLEEP_SECONDS = 0.05
 """The longest sleep at a time while waiting for the bucket, so that `close` ends a wait soon."""
 
-
 _CLEANING_INTERVAL_SECONDS = 60
 """How often a process deletes the requests from the bucket that no window contains any more. Meanwhile the other
 processes wait, and what they send late is closer to the next request."""
@@ -96,7 +95,7 @@ class RateLimitedBudget(UnlimitedBudget):
     def __init__(self, bucket: AbstractBucket, cooldown: Cooldown) -> None:
         super().__init__(cooldown)
         self._bucket = bucket
-        # The library's background thread would still use the bucket's file after `close`, so `_take` cleans it.
+        # The library's background thread would still use the bucket's file after `close`, so this class cleans it.
         self._limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
         self._clean()
         # A waiting thread polls the bucket; only one thread of the process does so at a time.
