@@ -12,6 +12,7 @@ import pytest
 from tiktok_assets.component.attributes import LEFT_OUT
 from tiktok_assets.component.component import TikTokAdsComponent
 from tiktok_assets.component.sandbox_process import ensure_sandbox
+from tiktok_assets.session import BUDGET_FILE
 from tiktok_assets.settings import Settings
 from tiktok_assets_tests.environment import clean_environment
 
@@ -89,13 +90,27 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 
 
 def test_two_components_are_side_by_side(project: Project) -> None:
-    """Two components have their own keys, folders and settings, whatever the environment says."""
+    """Two components have their own keys, partitions, tables, state and request budget."""
     project.add("one", OFFLINE + "\n  key_prefix: one\n  reports: [ad_report_daily]")
     project.add("two", OFFLINE + "\n  key_prefix: agency/two\n  lookback_days: 3\n  advertiser_ids: [7001, 7002]")
     keys = set(project.specs())
     assert {"one/campaigns", "agency/two/campaigns", "agency/two/ad_report_lifetime"} <= keys
     assert "one/ad_report_lifetime" not in keys
     assert not (project.folder / "data").exists()  # loading stores nothing
+    partitions = {
+        part.name
+        for key in ("one/campaigns", "agency/two/campaigns")
+        if isinstance(part := project.specs()[key].partitions_def, dg.DynamicPartitionsDefinition)
+    }
+    assert len(partitions) == 2
+    resources = project.load().resources or {}
+    with dg.build_resources({name: resources[name] for name in ("one_session", "agency_two_session")}) as opened:
+        sessions = [opened.one_session, opened.agency_two_session]
+        assert len({one.settings.data_dir for one in sessions}) == 2
+        for session in sessions:
+            assert session.client.total.requests == 0  # opens the budget
+            assert (session.settings.state_dir / BUDGET_FILE).is_file()
+        assert len({one.settings.state_dir for one in sessions}) == 2
 
 
 def test_each_setting_is_an_attribute() -> None:
