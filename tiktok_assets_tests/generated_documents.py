@@ -62,10 +62,10 @@ currencies can never be summed.
   Interests and device brands cannot be requested by day, so their tables need one request per account and day. So
   do tables by hour; other reports request thirty days at once. Provinces, markets and device brands are TikTok's
   ids; its lists of their names are not read.
-- **TopView and Promote.** TikTok's lists contain these campaigns only if a filter requests them. Two requests per
-  account and refresh find out whether it has any; if so, they are in the tables of campaigns, ad groups and ads
-  (for Promote TikTok returns little more than names and status). TikTok leaves both out of reports, so their
-  spend is in no table.
+- **TopView and Promote.** TikTok's lists contain these campaigns only if a filter requests them. From the
+  second refresh on, two requests per account find out whether it has any; if so, they are in the tables of
+  campaigns, ad groups and ads (for Promote TikTok returns little more than names and status). TikTok leaves both
+  out of reports, so their spend is in no table.
 - **GMV Max.** Campaigns of GMV Max (TikTok Shop) and their spend are in `gmv_max_report_daily` and in no other
   report or list. Amounts are in the account's currency; `cost` is what other reports call `spend`, and `net_cost`
   excludes credits and coupons. It is up to 11 hours late, as is the cost of products and posts. Orders and revenue

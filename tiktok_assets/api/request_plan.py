@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from math import ceil
 from typing import TypeVar
 
-from tiktok_assets.spec import LISTED_ENTITIES, MAX_DAYS_PER_REPORT, MAX_IDS_PER_CALL, MAX_PAGE_SIZE
+from tiktok_assets.spec import MAX_DAYS_PER_REPORT, MAX_IDS_PER_CALL, MAX_PAGE_SIZE
 
 Item = TypeVar("Item")
 
@@ -119,7 +119,7 @@ def plan_requests(
     include_account_list: bool,
     window_days: Mapping[str, int] | None = None,
     page_sizes: Mapping[str, int] | None = None,
-    extra_requests_per_account: int = 0,
+    extra_requests: Mapping[str, int] | None = None,
 ) -> list[PlanLine]:
     """Return the requests of a refresh, one line per table.
 
@@ -130,8 +130,7 @@ def plan_requests(
         include_account_list: whether the accounts are listed through the API, which takes one request.
         window_days: the most days per request by table, where they are fewer than usual.
         page_sizes: the most rows per page by table, where they are fewer than usual.
-        extra_requests_per_account: requests per account that search for TopView and Promote campaigns; they are
-            counted with the first table of the campaign hierarchy.
+        extra_requests: further requests by table, such as those for TopView and Promote campaigns.
     """
     requested = set(tables)
     days, max_days, max_rows = list(days), window_days or {}, page_sizes or {}
@@ -147,11 +146,8 @@ def plan_requests(
             windows = split_into_windows(days, max_days.get(table, MAX_DAYS_PER_REPORT))
             per_query = [one * len(window.days) for window in windows for one in _split_count(per_day)]
             rows_by_query.setdefault(table, []).extend(round(size) for size in per_query)
-    with_special_types = {entity.table for entity in LISTED_ENTITIES if entity.has_special_types} & requested
     for table, sizes in rows_by_query.items():
         if table in requested:
-            extra = extra_requests_per_account * len(row_counts) if table in with_special_types else 0
             pages = sum(count_pages(size, max_rows.get(table, MAX_PAGE_SIZE)) for size in sizes)
-            lines.append(PlanLine(table, pages + extra, sum(sizes)))
-            with_special_types = set() if extra else with_special_types
+            lines.append(PlanLine(table, pages + (extra_requests or {}).get(table, 0), sum(sizes)))
     return lines

@@ -1,5 +1,6 @@
 """Run the `plan` command: count the requests, minutes and rows of a refresh with one-row requests to the API."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,7 @@ from tiktok_assets.ingest import (
     is_read_for,
     list_daily_tables,
     page_sizes,
+    plan_special_type_requests,
     require_accounts,
     select_accounts_without_shops,
     select_refresh_window,
@@ -100,7 +102,7 @@ def plan_refresh(
             include_account_list=False,
             window_days={report.table: report.window_days for report in session.settings.chosen_reports},
             page_sizes=page_sizes(session.settings.chosen_reports),
-            extra_requests_per_account=len(session.reader.special_types),
+            extra_requests=_count_special_type_requests(session, group, tables),
         )
     )
     lines = [
@@ -115,6 +117,14 @@ def plan_refresh(
     )
     probes = session.total.requests - requests_before
     return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, probes)
+
+
+def _count_special_type_requests(
+    session: Session, advertisers: Iterable[str], tables: Sequence[str]
+) -> Mapping[str, int]:
+    """Return by table the requests for TopView and Promote campaigns; v1.2 has no such requests."""
+    owners = advertisers if session.reader.special_types else ()
+    return sum((Counter(plan_special_type_requests(session.store, one, tables)) for one in owners), Counter[str]())
 
 
 def _media_plan_lines(

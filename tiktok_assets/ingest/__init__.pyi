@@ -14,6 +14,7 @@ from .accounts import require_accounts as require_accounts
 from .accounts import resolve_accounts as resolve_accounts
 from .accounts import resolve_advertiser_ids as resolve_advertiser_ids
 from .entity_history import history_columns as history_columns
+from .entity_reader import plan_special_type_requests as plan_special_type_requests
 from .entity_reader import read_entities as read_entities
 from .gmv_max import build_gmv_max_query as build_gmv_max_query
 from .gmv_max import estimate_gmv_max_requests as estimate_gmv_max_requests

@@ -2,20 +2,22 @@
 
 TikTok lists TopView and Promote objects only if a filter selects them. The first list that a reader reads of an
 account therefore sends one extra query per type for its campaigns. Ad groups and ads of a type are queried only
-where the account has campaigns of that type.
+where the account has campaigns of that type. The first refresh of an account sends none of these queries: it is
+the largest one, and few accounts have such campaigns.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
 
 from tiktok_assets.api import ContractError, FetchResult, PagedQuery, RequestError, TikTokError, TooManyRowsError
 from tiktok_assets.ingest.creation_ranges import read_by_creation
-from tiktok_assets.ingest.partitions import ReadStats
+from tiktok_assets.ingest.partitions import SPECIAL_TYPES_KEY, ReadStats
 from tiktok_assets.ingest.queries import build_entity_query, merge_results
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.spec import CAMPAIGNS, Entity, SpecialCampaignType
+from tiktok_assets.spec import CAMPAIGNS, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity, SpecialCampaignType
+from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import find_key_error
 
 Filters = Mapping[str, list[str]]
@@ -28,6 +30,7 @@ def read_entities(
     advertiser_ids: Iterable[str],
     *,
     filters: Filters | None = None,
+    default_only: Collection[str] = (),
 ) -> Iterator[tuple[str, tuple[pl.DataFrame, ReadStats, datetime] | TikTokError]]:
     """Yield all objects of an entity per account, deleted, TopView and Promote ones included, or the error.
 
@@ -36,8 +39,11 @@ def read_entities(
         entity: the entity to read.
         advertiser_ids: the accounts, in the order in which they are yielded.
         filters: values by the API's filter names, such as `campaign_ids`.
+        default_only: accounts that are not searched for TopView and Promote, see `select_first_refreshes`.
     """
-    for advertiser_id, result in _fetch_entities(reader, entity, list(advertiser_ids), filters or {}):
+    for advertiser_id, result in _fetch_entities(
+        reader, entity, list(advertiser_ids), filters or {}, default_only
+    ):
         if isinstance(result, TikTokError):
             yield advertiser_id, result
             continue
@@ -59,7 +65,7 @@ def read_entities(
 
 
 def _fetch_entities(
-    reader: Reader, entity: Entity, advertiser_ids: Sequence[str], filters: Filters
+    reader: Reader, entity: Entity, advertiser_ids: Sequence[str], filters: Filters, default_only: Collection[str]
 ) -> Iterator[tuple[str, EntityResult]]:
     """Yield the objects of each account, special types included, or the error.
 
@@ -70,10 +76,14 @@ def _fetch_entities(
         entity: the entity to read.
         advertiser_ids: the accounts, in the order in which they are yielded.
         filters: values by the API's filter names.
+        default_only: accounts that are not searched for special types.
     """
     finds_types = entity.has_special_types and entity is not CAMPAIGNS and not filters
-    errors = _find_account_types(reader, advertiser_ids) if finds_types else {}
-    types = {owner: () if filters else _types_to_query(reader, entity, owner) for owner in advertiser_ids}
+    searched = [owner for owner in advertiser_ids if owner not in default_only]
+    errors = _find_account_types(reader, searched) if finds_types else {}
+    types: dict[str, tuple[SpecialCampaignType, ...]] = dict.fromkeys(advertiser_ids, ())
+    if not filters:
+        types |= {owner: _types_to_query(reader, entity, owner) for owner in searched}
     planned = ((owner, one) for owner in advertiser_ids for one in (None, *types[owner]))
     queries = (build_entity_query(entity, owner, filters, reader.now, one) for owner, one in planned)
     results = reader.fetcher.fetch_each(queries)
@@ -84,7 +94,7 @@ def _fetch_entities(
             more = [build_entity_query(entity, owner, filters, reader.now, one) for one in reader.special_types]
             found = reader.fetcher.fetch_each(more)
             special = {one: result for one, (_, result) in zip(reader.special_types, found, strict=True)}
-        if entity is CAMPAIGNS and not filters:
+        if entity is CAMPAIGNS and not filters and owner not in default_only:
             _record_account_types(reader, owner, special)
         if isinstance(default, TooManyRowsError):
             default = read_by_creation(reader, entity, owner, filters, default)
@@ -153,3 +163,59 @@ def _merge_special_types(
     # A host whose default list includes the objects of a special type returns them twice.
     frame = pl.concat(pages).unique([key], keep="first", maintain_order=True) if len(found) > 1 else pages[0]
     return FetchResult([frame], frame.height, merged.read_at, merged.stats, merged.seconds, merged.request_id)
+
+
+def select_first_refreshes(
+    reader: Reader, store: HiveStore, entity: Entity, advertiser_ids: Iterable[str]
+) -> set[str]:
+    """Return the accounts that are refreshed for the first time; record the stored special types of the others.
+
+    Args:
+        reader: the connection, and the special types found so far by account.
+        store: the stored tables.
+        entity: the entity to refresh.
+        advertiser_ids: the accounts.
+    """
+    if not entity.has_special_types or not reader.special_types:
+        return set()
+    first = set()
+    for owner in advertiser_ids:
+        if owner in reader.account_types:
+            continue
+        stored = None if entity is CAMPAIGNS else _load_stored_types(store, owner)
+        if stored is not None:
+            reader.account_types[owner] = stored
+            reader.listed_accounts.add(owner)
+        elif store.read_metadata(entity.table, Partition(owner)) is None:
+            first.add(owner)
+    return first
+
+
+def special_types_metadata(reader: Reader, entity: Entity, advertiser_id: str) -> dict[str, str]:
+    """Return the metadata entry for the special types of an account, for the partition of its campaigns."""
+    found = reader.account_types.get(advertiser_id) if entity is CAMPAIGNS else None
+    return {} if found is None else {SPECIAL_TYPES_KEY: ",".join(one.name for one in found)}
+
+
+def _load_stored_types(store: HiveStore, advertiser_id: str) -> tuple[SpecialCampaignType, ...] | None:
+    text = (store.read_metadata(CAMPAIGNS.table, Partition(advertiser_id)) or {}).get(SPECIAL_TYPES_KEY)
+    return None if text is None else tuple(one for one in TOPVIEW_AND_PROMOTE if one.name in text.split(","))
+
+
+def plan_special_type_requests(store: HiveStore, advertiser_id: str, tables: Collection[str]) -> dict[str, int]:
+    """Return, by table, the requests for TopView and Promote that a refresh of these tables sends for an account.
+
+    Args:
+        store: the stored tables.
+        advertiser_id: the account.
+        tables: the tables to refresh.
+    """
+    wanted = [one for one in LISTED_ENTITIES if one.has_special_types and one.table in tables]
+    if not wanted:
+        return {}
+    stored = _load_stored_types(store, advertiser_id)
+    requests = {entity.table: len(stored or ()) for entity in wanted}
+    searches = stored is None or wanted[0] is CAMPAIGNS
+    if searches and store.read_metadata(wanted[0].table, Partition(advertiser_id)) is not None:
+        requests[wanted[0].table] = len(TOPVIEW_AND_PROMOTE)
+    return requests

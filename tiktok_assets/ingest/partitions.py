@@ -26,6 +26,10 @@ TIMEZONE_KEY = "timezone"
 HISTORY_KEY = "history_begun"
 """Of a snapshot: "true" if its versions are kept; a history file that is missing then was lost."""
 
+SPECIAL_TYPES_KEY = "special_types"
+"""Of the campaigns of an account: TopView and Promote, if it has such campaigns, separated by a comma; absent
+until the second refresh, the first to search for them."""
+
 READINGS_KEY = "readings"
 """Of a day: every reading of it so far, as JSON; see `restatements`."""
 

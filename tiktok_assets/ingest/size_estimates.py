@@ -3,6 +3,7 @@
 Counting sends one-row requests and uses the totals of the API; estimating sends no request.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from polars.exceptions import PolarsError
 
 from tiktok_assets.api import AccountRowCounts, DateWindow, RequestError, RowCount, TruncatedError, plan_requests
 from tiktok_assets.ingest.account_conditions import find_condition, meets_condition
+from tiktok_assets.ingest.entity_reader import plan_special_type_requests
 from tiktok_assets.ingest.queries import build_entity_query, count_in_batches
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import build_paged_query, list_ad_groups_of_truncated_report
 from tiktok_assets.ingest.report_responses import ReportRequest
-from tiktok_assets.spec import LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity, Report, served_metrics
+from tiktok_assets.spec import LISTED_ENTITIES, Entity, Report, served_metrics
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
 
@@ -169,6 +171,10 @@ def estimate_refresh(
     ]
     with ThreadPoolExecutor(MAX_OPEN_FILES, thread_name_prefix="size") as threads:
         sizes = dict(zip(pairs, threads.map(count_stored, pairs), strict=True))
+        extra_requests = sum(
+            threads.map(lambda owner: Counter(plan_special_type_requests(store, owner, wanted)), advertiser_ids),
+            Counter[str](),
+        )
 
     parts = {report.table: len(report.queries) for report in chosen}
 
@@ -192,7 +198,7 @@ def estimate_refresh(
         include_account_list=False,
         window_days={report.table: report.window_days for report in chosen},
         page_sizes=page_sizes(chosen),
-        extra_requests_per_account=len(TOPVIEW_AND_PROMOTE),
+        extra_requests=extra_requests,
     )
     unknown = sum(size is None for size in sizes.values())
     return Estimate(sum(line.requests for line in lines), sum(line.rows for line in lines), unknown)

@@ -17,7 +17,7 @@ from tiktok_assets.ingest.account_reader import (
     read_accounts_or_settings,
 )
 from tiktok_assets.ingest.entity_history import HistoryError, update_history
-from tiktok_assets.ingest.entity_reader import read_entities
+from tiktok_assets.ingest.entity_reader import read_entities, select_first_refreshes, special_types_metadata
 from tiktok_assets.ingest.partitions import (
     HISTORY_KEY,
     IS_COMPLETE_KEY,
@@ -135,7 +135,7 @@ def refresh_entity(
     empty = pl.DataFrame(schema=build_schema(entity_columns(entity)))
     results: Iterable[tuple[str, tuple[pl.DataFrame, ReadStats, datetime] | TikTokError]] = chain(
         ((advertiser_id, (empty, NO_REQUESTS, reader.now())) for advertiser_id in not_read),
-        read_entities(reader, entity, read),
+        read_entities(reader, entity, read, default_only=select_first_refreshes(reader, store, entity, read)),
     )
     for advertiser_id, result in results:
         partition = Partition(advertiser_id)
@@ -152,6 +152,7 @@ def refresh_entity(
             yield FailedPartitions(entity.table, (partition,), error)
             continue
         metadata = fetched_at_metadata(fetched_at) | {HISTORY_KEY: "true"}
+        metadata |= special_types_metadata(reader, entity, advertiser_id)
         file = store.write(entity.table, partition, frame, metadata=metadata)
         yield WrittenPartition(
             entity.table,

@@ -60,7 +60,7 @@ def sandboxes() -> Iterator[dict[str, RunningSandbox]]:
     days=st.integers(1, 34),
     tables=st.lists(st.sampled_from(TABLES), unique=True, min_size=1),
     is_configured=st.booleans(),
-    is_stored=st.booleans(),
+    before=st.sampled_from(["nothing", "accounts", "tables"]),
     one_account=st.booleans(),
 )
 def test_plan_counts_requests_and_rows(
@@ -72,12 +72,13 @@ def test_plan_counts_requests_and_rows(
     days: int,
     tables: list[str],
     is_configured: bool,
-    is_stored: bool,
+    before: str,
     one_account: bool,
 ) -> None:
     """For any accounts, days and tables, the plan has the requests and rows that the refresh then takes.
 
-    The accounts are configured or listed, stored before or not, and all of them or one is refreshed.
+    The accounts are configured or listed, and all of them or one is refreshed. Before that nothing,
+    the accounts or all tables to refresh were stored.
     """
     sandbox = sandboxes[size]
     last = sandbox.clock.now().date() - timedelta(days_ago)
@@ -88,8 +89,10 @@ def test_plan_counts_requests_and_rows(
         sandbox, tmp_path / uuid4().hex, advertiser_ids=",".join(granted) if is_configured else ""
     )
     with closing(Session(settings)) as session:
-        if is_stored:
+        if before == "accounts":
             refresh_advertisers(session.reader, session.store, session.advertiser_ids)
+        if before == "tables":
+            refresh_tables(session, owners, window, tables)
         plan = plan_refresh(session, owners, window, tables)
     sandbox.state.requests.clear()
     with closing(Session(settings)) as session:

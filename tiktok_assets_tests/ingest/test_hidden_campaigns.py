@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tiktok_assets.api.errors import TikTokError
 from tiktok_assets.ingest.entity_reader import read_entities
+from tiktok_assets.ingest.partitions import WrittenPartition
 from tiktok_assets.ingest.reader import Reader
+from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.sandbox.world.model import WorldPlan
 from tiktok_assets.spec.entities import ADS, CAMPAIGN_ENTITIES, CAMPAIGNS, TOPVIEW_AND_PROMOTE, Entity
+from tiktok_assets.storage.parquet_store import HiveStore, Partition
+from tiktok_assets.tables.schema import build_schema, entity_columns
 from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.ingest.conftest import decode_rows, expected_entity, granted_accounts, open_reader
 
@@ -82,6 +87,49 @@ def test_ad_groups_and_ads_find_the_special_types_by_themselves(special_host: Ho
     assert {owner: expected_rows(special_host, first, owner) for owner in owners} == rows
     assert requests_before == 3 * len(owners) + 2
     assert len(special_host.requests) == requests_before + len(owners) + 2
+
+
+def test_the_second_refresh_is_the_first_to_search(special_host: Host, tmp_path: Path) -> None:
+    """The first refresh sends no request for special types; every later one reads and stores all their objects.
+
+    Ad groups and ads refreshed later by another process take the types from the stored campaigns.
+    """
+    owners = [account.advertiser_id for account in granted_accounts(special_host)]
+    store = HiveStore(str(tmp_path))
+
+    def count_requests(*entities: Entity) -> int:
+        before = len(special_host.requests)
+        with open_reader(special_host, special_types=TOPVIEW_AND_PROMOTE) as one:
+            for entity in entities:
+                for outcome in refresh_entity(one.reader, store, entity, owners):
+                    assert isinstance(outcome, WrittenPartition), outcome
+        return len(special_host.requests) - before
+
+    assert count_requests(*CAMPAIGN_ENTITIES) == 3 * len(owners)
+    for _ in range(2):
+        assert count_requests(*CAMPAIGN_ENTITIES) == 3 * len(owners) + 2 * len(owners) + 4
+        assert count_requests(*CAMPAIGN_ENTITIES[1:]) == 2 * len(owners) + 4
+    for entity in CAMPAIGN_ENTITIES:
+        for owner in owners:
+            rows = store.read(entity.table, build_schema(entity_columns(entity)), [Partition(owner)]).collect()
+            assert decode_rows(rows, entity.columns) == expected_rows(special_host, entity, owner)
+
+
+@pytest.mark.parametrize("first", CAMPAIGN_ENTITIES[1:], ids=lambda entity: entity.table)
+def test_a_table_refreshed_without_campaigns_searches_from_its_second_refresh_on(
+    special_host: Host, tmp_path: Path, first: Entity
+) -> None:
+    """Ad groups and ads of which no campaigns were ever stored search for special types themselves."""
+    owners = [account.advertiser_id for account in granted_accounts(special_host)]
+    store = HiveStore(str(tmp_path))
+    found = []
+    for _ in range(2):
+        with open_reader(special_host, special_types=TOPVIEW_AND_PROMOTE) as one:
+            outcomes = list(refresh_entity(one.reader, store, first, owners))
+        written = [one for one in outcomes if isinstance(one, WrittenPartition) and one.table == first.table]
+        found.append(sum(one.rows for one in written))
+    expected = [len(expected_rows(special_host, first, owner)) for owner in owners]
+    assert found[0] < found[1] == sum(expected)
 
 
 def test_the_order_of_the_lists_does_not_change_the_requests(special_host: Host) -> None:
