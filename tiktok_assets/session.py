@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tiktok_assets.storage import State
 
 BUDGET_FILE = "request_budget.sqlite"
+OBJECT_CACHE_FOLDER = "object_cache"
+MAX_LISTING_AGE_SECONDS = 10.0
+"""For so long a run may not see what another process writes into an object store at the same time."""
 
 
 class Session:
@@ -56,7 +59,11 @@ class Session:
         self.settings = settings
         self._transport = transport
         self.planned_runs: set[str] = set()
-        self.store = HiveStore(settings.data_dir)
+        self.store = HiveStore(
+            settings.data_dir,
+            cache_folder=settings.state_dir / OBJECT_CACHE_FOLDER,
+            max_listing_age=MAX_LISTING_AGE_SECONDS,
+        )
         self._policy = policy or RetryPolicy()
 
     @property

@@ -28,11 +28,13 @@ class ListedFile(NamedTuple):
         day: its day as text; None for the file of a whole advertiser.
         version: a text that differs from the version of every later file of the same partition; None where that is
             not certain.
+        size: the size in bytes; 0 if it is not known.
     """
 
     advertiser_id: str | None
     day: str | None
     version: str | None
+    size: int = 0
 
 
 def list_local_files(
@@ -116,55 +118,71 @@ def _partition_values(folder: str, prefix: str) -> list[str]:
 def list_object_store_files(
     filesystem: Any,  # noqa: ANN401 - fsspec has no types
     root: str,
-    advertiser_ids: Iterable[str] | None,
+    table: str,
+    advertiser_id: str | None,
 ) -> Iterator[ListedFile]:
-    """List the partition files in an object store, sorted by advertiser and day; the version is the ETag.
+    """List the partition files of a table in an object store, sorted by advertiser and day.
 
-    One request of the store lists a thousand objects, so that whole tables are listed at once.
+    The version of a file is its ETag. One request of the store lists a thousand objects.
 
     Args:
         filesystem: the file system of fsspec.
-        root: the path of the table in it.
-        advertiser_ids: the advertisers to list; None for all.
+        root: the path of the tables in it.
+        table: the name of the table.
+        advertiser_id: the advertiser whose files are listed; None for all.
     """
-    whole_table = f"{root}/{PARTITION_FILE_NAME}"
-    if advertiser_ids is None:
-        objects = _find_objects(filesystem, root)
-    elif filesystem.exists(whole_table):
-        objects = {whole_table: filesystem.info(whole_table)}
-    else:
-        objects = {}
-        for advertiser_id in set(advertiser_ids):
-            objects |= _find_objects(filesystem, f"{root}/{_ADVERTISER_PREFIX}{advertiser_id}")
-    versions = {
-        file: _get_etag(info)
-        for path, info in objects.items()
-        if (file := _parse_object_path(path.removeprefix(f"{root}/")))
+    folder = f"{table}/" if advertiser_id is None else f"{table}/{_ADVERTISER_PREFIX}{advertiser_id}/"
+    files = {
+        file
+        for path, info in find_objects(filesystem, root, folder).items()
+        if (file := _parse_object_path(path.removeprefix(f"{root}/{table}/"), info))
     }
-    for file in sorted(versions, key=lambda one: (one.advertiser_id or "", one.day or "")):
+    keys = {(file.advertiser_id, file.day) for file in files}
+    for file in sorted(files, key=lambda one: (one.advertiser_id or "", one.day or "")):
         # A file of the whole table or advertiser takes precedence over files below it, as on a disk.
-        enclosing = {ListedFile(None, None, None), ListedFile(file.advertiser_id, None, None)}
-        if not enclosing & (versions.keys() - {file}):
-            yield file._replace(version=versions[file])
+        if not {(None, None), (file.advertiser_id, None)} & (keys - {(file.advertiser_id, file.day)}):
+            yield file
 
 
-def _parse_object_path(path: str) -> ListedFile | None:
+def _parse_object_path(path: str, info: dict[str, Any]) -> ListedFile | None:
     """Parse the path of an object below its table; None if it is not a partition file."""
     match = re.fullmatch(
         rf"(?:{_ADVERTISER_PREFIX}([^/]+)/(?:{_DATE_PREFIX}([^/]+)/)?)?{re.escape(PARTITION_FILE_NAME)}", path
     )
-    return ListedFile(match[1], match[2], None) if match else None
+    return ListedFile(match[1], match[2], get_object_version(info), int(info.get("size") or 0)) if match else None
 
 
-def _get_etag(info: dict[str, Any]) -> str | None:
+def get_object_version(info: dict[str, Any]) -> str | None:
     """Return the ETag of an object, which identifies its content; None if the store has none."""
     return info.get("ETag") or info.get("etag")
 
 
-def _find_objects(filesystem: Any, root: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - fsspec has no types
+def find_objects(filesystem: Any, folder: str, prefix: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - as above
+    """Return the objects below a folder whose path in it starts with a prefix, by path; one request per thousand.
+
+    Args:
+        filesystem: the file system of fsspec.
+        folder: the path of the folder in it.
+        prefix: the prefix; "" for all.
+
+    Raises:
+        OSError: if the object store cannot be listed.
+    """
     with suppress(FileNotFoundError):
-        return dict(filesystem.find(root, detail=True))
+        # With a prefix, s3fs does not search for an object of that name if there are none below it.
+        found: dict[str, dict[str, Any]] = filesystem.find(folder, prefix=prefix, detail=True)
+        return found
     return {}
+
+
+def read_object(filesystem: Any, path: str) -> bytes:  # noqa: ANN401 - as above
+    """Return the content of an object that is not empty, with one request.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    content: bytes = filesystem.cat_file(path, start=0)  # without a start, s3fs asks for the size first
+    return content
 
 
 def write_and_flush(path: Path, content: bytes | memoryview) -> None:

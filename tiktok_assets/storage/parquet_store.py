@@ -4,7 +4,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -17,11 +17,12 @@ from upath import UPath
 
 from tiktok_assets.storage.files import (
     PARTITION_FILE_NAME,
+    ListedFile,
     list_local_days,
     list_local_files,
-    list_object_store_files,
     write_and_flush,
 )
+from tiktok_assets.storage.object_cache import ObjectCache, get_object_cache
 
 _TEMPORARY_FOLDER = "_writing"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -79,13 +80,20 @@ class HiveStore:
 
     Args:
         base: the folder, as a path or a URL of fsspec such as `s3://bucket/prefix`.
+        cache_folder: where local copies of the files of an object store are kept; None for a temporary folder.
+        max_listing_age: for how many seconds a listing of an object store is used again; files that other
+            processes write meanwhile are not seen. A listing from before this object was created is never used.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, *, cache_folder: Path | None = None, max_listing_age: float = 0) -> None:
         self.base = UPath(base)
         self._is_local = isinstance(self.base, Path)
-        if not self._is_local:  # without a cache, files that other processes write meanwhile are seen
+        self._objects: ObjectCache | None = None
+        if not self._is_local:
             self.base = UPath(base, use_listings_cache=False)
+            self._objects = get_object_cache(self.base, cache_folder)
+        self._max_listing_age = max_listing_age
+        self._created = time.monotonic()
 
     def __repr__(self) -> str:
         return f"HiveStore({str(self.base)!r})"
@@ -131,10 +139,10 @@ class HiveStore:
         )
         content = buffer.getbuffer()
         try:
-            if self._is_local:
-                self._replace(Path(str(target)), content)
+            if self._objects:
+                self._objects.write(table, _file_key(partition), target.path, bytes(content))
             else:
-                target.write_bytes(bytes(content))
+                self._replace(Path(str(target)), content)
         except OSError as error:
             raise StoreError(
                 f"cannot write {target}: {error.strerror or error};"
@@ -200,7 +208,7 @@ class HiveStore:
 
     def read(self, table: str, schema: pl.Schema, partitions: Iterable[Partition]) -> pl.LazyFrame:
         """Scan existing partitions lazily, in the given order, with the columns of the schema."""
-        paths = [self._path(table, partition) for partition in partitions]
+        paths = self._readable_paths(table, list(partitions))
         if not paths:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet(
@@ -264,10 +272,12 @@ class HiveStore:
         if advertiser_ids is not None:
             advertiser_ids = [_validate_name(one, "advertiser id") for one in advertiser_ids]
         selected = None if days is None else {day.isoformat() for day in days}
-        if self._is_local:
-            files = list_local_files(f"{self.base}/{table}", advertiser_ids, selected)
+        files: Iterable[ListedFile]
+        if self._objects:
+            listed = self._objects.list_files(table, advertiser_ids, self._trusted_since())
+            files = sorted(listed.values(), key=lambda one: (one.advertiser_id or "", one.day or ""))
         else:
-            files = list_object_store_files(self.base.fs, f"{self.base.path}/{table}", advertiser_ids)
+            files = list_local_files(f"{self.base}/{table}", advertiser_ids, selected)
         return {
             Partition(file.advertiser_id, date.fromisoformat(file.day) if file.day else None): file.version
             for file in files
@@ -277,16 +287,15 @@ class HiveStore:
     def read_metadata(self, table: str, partition: Partition) -> Mapping[str, str] | None:
         """Read the key-value metadata of a partition; None if it does not exist or cannot be read."""
         try:
-            return pl.read_parquet_metadata(self._path(table, partition))
+            path = self._existing_path(table, partition) if self._objects else self._path(table, partition)
+            return pl.read_parquet_metadata(path) if path else None
         except (OSError, PolarsError):
             return None
 
     def scan_partition(self, table: str, partition: Partition) -> pl.LazyFrame | None:
         """Scan one partition lazily, with the columns of its file; None if it does not exist."""
-        path = self._file(table, partition)
-        if not path.exists():
-            return None
-        return pl.scan_parquet(str(path), hive_partitioning=False)
+        path = self._existing_path(table, partition)
+        return None if path is None else pl.scan_parquet(path, hive_partitioning=False)
 
     def partition_size(self, table: str, partition: Partition) -> int:
         """Return the size of an existing partition in bytes.
@@ -295,16 +304,57 @@ class HiveStore:
             StoreError: if it does not exist.
         """
         path = self._file(table, partition)
+        if file := self._find_object(table, partition):
+            return file.size
         try:
             return int(path.stat().st_size)
         except OSError as error:
             raise StoreError(f"{path} does not exist: {error.strerror or error}") from error
+
+    def _trusted_since(self) -> float:
+        return max(self._created, time.monotonic() - self._max_listing_age)
+
+    def _find_object(self, table: str, partition: Partition) -> ListedFile | None:
+        """Return a file of an object store; None if it does not exist, and for tables on a disk."""
+        _relative_path(table, partition)  # validates the names
+        if not self._objects:
+            return None
+        return self._objects.find_file(table, _file_key(partition), self._trusted_since())
+
+    def _existing_path(self, table: str, partition: Partition) -> str | None:
+        """Return the path to read a partition from; None if it does not exist."""
+        if not self._objects:
+            path = self._file(table, partition)
+            return str(path) if path.exists() else None
+        file = self._find_object(table, partition)
+        return None if file is None else self._fetch(table, [(partition, file)])[0]
+
+    def _readable_paths(self, table: str, partitions: Sequence[Partition]) -> list[str]:
+        """Return the paths to read existing partitions from, in the same order."""
+        if not self._objects:
+            return [self._path(table, partition) for partition in partitions]
+        owners = {str(one.advertiser_id) for one in partitions if one.day}
+        listed = self._objects.list_files(table, owners or None, self._trusted_since())
+        # A file that was deleted meanwhile is looked for in the object store, whose error is then reported.
+        keys = [_file_key(one) for one in partitions]
+        files = [listed.get(key, ListedFile(*key, None)) for key in keys]
+        return self._fetch(table, list(zip(partitions, files, strict=True)))
+
+    def _fetch(self, table: str, files: Sequence[tuple[Partition, ListedFile]]) -> list[str]:
+        """Return the path of the local copy of each file, or its URL if it cannot be copied."""
+        assert self._objects is not None  # noqa: S101 - only called for an object store
+        copies = self._objects.fetch([(self._file(table, one).path, file) for one, file in files])
+        return [copy or self._path(table, one) for (one, _), copy in zip(files, copies, strict=True)]
 
     def _file(self, table: str, partition: Partition) -> UPath:
         return self.base / _relative_path(table, partition)
 
     def _path(self, table: str, partition: Partition) -> str:
         return f"{self.base}/{_relative_path(table, partition)}"
+
+
+def _file_key(partition: Partition) -> tuple[str | None, str | None]:
+    return partition.advertiser_id, partition.day.isoformat() if partition.day else None
 
 
 def _validate_name(name: str, what: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from upath import UPath
 
-from tiktok_assets.storage.files import write_atomically
+from tiktok_assets.storage.files import find_objects, read_object, write_atomically
 
 THUMBNAIL_FOLDER = "thumbnails"
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -40,7 +40,7 @@ class ThumbnailStore:
         """
         digest = sha256(content).hexdigest()
         path = self.path(digest)
-        if path.exists() and path.stat().st_size == len(content):
+        if self._measure(path) == len(content):
             return digest, 0
         write_atomically(content, path)
         return digest, len(content)
@@ -48,7 +48,8 @@ class ThumbnailStore:
     def read(self, digest: str) -> bytes | None:
         """Return a thumbnail; None if it is not stored or its file is damaged."""
         try:
-            content = self.path(digest).read_bytes()
+            path = self.path(digest)
+            content = self._read(path)
         except (OSError, ValueError):
             return None
         return content if sha256(content).hexdigest() == digest else None
@@ -56,17 +57,23 @@ class ThumbnailStore:
     def list_sizes(self) -> dict[str, int]:
         """Return the size of each stored thumbnail in bytes, by its hash, with one listing."""
         if isinstance(self._folder, Path):
-            return {path.stem: size for path in self._folder.rglob("*.webp") if (size := _measure(path))}
-        files = self._folder.fs.find(self._folder.path, detail=True)
+            return {path.stem: size for path in self._folder.rglob("*.webp") if (size := self._measure(path))}
+        files = find_objects(self._folder.fs, self._folder.path, "")
         return {path.rpartition("/")[2].removesuffix(".webp"): int(file["size"]) for path, file in files.items()}
 
     def measure(self) -> int:
         """Return the size of all thumbnails in bytes."""
         return sum(self.list_sizes().values())
 
+    def _read(self, path: UPath | Path) -> bytes:
+        return path.read_bytes() if isinstance(path, Path) else read_object(path.fs, path.path)
 
-def _measure(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # deleted meanwhile
-        return 0
+    def _measure(self, path: UPath | Path) -> int:
+        """Return the size of a file in bytes; 0 if it does not exist."""
+        if isinstance(path, Path):
+            try:
+                return path.stat().st_size
+            except OSError:  # deleted meanwhile
+                return 0
+        found = find_objects(path.fs, path.parent.path, path.name)
+        return int(found[path.path]["size"]) if path.path in found else 0

@@ -1,6 +1,7 @@
-"""A minimal object store for tests: the five operations of S3 that the store needs, over HTTP and in memory."""
+"""A minimal object store for tests: the operations of S3 that the store needs, over HTTP and in memory."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -13,6 +14,9 @@ from xml.sax.saxutils import escape
 
 from tiktok_assets_tests.http_server import LocalServer
 
+MAX_KEYS = 1000
+"""How many keys a list has, as in S3."""
+
 
 @dataclass
 class ObjectStore(LocalServer):
@@ -21,12 +25,18 @@ class ObjectStore(LocalServer):
     Attributes:
         objects: the content of each object, by path including the bucket.
         puts: how often each object was written.
+        calls: how many requests there were of each kind: PUT, GET, HEAD, LIST, POST and DELETE.
+        has_opaque_etags: whether ETags are not the MD5 of the content, as with encryption by a key of one's own.
+        refuses_writes: whether PUT requests are refused.
         url: the URL of the endpoint.
         lock: held while objects change.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
     puts: dict[str, int] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    has_opaque_etags: bool = False
+    refuses_writes: bool = False
     url: str = ""
     lock: Lock = field(default_factory=Lock)
 
@@ -54,10 +64,13 @@ class ObjectStore(LocalServer):
     def list_objects(self, bucket: str, query: Mapping[str, str]) -> bytes:
         """Return the XML list of the objects below a prefix, and of the folders if there is a delimiter."""
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        after = query.get("continuation-token", "")
         names = sorted(
             key.removeprefix(f"{bucket}/") for key in self.objects if key.startswith(f"{bucket}/{prefix}")
         )
         files, folders = [], []
+        rest_of_names = [name for name in names if name > after]
+        names, is_truncated = rest_of_names[:MAX_KEYS], len(rest_of_names) > MAX_KEYS
         for name in names:
             rest = name.removeprefix(prefix)
             if delimiter and delimiter in rest:
@@ -66,7 +79,7 @@ class ObjectStore(LocalServer):
                 files.append(name)
         entries = "".join(
             f"<Contents><Key>{escape(name)}</Key><Size>{len(self.objects[f'{bucket}/{name}'])}</Size>"
-            f"<ETag>{escape(_etag(self.objects[f'{bucket}/{name}']))}</ETag>"
+            f"<ETag>{escape(self.etag(self.objects[f'{bucket}/{name}']))}</ETag>"
             "<LastModified>2026-01-01T00:00:00.000Z</LastModified><StorageClass>STANDARD</StorageClass></Contents>"
             for name in files
         ) + "".join(
@@ -77,8 +90,15 @@ class ObjectStore(LocalServer):
             '<?xml version="1.0" encoding="UTF-8"?>'
             '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
             f"<Name>{bucket}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{count}</KeyCount>"
-            f"<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
+            f"<MaxKeys>{MAX_KEYS}</MaxKeys><IsTruncated>{str(is_truncated).lower()}</IsTruncated>"
+            + (f"<NextContinuationToken>{escape(names[-1])}</NextContinuationToken>" if is_truncated else "")
+            + f"{entries}</ListBucketResult>"
         ).encode()
+
+    def etag(self, content: bytes) -> str:
+        """Return the ETag of a content."""
+        salt = b"key" if self.has_opaque_etags else b""
+        return f'"{md5(salt + content, usedforsecurity=False).hexdigest()}"'
 
 
 class _Server(ThreadingHTTPServer):
@@ -94,15 +114,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
+        self._count("PUT")
+        if self._store.refuses_writes:
+            self._respond(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+            return
         with self._store.lock:
             self._store.objects[self._key] = content
             self._store.puts[self._key] = self._store.puts.get(self._key, 0) + 1
-        self._respond(200, headers={"ETag": _etag(content)})
+        self._respond(200, headers={"ETag": self._store.etag(content)})
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
+        self._count("LIST" if "list-type" in self._query else self.command)
         if "list-type" in self._query:
             self._respond(200, self._store.list_objects(self._key.split("/")[0], self._query))
             return
@@ -111,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(404, b"" if self.command == "HEAD" else b"<Error><Code>NoSuchKey</Code></Error>")
             return
         byte_range = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
-        headers = {"ETag": _etag(content), "Last-Modified": formatdate(0, usegmt=True)}
+        headers = {"ETag": self._store.etag(content), "Last-Modified": formatdate(0, usegmt=True)}
         if not byte_range:
             self._respond(200, content, headers=headers)
             return
@@ -122,16 +147,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond(206, content[first : last + 1], headers=headers)
 
     def do_DELETE(self) -> None:
+        self._count("DELETE")
         with self._store.lock:
             self._store.objects.pop(self._key, None)
         self._respond(204)
 
     def do_POST(self) -> None:
+        self._count("POST")
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         bucket = self._key.split("/")[0]
         for name in re.findall(r"<Key>(.*?)</Key>", body):
             self._store.objects.pop(f"{bucket}/{name}", None)
         self._respond(200, b"<DeleteResult></DeleteResult>")
+
+    def _count(self, kind: str) -> None:
+        with self._store.lock:
+            self._store.calls[kind] += 1
 
     @property
     def _store(self) -> ObjectStore:
@@ -157,7 +188,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Suppress the log."""
-
-
-def _etag(content: bytes) -> str:
-    return f'"{md5(content, usedforsecurity=False).hexdigest()}"'

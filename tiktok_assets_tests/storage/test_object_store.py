@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from upath import UPath
 
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.storage.duckdb_warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
@@ -36,6 +37,7 @@ def endpoint() -> Iterator[ObjectStore]:
     with ObjectStore() as store, pytest.MonkeyPatch.context() as environment:
         for name, value in store.environment.items():
             environment.setenv(name, value)
+        UPath("s3://bucket").fs.clear_instance_cache()  # otherwise s3fs uses the endpoint of an earlier test
         yield store
 
 

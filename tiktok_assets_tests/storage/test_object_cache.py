@@ -1,0 +1,198 @@
+"""Tests of the local copies of an object store: few calls, and what is read is what the object store has."""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from upath import UPath
+
+from tiktok_assets.storage.object_cache import get_object_cache, prune_copies
+from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
+from tiktok_assets_tests.storage.object_store import MAX_KEYS, ObjectStore
+
+OWNERS = ("7104142337395130369", "7104142337395130370")
+DAY = date(2026, 3, 1)
+SCHEMA = pl.Schema([("advertiser_id", pl.String()), ("date", pl.Date()), ("spend", pl.Decimal(18, 4))])
+
+
+def rows(partition: Partition, spend: int) -> pl.DataFrame:
+    """Build one row of a partition; none for an amount of zero."""
+    row = (partition.advertiser_id, partition.day, Decimal(spend))
+    return pl.DataFrame([row] if spend else [], SCHEMA, orient="row")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[ObjectStore]:
+    """An object store that `s3://` uses, configured through the environment as by a user."""
+    with ObjectStore() as store, pytest.MonkeyPatch.context() as environment:
+        for name, value in store.environment.items():
+            environment.setenv(name, value)
+        UPath("s3://bucket").fs.clear_instance_cache()  # otherwise s3fs uses the endpoint of an earlier test
+        yield store
+
+
+@pytest.fixture
+def bucket(endpoint: ObjectStore) -> Iterator[ObjectStore]:
+    """The object store, as at first."""
+    yield endpoint
+    endpoint.has_opaque_etags = endpoint.refuses_writes = False
+
+
+def new_url() -> str:
+    """Return the URL of a folder that nothing was written into."""
+    return f"s3://bucket/{uuid4().hex}/tables"
+
+
+def count_calls(bucket: ObjectStore) -> Counter[str]:
+    """Return the calls since the last time."""
+    calls = Counter(bucket.calls)
+    bucket.calls.clear()
+    return calls
+
+
+def test_a_partition_takes_two_calls_at_most(bucket: ObjectStore, tmp_path: Path) -> None:
+    """A written partition is one call; reading it, its metadata and its size share one list per account."""
+    store = HiveStore(new_url(), cache_folder=tmp_path, max_listing_age=60)
+    partitions = [Partition(owner, DAY + timedelta(days)) for owner in OWNERS for days in range(20)]
+    count_calls(bucket)
+    for number, partition in enumerate(partitions):
+        store.write("t", partition, rows(partition, number), metadata={"number": str(number)})
+    assert count_calls(bucket) == {"PUT": len(partitions)}
+    for number, partition in enumerate(partitions):
+        assert (store.read_metadata("t", partition) or {})["number"] == str(number)
+        assert store.partition_size("t", partition) > 0
+        assert store.read("t", SCHEMA, [partition]).collect().equals(rows(partition, number))
+    assert list(store.partitions("t", OWNERS)) == partitions
+    assert count_calls(bucket) == {"LIST": len(OWNERS)}
+
+
+def test_a_partition_that_stays_takes_no_call(bucket: ObjectStore, tmp_path: Path) -> None:
+    """Another process on the same host reads unchanged files from the copies; another host downloads each once."""
+    url, days = new_url(), [DAY + timedelta(number) for number in range(20)]
+    partitions = [Partition(OWNERS[0], day) for day in days]
+    for partition in partitions:
+        HiveStore(url, cache_folder=tmp_path / "a").write("t", partition, rows(partition, 1))
+    count_calls(bucket)
+    for host, downloads in (("a", 0), ("b", len(days)), ("b", 0)):
+        store = HiveStore(url, cache_folder=tmp_path / host, max_listing_age=60)
+        assert store.scan("t", SCHEMA, advertiser_ids=OWNERS[:1]).collect().height == len(days)
+        assert store.read("t", SCHEMA, partitions).collect().height == len(days)
+        assert count_calls(bucket) == Counter({"LIST": 1, "GET": downloads})
+
+
+def test_accounts_of_a_table_share_a_list(bucket: ObjectStore, tmp_path: Path) -> None:
+    """The files of a table without days are found with one list for a thousand accounts, and all are found."""
+    url = new_url()
+    writer = HiveStore(url, cache_folder=tmp_path)
+    owners = [str(7104142337395130369 + number) for number in range(MAX_KEYS + 5)]
+    schema = pl.Schema({"advertiser_id": pl.String})
+    for owner in owners:
+        writer.write("t", Partition(owner), pl.DataFrame({"advertiser_id": [owner]}, schema))
+    store = HiveStore(url, cache_folder=tmp_path, max_listing_age=600)
+    count_calls(bucket)
+    assert all(store.read_metadata("t", Partition(owner)) is not None for owner in owners)
+    assert list(store.partitions("t")) == [Partition(owner) for owner in owners]
+    assert count_calls(bucket) == {"LIST": 2}
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["write", "write", "delete", "read", "read"]),
+        st.integers(0, 1),
+        st.sampled_from([Partition(owner, day) for owner in OWNERS for day in (DAY, DAY + timedelta(1))]),
+        st.integers(0, 2),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=STEPS, has_opaque_etags=st.booleans())
+def test_what_is_read_is_what_the_object_store_has(
+    endpoint: ObjectStore, *, steps: list[tuple[str, int, Partition, int]], has_opaque_etags: bool
+) -> None:
+    """Whatever two hosts write and delete in turn, each reads the current rows, and a new session does too."""
+    endpoint.has_opaque_etags = has_opaque_etags
+    url, expected = new_url(), dict[Partition, pl.DataFrame]()
+    with tempfile.TemporaryDirectory() as folder:
+        hosts = [HiveStore(url, cache_folder=Path(folder) / str(number)) for number in range(2)]
+        for step, host, partition, spend in steps:
+            if step == "write":
+                expected[partition] = rows(partition, spend)
+                hosts[host].write("t", partition, expected[partition])
+            elif step == "delete":
+                path = f"{url.removeprefix('s3://')}/t/{partition.folder}/part-0.parquet"
+                endpoint.objects.pop(path, None)
+                expected.pop(partition, None)
+            session = HiveStore(url, cache_folder=Path(folder) / str(host), max_listing_age=60)
+            for store in (hosts[host], session):
+                assert list(store.partitions("t")) == sorted(expected)
+                found = store.scan_partition("t", partition)
+                assert (found is not None) == (partition in expected)
+                if found is not None:
+                    assert found.collect().equals(expected[partition])
+                assert (store.read_metadata("t", partition) is not None) == (partition in expected)
+                assert store.scan("t", SCHEMA).collect().height == sum(one.height for one in expected.values())
+
+
+@pytest.mark.usefixtures("bucket")
+def test_copies_that_cannot_be_kept_hold_nothing_up(tmp_path: Path) -> None:
+    """If the folder of the copies is unusable, rows are written and read all the same."""
+    (tmp_path / "file").write_text("not a folder")
+    store = HiveStore(new_url(), cache_folder=tmp_path / "file" / "cache", max_listing_age=60)
+    partition = Partition(OWNERS[0], DAY)
+    store.write("t", partition, rows(partition, 1), metadata={"a": "b"})
+    assert store.scan("t", SCHEMA).collect().equals(rows(partition, 1))
+    assert (store.read_metadata("t", partition) or {})["a"] == "b"
+
+
+def test_a_refused_write_changes_nothing(bucket: ObjectStore, tmp_path: Path) -> None:
+    """A store that refuses a write is named in one sentence, and what was stored before is read."""
+    store = HiveStore(new_url(), cache_folder=tmp_path, max_listing_age=60)
+    partition = Partition(OWNERS[0], DAY)
+    store.write("t", partition, rows(partition, 1))
+    bucket.refuses_writes = True
+    with pytest.raises(StoreError, match="cannot write s3://"):
+        store.write("t", partition, rows(partition, 2))
+    assert store.scan("t", SCHEMA).collect().equals(rows(partition, 1))
+
+
+@pytest.mark.usefixtures("bucket")
+def test_only_the_owner_can_read_the_copies(tmp_path: Path) -> None:
+    """The copies are private, as the state beside them is."""
+    partition = Partition(OWNERS[0], DAY)
+    store = HiveStore(new_url(), cache_folder=tmp_path / "cache")
+    store.write("t", partition, rows(partition, 1))
+    assert [store.read_metadata("t", partition) is None for _ in range(2)] == [False, False]
+    modes = {path.stat().st_mode & 0o077 for path in (tmp_path / "cache").rglob("*")}
+    assert modes == {0}
+
+
+def test_unused_copies_are_deleted_above_a_size(tmp_path: Path) -> None:
+    """The copies that were not used for the longest time go first, and those of the last hour stay."""
+    folder = tmp_path / "ab"
+    folder.mkdir()
+    for name, hours in (("old", 3), ("older", 5), ("recent", 0)):
+        (folder / name).write_bytes(b"x" * 100)
+        used_at = (folder / name).stat().st_mtime - hours * 3600
+        os.utime(folder / name, (used_at, used_at))
+    prune_copies(tmp_path, 250)
+    assert {path.name for path in folder.iterdir()} == {"old", "recent"}
+    prune_copies(tmp_path, 0)
+    assert {path.name for path in folder.iterdir()} == {"recent"}
+
+
+def test_stores_of_a_process_share_what_they_know() -> None:
+    """All stores of one URL in a process use one cache, so that each sees the writes of the others."""
+    url = new_url()
+    first, second = HiveStore(url), HiveStore(url)
+    assert get_object_cache(first.base, None) is get_object_cache(second.base, None)
