@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BUDGET_FILE = "request_budget.sqlite"
 OBJECT_CACHE_FOLDER = "object_cache"
-MAX_LISTING_AGE_SECONDS = 10.0
+MAX_LISTING_AGE_SECONDS = 30.0
 """For so long a run may not see what another process writes into an object store at the same time."""
 
 
@@ -59,11 +59,7 @@ class Session:
         self.settings = settings
         self._transport = transport
         self.planned_runs: set[str] = set()
-        self.store = HiveStore(
-            settings.data_dir,
-            cache_folder=settings.state_dir / OBJECT_CACHE_FOLDER,
-            max_listing_age=MAX_LISTING_AGE_SECONDS,
-        )
+        self.store = open_store(settings, MAX_LISTING_AGE_SECONDS)
         self._policy = policy or RetryPolicy()
 
     @property
@@ -241,6 +237,7 @@ class Session:
 
     def close(self) -> None:
         """Close the connections and threads that were opened."""
+        self.store.close()
         if "reader" in self.__dict__:
             self.reader.fetcher.close()
         if "state" in self.__dict__:
@@ -251,6 +248,12 @@ class Session:
             self._path_budgets.close()
         if "_budget" in self.__dict__:
             self._budget.close()
+
+
+def open_store(settings: Settings, max_listing_age: float = 0) -> HiveStore:
+    """Open the stored tables; all stores of the same settings in a process see each other's writes at once."""
+    cache_folder = settings.state_dir / OBJECT_CACHE_FOLDER
+    return HiveStore(settings.data_dir, cache_folder=cache_folder, max_listing_age=max_listing_age)
 
 
 @contextmanager

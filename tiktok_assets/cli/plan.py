@@ -230,6 +230,8 @@ def next_refresh_window(session: Session, advertisers: Sequence[str]) -> DateWin
     """
     settings = session.settings
     accounts = require_accounts(session.reader, session.store, settings, advertisers)
+    daily = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
+    session.store.prefetch(daily, advertisers)
     windows = [
         window
         for account in accounts

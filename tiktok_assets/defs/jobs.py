@@ -201,6 +201,7 @@ def _find_missing_partitions(
         account.advertiser_id: list_daily_tables(session.store, settings, account.advertiser_id)
         for account in accounts
     }
+    session.store.prefetch([report.table for report in reports], tables)
     for report in reports:
         missing = [
             Partition(account.advertiser_id, day)

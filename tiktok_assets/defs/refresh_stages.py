@@ -115,6 +115,7 @@ def plan_stage_ranges(
     rows = {
         row["advertiser_id"]: row for row in store.scan("advertisers", ADVERTISERS_SCHEMA).collect().to_dicts()
     }
+    store.prefetch([one.table for one in settings.chosen_reports if one.cadence == "daily"], advertiser_ids)
     windows = {
         key: _find_window_to_refresh(store, settings, key, rows.get(key, {}), now) for key in advertiser_ids
     }

@@ -14,7 +14,7 @@ from upath import UPath
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import parse_partition_key
 from tiktok_assets.defs.table_catalog import get_stored_tables
-from tiktok_assets.session import Session, open_session
+from tiktok_assets.session import Session, open_session, open_store
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import build_schema
@@ -117,5 +117,5 @@ def build_resources(
     schemas = {name: build_schema(columns) for name, columns in get_stored_tables(settings).items()}
     return {
         names.session_resource: build_session_resource(settings, shared),
-        names.io_manager: HiveParquetIOManager(HiveStore(settings.data_dir), schemas, names),
+        names.io_manager: HiveParquetIOManager(open_store(settings), schemas, names),
     }

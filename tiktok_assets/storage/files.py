@@ -15,6 +15,8 @@ from uuid import uuid4
 from upath import UPath
 
 PARTITION_FILE_NAME = "part-0.parquet"
+TEMPORARY_FOLDER = "_writing"
+_ABANDONED_AFTER_SECONDS = 24 * 3600
 _ADVERTISER_PREFIX, _DATE_PREFIX = "advertiser_id=", "date="
 _MAX_CLOCK_RESOLUTION_NS = 2_000_000_000
 """The coarsest resolution of modification times of any file system."""
@@ -120,8 +122,9 @@ def list_object_store_files(
     root: str,
     table: str,
     advertiser_id: str | None,
-) -> Iterator[ListedFile]:
-    """List the partition files of a table in an object store, sorted by advertiser and day.
+    index_name: str,
+) -> tuple[list[ListedFile], dict[str, str]]:
+    """List the partition files of a table in an object store, and the indexes of its advertisers.
 
     The version of a file is its ETag. One request of the store lists a thousand objects.
 
@@ -130,18 +133,32 @@ def list_object_store_files(
         root: the path of the tables in it.
         table: the name of the table.
         advertiser_id: the advertiser whose files are listed; None for all.
+        index_name: the name of the index in the folder of an advertiser.
+
+    Returns:
+        The files, sorted by advertiser and day, and by advertiser the version of its index.
     """
     folder = f"{table}/" if advertiser_id is None else f"{table}/{_ADVERTISER_PREFIX}{advertiser_id}/"
+    objects = find_objects(filesystem, root, folder)
     files = {
         file
-        for path, info in find_objects(filesystem, root, folder).items()
+        for path, info in objects.items()
         if (file := _parse_object_path(path.removeprefix(f"{root}/{table}/"), info))
     }
     keys = {(file.advertiser_id, file.day) for file in files}
-    for file in sorted(files, key=lambda one: (one.advertiser_id or "", one.day or "")):
-        # A file of the whole table or advertiser takes precedence over files below it, as on a disk.
-        if not {(None, None), (file.advertiser_id, None)} & (keys - {(file.advertiser_id, file.day)}):
-            yield file
+    # A file of the whole table or advertiser takes precedence over files below it, as on a disk.
+    valid = [
+        file
+        for file in sorted(files, key=lambda one: (one.advertiser_id or "", one.day or ""))
+        if not {(None, None), (file.advertiser_id, None)} & keys - {(file.advertiser_id, file.day)}
+    ]
+    pattern = re.compile(rf"{re.escape(f'{root}/{table}/{_ADVERTISER_PREFIX}')}([^/]+)/{re.escape(index_name)}")
+    indexes = {
+        match[1]: get_object_version(info) or ""
+        for path, info in objects.items()
+        if (match := pattern.fullmatch(path))
+    }
+    return valid, indexes
 
 
 def _parse_object_path(path: str, info: dict[str, Any]) -> ListedFile | None:
@@ -197,6 +214,38 @@ def write_and_flush(path: Path, content: bytes | memoryview) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_file(base: Path, target: Path, content: memoryview) -> None:
+    """Replace a file of the tables by a rename; readers see the old or the new one, also after a power failure.
+
+    Args:
+        base: the folder of the tables, which also holds unfinished files.
+        target: the file.
+        content: its new content.
+
+    Raises:
+        OSError: if it cannot be written; the previous file is unchanged.
+    """
+    temporary = _open_temporary_folder(base) / f"{uuid4().hex}.unfinished"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_and_flush(temporary, content)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _open_temporary_folder(base: Path) -> Path:
+    """Return the folder for unfinished files, after deleting those older than a day from killed processes."""
+    folder = base / TEMPORARY_FOLDER
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):  # another writer has renamed its file meanwhile
+            if time.time() - entry.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                Path(entry.path).unlink()
+    return folder
 
 
 def write_atomically(content: bytes, target: UPath) -> None:

@@ -21,6 +21,7 @@ from upath import UPath
 
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
 from tiktok_assets.storage.files import ListedFile, get_object_version, list_object_store_files, read_object
+from tiktok_assets.storage.metadata_index import INDEX_FILE_NAME, Entries, decode_index, encode_index
 
 FileKey = tuple[str | None, str | None]
 """The advertiser and the day (ISO 8601) of a file, None where it has none."""
@@ -32,6 +33,9 @@ MAX_CONCURRENT_CALLS = 16
 _IN_USE_SECONDS = 3600
 """A copy that was used so recently is not deleted: a query that has not been run yet may read it."""
 
+MAX_UNWRITTEN_INDEX_SECONDS = 60
+"""For so long the metadata of written files may be missing in their index."""
+
 _MAX_LISTING_SECONDS = 3600
 """How long a listing takes at most; own writes are remembered for that time."""
 
@@ -41,25 +45,32 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The files of a table or of one of its advertisers, and when the listing was begun."""
+    """The files of a table or of one of its advertisers, the versions of their indexes, and when it was begun."""
 
     begun: float
     files: dict[FileKey, ListedFile]
+    indexes: dict[str, str]
 
 
 class ObjectCache:
-    """The versions and local copies of the files of one object store; shared by its stores in a process.
+    """The versions and local copies of the files of one object store.
 
     Args:
         base: the folder of the tables in the object store.
+        folder: the local folder for copies; None for one that is deleted at the end of the process.
     """
 
-    def __init__(self, base: UPath) -> None:
+    def __init__(self, base: UPath, folder: Path | None) -> None:
         self._base = base
-        self._temporary = TemporaryDirectory(prefix="tiktok-assets-", ignore_cleanup_errors=True)
-        self.folder = Path(self._temporary.name)
+        if folder is None:
+            self._temporary = TemporaryDirectory(prefix="tiktok-assets-", ignore_cleanup_errors=True)
+            folder = Path(self._temporary.name)
+        self.folder = folder
         self._listings: dict[tuple[str, str | None], _Listing] = {}
         self._writes: dict[tuple[str, FileKey], tuple[float, ListedFile]] = {}
+        self._indexes: dict[tuple[str, str], tuple[str, Entries]] = {}
+        self._unwritten: dict[tuple[str, str], Entries] = {}
+        self._unwritten_since = 0.0
         self._lock = Lock()
         self._is_pruned = False
 
@@ -113,8 +124,74 @@ class ObjectCache:
             listing = self._list(table, key[0] if key[1] else None)
         return listing.files.get(key)
 
-    def write(self, table: str, key: FileKey, path: str, content: bytes) -> None:
+    def _load_index(self, table: str, advertiser_id: str) -> Entries:
+        """Return the metadata of the newest days of an advertiser; none without an index in the last listing."""
+        with self._lock:
+            listings = [self._listings.get((table, owner)) for owner in (advertiser_id, None)]
+            known = self._indexes.get((table, advertiser_id))
+        newest = max((one for one in listings if one), key=lambda one: one.begun, default=None)
+        version = newest.indexes.get(advertiser_id) if newest else None
+        if version is None or (known and known[0] == version):
+            return known[1] if known else {}
+        try:
+            path = f"{self._base.path}/{table}/advertiser_id={advertiser_id}/{INDEX_FILE_NAME}"
+            entries = decode_index(read_object(self._base.fs, path))
+        except OSError:
+            entries = {}
+        with self._lock:
+            self._indexes[table, advertiser_id] = version, entries
+        return entries
+
+    def prefetch(self, owners: Sequence[tuple[str, str]], since: float) -> None:
+        """List advertisers of tables and load their indexes, several at a time.
+
+        Args:
+            owners: the tables and advertisers.
+            since: the instant (`time.monotonic`) since which a listing is trusted.
+
+        Raises:
+            OSError: if the object store cannot be listed.
+        """
+
+        def _load(owner: tuple[str, str]) -> None:
+            listing = self._get_listing(*owner, since) or self._list(*owner)
+            if listing.files:
+                self._load_index(*owner)
+
+        self._map(_load, owners)
+
+    def write_indexes(self) -> None:
+        """Write the indexes of the files that were written since the last time; one call each."""
+        with self._lock:
+            unwritten, self._unwritten = self._unwritten, {}
+        self._map(lambda one: self._write_index(*one), list(unwritten.items()))
+
+    def _write_index(self, owner: tuple[str, str], entries: Entries) -> None:
+        path = f"{self._base.path}/{owner[0]}/advertiser_id={owner[1]}/{INDEX_FILE_NAME}"
+        with suppress(OSError):  # the files are opened instead
+            if self._get_listing(*owner, 0) is None:
+                self._list(*owner)  # otherwise the entries of earlier days would be lost
+            merged = {**self._load_index(*owner), **entries}
+            content = encode_index(merged)
+            self._base.fs.pipe_file(path, content)
+            version = _compute_version(content)
+            with self._lock:
+                self._indexes[owner] = version, merged
+                for one in (owner[1], None):
+                    if listing := self._listings.get((owner[0], one)):
+                        listing.indexes[owner[1]] = version
+
+    def write(
+        self, table: str, key: FileKey, path: str, content: bytes, metadata: Mapping[str, str] | None = None
+    ) -> None:
         """Replace a file of the object store with one call.
+
+        Args:
+            table: the name of the table.
+            key: the advertiser and day of the file.
+            path: its path in the object store.
+            content: its content.
+            metadata: its metadata, for the index of the advertiser; None if there is none.
 
         Raises:
             OSError: if it cannot be written.
@@ -126,15 +203,37 @@ class ObjectCache:
                 self._listings.pop((table, key[0]), None)
                 self._listings.pop((table, None), None)
             raise
-        version = f'"{md5(content, usedforsecurity=False).hexdigest()}"'
+        version = _compute_version(content)
         file = ListedFile(*key, version, len(content))
         with suppress(OSError):  # a full disk does not hold up the store
             self._save_copy(self._copy_path(path, version), content)
         with self._lock:
             self._writes[table, key] = (time.monotonic(), file)
+            if metadata and key[0] and key[1]:
+                self._unwritten_since = self._unwritten_since if self._unwritten else time.monotonic()
+                self._unwritten.setdefault((table, key[0]), {})[key[1]] = (version, dict(metadata))
+            is_index_due = self._unwritten and (
+                time.monotonic() - self._unwritten_since > MAX_UNWRITTEN_INDEX_SECONDS
+            )
             for owner in {key[0], None}:
                 if listing := self._listings.get((table, owner)):
                     listing.files[key] = file
+        if is_index_due:
+            self.write_indexes()
+
+    def read_metadata(self, table: str, key: FileKey, path: str, file: ListedFile) -> Mapping[str, str] | None:
+        """Return the metadata of a file from the index; None if the file must be opened.
+
+        Args:
+            table: the name of the table.
+            key: the advertiser and day of the file.
+            path: its path in the object store.
+            file: the file as listed.
+        """
+        if not (key[0] and key[1] and file.version) or self._copy_path(path, file.version).exists():
+            return None
+        version, metadata = self._load_index(table, key[0]).get(key[1], ("", {}))
+        return metadata if version == file.version else None
 
     def fetch(self, paths: Sequence[tuple[str, ListedFile]]) -> list[str | None]:
         """Return the paths of local copies of files, downloaded if needed; None for one that cannot be copied.
@@ -167,7 +266,7 @@ class ObjectCache:
     def _download(self, path: str, version: str) -> bytes | None:
         """Return the content of a version of a file; None if the store has another one meanwhile."""
         content = read_object(self._base.fs, path)
-        if md5(content, usedforsecurity=False).hexdigest() == version.strip('"'):
+        if _compute_version(content).strip('"') == version.strip('"'):
             return content
         # A file that is encrypted by a key of its own or was uploaded in parts has another version than its hash.
         info = self._base.fs.info(path)
@@ -190,7 +289,7 @@ class ObjectCache:
 
     def _list(self, table: str, owner: str | None) -> _Listing:
         begun = time.monotonic()
-        listed = list_object_store_files(self._base.fs, self._base.path, table, owner)
+        listed, indexes = list_object_store_files(self._base.fs, self._base.path, table, owner, INDEX_FILE_NAME)
         files = {(file.advertiser_id, file.day): file for file in listed}
         with self._lock:
             for (name, key), (written, file) in list(self._writes.items()):
@@ -198,7 +297,7 @@ class ObjectCache:
                     files[key] = file  # the store may have made the list before the write
                 elif written < begun - _MAX_LISTING_SECONDS:
                     del self._writes[name, key]
-            listing = _Listing(begun, files)
+            listing = _Listing(begun, files, indexes)
             self._listings[table, owner] = listing
         return listing
 
@@ -207,6 +306,11 @@ class ObjectCache:
             return [function(item) for item in items]
         with ThreadPoolExecutor(MAX_CONCURRENT_CALLS, thread_name_prefix="object-store") as threads:
             return list(threads.map(function, items))
+
+
+def _compute_version(content: bytes) -> str:
+    """Return the version that an object store gives a file, unless it encrypts it by a key of its own."""
+    return f'"{md5(content, usedforsecurity=False).hexdigest()}"'
 
 
 def prune_copies(folder: Path, max_bytes: int = MAX_CACHE_BYTES) -> None:
@@ -228,19 +332,18 @@ def prune_copies(folder: Path, max_bytes: int = MAX_CACHE_BYTES) -> None:
         excess -= size
 
 
-_caches: dict[str, ObjectCache] = {}
+_caches: dict[tuple[str, Path], ObjectCache] = {}
 _caches_lock = Lock()
 
 
 def get_object_cache(base: UPath, folder: Path | None) -> ObjectCache:
-    """Return the cache of an object store, the same one for each call in this process.
+    """Return the cache of an object store: the same one for each call in this process that names the same folder.
 
     Args:
         base: the folder of the tables in the object store.
-        folder: the local folder for copies; None to keep the present one, which is temporary at first.
+        folder: the local folder for copies; None for a temporary one and a cache of its own.
     """
+    if folder is None:
+        return ObjectCache(base, None)
     with _caches_lock:
-        cache = _caches.setdefault(str(base), ObjectCache(base))
-    if folder is not None:
-        cache.folder = folder
-    return cache
+        return _caches.setdefault((str(base), folder), ObjectCache(base, folder))

@@ -1,11 +1,9 @@
 """Store tables as folders of Parquet files, one file per partition, each replaced atomically."""
 
 import io
-import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,16 +15,15 @@ from upath import UPath
 
 from tiktok_assets.storage.files import (
     PARTITION_FILE_NAME,
+    TEMPORARY_FOLDER,
     ListedFile,
     list_local_days,
     list_local_files,
-    write_and_flush,
+    replace_file,
 )
 from tiktok_assets.storage.object_cache import ObjectCache, get_object_cache
 
-_TEMPORARY_FOLDER = "_writing"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_ABANDONED_AFTER_SECONDS = 24 * 3600
 # Files are small and selected by path; the minimum and maximum of their columns would not help to skip any.
 _STATISTICS = {"min": False, "max": False, "null_count": True}
 
@@ -140,9 +137,9 @@ class HiveStore:
         content = buffer.getbuffer()
         try:
             if self._objects:
-                self._objects.write(table, _file_key(partition), target.path, bytes(content))
+                self._objects.write(table, _file_key(partition), target.path, bytes(content), metadata)
             else:
-                self._replace(Path(str(target)), content)
+                replace_file(Path(str(self.base)), Path(str(target)), content)
         except OSError as error:
             raise StoreError(
                 f"cannot write {target}: {error.strerror or error};"
@@ -150,33 +147,13 @@ class HiveStore:
             ) from error
         return WrittenFile(str(target), frame.height, content.nbytes)
 
-    def _replace(self, target: Path, content: memoryview) -> None:
-        temporary = self._open_temporary_folder() / f"{uuid4().hex}.unfinished"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write_and_flush(temporary, content)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _open_temporary_folder(self) -> Path:
-        """Return the folder for unfinished files, after deleting those older than a day from killed processes."""
-        folder = Path(str(self.base)) / _TEMPORARY_FOLDER
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-        for entry in os.scandir(folder):
-            with suppress(FileNotFoundError):  # another writer has renamed its file meanwhile
-                if time.time() - entry.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-                    Path(entry.path).unlink()
-        return folder
-
     def check_writable(self) -> None:
         """Check that tables can be written, by writing and deleting a temporary file.
 
         Raises:
             StoreError: with the reason if not.
         """
-        probe = self.base / _TEMPORARY_FOLDER / f"{uuid4().hex}.probe"
+        probe = self.base / TEMPORARY_FOLDER / f"{uuid4().hex}.probe"
         try:
             if self._is_local:
                 probe.parent.mkdir(parents=True, exist_ok=True)
@@ -287,10 +264,36 @@ class HiveStore:
     def read_metadata(self, table: str, partition: Partition) -> Mapping[str, str] | None:
         """Read the key-value metadata of a partition; None if it does not exist or cannot be read."""
         try:
-            path = self._existing_path(table, partition) if self._objects else self._path(table, partition)
-            return pl.read_parquet_metadata(path) if path else None
+            if not self._objects:
+                return pl.read_parquet_metadata(self._path(table, partition))
+            file = self._find_object(table, partition)
+            if file is None:
+                return None
+            path = self._file(table, partition).path
+            found = self._objects.read_metadata(table, _file_key(partition), path, file)
+            return found or pl.read_parquet_metadata(self._fetch(table, [(partition, file)])[0])
         except (OSError, PolarsError):
             return None
+
+    def prefetch(self, tables: Iterable[str], advertiser_ids: Iterable[str]) -> None:
+        """List the days of accounts in an object store and read their metadata, several accounts at a time.
+
+        Args:
+            tables: names of tables with days.
+            advertiser_ids: the accounts.
+
+        Raises:
+            OSError: if the object store cannot be listed.
+        """
+        if self._objects:
+            owners = [_validate_name(one, "advertiser id") for one in advertiser_ids]
+            pairs = [(_validate_name(table, "table"), owner) for table in tables for owner in owners]
+            self._objects.prefetch(pairs, self._trusted_since())
+
+    def close(self) -> None:
+        """Write what makes the next reading of an object store faster; nothing is lost without it."""
+        if self._objects:
+            self._objects.write_indexes()
 
     def scan_partition(self, table: str, partition: Partition) -> pl.LazyFrame | None:
         """Scan one partition lazily, with the columns of its file; None if it does not exist."""

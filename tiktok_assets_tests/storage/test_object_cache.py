@@ -1,5 +1,6 @@
 """Tests of the local copies of an object store: few calls, and what is read is what the object store has."""
 
+import gzip
 import os
 import tempfile
 from collections import Counter
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upath import UPath
 
+from tiktok_assets.storage.metadata_index import INDEX_FILE_NAME, INDEXED_DAYS, decode_index
 from tiktok_assets.storage.object_cache import get_object_cache, prune_copies
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets_tests.storage.object_store import MAX_KEYS, ObjectStore
@@ -89,6 +91,55 @@ def test_a_partition_that_stays_takes_no_call(bucket: ObjectStore, tmp_path: Pat
         assert count_calls(bucket) == Counter({"LIST": 1, "GET": downloads})
 
 
+def test_planning_takes_one_index_per_account(bucket: ObjectStore, tmp_path: Path) -> None:
+    """A host without copies reads the metadata of all days of an account with a list and one object.
+
+    A file that another host has written since, or that the index does not have yet, is opened.
+    """
+    url = new_url()
+    days = [DAY + timedelta(number) for number in range(INDEXED_DAYS)]
+    first = HiveStore(url, cache_folder=tmp_path / "a", max_listing_age=600)
+    for owner in OWNERS:
+        for day in days:
+            first.write("t", Partition(owner, day), rows(Partition(owner, day), 1), metadata={"day": str(day)})
+        first.close()
+    for host, changed in (("b", []), ("c", days[3:5])):
+        for day in changed:
+            HiveStore(url, cache_folder=tmp_path / "d").write(
+                "t", Partition(OWNERS[0], day), rows(Partition(OWNERS[0], day), 2), metadata={"day": "changed"}
+            )
+        store = HiveStore(url, cache_folder=tmp_path / host, max_listing_age=600)
+        count_calls(bucket)
+        store.prefetch(["t"], OWNERS)
+        for owner in OWNERS:
+            found = [(store.read_metadata("t", Partition(owner, day)) or {})["day"] for day in days]
+            expected = ["changed" if owner == OWNERS[0] and day in changed else str(day) for day in days]
+            assert found == expected
+        calls = count_calls(bucket)
+        assert calls["LIST"] == len(OWNERS)
+        assert calls["GET"] <= len(OWNERS) + len(changed)
+    assert list(store.partitions("t")) == [Partition(owner, day) for owner in OWNERS for day in days]
+
+
+def test_a_damaged_index_changes_no_result(bucket: ObjectStore, tmp_path: Path) -> None:
+    """Metadata is read from the files if the index is damaged, and the next write replaces it."""
+    url = new_url()
+    path = f"{url.removeprefix('s3://')}/t/advertiser_id={OWNERS[0]}/{INDEX_FILE_NAME}"
+    partition = Partition(OWNERS[0], DAY)
+    writer = HiveStore(url, cache_folder=tmp_path / "a")
+    writer.write("t", partition, rows(partition, 1), metadata={"a": "b"})
+    writer.close()
+    for damaged in (b"", b"nothing", gzip.compress(b"[]"), gzip.compress(b'{"2026-03-01": 1}')):
+        bucket.objects[path] = damaged
+        store = HiveStore(url, cache_folder=tmp_path / uuid4().hex)
+        assert (store.read_metadata("t", partition) or {})["a"] == "b"
+    writer.write("t", partition, rows(partition, 1), metadata={"a": "c"})
+    writer.close()
+    assert {day: values for day, (_, values) in decode_index(bucket.objects[path]).items()} == {
+        str(DAY): {"a": "c"}
+    }
+
+
 def test_accounts_of_a_table_share_a_list(bucket: ObjectStore, tmp_path: Path) -> None:
     """The files of a table without days are found with one list for a thousand accounts, and all are found."""
     url = new_url()
@@ -120,17 +171,19 @@ def test_what_is_read_is_what_the_object_store_has(
 ) -> None:
     """Whatever two hosts write and delete in turn, each reads the current rows, and a new session does too."""
     endpoint.has_opaque_etags = has_opaque_etags
-    url, expected = new_url(), dict[Partition, pl.DataFrame]()
+    url, expected, spends = new_url(), dict[Partition, pl.DataFrame](), dict[Partition, str]()
     with tempfile.TemporaryDirectory() as folder:
         hosts = [HiveStore(url, cache_folder=Path(folder) / str(number)) for number in range(2)]
         for step, host, partition, spend in steps:
             if step == "write":
-                expected[partition] = rows(partition, spend)
-                hosts[host].write("t", partition, expected[partition])
+                expected[partition], spends[partition] = rows(partition, spend), str(spend)
+                hosts[host].write("t", partition, expected[partition], metadata={"spend": str(spend)})
             elif step == "delete":
                 path = f"{url.removeprefix('s3://')}/t/{partition.folder}/part-0.parquet"
                 endpoint.objects.pop(path, None)
                 expected.pop(partition, None)
+            if step == "read":
+                hosts[host].close()
             session = HiveStore(url, cache_folder=Path(folder) / str(host), max_listing_age=60)
             for store in (hosts[host], session):
                 assert list(store.partitions("t")) == sorted(expected)
@@ -138,7 +191,9 @@ def test_what_is_read_is_what_the_object_store_has(
                 assert (found is not None) == (partition in expected)
                 if found is not None:
                     assert found.collect().equals(expected[partition])
-                assert (store.read_metadata("t", partition) is not None) == (partition in expected)
+                metadata = store.read_metadata("t", partition)
+                assert (metadata is not None) == (partition in expected)
+                assert metadata is None or metadata["spend"] == spends[partition]
                 assert store.scan("t", SCHEMA).collect().height == sum(one.height for one in expected.values())
 
 
@@ -189,8 +244,14 @@ def test_unused_copies_are_deleted_above_a_size(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"recent"}
 
 
-def test_stores_of_a_process_share_what_they_know() -> None:
-    """All stores of one URL in a process use one cache, so that each sees the writes of the others."""
+@pytest.mark.usefixtures("bucket")
+def test_stores_of_a_process_share_what_they_know(tmp_path: Path) -> None:
+    """A store sees at once what another one of the same process and folder writes, whatever it listed before."""
     url = new_url()
-    first, second = HiveStore(url), HiveStore(url)
-    assert get_object_cache(first.base, None) is get_object_cache(second.base, None)
+    first, second = (HiveStore(url, cache_folder=tmp_path, max_listing_age=600) for _ in range(2))
+    assert get_object_cache(first.base, tmp_path) is get_object_cache(second.base, tmp_path)
+    partition = Partition(OWNERS[0], DAY)
+    for spend in (1, 2, 0):
+        assert list(second.partitions("t")) == ([partition] if spend != 1 else [])
+        first.write("t", partition, rows(partition, spend))
+        assert second.scan("t", SCHEMA).collect().equals(rows(partition, spend))
