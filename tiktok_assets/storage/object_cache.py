@@ -230,7 +230,9 @@ class ObjectCache:
             path: its path in the object store.
             file: the file as listed.
         """
-        if not (key[0] and key[1] and file.version) or self._copy_path(path, file.version).exists():
+        if not (key[0] and key[1] and file.version):
+            return None
+        if (table, key[0]) not in self._indexes and self._copy_path(path, file.version).exists():
             return None
         version, metadata = self._load_index(table, key[0]).get(key[1], ("", {}))
         return metadata if version == file.version else None
@@ -273,7 +275,7 @@ class ObjectCache:
         return content if get_object_version(info) == version else None
 
     def _copy_path(self, path: str, version: str) -> Path:
-        name = sha256(f"{self._base.protocol}://{path} {version}".encode()).hexdigest()
+        name = sha256(f"{path} {version}".encode()).hexdigest()
         return self.folder / name[:2] / f"{name}.parquet"
 
     def _save_copy(self, copy: Path, content: bytes) -> None:

@@ -89,6 +89,7 @@ class HiveStore:
         if not self._is_local:
             self.base = UPath(base, use_listings_cache=False)
             self._objects = get_object_cache(self.base, cache_folder)
+        self._base_path = self.base.path
         self._max_listing_age = max_listing_age
         self._created = time.monotonic()
 
@@ -269,7 +270,7 @@ class HiveStore:
             file = self._find_object(table, partition)
             if file is None:
                 return None
-            path = self._file(table, partition).path
+            path = self._object_path(table, partition)
             found = self._objects.read_metadata(table, _file_key(partition), path, file)
             return found or pl.read_parquet_metadata(self._fetch(table, [(partition, file)])[0])
         except (OSError, PolarsError):
@@ -346,8 +347,12 @@ class HiveStore:
     def _fetch(self, table: str, files: Sequence[tuple[Partition, ListedFile]]) -> list[str]:
         """Return the path of the local copy of each file, or its URL if it cannot be copied."""
         assert self._objects is not None  # noqa: S101 - only called for an object store
-        copies = self._objects.fetch([(self._file(table, one).path, file) for one, file in files])
+        copies = self._objects.fetch([(self._object_path(table, one), file) for one, file in files])
         return [copy or self._path(table, one) for (one, _), copy in zip(files, copies, strict=True)]
+
+    def _object_path(self, table: str, partition: Partition) -> str:
+        """Return the path of a file in the object store, as text, since a UPath costs a hundred times as much."""
+        return f"{self._base_path}/{_relative_path(table, partition)}"
 
     def _file(self, table: str, partition: Partition) -> UPath:
         return self.base / _relative_path(table, partition)
