@@ -13,6 +13,7 @@ from tiktok_assets_tests.benchmarks import (
     fatigue,
     many_partitions,
     morning,
+    object_store,
     overview_page,
     page,
     peers,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "overview_page": overview_page.figures,
     "warehouse": warehouse.figures,
     "backfill": backfill.figures,
+    "object_store": object_store.figures,
     "fatigue": fatigue.figures,
 }
 
