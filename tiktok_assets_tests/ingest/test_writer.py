@@ -29,7 +29,7 @@ from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, ref
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.session import Session
 from tiktok_assets.settings import load_settings
-from tiktok_assets.spec.entities import ADS, CAMPAIGN_ENTITIES, LISTED_ENTITIES, TOPVIEW_AND_PROMOTE, Entity
+from tiktok_assets.spec.entities import ADS, CAMPAIGN_ENTITIES, LISTED_ENTITIES, Entity
 from tiktok_assets.spec.metric_selection import STANDARD_METRICS
 from tiktok_assets.spec.report_model import Report
 from tiktok_assets.spec.reports import LEVEL_REPORTS, REPORTS_BY_TABLE, STANDARD_REPORTS
@@ -85,7 +85,7 @@ def test_a_full_refresh_at_the_basic_tier_is_never_refused(small: Host, tmp_path
     assert (
         len(small.requests)
         == session.total.requests
-        == 2 + len(accounts) * (len(CAMPAIGN_ENTITIES) + len(TOPVIEW_AND_PROMOTE) + len(LEVEL_REPORTS))
+        == 2 + len(accounts) * (len(CAMPAIGN_ENTITIES) + len(LEVEL_REPORTS))
     )
 
 
