@@ -69,6 +69,9 @@ pythons: $(VENV)/installed-dev ## run a short suite with each of Python 3.11, 3.
 examples: $(VENV)/installed-dev ## install and run the projects of examples/ and a new one of create-dagster; takes minutes
 	$(BIN)/pytest -q -s --timeout=1800 tiktok_assets_tests/examples/check_dbt_project.py tiktok_assets_tests/examples/check_plain_delta.py tiktok_assets_tests/examples/check_scaffold.py
 
+destinations: $(VENV)/installed-dev ## check the destination Postgres on a server of its own, which must be installed (Debian: apt-get install postgresql)
+	$(BIN)/pytest -q -s tiktok_assets_tests/publish/check_postgres.py
+
 mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which ones the tests catch
 	$(BIN)/python -m tiktok_assets_tests.mutations
 
@@ -81,7 +84,10 @@ simulate: $(VENV)/installed-dev ## live account-years with every fault: SECONDS=
 simulate-today: $(VENV)/installed-dev ## the same with the seed of the day, for SIMULATION_SECONDS; part of CI
 	$(BIN)/python -m tiktok_assets_tests.simulation --seconds $(SIMULATION_SECONDS)
 
-simulate-mutations: $(VENV)/installed-dev ## plant faults, one at a time, and print which ones the simulation finds
+simulate-destinations: $(VENV)/installed-dev ## check the destination Postgres on a server of its own, which must be installed (Debian: apt-get install postgresql)
+	$(BIN)/pytest -q -s tiktok_assets_tests/publish/check_postgres.py
+
+mutations: $(VENV)/installed-dev ## plant faults, one at a time, and print which ones the simulation finds
 	$(BIN)/python -m tiktok_assets_tests.simulation.mutations
 
 benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks.md; takes half an hour; ONLY=startup runs one
@@ -99,4 +105,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples mutations simulate simulate-today simulate-mutations benchmark constraints clean
+.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples destinations mutations simulate simulate-today simulate-mutations benchmark constraints clean

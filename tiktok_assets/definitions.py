@@ -22,12 +22,15 @@ from tiktok_assets.defs import (
     build_duplication_sensors,
     build_flag_job,
     build_new_top_spender_sensor,
+    build_publish_jobs,
+    build_publish_sensors,
     build_refresh_jobs,
     build_refresh_sequence_sensor,
     build_resources,
     build_run_failure_alert_sensor,
     build_table_checks,
     change_settings,
+    get_destination_assets,
     list_published_tables,
     replace_groups,
     require_complete_selection,
@@ -75,16 +78,17 @@ def build_definitions(
     require_storable_version(settings)
     tables = [f"{PUBLISHED}/{table}" for table in list_published_tables(settings, published)]
     require_complete_selection(settings)
-    require_distinct_keys(settings, tables)
+    require_distinct_keys(settings, [*tables, *get_destination_assets(settings)])
     checks = build_table_checks(settings)
     used, has_ranking = executor or dg.in_process_executor, stores_top_spenders(settings)
-    stages = build_refresh_jobs(settings, checks, used)
+    stages, publish_jobs = build_refresh_jobs(settings, checks, used), build_publish_jobs(settings, used)
     flag_job, duplicate_job = build_flag_job(settings, used), build_duplicate_job(settings, used)
     jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [
         *stages.values(),
         build_derived_job(settings, checks, used),
         build_backfill_history_job(settings, used),
         *([flag_job] if has_ranking else []),
+        *publish_jobs.values(),
         # In `alert` mode no job that writes to TikTok is registered.
         *([] if settings.scaling_mode == "alert" else [duplicate_job]),
     ]
@@ -103,6 +107,7 @@ def build_definitions(
             build_run_failure_alert_sensor(settings, None if alerts_of_all_runs else own),
             *([build_new_top_spender_sensor(settings, flag_job, session)] if has_ranking else []),
             *build_duplication_sensors(settings, duplicate_job, session),
+            *build_publish_sensors(settings, publish_jobs),
         ],
         resources=build_resources(settings, session),
     )

@@ -5,6 +5,9 @@ from tiktok_assets.settings import Settings
 PUBLISHED = "published"
 """Begins the name of a table that is published to the store of the project: `published/ads` is that of `ads`."""
 
+DESTINATIONS = "destinations"
+"""Begins the name of the asset of a destination: `destinations/postgres`."""
+
 
 def get_asset_path(settings: Settings, table: str) -> tuple[str, ...]:
     """Return the parts of a table's asset key: its own from the settings, else the prefix and the table."""

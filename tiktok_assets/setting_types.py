@@ -22,6 +22,9 @@ TIER_LIMITS: dict[Tier, tuple[int, int]] = {
 }
 """How many requests per second and per minute an app of each tier can send (API notes 4.1)."""
 
+DESTINATION_NAMES = ("postgres", "duckdb")
+"""The destinations the tables can be published to."""
+
 MIN_PASSWORD_LENGTH = 12
 
 _CRON_FIELDS = (
@@ -203,6 +206,34 @@ def _validate_password(password: SecretStr) -> SecretStr:
     return password
 
 
+def _validate_destinations(names: list[str]) -> list[str]:
+    if unknown := [name for name in names if name not in DESTINATION_NAMES]:
+        raise ValueError(f"there is no destination {unknown[0]!r}; use {', '.join(DESTINATION_NAMES)}")
+    return list(dict.fromkeys(names))
+
+
+def _validate_postgres_url(url: SecretStr) -> SecretStr:
+    """Reject a URL of another form, and one whose password would be taken for another part of it, and shown."""
+    scheme, separator, rest = url.get_secret_value().partition("://")
+    if separator and scheme in {"postgres", "postgresql+psycopg2"}:
+        scheme = "postgresql"
+    wanted = "it must be postgresql://user:password@host:5432/database"
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        is_complete = scheme == "postgresql" and parts.hostname and parts.port != 0 and parts.path.strip("/")
+    except ValueError:
+        is_complete = False
+    if not is_complete or "@" in parts.path + parts.query or parts.netloc.count("@") > 1 or parts.fragment:
+        raise ValueError(f"{wanted}, with special characters of the password percent-encoded, such as %40 for @")
+    return SecretStr(f"{scheme}://{rest}")
+
+
+def _validate_schema_name(name: str) -> str:
+    if not re.fullmatch("[a-z_][a-z0-9_]{0,62}", name):
+        raise ValueError(f"{name!r} is not a schema name; use small letters, digits and underscores")
+    return name
+
+
 NameList = Annotated[list[str], NoDecode, BeforeValidator(_split_list)]
 AdvertiserIds = Annotated[NameList, AfterValidator(_validate_ids)]
 ByAdvertiser = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_mapping), AfterValidator(_validate_ids)]
@@ -226,3 +257,6 @@ AssetKeys = Annotated[
 ]
 RegexPattern = Annotated[str | None, AfterValidator(_validate_regex)]
 SecretUrls = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_apprise_urls)]
+Destinations = Annotated[NameList, AfterValidator(_validate_destinations)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_validate_postgres_url)]
+SchemaName = Annotated[str, AfterValidator(_validate_schema_name)]

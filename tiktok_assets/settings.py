@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from tiktok_assets.destination_settings import DestinationSettings
 from tiktok_assets.report_selection import select_report_tables, validate_metrics, validate_reports
 from tiktok_assets.setting_types import (
     TIER_LIMITS,
@@ -49,7 +50,7 @@ class SettingsError(Exception):
     """A setting has an invalid value; the message contains the variable, what is wrong and how to fix it."""
 
 
-class Settings(BaseSettings):
+class Settings(DestinationSettings):
     """All settings with their defaults and meanings; the alias of a field is its environment variable."""
 
     # Without `populate_by_name`, so that unrelated variables such as DATA_DIR or METRICS are not settings.

@@ -9,10 +9,12 @@ from typer.main import get_command
 
 from tiktok_assets.cli.commands import app
 from tiktok_assets.definitions import build_definitions
+from tiktok_assets.destination_settings import DestinationSettings
 from tiktok_assets.settings import Settings, load_settings
 from tiktok_assets_tests.markdown import WRITTEN_BY, table
 
 NAME = "tiktok-assets"
+OF_DESTINATIONS = DestinationSettings.model_fields.keys()
 Command = tuple[str, click.Command]
 
 
@@ -22,7 +24,8 @@ def settings_table() -> Iterator[str]:
         ("variable", "default", "meaning"),
         (
             (f"`{field.alias}`", _default(field.default), field.description or "")
-            for field in Settings.model_fields.values()
+            # What a base class declares comes first in `model_fields`, and last on the page.
+            for _, field in sorted(Settings.model_fields.items(), key=lambda one: one[0] in OF_DESTINATIONS)
         ),
     )
 

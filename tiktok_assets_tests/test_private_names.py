@@ -22,7 +22,10 @@ _SLOW = "Dagster's own event log is used, and is slower"
 
 IMPORTED = {
     "dagster._core.definitions.unresolved_asset_job_definition.UnresolvedAssetJobDefinition": (
-        "definitions.py, defs/jobs.py, defs/checks.py, defs/refresh_sensors.py",
+        (
+            "definitions.py, defs/jobs.py, defs/checks.py, defs/refresh_sensors.py, defs/destination_assets.py,"
+            " defs/destination_sensors.py"
+        ),
         "the annotations of functions that return or take jobs need another type",
     ),
     "dagster._core.storage.asset_check_execution_record.COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES": (

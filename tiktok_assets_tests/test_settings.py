@@ -23,6 +23,7 @@ ANY_TEXT_IS_VALID = {
     "DAGSTER_HOME",
     "TIKTOK_STATE_URL",
     "TIKTOK_LIMITER_URL",
+    "TIKTOK_DUCKDB_FILE",
     "TIKTOK_INCLUDE",  # the names of tables are known to the definitions
 }
 INVALID = [
@@ -96,6 +97,16 @@ INVALID = [
     ("TIKTOK_PATH_QPM", "1.5"),
     ("TIKTOK_REPORTS", "ad_report_yearly"),
     ("TIKTOK_METRICS", "+Spend"),
+    ("TIKTOK_DESTINATIONS", "postgres, mysql"),
+    ("TIKTOK_POSTGRES_URL", f"mysql://us:{SECRET}@db/ads"),
+    ("TIKTOK_POSTGRES_URL", f"postgresql://us:{SECRET}@db"),
+    ("TIKTOK_POSTGRES_URL", f"postgresql://us:{SECRET}@db:port/ads"),
+    ("TIKTOK_POSTGRES_URL", f"postgresql://us:{SECRET}@{SECRET}@db/ads"),
+    ("TIKTOK_POSTGRES_URL", f"postgresql://us:12/{SECRET}@db/ads"),
+    ("TIKTOK_POSTGRES_URL", f"postgresql://us:1?{SECRET}@db/ads"),
+    ("TIKTOK_POSTGRES_URL", f"postgresql://us:1#{SECRET}@db/ads"),
+    ("TIKTOK_POSTGRES_SCHEMA", "TikTok Ads"),
+    ("TIKTOK_DUCKDB_SCHEMA", "a.b"),
 ]
 VALID = {
     "TIKTOK_ACCESS_TOKEN": SECRET,
@@ -145,6 +156,11 @@ VALID = {
     "TIKTOK_KEY_PREFIX": "agency/tiktok",
     "TIKTOK_ASSET_KEYS": "ads:marketing/tiktok_ads",
     "TIKTOK_CODE_LOCATION": "team",
+    "TIKTOK_DESTINATIONS": "postgres,duckdb",
+    "TIKTOK_POSTGRES_URL": f"postgresql://us:{SECRET}@db:5432/ads?sslmode=require",
+    "TIKTOK_POSTGRES_SCHEMA": "tiktok_ads",
+    "TIKTOK_DUCKDB_FILE": "published.duckdb",
+    "TIKTOK_DUCKDB_SCHEMA": "tiktok_ads",
 }
 
 

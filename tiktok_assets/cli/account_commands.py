@@ -246,7 +246,7 @@ def sync(
         prefetch_daily_report(session, advertisers or (), first, last, select)
         # Imported only now: the first report is read while Dagster loads.
         from tiktok_assets.cli.progress import sync_with_progress  # noqa: PLC0415
-        from tiktok_assets.cli.sync import SyncRequest  # noqa: PLC0415
+        from tiktok_assets.cli.sync_result import SyncRequest  # noqa: PLC0415
 
         request = SyncRequest(advertisers or (), first, last, select)
         result = sync_with_progress(settings, session, request, log_line)

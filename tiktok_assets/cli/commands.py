@@ -15,7 +15,7 @@ from tiktok_assets.cli.errors import CommandError, UsageError, explain_error
 from tiktok_assets.cli.options import JsonOption, VersionOption
 from tiktok_assets.cli.output import log_line, print_line, print_text
 from tiktok_assets.cli.process import set_up_process, skip_collection_at_exit
-from tiktok_assets.cli.table_commands import compare
+from tiktok_assets.cli.table_commands import compare, publish
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -205,6 +205,7 @@ app.command()(creatives)
 app.command()(compare)
 app.command()(plan)
 app.command()(sync)
+app.command()(publish)
 
 
 def main() -> None:

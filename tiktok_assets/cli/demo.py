@@ -24,7 +24,8 @@ from tiktok_assets.alerts import ALERTS_FOLDER
 from tiktok_assets.cli.arguments import require_free_port
 from tiktok_assets.cli.duplicate import execute, name_approver
 from tiktok_assets.cli.errors import CommandError
-from tiktok_assets.cli.sync import SyncRequest, SyncResult, run_sync
+from tiktok_assets.cli.sync import run_sync
+from tiktok_assets.cli.sync_result import SyncRequest, SyncResult
 from tiktok_assets.cli.top import read_stored_top_spenders
 from tiktok_assets.duplication import BY_YES_OPTION, Approval, DuplicationRequest, LedgerEntry
 from tiktok_assets.instance import open_instance

@@ -21,6 +21,7 @@ def explain_error(error: Exception) -> tuple[str, int] | None:
     """Return the message and the exit code of an error; None for an unexpected error, which is a bug."""
     # Imported only after an error: `--help` needs neither settings nor tables.
     from tiktok_assets.api import TikTokError, suggest_fix  # noqa: PLC0415
+    from tiktok_assets.publish import DestinationError  # noqa: PLC0415
     from tiktok_assets.settings import SettingsError  # noqa: PLC0415
     from tiktok_assets.storage import StoreError  # noqa: PLC0415
 
@@ -31,6 +32,6 @@ def explain_error(error: Exception) -> tuple[str, int] | None:
             return str(error), 2
         case TikTokError():
             return f"{str(error).rstrip('.')}. {suggest_fix(error)}", 1
-        case StoreError():
+        case StoreError() | DestinationError():
             return str(error), 1
     return None

@@ -10,6 +10,7 @@ import dagster as dg
 from tiktok_assets.alerts import DUPLICATE_JOB
 from tiktok_assets.api import QUOTA_USED_UP_MESSAGE, DailyQuotaError, DateWindow
 from tiktok_assets.cli.arguments import parse_window, select_advertisers, select_tables, split_window_by_account
+from tiktok_assets.cli.sync_result import SyncRequest, SyncResult
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs import (
     AD_TAG,
@@ -34,6 +35,7 @@ from tiktok_assets.defs import (
     get_check_step_name,
     get_derived_tables,
     get_latest_ranking_cursor,
+    get_publish_job,
     get_stage_tables,
     get_step_failure_reason,
     plan_stage_ranges,
@@ -55,60 +57,18 @@ QUIET_LOGGING = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True, slots=True)
-class SyncRequest:
-    """The options of a `sync`; an empty value selects everything.
-
-    Attributes:
-        advertisers: the advertiser ids of --advertiser.
-        first: the value of --from.
-        last: the value of --to.
-        select: the value of --select.
-    """
-
-    advertisers: Sequence[str] = ()
-    first: str | None = None
-    last: str | None = None
-    select: str | None = None
-
-
-@dataclass(slots=True)
-class SyncResult:
-    """What a `sync` stored and what it cost.
-
-    Attributes:
-        rows: rows by table.
-        partitions: materialized partitions by table.
-        runs: Dagster runs.
-        requests: API requests, including retries.
-        retries: requests that were sent again.
-        megabytes: the size of all responses.
-        seconds: the duration.
-        failures: one sentence for each failure.
-        warnings: one sentence for each check that warns, and for each limit of the host.
-        not_passed: checks of the refresh runs that did not pass.
-    """
-
-    rows: dict[str, int] = field(default_factory=dict)
-    partitions: dict[str, int] = field(default_factory=dict)
-    runs: int = 0
-    requests: int = 0
-    retries: int = 0
-    megabytes: float = 0.0
-    seconds: float = 0.0
-    failures: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    not_passed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class _JobRun:
-    """A run to execute: a job, the tables of it to refresh (empty for all), its tags and its run config."""
+    """A run to execute: a job, the tables of it to refresh (empty for all), its tags and its run config.
+
+    What fails in a run that `only_warns` does not fail the sync.
+    """
 
     job: str
     tables: Sequence[str]
     tags: Mapping[str, str]
     description: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    only_warns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +155,7 @@ def run_sync(
             checked = [name for name in build_all_checked_tables(settings) if name in tables]
             steps = [get_check_step_name(settings, name) for name in checked]
             _run_quality_checks(runner, steps, result, log)
+        _publish_changes(runner, request, result, log)
         own = OwnRuns.find(runner.definitions)
         if message := queue_and_deliver_failures(settings, session.state, instance, started_at, own):
             log(message)
@@ -252,6 +213,16 @@ def _flag_runs(
         yield _JobRun(FLAG_JOB, (), request.tags, f"ad {request.tags[AD_TAG]}", request.run_config)
     if evaluation.requests and (selected := [table for table in UNPARTITIONED_DERIVED_TABLES if table in tables]):
         yield _JobRun(DERIVED_JOB, selected, {}, "with the flags")
+
+
+def _publish_changes(
+    runner: _Runner, request: SyncRequest, sync_result: SyncResult, log: Callable[[str], None]
+) -> None:
+    """Publish to each destination; one that is down adds a warning, and does not fail the refresh."""
+    for name in runner.names.settings.destinations if request.select is None else ():
+        _execute_run(
+            runner, _JobRun(get_publish_job(name), (), {}, "what changed", only_warns=True), sync_result, log
+        )
 
 
 def _unfinished_duplication_runs(
@@ -340,7 +311,7 @@ def _execute_run(
             failure = _describe_failure(event)
             if dg.DagsterExecutionInterruptedError.__name__ in failure:
                 raise KeyboardInterrupt  # Dagster reports Ctrl-C as a failure of the step
-            sync_result.failures.append(failure)
+            (sync_result.warnings if run.only_warns else sync_result.failures).append(failure)
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed:
             sync_result.warnings.append(describe_evaluation(evaluation))

@@ -1,14 +1,18 @@
-"""Declare the commands that answer questions from stored tables, without a request.
+"""Declare the commands that work on stored tables, without a request: `compare` and `publish`.
 
 This module is imported at every start, so it imports the modules of its commands only when they run.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tiktok_assets.cli.errors import UsageError
+from tiktok_assets.cli.errors import CommandError, UsageError
 from tiktok_assets.cli.options import AdvertisersOption, CsvOption, JsonOption, RawOption
+from tiktok_assets.cli.output import log_line, print_line
+
+if TYPE_CHECKING:
+    from tiktok_assets.settings import Settings
 
 
 def compare(
@@ -59,3 +63,86 @@ def compare(
             session.store, advertisers, by=by, this=this, against=against, sort=sort, limit=limit
         )
     print_comparison(comparison, as_json=as_json, as_csv=as_csv, raw=raw)
+
+
+def publish(
+    destinations: Annotated[
+        list[str] | None, typer.Option("--to", help="Only this destination of TIKTOK_DESTINATIONS; repeatable.")
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Publish nothing; compare rows, counts and sums by partition, and print what differs.",
+        ),
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Compare first, and publish what differs again, such as rows changed by someone else."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish the stored partitions that changed to the databases and lakes of TIKTOK_DESTINATIONS."""
+    from tiktok_assets.cli.publish import publish_to_destinations, select_destinations  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_storage_settings  # noqa: PLC0415
+
+    if check and repair:
+        raise UsageError("--check changes nothing; use it without --repair.")
+    settings = load_storage_settings()
+    names = select_destinations(settings, destinations)
+    if check:
+        _check_destinations(settings, names, as_json=as_json)
+        return
+    results = list(publish_to_destinations(settings, names, log_line, repair=repair))
+    rows = [
+        {
+            "destination": one.destination,
+            "partitions": sum(one.partitions.values()),
+            "rows": sum(one.rows.values()),
+            "unchanged": one.unchanged,
+            "seconds": one.seconds,
+        }
+        for one in results
+    ]
+    if as_json:
+        print_json([{**row, "failures": one.failures} for row, one in zip(rows, results, strict=True)])
+    else:
+        print_rows(rows, ("destination", "partitions", "rows", "unchanged", "seconds"))
+    if failures := [failure for one in results for failure in one.failures]:
+        raise CommandError(". ".join(failures) + ".")
+
+
+def _check_destinations(settings: "Settings", names: list[str], *, as_json: bool) -> None:
+    from tiktok_assets.cli.publish import compare_destinations  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_json  # noqa: PLC0415
+
+    differences, failures = compare_destinations(settings, names)
+    if as_json:
+        print_json(
+            [
+                {
+                    "destination": name,
+                    "table": one.table,
+                    "partition": one.partition.folder if one.partition else None,
+                    "difference": one.reason,
+                    "is_published": not one.is_pending,
+                }
+                for name, one in differences
+            ]
+        )
+    else:
+        for name, one in differences:
+            print_line(f"{name}: {one}")
+    if failures:
+        raise CommandError(". ".join(failures) + ".")
+    if any(one.is_pending for _, one in differences):
+        raise CommandError("stored partitions are not published yet; run `tiktok-assets publish`.")
+    if differences:
+        raise CommandError(
+            "destinations differ from the store; run `tiktok-assets publish --repair` to publish these again."
+        )
+    if not as_json:
+        print_line(f"{', '.join(names)}: every stored partition is published, and nothing differs.")

@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 from tiktok_assets.component.attributes import LEFT_OUT, PublishedAttributes, SettingsAttributes, build_settings
 from tiktok_assets.component.sandbox_process import ensure_sandbox
 from tiktok_assets.definitions import build_definitions
-from tiktok_assets.defs import Names, Publication, list_all_names, list_published_tables
+from tiktok_assets.defs import Names, Publication, get_destination_assets, list_all_names, list_published_tables
 from tiktok_assets.naming import PUBLISHED
 from tiktok_assets.settings import Settings, SettingsError
 
@@ -133,7 +133,7 @@ class TikTokAdsComponent(dg.Component, SettingsAttributes):  # type: ignore[misc
         names = Names(settings)
         keys: dict[str, str] = {}
         published = [f"{PUBLISHED}/{table}" for table in list_published_tables(settings, self._publication)]
-        for table in (*list_all_names(settings), *published):
+        for table in (*list_all_names(settings), *published, *get_destination_assets(settings)):
             spec = dg.AssetSpec(names.key(table))
             translated = self.translation(spec, table) if self.translation else spec
             if translated.key != spec.key:

@@ -26,6 +26,7 @@ from tiktok_assets.alerts import (
     find_reported_runs,
     list_channels,
 )
+from tiktok_assets.defs.run_tags import REPEATED_PUBLICATION_TAG
 from tiktok_assets.file_permissions import create_private_folder
 from tiktok_assets.naming import add_name_prefix
 from tiktok_assets.settings import Settings
@@ -230,7 +231,8 @@ def _is_in_this_location(context: dg.SensorEvaluationContext, run: dg.DagsterRun
 
 
 def _is_final_failure(run: dg.DagsterRun) -> bool:
-    return run.status == dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY_TAG) != "true"
+    is_repeated = run.tags.get(WILL_RETRY_TAG) == "true" or REPEATED_PUBLICATION_TAG in run.tags
+    return run.status == dg.DagsterRunStatus.FAILURE and not is_repeated
 
 
 def _describe_failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:

@@ -12,6 +12,7 @@ from tiktok_assets.defs.account_assets import build_account_assets
 from tiktok_assets.defs.asset_attributes import add_attributes
 from tiktok_assets.defs.creative_assets import build_creative_tables
 from tiktok_assets.defs.derived_assets import build_overview_asset, build_top_spenders_asset, build_warehouse_asset
+from tiktok_assets.defs.destination_assets import build_destination_assets
 from tiktok_assets.defs.gmv_max_assets import build_gmv_max_report_asset
 from tiktok_assets.defs.jobs import UNPARTITIONED_DERIVED_TABLES
 from tiktok_assets.defs.names import Names
@@ -62,7 +63,7 @@ def change_settings(settings: Settings, **changes: Any) -> Settings:  # noqa: AN
 
 
 def build_all_assets(settings: Settings, published: Publication | None = None) -> list[dg.AssetsDefinition]:
-    """Build every asset that exists by the settings, and the published tables."""
+    """Build every asset that exists by the settings, the published tables and the destinations."""
     tables = get_stored_tables(settings)
     derived = [
         (build_restatements_asset, [RESTATEMENTS]),
@@ -80,6 +81,7 @@ def build_all_assets(settings: Settings, published: Publication | None = None) -
         *([build_overview_asset(settings)] if settings.includes(ACCOUNT_OVERVIEW) else []),
         *([build_warehouse_asset(settings)] if settings.includes("warehouse") else []),
         *(build_published_assets(settings, published) if published else []),
+        *build_destination_assets(settings),
     ]
     return add_attributes(assets, settings)
 
@@ -103,7 +105,7 @@ def require_complete_selection(settings: Settings) -> None:
     """
     if not settings.include:
         return
-    everything = settings.model_copy(update={"include": []})
+    everything = settings.model_copy(update={"include": [], "destinations": []})
     names = Names(everything)
     known = list_all_names(everything)
     if unknown := [name for name in settings.include if name not in known]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from tiktok_assets.defs.partitions import ADVERTISER_DIMENSION, build_advertiser_days
-from tiktok_assets.naming import PUBLISHED, add_name_prefix, get_asset_path, get_prefix_parts
+from tiktok_assets.naming import DESTINATIONS, PUBLISHED, add_name_prefix, get_asset_path, get_prefix_parts
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
 
@@ -33,10 +33,10 @@ class Names:
         return [self.key(table) for table in tables]
 
     def table(self, key: dg.AssetKey) -> str:
-        """Return the table of an asset key; `published/ads` for the published table of `ads`."""
+        """Return the table of an asset key; `published/ads` for a published one, also `destinations/delta`."""
         tables = {path: table for table, path in self.settings.asset_keys.items()}
-        published = (*get_prefix_parts(self.settings), PUBLISHED)
-        parts = 2 if tuple(key.path[:-1]) == published else 1
+        prefix = get_prefix_parts(self.settings)
+        parts = 2 if tuple(key.path[:-1]) in {(*prefix, PUBLISHED), (*prefix, DESTINATIONS)} else 1
         return tables.get("/".join(key.path), "/".join(key.path[-parts:]))
 
     def tables(self, keys: Iterable[dg.AssetKey]) -> set[str]:

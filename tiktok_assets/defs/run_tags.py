@@ -39,3 +39,6 @@ REFRESH_TAG = "tiktok_assets/refresh"
 
 INTENDED_PARTITIONS_TAG = "tiktok_assets/intended_partitions"
 """The partitions a range run is meant to hold, because Dagster resolves a range in the order keys were added."""
+
+REPEATED_PUBLICATION_TAG = "tiktok_assets/repeated_publication"
+"""How many publications to the destination have failed in a row; only the first of them sends an alert."""

@@ -12,6 +12,7 @@ from tiktok_assets.creatives import (
 )
 from tiktok_assets.duplication import DUPLICATIONS_COLUMNS, RESULTS_COLUMNS
 from tiktok_assets.ingest import history_columns
+from tiktok_assets.publish import StoredTable
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import (
     ADVERTISERS,
@@ -29,6 +30,7 @@ from tiktok_assets.spec import (
     report_columns,
     to_column_name,
 )
+from tiktok_assets.storage import HiveStore
 from tiktok_assets.tables import entity_columns
 from tiktok_assets.top_spenders import CANDIDATES_COLUMNS, TOP_SPENDERS_COLUMNS
 
@@ -119,6 +121,15 @@ def get_table_descriptions(settings: Settings) -> Mapping[str, str]:
         **TABLE_DESCRIPTIONS,
     }
     return {table: descriptions[table] for table in get_stored_tables(settings)}
+
+
+def list_tables_to_publish(settings: Settings, store: HiveStore) -> list[StoredTable]:
+    """Return every stored table with its columns and its description, as destinations take them."""
+    meanings = get_table_descriptions(settings)
+    return [
+        StoredTable(store, table, meanings[table], columns)
+        for table, columns in get_stored_tables(settings).items()
+    ]
 
 
 _DERIVED_TABLE_KEYS: Mapping[str, tuple[str, ...]] = {

@@ -1,4 +1,5 @@
 from .duckdb_loading import open_relation as open_relation
+from .duckdb_loading import to_relation as to_relation
 from .duckdb_warehouse import build_warehouse as build_warehouse
 from .files import describe_build_failure as describe_build_failure
 from .files import write_atomically as write_atomically

@@ -64,7 +64,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Se
     connection.execute(f"CREATE SCHEMA {BUILT_FROM_SCHEMA}")
     own_tables = {FILES_TABLE: FILES_COLUMNS, LANDING_PAGES_TABLE: LANDING_PAGES_COLUMNS}
     for name, columns in {**tables, **own_tables}.items():
-        _to_relation(connection, pl.DataFrame(schema=build_schema(columns))).create(name)
+        to_relation(connection, pl.DataFrame(schema=build_schema(columns))).create(name)
 
 
 def update_tables(
@@ -115,7 +115,7 @@ def _delete_rows(
 def _insert_rows(connection: duckdb.DuckDBPyConnection, rows: pl.LazyFrame, name: str) -> None:
     """Insert rows in batches; Polars reads them, because it opens thousands of small files faster than DuckDB."""
     for batch in rows.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True):
-        _to_relation(connection, batch).insert_into(name)
+        to_relation(connection, batch).insert_into(name)
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, name: str) -> int:
@@ -138,9 +138,7 @@ def _write_file_versions(connection: duckdb.DuckDBPyConnection, versions: Mappin
         for one, version in table_versions.items()
     ]
     connection.execute(f"DELETE FROM {FILES_TABLE}")  # noqa: S608 - as above
-    _to_relation(connection, pl.DataFrame(rows, build_schema(FILES_COLUMNS), orient="row")).insert_into(
-        FILES_TABLE
-    )
+    to_relation(connection, pl.DataFrame(rows, build_schema(FILES_COLUMNS), orient="row")).insert_into(FILES_TABLE)
 
 
 class _ArrowStream:
@@ -155,10 +153,10 @@ class _ArrowStream:
 
 def open_relation(frame: pl.DataFrame) -> duckdb.DuckDBPyRelation:
     """Return a frame as a relation of a database of its own in memory, without copying it."""
-    return _to_relation(duckdb.connect(), frame)
+    return to_relation(duckdb.connect(), frame)
 
 
-def _to_relation(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> duckdb.DuckDBPyRelation:
+def to_relation(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> duckdb.DuckDBPyRelation:
     """Return a frame as a relation of DuckDB; a registered frame would stay in memory until the commit."""
     stream: Any = _ArrowStream(frame)
     return connection.from_arrow(stream)

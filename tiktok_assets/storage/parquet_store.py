@@ -301,6 +301,20 @@ class HiveStore:
         path = self._existing_path(table, partition)
         return None if path is None else pl.scan_parquet(path, hive_partitioning=False)
 
+    def read_file(self, table: str, partition: Partition) -> bytes | None:
+        """Read the file of a partition as it is; None if it does not exist.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        path = self._file(table, partition)
+        try:
+            return bytes(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+
     def partition_size(self, table: str, partition: Partition) -> int:
         """Return the size of an existing partition in bytes.
 

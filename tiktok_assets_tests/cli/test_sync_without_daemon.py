@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from tiktok_assets.alerts.outbox import Alert, enqueue
-from tiktok_assets.cli.sync import SyncRequest, SyncResult, run_sync
+from tiktok_assets.cli.sync import run_sync
+from tiktok_assets.cli.sync_result import SyncRequest, SyncResult
 from tiktok_assets.duplication.ledger import Ledger
 from tiktok_assets.duplication.models import DONE, STARTED, DuplicationRequest
 from tiktok_assets.sandbox.http.rate_limits import Limits

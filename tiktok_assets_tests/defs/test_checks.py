@@ -5,7 +5,8 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from tiktok_assets.cli.sync import SyncRequest, run_sync
+from tiktok_assets.cli.sync import run_sync
+from tiktok_assets.cli.sync_result import SyncRequest
 from tiktok_assets.defs.checks import (
     CHECK_TABLES_JOB,
     build_all_checked_tables,

@@ -8,7 +8,8 @@ import pytest
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.cli.errors import UsageError
 from tiktok_assets.cli.plan import plan_refresh
-from tiktok_assets.cli.sync import SyncRequest, run_sync
+from tiktok_assets.cli.sync import run_sync
+from tiktok_assets.cli.sync_result import SyncRequest
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB, build_check_context
 from tiktok_assets.ingest.accounts import require_accounts
 from tiktok_assets_tests.defs.conftest import WEDNESDAY, Deployment

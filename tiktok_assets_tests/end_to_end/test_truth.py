@@ -8,7 +8,8 @@ import httpx
 import polars as pl
 import pytest
 
-from tiktok_assets.cli.sync import SyncRequest, SyncResult, run_sync
+from tiktok_assets.cli.sync import run_sync
+from tiktok_assets.cli.sync_result import SyncRequest, SyncResult
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.session import open_session

@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 
 from tiktok_assets import TikTokAdsComponent
-from tiktok_assets.cli.sync import SyncRequest, run_sync
+from tiktok_assets.cli.sync import run_sync
+from tiktok_assets.cli.sync_result import SyncRequest
 from tiktok_assets.session import open_session
 
 
