@@ -94,7 +94,7 @@ benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks
 	$(BIN)/python -m tiktok_assets_tests.benchmarks --page $(ONLY)
 
 constraints: $(VENV)/installed-dev ## write the installed versions to constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,redis,s3,postgres]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,redis,s3,postgres,delta,iceberg]'
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 	# dbt needs an older pathspec than mypy, so the examples have versions of their own.
 	grep -v '^pathspec==' constraints.txt > $(VENV)/without_pathspec.txt

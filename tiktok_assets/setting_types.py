@@ -22,7 +22,7 @@ TIER_LIMITS: dict[Tier, tuple[int, int]] = {
 }
 """How many requests per second and per minute an app of each tier can send (API notes 4.1)."""
 
-DESTINATION_NAMES = ("postgres", "duckdb")
+DESTINATION_NAMES = ("postgres", "duckdb", "delta", "iceberg")
 """The destinations the tables can be published to."""
 
 MIN_PASSWORD_LENGTH = 12

@@ -24,6 +24,9 @@ ANY_TEXT_IS_VALID = {
     "TIKTOK_STATE_URL",
     "TIKTOK_LIMITER_URL",
     "TIKTOK_DUCKDB_FILE",
+    "TIKTOK_DELTA_URL",
+    "TIKTOK_ICEBERG_CATALOG",
+    "TIKTOK_ICEBERG_WAREHOUSE",
     "TIKTOK_INCLUDE",  # the names of tables are known to the definitions
 }
 INVALID = [
@@ -107,6 +110,7 @@ INVALID = [
     ("TIKTOK_POSTGRES_URL", f"postgresql://us:1#{SECRET}@db/ads"),
     ("TIKTOK_POSTGRES_SCHEMA", "TikTok Ads"),
     ("TIKTOK_DUCKDB_SCHEMA", "a.b"),
+    ("TIKTOK_ICEBERG_NAMESPACE", "a.b"),
 ]
 VALID = {
     "TIKTOK_ACCESS_TOKEN": SECRET,
@@ -156,11 +160,15 @@ VALID = {
     "TIKTOK_KEY_PREFIX": "agency/tiktok",
     "TIKTOK_ASSET_KEYS": "ads:marketing/tiktok_ads",
     "TIKTOK_CODE_LOCATION": "team",
-    "TIKTOK_DESTINATIONS": "postgres,duckdb",
+    "TIKTOK_DESTINATIONS": "postgres,duckdb,delta,iceberg",
     "TIKTOK_POSTGRES_URL": f"postgresql://us:{SECRET}@db:5432/ads?sslmode=require",
     "TIKTOK_POSTGRES_SCHEMA": "tiktok_ads",
     "TIKTOK_DUCKDB_FILE": "published.duckdb",
     "TIKTOK_DUCKDB_SCHEMA": "tiktok_ads",
+    "TIKTOK_DELTA_URL": "s3://lake/tiktok",
+    "TIKTOK_ICEBERG_CATALOG": f"postgresql+psycopg2://us:{SECRET}@db/catalog",
+    "TIKTOK_ICEBERG_WAREHOUSE": "s3://lake/iceberg",
+    "TIKTOK_ICEBERG_NAMESPACE": "tiktok_ads",
 }
 
 

@@ -42,7 +42,24 @@ def _open_duckdb(settings: Settings) -> Destination:
     return DuckDBDestination(file, settings.duckdb_schema)
 
 
+def _open_delta(settings: Settings) -> Destination:
+    from tiktok_assets.publish.delta import DeltaDestination  # noqa: PLC0415 - as above
+
+    return DeltaDestination(_require(settings.delta_url, "delta", "TIKTOK_DELTA_URL"))
+
+
+def _open_iceberg(settings: Settings) -> Destination:
+    from tiktok_assets.publish.iceberg import IcebergDestination  # noqa: PLC0415 - as above
+
+    catalog = _require(settings.iceberg_catalog, "iceberg", "TIKTOK_ICEBERG_CATALOG").get_secret_value()
+    if not catalog.startswith(("http://", "https://")):
+        _require(settings.iceberg_warehouse, "iceberg", "TIKTOK_ICEBERG_WAREHOUSE")
+    return IcebergDestination(catalog, settings.iceberg_warehouse, settings.iceberg_namespace)
+
+
 _OPENERS: Mapping[str, Callable[[Settings], Destination]] = {
     "postgres": _open_postgres,
     "duckdb": _open_duckdb,
+    "delta": _open_delta,
+    "iceberg": _open_iceberg,
 }

@@ -1,16 +1,23 @@
 """The engines that laws about destinations are tested on: how each is opened, dies, is read and is changed."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 import polars as pl
+from deltalake import DeltaTable, write_deltalake
+from pyiceberg.catalog import Catalog, load_catalog
 
-from tiktok_assets.publish.destination import Destination
+from tiktok_assets.publish.delta import DeltaDestination
+from tiktok_assets.publish.destination import Destination, PublishedTable
 from tiktok_assets.publish.duckdb_file import DuckDBDestination
+from tiktok_assets.publish.iceberg import IcebergDestination
+from tiktok_assets.publish.lake import Region
 from tiktok_assets.publish.postgres import PostgresDestination
 from tiktok_assets.storage.parquet_store import Partition
 from tiktok_assets.tables.schema import build_schema
@@ -47,6 +54,10 @@ class Engine(Protocol):
 
     def tamper(self, change: str, table: str, partition: Partition) -> None:
         """Change, remove or add one row of a daily partition, by a name of `TAMPERING`; the ledger stays."""
+
+
+EngineFactory = Callable[[Path], Engine]
+"""Returns an engine with files of its own below a folder."""
 
 
 class _DyingDuckDB(DuckDBDestination):
@@ -124,6 +135,122 @@ def align(rows: pl.DataFrame) -> pl.DataFrame:
         for name, kind in READ_SCHEMA.items()
     ]
     return sort_rows(rows.select(typed))
+
+
+class _DyingDelta(DeltaDestination):
+    """Dies before or after a commit."""
+
+    step = Countdown(None)
+
+    def create(self, table: PublishedTable) -> None:
+        self.step()
+        super().create(table)
+        self.step()
+
+    def add_columns(self, table: PublishedTable, names: Sequence[str]) -> None:
+        self.step()
+        super().add_columns(table, names)
+
+    def replace(self, table: str, region: Region, rows: pl.DataFrame, number: int) -> None:
+        self.step()
+        super().replace(table, region, rows, number)
+        self.step()
+
+
+class DeltaEngine:
+    """A folder of Delta tables."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "delta"
+
+    def open(self, dies_after: int | None = None) -> Destination:
+        """Open the folder."""
+        destination = _DyingDelta(str(self.folder))
+        destination.step = Countdown(dies_after)
+        return destination
+
+    def read(self, table: str) -> pl.DataFrame:
+        """Return the rows."""
+        path = str(self.folder / table)
+        return align(pl.read_delta(path) if DeltaTable.is_deltatable(path) else pl.DataFrame(schema=READ_SCHEMA))
+
+    def tamper(self, change: str, table: str, partition: Partition) -> None:
+        """Change a row."""
+        path = str(self.folder / table)
+        write_deltalake(path, change_row(change, pl.read_delta(path), partition), mode="overwrite")
+
+
+class _DyingIceberg(IcebergDestination):
+    """Dies before or after a commit."""
+
+    step = Countdown(None)
+
+    def create(self, table: PublishedTable) -> None:
+        self.step()
+        super().create(table)
+        self.step()
+
+    def add_columns(self, table: PublishedTable, names: Sequence[str]) -> None:
+        self.step()
+        super().add_columns(table, names)
+
+    def replace(self, table: str, region: Region, rows: pl.DataFrame, number: int) -> None:
+        self.step()
+        super().replace(table, region, rows, number)
+        self.step()
+
+
+class IcebergEngine:
+    """A namespace in a catalogue of SQLite."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "iceberg"
+
+    def open(self, dies_after: int | None = None) -> Destination:
+        """Open the catalogue."""
+        destination = _DyingIceberg(f"sqlite:///{self.folder}/catalog.db", str(self.folder / "tables"), SCHEMA)
+        destination.step = Countdown(dies_after)
+        return destination
+
+    def _catalog(self) -> Catalog:
+        properties = {"uri": f"sqlite:///{self.folder}/catalog.db", "warehouse": (self.folder / "tables").as_uri()}
+        return load_catalog("default", type="sql", **properties)
+
+    def read(self, table: str) -> pl.DataFrame:
+        """Return the rows."""
+        if not self.folder.exists() or not self._catalog().table_exists((SCHEMA, table)):
+            return pl.DataFrame(schema=READ_SCHEMA)
+        found = pl.from_arrow(self._catalog().load_table((SCHEMA, table)).scan().to_arrow())
+        assert isinstance(found, pl.DataFrame)
+        return align(found)
+
+    def tamper(self, change: str, table: str, partition: Partition) -> None:
+        """Change a row."""
+        loaded = self._catalog().load_table((SCHEMA, table))
+        rows = pl.from_arrow(loaded.scan().to_arrow())
+        assert isinstance(rows, pl.DataFrame)
+        loaded.overwrite(change_row(change, rows, partition).to_arrow())
+
+
+def change_row(change: str, rows: pl.DataFrame, partition: Partition) -> pl.DataFrame:
+    """Return the rows of a table with the change of `TAMPERING` in one row of a partition."""
+    rows = rows.sort(rows.columns)
+    is_own = pl.all_horizontal(pl.col(name) == value for name, value in partition.columns.items())
+    own, others = rows.filter(is_own), rows.filter(~is_own)
+    one, rest = own.head(1), own.slice(1)
+    match change:
+        case "changed":
+            one = one.with_columns((pl.col("spend").fill_null(0) + Decimal("0.0001")).cast(pl.Decimal(18, 4)))
+        case "renamed":
+            one = one.with_columns(pl.lit("another").alias("ad_name"))
+        case "missing":
+            one = one.clear()
+        case "doubled":
+            one = pl.concat([one, one])
+        case _:
+            stranger = pl.DataFrame({"advertiser_id": ["9999"], "date": [date(2026, 11, 1)]})
+            one = pl.concat([one, stranger], how="diagonal")
+    return pl.concat([others, rest, one])
 
 
 class _DyingPostgres(PostgresDestination):
