@@ -212,21 +212,22 @@ class IcebergEngine:
         destination.step = Countdown(dies_after)
         return destination
 
-    def _catalog(self) -> Catalog:
+    def catalog(self) -> Catalog:
+        """Open the catalogue as another program does."""
         properties = {"uri": f"sqlite:///{self.folder}/catalog.db", "warehouse": (self.folder / "tables").as_uri()}
         return load_catalog("default", type="sql", **properties)
 
     def read(self, table: str) -> pl.DataFrame:
         """Return the rows."""
-        if not self.folder.exists() or not self._catalog().table_exists((SCHEMA, table)):
+        if not self.folder.exists() or not self.catalog().table_exists((SCHEMA, table)):
             return pl.DataFrame(schema=READ_SCHEMA)
-        found = pl.from_arrow(self._catalog().load_table((SCHEMA, table)).scan().to_arrow())
+        found = pl.from_arrow(self.catalog().load_table((SCHEMA, table)).scan().to_arrow())
         assert isinstance(found, pl.DataFrame)
         return align(found)
 
     def tamper(self, change: str, table: str, partition: Partition) -> None:
         """Change a row."""
-        loaded = self._catalog().load_table((SCHEMA, table))
+        loaded = self.catalog().load_table((SCHEMA, table))
         rows = pl.from_arrow(loaded.scan().to_arrow())
         assert isinstance(rows, pl.DataFrame)
         loaded.overwrite(change_row(change, rows, partition).to_arrow())
