@@ -173,7 +173,9 @@ class _Plan:
     def _changes(self, marks: Mapping[Partition, str | None]) -> Iterator[tuple[Change, pl.DataFrame | None]]:
         """Yield each change with the rows of its file, if they are to be written."""
         for partition in sorted({*self._ledger, *self._forced} - marks.keys(), key=lambda one: one.folder):
-            yield Change(partition, self._ledger.get(partition), None), None
+            # A listing can be older than the ledger: what another process published since is not deleted.
+            if partition not in self._ledger or self._table.read_content(partition) is None:
+                yield Change(partition, self._ledger.get(partition), None), None
         for partition, mark in marks.items():
             old = self._ledger.get(partition)
             is_forced = partition in self._forced

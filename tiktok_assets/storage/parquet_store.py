@@ -302,18 +302,13 @@ class HiveStore:
         return None if path is None else pl.scan_parquet(path, hive_partitioning=False)
 
     def read_file(self, table: str, partition: Partition) -> bytes | None:
-        """Read the file of a partition as it is; None if it does not exist.
-
-        Raises:
-            StoreError: if it cannot be read.
-        """
-        path = self._file(table, partition)
+        """Read the file of a partition as it is; None if it does not exist; StoreError if it cannot be read."""
         try:
-            return bytes(path.read_bytes())
+            return bytes(self._file(table, partition).read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+            raise StoreError(f"cannot read {self._path(table, partition)}: {error.strerror or error}") from error
 
     def partition_size(self, table: str, partition: Partition) -> int:
         """Return the size of an existing partition in bytes.
@@ -321,13 +316,14 @@ class HiveStore:
         Raises:
             StoreError: if it does not exist.
         """
-        path = self._file(table, partition)
         if file := self._find_object(table, partition):
             return file.size
         try:
-            return int(path.stat().st_size)
+            return int(self._file(table, partition).stat().st_size)
         except OSError as error:
-            raise StoreError(f"{path} does not exist: {error.strerror or error}") from error
+            raise StoreError(
+                f"{self._path(table, partition)} does not exist: {error.strerror or error}"
+            ) from error
 
     def _trusted_since(self) -> float:
         return max(self._created, time.monotonic() - self._max_listing_age)
