@@ -23,7 +23,8 @@ from tiktok_assets.storage import Partition, utc_now
 MAX_BATCH_ROWS, MAX_BATCH_PARTITIONS = 50_000, 1_000
 """What one transaction takes at most: enough that its costs do not count, little enough for the memory."""
 
-_MAX_ATTEMPTS = 5
+_MAX_CONFLICTS = 5
+"""How often in a row a commit is refused although nobody has published anything meanwhile."""
 
 _Forced = Mapping[str, Collection[Partition]]
 
@@ -88,7 +89,8 @@ def publish_tables(
     _require_store(tables, ledger, destination)
     for table in tables:
         forced = frozenset((again or {}).get(table.name, ()))
-        for attempt in range(_MAX_ATTEMPTS):
+        conflicts = 0
+        while True:
             plan = _Plan(table, ledger.get(table.name, {}), forced, result.failures)
             try:
                 for batch in plan.batches(now, max_rows, max_partitions):
@@ -99,12 +101,14 @@ def publish_tables(
                 result.failures.append(str(error))
                 break
             except LedgerChangedError:
-                if attempt + 1 == _MAX_ATTEMPTS:
+                before, ledger = ledger, destination.read_ledger()
+                # What another process has published meanwhile is not left to do, so this ends.
+                conflicts = conflicts + 1 if ledger.get(table.name) == before.get(table.name) else 0
+                if conflicts == _MAX_CONFLICTS:
                     raise DestinationError(
                         f"{destination.name}: other processes publish {table.name} at the same time; publish again"
                         " when they have ended"
                     ) from None
-                ledger = destination.read_ledger()
         result.unchanged += plan.unchanged
         if table.name in result.partitions:
             log(f"{table.name}: {result.partitions[table.name]} partitions, {result.rows[table.name]} rows")
