@@ -69,6 +69,14 @@ pythons: $(VENV)/installed-dev ## run a short suite with each of Python 3.11, 3.
 examples: $(VENV)/installed-dev ## install and run the projects of examples/ and a new one of create-dagster; takes minutes
 	$(BIN)/pytest -q -s --timeout=1800 tiktok_assets_tests/examples/check_dbt_project.py tiktok_assets_tests/examples/check_plain_delta.py tiktok_assets_tests/examples/check_scaffold.py
 
+cluster: $(VENV)/installed-dev ## run on Postgres, Redis, S3 and Celery, and kill each; CLUSTER='--accounts 4 --days 10' is a small one
+	$(PIP) install --constraint constraints.txt --editable '.[dev,celery,postgres,redis,s3,cluster]'
+	$(BIN)/python -m tiktok_assets_tests.cluster $(CLUSTER)
+
+cluster-check: $(VENV)/installed-dev ## the same as a test, with less
+	$(PIP) install --constraint constraints.txt --editable '.[dev,celery,postgres,redis,s3,cluster]'
+	$(BIN)/pytest -q -s --timeout=3600 tiktok_assets_tests/cluster/check_cluster.py
+
 mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which ones the tests catch
 	$(BIN)/python -m tiktok_assets_tests.mutations
 
@@ -88,7 +96,7 @@ benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks
 	$(BIN)/python -m tiktok_assets_tests.benchmarks --page $(ONLY)
 
 constraints: $(VENV)/installed-dev ## write the installed versions to constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,redis,s3,postgres]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,celery,redis,s3,postgres,cluster]'
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 	# dbt needs an older pathspec than mypy, so the examples have versions of their own.
 	grep -v '^pathspec==' constraints.txt > $(VENV)/without_pathspec.txt
@@ -99,4 +107,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples mutations simulate simulate-today simulate-mutations benchmark constraints clean
+.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples cluster cluster-check mutations simulate simulate-today simulate-mutations benchmark constraints clean
