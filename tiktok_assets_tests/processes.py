@@ -64,11 +64,17 @@ class Service:
     environment: Mapping[str, str]
     is_ready: Callable[[], bool]
     _process: "subprocess.Popen[bytes] | None" = None
+    _log_start: int = 0
 
     @property
     def log(self) -> Path:
         """The file with what it prints."""
         return self.folder / f"{self.name}.log"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self, timeout_seconds: float = TIMEOUT_SECONDS) -> float:
         """Start it, wait until it is ready, and return the seconds that took.
@@ -89,7 +95,7 @@ class Service:
         """
         began = time.monotonic()
         while not self.is_ready():
-            if self._process and self._process.poll() is not None:
+            if not self.is_running:
                 raise ServiceError(f"{self.name} ended: {self.read_log_end()}")
             if time.monotonic() - began > timeout_seconds:
                 raise ServiceError(f"{self.name} was not ready in {timeout_seconds} s: {self.read_log_end()}")
@@ -99,6 +105,7 @@ class Service:
         """Start it without waiting."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - programs that a test names
                 self.command,
                 cwd=self.folder,
@@ -118,7 +125,7 @@ class Service:
 
     def stop(self, signal_number: int = signal.SIGTERM, timeout_seconds: float = 20) -> None:
         """Ask it to end, and kill what is left of its group."""
-        if self._process and self._process.poll() is None:
+        if self._process and self.is_running:
             self._process.send_signal(signal_number)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_seconds)
@@ -129,6 +136,10 @@ class Service:
         with suppress(ProcessLookupError):
             return bool(self._process) and os.getpgid(process) == self._process.pid  # type: ignore[union-attr]
         return False
+
+    def has_said(self, words: str) -> bool:
+        """Return whether it has printed these words since it was started."""
+        return words.encode() in self.log.read_bytes()[self._log_start :]
 
     def read_log_end(self) -> str:
         """Return the last lines of its log."""

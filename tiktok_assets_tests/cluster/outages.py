@@ -1,4 +1,4 @@
-"""Kill a worker, the daemon and Redis in turn, start each again, and measure how long the recovery takes."""
+"""Kill a worker, the daemon, Redis and Postgres in turn, start each again, and measure the recovery."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -117,9 +117,39 @@ def kill_redis(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[]
     )
 
 
+def kill_postgres(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[], None]) -> Outage:
+    """Kill Postgres, which holds Dagster's storage and our state, and wait until a run ends well again."""
+    wait_until("a run starts", lambda: _started(client, ensure_work), PATIENCE_SECONDS)
+    before = len(read_traffic(cluster.sandbox_url).times)
+    cluster.services["postgres"].kill()
+    time.sleep(DOWN_SECONDS)
+    requests = len(read_traffic(cluster.sandbox_url).times) - before
+    started = time.time()
+    cluster.start("postgres")
+    for name in ("webserver", "daemon"):  # as a supervisor would
+        if not cluster.services[name].is_running:
+            cluster.start(name)
+
+    def succeeds() -> bool:
+        ensure_work()
+        done = client.runs(statuses=[dg.DagsterRunStatus.SUCCESS])
+        return any((one.end_time or 0) > started for one in done)
+
+    wait_until("a run succeeds", succeeds, PATIENCE_SECONDS)
+    succeeded = time.time() - started
+    wait_until("the daemon is healthy", lambda: (client.heartbeat() or 0) > started, 300)
+    return Outage(
+        f"Postgres killed with runs in progress, started again after {DOWN_SECONDS} s",
+        {"the next run succeeded after": succeeded},
+        requests,
+    )
+
+
 def _started(client: DagsterClient, ensure_work: Callable[[], None]) -> bool:
+    """Return whether a run of a backfill is in progress."""
     ensure_work()
-    return bool(client.runs(statuses=[dg.DagsterRunStatus.STARTED]))
+    started = client.runs(statuses=[dg.DagsterRunStatus.STARTED])
+    return any("dagster/backfill" in one.dagster_run.tags for one in started)
 
 
 def _runs_of(cluster: Cluster, client: DagsterClient, worker: str) -> list[dg.RunRecord]:

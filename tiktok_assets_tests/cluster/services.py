@@ -255,9 +255,8 @@ class Cluster:
                 "-l",
                 "INFO",
             ]
-            log = self.folder / name / f"{name}.log"
             command = [_program("celery"), *work, "-n", f"{name}@cluster"]
-            self._prepare(name, command, partial(_says, log, " ready."))
+            self._prepare(name, command, partial(self._has_said, name, " ready."))
             self.services[name].launch()
         daemon = [_program("dagster-daemon"), "run", "-w", str(DEPLOY / "workspace.yaml")]
         # The schedules are switched off before it is started.
@@ -272,6 +271,9 @@ class Cluster:
         own = self.home(name) if name in {*LOCATIONS, *WORKERS, "webserver", "daemon"} else {}
         environment = {**self.environment, **own} if own else clean_environment({"PYTHONPATH": str(ROOT)})
         self.services[name] = Service(name, command, self.folder / name, environment, is_ready)
+
+    def _has_said(self, name: str, words: str) -> bool:
+        return self.services[name].has_said(words)
 
     def _add(self, name: str, command: list[str], is_ready: Callable[[], bool]) -> None:
         self._prepare(name, command, is_ready)
@@ -302,7 +304,3 @@ def _serves_code(port: str) -> bool:
         except grpc.RpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-def _says(log: Path, words: str) -> bool:
-    return log.exists() and words in log.read_text(encoding="utf-8", errors="replace")

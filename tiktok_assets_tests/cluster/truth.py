@@ -37,6 +37,11 @@ class Comparison:
     wrong: list[str] = field(default_factory=list)
 
 
+def list_compared_reports(settings: Settings) -> list[Report]:
+    """Return the daily reports at the levels that are compared."""
+    return [one for one in settings.chosen_reports if one.cadence == "daily" and one.level.name in LEVELS]
+
+
 def compare_with_truth(url: str, settings: Settings, days: Sequence[date], result: Comparison) -> None:
     """Compare the complete days of all accounts, at each level of the daily reports.
 
@@ -47,9 +52,7 @@ def compare_with_truth(url: str, settings: Settings, days: Sequence[date], resul
         result: is added to.
     """
     store = HiveStore(settings.data_dir)
-    for report in settings.chosen_reports:
-        if report.cadence != "daily" or report.level.name not in LEVELS:
-            continue
+    for report in list_compared_reports(settings):
         schema = report_schema(report, STANDARD_METRICS)
         for advertiser_id in settings.advertiser_ids:
             frame = store.scan(report.table, schema, advertiser_ids=[advertiser_id], days=days).collect()

@@ -38,7 +38,7 @@ class Workplace:
             [str(celery), *app, "-c", "1", "-n", "worker@test", "-l", "INFO"],
             folder,
             clean_environment({"CELERY_BROKER_URL": self.url, "PYTHONPATH": str(ROOT)}),
-            lambda: self.worker.log.exists() and " ready." in self.worker.log.read_text(),
+            lambda: self.worker.has_said(" ready."),
         )
 
     def close(self) -> None:
@@ -105,7 +105,6 @@ def test_run_of_a_restarted_worker_is_found_dead(workplace: Workplace) -> None:
     wait_until(lambda: run.run_id in str(workplace.launcher.celery.control.inspect().active()))
     assert workplace.status(run) == WorkerStatus.RUNNING
     workplace.worker.kill()
-    workplace.worker.log.unlink()
     workplace.worker.start()
     wait_until(lambda: workplace.status(run) == WorkerStatus.FAILED)
 
