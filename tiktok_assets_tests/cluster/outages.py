@@ -75,7 +75,6 @@ def kill_worker(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[
 
 def kill_daemon(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[], None]) -> Outage:
     """Kill the daemon, and wait until it has launched or looked at everything again."""
-    ensure_work()
     wait_until("a run starts", lambda: _started(client, ensure_work), PATIENCE_SECONDS)
     before = len(read_traffic(cluster.sandbox_url).times)
     cluster.services["daemon"].kill()
@@ -93,10 +92,13 @@ def kill_daemon(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[
 
 def kill_redis(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[], None]) -> Outage:
     """Kill Redis, which is broker and request budget, and wait until the requests go on."""
-    ensure_work()
-    wait_until("a run starts", lambda: _started(client, ensure_work), PATIENCE_SECONDS)
     seen = len(read_traffic(cluster.sandbox_url).times)
-    wait_until("a request is sent", lambda: len(read_traffic(cluster.sandbox_url).times) > seen, PATIENCE_SECONDS)
+
+    def sends() -> bool:
+        ensure_work()
+        return len(read_traffic(cluster.sandbox_url).times) > seen
+
+    wait_until("a request is sent", sends, PATIENCE_SECONDS)
     cluster.services["redis"].kill()
     time.sleep(1)  # what was permitted before is sent
     before = len(read_traffic(cluster.sandbox_url).times)
