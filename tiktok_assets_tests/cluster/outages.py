@@ -23,20 +23,23 @@ class Outage:
         what: which service was killed, and while what happened.
         figures: seconds by what they measure.
         requests: how many requests the sandbox received while the service was away.
+        failed: how many runs failed until it had recovered.
     """
 
     what: str
     figures: dict[str, float]
     requests: int
+    failed: int
 
     def __str__(self) -> str:
         seconds = "; ".join(f"{name} {value:.0f} s" for name, value in self.figures.items())
-        return f"{self.what}: {seconds}; {self.requests} requests meanwhile"
+        return f"{self.what}: {seconds}; {self.requests} requests meanwhile, {self.failed} runs failed"
 
 
 def kill_worker(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[], None]) -> Outage:
     """Kill the worker that holds most runs, and wait until each of them has begun again elsewhere."""
     held: list[dg.RunRecord] = []
+    failed = _count_failed(client)
     name = WORKERS[0]
 
     def finds_runs() -> bool:
@@ -70,13 +73,14 @@ def kill_worker(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[
             "and begun again": max(again, default=0.0),
         },
         requests,
+        _count_failed(client) - failed,
     )
 
 
 def kill_daemon(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[], None]) -> Outage:
     """Kill the daemon, and wait until it has launched or looked at everything again."""
     wait_until("a run starts", lambda: _started(client, ensure_work), PATIENCE_SECONDS)
-    before = len(read_traffic(cluster.sandbox_url).times)
+    before, failed = len(read_traffic(cluster.sandbox_url).times), _count_failed(client)
     cluster.services["daemon"].kill()
     time.sleep(DOWN_SECONDS)
     requests = len(read_traffic(cluster.sandbox_url).times) - before
@@ -87,12 +91,13 @@ def kill_daemon(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[
         f"daemon killed with runs in progress, started again after {DOWN_SECONDS} s",
         {"all its parts at work after": time.time() - started},
         requests,
+        _count_failed(client) - failed,
     )
 
 
 def kill_redis(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[], None]) -> Outage:
     """Kill Redis, which is broker and request budget, and wait until the requests go on."""
-    seen = len(read_traffic(cluster.sandbox_url).times)
+    seen, failed = len(read_traffic(cluster.sandbox_url).times), _count_failed(client)
 
     def sends() -> bool:
         ensure_work()
@@ -116,13 +121,14 @@ def kill_redis(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[]
         f"Redis killed with runs in progress, started again after {DOWN_SECONDS} s",
         {"the next request after": time.time() - started},
         during - before,
+        _count_failed(client) - failed,
     )
 
 
 def kill_postgres(cluster: Cluster, client: DagsterClient, ensure_work: Callable[[], None]) -> Outage:
     """Kill Postgres, which holds Dagster's storage and our state, and wait until a run ends well again."""
     wait_until("a run starts", lambda: _started(client, ensure_work), PATIENCE_SECONDS)
-    before = len(read_traffic(cluster.sandbox_url).times)
+    before, failed = len(read_traffic(cluster.sandbox_url).times), _count_failed(client)
     cluster.services["postgres"].kill()
     time.sleep(DOWN_SECONDS)
     requests = len(read_traffic(cluster.sandbox_url).times) - before
@@ -144,6 +150,7 @@ def kill_postgres(cluster: Cluster, client: DagsterClient, ensure_work: Callable
         f"Postgres killed with runs in progress, started again after {DOWN_SECONDS} s",
         {"the next run succeeded after": succeeded},
         requests,
+        _count_failed(client) - failed,
     )
 
 
@@ -163,6 +170,10 @@ def _runs_of(cluster: Cluster, client: DagsterClient, worker: str) -> list[dg.Ru
     service = cluster.services[worker]
     held = [run_id for run_id, process in processes.items() if process and service.holds(process)]
     return client.runs(run_ids=held) if held else []
+
+
+def _count_failed(client: DagsterClient) -> int:
+    return len(client.runs(statuses=[dg.DagsterRunStatus.FAILURE]))
 
 
 def _reload(client: DagsterClient, record: dg.RunRecord) -> dg.RunRecord:
