@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import httpx
+import stamina
 
 UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
@@ -69,13 +70,16 @@ class DagsterClient:
     instance: dg.DagsterInstance
 
     def query(self, text: str, **variables: Any) -> Any:  # noqa: ANN401 - JSON
-        """Return the data of a GraphQL query.
+        """Return the data of a GraphQL query, once the web server can answer it.
 
         Raises:
             RuntimeError: if the answer has errors.
         """
         sent = {"query": text, "variables": variables}
-        answer = httpx.post(f"{self.url}/graphql", json=sent, timeout=120).raise_for_status().json()
+        # After an outage of Postgres the first queries find connections that are broken.
+        for attempt in stamina.retry_context(on=httpx.HTTPError, attempts=20, wait_initial=0.5, timeout=120):
+            with attempt:
+                answer = httpx.post(f"{self.url}/graphql", json=sent, timeout=120).raise_for_status().json()
         if answer.get("errors"):
             raise RuntimeError(str(answer["errors"])[:2000])
         (data,) = answer["data"].values()
