@@ -79,6 +79,7 @@ class _Scenario:
         self._cluster, self._client, self._settings, self._say = cluster, client, settings, say
         self._days = list_days(cluster.first_day, cluster.size.days)
         self._backfills: list[str] = []
+        self._interrupted: set[str] = set()
 
     def wait_for_accounts(self) -> None:
         """Wait until the sensors have added the accounts as partitions."""
@@ -97,8 +98,9 @@ class _Scenario:
         began, before = time.time(), read_traffic(self._cluster.sandbox_url)
         self._launch_backfills()
         if with_outages:
-            for kill in (kill_worker, kill_daemon, kill_redis, kill_postgres):
+            for kill in (kill_worker, kill_daemon, kill_redis):
                 self._say(str(kill(self._cluster, self._client, self._ensure_work)))
+            self._kill_postgres()
         self._wait_for_runs()
         seconds = time.time() - began
         statuses = count_statuses(self._client.runs())
@@ -110,6 +112,19 @@ class _Scenario:
             f" {seconds:.0f} s, {requests} requests (the rate alone: {requests / size.per_second:.0f} s),"
             f" {traffic.refused} refused, runs {dict(statuses)}"
         )
+
+    def _kill_postgres(self) -> None:
+        """Kill Postgres, and launch the backfills again, as a person would: what it interrupts has failed."""
+        self._wait_for_runs()
+        before, launched = self._list_failed(), len(self._backfills)
+        self._say(str(kill_postgres(self._cluster, self._client, self._ensure_work)))
+        self._wait_for_runs()
+        self._interrupted = self._list_failed() - before
+        del self._backfills[launched:]
+        self._launch_backfills()
+
+    def _list_failed(self) -> set[str]:
+        return {one.dagster_run.run_id for one in self._client.runs(statuses=[dg.DagsterRunStatus.FAILURE])}
 
     def refresh(self) -> None:
         """Let the schedule of each location start one refresh, and wait for its end."""
@@ -148,6 +163,7 @@ class _Scenario:
             one.dagster_run
             for one in records
             if one.dagster_run.status != dg.DagsterRunStatus.SUCCESS
+            and one.dagster_run.run_id not in self._interrupted
             and not self._client.retry_of(one.dagster_run.run_id)
         ]
         limit = self._cluster.size.per_second
