@@ -72,6 +72,14 @@ examples: $(VENV)/installed-dev ## install and run the projects of examples/ and
 destinations: $(VENV)/installed-dev ## check the destination Postgres on a server of its own, which must be installed (Debian: apt-get install postgresql)
 	$(BIN)/pytest -q -s tiktok_assets_tests/publish/check_postgres.py
 
+cluster: $(VENV)/installed-dev ## run on Postgres, Redis, S3 and Celery, and kill each; CLUSTER='--accounts 4 --days 10' is a small one
+	$(PIP) install --constraint constraints.txt --editable '.[dev,celery,postgres,redis,s3,cluster]'
+	$(BIN)/python -m tiktok_assets_tests.cluster $(CLUSTER)
+
+cluster-check: $(VENV)/installed-dev ## the same as a test, with less
+	$(PIP) install --constraint constraints.txt --editable '.[dev,celery,postgres,redis,s3,cluster]'
+	$(BIN)/pytest -q -s --timeout=3600 tiktok_assets_tests/cluster/check_cluster.py
+
 mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, and print which ones the tests catch
 	$(BIN)/python -m tiktok_assets_tests.mutations
 
@@ -94,7 +102,7 @@ benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks
 	$(BIN)/python -m tiktok_assets_tests.benchmarks --page $(ONLY)
 
 constraints: $(VENV)/installed-dev ## write the installed versions to constraints.txt
-	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,redis,s3,postgres,delta,iceberg]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev,browser,celery,redis,s3,postgres,delta,iceberg,cluster]'
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 	# dbt needs an older pathspec than mypy, so the examples have versions of their own.
 	grep -v '^pathspec==' constraints.txt > $(VENV)/without_pathspec.txt
@@ -105,4 +113,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples destinations mutations simulate simulate-today simulate-mutations benchmark constraints clean
+.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples destinations cluster cluster-check mutations simulate simulate-today simulate-mutations benchmark constraints clean

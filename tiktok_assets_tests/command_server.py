@@ -122,7 +122,8 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 def _import_everything() -> None:
     """Import every module, and build what a process builds once, the charts and their JavaScript."""
     for module in pkgutil.walk_packages(tiktok_assets.__path__, f"{tiktok_assets.__name__}."):
-        if not module.name.endswith(".__main__"):
+        # No command uses the modules for Celery, which need its extra, and one opens the Dagster instance.
+        if not module.name.endswith((".__main__", ".celery_launcher", ".celery_worker")):
             importlib.import_module(module.name)
     build_time_series_chart("spend", "Spend", many=False)  # imports Altair
     with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,7 @@ PRODUCT = Path(str(tiktok_assets.__file__)).parent
 DECISIONS = (PRODUCT.parent / "docs" / "decisions.md").read_text(encoding="utf-8")
 
 _NO_DEV = "`tiktok-assets dev` does not start"
+_NO_CELERY = "runs are not launched on Celery workers"
 _SLOW = "Dagster's own event log is used, and is slower"
 
 IMPORTED = {
@@ -32,6 +33,9 @@ IMPORTED = {
         "defs/alert_sensors.py",
         "the sensor run_failure_alert cannot see which checks failed",
     ),
+    "dagster._core.launcher.CheckRunHealthResult": ("instance/celery_launcher.py", _NO_CELERY),
+    "dagster._core.launcher.LaunchRunContext": ("instance/celery_launcher.py", _NO_CELERY),
+    "dagster._core.launcher.WorkerStatus": ("instance/celery_launcher.py", _NO_CELERY),
     "dagster._utils.schedules.cron_string_iterator": (
         "defs/schedules.py",
         "a cron shorter than a refresh is not reported",

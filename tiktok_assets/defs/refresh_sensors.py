@@ -14,7 +14,7 @@ from tiktok_assets.defs.checks import CHECK_TABLES_JOB
 from tiktok_assets.defs.jobs import build_run_requests, get_derived_tables
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, plan_stage_ranges
-from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG, UNFINISHED_STATUSES
+from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG, is_unfinished
 from tiktok_assets.defs.schedules import find_latest_refresh
 from tiktok_assets.session import open_session
 from tiktok_assets.settings import Settings
@@ -42,7 +42,7 @@ def build_refresh_sequence_sensor(
             return dg.SkipReason("No refresh is in progress.")
         for stage in [stage for stage in REFRESH_STAGES[1:] if stage in jobs]:
             runs = context.instance.get_runs(dg.RunsFilter(tags={names.tag(REFRESH_TAG): refresh}))
-            if any(run.status in UNFINISHED_STATUSES for run in runs) or _has_unsubmitted_runs(runs):
+            if any(map(is_unfinished, runs)) or _has_unsubmitted_runs(runs):
                 return dg.SkipReason(f"Runs of refresh {refresh} are still in progress.")
             if any(run.job_name == names.name(stage) for run in runs):
                 continue

@@ -13,6 +13,7 @@ from upath import UPath
 
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import parse_partition_key
+from tiktok_assets.defs.shared_format import require_same_version
 from tiktok_assets.defs.table_catalog import get_stored_tables
 from tiktok_assets.session import Session, open_session, open_store
 from tiktok_assets.settings import Settings
@@ -99,9 +100,11 @@ def build_session_resource(settings: Settings, shared: Session | None = None) ->
 
     def _session(_: dg.InitResourceContext) -> Iterator[Session]:
         if shared:
+            require_same_version(shared)
             yield shared
             return
         with open_session(settings) as session:
+            require_same_version(session)
             yield session
 
     return dg.ResourceDefinition(

@@ -31,6 +31,13 @@ UNFINISHED_STATUSES = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
+
+def is_unfinished(run: dg.DagsterRun) -> bool:
+    """Return whether a run has not ended, or has failed and Dagster is about to run it again by `run_retries`."""
+    awaits_retry = run.tags.get("dagster/will_retry") == "true" and "dagster/auto_retry_run_id" not in run.tags
+    return run.status in UNFINISHED_STATUSES or awaits_retry
+
+
 SUPERSEDES_TAG = "tiktok_assets/supersedes"
 """The unfinished earlier refresh that this refresh replaces."""
 

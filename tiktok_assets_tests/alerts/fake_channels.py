@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import socket
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tiktok_assets_tests.processes import find_free_port
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
@@ -136,10 +137,3 @@ def run_mail_server() -> Iterator[tuple[Mailbox, int]]:
         yield mailbox, port
     finally:
         controller.stop()
-
-
-def find_free_port() -> int:
-    """Find a port on which nothing listens."""
-    with socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -36,7 +36,6 @@ from tiktok_assets.settings import load_settings
 from tiktok_assets.storage.state import State, outbox
 from tiktok_assets_tests.alerts.fake_channels import (
     Behaviour,
-    find_free_port,
     hang_up,
     respond_with,
     run_mail_server,
@@ -44,6 +43,7 @@ from tiktok_assets_tests.alerts.fake_channels import (
     stall,
 )
 from tiktok_assets_tests.alerts.sample_alert import build_sample_alert
+from tiktok_assets_tests.processes import find_free_port
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -159,6 +159,25 @@ def test_sequence_waits_for_every_run_of_a_stage(
     assert job_names(evaluate_sensor(deployment, "refresh_sequence")[0]) == {"refresh_daily"}
 
 
+def test_sequence_waits_for_a_run_that_will_be_run_again(
+    make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
+) -> None:
+    """Between the failure of a run and the run in its place, as `run_retries` makes it, no stage is requested."""
+    deployment = make_deployment(disk_instance, reports="ad_report_daily")
+    deployment.add_partitions()
+    (accounts,), _ = evaluate_schedule(deployment)
+    job = deployment.definitions.resolve_job_def("refresh_accounts")
+    run = deployment.instance.create_run_for_job(job, tags={**accounts.tags, "dagster/run_key": "first"})
+    deployment.instance.report_run_failed(run)
+    deployment.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    assert evaluate_sensor(deployment, "refresh_sequence")[:2] == (
+        [],
+        f"Runs of refresh {AT} are still in progress.",
+    )
+    deployment.instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": "another"})
+    assert job_names(evaluate_sensor(deployment, "refresh_sequence")[0]) == {"refresh_daily"}
+
+
 def test_failed_runs_do_not_stop_the_sequence(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:

@@ -19,6 +19,8 @@ from tiktok_assets_tests.versions.smoke import DG_TESTS, SMOKE_TESTS
 NOT_NEEDED = frozenset(
     [
         "dagster-dg-cli",
+        "celery",
+        "dagster-celery",
         "dagster-postgres",
         "psycopg2-binary",
         "dagster-delta",

@@ -1,0 +1,5 @@
+"""Define the code location `south`."""
+
+from agency import build_location
+
+defs = build_location("south")
