@@ -13,8 +13,8 @@ from tiktok_assets.publish import (
     open_destination,
     publish_tables,
 )
+from tiktok_assets.session import open_store
 from tiktok_assets.settings import Settings
-from tiktok_assets.storage import HiveStore
 
 
 def select_destinations(settings: Settings, chosen: Sequence[str] | None) -> list[str]:
@@ -42,7 +42,7 @@ def publish_to_destinations(
         log: receives one line per table.
         repair: whether the partitions that differ are published again, although the ledger has their version.
     """
-    store = HiveStore(settings.data_dir)
+    store = open_store(settings)
     tables = list_tables_to_publish(settings, store)
     for name in destinations:
         try:
@@ -66,7 +66,7 @@ def compare_destinations(
     Returns:
         Each difference with its destination, and one sentence for each destination that cannot be compared.
     """
-    store = HiveStore(settings.data_dir)
+    store = open_store(settings)
     tables = list_tables_to_publish(settings, store)
     differences: list[tuple[str, Difference]] = []
     failures: list[str] = []

@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.table_catalog import get_stored_tables, list_tables_to_publish
 from tiktok_assets.naming import DESTINATIONS
+from tiktok_assets.session import open_store
 from tiktok_assets.settings import Settings
 
 _KINDS = {"postgres": "postgres", "duckdb": "duckdb", "delta": "deltalake", "iceberg": "iceberg"}
@@ -50,7 +51,8 @@ def _build_destination_asset(settings: Settings, name: str) -> dg.AssetsDefiniti
     def _destination(context: dg.AssetExecutionContext) -> None:
         from tiktok_assets.publish import DestinationError, open_destination, publish_tables  # noqa: PLC0415
 
-        tables = list_tables_to_publish(settings, names.session(context).store)
+        # The store of the run may use a listing that is older than what another process has published.
+        tables = list_tables_to_publish(settings, open_store(settings))
         try:
             with closing(open_destination(name, settings)) as destination:
                 result = publish_tables(tables, destination, log=context.log.info)

@@ -9,14 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isclose
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from tiktok_assets.storage import Partition
-
-if TYPE_CHECKING:
-    pass
 
 DUCKDB_SUMS: Mapping[type[pl.DataType], str] = {
     pl.String: "sum(('0x' || left(md5({}), 8))::BIGINT)",

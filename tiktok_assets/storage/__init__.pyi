@@ -4,8 +4,8 @@ from .duckdb_warehouse import build_warehouse as build_warehouse
 from .files import describe_build_failure as describe_build_failure
 from .files import write_atomically as write_atomically
 from .parquet_store import HiveStore as HiveStore
-from .parquet_store import Partition as Partition
-from .parquet_store import StoreError as StoreError
+from .partition import Partition as Partition
+from .partition import StoreError as StoreError
 from .report_timeouts import StoredTimeouts as StoredTimeouts
 from .state import State as State
 from .state import StateError as StateError

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,14 +132,15 @@ def list_object_store_files(
         filesystem: the file system of fsspec.
         root: the path of the tables in it.
         table: the name of the table.
-        advertiser_id: the advertiser whose files are listed; None for all.
+        advertiser_id: the advertiser whose files are listed; "" for the file of the whole table, None for all.
         index_name: the name of the index in the folder of an advertiser.
 
     Returns:
         The files, sorted by advertiser and day, and by advertiser the version of its index.
     """
-    folder = f"{table}/" if advertiser_id is None else f"{table}/{_ADVERTISER_PREFIX}{advertiser_id}/"
-    objects = find_objects(filesystem, root, folder)
+    prefixes = {None: f"{table}/", "": f"{table}/{PARTITION_FILE_NAME}"}
+    prefix = prefixes.get(advertiser_id) or f"{table}/{_ADVERTISER_PREFIX}{advertiser_id}/"
+    objects = find_objects(filesystem, root, prefix)
     files = {
         file
         for path, info in objects.items()
@@ -185,7 +186,7 @@ def find_objects(filesystem: Any, folder: str, prefix: str) -> dict[str, dict[st
     Raises:
         OSError: if the object store cannot be listed.
     """
-    with suppress(FileNotFoundError):
+    with object_store_errors(), suppress(FileNotFoundError):
         # With a prefix, s3fs does not search for an object of that name if there are none below it.
         found: dict[str, dict[str, Any]] = filesystem.find(folder, prefix=prefix, detail=True)
         return found
@@ -198,8 +199,36 @@ def read_object(filesystem: Any, path: str) -> bytes:  # noqa: ANN401 - as above
     Raises:
         OSError: if it cannot be read.
     """
-    content: bytes = filesystem.cat_file(path, start=0)  # without a start, s3fs asks for the size first
+    with object_store_errors():
+        content: bytes = filesystem.cat_file(path, start=0)  # without a start, s3fs asks for the size first
     return content
+
+
+def write_object(filesystem: Any, path: str, content: bytes) -> None:  # noqa: ANN401 - as above
+    """Replace an object with one request.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with object_store_errors():
+        filesystem.pipe_file(path, content)
+
+
+@contextmanager
+def object_store_errors() -> Iterator[None]:
+    """Turn the errors of an object store's client into `OSError`.
+
+    fsspec passes some of them on, such as botocore's for a host that cannot be reached, and their types are in
+    optional packages.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if type(error).__module__ == "builtins":  # an error of a program
+            raise
+        raise OSError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def write_and_flush(path: Path, content: bytes | memoryview) -> None:

@@ -20,11 +20,21 @@ from typing import TypeVar
 from upath import UPath
 
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
-from tiktok_assets.storage.files import ListedFile, get_object_version, list_object_store_files, read_object
+from tiktok_assets.storage.files import (
+    ListedFile,
+    get_object_version,
+    list_object_store_files,
+    object_store_errors,
+    read_object,
+    write_object,
+)
 from tiktok_assets.storage.metadata_index import INDEX_FILE_NAME, Entries, decode_index, encode_index
 
 FileKey = tuple[str | None, str | None]
 """The advertiser and the day (ISO 8601) of a file, None where it has none."""
+
+WHOLE_TABLE = ""
+"""Instead of an advertiser: the file of a table that is one file."""
 
 MAX_CACHE_BYTES = 4 * 2**30
 """Above this size the copies that were not used for the longest time are deleted."""
@@ -81,7 +91,7 @@ class ObjectCache:
 
         Args:
             table: the name of the table.
-            advertiser_ids: the advertisers; None for all. A file of the whole table is always included.
+            advertiser_ids: the advertisers; None for all. The file of a table that is one file is included.
             since: the instant (`time.monotonic`); older listings are renewed.
 
         Raises:
@@ -103,7 +113,8 @@ class ObjectCache:
         for owner in owners:
             listing = found.get(owner) or self._get_listing(table, owner, since)
             files |= listing.files if listing else {}
-        return files
+        # Only of a table that is one file are there no files of advertisers.
+        return files or (self._get_listing(table, WHOLE_TABLE, since) or self._list(table, WHOLE_TABLE)).files
 
     def find_file(self, table: str, key: FileKey, since: float) -> ListedFile | None:
         """Return a file; None if it does not exist.
@@ -173,7 +184,7 @@ class ObjectCache:
                 self._list(*owner)  # otherwise the entries of earlier days would be lost
             merged = {**self._load_index(*owner), **entries}
             content = encode_index(merged)
-            self._base.fs.pipe_file(path, content)
+            write_object(self._base.fs, path, content)
             version = _compute_version(content)
             with self._lock:
                 self._indexes[owner] = version, merged
@@ -197,7 +208,7 @@ class ObjectCache:
             OSError: if it cannot be written.
         """
         try:
-            self._base.fs.pipe_file(path, content)
+            write_object(self._base.fs, path, content)
         except BaseException:
             with self._lock:  # the store may have the new file all the same
                 self._listings.pop((table, key[0]), None)
@@ -271,7 +282,8 @@ class ObjectCache:
         if _compute_version(content).strip('"') == version.strip('"'):
             return content
         # A file that is encrypted by a key of its own or was uploaded in parts has another version than its hash.
-        info = self._base.fs.info(path)
+        with object_store_errors():
+            info = self._base.fs.info(path)
         return content if get_object_version(info) == version else None
 
     def _copy_path(self, path: str, version: str) -> Path:

@@ -1,9 +1,9 @@
 """Store tables as folders of Parquet files, one file per partition, each replaced atomically."""
 
 import io
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,49 +14,28 @@ from polars.exceptions import PolarsError
 from upath import UPath
 
 from tiktok_assets.storage.files import (
-    PARTITION_FILE_NAME,
     TEMPORARY_FOLDER,
     ListedFile,
     list_local_days,
     list_local_files,
+    object_store_errors,
+    read_object,
     replace_file,
 )
 from tiktok_assets.storage.object_cache import ObjectCache, get_object_cache
+from tiktok_assets.storage.partition import (
+    ForeignRowsError,
+    Partition,
+    StoreError,
+    UnsafeNameError,
+    relative_path,
+    validate_name,
+)
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+__all__ = ["ForeignRowsError", "HiveStore", "Partition", "StoreError", "UnsafeNameError", "WrittenFile"]
+
 # Files are small and selected by path; the minimum and maximum of their columns would not help to skip any.
 _STATISTICS = {"min": False, "max": False, "null_count": True}
-
-
-class StoreError(Exception):
-    """The tables cannot be read or written; the message says which file or folder, and what to do."""
-
-
-class ForeignRowsError(StoreError):
-    """Rows of another partition were about to be written; nothing was written."""
-
-
-class UnsafeNameError(StoreError):
-    """A table or an advertiser has a name that is unsafe in a path; nothing was read or written."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Partition:
-    """The key of one file of a table: an advertiser, an advertiser's day, or without both the whole table."""
-
-    advertiser_id: str | None = None
-    day: date | None = None
-
-    @property
-    def columns(self) -> Mapping[str, str | date]:
-        """The values that every row of the partition has, by column."""
-        pairs = {"advertiser_id": self.advertiser_id, "date": self.day}
-        return {name: value for name, value in pairs.items() if value is not None}
-
-    @property
-    def folder(self) -> str:
-        """The path of the partition below its table."""
-        return "/".join(f"{name}={value}" for name, value in self.columns.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +137,9 @@ class HiveStore:
         try:
             if self._is_local:
                 probe.parent.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
+            with object_store_errors():
+                probe.write_bytes(b"")
+                probe.unlink()
         except OSError as error:
             raise StoreError(
                 f"cannot write to {self.base}: {error.strerror or error};"
@@ -218,7 +198,7 @@ class HiveStore:
         Raises:
             UnsafeNameError: if the table has an unsafe name.
         """
-        _validate_name(table, "table")
+        validate_name(table, "table")
         selected = None if advertiser_ids is None else set(advertiser_ids)
         if self._is_local:
             listed = list_local_days(f"{self.base}/{table}", newest)
@@ -245,14 +225,16 @@ class HiveStore:
 
         Raises:
             UnsafeNameError: if the table or an advertiser has an unsafe name.
+            StoreError: if an object store cannot be listed.
         """
-        _validate_name(table, "table")
+        validate_name(table, "table")
         if advertiser_ids is not None:
-            advertiser_ids = [_validate_name(one, "advertiser id") for one in advertiser_ids]
+            advertiser_ids = [validate_name(one, "advertiser id") for one in advertiser_ids]
         selected = None if days is None else {day.isoformat() for day in days}
         files: Iterable[ListedFile]
         if self._objects:
-            listed = self._objects.list_files(table, advertiser_ids, self._trusted_since())
+            with self._listing_errors():
+                listed = self._objects.list_files(table, advertiser_ids, self._trusted_since())
             files = sorted(listed.values(), key=lambda one: (one.advertiser_id or "", one.day or ""))
         else:
             files = list_local_files(f"{self.base}/{table}", advertiser_ids, selected)
@@ -263,18 +245,27 @@ class HiveStore:
         }
 
     def read_metadata(self, table: str, partition: Partition) -> Mapping[str, str] | None:
-        """Read the key-value metadata of a partition; None if it does not exist or cannot be read."""
-        try:
-            if not self._objects:
+        """Read the key-value metadata of a partition; None if it does not exist or its file is damaged.
+
+        Raises:
+            StoreError: if an object store does not respond: whether the partition was ever read is not known then.
+        """
+        if not self._objects:
+            with suppress(OSError, PolarsError):
                 return pl.read_parquet_metadata(self._path(table, partition))
-            file = self._find_object(table, partition)
-            if file is None:
-                return None
-            path = self._object_path(table, partition)
-            found = self._objects.read_metadata(table, _file_key(partition), path, file)
-            return found or pl.read_parquet_metadata(self._fetch(table, [(partition, file)])[0])
-        except (OSError, PolarsError):
             return None
+        file = self._find_object(table, partition)
+        if file is None:
+            return None
+        path = self._object_path(table, partition)
+        if found := self._objects.read_metadata(table, _file_key(partition), path, file):
+            return found
+        try:
+            return pl.read_parquet_metadata(self._fetch(table, [(partition, file)])[0])
+        except (FileNotFoundError, PolarsError):
+            return None
+        except OSError as error:
+            raise self._read_error(error) from error
 
     def prefetch(self, tables: Iterable[str], advertiser_ids: Iterable[str]) -> None:
         """List the days of accounts in an object store and read their metadata, several accounts at a time.
@@ -284,12 +275,13 @@ class HiveStore:
             advertiser_ids: the accounts.
 
         Raises:
-            OSError: if the object store cannot be listed.
+            StoreError: if the object store cannot be listed.
         """
         if self._objects:
-            owners = [_validate_name(one, "advertiser id") for one in advertiser_ids]
-            pairs = [(_validate_name(table, "table"), owner) for table in tables for owner in owners]
-            self._objects.prefetch(pairs, self._trusted_since())
+            owners = [validate_name(one, "advertiser id") for one in advertiser_ids]
+            pairs = [(validate_name(table, "table"), owner) for table in tables for owner in owners]
+            with self._listing_errors():
+                self._objects.prefetch(pairs, self._trusted_since())
 
     def close(self) -> None:
         """Write what makes the next reading of an object store faster; nothing is lost without it."""
@@ -302,13 +294,19 @@ class HiveStore:
         return None if path is None else pl.scan_parquet(path, hive_partitioning=False)
 
     def read_file(self, table: str, partition: Partition) -> bytes | None:
-        """Read the file of a partition as it is; None if it does not exist; StoreError if it cannot be read."""
+        """Read the file of a partition as it is now; None if it does not exist.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
         try:
-            return bytes(self._file(table, partition).read_bytes())
+            if self._objects:
+                return read_object(self.base.fs, self._object_path(table, partition))
+            return Path(self._path(table, partition)).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StoreError(f"cannot read {self._path(table, partition)}: {error.strerror or error}") from error
+            raise self._read_error(error) from error
 
     def partition_size(self, table: str, partition: Partition) -> int:
         """Return the size of an existing partition in bytes.
@@ -330,10 +328,24 @@ class HiveStore:
 
     def _find_object(self, table: str, partition: Partition) -> ListedFile | None:
         """Return a file of an object store; None if it does not exist, and for tables on a disk."""
-        _relative_path(table, partition)  # validates the names
+        relative_path(table, partition)  # validates the names
         if not self._objects:
             return None
-        return self._objects.find_file(table, _file_key(partition), self._trusted_since())
+        with self._listing_errors():
+            return self._objects.find_file(table, _file_key(partition), self._trusted_since())
+
+    @contextmanager
+    def _listing_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._read_error(error) from error
+
+    def _read_error(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"cannot read {self.base}: {error.strerror or error};"
+            " check its permissions, and of an object store the network and the credentials"
+        )
 
     def _existing_path(self, table: str, partition: Partition) -> str | None:
         """Return the path to read a partition from; None if it does not exist."""
@@ -348,7 +360,8 @@ class HiveStore:
         if not self._objects:
             return [self._path(table, partition) for partition in partitions]
         owners = {str(one.advertiser_id) for one in partitions if one.day}
-        listed = self._objects.list_files(table, owners or None, self._trusted_since())
+        with self._listing_errors():
+            listed = self._objects.list_files(table, owners or None, self._trusted_since())
         # A file that was deleted meanwhile is looked for in the object store, whose error is then reported.
         keys = [_file_key(one) for one in partitions]
         files = [listed.get(key, ListedFile(*key, None)) for key in keys]
@@ -362,38 +375,14 @@ class HiveStore:
 
     def _object_path(self, table: str, partition: Partition) -> str:
         """Return the path of a file in the object store, as text, since a UPath costs a hundred times as much."""
-        return f"{self._base_path}/{_relative_path(table, partition)}"
+        return f"{self._base_path}/{relative_path(table, partition)}"
 
     def _file(self, table: str, partition: Partition) -> UPath:
-        return self.base / _relative_path(table, partition)
+        return self.base / relative_path(table, partition)
 
     def _path(self, table: str, partition: Partition) -> str:
-        return f"{self.base}/{_relative_path(table, partition)}"
+        return f"{self.base}/{relative_path(table, partition)}"
 
 
 def _file_key(partition: Partition) -> tuple[str | None, str | None]:
     return partition.advertiser_id, partition.day.isoformat() if partition.day else None
-
-
-def _validate_name(name: str, what: str) -> str:
-    """Return a name if it is safe as part of a path: letters, digits, underscores and hyphens only.
-
-    All paths below the data folder that contain text from outside pass through this function.
-
-    Raises:
-        UnsafeNameError: if it is not.
-    """
-    if not _SAFE_NAME.fullmatch(name):
-        raise UnsafeNameError(f"{name[:60]!r} is not a valid {what}; nothing was read or written under that name")
-    return name
-
-
-def _relative_path(table: str, partition: Partition) -> str:
-    """Return the path of a partition's file relative to the base.
-
-    Raises:
-        UnsafeNameError: if the table or the advertiser has an unsafe name.
-    """
-    if partition.advertiser_id is not None:
-        _validate_name(partition.advertiser_id, "advertiser id")
-    return "/".join(filter(None, (_validate_name(table, "table"), partition.folder, PARTITION_FILE_NAME)))

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from hashlib import md5
@@ -11,6 +12,9 @@ from threading import Lock
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+import pytest
+from upath import UPath
 
 from tiktok_assets_tests.http_server import LocalServer
 
@@ -27,7 +31,7 @@ class ObjectStore(LocalServer):
         puts: how often each object was written.
         calls: how many requests there were of each kind: PUT, GET, HEAD, LIST, POST and DELETE.
         has_opaque_etags: whether ETags are not the MD5 of the content, as with encryption by a key of one's own.
-        refuses_writes: whether PUT requests are refused.
+        refused: the kinds of requests that are refused, as with credentials that have expired.
         url: the URL of the endpoint.
         lock: held while objects change.
     """
@@ -36,7 +40,7 @@ class ObjectStore(LocalServer):
     puts: dict[str, int] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     has_opaque_etags: bool = False
-    refuses_writes: bool = False
+    refused: frozenset[str] = frozenset()
     url: str = ""
     lock: Lock = field(default_factory=Lock)
 
@@ -60,6 +64,20 @@ class ObjectStore(LocalServer):
         server.store = self
         self.serve(server)
         return self
+
+    @classmethod
+    @contextmanager
+    def serve_environment(cls) -> Iterator[Self]:
+        """Run an endpoint that `s3://` uses in this process, configured through the environment as by a user."""
+        with cls() as store, pytest.MonkeyPatch.context() as environment:
+            for name, value in store.environment.items():
+                environment.setenv(name, value)
+            filesystem = UPath("s3://bucket").fs
+            filesystem.clear_instance_cache()  # otherwise s3fs uses the endpoint of another test
+            try:
+                yield store
+            finally:
+                filesystem.clear_instance_cache()
 
     def list_objects(self, bucket: str, query: Mapping[str, str]) -> bytes:
         """Return the XML list of the objects below a prefix, and of the folders if there is a delimiter."""
@@ -114,9 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
-        self._count("PUT")
-        if self._store.refuses_writes:
-            self._respond(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+        if self._is_refused("PUT"):
             return
         with self._store.lock:
             self._store.objects[self._key] = content
@@ -127,7 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        self._count("LIST" if "list-type" in self._query else self.command)
+        if self._is_refused("LIST" if "list-type" in self._query else self.command):
+            return
         if "list-type" in self._query:
             self._respond(200, self._store.list_objects(self._key.split("/")[0], self._query))
             return
@@ -147,22 +164,29 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond(206, content[first : last + 1], headers=headers)
 
     def do_DELETE(self) -> None:
-        self._count("DELETE")
+        if self._is_refused("DELETE"):
+            return
         with self._store.lock:
             self._store.objects.pop(self._key, None)
         self._respond(204)
 
     def do_POST(self) -> None:
-        self._count("POST")
+        if self._is_refused("POST"):
+            return
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         bucket = self._key.split("/")[0]
         for name in re.findall(r"<Key>(.*?)</Key>", body):
             self._store.objects.pop(f"{bucket}/{name}", None)
         self._respond(200, b"<DeleteResult></DeleteResult>")
 
-    def _count(self, kind: str) -> None:
+    def _is_refused(self, kind: str) -> bool:
+        """Count a request, and respond to one that is refused."""
         with self._store.lock:
             self._store.calls[kind] += 1
+        if kind not in self._store.refused:
+            return False
+        self._respond(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+        return True
 
     @property
     def _store(self) -> ObjectStore:

@@ -4,7 +4,7 @@ import gzip
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -34,11 +34,8 @@ def rows(partition: Partition, spend: int) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[ObjectStore]:
-    """An object store that `s3://` uses, configured through the environment as by a user."""
-    with ObjectStore() as store, pytest.MonkeyPatch.context() as environment:
-        for name, value in store.environment.items():
-            environment.setenv(name, value)
-        UPath("s3://bucket").fs.clear_instance_cache()  # otherwise s3fs uses the endpoint of an earlier test
+    """An object store that `s3://` uses."""
+    with ObjectStore.serve_environment() as store:
         yield store
 
 
@@ -46,7 +43,7 @@ def endpoint() -> Iterator[ObjectStore]:
 def bucket(endpoint: ObjectStore) -> Iterator[ObjectStore]:
     """The object store, as at first."""
     yield endpoint
-    endpoint.has_opaque_etags = endpoint.refuses_writes = False
+    endpoint.has_opaque_etags, endpoint.refused = False, frozenset()
 
 
 def new_url() -> str:
@@ -213,10 +210,60 @@ def test_a_refused_write_changes_nothing(bucket: ObjectStore, tmp_path: Path) ->
     store = HiveStore(new_url(), cache_folder=tmp_path, max_listing_age=60)
     partition = Partition(OWNERS[0], DAY)
     store.write("t", partition, rows(partition, 1))
-    bucket.refuses_writes = True
+    bucket.refused = frozenset({"PUT"})
     with pytest.raises(StoreError, match="cannot write s3://"):
         store.write("t", partition, rows(partition, 2))
     assert store.scan("t", SCHEMA).collect().equals(rows(partition, 1))
+
+
+def test_a_table_in_one_file_is_found_by_account(tmp_path: Path) -> None:
+    """A table that is one file is read whatever accounts are asked for, in an object store as on a disk."""
+    with ObjectStore.serve_environment():
+        for base in (new_url(), str(tmp_path / "disk")):
+            writer = HiveStore(base, cache_folder=tmp_path / "a")
+            writer.write("t", Partition(), pl.DataFrame({"advertiser_id": OWNERS}))
+            for _ in range(2):
+                store = HiveStore(base, cache_folder=tmp_path / "b", max_listing_age=60)
+                assert list(store.partitions("t", OWNERS[:1])) == [Partition()]
+                assert list(store.partitions("other", OWNERS[:1])) == []
+
+
+def test_a_store_that_refuses_is_no_empty_store(bucket: ObjectStore, tmp_path: Path) -> None:
+    """Credentials that expire in mid run are said in one sentence; nothing is taken for never read or lost."""
+    store, partition = HiveStore(new_url(), cache_folder=tmp_path), Partition(OWNERS[0], DAY)
+    store.write("t", partition, rows(partition, 1), metadata={"a": "b"})
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: store.read_metadata("t", partition),
+        lambda: list(store.partitions("t")),
+        lambda: store.scan_partition("t", partition),
+        lambda: store.prefetch(["t"], OWNERS),
+        lambda: store.read_file("t", partition),
+        lambda: store.write("t", partition, rows(partition, 2)),
+        store.check_writable,
+    )
+    bucket.refused = frozenset({"GET", "HEAD", "LIST", "PUT"})
+    for attempt in attempts:
+        with pytest.raises(StoreError, match=r"^cannot (read|write)[^;]*; *(check|make)"):
+            attempt()
+    store.close()  # the index is not written, and that stops nothing
+    bucket.refused = frozenset()
+    assert (store.read_metadata("t", partition) or {})["a"] == "b"
+
+
+def test_a_store_that_cannot_be_reached_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errors of the client library for a host that is away end in one sentence, too."""
+    with ObjectStore() as away:
+        pass
+    for name, value in {**away.environment, "AWS_MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    UPath("s3://bucket").fs.clear_instance_cache()  # otherwise s3fs uses the endpoint of an earlier test
+    store, partition = HiveStore(new_url(), cache_folder=tmp_path), Partition(OWNERS[0], DAY)
+    with pytest.raises(StoreError, match=r"^cannot read s3://.*Could not connect"):
+        store.read_metadata("t", partition)
+    with pytest.raises(StoreError, match=r"^cannot write s3://.*Could not connect"):
+        store.write("t", partition, rows(partition, 1), metadata={"a": "b"})
+    store.close()
+    UPath("s3://bucket").fs.clear_instance_cache()
 
 
 @pytest.mark.usefixtures("bucket")

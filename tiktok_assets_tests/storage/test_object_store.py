@@ -8,7 +8,6 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from upath import UPath
 
 from tiktok_assets.spec.columns import Column
 from tiktok_assets.storage.duckdb_warehouse import BUILD_RECORD_FILE_NAME, WAREHOUSE_FILE_NAME, build_warehouse
@@ -33,11 +32,8 @@ def rows(owner: str, day: date, *spends: str) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[ObjectStore]:
-    """An object store that `s3://` uses, configured through the environment as by a user."""
-    with ObjectStore() as store, pytest.MonkeyPatch.context() as environment:
-        for name, value in store.environment.items():
-            environment.setenv(name, value)
-        UPath("s3://bucket").fs.clear_instance_cache()  # otherwise s3fs uses the endpoint of an earlier test
+    """An object store that `s3://` uses."""
+    with ObjectStore.serve_environment() as store:
         yield store
 
 

@@ -12,18 +12,13 @@ from tiktok_assets_tests.storage.object_store import ObjectStore
 
 
 @pytest.fixture(params=["disk", "object store"])
-def thumbnails(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ThumbnailStore]:
+def thumbnails(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ThumbnailStore]:
     """A store on disk or in an object store."""
     if request.param == "disk":
         yield ThumbnailStore(UPath(str(tmp_path)))
         return
-    with ObjectStore() as objects:
-        for name, value in objects.environment.items():
-            monkeypatch.setenv(name, value)
-        base = UPath(f"s3://{tmp_path.name}/data", use_listings_cache=False, skip_instance_cache=True)
-        yield ThumbnailStore(base)
+    with ObjectStore.serve_environment():
+        yield ThumbnailStore(UPath(f"s3://{tmp_path.name}/data", use_listings_cache=False))
 
 
 def test_content_is_stored_once(thumbnails: ThumbnailStore) -> None:
