@@ -46,11 +46,12 @@ CREATE_PATHS: Mapping[str, tuple[str, str]] = {
     "manual": ("adgroup/create", "ad/create"),
     "Smart+": ("smart_plus/adgroup/create", "smart_plus/ad/create"),
 }
-WINNERS: Mapping[str, tuple[Winner, ...]] = {
-    "manual": ("manual ad into manual",),
-    "Smart+": ("manual ad into Smart+", "creative into Smart+"),
+KINDS: Mapping[Winner, str] = {
+    "manual ad into manual": "manual",
+    "manual ad into Smart+": "Smart+",
+    "creative into Smart+": "Smart+",
 }
-"""By the kind of the target campaign."""
+"""The kind of the target campaign."""
 
 LATE_SECONDS, HIDDEN_SECONDS = 0.15, 0.2
 LONG_POLICY = replace(POLICY, lease_seconds=30.0, settle_seconds=1.5)
@@ -121,7 +122,7 @@ def duplicate(config: DuplicatorConfig, request: DuplicationRequest, checkpoint:
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     """Run one world for all kill points; cases mostly wait, so several accounts run at once."""
-    with Host.run(replace(PLAN, advertisers=14)) as running:
+    with Host.run(replace(PLAN, advertisers=8)) as running:
         yield running
 
 
@@ -153,7 +154,7 @@ class CrashRunner:
         owner: the account.
         kind: of the campaign.
         campaign_id: the campaign.
-        ads: the id of the ad to duplicate.
+        ad_id: the ad to duplicate.
         numbers: for duplications of the same ad.
     """
 
@@ -163,13 +164,13 @@ class CrashRunner:
     owner: Advertiser
     kind: str
     campaign_id: str
-    ads: Mapping[Winner, str]
+    ad_id: str
     numbers: Iterator[int]
 
-    def prepare(self, winner: Winner, behaviour: str) -> tuple[DuplicatorConfig, DuplicationRequest]:
+    def prepare(self, behaviour: str) -> tuple[DuplicatorConfig, DuplicationRequest]:
         """Inject the faults of a server behaviour, and return an approved request with a state of its own."""
         number = next(self.numbers)
-        request = DuplicationRequest(self.owner.id, self.ads[winner], self.campaign_id, again=number)
+        request = DuplicationRequest(self.owner.id, self.ad_id, self.campaign_id, again=number)
         state_url = f"sqlite:///{self.folder}/{number}.sqlite"
         for path in CREATE_PATHS[self.kind]:
             for fault in BEHAVIOURS[behaviour]:
@@ -182,9 +183,9 @@ class CrashRunner:
         declared, paths = self.harness.host.sandbox.state.faults.declared, CREATE_PATHS[self.kind]
         declared[:] = [one for one in declared if one.advertiser_id != self.owner.id or one.path not in paths]
 
-    def trace(self, winner: Winner, behaviour: str, *points: str) -> list[str]:
+    def trace(self, behaviour: str, *points: str) -> list[str]:
         """Return the checkpoints of a process that continues after these kills."""
-        config, request = self.prepare(winner, behaviour)
+        config, request = self.prepare(behaviour)
         self.kill(config, request, points)
         trace = CheckpointTrace()
         duplicate(config, request, trace)
@@ -206,7 +207,7 @@ class CrashRunner:
         The last process has no code, like the sensor that finishes duplications; if nothing was started it sends
         nothing, and the code is still valid.
         """
-        config, request = self.prepare(case.winner, case.behaviour)
+        config, request = self.prepare(case.behaviour)
         killed = self.kill(config, request, case.points)
         with replace(config, approval=NO_APPROVAL).open() as duplicator:
             if duplicator.ledger.find(request.key) is None:
@@ -233,22 +234,21 @@ def with_code(config: DuplicatorConfig, request: DuplicationRequest) -> Duplicat
     return replace(config, approval=Approval("run", BY_CODE, code.text))
 
 
-def choose_cases(runner: CrashRunner) -> list[Case]:
+def choose_cases(runner: CrashRunner, winner: Winner) -> list[Case]:
     """Choose where to kill: each checkpoint once; before the first request only with a well-behaved server.
 
     A process that continues what another started is killed too, while the server executes requests late.
     """
     ad_group_path, ad_path = (f"request: after {path}/" for path in CREATE_PATHS[runner.kind])
     cases = []
-    for winner in WINNERS[runner.kind]:
-        for behaviour in TESTED[winner]:
-            names = runner.trace(winner, behaviour)
-            if behaviour != "well-behaved":
-                names = select_after_and_requests(names[names.index("ledger: before sending ad_group") :])
-            cases += [Case(winner, behaviour, (name,)) for name in names]
-        for first in (ad_group_path, ad_path) if "late" in TESTED[winner] else ():
-            names = select_after_and_requests(runner.trace(winner, "late", first))
-            cases += [Case(winner, "late", (first, name)) for name in names]
+    for behaviour in TESTED[winner]:
+        names = runner.trace(behaviour)
+        if behaviour != "well-behaved":
+            names = select_after_and_requests(names[names.index("ledger: before sending ad_group") :])
+        cases += [Case(winner, behaviour, (name,)) for name in names]
+    for first in (ad_group_path, ad_path) if "late" in TESTED[winner] else ():
+        names = select_after_and_requests(runner.trace("late", first))
+        cases += [Case(winner, "late", (first, name)) for name in names]
     return cases
 
 
@@ -263,56 +263,49 @@ def format_table(results: Sequence[CrashResult]) -> str:
     return "\n".join(lines)
 
 
-def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path) -> None:
+# Hundreds of processes are started and killed, which takes minutes where other tests keep both cores busy.
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("winner", TESTED)
+def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path, winner: Winner) -> None:
     """Killed at every request and ledger write, with every server behaviour, there is one ad group and one ad."""
-    numbers, forkserver = count(1), open_forkserver(DUPLICATING, __name__)
-    runners: dict[str, list[CrashRunner]] = {kind: [] for kind in CREATE_PATHS}
+    numbers, forkserver, kind = count(1), open_forkserver(DUPLICATING, __name__), KINDS[winner]
+    runners: list[CrashRunner] = []
     with open_harness(host, tmp_path) as harness:
         for owner in [one for one in host.sandbox.world.advertisers.values() if one.granted and one.campaigns]:
-            manual_ad = find_manual_ad(owner)
-            campaign_id, creative = create_smart_plus_ad(host, owner)
-            ads: Mapping[Winner, str] = {
-                "manual ad into manual": manual_ad,
-                "manual ad into Smart+": manual_ad,
-                "creative into Smart+": creative,
-            }
-            for kind, target in (("manual", owner.campaigns[0].id), ("Smart+", campaign_id)):
-                runners[kind].append(CrashRunner(harness, forkserver, tmp_path, owner, kind, target, ads, numbers))
+            campaign_id, winner_id = owner.campaigns[0].id, find_manual_ad(owner)
+            if kind == "Smart+":
+                campaign_id, creative = create_smart_plus_ad(host, owner)
+                winner_id = creative if winner == "creative into Smart+" else winner_id
+            runners.append(
+                CrashRunner(harness, forkserver, tmp_path, owner, kind, campaign_id, winner_id, numbers)
+            )
 
         def work(runner: CrashRunner, own_cases: Sequence[Case]) -> list[CrashResult]:
             return [runner.run(case) for case in own_cases]
 
-        with ThreadPoolExecutor(sum(map(len, runners.values()))) as pool:
-            cases = dict(
-                zip(runners, pool.map(choose_cases, [of_kind[0] for of_kind in runners.values()]), strict=True)
-            )
+        cases = choose_cases(runners[0], winner)
+        with ThreadPoolExecutor(len(runners)) as pool:
             shares = [
-                pool.submit(work, runner, cases[kind][index :: len(of_kind)])
-                for kind, of_kind in runners.items()
-                for index, runner in enumerate(of_kind)
+                pool.submit(work, runner, cases[index :: len(runners)]) for index, runner in enumerate(runners)
             ]
             results = [row for share in shares for row in share.result()]
 
-    order = [case for of_kind in cases.values() for case in of_kind]
-    results.sort(key=lambda one: order.index(one.case))
+    results.sort(key=lambda one: cases.index(one.case))
     print(format_table(results))  # noqa: T201 - shown with `pytest -s`
-    assert [one.case for one in results] == order
+    assert [one.case for one in results] == cases
     assert [one for one in results if not one.is_one_copy] == []
-    for kind, (ad_group_path, ad_path) in CREATE_PATHS.items():
-        for winner in WINNERS[kind]:
-            reached = {point for one in results if one.case.winner == winner for point in one.case.points}
-            for line in (
-                "start",
-                "plan",
-                "sending ad_group",
-                "created ad_group",
-                "sending ad",
-                "created ad",
-                "finish",
-            ):
-                assert {f"ledger: {when} {line}" for when in ("before", "within", "after")} <= reached
-        reached = {point for one in results if one.case.winner in WINNERS[kind] for point in one.case.points}
-        for when in ("before", "after"):
-            for path in (ad_group_path, ad_path):
-                assert f"request: {when} {path}/" in reached
-                assert f"request: {when} lookup at {path.replace('create', 'get')}/" in reached
+    reached = {point for one in results for point in one.case.points}
+    for line in (
+        "start",
+        "plan",
+        "sending ad_group",
+        "created ad_group",
+        "sending ad",
+        "created ad",
+        "finish",
+    ):
+        assert {f"ledger: {when} {line}" for when in ("before", "within", "after")} <= reached
+    for when in ("before", "after"):
+        for path in CREATE_PATHS[kind]:
+            assert f"request: {when} {path}/" in reached
+            assert f"request: {when} lookup at {path.replace('create', 'get')}/" in reached
