@@ -1,15 +1,14 @@
-"""List partition files with their versions, and replace single files atomically, on disk or in an object store."""
+"""Name partition files, list those on a disk with their versions, and replace or delete files atomically."""
 
 import errno
 import os
-import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 from upath import UPath
@@ -17,7 +16,7 @@ from upath import UPath
 PARTITION_FILE_NAME = "part-0.parquet"
 TEMPORARY_FOLDER = "_writing"
 _ABANDONED_AFTER_SECONDS = 24 * 3600
-_ADVERTISER_PREFIX, _DATE_PREFIX = "advertiser_id=", "date="
+ADVERTISER_PREFIX, DATE_PREFIX, MONTH_PREFIX = "advertiser_id=", "date=", "month="
 _MAX_CLOCK_RESOLUTION_NS = 2_000_000_000
 """The coarsest resolution of modification times of any file system."""
 
@@ -27,7 +26,8 @@ class ListedFile(NamedTuple):
 
     Attributes:
         advertiser_id: its advertiser; None for the file of a whole table.
-        day: its day as text; None for the file of a whole advertiser.
+        day: its day as text, or of the file of several days their month, such as 2026-09; None for the file of a
+            whole advertiser.
         version: a text that differs from the version of every later file of the same partition; None where that is
             not certain.
         size: the size in bytes; 0 if it is not known.
@@ -38,11 +38,33 @@ class ListedFile(NamedTuple):
     version: str | None
     size: int = 0
 
+    @property
+    def is_month(self) -> bool:
+        """Whether this is the file of several days of a month."""
+        return self.day is not None and len(self.day) == MONTH_LENGTH
+
+
+FileKey = tuple[str | None, str | None]
+"""The advertiser, and the day or month, of a file; None where it has none."""
+
+MONTH_LENGTH = len("2026-09")
+
+
+def relative_file_path(table: str, key: FileKey) -> str:
+    """Return the path of a partition file below the folder of the tables; the names are not validated."""
+    advertiser_id, day = key
+    parts = [table]
+    if advertiser_id is not None:
+        parts.append(f"{ADVERTISER_PREFIX}{advertiser_id}")
+    if day is not None:
+        parts.append(f"{MONTH_PREFIX if len(day) == MONTH_LENGTH else DATE_PREFIX}{day}")
+    return "/".join([*parts, PARTITION_FILE_NAME])
+
 
 def list_local_files(
     root: str, advertiser_ids: Iterable[str] | None, days: Collection[str] | None = None
 ) -> Iterator[ListedFile]:
-    """List the partition files below a local folder, sorted by advertiser and day.
+    """List the partition files below a local folder by advertiser: those of days in order, then those of months.
 
     A file is replaced by a rename, which gives it another inode, or one that was freed meanwhile. In that case its
     modification time differs, unless the old file was written within the clock's resolution before the listing;
@@ -51,25 +73,43 @@ def list_local_files(
     Args:
         root: the folder of the table, which need not exist.
         advertiser_ids: the advertisers to list; None for all.
-        days: the days to list; None for all. The status of the files of other days is not read.
+        days: the days to list, and the months of which files of months are; None for all. The status of other
+            files is not read.
     """
     listed_at = time.time_ns()
     if status := _stat_partition_file(root):
         yield ListedFile(None, None, _file_version(status, listed_at))
         return
     for advertiser_id in (
-        _partition_values(root, _ADVERTISER_PREFIX) if advertiser_ids is None else sorted(set(advertiser_ids))
+        _partition_values(root, ADVERTISER_PREFIX) if advertiser_ids is None else sorted(set(advertiser_ids))
     ):
-        folder = f"{root}/{_ADVERTISER_PREFIX}{advertiser_id}"
+        folder = f"{root}/{ADVERTISER_PREFIX}{advertiser_id}"
         if status := _stat_partition_file(folder):
             yield ListedFile(advertiser_id, None, _file_version(status, listed_at))
             continue
-        for day in _partition_values(folder, _DATE_PREFIX) if days is None else sorted(days):
-            if status := _stat_partition_file(f"{folder}/{_DATE_PREFIX}{day}"):
+        for day in _partition_values(folder, DATE_PREFIX) if days is None else sorted(days):
+            if status := _stat_partition_file(f"{folder}/{DATE_PREFIX}{day}"):
                 yield ListedFile(advertiser_id, day, _file_version(status, listed_at))
+        months = None if days is None else {day[:MONTH_LENGTH] for day in days}
+        for month in _partition_values(folder, MONTH_PREFIX) if months is None else sorted(months):
+            if status := _stat_partition_file(f"{folder}/{MONTH_PREFIX}{month}"):
+                yield ListedFile(advertiser_id, month, _file_version(status, listed_at))
 
 
-def list_local_days(root: str, newest: int) -> Iterator[tuple[str, list[str]]]:
+def find_local_file(root: str, key: FileKey) -> ListedFile | None:
+    """Find one partition file below the folder of a table; None if it does not exist.
+
+    Args:
+        root: the folder of the table.
+        key: the advertiser, and the day or month, of the file.
+    """
+    listed_at = time.time_ns()
+    folder = relative_file_path(root, key).removesuffix(f"/{PARTITION_FILE_NAME}")
+    status = _stat_partition_file(folder)
+    return ListedFile(*key, _file_version(status, listed_at), status.st_size) if status else None
+
+
+def list_local_days(root: str, newest: int) -> Iterator[tuple[str, list[str], list[str]]]:
     """List for each advertiser below a local folder the oldest day that has a file, and the newest ones.
 
     Only the status of these files is read, because a table of three years can have a hundred thousand.
@@ -79,19 +119,22 @@ def list_local_days(root: str, newest: int) -> Iterator[tuple[str, list[str]]]:
         newest: how many of the newest days are listed.
 
     Yields:
-        Advertisers in order, each with its days in order; one without a file of a day is left out.
+        Advertisers in order, each with its days in order, and the months that have a file of several days.
     """
-    for advertiser_id in _partition_values(root, _ADVERTISER_PREFIX):
-        folder = f"{root}/{_ADVERTISER_PREFIX}{advertiser_id}"
-        days = _partition_values(folder, _DATE_PREFIX)
+    for advertiser_id in _partition_values(root, ADVERTISER_PREFIX):
+        folder = f"{root}/{ADVERTISER_PREFIX}{advertiser_id}"
+        days = _partition_values(folder, DATE_PREFIX)
 
         def exists(day: str, folder: str = folder) -> bool:
-            return _stat_partition_file(f"{folder}/{_DATE_PREFIX}{day}") is not None
+            return _stat_partition_file(f"{folder}/{DATE_PREFIX}{day}") is not None
 
         recent = list(islice(filter(exists, reversed(days)), newest))
-        if recent:
-            oldest = next(filter(exists, days))
-            yield advertiser_id, sorted({oldest, *recent})
+        oldest = next(filter(exists, days), None)
+        yield (
+            advertiser_id,
+            sorted({oldest, *recent} if oldest else set()),
+            _partition_values(folder, MONTH_PREFIX),
+        )
 
 
 def _stat_partition_file(folder: str) -> os.stat_result | None:
@@ -115,120 +158,6 @@ def _partition_values(folder: str, prefix: str) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
-
-
-def list_object_store_files(
-    filesystem: Any,  # noqa: ANN401 - fsspec has no types
-    root: str,
-    table: str,
-    advertiser_id: str | None,
-    index_name: str,
-) -> tuple[list[ListedFile], dict[str, str]]:
-    """List the partition files of a table in an object store, and the indexes of its advertisers.
-
-    The version of a file is its ETag. One request of the store lists a thousand objects.
-
-    Args:
-        filesystem: the file system of fsspec.
-        root: the path of the tables in it.
-        table: the name of the table.
-        advertiser_id: the advertiser whose files are listed; "" for the file of the whole table, None for all.
-        index_name: the name of the index in the folder of an advertiser.
-
-    Returns:
-        The files, sorted by advertiser and day, and by advertiser the version of its index.
-    """
-    prefixes = {None: f"{table}/", "": f"{table}/{PARTITION_FILE_NAME}"}
-    prefix = prefixes.get(advertiser_id) or f"{table}/{_ADVERTISER_PREFIX}{advertiser_id}/"
-    objects = find_objects(filesystem, root, prefix)
-    files = {
-        file
-        for path, info in objects.items()
-        if (file := _parse_object_path(path.removeprefix(f"{root}/{table}/"), info))
-    }
-    keys = {(file.advertiser_id, file.day) for file in files}
-    # A file of the whole table or advertiser takes precedence over files below it, as on a disk.
-    valid = [
-        file
-        for file in sorted(files, key=lambda one: (one.advertiser_id or "", one.day or ""))
-        if not {(None, None), (file.advertiser_id, None)} & keys - {(file.advertiser_id, file.day)}
-    ]
-    pattern = re.compile(rf"{re.escape(f'{root}/{table}/{_ADVERTISER_PREFIX}')}([^/]+)/{re.escape(index_name)}")
-    indexes = {
-        match[1]: get_object_version(info) or ""
-        for path, info in objects.items()
-        if (match := pattern.fullmatch(path))
-    }
-    return valid, indexes
-
-
-def _parse_object_path(path: str, info: dict[str, Any]) -> ListedFile | None:
-    """Parse the path of an object below its table; None if it is not a partition file."""
-    match = re.fullmatch(
-        rf"(?:{_ADVERTISER_PREFIX}([^/]+)/(?:{_DATE_PREFIX}([^/]+)/)?)?{re.escape(PARTITION_FILE_NAME)}", path
-    )
-    return ListedFile(match[1], match[2], get_object_version(info), int(info.get("size") or 0)) if match else None
-
-
-def get_object_version(info: dict[str, Any]) -> str | None:
-    """Return the ETag of an object, which identifies its content; None if the store has none."""
-    return info.get("ETag") or info.get("etag")
-
-
-def find_objects(filesystem: Any, folder: str, prefix: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - as above
-    """Return the objects below a folder whose path in it starts with a prefix, by path; one request per thousand.
-
-    Args:
-        filesystem: the file system of fsspec.
-        folder: the path of the folder in it.
-        prefix: the prefix; "" for all.
-
-    Raises:
-        OSError: if the object store cannot be listed.
-    """
-    with object_store_errors(), suppress(FileNotFoundError):
-        # With a prefix, s3fs does not search for an object of that name if there are none below it.
-        found: dict[str, dict[str, Any]] = filesystem.find(folder, prefix=prefix, detail=True)
-        return found
-    return {}
-
-
-def read_object(filesystem: Any, path: str) -> bytes:  # noqa: ANN401 - as above
-    """Return the content of an object that is not empty, with one request.
-
-    Raises:
-        OSError: if it cannot be read.
-    """
-    with object_store_errors():
-        content: bytes = filesystem.cat_file(path, start=0)  # without a start, s3fs asks for the size first
-    return content
-
-
-def write_object(filesystem: Any, path: str, content: bytes) -> None:  # noqa: ANN401 - as above
-    """Replace an object with one request.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    with object_store_errors():
-        filesystem.pipe_file(path, content)
-
-
-@contextmanager
-def object_store_errors() -> Iterator[None]:
-    """Turn the errors of an object store's client into `OSError`.
-
-    fsspec passes some of them on, such as botocore's for a host that cannot be reached, and their types are in
-    optional packages.
-    """
-    try:
-        yield
-    except OSError:
-        raise
-    except Exception as error:
-        if type(error).__module__ == "builtins":  # an error of a program
-            raise
-        raise OSError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def write_and_flush(path: Path, content: bytes | memoryview) -> None:
@@ -260,9 +189,50 @@ def replace_file(base: Path, target: Path, content: memoryview) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_and_flush(temporary, content)
-        temporary.replace(target)
+        try:
+            temporary.replace(target)
+        except FileNotFoundError:  # its folder was empty, and was removed at this moment
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def delete_local_version(base: Path, target: Path, version: str) -> bool:
+    """Delete a file of the tables, and its folder if that is empty, unless it is another version by now.
+
+    The file is moved aside before its version is compared, so that a version written meanwhile is never deleted.
+
+    Args:
+        base: the folder of the tables.
+        target: the file.
+        version: see `ListedFile`.
+
+    Returns:
+        Whether it was deleted.
+
+    Raises:
+        OSError: if it cannot be moved or deleted.
+    """
+    aside = _open_temporary_folder(base) / f"{uuid4().hex}.deleted"
+    try:
+        target.replace(aside)
+    except FileNotFoundError:
+        return True
+    is_same = _file_version(aside.stat(), time.time_ns()) == version
+    if is_same:
+        aside.unlink()
+        with suppress(OSError):  # another file was written into the folder
+            target.parent.rmdir()
+        return True
+    try:
+        target.hardlink_to(aside)
+        aside.unlink()
+    except FileExistsError:  # an even later version
+        aside.unlink()
+    except OSError:  # a file system without hard links
+        aside.replace(target)
+    return False
 
 
 def _open_temporary_folder(base: Path) -> Path:

@@ -20,18 +20,15 @@ from typing import TypeVar
 from upath import UPath
 
 from tiktok_assets.file_permissions import create_private_folder, write_private_file
-from tiktok_assets.storage.files import (
-    ListedFile,
+from tiktok_assets.storage.files import FileKey, ListedFile
+from tiktok_assets.storage.metadata_index import INDEX_FILE_NAME, Entries, decode_index, encode_index
+from tiktok_assets.storage.object_files import (
     get_object_version,
     list_object_store_files,
     object_store_errors,
     read_object,
     write_object,
 )
-from tiktok_assets.storage.metadata_index import INDEX_FILE_NAME, Entries, decode_index, encode_index
-
-FileKey = tuple[str | None, str | None]
-"""The advertiser and the day (ISO 8601) of a file, None where it has none."""
 
 WHOLE_TABLE = ""
 """Instead of an advertiser: the file of a table that is one file."""
@@ -193,7 +190,14 @@ class ObjectCache:
                         listing.indexes[owner[1]] = version
 
     def write(
-        self, table: str, key: FileKey, path: str, content: bytes, metadata: Mapping[str, str] | None = None
+        self,
+        table: str,
+        key: FileKey,
+        path: str,
+        content: bytes,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        conditions: Mapping[str, str] | None = None,
     ) -> None:
         """Replace a file of the object store with one call.
 
@@ -203,16 +207,15 @@ class ObjectCache:
             path: its path in the object store.
             content: its content.
             metadata: its metadata, for the index of the advertiser; None if there is none.
+            conditions: see `object_files.write_object`; None to replace whatever is there.
 
         Raises:
-            OSError: if it cannot be written.
+            OSError: if it cannot be written, or a condition does not hold.
         """
         try:
-            write_object(self._base.fs, path, content)
+            write_object(self._base.fs, path, content, **(conditions or {}))
         except BaseException:
-            with self._lock:  # the store may have the new file all the same
-                self._listings.pop((table, key[0]), None)
-                self._listings.pop((table, None), None)
+            self._forget_listings(table, key)  # the store may have the new file all the same
             raise
         version = _compute_version(content)
         file = ListedFile(*key, version, len(content))
@@ -231,6 +234,33 @@ class ObjectCache:
                     listing.files[key] = file
         if is_index_due:
             self.write_indexes()
+
+    def delete(self, table: str, key: FileKey, path: str, version: str) -> bool:
+        """Delete a file of the object store with two calls, unless it has another version by now.
+
+        Returns:
+            Whether it is gone.
+
+        Raises:
+            OSError: if the object store does not respond or refuses.
+        """
+        with object_store_errors(), suppress(FileNotFoundError):
+            if get_object_version(self._base.fs.info(path)) != version:
+                self._forget_listings(table, key)
+                return False
+            self._base.fs.rm_file(path)
+        with self._lock:
+            self._writes.pop((table, key), None)
+            for owner in {key[0], None}:
+                if listing := self._listings.get((table, owner)):
+                    listing.files.pop(key, None)
+        return True
+
+    def _forget_listings(self, table: str, key: FileKey) -> None:
+        with self._lock:
+            self._writes.pop((table, key), None)
+            self._listings.pop((table, key[0]), None)
+            self._listings.pop((table, None), None)
 
     def read_metadata(self, table: str, key: FileKey, path: str, file: ListedFile) -> Mapping[str, str] | None:
         """Return the metadata of a file from the index; None if the file must be opened.

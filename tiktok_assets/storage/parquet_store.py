@@ -1,46 +1,39 @@
-"""Store tables as folders of Parquet files, one file per partition, each replaced atomically."""
+"""Store tables as folders of Parquet files, one file per partition, each replaced atomically.
 
-import io
-import time
+Old days can be in one file per month, see `compaction`; all methods read and replace them as other days.
+"""
+
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
-from polars.exceptions import PolarsError
-from upath import UPath
 
-from tiktok_assets.storage.files import (
-    TEMPORARY_FOLDER,
-    ListedFile,
-    list_local_days,
-    list_local_files,
-    object_store_errors,
-    read_object,
-    replace_file,
-)
-from tiktok_assets.storage.object_cache import ObjectCache, get_object_cache
+from tiktok_assets.storage.files import FileKey, ListedFile
+from tiktok_assets.storage.months import MonthFile, MonthFiles, encode_partition, scan_months
 from tiktok_assets.storage.partition import (
     ForeignRowsError,
     Partition,
     StoreError,
     UnsafeNameError,
-    relative_path,
     validate_name,
+    validate_names,
 )
+from tiktok_assets.storage.partition_files import PartitionFiles
 
 __all__ = ["ForeignRowsError", "HiveStore", "Partition", "StoreError", "UnsafeNameError", "WrittenFile"]
 
-# Files are small and selected by path; the minimum and maximum of their columns would not help to skip any.
-_STATISTICS = {"min": False, "max": False, "null_count": True}
+MIN_COMPACTED_AGE_DAYS = 31
+"""Younger days have files of their own."""
+
+_SHORTEST_MONTH, _PARTIAL_MONTHS = 28, 2
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A partition file that was written: its path, its rows, and its size in bytes."""
+    """A partition that was written: the path of its file, its rows, and the size of the file in bytes."""
 
     path: str
     rows: int
@@ -59,18 +52,17 @@ class HiveStore:
         cache_folder: where local copies of the files of an object store are kept; None for a temporary folder.
         max_listing_age: for how many seconds a listing of an object store is used again; files that other
             processes write meanwhile are not seen. A listing from before this object was created is never used.
+
+    Attributes:
+        base: the folder.
+        files: the files of the partitions; for the modules of this package.
+        months: the files of several days; likewise.
     """
 
     def __init__(self, base: str, *, cache_folder: Path | None = None, max_listing_age: float = 0) -> None:
-        self.base = UPath(base)
-        self._is_local = isinstance(self.base, Path)
-        self._objects: ObjectCache | None = None
-        if not self._is_local:
-            self.base = UPath(base, use_listings_cache=False)
-            self._objects = get_object_cache(self.base, cache_folder)
-        self._base_path = self.base.path
-        self._max_listing_age = max_listing_age
-        self._created = time.monotonic()
+        self.files = PartitionFiles(base, cache_folder, max_listing_age)
+        self.base = self.files.base
+        self.months = MonthFiles(self.files)
 
     def __repr__(self) -> str:
         return f"HiveStore({str(self.base)!r})"
@@ -85,7 +77,8 @@ class HiveStore:
     ) -> WrittenFile:
         """Replace one partition.
 
-        After a power failure a partition on a disk is the old or the new one, never a part of it.
+        After a power failure a partition on a disk is the old or the new one, never a part of it. A day that is
+        only in the file of its month is replaced there.
 
         Args:
             table: the name of the table.
@@ -98,7 +91,7 @@ class HiveStore:
             UnsafeNameError: if the table or the advertiser has an unsafe name.
             StoreError: if the folder cannot be written.
         """
-        target = self._file(table, partition)
+        validate_names(table, partition)
         for name, value in partition.columns.items():
             column = frame.get_column(name)
             if foreign := frame.height - len(column.filter(column == value)):
@@ -106,26 +99,20 @@ class HiveStore:
                     f"{foreign} of {frame.height} rows for {table}/{partition.folder} have another {name};"
                     " nothing was written"
                 )
-        buffer = io.BytesIO()
-        frame.write_parquet(
-            buffer,
-            compression="zstd",
-            compression_level=1,  # faster than the default of 3, for files that are hardly larger
-            statistics=_STATISTICS,
-            metadata=dict(metadata or {}),
-        )
-        content = buffer.getbuffer()
-        try:
-            if self._objects:
-                self._objects.write(table, _file_key(partition), target.path, bytes(content), metadata)
-            else:
-                replace_file(Path(str(self.base)), Path(str(target)), content)
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {target}: {error.strerror or error};"
-                " make the folder writable or set TIKTOK_DATA_DIR to another one"
-            ) from error
-        return WrittenFile(str(target), frame.height, content.nbytes)
+        key = partition.file_key
+        if self._may_be_in_month(partition) and (
+            size := self.months.replace_day(table, partition, frame, metadata or {})
+        ):
+            return WrittenFile(self.files.path(table, (key[0], partition.month)), frame.height, size)
+        content = encode_partition(frame, metadata or {})
+        self.files.write(table, key, content, metadata)
+        return WrittenFile(self.files.path(table, key), frame.height, len(content))
+
+    def _may_be_in_month(self, partition: Partition) -> bool:
+        """Return whether a day is so old that it can be in the file of its month: to look costs a call."""
+        if partition.day is None:
+            return False
+        return self.files.is_local or partition.day < datetime.now(UTC).date() - timedelta(MIN_COMPACTED_AGE_DAYS)
 
     def check_writable(self) -> None:
         """Check that tables can be written, by writing and deleting a temporary file.
@@ -133,18 +120,7 @@ class HiveStore:
         Raises:
             StoreError: with the reason if not.
         """
-        probe = self.base / TEMPORARY_FOLDER / f"{uuid4().hex}.probe"
-        try:
-            if self._is_local:
-                probe.parent.mkdir(parents=True, exist_ok=True)
-            with object_store_errors():
-                probe.write_bytes(b"")
-                probe.unlink()
-        except OSError as error:
-            raise StoreError(
-                f"cannot write to {self.base}: {error.strerror or error};"
-                " make the folder writable or set TIKTOK_DATA_DIR to another one"
-            ) from error
+        self.files.check_writable()
 
     def scan(
         self,
@@ -165,19 +141,97 @@ class HiveStore:
         return self.read(table, schema, self.partitions(table, advertiser_ids, days))
 
     def read(self, table: str, schema: pl.Schema, partitions: Iterable[Partition]) -> pl.LazyFrame:
-        """Scan existing partitions lazily, in the given order, with the columns of the schema."""
-        paths = self._readable_paths(table, list(partitions))
-        if not paths:
-            return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(
-            paths, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
-        )
+        """Scan existing partitions lazily, in the given order, with the columns of the schema.
+
+        Raises:
+            UnsafeNameError: if the table or an advertiser has an unsafe name.
+            StoreError: if an object store, or the file of a month, cannot be read.
+        """
+        scans = []
+        for group, months in self._group_by_place(table, partitions):
+            if months:
+                paths = list(dict.fromkeys(month.path for month in months))
+                scans.append(scan_months(paths, schema, group))
+                continue
+            scans.append(
+                pl.scan_parquet(
+                    self.files.readable_paths(table, self._find_own_files(table, group)),
+                    schema=schema,
+                    hive_partitioning=False,
+                    missing_columns="insert",
+                    extra_columns="ignore",
+                )
+            )
+        return pl.concat(scans) if scans else pl.LazyFrame(schema=schema)
+
+    def _group_by_place(
+        self, table: str, partitions: Iterable[Partition]
+    ) -> Iterator[tuple[list[Partition], list[MonthFile]]]:
+        """Yield runs of partitions that one scan reads in their order, with the files of months they are in.
+
+        Days that have a file of their own have no files of months.
+        """
+        known: dict[FileKey, MonthFile | None] = {}
+        for is_month, run in groupby(
+            ((one, self._find_place(table, one, known)) for one in partitions), lambda pair: pair[1] is not None
+        ):
+            group: list[Partition] = []
+            months: list[MonthFile] = []
+            for partition, month in run:
+                if is_month and month and group and not _follows(partition, group[-1]):
+                    yield group, months
+                    group, months = [], []
+                group.append(partition)
+                if month:
+                    months.append(month)
+            yield group, months
+
+    def _find_place(
+        self, table: str, partition: Partition, known: dict[FileKey, MonthFile | None]
+    ) -> MonthFile | None:
+        """Return the file of a month that an existing day is read from; None if it has a file of its own."""
+        validate_names(table, partition)
+        if partition.day is None:
+            return None
+        key = partition.advertiser_id, partition.month
+        if key not in known:
+            known[key] = self.months.find(table, partition)
+        month = known[key]
+        is_there = month and str(partition.day) in month.versions
+        return month if is_there and not self.files.find(table, partition.file_key) else None
+
+    def _find_own_files(self, table: str, partitions: Sequence[Partition]) -> list[ListedFile]:
+        keys = [one.file_key for one in partitions]
+        if self.files.is_local:
+            return [ListedFile(*key, None) for key in keys]
+        owners = {str(one.advertiser_id) for one in partitions if one.day}
+        listed = self.files.list_files(table, owners or None, None)
+        # A file that was deleted meanwhile is looked for in the object store, whose error is then reported.
+        return [listed.get(key, ListedFile(*key, None)) for key in keys]
 
     def paths(
         self, table: str, advertiser_ids: Iterable[str] | None = None, days: Iterable[date] | None = None
     ) -> list[str]:
-        """Return the paths or URLs of the existing files of a table, in the order of `partitions`."""
-        return [self._path(table, partition) for partition in self.partitions(table, advertiser_ids, days)]
+        """Return the paths or URLs of the existing files of a table, in the order of `partitions`.
+
+        Raises:
+            StoreError: if a file of a month has days that are not selected.
+        """
+        paths: dict[str, None] = {}
+        for group, months in self._group_by_place(table, self.partitions(table, advertiser_ids, days)):
+            if not months:
+                paths |= dict.fromkeys(self.files.path(table, one.file_key) for one in group)
+            selected = {(one.advertiser_id, str(one.day)) for one in group}
+            for month in dict.fromkeys(month.file for month in months):
+                path = self.files.path(table, (month.advertiser_id, month.day))
+                [described] = self.months.get(table, [month])
+                if missing := [day for day in described.versions if (month.advertiser_id, day) not in selected]:
+                    raise StoreError(
+                        f"{path} also has {missing[0]}, which is not selected or has a file of its own;"
+                        " load the table as polars.LazyFrame instead of as paths"
+                    )
+                paths[path] = None
+        return list(paths)
 
     def partitions(
         self, table: str, advertiser_ids: Iterable[str] | None = None, days: Iterable[date] | None = None
@@ -197,21 +251,25 @@ class HiveStore:
 
         Raises:
             UnsafeNameError: if the table has an unsafe name.
+            StoreError: if the file of a month cannot be read.
         """
         validate_name(table, "table")
         selected = None if advertiser_ids is None else set(advertiser_ids)
-        if self._is_local:
-            listed = list_local_days(f"{self.base}/{table}", newest)
-            return {
-                owner: [date.fromisoformat(day) for day in days]
-                for owner, days in listed
-                if selected is None or owner in selected
-            }
-        found: dict[str, list[date]] = {}
-        for partition in self.partitions(table, selected):
-            if partition.advertiser_id and partition.day:
-                found.setdefault(partition.advertiser_id, []).append(partition.day)
-        return {owner: sorted({days[0], *days[-newest:]}) for owner, days in found.items()}
+        found: dict[str, set[date]] = {}
+        if self.files.is_local:
+            for owner, days, months in self.files.list_recent_days(table, newest):
+                if selected is None or owner in selected:
+                    # The first month and as many of the last ones as have the newest days.
+                    read = {*months[:1], *months[-(newest // _SHORTEST_MONTH + _PARTIAL_MONTHS) :]}
+                    files = [file for month in read if (file := self.files.find(table, (owner, month)))]
+                    texts = {*days, *(day for one in self.months.get(table, files) for day in one.versions)}
+                    found[owner] = set(map(date.fromisoformat, texts))
+        else:
+            for partition in self.partitions(table, selected):
+                if partition.advertiser_id and partition.day:
+                    found.setdefault(partition.advertiser_id, set()).add(partition.day)
+        ordered = {owner: sorted(days) for owner, days in found.items() if days}
+        return {owner: sorted({days[0], *days[-newest:]}) for owner, days in ordered.items()}
 
     def file_versions(
         self, table: str, advertiser_ids: Iterable[str] | None = None, days: Iterable[date] | None = None
@@ -231,17 +289,17 @@ class HiveStore:
         if advertiser_ids is not None:
             advertiser_ids = [validate_name(one, "advertiser id") for one in advertiser_ids]
         selected = None if days is None else {day.isoformat() for day in days}
-        files: Iterable[ListedFile]
-        if self._objects:
-            with self._listing_errors():
-                listed = self._objects.list_files(table, advertiser_ids, self._trusted_since())
-            files = sorted(listed.values(), key=lambda one: (one.advertiser_id or "", one.day or ""))
-        else:
-            files = list_local_files(f"{self.base}/{table}", advertiser_ids, selected)
+        files = self.files.list_files(table, advertiser_ids, selected)
+        versions: dict[FileKey, str | None] = {}
+        months = [file for file in files.values() if file.is_month]
+        for month in self.months.get(table, months):
+            versions |= {(month.file.advertiser_id, day): version for day, version in month.versions.items()}
+        versions |= {key: file.version for key, file in files.items() if not file.is_month}
+        keys = sorted(versions, key=lambda key: (key[0] or "", key[1] or "")) if months else versions
         return {
-            Partition(file.advertiser_id, date.fromisoformat(file.day) if file.day else None): file.version
-            for file in files
-            if selected is None or file.day in selected
+            Partition(owner, date.fromisoformat(day) if day else None): versions[owner, day]
+            for owner, day in keys
+            if selected is None or day in selected
         }
 
     def read_metadata(self, table: str, partition: Partition) -> Mapping[str, str] | None:
@@ -250,22 +308,12 @@ class HiveStore:
         Raises:
             StoreError: if an object store does not respond: whether the partition was ever read is not known then.
         """
-        if not self._objects:
-            with suppress(OSError, PolarsError):
-                return pl.read_parquet_metadata(self._path(table, partition))
-            return None
-        file = self._find_object(table, partition)
-        if file is None:
-            return None
-        path = self._object_path(table, partition)
-        if found := self._objects.read_metadata(table, _file_key(partition), path, file):
-            return found
+        validate_names(table, partition)
         try:
-            return pl.read_parquet_metadata(self._fetch(table, [(partition, file)])[0])
-        except (FileNotFoundError, PolarsError):
-            return None
-        except OSError as error:
-            raise self._read_error(error) from error
+            return self.files.read_metadata(table, partition.file_key)
+        except FileNotFoundError:
+            month = self.months.find(table, partition)
+            return month.metadata.get(str(partition.day)) if month else None
 
     def prefetch(self, tables: Iterable[str], advertiser_ids: Iterable[str]) -> None:
         """List the days of accounts in an object store and read their metadata, several accounts at a time.
@@ -277,21 +325,23 @@ class HiveStore:
         Raises:
             StoreError: if the object store cannot be listed.
         """
-        if self._objects:
+        if not self.files.is_local:
             owners = [validate_name(one, "advertiser id") for one in advertiser_ids]
-            pairs = [(validate_name(table, "table"), owner) for table in tables for owner in owners]
-            with self._listing_errors():
-                self._objects.prefetch(pairs, self._trusted_since())
+            self.files.prefetch([(validate_name(table, "table"), owner) for table in tables for owner in owners])
 
     def close(self) -> None:
         """Write what makes the next reading of an object store faster; nothing is lost without it."""
-        if self._objects:
-            self._objects.write_indexes()
+        self.files.close()
 
     def scan_partition(self, table: str, partition: Partition) -> pl.LazyFrame | None:
         """Scan one partition lazily, with the columns of its file; None if it does not exist."""
-        path = self._existing_path(table, partition)
-        return None if path is None else pl.scan_parquet(path, hive_partitioning=False)
+        validate_names(table, partition)
+        if file := self.files.find(table, partition.file_key):
+            return pl.scan_parquet(self.files.readable_paths(table, [file])[0], hive_partitioning=False)
+        month = self.months.find(table, partition)
+        if month is None or partition.day is None or str(partition.day) not in month.versions:
+            return None
+        return month.scan_day(partition.day)
 
     def read_file(self, table: str, partition: Partition) -> bytes | None:
         """Read the file of a partition as it is now; None if it does not exist.
@@ -299,90 +349,28 @@ class HiveStore:
         Raises:
             StoreError: if it cannot be read.
         """
-        try:
-            if self._objects:
-                return read_object(self.base.fs, self._object_path(table, partition))
-            return Path(self._path(table, partition)).read_bytes()
-        except FileNotFoundError:
+        validate_names(table, partition)
+        if (content := self.files.read(table, partition.file_key)) is not None:
+            return content
+        month = self.months.find(table, partition)
+        if month is None or partition.day is None or str(partition.day) not in month.versions:
             return None
-        except OSError as error:
-            raise self._read_error(error) from error
+        return encode_partition(month.scan_day(partition.day).collect(), month.metadata[str(partition.day)])
 
     def partition_size(self, table: str, partition: Partition) -> int:
-        """Return the size of an existing partition in bytes.
+        """Return the size of the file of a partition in bytes.
 
         Raises:
-            StoreError: if it does not exist.
+            StoreError: if it has none.
         """
-        if file := self._find_object(table, partition):
+        validate_names(table, partition)
+        if file := self.files.find(table, partition.file_key):
             return file.size
-        try:
-            return int(self._file(table, partition).stat().st_size)
-        except OSError as error:
-            raise StoreError(
-                f"{self._path(table, partition)} does not exist: {error.strerror or error}"
-            ) from error
-
-    def _trusted_since(self) -> float:
-        return max(self._created, time.monotonic() - self._max_listing_age)
-
-    def _find_object(self, table: str, partition: Partition) -> ListedFile | None:
-        """Return a file of an object store; None if it does not exist, and for tables on a disk."""
-        relative_path(table, partition)  # validates the names
-        if not self._objects:
-            return None
-        with self._listing_errors():
-            return self._objects.find_file(table, _file_key(partition), self._trusted_since())
-
-    @contextmanager
-    def _listing_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self._read_error(error) from error
-
-    def _read_error(self, error: OSError) -> StoreError:
-        return StoreError(
-            f"cannot read {self.base}: {error.strerror or error};"
-            " check its permissions, and of an object store the network and the credentials"
-        )
-
-    def _existing_path(self, table: str, partition: Partition) -> str | None:
-        """Return the path to read a partition from; None if it does not exist."""
-        if not self._objects:
-            path = self._file(table, partition)
-            return str(path) if path.exists() else None
-        file = self._find_object(table, partition)
-        return None if file is None else self._fetch(table, [(partition, file)])[0]
-
-    def _readable_paths(self, table: str, partitions: Sequence[Partition]) -> list[str]:
-        """Return the paths to read existing partitions from, in the same order."""
-        if not self._objects:
-            return [self._path(table, partition) for partition in partitions]
-        owners = {str(one.advertiser_id) for one in partitions if one.day}
-        with self._listing_errors():
-            listed = self._objects.list_files(table, owners or None, self._trusted_since())
-        # A file that was deleted meanwhile is looked for in the object store, whose error is then reported.
-        keys = [_file_key(one) for one in partitions]
-        files = [listed.get(key, ListedFile(*key, None)) for key in keys]
-        return self._fetch(table, list(zip(partitions, files, strict=True)))
-
-    def _fetch(self, table: str, files: Sequence[tuple[Partition, ListedFile]]) -> list[str]:
-        """Return the path of the local copy of each file, or its URL if it cannot be copied."""
-        assert self._objects is not None  # noqa: S101 - only called for an object store
-        copies = self._objects.fetch([(self._object_path(table, one), file) for one, file in files])
-        return [copy or self._path(table, one) for (one, _), copy in zip(files, copies, strict=True)]
-
-    def _object_path(self, table: str, partition: Partition) -> str:
-        """Return the path of a file in the object store, as text, since a UPath costs a hundred times as much."""
-        return f"{self._base_path}/{relative_path(table, partition)}"
-
-    def _file(self, table: str, partition: Partition) -> UPath:
-        return self.base / relative_path(table, partition)
-
-    def _path(self, table: str, partition: Partition) -> str:
-        return f"{self.base}/{relative_path(table, partition)}"
+        raise StoreError(f"{self.files.path(table, partition.file_key)} does not exist")
 
 
-def _file_key(partition: Partition) -> tuple[str | None, str | None]:
-    return partition.advertiser_id, partition.day.isoformat() if partition.day else None
+def _follows(partition: Partition, previous: Partition) -> bool:
+    """Return whether a scan of files of months yields one day after the other, if it reads both."""
+    if partition.advertiser_id != previous.advertiser_id:
+        return str(partition.advertiser_id) > str(previous.advertiser_id)
+    return partition.day is not None and previous.day is not None and partition.day > previous.day

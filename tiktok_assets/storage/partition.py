@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from tiktok_assets.storage.files import PARTITION_FILE_NAME
+from tiktok_assets.storage.files import MONTH_LENGTH, FileKey
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -36,6 +36,16 @@ class Partition:
         return {name: value for name, value in pairs.items() if value is not None}
 
     @property
+    def file_key(self) -> FileKey:
+        """The advertiser and the day of its own file."""
+        return self.advertiser_id, self.day.isoformat() if self.day else None
+
+    @property
+    def month(self) -> str | None:
+        """The month of its day, such as 2026-09; None without a day."""
+        return self.day.isoformat()[:MONTH_LENGTH] if self.day else None
+
+    @property
     def folder(self) -> str:
         """The path of the partition below its table."""
         return "/".join(f"{name}={value}" for name, value in self.columns.items())
@@ -54,12 +64,12 @@ def validate_name(name: str, what: str) -> str:
     return name
 
 
-def relative_path(table: str, partition: Partition) -> str:
-    """Return the path of a partition's file relative to the base.
+def validate_names(table: str, partition: Partition) -> None:
+    """Check the names of a table and of a partition's advertiser.
 
     Raises:
-        UnsafeNameError: if the table or the advertiser has an unsafe name.
+        UnsafeNameError: if one is unsafe.
     """
     if partition.advertiser_id is not None:
         validate_name(partition.advertiser_id, "advertiser id")
-    return "/".join(filter(None, (validate_name(table, "table"), partition.folder, PARTITION_FILE_NAME)))
+    validate_name(table, "table")

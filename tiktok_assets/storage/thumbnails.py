@@ -6,7 +6,8 @@ from pathlib import Path
 
 from upath import UPath
 
-from tiktok_assets.storage.files import find_objects, read_object, write_atomically
+from tiktok_assets.storage.files import write_atomically
+from tiktok_assets.storage.object_files import find_objects, read_object
 
 THUMBNAIL_FOLDER = "thumbnails"
 _HASH = re.compile(r"[0-9a-f]{64}")

@@ -135,6 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self._is_refused("PUT"):
             return
         with self._store.lock:
+            if not self._are_conditions_met():
+                self._respond(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+                return
             self._store.objects[self._key] = content
             self._store.puts[self._key] = self._store.puts.get(self._key, 0) + 1
         self._respond(200, headers={"ETag": self._store.etag(content)})
@@ -178,6 +181,15 @@ class _Handler(BaseHTTPRequestHandler):
         for name in re.findall(r"<Key>(.*?)</Key>", body):
             self._store.objects.pop(f"{bucket}/{name}", None)
         self._respond(200, b"<DeleteResult></DeleteResult>")
+
+    def _are_conditions_met(self) -> bool:
+        """Return whether the object is as a conditional request demands."""
+        existing = self._store.objects.get(self._key)
+        etag = None if existing is None else self._store.etag(existing)
+        if_match = self.headers.get("If-Match")
+        if if_match and (etag is None or if_match.strip('"') != etag.strip('"')):
+            return False
+        return not (self.headers.get("If-None-Match") == "*" and etag)
 
     def _is_refused(self, kind: str) -> bool:
         """Count a request, and respond to one that is refused."""

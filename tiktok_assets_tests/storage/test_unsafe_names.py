@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError, UnsafeNameError
+from tiktok_assets.storage.partition import validate_names
 from tiktok_assets.tables.value_parser import parse_advertiser_id
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.cli.conftest import run_command
@@ -56,11 +57,12 @@ def test_unsafe_name_is_rejected_by_every_operation(tmp_path: Path, name: str) -
 @given(name=st.text(max_size=40), table=st.sampled_from(["ads", "ad_report_daily"]))
 def test_path_stays_below_its_table(name: str, table: str) -> None:
     """For any text, the path is either rejected or exactly one folder below the table."""
-    store = HiveStore("/data")
+    partition = Partition(name, DAY)
     try:
-        path = Path(store._path(table, Partition(name, DAY)))  # noqa: SLF001 - the subject of the test
+        validate_names(table, partition)
     except UnsafeNameError:
         return
+    path = Path(HiveStore("/data").files.path(table, partition.file_key))
     assert path.parts == ("/", "data", table, f"advertiser_id={name}", "date=2026-03-01", "part-0.parquet")
     assert Path(str(path)).resolve() == path
 
