@@ -14,6 +14,8 @@ from tiktok_assets.defs import (
     build_advertiser_partitions_sensor,
     build_all_assets,
     build_backfill_history_job,
+    build_compaction_job,
+    build_compaction_schedule,
     build_daily_refresh_schedule,
     build_deliver_alerts_sensor,
     build_derived_assets_sensor,
@@ -82,11 +84,13 @@ def build_definitions(
     checks = build_table_checks(settings)
     used, has_ranking = executor or dg.in_process_executor, stores_top_spenders(settings)
     stages, publish_jobs = build_refresh_jobs(settings, checks, used), build_publish_jobs(settings, used)
+    compaction_job = build_compaction_job(settings, used)
     flag_job, duplicate_job = build_flag_job(settings, used), build_duplicate_job(settings, used)
     jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [
         *stages.values(),
         build_derived_job(settings, checks, used),
         build_backfill_history_job(settings, used),
+        compaction_job,
         *([flag_job] if has_ranking else []),
         *publish_jobs.values(),
         # In `alert` mode no job that writes to TikTok is registered.
@@ -98,7 +102,7 @@ def build_definitions(
         assets=assets,
         asset_checks=checks,
         jobs=jobs,
-        schedules=[build_daily_refresh_schedule(settings)],
+        schedules=[build_daily_refresh_schedule(settings), build_compaction_schedule(settings, compaction_job)],
         sensors=[
             build_advertiser_partitions_sensor(settings),
             build_refresh_sequence_sensor(settings, stages),

@@ -175,7 +175,7 @@ def test_every_dependency_is_a_known_asset(specs: Mapping[str, dg.AssetSpec]) ->
 
 
 def test_jobs_match_the_contract(settings: Settings) -> None:
-    """The jobs are the stages, the derived tables, the backfill, the checks and the flag, with descriptions."""
+    """The jobs are the stages, derived tables, backfill, compaction, checks and flag, with descriptions."""
     jobs = {job.name: job for job in build_definitions(settings).resolve_all_job_defs()}
     ours = {name for name in jobs if not name.startswith("__")}
     assert ours == {
@@ -185,6 +185,7 @@ def test_jobs_match_the_contract(settings: Settings) -> None:
         "refresh_derived",
         "backfill_history",
         "check_tables",
+        "compact_months",
         "flag_top_spender",
     }
     assert all(str(jobs[name].description).endswith(".") for name in ours)

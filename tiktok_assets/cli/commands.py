@@ -15,7 +15,7 @@ from tiktok_assets.cli.errors import CommandError, UsageError, explain_error
 from tiktok_assets.cli.options import JsonOption, VersionOption
 from tiktok_assets.cli.output import log_line, print_line, print_text
 from tiktok_assets.cli.process import set_up_process, skip_collection_at_exit
-from tiktok_assets.cli.table_commands import compare, publish
+from tiktok_assets.cli.table_commands import compact, compare, publish
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -206,6 +206,7 @@ app.command()(compare)
 app.command()(plan)
 app.command()(sync)
 app.command()(publish)
+app.command()(compact)
 
 
 def main() -> None:

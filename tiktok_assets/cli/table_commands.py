@@ -1,8 +1,9 @@
-"""Declare the commands that work on stored tables, without a request: `compare` and `publish`.
+"""Declare the commands that work on stored tables, without a request: `compare`, `publish` and `compact`.
 
 This module is imported at every start, so it imports the modules of its commands only when they run.
 """
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -146,3 +147,42 @@ def _check_destinations(settings: "Settings", names: list[str], *, as_json: bool
         )
     if not as_json:
         print_line(f"{', '.join(names)}: every stored partition is published, and nothing differs.")
+
+
+def compact(
+    before: Annotated[
+        str | None,
+        typer.Option(
+            help="Months that end before this day, YYYY-MM-DD; by default those that no refresh reads again."
+        ),
+    ] = None,
+    advertisers: AdvertisersOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; print what would be compacted.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Give every day a file of its own again, for other engines.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the days of past months into one file per account and month, so that years are read in seconds."""
+    from tiktok_assets.cli.compact import compact as compact_tables  # noqa: PLC0415
+    from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
+    from tiktok_assets.cli.session import load_storage_settings  # noqa: PLC0415
+
+    if undo and (dry_run or before):
+        raise UsageError("--undo restores every month; use it without --dry-run and --before.")
+    months = compact_tables(load_storage_settings(), before, advertisers, dry_run=dry_run, undo=undo, log=log_line)
+    if as_json:
+        print_json([asdict(month) for month in months])
+        return
+    rows = []
+    for table in dict.fromkeys(month.table for month in months):
+        of_table = [month for month in months if month.table == table]
+        done = [month for month in of_table if month.reason is None]
+        days = sum(month.days for month in done)
+        rows.append({"table": table, "months": len(done), "days": days, "kept": len(of_table) - len(done)})
+    print_rows(rows, ("table", "months", "days", "kept"))
+    for month in months:
+        if month.reason:
+            print_line(str(month))

@@ -17,6 +17,8 @@ from .checks import build_table_checks as build_table_checks
 from .checks import describe_evaluation as describe_evaluation
 from .checks import get_check_step_name as get_check_step_name
 from .checks import select_job_tables as select_job_tables
+from .compaction import build_compaction_job as build_compaction_job
+from .compaction import build_compaction_schedule as build_compaction_schedule
 from .destination_assets import build_publish_jobs as build_publish_jobs
 from .destination_assets import get_destination_assets as get_destination_assets
 from .destination_assets import get_publish_job as get_publish_job
@@ -56,4 +58,5 @@ from .schedules import build_daily_refresh_schedule as build_daily_refresh_sched
 from .schedules import explain_short_cron as explain_short_cron
 from .schedules import measure_usual_refresh as measure_usual_refresh
 from .table_catalog import TOP_SPENDERS as TOP_SPENDERS
+from .table_catalog import get_stored_tables as get_stored_tables
 from .table_catalog import list_tables_to_publish as list_tables_to_publish

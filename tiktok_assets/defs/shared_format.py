@@ -9,8 +9,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from tiktok_assets.session import Session
 from tiktok_assets.storage import State, StoreError
 
-FORMAT = 1
-"""The format of tables and state; to be raised by a release whose tables or state an earlier one would spoil."""
+FORMAT = 2
+"""The format of tables and state; to be raised by a release whose tables or state an earlier one would spoil.
+
+2: days can be in the file of their month, and an earlier program takes them for never read.
+"""
 
 _program = sa.Table(
     "program",

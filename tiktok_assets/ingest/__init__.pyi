@@ -28,6 +28,7 @@ from .gmv_max_shops import refresh_gmv_max_shops as refresh_gmv_max_shops
 from .gmv_max_shops import select_accounts_without_shops as select_accounts_without_shops
 from .gmv_max_shops import select_authorized_shops as select_authorized_shops
 from .lookback import GAP_SEARCH_DAYS as GAP_SEARCH_DAYS
+from .lookback import find_first_open_day as find_first_open_day
 from .lookback import find_missing_days as find_missing_days
 from .lookback import list_daily_tables as list_daily_tables
 from .lookback import select_refresh_window as select_refresh_window

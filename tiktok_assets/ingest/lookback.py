@@ -1,7 +1,7 @@
 """Select the days that daily reports have to read: yesterday, the lookback and missing days."""
 
 from collections.abc import Collection
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from tiktok_assets.api import DateWindow
 from tiktok_assets.ingest.account_conditions import select_report_tables
@@ -9,7 +9,7 @@ from tiktok_assets.ingest.gmv_max_shops import load_shop_ids
 from tiktok_assets.ingest.partitions import is_partition_complete
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import GMV_MAX_REPORTS_BY_TABLE, REPORTS_BY_TABLE
-from tiktok_assets.storage import HiveStore, Partition
+from tiktok_assets.storage import INDEXED_DAYS, HiveStore, Partition
 from tiktok_assets.tables import Account
 
 GAP_SEARCH_DAYS = 30
@@ -70,6 +70,17 @@ def select_refresh_window(
             first = day
     first = max(first, start)
     return DateWindow(first, yesterday) if first <= yesterday else None
+
+
+def find_first_open_day(settings: Settings, now: datetime) -> date:
+    """Return the first day that a refresh may still plan with or read again; earlier ones are settled.
+
+    Args:
+        settings: with the lookback and the weekly sweep.
+        now: the current time, aware; a day of any time zone is taken into account.
+    """
+    days = max(INDEXED_DAYS, GAP_SEARCH_DAYS, settings.lookback_days, settings.sweep_days)
+    return now.astimezone(UTC).date() - timedelta(days + 2)
 
 
 def find_missing_days(store: HiveStore, table: str, account: Account, now: datetime, *, start: date) -> list[date]:

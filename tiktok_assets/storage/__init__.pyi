@@ -1,8 +1,14 @@
+from .compaction import CompactedMonth as CompactedMonth
+from .compaction import compact_months as compact_months
+from .compaction import find_months as find_months
+from .compaction import restore_days as restore_days
 from .duckdb_loading import open_relation as open_relation
 from .duckdb_loading import to_relation as to_relation
 from .duckdb_warehouse import build_warehouse as build_warehouse
 from .files import describe_build_failure as describe_build_failure
 from .files import write_atomically as write_atomically
+from .metadata_index import INDEXED_DAYS as INDEXED_DAYS
+from .parquet_store import MIN_COMPACTED_AGE_DAYS as MIN_COMPACTED_AGE_DAYS
 from .parquet_store import HiveStore as HiveStore
 from .partition import Partition as Partition
 from .partition import StoreError as StoreError

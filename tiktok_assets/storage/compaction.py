@@ -43,6 +43,10 @@ class CompactedMonth:
     days: int
     reason: str | None = None
 
+    def __str__(self) -> str:
+        done = f"{self.days} days in one file" if self.reason is None else f"not compacted, {self.reason}"
+        return f"{self.table} {self.advertiser_id} {self.month}: {done}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Written:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from tiktok_assets_tests.benchmarks import (
     backfill,
+    compaction,
     decoding,
     events,
     fatigue,
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "warehouse": warehouse.figures,
     "backfill": backfill.figures,
     "object_store": object_store.figures,
+    "compaction": compaction.figures,
     "fatigue": fatigue.figures,
 }
 

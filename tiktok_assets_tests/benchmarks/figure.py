@@ -11,7 +11,7 @@ class Figure:
         topic: the heading it stands under.
         what: what was measured, in words.
         value: the median of the runs.
-        unit: `s`, `MB`, `rows/s`, `requests`, `calls`, `events` or `runs`.
+        unit: `s`, `MB`, `rows/s`, `requests`, `calls`, `events`, `files` or `runs`.
         target: what was aimed for, in the same unit; None where the number only informs.
         at_least: whether more than the target is better.
         spread: the least and the most of the runs, where there were several.

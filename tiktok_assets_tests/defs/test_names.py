@@ -83,7 +83,7 @@ def test_names_without_a_prefix_are_plain(tmp_path: Path) -> None:
     names = list_names(build_definitions(build_settings(tmp_path)))
     assert {"campaigns", "ad_report_daily", "warehouse"} <= names["keys"]
     assert {"refresh_accounts", "check_tables", "backfill_history"} <= names["jobs"]
-    assert names["schedules"] == {"daily_refresh"}
+    assert names["schedules"] == {"daily_refresh", "monthly_compaction"}
     assert names["resources"] == {"tiktok", "hive_parquet"}
     assert names["partitions"] == {"advertiser_id"}
 
