@@ -122,9 +122,11 @@ def compact_months(
                 yield _delete_days(store, done)
             else:
                 written.append(done)
-        except (StoreError, PolarsError, ChangedFileError) as error:
-            reason = str(error) or "another process has replaced the file of the month; compact it again"
+        except (ChangedFileError, FileNotFoundError):
+            reason = "another process has compacted or restored it meanwhile; compact it again"
             yield CompactedMonth(table, owner, month, len(files), reason)
+        except (StoreError, PolarsError, OSError) as error:
+            yield CompactedMonth(table, owner, month, len(files), str(error))
     for done in written:
         if (wait := done.written_at + listing_seconds - time.monotonic()) > 0:
             sleep(wait)
@@ -160,7 +162,7 @@ def _write_month(
         }
         rows = {day: pl.scan_parquet(path, hive_partitioning=False) for day, path in zip(days, paths, strict=True)}
         if previous:
-            versions, metadata = {**previous.versions, **versions}, {**previous.metadata, **metadata}
+            versions, metadata = {**previous.versions, **versions}, {**previous.read_metadata(), **metadata}
             kept = previous.versions.keys() - rows.keys()
             rows |= {day: previous.scan_day(date.fromisoformat(day)) for day in kept}
         if len({tuple(one.collect_schema().items()) for one in rows.values()}) > 1:
@@ -201,10 +203,11 @@ def _restore_month(store: HiveStore, table: str, file: ListedFile) -> CompactedM
     owner, name, restored = str(file.advertiser_id), str(file.day), 0
     with store.files.lock():
         month = store.months.find(table, Partition(owner, date.fromisoformat(f"{name}-01")))
+        texts = month.read_metadata() if month else {}
         for day in month.versions if month else ():
             key = owner, day
             if month and not store.files.find(table, key):
-                rows, metadata = month.scan_day(date.fromisoformat(day)).collect(), month.metadata[day]
+                rows, metadata = month.scan_day(date.fromisoformat(day)).collect(), texts[day]
                 store.files.write(table, key, encode_partition(rows, metadata), metadata)
                 restored += 1
         is_gone = month is None or store.files.delete(table, month.file)

@@ -45,17 +45,29 @@ class MonthFile:
     file: ListedFile
     path: str
     versions: Mapping[str, str]
-    _metadata: str
 
-    @property
-    def metadata(self) -> Mapping[str, Mapping[str, str]]:
-        """The metadata of each day."""
-        decoded: dict[str, dict[str, str]] = json.loads(self._metadata)
+    def read_metadata(self) -> Mapping[str, Mapping[str, str]]:
+        """Read the metadata of each day: it is not kept, because that of years would fill the memory.
+
+        Raises:
+            StoreError: if the file cannot be read any more.
+        """
+        try:
+            decoded: dict[str, dict[str, str]] = json.loads(pl.read_parquet_metadata(self.path)[_METADATA_KEY])
+        except (OSError, PolarsError, KeyError, ValueError) as error:
+            raise _unreadable(self.path, error) from error
         return decoded
 
     def scan_day(self, day: date) -> pl.LazyFrame:
         """Scan the rows of a day, with the columns of the file."""
         return pl.scan_parquet(self.path, hive_partitioning=False).filter(pl.col("date") == day)
+
+
+def _unreadable(path: str, error: Exception) -> StoreError:
+    return StoreError(
+        f"cannot read {path}: {error}; restore it, or delete it and launch the job backfill_history, which reads"
+        " its days again"
+    )
 
 
 def encode_partition(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
@@ -79,7 +91,7 @@ def decode_month(file: ListedFile, path: str, metadata: Mapping[str, str]) -> Mo
     """
     if not {_VERSIONS_KEY, _METADATA_KEY} <= metadata.keys():
         raise ValueError(f"{path} does not say which days it has")
-    return MonthFile(file, path, json.loads(metadata[_VERSIONS_KEY]), metadata[_METADATA_KEY])
+    return MonthFile(file, path, json.loads(metadata[_VERSIONS_KEY]))
 
 
 def encode_month(
@@ -137,6 +149,7 @@ class MonthFiles:
     def __init__(self, files: PartitionFiles) -> None:
         self._files = files
         self._known: dict[tuple[str, FileKey], MonthFile] = {}
+        self._last_metadata: tuple[MonthFile, Mapping[str, Mapping[str, str]]] | None = None
 
     def find(self, table: str, partition: Partition) -> MonthFile | None:
         """Find the file of the month of a day, which need not have that day; None if there is none.
@@ -161,13 +174,23 @@ class MonthFiles:
                 try:
                     month = decode_month(file, path, pl.read_parquet_metadata(path))
                 except (OSError, PolarsError, ValueError) as error:
-                    raise StoreError(
-                        f"cannot read {path}: {error}; restore it, or delete it and launch the job"
-                        " backfill_history, which reads its days again"
-                    ) from error
+                    raise _unreadable(path, error) from error
                 self._known[key] = month
             found.append(month)
         return found
+
+    def read_metadata(self, table: str, partition: Partition) -> Mapping[str, str] | None:
+        """Read the metadata of a day from the file of its month; None if it is not there.
+
+        Raises:
+            StoreError: if the file cannot be read.
+        """
+        if (month := self.find(table, partition)) is None:
+            return None
+        last = self._last_metadata
+        if last is None or last[0] is not month:
+            last = self._last_metadata = month, month.read_metadata()
+        return last[1].get(str(partition.day))
 
     def replace_day(
         self, table: str, partition: Partition, frame: pl.DataFrame, metadata: Mapping[str, str]
@@ -196,7 +219,7 @@ class MonthFiles:
                 content = encode_month(
                     pl.concat([kept, frame]).sort("date", maintain_order=True).lazy(),
                     {**month.versions, day: uuid4().hex},
-                    {**month.metadata, day: metadata},
+                    {**month.read_metadata(), day: metadata},
                 )
                 self._files.replace(table, (partition.advertiser_id, partition.month), content, month.file)
                 return len(content)

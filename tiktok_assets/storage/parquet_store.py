@@ -312,8 +312,7 @@ class HiveStore:
         try:
             return self.files.read_metadata(table, partition.file_key)
         except FileNotFoundError:
-            month = self.months.find(table, partition)
-            return month.metadata.get(str(partition.day)) if month else None
+            return self.months.read_metadata(table, partition)
 
     def prefetch(self, tables: Iterable[str], advertiser_ids: Iterable[str]) -> None:
         """List the days of accounts in an object store and read their metadata, several accounts at a time.
@@ -355,7 +354,9 @@ class HiveStore:
         month = self.months.find(table, partition)
         if month is None or partition.day is None or str(partition.day) not in month.versions:
             return None
-        return encode_partition(month.scan_day(partition.day).collect(), month.metadata[str(partition.day)])
+        return encode_partition(
+            month.scan_day(partition.day).collect(), month.read_metadata().get(str(partition.day), {})
+        )
 
     def partition_size(self, table: str, partition: Partition) -> int:
         """Return the size of the file of a partition in bytes.

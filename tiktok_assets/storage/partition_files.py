@@ -210,15 +210,20 @@ class PartitionFiles:
         if self._objects:
             yield
             return
-        file = Path(str(self.base)) / _LOCK_FILE_NAME
+        lock = FileLock(Path(str(self.base)) / _LOCK_FILE_NAME, timeout=_MAX_LOCK_SECONDS)
         try:
-            with FileLock(file, timeout=_MAX_LOCK_SECONDS):
-                yield
+            lock.acquire()
         except Timeout:
             raise StoreError(
-                f"{file} was held for {_MAX_LOCK_SECONDS} s; wait until"
+                f"{lock.lock_file} was held for {_MAX_LOCK_SECONDS} s; wait until"
                 " `tiktok-assets compact` has ended, and try again"
             ) from None
+        except OSError as error:
+            raise _write_error(lock.lock_file, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def prefetch(self, owners: Sequence[tuple[str, str]]) -> None:
         """List advertisers of tables and read the metadata of their newest days, several at a time."""

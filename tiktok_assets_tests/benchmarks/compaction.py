@@ -59,7 +59,7 @@ def _readings(store: HiveStore, folder: Path) -> Mapping[str, Callable[[], objec
         "newest days of every account": lambda: len(store.recent_days(TABLE, None, 28)),
         "sum of all days, with Polars through the store": lambda: store.scan(TABLE, spend).sum().collect().item(),
         "sum of one month, likewise": lambda: store.scan(TABLE, spend, days=month).sum().collect().item(),
-        "sum of all days, with DuckDB from the files": lambda: duckdb.sql(
+        "sum of all days, with DuckDB from the files": lambda: duckdb.execute(
             f"SELECT sum(spend) FROM '{files}'"  # noqa: S608 - a folder of this program
         ).fetchall(),
     }

@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.exceptions import PolarsError
 
 from tiktok_assets.storage.compaction import CompactedMonth, compact_months, find_months, restore_days
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
@@ -307,7 +308,7 @@ def test_a_kill_before_any_file_operation_loses_nothing(tmp_path: Path, function
 @pytest.mark.usefixtures("endpoint")
 @pytest.mark.parametrize("kind", ["disk", "object store"])
 def test_days_written_meanwhile_are_kept(tmp_path: Path, kind: str) -> None:
-    """Days that other processes write while months are compacted and restored have what was written last."""
+    """Days written while months are compacted keep what was written last, and are read once or not at all."""
     base = str(tmp_path / "data") if kind == "disk" else f"s3://bucket/{uuid4().hex}/tables"
     partitions, until = PARTITIONS[: len(DAYS)], time.monotonic() + 4
     store = HiveStore(base, cache_folder=tmp_path / "main")
@@ -315,8 +316,8 @@ def test_days_written_meanwhile_are_kept(tmp_path: Path, kind: str) -> None:
         write(store, partition, (0,))
     age_files(store)
 
-    def compact_again_and_again() -> int:
-        own, compacted = HiveStore(base, cache_folder=tmp_path / "compacting"), 0
+    def compact_again_and_again(number: int) -> int:
+        own, compacted = HiveStore(base, cache_folder=tmp_path / f"compacting{number}"), 0
         while time.monotonic() < until:
             age_files_quietly(own)
             compacted += sum(one.reason is None for one in compact(own))
@@ -330,11 +331,24 @@ def test_days_written_meanwhile_are_kept(tmp_path: Path, kind: str) -> None:
                 write(own, partition, (number,))
         return dict.fromkeys(mine, number)
 
-    with ThreadPoolExecutor(3) as threads:
-        compacting = threads.submit(compact_again_and_again)
+    def read_again_and_again() -> int:
+        own, readings = HiveStore(base, cache_folder=tmp_path / "reading at once"), 0
+        while time.monotonic() < until:
+            try:
+                found = own.scan("t", SCHEMA).collect().get_column("date").to_list()
+            except (StoreError, PolarsError, OSError):
+                continue  # a file was deleted after it was listed
+            assert found == DAYS
+            readings += 1
+        return readings
+
+    with ThreadPoolExecutor(5) as threads:
+        reading = threads.submit(read_again_and_again)
+        compacting = [threads.submit(compact_again_and_again, number) for number in range(2)]
         writing = [threads.submit(write_again_and_again, partitions[number::2]) for number in range(2)]
         written = {partition: (number,) for one in writing for partition, number in one.result().items()}
-    assert compacting.result() > 0
+    assert sum(one.result() for one in compacting) > 0
+    assert reading.result() > 0
     check_store(HiveStore(base, cache_folder=tmp_path / "reading"), written)
 
 
