@@ -156,7 +156,7 @@ def estimate_refresh(
         table, owner = table_and_owner
         candidates = (Partition(owner, day) for day in newest) if table in daily else [Partition(owner)]
         return next(
-            (rows for each in candidates if (rows := _count_stored_rows(store, table, each)) is not None), None
+            (rows for each in candidates if (rows := count_stored_rows(store, table, each)) is not None), None
         )
 
     conditions = {entity.table: entity.condition for entity in LISTED_ENTITIES}
@@ -204,7 +204,7 @@ def estimate_refresh(
     return Estimate(sum(line.requests for line in lines), sum(line.rows for line in lines), unknown)
 
 
-def _count_stored_rows(store: HiveStore, table: str, partition: Partition) -> int | None:
+def count_stored_rows(store: HiveStore, table: str, partition: Partition) -> int | None:
     """Return the row count in a file's Parquet footer; None if the file is missing or cannot be read."""
     try:
         file = store.scan_partition(table, partition)

@@ -293,6 +293,13 @@ class HiveStore:
         path = self._existing_path(table, partition)
         return None if path is None else pl.scan_parquet(path, hive_partitioning=False)
 
+    def read_column_names(self, table: str, partition: Partition) -> list[str] | None:
+        """Read the names of the columns of a partition; None if it does not exist or its file is damaged."""
+        with suppress(OSError, PolarsError):
+            file = self.scan_partition(table, partition)
+            return None if file is None else file.collect_schema().names()
+        return None
+
     def read_file(self, table: str, partition: Partition) -> bytes | None:
         """Read the file of a partition as it is now; None if it does not exist.
 
