@@ -145,25 +145,28 @@ def _explain(reading: Reading, account: Account | None) -> GapReason:
 
 def find_all_column_gaps(
     store: HiveStore,
-    reports: Iterable[AnyReport],
-    metrics: Sequence[Metric],
+    settings: Settings,
+    tables: Collection[str],
     accounts: Sequence[Account],
     window: DateWindow,
+    *,
     now: datetime,
 ) -> Iterator[tuple[AnyReport, ColumnGaps]]:
     """Yield the gaps of each report, for the accounts that it is read for.
 
     Args:
         store: the stored tables.
-        reports: the daily reports.
-        metrics: the chosen metrics.
+        settings: the chosen reports and metrics.
+        tables: the daily reports; empty for all that are chosen.
         accounts: the accounts.
         window: the days to look at.
         now: the current time, aware.
     """
-    for report in reports:
+    for report in list_daily_reports(settings):
+        if tables and report.table not in tables:
+            continue
         read = {one.advertiser_id: one for one in accounts if _is_read_for(store, report, one.advertiser_id)}
-        columns = list_columns(report, metrics)
+        columns = list_columns(report, settings.chosen_metrics)
         yield report, find_column_gaps(store, report.table, columns, read, window, now=now, only=read)
 
 
@@ -174,7 +177,7 @@ def _is_read_for(store: HiveStore, report: AnyReport, advertiser_id: str) -> boo
 
 
 def plan_column_gaps(store: HiveStore, report: AnyReport, gaps: ColumnGaps) -> PlanLine:
-    """Count the requests and the rows for filling the gaps of a report, from the stored rows and without a request.
+    """Count the requests and rows for filling the gaps of a report, from the stored rows and without a request.
 
     Args:
         store: the stored tables.
@@ -193,14 +196,12 @@ def plan_column_gaps(store: HiveStore, report: AnyReport, gaps: ColumnGaps) -> P
         rows = dict(zip(gaps.partitions, counts, strict=True))
     # The rows of a report in parts are assumed to be equally many of each.
     parts = len(report.queries)
-    pages = sum(
-        parts
-        * count_pages(
-            ceil(sum(rows[Partition(owner, day)] for day in window.days) / parts), report.source.page_size
-        )
+    sizes = [
+        sum(rows[Partition(owner, day)] for day in window.days)
         for owner, of in days.items()
         for window in split_into_windows(of, report.window_days)
-    )
+    ]
+    pages = sum(parts * count_pages(ceil(size / parts), report.source.page_size) for size in sizes)
     return PlanLine(report.table, pages, sum(rows.values()))
 
 
@@ -231,10 +232,9 @@ def _describe(columns: Sequence[str], reason: GapReason, gaps: Sequence[ColumnGa
     days = sum(len(gap.days) for gap in gaps)
     owners = len({gap.advertiser_id for gap in gaps})
     first, last = min(gap.days[0] for gap in gaps), max(gap.days[-1] for gap in gaps)
-    of_accounts = f"{days:,} day{'s' * (days != 1)} of {owners:,} account{'s' * (owners != 1)}"
-    return (
-        f"{_join(columns)} {'is' if len(columns) == 1 else 'are'} {state} in {of_accounts}, {first} to {last}{why}"
-    )
+    verb = "is" if len(columns) == 1 else "are"
+    counted = f"{days:,} day{'s' * (days != 1)} of {owners:,} account{'s' * (owners != 1)}"
+    return f"{_join(columns)} {verb} {state} in {counted}, {first} to {last}{why}"
 
 
 def _join(columns: Sequence[str]) -> str:

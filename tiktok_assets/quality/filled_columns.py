@@ -12,15 +12,15 @@ from tiktok_assets.quality.table_reader import CheckContext
 HOW_TO_FILL = "run `tiktok-assets plan --missing-columns`, then `tiktok-assets sync --missing-columns`"
 
 MAX_OPENED_FILES = 5_000
-"""How many files of a table one evaluation opens. Only the first ones after an update have so many that the index of
-columns does not know; the next evaluations open the rest."""
+"""How many files of a table one evaluation opens. Only the first ones after an update have so many that the index
+of columns does not know; the next evaluations open the rest."""
 
 
 def check_filled_columns(context: CheckContext, table: CheckedTable) -> CheckOutcome:
     """Check which columns are null in which stored days because the days were read without them.
 
-    Reading the days again fills them. Days of which that is not so, because TikTok refused the metric or the account
-    has another time zone now, are noted.
+    Reading the days again fills them. Days of which that is not so, because TikTok refused the metric or the
+    account has another time zone now, are noted.
     """
     expected = context.list_expected_accounts(table)
     gaps = find_column_gaps(
