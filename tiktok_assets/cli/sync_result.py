@@ -13,12 +13,14 @@ class SyncRequest:
         first: the value of --from.
         last: the value of --to.
         select: the value of --select.
+        missing_columns: whether the stored days that lack a selected column are read, and nothing else.
     """
 
     advertisers: Sequence[str] = ()
     first: str | None = None
     last: str | None = None
     select: str | None = None
+    missing_columns: bool = False
 
 
 @dataclass(slots=True)

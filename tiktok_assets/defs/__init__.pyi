@@ -41,6 +41,7 @@ from .refresh_stages import RefreshStage as RefreshStage
 from .refresh_stages import get_advertiser_keys as get_advertiser_keys
 from .refresh_stages import plan_stage_ranges as plan_stage_ranges
 from .refresh_stages import split_into_ranges as split_into_ranges
+from .report_assets import get_daily_reports as get_daily_reports
 from .resources import build_resources as build_resources
 from .run_tags import AD_TAG as AD_TAG
 from .run_tags import DUPLICATION_KEY_TAG as DUPLICATION_KEY_TAG
