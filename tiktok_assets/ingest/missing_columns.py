@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
-from math import ceil
 from typing import Literal
 
 from tiktok_assets.api import DateWindow, PlanLine, count_pages, split_into_windows
@@ -12,7 +11,7 @@ from tiktok_assets.ingest.account_conditions import meets_condition
 from tiktok_assets.ingest.column_index import MAX_OPEN_FILES, Reading, load_readings
 from tiktok_assets.ingest.gmv_max import estimate_gmv_max_requests
 from tiktok_assets.ingest.gmv_max_shops import load_shop_ids
-from tiktok_assets.ingest.size_estimates import count_stored_rows
+from tiktok_assets.ingest.size_estimates import count_stored_rows_by_query
 from tiktok_assets.settings import Settings
 from tiktok_assets.spec import GmvMaxReport, Metric, Report, report_columns
 from tiktok_assets.storage import HiveStore, Partition
@@ -192,17 +191,15 @@ def plan_column_gaps(store: HiveStore, report: AnyReport, gaps: ColumnGaps) -> P
         requests = (estimate_gmv_max_requests(store, [report], owner, of) for owner, of in days.items())
         return PlanLine(report.table, sum(sum(one.values()) for one in requests), 0)
     with ThreadPoolExecutor(MAX_OPEN_FILES, thread_name_prefix="rows") as threads:
-        counts = threads.map(lambda one: count_stored_rows(store, report.table, one) or 0, gaps.partitions)
+        counts = threads.map(lambda one: count_stored_rows_by_query(store, report, one), gaps.partitions)
         rows = dict(zip(gaps.partitions, counts, strict=True))
-    # The rows of a report in parts are assumed to be equally many of each.
-    parts = len(report.queries)
-    sizes = [
-        sum(rows[Partition(owner, day)] for day in window.days)
+    pages = sum(
+        count_pages(sum(of_query), report.source.page_size)
         for owner, of in days.items()
         for window in split_into_windows(of, report.window_days)
-    ]
-    pages = sum(parts * count_pages(ceil(size / parts), report.source.page_size) for size in sizes)
-    return PlanLine(report.table, pages, sum(rows.values()))
+        for of_query in zip(*(rows[Partition(owner, day)] for day in window.days), strict=True)
+    )
+    return PlanLine(report.table, pages, sum(map(sum, rows.values())))
 
 
 _TEXTS: Mapping[GapReason, tuple[str, str]] = {
