@@ -10,7 +10,7 @@ import dagster as dg
 from tiktok_assets.alerts import DUPLICATE_JOB
 from tiktok_assets.api import QUOTA_USED_UP_MESSAGE, DailyQuotaError, DateWindow
 from tiktok_assets.cli.arguments import parse_window, select_advertisers, select_tables, split_window_by_account
-from tiktok_assets.cli.sync_result import SyncRequest, SyncResult
+from tiktok_assets.cli.sync_result import NO_PROGRESS, ProgressListener, SyncRequest, SyncResult
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs import (
     AD_TAG,
@@ -102,19 +102,6 @@ class _ChosenDays:
     window: DateWindow | None
     windows: Mapping[str, DateWindow] | None
     missing_columns: bool
-
-
-class ProgressListener:
-    """A listener to the stages and runs of a sync; this one ignores them."""
-
-    def start_stage(self, stage: str, runs: int) -> None:
-        """Handle the start of a stage with this number of runs."""
-
-    def finish_run(self) -> None:
-        """Handle the end of one run of the stage."""
-
-
-NO_PROGRESS = ProgressListener()
 
 
 def run_sync(

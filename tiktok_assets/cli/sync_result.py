@@ -1,4 +1,4 @@
-"""Define the options of a `sync` and what it reports."""
+"""Define the options of a `sync`, what it reports, and who listens to its progress."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -50,3 +50,16 @@ class SyncResult:
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     not_passed: int = 0
+
+
+class ProgressListener:
+    """A listener to the stages and runs of a sync; this one ignores them."""
+
+    def start_stage(self, stage: str, runs: int) -> None:
+        """Handle the start of a stage with this number of runs."""
+
+    def finish_run(self) -> None:
+        """Handle the end of one run of the stage."""
+
+
+NO_PROGRESS = ProgressListener()

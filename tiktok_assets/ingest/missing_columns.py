@@ -117,16 +117,17 @@ def find_column_gaps(
         account = accounts.get(owner)
         if day is None or not window.first <= day <= window.last or (account and day >= account.today(now)):
             continue
-        for names, reason in _find_gaps(columns, reading, account):
+        present = store.migrations.rename(table, reading.columns)
+        for names, reason in _find_gaps(columns, present, reading, account):
             found.setdefault((owner, names, reason), []).append(day)
     gaps = [ColumnGap(owner, names, tuple(days), reason) for (owner, names, reason), days in found.items()]
     return ColumnGaps(table, gaps, len(stored.unknown))
 
 
 def _find_gaps(
-    columns: Sequence[str], reading: Reading, account: Account | None
+    columns: Sequence[str], present: Collection[str], reading: Reading, account: Account | None
 ) -> Iterator[tuple[tuple[str, ...], GapReason]]:
-    present, refused = set(reading.columns), set(reading.refused)
+    refused = set(reading.refused)
     if absent := tuple(name for name in columns if name not in present):
         yield absent, _explain(reading, account)
     if empty := tuple(name for name in columns if name in refused):

@@ -4,7 +4,6 @@ import io
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
@@ -22,12 +21,14 @@ from tiktok_assets.storage.files import (
     read_object,
     replace_file,
 )
+from tiktok_assets.storage.migrations import MIGRATIONS, Migration, Migrations
 from tiktok_assets.storage.object_cache import ObjectCache, get_object_cache
 from tiktok_assets.storage.partition import (
     ForeignRowsError,
     Partition,
     StoreError,
     UnsafeNameError,
+    WrittenFile,
     relative_path,
     validate_name,
 )
@@ -36,15 +37,6 @@ __all__ = ["ForeignRowsError", "HiveStore", "Partition", "StoreError", "UnsafeNa
 
 # Files are small and selected by path; the minimum and maximum of their columns would not help to skip any.
 _STATISTICS = {"min": False, "max": False, "null_count": True}
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """A partition file that was written: its path, its rows, and its size in bytes."""
-
-    path: str
-    rows: int
-    bytes: int
 
 
 class HiveStore:
@@ -59,9 +51,18 @@ class HiveStore:
         cache_folder: where local copies of the files of an object store are kept; None for a temporary folder.
         max_listing_age: for how many seconds a listing of an object store is used again; files that other
             processes write meanwhile are not seen. A listing from before this object was created is never used.
+        migrations: how columns have changed, for files of earlier releases.
     """
 
-    def __init__(self, base: str, *, cache_folder: Path | None = None, max_listing_age: float = 0) -> None:
+    def __init__(
+        self,
+        base: str,
+        *,
+        cache_folder: Path | None = None,
+        max_listing_age: float = 0,
+        migrations: Sequence[Migration] = MIGRATIONS,
+    ) -> None:
+        self.migrations = Migrations(migrations)
         self.base = UPath(base)
         self._is_local = isinstance(self.base, Path)
         self._objects: ObjectCache | None = None
@@ -169,9 +170,7 @@ class HiveStore:
         paths = self._readable_paths(table, list(partitions))
         if not paths:
             return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(
-            paths, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
-        )
+        return self.migrations.scan(table, paths, schema)
 
     def paths(
         self, table: str, advertiser_ids: Iterable[str] | None = None, days: Iterable[date] | None = None
@@ -289,9 +288,11 @@ class HiveStore:
             self._objects.write_indexes()
 
     def scan_partition(self, table: str, partition: Partition) -> pl.LazyFrame | None:
-        """Scan one partition lazily, with the columns of its file; None if it does not exist."""
+        """Scan one partition lazily, with the columns of its file in today's form; None if it does not exist."""
         path = self._existing_path(table, partition)
-        return None if path is None else pl.scan_parquet(path, hive_partitioning=False)
+        if path is None:
+            return None
+        return self.migrations.apply(table, pl.scan_parquet(path, hive_partitioning=False))
 
     def read_column_names(self, table: str, partition: Partition) -> list[str] | None:
         """Read the names of the columns of a partition; None if it does not exist or its file is damaged."""

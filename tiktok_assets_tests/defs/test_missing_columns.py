@@ -198,7 +198,7 @@ def test_days_of_another_time_zone_are_kept(added: Deployment) -> None:
     """Days that were read before the account changed its zone or currency are told of, and stay as they are."""
     owner, other = added.settings.advertiser_ids
     added.host.control("POST", "accounts", advertiser_id=owner, timezone="Pacific/Honolulu")
-    added.host.control("POST", "accounts", advertiser_id=other, currency="SEK")
+    added.host.control("POST", "accounts", advertiser_id=other, currency="KRW")
     assert added.run("refresh_accounts", tables=["advertisers"]).success
     assert fill(added) == 0
     kept = "which are kept: the account had another time zone or currency then"
