@@ -2,8 +2,8 @@
 
 A row says how the columns of stored tables have changed. It is applied whenever a file is read, so that nothing is
 rewritten: a kill, a read-only store or a second process at work cannot leave a table half migrated, and a day that
-is read again has the new form anyway. A table without a row costs nothing; one with a row costs a second reading of
-each file's footer.
+is read again has the new form anyway. A table without a row costs nothing; one with a row costs a second reading
+of each file's footer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,8 +50,8 @@ class Migration:
 
 
 MIGRATIONS: tuple[Migration, ...] = ()
-"""Every change of a column since the first release, oldest first. No column has been renamed or got another type yet.
-A metric that was stored as text, because no document had it, needs a row when its kind becomes known."""
+"""Every change of a column since the first release, oldest first. No column has got another name or type yet. A
+metric that was stored as text, because no document had it, needs a row when its kind becomes known."""
 
 
 class Migrations:
@@ -124,7 +124,7 @@ class Migrations:
 
 def _scan(paths: Sequence[str], schema: pl.Schema) -> pl.LazyFrame:
     return pl.scan_parquet(
-        paths, schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+        list(paths), schema=schema, hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
     )
 
 
@@ -133,7 +133,6 @@ def _convert(name: str, before: pl.DataType, after: pl.DataType) -> pl.Expr:
     column = pl.col(name).str.strip_chars() if before == pl.String else pl.col(name)
     exact = column.cast(after, strict=False)
     if before == pl.String and after == pl.Int64:
-        return pl.coalesce(exact, column.cast(pl.Decimal(38, 6), strict=False).cast(after, strict=False)).alias(
-            name
-        )
+        whole = column.cast(pl.Decimal(38, 6), strict=False).cast(after, strict=False)
+        return pl.coalesce(exact, whole).alias(name)
     return exact.alias(name)
