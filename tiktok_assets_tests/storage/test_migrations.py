@@ -31,9 +31,7 @@ COLUMNS = (
     Column("spend", "", "money", "the cost"),
     Column("purchases", "", "count", "a metric that had another name and was text"),
 )
-EARLIER = pl.Schema(
-    {"advertiser_id": pl.String(), "date": pl.Date(), "spend": MONEY, "purchase_count": pl.String()}
-)
+EARLIER = pl.Schema({**build_schema(COLUMNS[:3]), "purchase_count": pl.String()})
 ROWS = (
     Migration(frozenset({TABLE}), {"purchase_count": "purchases"}),
     Migration(frozenset({TABLE}), retyped={"purchases": pl.Int64()}, removed=frozenset({"legacy"})),
