@@ -37,8 +37,6 @@ from .media import read_media as read_media
 from .media import refresh_media as refresh_media
 from .media import select_used_ids as select_used_ids
 from .missing_columns import AnyReport as AnyReport
-from .missing_columns import ColumnGap as ColumnGap
-from .missing_columns import ColumnGaps as ColumnGaps
 from .missing_columns import describe_column_gaps as describe_column_gaps
 from .missing_columns import find_all_column_gaps as find_all_column_gaps
 from .missing_columns import find_column_gaps as find_column_gaps
