@@ -53,6 +53,7 @@ from .request_plan import AccountRowCounts as AccountRowCounts
 from .request_plan import DateWindow as DateWindow
 from .request_plan import PlanLine as PlanLine
 from .request_plan import RowCount as RowCount
+from .request_plan import count_pages as count_pages
 from .request_plan import estimate_minutes as estimate_minutes
 from .request_plan import plan_requests as plan_requests
 from .request_plan import split_into_batches as split_into_batches

@@ -1,10 +1,10 @@
-"""Declare the commands that read or change the data of ad accounts, such as `get`, `top` and `sync`.
+"""Declare the commands that read or change the data of ad accounts, such as `get`, `top` and `duplicate`.
 
 This module is imported at every start, so it imports the modules of its commands only when they run.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,13 +18,9 @@ from tiktok_assets.cli.options import (
     FromOption,
     JsonOption,
     RawOption,
-    SelectOption,
     ToOption,
 )
 from tiktok_assets.cli.output import log_line, print_line, print_text
-
-if TYPE_CHECKING:
-    from tiktok_assets.settings import Settings
 
 get_app = typer.Typer(
     help="Read an account live, without Dagster and without storing anything.", no_args_is_help=True
@@ -205,103 +201,6 @@ def creatives(
             return
         kind = "creatives_lifetime" if days == "lifetime" else f"creatives_{days}d"
         print_frame(rows, kind, as_json=as_json, as_csv=as_csv, raw=raw)
-
-
-def plan(
-    advertisers: AdvertisersOption = None,
-    first: FromOption = None,
-    last: ToOption = None,
-    select: SelectOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the requests, minutes and rows of a refresh; this sends a few one-row requests."""
-    from tiktok_assets.cli.session import load_storage_settings  # noqa: PLC0415
-
-    _print_plan(load_storage_settings(), advertisers, first, last, select, as_json=as_json)
-
-
-def sync(
-    advertisers: AdvertisersOption = None,
-    first: FromOption = None,
-    last: ToOption = None,
-    select: SelectOption = None,
-    plan_only: Annotated[
-        bool, typer.Option("--plan", help="Print the requests, minutes and rows, and exit.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Refresh all tables in one process: entities, daily and lifetime reports, top spenders and the warehouse."""
-    from tiktok_assets.cli.process import return_freed_memory_early  # noqa: PLC0415
-
-    return_freed_memory_early()  # before the imports below, which load Polars
-    from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
-    from tiktok_assets.cli.session import load_storage_settings, prefetch_daily_report  # noqa: PLC0415
-    from tiktok_assets.session import open_session  # noqa: PLC0415
-
-    settings = load_storage_settings()
-    if plan_only:
-        _print_plan(settings, advertisers, first, last, select, as_json=as_json)
-        return
-    with open_session(settings) as session:
-        prefetch_daily_report(session, advertisers or (), first, last, select)
-        # Imported only now: the first report is read while Dagster loads.
-        from tiktok_assets.cli.progress import sync_with_progress  # noqa: PLC0415
-        from tiktok_assets.cli.sync_result import SyncRequest  # noqa: PLC0415
-
-        request = SyncRequest(advertisers or (), first, last, select)
-        result = sync_with_progress(settings, session, request, log_line)
-    if as_json:
-        print_json(
-            {name: getattr(result, name) for name in ("rows", "partitions", "runs", "requests", "retries")}
-            | {"megabytes": result.megabytes, "seconds": result.seconds}
-            | {"failures": result.failures, "warnings": result.warnings}
-        )
-    else:
-        rows = [
-            {"table": table, "partitions": count, "rows": result.rows[table]}
-            for table, count in result.partitions.items()
-        ]
-        print_rows(rows, ("table", "partitions", "rows"))
-        print_line(
-            f"{result.requests} requests, {result.retries} retries, {result.megabytes} MB,"
-            f" {result.runs} runs, {result.seconds} s"
-        )
-    if result.failures:
-        raise CommandError("part of the refresh failed; the rest is stored. " + " ".join(result.failures))
-
-
-def _print_plan(
-    settings: "Settings",
-    advertisers: list[str] | None,
-    first: str | None,
-    last: str | None,
-    select: str | None,
-    *,
-    as_json: bool,
-) -> None:
-    from tiktok_assets.cli.arguments import parse_window, select_advertisers, select_tables  # noqa: PLC0415
-    from tiktok_assets.cli.plan import plan_refresh  # noqa: PLC0415
-    from tiktok_assets.cli.rendering import print_json, print_rows  # noqa: PLC0415
-    from tiktok_assets.cli.session import open_interactive_session  # noqa: PLC0415
-    from tiktok_assets.spec import ENTITIES, GMV_MAX_SHOPS, MEDIA_TABLES  # noqa: PLC0415
-
-    with open_interactive_session(settings) as session:
-        names = [one.table for one in (*ENTITIES, *MEDIA_TABLES, GMV_MAX_SHOPS)]
-        names += [report.table for report in settings.chosen_reports]
-        names += [report.table for report in settings.chosen_gmv_max_reports]
-        tables = select_tables(select, [name for name in names if settings.includes(name)])
-        advertiser_ids = select_advertisers(advertisers or [], session.advertiser_ids)
-        window = parse_window(first, last, start=settings.start_date, now=session.now())
-        result = plan_refresh(session, advertiser_ids, window, tables, is_end_named=bool(last))
-    rows = [{"table": line.subject, "requests": line.requests, "rows": line.rows} for line in result.lines]
-    if as_json:
-        print_json({"lines": rows, "requests": result.requests, "rows": result.rows, "minutes": result.minutes})
-        return
-    print_rows(rows, ("table", "requests", "rows"))
-    print_line(
-        f"{result.requests} requests for {result.rows:,} rows: {result.minutes or 'under 0.1'} minutes at"
-        f" {settings.requests_per_second:g} requests a second; this plan took {result.probes} requests."
-    )
 
 
 def duplicate(

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from tiktok_assets.cli.account_commands import creatives, duplicate, get_app, plan, sync, top
+from tiktok_assets.cli.account_commands import creatives, duplicate, get_app, top
 from tiktok_assets.cli.errors import CommandError, UsageError, explain_error
 from tiktok_assets.cli.options import JsonOption, VersionOption
 from tiktok_assets.cli.output import log_line, print_line, print_text
 from tiktok_assets.cli.process import set_up_process, skip_collection_at_exit
+from tiktok_assets.cli.refresh_commands import plan, sync
 from tiktok_assets.cli.table_commands import compact, compare, publish
 
 app = typer.Typer(

@@ -24,6 +24,7 @@ from tiktok_assets.ingest import (
     estimate_media_requests,
     find_unknown_accounts,
     is_read_for,
+    list_daily_reports,
     list_daily_tables,
     page_sizes,
     plan_special_type_requests,
@@ -32,7 +33,17 @@ from tiktok_assets.ingest import (
     select_refresh_window,
 )
 from tiktok_assets.session import Session
-from tiktok_assets.spec import ADS, ADVERTISERS, GMV_MAX_SHOPS, LISTED_ENTITIES, MEDIA_TABLES, Entity, Report
+from tiktok_assets.settings import Settings
+from tiktok_assets.spec import (
+    ADS,
+    ADVERTISERS,
+    ENTITIES,
+    GMV_MAX_SHOPS,
+    LISTED_ENTITIES,
+    MEDIA_TABLES,
+    Entity,
+    Report,
+)
 from tiktok_assets.tables import Account
 
 
@@ -46,6 +57,7 @@ class RefreshPlan:
         rows: the sum over all tables.
         minutes: how long the requests take within the request budget.
         probes: the requests that were sent to make this plan.
+        notes: sentences that come before the figures.
     """
 
     lines: Sequence[PlanLine]
@@ -53,6 +65,17 @@ class RefreshPlan:
     rows: int
     minutes: float
     probes: int
+    notes: Sequence[str] = ()
+
+
+def list_planned_tables(settings: Settings, missing_columns: bool) -> list[str]:
+    """Return the tables that are read from the API, or only the daily reports, whose days can lack columns."""
+    if missing_columns:
+        return [report.table for report in list_daily_reports(settings)]
+    names = [one.table for one in (*ENTITIES, *MEDIA_TABLES, GMV_MAX_SHOPS)]
+    names += [report.table for report in settings.chosen_reports]
+    names += [report.table for report in settings.chosen_gmv_max_reports]
+    return [name for name in names if settings.includes(name)]
 
 
 def plan_refresh(
@@ -106,7 +129,7 @@ def plan_refresh(
         )
     )
     lines = [
-        *_account_plan_lines(session, advertisers, tables),
+        *plan_account_requests(session, advertisers, tables),
         *table_lines,
         *_media_plan_lines(session, row_counts, tables),
         *_gmv_max_plan_lines(session, advertisers, windows, tables),
@@ -202,7 +225,9 @@ def _sum_by_table(lines: Iterable[PlanLine]) -> Iterator[PlanLine]:
     yield from sums.values()
 
 
-def _account_plan_lines(session: Session, advertisers: Sequence[str], tables: Sequence[str]) -> Iterator[PlanLine]:
+def plan_account_requests(
+    session: Session, advertisers: Sequence[str], tables: Sequence[str]
+) -> Iterator[PlanLine]:
     """Yield the requests that read account details.
 
     The table of accounts always has all granted or configured accounts. If it is not selected, each report reads

@@ -16,8 +16,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tiktok_assets.cli.sync import ProgressListener, run_sync
-from tiktok_assets.cli.sync_result import SyncRequest, SyncResult
+from tiktok_assets.cli.sync import run_sync
+from tiktok_assets.cli.sync_result import ProgressListener, SyncRequest, SyncResult
 from tiktok_assets.escaping import escape_control_characters
 from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings

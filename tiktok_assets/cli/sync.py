@@ -10,16 +10,18 @@ import dagster as dg
 from tiktok_assets.alerts import DUPLICATE_JOB
 from tiktok_assets.api import QUOTA_USED_UP_MESSAGE, DailyQuotaError, DateWindow
 from tiktok_assets.cli.arguments import parse_window, select_advertisers, select_tables, split_window_by_account
-from tiktok_assets.cli.sync_result import SyncRequest, SyncResult
+from tiktok_assets.cli.sync_result import NO_PROGRESS, ProgressListener, SyncRequest, SyncResult
 from tiktok_assets.definitions import build_definitions
 from tiktok_assets.defs import (
     AD_TAG,
+    BACKFILL_HISTORY_JOB,
     CHECK_TABLES_JOB,
     DERIVED_JOB,
     DUPLICATION_KEY_TAG,
     FLAG_JOB,
     TOP_SPENDERS,
     UNPARTITIONED_DERIVED_TABLES,
+    BackfillChoice,
     Names,
     OwnRuns,
     PartitionRange,
@@ -33,6 +35,7 @@ from tiktok_assets.defs import (
     find_unfinished_requests,
     get_advertiser_keys,
     get_check_step_name,
+    get_daily_reports,
     get_derived_tables,
     get_latest_ranking_cursor,
     get_publish_job,
@@ -84,17 +87,21 @@ class _Runner:
         return self.definitions.resolve_job_def(self.names.name(name))
 
 
-class ProgressListener:
-    """A listener to the stages and runs of a sync; this one ignores them."""
+@dataclass(frozen=True, slots=True)
+class _ChosenDays:
+    """The accounts and days of a sync.
 
-    def start_stage(self, stage: str, runs: int) -> None:
-        """Handle the start of a stage with this number of runs."""
+    Attributes:
+        advertisers: the advertiser ids.
+        window: the days of --from and --to; None without them.
+        windows: the same for each account; None for the days that need a refresh.
+        missing_columns: whether stored days that lack a selected column are read instead.
+    """
 
-    def finish_run(self) -> None:
-        """Handle the end of one run of the stage."""
-
-
-NO_PROGRESS = ProgressListener()
+    advertisers: Sequence[str]
+    window: DateWindow | None
+    windows: Mapping[str, DateWindow] | None
+    missing_columns: bool
 
 
 def run_sync(
@@ -119,28 +126,26 @@ def run_sync(
         StoreError: if the tables cannot be written.
     """
     start = time.monotonic()
-    stages = {str(stage): names for stage, names in get_stage_tables(settings).items()}
-    stages[DERIVED_JOB] = get_derived_tables(settings)
+    stages = _list_stages(settings, request)
     all_tables = [table for names in stages.values() for table in names]
     tables = select_tables(request.select, [*all_tables, CHECK_TABLES_JOB])
     session.store.check_writable()
     advertisers = select_advertisers(request.advertisers, session.advertiser_ids)
     window = parse_window(request.first, request.last, start=settings.start_date, now=session.now())
     has_daily_tables = any(table in tables for table in stages.get(DAILY_STAGE, ()))
-    windows = _requested_windows(session, advertisers, window, request) if window and has_daily_tables else None
+    windows = _requested_windows(session, advertisers, window, request) if has_daily_tables else None
+    days = _ChosenDays(advertisers, window, windows, request.missing_columns)
     result, started_at = SyncResult(), utc_now()
     with open_instance(settings) as instance:
         add_advertiser_partitions(instance, session.advertiser_ids, settings)
         runner = _Runner(build_definitions(settings, session=session), instance, Names(settings))
-        if request.select is None:
+        if request.select is None and not request.missing_columns:
             for run in _unfinished_duplication_runs(settings, session, instance, advertisers):
                 _execute_run(runner, run, result, log)
         cursor = get_latest_ranking_cursor(instance, settings)
         for stage, names in stages.items():
             selected = [name for name in names if name in tables]
-            # Planned only now: the days to read depend on what the previous stage has stored.
-            chunks = _stage_chunks(stage, instance, session, advertisers, windows) if selected else []
-            runs = list(_stage_runs(stage, selected, chunks))
+            runs = _plan_runs(stage, selected, runner, session, days) if selected else []
             listener.start_stage(stage, len(runs))
             for run in runs:
                 if not session.quota_error or stage == DERIVED_JOB:  # every request would be refused
@@ -193,6 +198,26 @@ def _describe_used_up_quota(error: DailyQuotaError, result: SyncResult) -> str:
     return f"{error}. Until then {stored}; the next sync after that reads what is missing."
 
 
+def _list_stages(settings: Settings, request: SyncRequest) -> dict[str, list[str]]:
+    """Return the tables of each stage; only daily reports can lack columns in days that are stored."""
+    stages = {str(stage): names for stage, names in get_stage_tables(settings).items()}
+    if request.missing_columns:
+        stages = {DAILY_STAGE: get_daily_reports(settings)}
+    return stages | {DERIVED_JOB: get_derived_tables(settings)}
+
+
+def _plan_runs(
+    stage: str, tables: Sequence[str], runner: _Runner, session: Session, days: _ChosenDays
+) -> list[_JobRun]:
+    """Return the runs of a stage; the days that need a refresh depend on what the stages before have stored."""
+    if stage == DAILY_STAGE and days.missing_columns:
+        choice = BackfillChoice(days.missing_columns, days.window, days.advertisers, tables)
+        config = choice.to_run_config(runner.names)
+        return [_JobRun(BACKFILL_HISTORY_JOB, (), {}, "stored days that lack a selected column", config)]
+    chunks = _stage_chunks(stage, runner.instance, session, days.advertisers, days.windows)
+    return list(_stage_runs(stage, tables, chunks))
+
+
 def _stage_runs(stage: str, tables: Sequence[str], chunks: Sequence[PartitionRange]) -> Iterator[_JobRun]:
     """Yield one run for each chunk of partitions."""
     for number, chunk in enumerate(chunks):
@@ -238,9 +263,11 @@ def _unfinished_duplication_runs(
 
 
 def _requested_windows(
-    session: Session, advertisers: Sequence[str], window: DateWindow, request: SyncRequest
-) -> Mapping[str, DateWindow]:
+    session: Session, advertisers: Sequence[str], window: DateWindow | None, request: SyncRequest
+) -> Mapping[str, DateWindow] | None:
     """Return the days of each account; one whose time zone cannot be read gets UTC, and fails in its own run."""
+    if window is None or request.missing_columns:
+        return None
     if request.last:
         return dict.fromkeys(advertisers, window)
     accounts, _ = load_accounts(session.reader, session.store, session.settings, advertisers)

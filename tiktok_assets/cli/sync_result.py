@@ -1,4 +1,4 @@
-"""Define the options of a `sync` and what it reports."""
+"""Define the options of a `sync`, what it reports, and who listens to its progress."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,14 @@ class SyncRequest:
         first: the value of --from.
         last: the value of --to.
         select: the value of --select.
+        missing_columns: whether the stored days that lack a selected column are read, and nothing else.
     """
 
     advertisers: Sequence[str] = ()
     first: str | None = None
     last: str | None = None
     select: str | None = None
+    missing_columns: bool = False
 
 
 @dataclass(slots=True)
@@ -48,3 +50,16 @@ class SyncResult:
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     not_passed: int = 0
+
+
+class ProgressListener:
+    """A listener to the stages and runs of a sync; this one ignores them."""
+
+    def start_stage(self, stage: str, runs: int) -> None:
+        """Handle the start of a stage with this number of runs."""
+
+    def finish_run(self) -> None:
+        """Handle the end of one run of the stage."""
+
+
+NO_PROGRESS = ProgressListener()

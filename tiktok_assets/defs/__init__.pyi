@@ -11,6 +11,9 @@ from .all_assets import replace_groups as replace_groups
 from .all_assets import require_complete_selection as require_complete_selection
 from .all_assets import require_distinct_keys as require_distinct_keys
 from .all_assets import stores_top_spenders as stores_top_spenders
+from .backfill_job import BACKFILL_HISTORY_JOB as BACKFILL_HISTORY_JOB
+from .backfill_job import BackfillChoice as BackfillChoice
+from .backfill_job import build_backfill_history_job as build_backfill_history_job
 from .checks import CHECK_TABLES_JOB as CHECK_TABLES_JOB
 from .checks import build_all_checked_tables as build_all_checked_tables
 from .checks import build_table_checks as build_table_checks
@@ -25,7 +28,6 @@ from .destination_assets import get_publish_job as get_publish_job
 from .destination_sensors import build_publish_sensors as build_publish_sensors
 from .jobs import DERIVED_JOB as DERIVED_JOB
 from .jobs import UNPARTITIONED_DERIVED_TABLES as UNPARTITIONED_DERIVED_TABLES
-from .jobs import build_backfill_history_job as build_backfill_history_job
 from .jobs import build_derived_job as build_derived_job
 from .jobs import build_refresh_jobs as build_refresh_jobs
 from .jobs import get_derived_tables as get_derived_tables
@@ -41,6 +43,7 @@ from .refresh_stages import RefreshStage as RefreshStage
 from .refresh_stages import get_advertiser_keys as get_advertiser_keys
 from .refresh_stages import plan_stage_ranges as plan_stage_ranges
 from .refresh_stages import split_into_ranges as split_into_ranges
+from .report_assets import get_daily_reports as get_daily_reports
 from .resources import build_resources as build_resources
 from .run_tags import AD_TAG as AD_TAG
 from .run_tags import DUPLICATION_KEY_TAG as DUPLICATION_KEY_TAG

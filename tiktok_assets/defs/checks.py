@@ -163,6 +163,8 @@ def summarize_outcome(outcome: CheckOutcome) -> str | None:
     """Summarize the outcome in one line; None if the check passed without notes."""
     if outcome.passed:
         return "; ".join(outcome.notes[:3]) or None
+    if outcome.summary:
+        return outcome.summary
     first = ", ".join(f"{name} {disable_links(value)}" for name, value in outcome.faults[0].items() if value)
     return f"{outcome.count} found; the first: {first}"
 

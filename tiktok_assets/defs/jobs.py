@@ -1,6 +1,6 @@
-"""Define the jobs of a refresh, of the derived tables and of the history backfill."""
+"""Define the jobs of a refresh and of the derived tables."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -10,12 +10,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 from tiktok_assets.creatives import CREATIVE_DAILY, CREATIVE_DECLINES, CREATIVES
 from tiktok_assets.defs.account_assets import ADVERTISERS_CHECKS, list_account_tables
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB, TableChecks, build_check_job
-from tiktok_assets.defs.gmv_max_assets import read_gmv_max_partitions
-from tiktok_assets.defs.metadata import record_partitions
 from tiktok_assets.defs.names import Names
-from tiktok_assets.defs.progress import describe_plan, log_progress
-from tiktok_assets.defs.refresh_stages import PartitionRange, RefreshStage, find_advertisers_to_refresh
-from tiktok_assets.defs.report_assets import get_daily_reports, get_daily_tables, read_report_partitions
+from tiktok_assets.defs.refresh_stages import PartitionRange, RefreshStage
+from tiktok_assets.defs.report_assets import get_daily_tables
 from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG
 from tiktok_assets.defs.table_catalog import (
     ACCOUNT_OVERVIEW,
@@ -25,19 +22,8 @@ from tiktok_assets.defs.table_catalog import (
     TOP_SPENDERS,
     get_stored_tables,
 )
-from tiktok_assets.ingest import (
-    FailedPartitions,
-    WrittenPartition,
-    find_missing_days,
-    list_daily_tables,
-    load_accounts,
-    refresh_restatements,
-)
-from tiktok_assets.session import Session
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import ADVERTISERS, GmvMaxReport, Report
-from tiktok_assets.storage import Partition
-from tiktok_assets.tables import Account
+from tiktok_assets.spec import ADVERTISERS
 
 
 def get_stage_tables(settings: Settings) -> dict[RefreshStage, list[str]]:
@@ -138,78 +124,3 @@ def build_run_requests(
             # Only the checks the steps evaluate themselves; Dagster would add every check of a selected asset.
             asset_check_keys=check_keys if stage == "refresh_accounts" else None,
         )
-
-
-def build_backfill_history_job(
-    settings: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor
-) -> dg.JobDefinition:
-    """Build the job `backfill_history`; launched again after a failure, it reads the days still missing."""
-    reports: list[Report | GmvMaxReport] = [one for one in settings.chosen_reports if one.cadence == "daily"]
-    reports += settings.chosen_gmv_max_reports
-    names = Names(settings)
-
-    @dg.op(
-        name=names.name("read_missing_days"),
-        description="Reads the days that were never read, in windows of thirty days.",
-        required_resource_keys=names.required_resources,
-    )
-    def _read_missing_days(context: dg.OpExecutionContext) -> None:
-        tiktok = names.session(context)
-        ids = find_advertisers_to_refresh(context.instance, tiktok.store, settings)
-        missing = list(_find_missing_partitions(tiktok, reports, ids, settings))
-        days = {partition for _, partitions in missing for partition in partitions}
-        try:
-            record_partitions(context, names, _read_missing_partitions(context, tiktok, missing))
-        finally:  # also after the failure of an account, since the partitions of the others were written
-            record_partitions(
-                context, names, refresh_restatements(tiktok.store, get_daily_reports(settings), sorted(days))
-            )
-
-    @dg.job(
-        name=names.name("backfill_history"),
-        executor_def=executor,
-        description="Reads every day since TIKTOK_START_DATE that was never read, for every daily report.",
-    )
-    def _backfill_history() -> None:
-        _read_missing_days()
-
-    return _backfill_history
-
-
-def _read_missing_partitions(
-    context: dg.OpExecutionContext,
-    session: Session,
-    missing: Iterable[tuple[Report | GmvMaxReport, list[Partition]]],
-) -> Iterator[WrittenPartition | FailedPartitions]:
-    for report, partitions in missing:
-        context.log.info(describe_plan(session, partitions, [report.table]))
-        outcomes = (
-            read_gmv_max_partitions(session, report, partitions)
-            if isinstance(report, GmvMaxReport)
-            else read_report_partitions(session, report, partitions)
-        )
-        yield from log_progress(context, session, report.table, outcomes, len(partitions))
-
-
-def _find_missing_partitions(
-    session: Session, reports: Sequence[Report | GmvMaxReport], advertiser_ids: Sequence[str], settings: Settings
-) -> Iterator[tuple[Report | GmvMaxReport, list[Partition]]]:
-    accounts, refused = load_accounts(session.reader, session.store, settings, advertiser_ids)
-    # Reading an account without a known time zone fails with its id; skipping it would look like success.
-    accounts += [Account(advertiser_id, "", "UTC") for advertiser_id in refused]
-    tables = {
-        account.advertiser_id: list_daily_tables(session.store, settings, account.advertiser_id)
-        for account in accounts
-    }
-    session.store.prefetch([report.table for report in reports], tables)
-    for report in reports:
-        missing = [
-            Partition(account.advertiser_id, day)
-            for account in accounts
-            if report.table in tables[account.advertiser_id]
-            for day in find_missing_days(
-                session.store, report.table, account, session.now(), start=settings.start_date
-            )
-        ]
-        if missing:
-            yield report, missing

@@ -37,6 +37,12 @@ from .media import list_thumbnails as list_thumbnails
 from .media import read_media as read_media
 from .media import refresh_media as refresh_media
 from .media import select_used_ids as select_used_ids
+from .missing_columns import AnyReport as AnyReport
+from .missing_columns import describe_column_gaps as describe_column_gaps
+from .missing_columns import find_all_column_gaps as find_all_column_gaps
+from .missing_columns import find_column_gaps as find_column_gaps
+from .missing_columns import list_daily_reports as list_daily_reports
+from .missing_columns import plan_column_gaps as plan_column_gaps
 from .partitions import TIMEZONE_KEY as TIMEZONE_KEY
 from .partitions import FailedPartitions as FailedPartitions
 from .partitions import WrittenPartition as WrittenPartition

@@ -27,6 +27,7 @@ from tiktok_assets.ingest.partitions import (
     FailedPartitions,
     ReadStats,
     WrittenPartition,
+    columns_metadata,
     fetched_at_metadata,
 )
 from tiktok_assets.ingest.queries import merge_results
@@ -217,6 +218,7 @@ def _write_day(store: HiveStore, report: GmvMaxReport, read: _DayRows) -> Writte
     metadata = fetched_at_metadata(read.fetched_at) | {
         IS_COMPLETE_KEY: str(is_complete(day, account, read.fetched_at)).lower(),
         TIMEZONE_KEY: account.timezone,
+        **columns_metadata(read.frame.columns),
         **readings_metadata(append_reading(store, report.table, partition, account, reading)),
     }
     rows = read.frame

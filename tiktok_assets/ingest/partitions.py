@@ -3,7 +3,7 @@
 The metadata is stored in the Parquet file of each partition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,10 +33,23 @@ until the second refresh, the first to search for them."""
 READINGS_KEY = "readings"
 """Of a day: every reading of it so far, as JSON; see `restatements`."""
 
+COLUMNS_KEY = "columns"
+"""Of a day: the columns it was read with, separated by commas. Files of earlier releases do not have it; a file
+that holds several days may have columns that some of these days were read without."""
+
+REFUSED_KEY = "refused_columns"
+"""Of a day: those of its columns whose metric TikTok refused; absent if there are none."""
+
 
 def fetched_at_metadata(fetched_at: datetime) -> dict[str, str]:
     """Return the metadata entry for when a partition was read."""
     return {FETCHED_AT_KEY: fetched_at.astimezone(UTC).isoformat()}
+
+
+def columns_metadata(columns: Iterable[str], refused: Iterable[str] = ()) -> dict[str, str]:
+    """Return the metadata entries for the columns a day was read with, and for those that TikTok refused."""
+    entries = {COLUMNS_KEY: ",".join(columns), REFUSED_KEY: ",".join(refused)}
+    return {key: names for key, names in entries.items() if names}
 
 
 def is_partition_complete(metadata: Mapping[str, str] | None) -> bool:

@@ -20,7 +20,7 @@ from tiktok_assets.ingest.queries import build_entity_query, count_in_batches
 from tiktok_assets.ingest.reader import Reader
 from tiktok_assets.ingest.report_reader import build_paged_query, list_ad_groups_of_truncated_report
 from tiktok_assets.ingest.report_responses import ReportRequest
-from tiktok_assets.spec import LISTED_ENTITIES, Entity, Report, served_metrics
+from tiktok_assets.spec import ELEMENT, LISTED_ENTITIES, Entity, Report, served_metrics
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
 
@@ -156,7 +156,7 @@ def estimate_refresh(
         table, owner = table_and_owner
         candidates = (Partition(owner, day) for day in newest) if table in daily else [Partition(owner)]
         return next(
-            (rows for each in candidates if (rows := _count_stored_rows(store, table, each)) is not None), None
+            (rows for each in candidates if (rows := count_stored_rows(store, table, each)) is not None), None
         )
 
     conditions = {entity.table: entity.condition for entity in LISTED_ENTITIES}
@@ -204,10 +204,23 @@ def estimate_refresh(
     return Estimate(sum(line.requests for line in lines), sum(line.rows for line in lines), unknown)
 
 
-def _count_stored_rows(store: HiveStore, table: str, partition: Partition) -> int | None:
+def count_stored_rows(store: HiveStore, table: str, partition: Partition) -> int | None:
     """Return the row count in a file's Parquet footer; None if the file is missing or cannot be read."""
     try:
         file = store.scan_partition(table, partition)
         return None if file is None else int(file.select(pl.len()).collect().item())
     except (OSError, PolarsError):
         return None  # an estimate must not stop the run, and the refresh replaces the file
+
+
+def count_stored_rows_by_query(store: HiveStore, report: Report, partition: Partition) -> tuple[int, ...]:
+    """Return the row count of a stored partition for each query of its report; 0 if there is no file."""
+    if not report.parts:
+        return (count_stored_rows(store, report.table, partition) or 0,)
+    try:
+        file = store.scan_partition(report.table, partition)
+        elements = [] if file is None else file.select(ELEMENT.name).collect().get_column(ELEMENT.name).to_list()
+    except (OSError, PolarsError):
+        elements = []
+    counts = Counter(elements)
+    return tuple(counts[part.name] for part in report.parts)

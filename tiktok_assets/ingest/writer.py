@@ -26,6 +26,7 @@ from tiktok_assets.ingest.partitions import (
     FailedPartitions,
     ReadStats,
     WrittenPartition,
+    columns_metadata,
     fetched_at_metadata,
 )
 from tiktok_assets.ingest.reader import Reader
@@ -246,6 +247,7 @@ def _write_partition(
     if partition.day:
         metadata[IS_COMPLETE_KEY] = str(is_complete(partition.day, request.account, response.fetched_at)).lower()
         metadata[TIMEZONE_KEY] = request.account.timezone
+        metadata |= columns_metadata(frame.columns, response.stats.refused_metrics)
         counted = select_rows_to_sum(request.report, frame)
         reading = DayReading.from_frame(partition.day, request.account, counted, response.fetched_at)
         metadata |= readings_metadata(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tiktok_assets.publish.destination import Destination, PublishedTable, TableError, TableLedger
-from tiktok_assets.publish.stored_files import StoredTable, combine_rows, hash_content
+from tiktok_assets.publish.stored_files import StoredTable, combine_rows
 from tiktok_assets.publish.summaries import FrameSummarizer, Summaries, Summary
 from tiktok_assets.storage import Partition
 
@@ -103,7 +103,7 @@ class _StoredSummaries:
                     failures.append(Difference(table.name, partition, str(error)))
                     continue
                 entry = ledger.get(partition)
-                if entry is None or entry.version != hash_content(content):
+                if entry is None or entry.version != table.get_version(content):
                     self.pending.add(partition)
                 schema = pl.Schema({**schema, **frame.schema})
                 frames.append(frame)

@@ -17,7 +17,7 @@ from tiktok_assets.publish.destination import (
     TableError,
     TableLedger,
 )
-from tiktok_assets.publish.stored_files import StoredTable, combine_rows, hash_content
+from tiktok_assets.publish.stored_files import StoredTable, combine_rows
 from tiktok_assets.storage import Partition, utc_now
 
 MAX_BATCH_ROWS, MAX_BATCH_PARTITIONS = 50_000, 1_000
@@ -153,7 +153,7 @@ class _Plan:
 
     def batches(self, now: Callable[[], datetime], max_rows: int, max_partitions: int) -> Iterator[Batch]:
         """Yield the batches in order: first what is not stored any more, then the files in the store's order."""
-        marks = self._table.store.file_versions(self._table.name)
+        marks = self._table.file_versions()
         changes: list[Change] = []
         frames: list[pl.DataFrame] = []
         rows = 0
@@ -197,7 +197,7 @@ class _Plan:
         content = self._table.read_content(partition)
         if content is None:  # removed since it was listed; the next publication sees that
             return
-        version = hash_content(content)
+        version = self._table.get_version(content)
         if old and old.version == version and not is_forced:
             self.unchanged += 1
             if mark != old.file_mark and mark:

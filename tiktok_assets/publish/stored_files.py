@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import polars as pl
@@ -33,6 +34,21 @@ class StoredTable:
     def schema(self) -> pl.Schema:
         """The declared columns."""
         return build_schema(self.columns)
+
+    def file_versions(self) -> dict[Partition, str | None]:
+        """Return the stored partitions with the marks of their files, which change with the migrations."""
+        mark = self.store.migrations.get_mark(self.name)
+        versions = self.store.file_versions(self.name)
+        return {one: version and f"{version}{mark}" for one, version in versions.items()}
+
+    def get_version(self, content: bytes) -> str:
+        """Return what identifies the rows of a file: its content and, of an earlier form, the migrations."""
+        migrations = self.store.migrations
+        if mark := migrations.get_mark(self.name):
+            with suppress(PolarsError):
+                if migrations.is_earlier_form(self.name, pl.read_parquet_schema(io.BytesIO(content))):
+                    return hash_content(content + mark.encode())
+        return hash_content(content)
 
     def read_content(self, partition: Partition) -> bytes | None:
         """Read the file of a partition; None if it was removed meanwhile."""
@@ -65,6 +81,7 @@ class StoredTable:
         place = f"{self.name}/{partition.folder}".rstrip("/")
         try:
             frame = pl.read_parquet(io.BytesIO(content), hive_partitioning=False)
+            frame = self.store.migrations.apply(self.name, frame.lazy()).collect()
         except PolarsError as error:
             raise TableError(f"the file of {place} cannot be read ({error}); refresh that partition") from None
         found = frame.schema

@@ -8,7 +8,14 @@ import polars as pl
 
 from tiktok_assets.api import DateWindow
 from tiktok_assets.ingest import find_unreported_spend
-from tiktok_assets.quality import coverage, creatives, reconciliation, row_checks, smart_plus_levels
+from tiktok_assets.quality import (
+    coverage,
+    creatives,
+    filled_columns,
+    reconciliation,
+    row_checks,
+    smart_plus_levels,
+)
 from tiktok_assets.quality.checked_table import CheckedTable
 from tiktok_assets.quality.outcome import CheckOutcome
 from tiktok_assets.quality.table_reader import CheckContext, TableReader
@@ -27,13 +34,15 @@ class Check:
         severity: "error" if figures are wrong, "warning" if they should be reviewed.
         applies_to: returns whether the check applies to a table.
         evaluate: evaluates the check for one account of a table; outcomes of several accounts are added.
+        evaluate_table: evaluates the check for a whole table instead.
     """
 
     name: str
     description: str
     severity: Severity
     applies_to: Callable[[CheckedTable], bool]
-    evaluate: Callable[[TableReader], CheckOutcome]
+    evaluate: Callable[[TableReader], CheckOutcome] = lambda _: CheckOutcome()
+    evaluate_table: Callable[[CheckContext, CheckedTable], CheckOutcome] | None = None
 
 
 def _check_known_parents(reader: TableReader) -> CheckOutcome:
@@ -249,6 +258,15 @@ CHECKS: tuple[Check, ...] = (
         lambda table: table.is_daily_report,
         _check_missing_days,
     ),
+    Check(
+        "columns_are_filled",
+        "Every stored day was read with every column that the report has now; in a day that was read before a"
+        " metric was selected, its column is null. `sync --missing-columns` and `backfill_history` with"
+        " `missing_columns: true` read such days again, `plan --missing-columns` says what that takes.",
+        "warning",
+        lambda table: table.is_daily_report,
+        evaluate_table=filled_columns.check_filled_columns,
+    ),
 )
 
 
@@ -274,7 +292,12 @@ def evaluate_checks(context: CheckContext, table: str, checks: Mapping[str, Chec
         table: the table to check.
         checks: the checks to evaluate, by name.
     """
-    results = CheckResults({name: CheckOutcome() for name in checks})
+    results = CheckResults(
+        {
+            name: check.evaluate_table(context, context.tables[table]) if check.evaluate_table else CheckOutcome()
+            for name, check in checks.items()
+        }
+    )
     for reader in context.read_table(table):
         for name, check in checks.items():
             results.outcomes[name] += check.evaluate(reader)

@@ -23,6 +23,7 @@ class CheckOutcome:
         figures: the compared figures, whether or not they are within the tolerance.
         notes: sentences on what was not checked.
         max_faults: how many faults are listed.
+        summary: the faults in one sentence; "" if the first one says enough.
     """
 
     count: int = 0
@@ -30,6 +31,7 @@ class CheckOutcome:
     figures: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
     max_faults: int = MAX_FAULTS
+    summary: str = ""
 
     @property
     def passed(self) -> bool:
@@ -56,6 +58,7 @@ class CheckOutcome:
             (self.figures + other.figures)[:MAX_FIGURES],
             tuple(dict.fromkeys(self.notes + other.notes)),
             min(self.max_faults, other.max_faults),
+            self.summary or other.summary,
         )
 
 

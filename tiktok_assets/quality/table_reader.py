@@ -69,14 +69,14 @@ class CheckContext:
         if Partition() in partitions:
             yield TableReader(self, self.tables[table], None, partitions)
             return
-        active = self._list_expected_accounts(self.tables[table])
+        active = self.list_expected_accounts(self.tables[table])
         stored: dict[str, list[Partition]] = {advertiser_id: [] for advertiser_id in active}
         for partition in partitions:
             stored.setdefault(str(partition.advertiser_id), []).append(partition)
         for advertiser_id, theirs in sorted(stored.items()):
             yield TableReader(self, self.tables[table], advertiser_id, theirs)
 
-    def _list_expected_accounts(self, table: CheckedTable) -> Collection[str]:
+    def list_expected_accounts(self, table: CheckedTable) -> Collection[str]:
         """Return the active accounts that a table by day must have days of."""
         if not table.is_daily_report:
             return ()

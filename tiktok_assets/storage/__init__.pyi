@@ -13,6 +13,8 @@ from .parquet_store import HiveStore as HiveStore
 from .partition import Partition as Partition
 from .partition import StoreError as StoreError
 from .report_timeouts import StoredTimeouts as StoredTimeouts
+from .side_files import read_side_file as read_side_file
+from .side_files import write_side_file as write_side_file
 from .state import State as State
 from .state import StateError as StateError
 from .state import approvals as approvals

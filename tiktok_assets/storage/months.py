@@ -25,6 +25,9 @@ _COMPRESSION_LEVEL = 1
 """Faster than the default of 3, for files that are hardly larger."""
 
 _MAX_CONFLICTS = 5
+DAY_KEYS = pl.Schema({"advertiser_id": pl.String(), "date": pl.Date()})
+"""The columns that say which day of which account a row is of."""
+
 _ARROW_KEY = "ARROW:schema"
 """Written by Polars into every file."""
 
@@ -119,24 +122,16 @@ def encode_month(
     return buffer.getvalue()
 
 
-def scan_months(paths: Sequence[str], schema: pl.Schema, partitions: Sequence[Partition]) -> pl.LazyFrame:
-    """Scan the rows of some days in the files of months, in the files' order, with the columns of a schema.
+def select_days(rows: pl.LazyFrame, partitions: Sequence[Partition]) -> pl.LazyFrame:
+    """Select the rows of some days from those of files of months, in their order.
 
-    The days are selected by their values, because another process may replace a file before the rows are read.
+    Days are selected by their values, because another process may replace a file before its rows are read.
     """
     wanted = pl.LazyFrame(
         {"advertiser_id": [one.advertiser_id for one in partitions], "date": [one.day for one in partitions]},
-        {"advertiser_id": pl.String, "date": pl.Date},
+        DAY_KEYS,
     )
-    keys = wanted.collect_schema()
-    rows = pl.scan_parquet(
-        list(paths),
-        schema=pl.Schema({**schema, **keys}),
-        hive_partitioning=False,
-        missing_columns="insert",
-        extra_columns="ignore",
-    )
-    return rows.join(wanted, on=list(keys), how="semi", maintain_order="left").select(list(schema))
+    return rows.join(wanted, on=list(DAY_KEYS), how="semi", maintain_order="left")
 
 
 class MonthFiles:

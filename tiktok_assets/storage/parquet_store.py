@@ -4,20 +4,23 @@ Old days can be in one file per month, see `compaction`; all methods read and re
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from tiktok_assets.storage.files import FileKey, ListedFile
-from tiktok_assets.storage.months import MonthFile, MonthFiles, encode_partition, scan_months
+from tiktok_assets.storage.migrations import MIGRATIONS, Migration, Migrations
+from tiktok_assets.storage.months import DAY_KEYS, MonthFile, MonthFiles, encode_partition, select_days
 from tiktok_assets.storage.partition import (
     ForeignRowsError,
     Partition,
     StoreError,
     UnsafeNameError,
+    WrittenFile,
     validate_name,
     validate_names,
 )
@@ -29,15 +32,6 @@ MIN_COMPACTED_AGE_DAYS = 31
 """Younger days have files of their own."""
 
 _SHORTEST_MONTH, _PARTIAL_MONTHS = 28, 2
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """A partition that was written: the path of its file, its rows, and the size of the file in bytes."""
-
-    path: str
-    rows: int
-    bytes: int
 
 
 class HiveStore:
@@ -52,6 +46,7 @@ class HiveStore:
         cache_folder: where local copies of the files of an object store are kept; None for a temporary folder.
         max_listing_age: for how many seconds a listing of an object store is used again; files that other
             processes write meanwhile are not seen. A listing from before this object was created is never used.
+        migrations: how columns have changed, for files of earlier releases.
 
     Attributes:
         base: the folder.
@@ -59,7 +54,15 @@ class HiveStore:
         months: the files of several days; likewise.
     """
 
-    def __init__(self, base: str, *, cache_folder: Path | None = None, max_listing_age: float = 0) -> None:
+    def __init__(
+        self,
+        base: str,
+        *,
+        cache_folder: Path | None = None,
+        max_listing_age: float = 0,
+        migrations: Sequence[Migration] = MIGRATIONS,
+    ) -> None:
+        self.migrations = Migrations(migrations)
         self.files = PartitionFiles(base, cache_folder, max_listing_age)
         self.base = self.files.base
         self.months = MonthFiles(self.files)
@@ -151,17 +154,11 @@ class HiveStore:
         for group, months in self._group_by_place(table, partitions):
             if months:
                 paths = list(dict.fromkeys(month.path for month in months))
-                scans.append(scan_months(paths, schema, group))
-                continue
-            scans.append(
-                pl.scan_parquet(
-                    self.files.readable_paths(table, self._find_own_files(table, group)),
-                    schema=schema,
-                    hive_partitioning=False,
-                    missing_columns="insert",
-                    extra_columns="ignore",
-                )
-            )
+                rows = self.migrations.scan(table, paths, pl.Schema({**schema, **DAY_KEYS}))
+                scans.append(select_days(rows, group).select(list(schema)))
+            else:
+                paths = self.files.readable_paths(table, self._find_own_files(table, group))
+                scans.append(self.migrations.scan(table, paths, schema))
         return pl.concat(scans) if scans else pl.LazyFrame(schema=schema)
 
     def _group_by_place(
@@ -333,14 +330,22 @@ class HiveStore:
         self.files.close()
 
     def scan_partition(self, table: str, partition: Partition) -> pl.LazyFrame | None:
-        """Scan one partition lazily, with the columns of its file; None if it does not exist."""
+        """Scan one partition lazily, with the columns of its file in today's form; None if it does not exist."""
         validate_names(table, partition)
         if file := self.files.find(table, partition.file_key):
-            return pl.scan_parquet(self.files.readable_paths(table, [file])[0], hive_partitioning=False)
+            rows = pl.scan_parquet(self.files.readable_paths(table, [file])[0], hive_partitioning=False)
+            return self.migrations.apply(table, rows)
         month = self.months.find(table, partition)
         if month is None or partition.day is None or str(partition.day) not in month.versions:
             return None
-        return month.scan_day(partition.day)
+        return self.migrations.apply(table, month.scan_day(partition.day))
+
+    def read_column_names(self, table: str, partition: Partition) -> list[str] | None:
+        """Read the names of the columns of a partition; None if it does not exist or its file is damaged."""
+        with suppress(OSError, PolarsError):
+            file = self.scan_partition(table, partition)
+            return None if file is None else file.collect_schema().names()
+        return None
 
     def read_file(self, table: str, partition: Partition) -> bytes | None:
         """Read the file of a partition as it is now; None if it does not exist.

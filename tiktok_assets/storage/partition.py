@@ -1,4 +1,4 @@
-"""Define the key of a partition and its path, and the errors of the store."""
+"""Define the key of a partition and its path, a written file, and the errors of the store."""
 
 import re
 from collections.abc import Mapping
@@ -49,6 +49,15 @@ class Partition:
     def folder(self) -> str:
         """The path of the partition below its table."""
         return "/".join(f"{name}={value}" for name, value in self.columns.items())
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A partition that was written: the path of its file, its rows, and the size of the file in bytes."""
+
+    path: str
+    rows: int
+    bytes: int
 
 
 def validate_name(name: str, what: str) -> str:

@@ -87,12 +87,18 @@ class Deployment:
         self.host.control("POST", "grants", advertiser_id=advertiser_id, granted=False)
 
     def run(
-        self, job: str, tags: Mapping[str, str] | None = None, tables: Iterable[str] = ()
+        self,
+        job: str,
+        tags: Mapping[str, str] | None = None,
+        tables: Iterable[str] = (),
+        run_config: Mapping[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job, or these tables of it, as a daemon would; a failure is returned in the result."""
         return select_job_tables(
             self.definitions.resolve_job_def(Names(self.settings).name(job)), self.settings, tables
-        ).execute_in_process(instance=self.instance, tags=dict(tags or {}), raise_on_error=False)
+        ).execute_in_process(
+            instance=self.instance, tags=dict(tags or {}), run_config=run_config, raise_on_error=False
+        )
 
     def run_range(
         self, job: str, advertiser_ids: Sequence[str], window: DateWindow | None = None, tables: Iterable[str] = ()
