@@ -19,6 +19,7 @@ from tiktok_assets.defs.report_assets import read_report_partitions
 from tiktok_assets.defs.scaling_sensors import find_unfinished_requests
 from tiktok_assets.duplication import (
     BY_CODE,
+    BY_TERMINAL,
     STARTED,
     Approval,
     DuplicationRequest,
@@ -216,10 +217,10 @@ class Agency:
         with self.session() as session:
             self.deliver(session)
 
-    def duplicate(self, request: DuplicationRequest, code: str) -> None:
-        """Duplicate an ad with the code of an alert."""
+    def duplicate(self, request: DuplicationRequest, code: str = "") -> None:
+        """Duplicate an ad with the code of an alert, or as a person who confirms it on a terminal."""
         with self.session() as session:
-            approval = Approval("ann", BY_CODE, code)
+            approval = Approval("ann", BY_CODE, code) if code else Approval("ann", BY_TERMINAL)
             try:
                 session.create_duplicator(approval=approval).duplicate(request)
             except DUPLICATION_ERRORS as error:

@@ -26,6 +26,7 @@ from tiktok_assets.duplication.models import DONE
 from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.storage import State, duplications
 from tiktok_assets_tests.simulation.agency import Agency, first_start
+from tiktok_assets_tests.simulation.budget_limit import choose_requests_near_limit
 from tiktok_assets_tests.simulation.disk import Disk, tear_unfinished
 from tiktok_assets_tests.simulation.fault_plan import (
     DELIVERY_SEAMS,
@@ -57,6 +58,8 @@ HTTP_INTERVAL = 100
 """One seed in so many lives over real HTTP."""
 MAX_SECONDS = 200
 """Processor seconds after which a world counts as one that never ends; it takes about forty."""
+NEAR_LIMIT_RATE = 0.1
+"""The probability of a day on which a person duplicates several ads of an account, up to the budget limit."""
 CALM_DAYS = 4
 """The last days have no faults, so that everything that is promised to happen in the end can."""
 
@@ -121,6 +124,7 @@ class Simulation:
 
     def _open(self, root: Path) -> None:
         self.random = Random(f"{self.seed}:schedule")  # noqa: S311 - repeatable
+        self.budgets = Random(f"{self.seed}:budgets")  # noqa: S311 - repeatable
         accounts = self.random.choice(ACCOUNTS)
         is_served = self.seed % HTTP_INTERVAL == HTTP_INTERVAL // 2
         self.faults["a world over HTTP"] += is_served
@@ -157,6 +161,8 @@ class Simulation:
                 if number:
                     self._pass_time(hours=self.random.uniform(0.2, 5))
             self._work_on_duplications(is_calm=is_calm)
+            if not is_calm and self.budgets.random() < NEAR_LIMIT_RATE:
+                self._come_near_limit()
             self._assert_day(is_over=self.day == self.days - 1)
             self._pass_time(hours=24)
             self._deliver(is_calm=is_calm)
@@ -372,6 +378,23 @@ class Simulation:
         self._run("finishing duplications", self.agency.finish_duplications, DUPLICATION_SEAMS if killed else ())
         if random.random() < 0.05:
             self._undo(is_calm=is_calm)
+
+    def _come_near_limit(self) -> None:
+        """Let a person duplicate several ads of an account on one day, up to the limit and over it."""
+        random, limit = self.budgets, self.agency.settings.max_added_budget
+        if limit is None:
+            return
+        number = 10 * (self.day + 1)
+        for request in choose_requests_near_limit(random, self.world, limit, number):
+            self.world.events["a duplication near the limit of added budgets"] += 1
+            killed = random.random() < 0.2
+            self._run(
+                "a duplication near the limit of added budgets",
+                lambda request=request: self.agency.duplicate(request),  # type: ignore[misc] # bound now
+                DUPLICATION_SEAMS if killed else (),
+            )
+            self._pass_time(hours=random.uniform(0.01, 3))
+        self._run("finishing duplications near the limit", self.agency.finish_duplications)
 
     def _find_request(self, text: str) -> DuplicationRequest | None:
         for owner in self.world.accounts:
