@@ -84,7 +84,7 @@ mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, a
 	$(BIN)/python -m tiktok_assets_tests.mutations
 
 # How long CI simulates; new seeds are begun for so many seconds.
-SIMULATION_SECONDS ?= 240
+SIMULATION_SECONDS ?= 600
 
 simulate: $(VENV)/installed-dev ## live account-years with every fault: SECONDS=600, or SEED=5 for one seed
 	$(BIN)/python -m tiktok_assets_tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
