@@ -163,18 +163,21 @@ class Agency:
         settings, store = self.settings, session.store
         accounts, refused = load_accounts(session.reader, store, settings, ids)
         self.failures += len(refused)
+        windows = [
+            select_refresh_window(
+                store,
+                DAILY,
+                account,
+                session.now(),
+                start=settings.start_date,
+                lookback_days=settings.lookback_days,
+                sweep_days=settings.sweep_days,
+            )
+            for account in accounts
+        ]
         for table in DAILY:
             partitions = list[Partition]()
-            for account in accounts:
-                window = select_refresh_window(
-                    store,
-                    DAILY,
-                    account,
-                    session.now(),
-                    start=settings.start_date,
-                    lookback_days=settings.lookback_days,
-                    sweep_days=settings.sweep_days,
-                )
+            for account, window in zip(accounts, windows, strict=True):
                 days = set(window.days if window else ())
                 if fills_gaps:
                     days |= set(find_missing_days(store, table, account, session.now(), start=settings.start_date))
