@@ -92,7 +92,7 @@ simulate: $(VENV)/installed-dev ## live account-years with every fault: SECONDS=
 simulate-today: $(VENV)/installed-dev ## the same with the seed of the day, for SIMULATION_SECONDS; part of CI
 	$(BIN)/python -m tiktok_assets_tests.simulation --seconds $(SIMULATION_SECONDS)
 
-simulate-mutations: $(VENV)/installed-dev ## plant faults, one at a time, and print which ones the simulation finds
+simulate-mutations: $(VENV)/installed-dev ## plant faults, one in each copy, and print which ones the simulation finds
 	$(BIN)/python -m tiktok_assets_tests.simulation.mutations
 
 benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks.md; takes half an hour; ONLY=startup runs one

@@ -33,6 +33,10 @@ class SimulatedKill(BaseException):
     """The simulated process was killed; nothing of the product catches it."""
 
 
+class EndlessError(BaseException):
+    """A world or a delivery does not end; nothing of the product catches it."""
+
+
 @dataclass
 class Kill:
     """Where a process is killed: at the n-th operation of a seam."""

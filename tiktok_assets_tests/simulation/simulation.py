@@ -41,6 +41,7 @@ from tiktok_assets_tests.simulation.figures import Figures
 from tiktok_assets_tests.simulation.judge import Judge
 from tiktok_assets_tests.simulation.network import NETWORK_FAULTS
 from tiktok_assets_tests.simulation.process import (
+    EndlessError,
     Kill,
     Process,
     SimulatedKill,
@@ -107,7 +108,7 @@ class Simulation:
                     self._live()
                 except _KilledError:
                     return
-                except ViolationError as violation:
+                except (ViolationError, EndlessError) as violation:
                     self._fail(str(violation))
                 except Exception:  # noqa: BLE001 - an error that escapes the product is a violation too
                     self._fail(traceback.format_exc(limit=-12))
@@ -475,7 +476,7 @@ def _collect_rarely() -> None:
 
 
 def _stop_hanging(*_: object) -> None:
-    raise ViolationError(f"a world ends: it has taken {MAX_SECONDS} processor seconds")
+    raise EndlessError(f"a world ends: it has taken {MAX_SECONDS} processor seconds")
 
 
 class _KilledError(Exception):
