@@ -87,12 +87,14 @@ class _SettledDays:
     Attributes:
         windows: the delivery windows of the ads that it was computed with.
         until: the first day that is not included.
+        hour: the hour it was last used at; at an earlier one a day may be unsettled.
         total: the sum; its reach is that of all days without the estimate. None if there was no delivery.
         largest_reach: of a day.
     """
 
     windows: list[tuple[DeliveryWindow, ...]]
     until: int
+    hour: int = 0
     total: Vector | None = None
     largest_reach: int = 0
 
@@ -172,8 +174,9 @@ class Facts:
         windows, zone = [tuple(self._windows_of(ad)) for ad in ads], _zone(ads[0])
         key = tuple(ad.id for ad in ads)
         settled = self._settled.get(key)
-        if settled is None or settled.windows != windows:
+        if settled is None or settled.windows != windows or hour < settled.hour:
             settled = self._settled[key] = _SettledDays(windows, min(days.start for days in begun))
+        settled.hour = hour
         vectors = [] if settled.total is None else [settled.total]
         largest = settled.largest_reach
         is_settled = True
