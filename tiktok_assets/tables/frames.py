@@ -303,7 +303,7 @@ def build_report_frame(
         rows = rows.with_columns(
             is_complete=pl.col("date").is_in(complete), is_settled=pl.col("date").is_in(settled)
         )
-    if any(rows.select(pl.col(report.key).is_null().any()).row(0)):
+    if any(rows.get_column(name).null_count() for name in report.key):
         raise ValueFormatError(f"a row has no {' or no '.join(report.key)}")
     rows = rows.select(schema.names())
     return rows if rows.schema == schema else rows.cast(schema)
