@@ -286,6 +286,8 @@ class Simulation:
             process.full_disk_at = self.random.randint(1, 600)
             self.step = f"{name}, with a full disk from operation {process.full_disk_at}"
         run_process(process, work)
+        if process.is_endless:
+            raise ViolationError(f"a process ends: {process.passed}")
         if process.is_dead:
             assert process.kill
             if self.folder:
