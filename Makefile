@@ -84,7 +84,7 @@ mutations: $(VENV)/installed-dev ## put twenty fixed bugs back, one at a time, a
 	$(BIN)/python -m tiktok_assets_tests.mutations
 
 # How long CI simulates; new seeds are begun for so many seconds.
-SIMULATION_SECONDS ?= 240
+SIMULATION_SECONDS ?= 600
 
 simulate: $(VENV)/installed-dev ## live account-years with every fault: SECONDS=600, or SEED=5 for one seed
 	$(BIN)/python -m tiktok_assets_tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
@@ -92,7 +92,7 @@ simulate: $(VENV)/installed-dev ## live account-years with every fault: SECONDS=
 simulate-today: $(VENV)/installed-dev ## the same with the seed of the day, for SIMULATION_SECONDS; part of CI
 	$(BIN)/python -m tiktok_assets_tests.simulation --seconds $(SIMULATION_SECONDS)
 
-simulate-mutations: $(VENV)/installed-dev ## plant faults, one at a time, and print which ones the simulation finds
+simulate-mutations: $(VENV)/installed-dev ## plant faults, one in each copy, and print which ones the simulation finds
 	$(BIN)/python -m tiktok_assets_tests.simulation.mutations
 
 benchmark: $(VENV)/installed-dev ## run all benchmarks and write docs/benchmarks.md; takes half an hour; ONLY=startup runs one

@@ -135,6 +135,8 @@ def _find_new_versions(
     key = to_column_name(entity.key)
     listed = _to_versions(entity, snapshot, fetched_at)
     compared = [name for name in current.columns if name not in {*UNVERSIONED_COLUMNS, *_VALIDITY_COLUMNS}]
+    if listed.select(compared).equals(current.select(compared)):  # both are sorted by key; mostly nothing changed
+        return listed.clear()
     changed = listed.join(current, on=compared, how="anti", nulls_equal=True)
     deleted = (
         current.filter(~pl.col("is_deleted"))

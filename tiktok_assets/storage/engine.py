@@ -40,14 +40,39 @@ def open_engine(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def create_missing_tables(connection: sa.Connection, tables: sa.MetaData) -> None:
+    """Create the tables that a database lacks, and add the columns that those of an earlier version lack."""
+    if connection.dialect.name == "sqlite" and _list_columns(connection, tables) == _declared_columns(tables):
+        return  # one statement instead of two for each table
+    tables.create_all(connection)
+    add_missing_columns(connection, tables)
+
+
+def _declared_columns(tables: sa.MetaData) -> dict[str, set[str]]:
+    return {name: set(table.columns.keys()) for name, table in tables.tables.items()}
+
+
+def _list_columns(connection: sa.Connection, tables: sa.MetaData) -> dict[str, set[str]]:
+    """Return the columns of the tables that exist, by table."""
+    columns: dict[str, set[str]] = {}
+    if connection.dialect.name == "sqlite":
+        query = (
+            "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
+        )
+        for table, column in connection.exec_driver_sql(query):
+            if table in tables.tables:
+                columns.setdefault(table, set()).add(column)
+        return columns
+    existing = sa.inspect(connection).get_multi_columns(filter_names=list(tables.tables))
+    return {name: {column["name"] for column in found} for (_, name), found in existing.items()}
+
+
 def add_missing_columns(connection: sa.Connection, tables: sa.MetaData) -> None:
     """Add the columns that a database of an earlier version lacks.
 
     The columns are nullable, so that the earlier version can still write to the database.
     """
-    existing = sa.inspect(connection).get_multi_columns(filter_names=list(tables.tables))
-    for (_, name), columns in existing.items():
-        known = {column["name"] for column in columns}
+    for name, known in _list_columns(connection, tables).items():
         for column in tables.tables[name].columns:
             if column.name not in known:
                 column_type = column.type.compile(connection.dialect)

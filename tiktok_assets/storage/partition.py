@@ -48,7 +48,10 @@ class Partition:
     @property
     def folder(self) -> str:
         """The path of the partition below its table."""
-        return "/".join(f"{name}={value}" for name, value in self.columns.items())
+        owner = "" if self.advertiser_id is None else f"advertiser_id={self.advertiser_id}"
+        if self.day is None:
+            return owner
+        return f"{owner}{'/' if owner else ''}date={self.day}"
 
 
 @dataclass(frozen=True, slots=True)

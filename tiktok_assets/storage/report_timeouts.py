@@ -42,9 +42,10 @@ class StoredTimeouts:
             return None
         with self._lock, self._open_state().transaction() as connection:
             now = datetime.now(UTC)
-            if seconds := self._blocked_seconds(connection, identity, now):
+            recent = self._recent_timeouts(connection, identity, now)
+            if seconds := _count_blocked_seconds(recent, now):
                 return seconds
-            if self._recent_timeouts(connection, identity, now):
+            if recent:
                 self._permitted[identity] = now
                 self._insert(connection, identity, now)
         return None
@@ -59,7 +60,7 @@ class StoredTimeouts:
             self._delete(connection, identity, permitted_at, now)
             if timed_out:
                 self._insert(connection, identity, now)
-            return self._blocked_seconds(connection, identity, now)
+            return _count_blocked_seconds(self._recent_timeouts(connection, identity, now), now)
 
     def _may_have_timeouts(self) -> bool:
         """Return whether the state was written to so recently that it may contain timeouts that still count."""
@@ -70,12 +71,6 @@ class StoredTimeouts:
                 if time.time() - file.stat().st_mtime < TIMEOUT_MEMORY_SECONDS:
                     return True
         return False
-
-    def _blocked_seconds(self, connection: "sa.Connection", identity: str, now: datetime) -> float | None:
-        recent = self._recent_timeouts(connection, identity, now)
-        if len(recent) < MAX_TIMEOUTS_PER_REPORT:
-            return None
-        return (recent[-MAX_TIMEOUTS_PER_REPORT] + _TIMEOUT_MEMORY - now).total_seconds()
 
     @staticmethod
     def _recent_timeouts(connection: "sa.Connection", identity: str, now: datetime) -> list[datetime]:
@@ -104,3 +99,10 @@ class StoredTimeouts:
         connection.execute(
             report_timeouts.delete().where(inserted | (report_timeouts.c.at <= now - _TIMEOUT_MEMORY))
         )
+
+
+def _count_blocked_seconds(recent: list[datetime], now: datetime) -> float | None:
+    """Return the seconds until a report with these timeouts may be sent; None if it may be sent now."""
+    if len(recent) < MAX_TIMEOUTS_PER_REPORT:
+        return None
+    return (recent[-MAX_TIMEOUTS_PER_REPORT] + _TIMEOUT_MEMORY - now).total_seconds()

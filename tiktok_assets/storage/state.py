@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from tiktok_assets.file_permissions import UnsafeLocationError
-from tiktok_assets.storage.engine import add_missing_columns, open_engine
+from tiktok_assets.storage.engine import create_missing_tables, open_engine
 from tiktok_assets.storage.parquet_store import StoreError
 
 
@@ -265,8 +265,7 @@ class State:
             self._url_without_password = parsed.render_as_string(hide_password=True)
             self._engine = open_engine(parsed)
             with self.transaction() as connection:
-                TABLES.create_all(connection)
-                add_missing_columns(connection, TABLES)
+                create_missing_tables(connection, TABLES)
         except UnsafeLocationError as error:
             raise StateError(f"the state cannot be opened: {error.strerror}") from None
         except ImportError as error:

@@ -15,7 +15,7 @@ import polars as pl
 
 from tiktok_assets.spec import ELEMENT, EXTRA, FETCHED_AT, Column, Entity, Metric, Report, served_metrics
 from tiktok_assets.tables.account_calendar import Account, ValueFormatError, is_complete, is_settled
-from tiktok_assets.tables.fast_report_parser import parse_uniform_rows
+from tiktok_assets.tables.fast_report_parser import FEW_ROWS, parse_few_rows, parse_uniform_rows
 from tiktok_assets.tables.report_row_parser import (
     ROW_SECTIONS,
     dimension_names,
@@ -27,8 +27,7 @@ from tiktok_assets.tables.report_row_parser import (
 from tiktok_assets.tables.schema import (
     INSTANT,
     average_names,
-    build_schema,
-    entity_columns,
+    entity_schema,
     numeric_dtypes,
     report_schema,
     response_columns,
@@ -68,6 +67,8 @@ def build_entity_frame(
     Returns:
         One row per object. A value that does not fit its column is null, and the original value is in `extra`.
     """
+    if not rows:
+        return pl.DataFrame(schema=entity_schema(entity))
     malformed: list[Row] = [{} for _ in rows]
     data: dict[str, list[Any]] = {}
     for column in entity.columns:
@@ -90,7 +91,7 @@ def build_entity_frame(
         _encode_extra({k: v for k, v in row.items() if k not in known}, kept, unknown_fields)
         for row, kept in zip(rows, malformed, strict=True)
     ]
-    return pl.DataFrame(data, schema=build_schema(entity_columns(entity)))
+    return pl.DataFrame(data, schema=entity_schema(entity))
 
 
 def _encode_extra(fields: Row, malformed: Row, unknown_fields: set[str]) -> str | None:
@@ -222,13 +223,15 @@ def parse_report_page_fast(
     columns = response_columns(report, metrics)
     fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *requested_metrics)}
     # The second attempt reads all values as text, because a count such as "12.0" is no integer for Polars.
-    for dtypes in (numeric_dtypes(metrics), dict[str, pl.DataType]()):
+    for dtypes in (numeric_dtypes(metrics), dict[str, pl.DataType]()) if len(rows) > FEW_ROWS else ():
         schemas = {
             section: {name: dtypes.get(name, pl.String()) for name in names} for section, names in fields.items()
         }
         if (cells := parse_uniform_rows(rows, schemas)) is not None:
             break
     else:
+        cells = parse_few_rows(rows, fields) if len(rows) <= FEW_ROWS else None
+    if cells is None:
         return None
     present = set(cells.columns)
     missing = pl.lit(None, pl.String)
@@ -300,7 +303,7 @@ def build_report_frame(
         rows = rows.with_columns(
             is_complete=pl.col("date").is_in(complete), is_settled=pl.col("date").is_in(settled)
         )
-    if any(rows.select(pl.col(report.key).is_null().any()).row(0)):
+    if any(rows.get_column(name).null_count() for name in report.key):
         raise ValueFormatError(f"a row has no {' or no '.join(report.key)}")
     rows = rows.select(schema.names())
     return rows if rows.schema == schema else rows.cast(schema)

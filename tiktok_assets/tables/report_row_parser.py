@@ -33,6 +33,7 @@ FAULT_COLUMN = "row_fault"
 
 _ID_DIMENSIONS = frozenset({"advertiser_id", "campaign_id", "adgroup_id", "ad_id", "ad_id_v2", "smart_plus_ad_id"})
 _MAX_SHOWN_CHARACTERS = 60
+_FEW_KEYS = 1000
 
 
 def dimension_names(report: Report) -> frozenset[str]:
@@ -244,7 +245,10 @@ def split_faulty_rows(pages: list[pl.DataFrame]) -> tuple[list[pl.DataFrame], li
 
 def count_malformed_values(frame: pl.DataFrame) -> int:
     """Count the values of a table that did not fit their column, from its column `extra`."""
-    extra = frame.get_column(EXTRA.name).drop_nulls()
+    extra = frame.get_column(EXTRA.name)
+    if extra.null_count() == len(extra):
+        return 0
+    extra = extra.drop_nulls()
     return sum(
         len(decode_malformed_values(text)) for text in extra.filter(extra.str.contains(MALFORMED, literal=True))
     )
@@ -306,6 +310,10 @@ def find_key_error(frame: pl.DataFrame, key: Sequence[str], advertiser_id: str |
     for column in key:
         if missing := keys.get_column(column).null_count():
             return f"{missing} rows have no {column}"
+    if keys.height <= _FEW_KEYS:  # so few cost less in Python
+        rows = keys.rows()
+        if len(set(rows)) == len(rows):
+            return None
     if (is_duplicate := keys.is_duplicated()).any():
         duplicates = keys.filter(is_duplicate)
         first = ", ".join(str(value) for value in duplicates.row(0))

@@ -42,6 +42,12 @@ def entity_columns(entity: Entity) -> tuple[Column, ...]:
     return (*entity.columns, *granted, FETCHED_AT, EXTRA)
 
 
+@cache
+def entity_schema(entity: Entity) -> pl.Schema:
+    """Return the schema of an entity's stored table; all callers share it."""
+    return build_schema(entity_columns(entity))
+
+
 def report_schema(report: Report, metrics: tuple[Metric, ...]) -> pl.Schema:
     """Return the schema of a report's stored table."""
     return build_schema(report_columns(report, metrics))

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tiktok_assets.sandbox.world.facts import Facts
+from tiktok_assets.sandbox.world.facts import Facts, sum_over_ads, sum_over_days
 from tiktok_assets.sandbox.world.generator import build_world
 from tiktok_assets.sandbox.world.ground_truth import GroundTruth
 from tiktok_assets.sandbox.world.local_days import local_day
@@ -101,6 +101,24 @@ def test_facts_depend_only_on_the_clock(api: Api, accounts: list[str]) -> None:
     api.control("POST", "clock", now=DEFAULT_ANCHOR.isoformat())
     assert first == api.rows(accounts[0], query_lifetime=True)
     assert first != later
+
+
+def test_lifetime_is_the_sum_of_its_days() -> None:
+    """At any instant, also an earlier one, and after a write, the lifetime of ads is the sum of their days."""
+    world = build_world(WorldPlan(seed=3, advertisers=1))
+    facts, account = Facts(world), next(iter(world.advertisers.values()))
+    now = epoch_seconds(DEFAULT_ANCHOR)
+    for number, seconds in enumerate((0, 5_000, 86_400, 40 * 86_400, 3_600, -20 * 86_400, 10 * 86_400)):
+        if number == 3:
+            ad = account.campaigns[0].ad_groups[0].ads[0]
+            ad.status_changes += [(now - 5 * 86_400, False), (now + 86_400, True)]
+            world.version += 1
+        for ads in (*([ad] for ad in account.ads), *(group.ads for group in account.ad_groups), account.ads):
+            ordinals = sorted({ordinal for ad in ads for ordinal in facts.possible_days(ad, now + seconds)})
+            days = [[facts.day(ad, ordinal, now + seconds) for ad in ads] for ordinal in ordinals]
+            known = [[vector for vector in day if vector is not None] for day in days]
+            sums = [sum_over_ads(day) for day in known if day]
+            assert facts.lifetime(ads, now + seconds) == (sum_over_days(sums) if sums else None)
 
 
 def day_of(api: Api, account: str, day: str, now: datetime, *metrics: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--until-killed", type=Path, default=None, help="keep the files of the first kill here")
     parser.add_argument("--for-real", action="store_true", help="kill by SIGKILL")
     parser.add_argument("--stop-at-failure", action="store_true")
+    parser.add_argument("--workers", type=int, default=WORKERS)
     options = parser.parse_args(arguments)
     seed = seed_of_today() if options.seed is None else options.seed
     if options.until_killed:
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 def _run_workers(seed: int, options: argparse.Namespace) -> Figures:
     """Run the workers, each with every second seed, and return all figures; without seconds, one seed."""
-    workers = WORKERS if options.seconds is not None else 1
+    workers = options.workers if options.seconds is not None else 1
     command = [sys.executable, "-m", "tiktok_assets_tests.simulation", "--worker", "--step", str(workers)]
     command += ["--seconds", str(options.seconds)] if options.seconds is not None else []
     command += ["--days", str(options.days)] if options.days else []

@@ -19,6 +19,7 @@ from tiktok_assets.defs.report_assets import read_report_partitions
 from tiktok_assets.defs.scaling_sensors import find_unfinished_requests
 from tiktok_assets.duplication import (
     BY_CODE,
+    BY_TERMINAL,
     STARTED,
     Approval,
     DuplicationRequest,
@@ -162,18 +163,21 @@ class Agency:
         settings, store = self.settings, session.store
         accounts, refused = load_accounts(session.reader, store, settings, ids)
         self.failures += len(refused)
+        windows = [
+            select_refresh_window(
+                store,
+                DAILY,
+                account,
+                session.now(),
+                start=settings.start_date,
+                lookback_days=settings.lookback_days,
+                sweep_days=settings.sweep_days,
+            )
+            for account in accounts
+        ]
         for table in DAILY:
             partitions = list[Partition]()
-            for account in accounts:
-                window = select_refresh_window(
-                    store,
-                    DAILY,
-                    account,
-                    session.now(),
-                    start=settings.start_date,
-                    lookback_days=settings.lookback_days,
-                    sweep_days=settings.sweep_days,
-                )
+            for account, window in zip(accounts, windows, strict=True):
                 days = set(window.days if window else ())
                 if fills_gaps:
                     days |= set(find_missing_days(store, table, account, session.now(), start=settings.start_date))
@@ -216,10 +220,10 @@ class Agency:
         with self.session() as session:
             self.deliver(session)
 
-    def duplicate(self, request: DuplicationRequest, code: str) -> None:
-        """Duplicate an ad with the code of an alert."""
+    def duplicate(self, request: DuplicationRequest, code: str = "") -> None:
+        """Duplicate an ad with the code of an alert, or as a person who confirms it on a terminal."""
         with self.session() as session:
-            approval = Approval("ann", BY_CODE, code)
+            approval = Approval("ann", BY_CODE, code) if code else Approval("ann", BY_TERMINAL)
             try:
                 session.create_duplicator(approval=approval).duplicate(request)
             except DUPLICATION_ERRORS as error:

@@ -1,5 +1,6 @@
 """The assertions about the state, messages, duplications, secrets and disk space of an installation."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,10 +155,9 @@ class Judge(TableJudge):
     def judge_secrets(self, secrets: Iterable[str]) -> None:
         """Check that no file and no message has a token or the app's secret."""
         needles = [secret.encode() for secret in secrets]
-        for path in self.agency.folder.rglob("*"):
-            if path.is_file():
-                content = path.read_bytes()
-                self.check("no secret on the disk", not any(one in content for one in needles), str(path))
+        for path in _list_files(self.agency.folder):
+            content = Path(path).read_bytes()
+            self.check("no secret on the disk", not any(one in content for one in needles), path)
         strangers = self.world.network.strangers
         self.check("the token goes to one host", not strangers, str(strangers))
         text = "\n".join(one.text for one in self.receivers.messages).encode()
@@ -165,11 +165,16 @@ class Judge(TableJudge):
 
     def judge_bounds(self) -> None:
         """Check the number of leftover files, and that nothing else is in the data folder."""
-        files = [path for path in Path(self.agency.settings.data_dir).rglob("*") if path.is_file()]
-        leftovers = [path for path in files if path.name != "part-0.parquet"]
+        files = _list_files(Path(self.agency.settings.data_dir))
+        leftovers = [path for path in files if not path.endswith("/part-0.parquet")]
         self.check("leftover files are few", len(leftovers) <= MAX_UNFINISHED_FILES, str(leftovers[:20]))
         days = (self.world.clock.now().date() - self.agency.settings.start_date).days + 2
         most = (len(DAILY) + 1) * days * len(self.world.world.advertisers) + 60
         self.check("files stay within bounds", len(files) <= most, f"{len(files)} files, at most {most}")
-        size = sum(path.stat().st_size for path in files)
+        size = sum(os.stat(path).st_size for path in files)  # noqa: PTH116 - fast
         self.check("disk space stays within bounds", size <= 40_000 * most, f"{size} bytes in {len(files)} files")
+
+
+def _list_files(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder."""
+    return [f"{parent}/{name}" for parent, _, names in os.walk(folder) for name in names]

@@ -33,6 +33,14 @@ class SimulatedKill(BaseException):
     """The simulated process was killed; nothing of the product catches it."""
 
 
+MAX_OPERATIONS = 10_000
+"""Of a process at one seam; a refresh of five accounts has some hundreds."""
+
+
+class EndlessError(BaseException):
+    """A world does not end; nothing of the product catches it."""
+
+
 @dataclass
 class Kill:
     """Where a process is killed: at the n-th operation of a seam."""
@@ -57,6 +65,7 @@ class Process:
         written: files opened for writing, and targets of renames.
         unfinished: the file that was opened for writing last, unless it was renamed or deleted since.
         is_dead: whether it was killed.
+        is_endless: whether it was killed because it did the same again and again.
         dies_for_real: whether the kill is a SIGKILL of this interpreter.
     """
 
@@ -69,6 +78,7 @@ class Process:
     unfinished: str | None = None
     refused_for_space: int = 0
     is_dead: bool = False
+    is_endless: bool = False
     dies_for_real: bool = False
 
     def reach(self, seam: Seam) -> None:
@@ -80,6 +90,9 @@ class Process:
         if self.is_dead:
             raise SimulatedKill
         self.passed[seam] += 1
+        if self.passed[seam] > MAX_OPERATIONS:
+            self.is_dead = self.is_endless = True
+            raise SimulatedKill
         if self.kill and self.kill.seam == seam and self.passed[seam] == self.kill.number:
             if self.dies_for_real:
                 os.kill(os.getpid(), signal.SIGKILL)

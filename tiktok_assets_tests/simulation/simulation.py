@@ -1,5 +1,6 @@
 """The scheduler: lives the days of one world by its seed, with refreshes, people, faults and assertions."""
 
+import gc
 import os
 import random as random_module
 import shutil
@@ -26,6 +27,7 @@ from tiktok_assets.duplication.models import DONE
 from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.storage import State, duplications
 from tiktok_assets_tests.simulation.agency import Agency, first_start
+from tiktok_assets_tests.simulation.budget_limit import choose_requests_near_limit
 from tiktok_assets_tests.simulation.disk import Disk, tear_unfinished
 from tiktok_assets_tests.simulation.fault_plan import (
     DELIVERY_SEAMS,
@@ -39,6 +41,7 @@ from tiktok_assets_tests.simulation.figures import Figures
 from tiktok_assets_tests.simulation.judge import Judge
 from tiktok_assets_tests.simulation.network import NETWORK_FAULTS
 from tiktok_assets_tests.simulation.process import (
+    EndlessError,
     Kill,
     Process,
     SimulatedKill,
@@ -57,6 +60,9 @@ HTTP_INTERVAL = 100
 """One seed in so many lives over real HTTP."""
 MAX_SECONDS = 200
 """Processor seconds after which a world counts as one that never ends; it takes about forty."""
+NEAR_LIMIT_RATE = 0.1
+"""The probability of a day on which a person duplicates several ads of an account, up to the budget limit."""
+GARBAGE_THRESHOLDS = (50_000, 20, 10)
 CALM_DAYS = 4
 """The last days have no faults, so that everything that is promised to happen in the end can."""
 
@@ -88,6 +94,7 @@ class Simulation:
     def run(self) -> None:
         """Live all days, and record the figures; a violation ends the world."""
         install_hooks()
+        _collect_rarely()
         started, processor = real_seconds(), time.process_time()
         watchdog = signal.signal(signal.SIGPROF, _stop_hanging)
         signal.setitimer(signal.ITIMER_PROF, MAX_SECONDS)
@@ -101,7 +108,7 @@ class Simulation:
                     self._live()
                 except _KilledError:
                     return
-                except ViolationError as violation:
+                except (ViolationError, EndlessError) as violation:
                     self._fail(str(violation))
                 except Exception:  # noqa: BLE001 - an error that escapes the product is a violation too
                     self._fail(traceback.format_exc(limit=-12))
@@ -121,6 +128,7 @@ class Simulation:
 
     def _open(self, root: Path) -> None:
         self.random = Random(f"{self.seed}:schedule")  # noqa: S311 - repeatable
+        self.budgets = Random(f"{self.seed}:budgets")  # noqa: S311 - repeatable
         accounts = self.random.choice(ACCOUNTS)
         is_served = self.seed % HTTP_INTERVAL == HTTP_INTERVAL // 2
         self.faults["a world over HTTP"] += is_served
@@ -157,6 +165,8 @@ class Simulation:
                 if number:
                     self._pass_time(hours=self.random.uniform(0.2, 5))
             self._work_on_duplications(is_calm=is_calm)
+            if not is_calm and self.budgets.random() < NEAR_LIMIT_RATE:
+                self._come_near_limit()
             self._assert_day(is_over=self.day == self.days - 1)
             self._pass_time(hours=24)
             self._deliver(is_calm=is_calm)
@@ -276,6 +286,8 @@ class Simulation:
             process.full_disk_at = self.random.randint(1, 600)
             self.step = f"{name}, with a full disk from operation {process.full_disk_at}"
         run_process(process, work)
+        if process.is_endless:
+            raise ViolationError(f"a process ends: {process.passed}")
         if process.is_dead:
             assert process.kill
             if self.folder:
@@ -373,6 +385,23 @@ class Simulation:
         if random.random() < 0.05:
             self._undo(is_calm=is_calm)
 
+    def _come_near_limit(self) -> None:
+        """Let a person duplicate several ads of an account on one day, up to the limit and over it."""
+        random, limit = self.budgets, self.agency.settings.max_added_budget
+        if limit is None:
+            return
+        number = 10 * (self.day + 1)
+        for request in choose_requests_near_limit(random, self.world, limit, number):
+            self.world.events["a duplication near the limit of added budgets"] += 1
+            killed = random.random() < 0.2
+            self._run(
+                "a duplication near the limit of added budgets",
+                lambda request=request: self.agency.duplicate(request),  # type: ignore[misc] # bound now
+                DUPLICATION_SEAMS if killed else (),
+            )
+            self._pass_time(hours=random.uniform(0.01, 3))
+        self._run("finishing duplications near the limit", self.agency.finish_duplications)
+
     def _find_request(self, text: str) -> DuplicationRequest | None:
         for owner in self.world.accounts:
             if owner.id in text:
@@ -441,8 +470,15 @@ class Simulation:
         figures.faults = Counter({name: count for name, count in figures.faults.items() if count})
 
 
+def _collect_rarely() -> None:
+    """Keep the modules that are loaded out of garbage collections, which would take a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+
+
 def _stop_hanging(*_: object) -> None:
-    raise ViolationError(f"a world ends: it has taken {MAX_SECONDS} processor seconds")
+    raise EndlessError(f"a world ends: it has taken {MAX_SECONDS} processor seconds")
 
 
 class _KilledError(Exception):

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class TableJudge:
     pasts: dict[tuple[str, str], list[tuple[datetime, Objects]]] = field(default_factory=dict)
     known_accounts: set[str] = field(default_factory=set)
 
-    @property
+    @cached_property
     def store(self) -> HiveStore:
         """The stored tables."""
         return HiveStore(self.agency.settings.data_dir)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiktok_assets.tables.fast_report_parser import parse_uniform_rows
+from tiktok_assets.tables.fast_report_parser import parse_few_rows, parse_uniform_rows
 
 SCHEMAS = {
     "dimensions": {"ad_id": pl.String(), "day": pl.String()},
@@ -92,6 +92,18 @@ def test_other_rows_are_rejected(rows: list[Any]) -> None:
     if found is not None:
         assert all(isinstance(value, str) for row in rows for part in row.values() for value in part.values())
         assert found.to_dicts() == _flat(rows)
+
+
+@given(rows=st.lists(_uniform(TEXTS) | _uniform(ANYTHING) | _different(), max_size=3), is_ascii=st.booleans())
+def test_few_rows_equal_those_of_the_json(rows: list[Any], *, is_ascii: bool) -> None:
+    """Decoded as JSON, rows of texts equal those of the CSV reader, and rows of anything else are rejected."""
+    texts = _encode(rows, is_ascii=is_ascii)
+    found = parse_few_rows(texts, {section: tuple(fields) for section, fields in SCHEMAS.items()})
+    by_csv = parse_uniform_rows(texts, SCHEMAS)
+    if found is not None:
+        assert found.to_dicts() == _flat(rows)
+    elif by_csv is not None:
+        pytest.fail(f"the CSV reader parses what the JSON decoder rejects: {by_csv}")
 
 
 @given(

@@ -1,6 +1,6 @@
 """Collect the rows of a report and format their metrics (API notes 6.5, 7)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -78,7 +78,11 @@ def _ads(query: ReportQuery, entity: LevelEntity) -> list[Ad]:
 def rows_of(context: Context, query: ReportQuery, reported: ReportedEntity, hour: int) -> Iterator[Row]:
     """Yield the rows of one entity."""
     cells: dict[Cell, list[Vector]] = {}
-    if query.time_dimension == "stat_time_hour":
+    deliveries: Iterable[tuple[Cell, Vector]]
+    if query.first is None and not query.breakdowns:
+        lifetime = context.facts.lifetime(reported.ads, hour)
+        deliveries = [] if lifetime is None else [((None, ()), lifetime)]
+    elif query.time_dimension == "stat_time_hour":
         deliveries = _hourly(context, query, reported.ads, hour)
     elif query.breakdowns:
         deliveries = _broken_down(context, query, reported.ads, hour)

@@ -6,6 +6,8 @@ reach for 16 hours. An ad delivers only in its delivery windows.
 
 from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from operator import add
 from zoneinfo import ZoneInfo
 
 from tiktok_assets.sandbox.world.ad_delivery import (
@@ -78,6 +80,32 @@ NEW_USERS_BETWEEN_ADS, NEW_USERS_BETWEEN_DAYS = 70, 45  # percent of the smaller
 WIDTH = len(COLUMNS)
 
 
+@dataclass
+class _SettledDays:
+    """The sum of the first days of some ads, which can no longer change.
+
+    Attributes:
+        windows: the delivery windows of the ads that it was computed with.
+        until: the first day that is not included.
+        hour: the hour it was last used at; at an earlier one a day may be unsettled.
+        total: the sum; its reach is that of all days without the estimate. None if there was no delivery.
+        largest_reach: of a day.
+    """
+
+    windows: list[tuple[DeliveryWindow, ...]]
+    until: int
+    hour: int = 0
+    total: Vector | None = None
+    largest_reach: int = 0
+
+    def add(self, ordinal: int, vector: Vector | None) -> None:
+        """Add the next day."""
+        self.until = ordinal + 1
+        if vector is not None:
+            self.total = vector if self.total is None else array("q", map(add, self.total, vector))
+            self.largest_reach = max(self.largest_reach, vector[REACH])
+
+
 class Facts:
     """The delivery of ads as known at an instant, with a cache.
 
@@ -92,6 +120,7 @@ class Facts:
         self._final: dict[tuple[str, int], Vector | None] = {}
         self._known: dict[tuple[str, int], Vector | None] = {}
         self._windows: dict[str, list[DeliveryWindow]] = {}
+        self._settled: dict[tuple[str, ...], _SettledDays] = {}
         self._hour = 0
         self._version = 0
 
@@ -107,6 +136,7 @@ class Facts:
     def clear(self) -> None:
         """Clear the cache; needed when an account changes its time zone or currency."""
         self._profiles, self._final, self._known, self._windows = {}, {}, {}, {}
+        self._settled = {}
 
     def day(self, ad: Ad, ordinal: int, now: int) -> Vector | None:
         """Return the delivery of an ad's day as known at `now`, or None for no known delivery."""
@@ -130,6 +160,41 @@ class Facts:
             if any(during):
                 yield label, during
             before = after
+
+    def lifetime(self, ads: list[Ad], now: int) -> Vector | None:
+        """Return the sum of all days of ads of one account as known at `now`, or None for no known delivery.
+
+        Days that can no longer change are summed once.
+        """
+        hour = self.latest_hour(now)
+        days_of_ads = [(ad, self.possible_days(ad, now)) for ad in ads]
+        begun = [days for _, days in days_of_ads if days]
+        if not begun:
+            return None
+        windows, zone = [tuple(self._windows_of(ad)) for ad in ads], _zone(ads[0])
+        key = tuple(ad.id for ad in ads)
+        settled = self._settled.get(key)
+        if settled is None or settled.windows != windows or hour < settled.hour:
+            settled = self._settled[key] = _SettledDays(windows, min(days.start for days in begun))
+        settled.hour = hour
+        vectors = [] if settled.total is None else [settled.total]
+        largest = settled.largest_reach
+        is_settled = True
+        for ordinal in range(settled.until, max(days.stop for days in begun)):
+            known = [self.day(ad, ordinal, now) for ad, days in days_of_ads if ordinal in days]
+            of_ads = [vector for vector in known if vector is not None]
+            vector = sum_over_ads(of_ads) if of_ads else None
+            if vector is not None:
+                vectors.append(vector)
+                largest = max(largest, vector[REACH])
+            is_settled = is_settled and growth_thousandths(local_day(zone, ordinal), hour) == 1000
+            if is_settled:
+                settled.add(ordinal, vector)
+        if not vectors:
+            return None
+        total = array("q", map(sum, zip(*vectors, strict=True)))
+        total[REACH] = largest + (total[REACH] - largest) * NEW_USERS_BETWEEN_DAYS // 100
+        return total
 
     def possible_days(self, ad: Ad, now: int) -> range:
         """Return the ordinals of the days on which the ad can have delivered up to `now`."""
