@@ -257,6 +257,8 @@ class Ledger:
     def added_budget(self, advertiser_id: str, since: datetime, *, excluded_key: str) -> dict[str, Decimal]:
         """Sum what duplications with activity since an instant add to an account's budgets, by currency.
 
+        One that was sent and is not finished counts whenever it was sent: to finish it creates what is missing.
+
         Args:
             advertiser_id: the account.
             since: aware.
@@ -265,7 +267,8 @@ class Ledger:
         added: dict[str, Decimal] = {}
         for entry in self.entries([advertiser_id]):
             is_recent = entry.last_activity_at >= since
-            if is_recent and entry.duplication_key != excluded_key and entry.added_budget:
+            counts = is_recent or (entry.status == STARTED and entry.was_sent)
+            if counts and entry.duplication_key != excluded_key and entry.added_budget:
                 currency = entry.currency or ""
                 added[currency] = added.get(currency, Decimal(0)) + entry.added_budget
         return added

@@ -161,6 +161,20 @@ def test_budget_limit_counts_from_the_last_activity(harness: DuplicationHarness)
         harness.duplicate(harness.request(again=210, budget=Decimal(50)), max_added_budget=Decimal(150))
 
 
+def test_budget_limit_counts_what_may_still_be_created(harness: DuplicationHarness) -> None:
+    """A request sent days ago and not finished counts, since finishing it creates the ad group without a check."""
+    long_ago = datetime.now(UTC) - timedelta(days=3)
+    late, other = (harness.request(again=number, budget=Decimal(60)) for number in (231, 232))
+    with harness.config.open(call_once_at("ledger: after sending ad_group", simulate_kill)) as duplicator:
+        then = replace(duplicator, ledger=replace(duplicator.ledger, now=lambda: long_ago))
+        with pytest.raises(SimulatedKill):
+            then.duplicate(late)
+    with pytest.raises(RefusedError, match=r"it would add 60 USD to 60 "):
+        harness.duplicate(other, max_added_budget=Decimal(100))
+    assert harness.duplicate(late, max_added_budget=Decimal(100)).status == DONE
+    assert (count_created(harness, late), count_created(harness, other)) == ([1, 1], [0, 0])
+
+
 def test_partial_duplication_is_not_finished_with_other_options(harness: DuplicationHarness) -> None:
     """A partial duplication started with `enable` or another budget is not finished for a request with less."""
     request = harness.request(again=211)
