@@ -101,6 +101,8 @@ def _work(seed: int, step: int, seconds: float | None, days: int | None, *, stop
             break  # the next seed would take about as long as this one
     figures.most_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps(figures.to_json()))
+    sys.stdout.flush()
+    os._exit(0)  # at another exit DuckDB prints forty lines about what it did not free
 
 
 def _work_until_killed(seed: int, folder: Path, *, for_real: bool) -> None:

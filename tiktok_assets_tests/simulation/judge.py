@@ -1,7 +1,7 @@
 """The assertions about the state, messages, duplications, secrets and disk space of an installation."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from tiktok_assets.ingest import parse_fetched_at
 from tiktok_assets.storage import Partition, State, duplications, flags, outbox, top_spender_changes
 from tiktok_assets.top_spenders.flags import assess_ads
 from tiktok_assets_tests.simulation.agency import DAILY
+from tiktok_assets_tests.simulation.publication import sum_published, sum_stored
 from tiktok_assets_tests.simulation.receivers import URLS
 from tiktok_assets_tests.simulation.table_judge import TableJudge
 
@@ -162,6 +163,20 @@ class Judge(TableJudge):
         self.check("the token goes to one host", not strangers, str(strangers))
         text = "\n".join(one.text for one in self.receivers.messages).encode()
         self.check("no secret in a message", not any(one in text for one in needles), "a message")
+
+    def judge_publication(self, file: Path, failures: Sequence[str]) -> None:
+        """Compare the rows and the spend of each partition in a database with those of its file."""
+        self.check("a publication succeeds", not failures, f"{failures}")
+        for folder in sorted(Path(self.agency.settings.data_dir).glob("*")):
+            keys, stored, has_spend = sum_stored(folder)
+            if stored:
+                published = sum_published(file, folder.name, keys, has_spend=has_spend)
+                differ = sorted(one for one in {*stored, *published} if stored.get(one) != published.get(one))
+                self.check(
+                    "published tables equal the stored ones",
+                    not differ,
+                    f"{folder.name}: {[(one, stored.get(one), published.get(one)) for one in differ[:3]]}",
+                )
 
     def judge_bounds(self) -> None:
         """Check the number of leftover files, and that nothing else is in the data folder."""

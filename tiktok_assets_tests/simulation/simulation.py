@@ -49,6 +49,7 @@ from tiktok_assets_tests.simulation.process import (
     install_hooks,
     run_process,
 )
+from tiktok_assets_tests.simulation.publication import publish
 from tiktok_assets_tests.simulation.receivers import APPROVAL_CODE, Receivers, connect
 from tiktok_assets_tests.simulation.simulated_world import SimulatedWorld
 from tiktok_assets_tests.simulation.table_judge import ViolationError
@@ -62,6 +63,10 @@ MAX_SECONDS = 200
 """Processor seconds after which a world counts as one that never ends; it takes about forty."""
 NEAR_LIMIT_RATE = 0.1
 """The probability of a day on which a person duplicates several ads of an account, up to the budget limit."""
+PUBLISH_RATE = 0.08
+"""The probability of a day on which the tables are published to a database."""
+KILLED_PUBLICATION_RATE = 0.6
+MAX_PUBLICATION_STATEMENTS = 250
 GARBAGE_THRESHOLDS = (50_000, 20, 10)
 CALM_DAYS = 4
 """The last days have no faults, so that everything that is promised to happen in the end can."""
@@ -129,6 +134,7 @@ class Simulation:
     def _open(self, root: Path) -> None:
         self.random = Random(f"{self.seed}:schedule")  # noqa: S311 - repeatable
         self.budgets = Random(f"{self.seed}:budgets")  # noqa: S311 - repeatable
+        self.publications = Random(f"{self.seed}:publications")  # noqa: S311 - repeatable
         accounts = self.random.choice(ACCOUNTS)
         is_served = self.seed % HTTP_INTERVAL == HTTP_INTERVAL // 2
         self.faults["a world over HTTP"] += is_served
@@ -167,7 +173,10 @@ class Simulation:
             self._work_on_duplications(is_calm=is_calm)
             if not is_calm and self.budgets.random() < NEAR_LIMIT_RATE:
                 self._come_near_limit()
-            self._assert_day(is_over=self.day == self.days - 1)
+            is_over = self.day == self.days - 1
+            self._assert_day(is_over=is_over)
+            if is_over or self.publications.random() < PUBLISH_RATE:
+                self._publish(is_calm=is_calm)
             self._pass_time(hours=24)
             self._deliver(is_calm=is_calm)
 
@@ -401,6 +410,19 @@ class Simulation:
             )
             self._pass_time(hours=random.uniform(0.01, 3))
         self._run("finishing duplications near the limit", self.agency.finish_duplications)
+
+    def _publish(self, *, is_calm: bool) -> None:
+        """Publish to a database on another machine, in two attempts if the first is killed, and judge it."""
+        self.step, file = "a publication", self.root / "published.duckdb"
+        process = Process(self.step, f"{self.root}/host")
+        if not is_calm and self.publications.random() < KILLED_PUBLICATION_RATE:
+            process.kill = Kill("statement", self.publications.randint(1, MAX_PUBLICATION_STATEMENTS))
+        failures = run_process(process, lambda: publish(self.agency.settings, file))
+        if process.is_dead:
+            self.faults["killed in a publication"] += 1
+            self.step += f", after one killed at {process.kill}"
+            failures = publish(self.agency.settings, file)
+        self.judge.judge_publication(file, failures or [])
 
     def _find_request(self, text: str) -> DuplicationRequest | None:
         for owner in self.world.accounts:
