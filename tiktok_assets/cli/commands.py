@@ -149,7 +149,7 @@ def doctor(
     advertiser: Annotated[str | None, typer.Option(help="Advertiser id for --first-contact.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check settings, folders, host, token, permissions and accounts, and print the fix for each fault."""
+    """Check settings, folders, destinations, host, token and accounts, and print the fix for each fault."""
     from tiktok_assets.cli.doctor import run_checks  # noqa: PLC0415
     from tiktok_assets.cli.rendering import print_json  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Run the `doctor` command: check settings, folders, host, token, permissions and accounts with few requests."""
+"""Run the `doctor` command: check settings, folders, destinations, host, token and accounts with few requests."""
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ from tiktok_assets.cli.doctor_checks import (
     ReadProbe,
     build_read_probes,
     check_alert_channels,
+    check_destinations,
     check_folders,
     check_identities,
     check_scaling_campaigns,
@@ -70,6 +71,7 @@ def run_checks() -> CheckReport:
     report.set_ok("settings")
     check_folders(report, settings)
     check_alert_channels(report, settings)
+    check_destinations(report, settings)
     check_schedule(report, settings)
     with tempfile.TemporaryDirectory(prefix="tiktok-assets-") as temporary:
         replaced_folders: dict[str, object] = {}

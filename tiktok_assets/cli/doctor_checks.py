@@ -1,6 +1,7 @@
 """Define the checks of the `doctor` command and record their results."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -48,6 +49,7 @@ CHECKS = {
     "store": "the tables can be written",
     "state": "the state folder can be written",
     "alerts": "Apprise supports every URL of TIKTOK_ALERT_URLS",
+    "destinations": "every destination of TIKTOK_DESTINATIONS can be reached and read",
     "schedule": "TIKTOK_REFRESH_CRON leaves enough time for a refresh",
     "token": "there is a token",
     "host": "the host responds and is a TikTok API",
@@ -267,6 +269,22 @@ def check_schedule(report: CheckReport, settings: Settings) -> None:
             "schedule", f"{fault}: ticks in between are skipped", f"Choose a longer interval, such as {default!r}."
         )
     report.set_ok("schedule")
+
+
+def check_destinations(report: CheckReport, settings: Settings) -> None:
+    """Check that each destination can be opened and says what was published; nothing is published."""
+    if not settings.destinations:
+        report.set_not_set("destinations")
+        return
+    from tiktok_assets.publish import DestinationError, open_destination  # noqa: PLC0415 - their drivers are slow
+
+    for name in settings.destinations:
+        try:
+            with closing(open_destination(name, settings)) as destination:
+                destination.read_ledger()
+        except DestinationError as error:
+            report.add_fault("destinations", str(error))
+    report.set_ok("destinations")
 
 
 def check_alert_channels(report: CheckReport, settings: Settings) -> None:

@@ -26,7 +26,7 @@ from tiktok_assets.settings import load_settings
 from tiktok_assets_tests.api.conftest import Listener
 from tiktok_assets_tests.cli.conftest import CommandResult, build_variables, run_command
 
-NOT_SET = {"alerts", "pinned", "scaling", "copies"}
+NOT_SET = {"alerts", "destinations", "pinned", "scaling", "copies"}
 """Checks of settings that the variables of a sandbox do not set."""
 
 NOT_CHECKED = {"schedule"}
@@ -396,6 +396,27 @@ def test_unsupported_alert_url_is_reported_by_position(host: RunningSandbox, tmp
     assert set(result.faults) == {"alerts"}
     assert "URLs 2, 3 of TIKTOK_ALERT_URLS" in result.faults["alerts"]
     assert "s3cr3tpw" not in result.command.out + result.command.err
+
+
+def test_destinations_are_opened(host: RunningSandbox, tmp_path: Path) -> None:
+    """A destination that can be opened is ok; one that cannot is named without its password, beside the others."""
+    file = str(tmp_path / "published.duckdb")
+    assert (
+        doctor(host, tmp_path, TIKTOK_DESTINATIONS="duckdb", TIKTOK_DUCKDB_FILE=file).states["destinations"]
+        == "ok"
+    )
+    away = doctor(
+        host,
+        tmp_path,
+        TIKTOK_DESTINATIONS="duckdb,postgres",
+        TIKTOK_DUCKDB_FILE=file,
+        TIKTOK_POSTGRES_URL="postgresql://reporting:s3cr3tpw@127.0.0.1:9/warehouse",
+    )
+    assert set(away.faults) == {"destinations"}
+    assert "postgres" in away.faults["destinations"]
+    assert "s3cr3tpw" not in away.command.out + away.command.err
+    missing = doctor(host, tmp_path, TIKTOK_DESTINATIONS="duckdb")
+    assert "needs TIKTOK_DUCKDB_FILE" in missing.faults["destinations"]
 
 
 def test_scaling_campaign_that_cannot_be_used(host: RunningSandbox, tmp_path: Path) -> None:
