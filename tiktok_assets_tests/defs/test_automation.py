@@ -431,11 +431,14 @@ def test_conditions_are_serializable(deployment: Deployment) -> None:
 
 
 def test_schedule_and_sensors_run_by_default(deployment: Deployment) -> None:
-    """The schedule and the sensors are running in a new deployment."""
+    """The daily schedule and the sensors are running in a new deployment, and compaction is not."""
     repository = deployment.definitions.get_repository_def()
     schedules = {one.name: one.default_status for one in repository.schedule_defs}
     sensors = {one.name: one.default_status for one in repository.sensor_defs}
-    assert schedules == {"daily_refresh": dg.DefaultScheduleStatus.RUNNING}
+    assert schedules == {
+        "daily_refresh": dg.DefaultScheduleStatus.RUNNING,
+        "monthly_compaction": dg.DefaultScheduleStatus.STOPPED,
+    }
     ours = {"advertiser_partitions", "refresh_sequence", "derived_assets", "new_top_spender"}
     alert_sensors = {"deliver_alerts", "run_failure_alert"}
     assert sensors == dict.fromkeys(ours | alert_sensors, dg.DefaultSensorStatus.RUNNING)

@@ -102,5 +102,5 @@ def test_executor_is_that_of_our_jobs_only(settings: Settings) -> None:
         definitions = build_definitions(settings, executor=given)
         assert definitions.executor is None
         jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
-        assert len(jobs) == 8
+        assert len(jobs) == 9
         assert all(job.executor_def is used for job in jobs)
