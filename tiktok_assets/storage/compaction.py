@@ -166,7 +166,10 @@ def _write_month(
             kept = previous.versions.keys() - rows.keys()
             rows |= {day: previous.scan_day(date.fromisoformat(day)) for day in kept}
         if len({tuple(one.collect_schema().items()) for one in rows.values()}) > 1:
-            raise StoreError("its days have different columns; read them again to compact it")
+            raise StoreError(
+                f"its days have different columns; read them again with `tiktok-assets sync --from {month}-01"
+                f" --to {_last_day(month)}`, and compact it again"
+            )
         content = encode_month(pl.concat([rows[day] for day in sorted(rows)]), versions, metadata)
         store.files.replace(table, (owner, month), content, previous.file if previous else None)
     return files

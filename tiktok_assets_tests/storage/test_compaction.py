@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
@@ -86,6 +86,16 @@ def age_files(store: HiveStore) -> None:
 def compact(store: HiveStore) -> list[CompactedMonth]:
     """Compact the past months of the table."""
     return list(compact_months(store, ["t"], BEFORE, listing_seconds=0))
+
+
+def open_compacted(folder: Path, days: Sequence[date]) -> HiveStore:
+    """Open a store with days of one account, an amount of 5 each, in the files of their months."""
+    store = HiveStore(str(folder))
+    for day in days:
+        write(store, Partition(OWNERS[0], day), (5,))
+    age_files(store)
+    compact(store)
+    return store
 
 
 def check_store(store: HiveStore, expected: Stored) -> None:
@@ -213,11 +223,7 @@ def test_past_months_become_one_file_each(tmp_path: Path) -> None:
 
 def test_a_day_is_replaced_in_the_file_of_its_month(tmp_path: Path) -> None:
     """An old day that is read again is in one place only, so that no query engine counts it twice."""
-    store, partition = HiveStore(str(tmp_path)), Partition(OWNERS[0], DAYS[1])
-    for day in DAYS:
-        write(store, Partition(OWNERS[0], day), (5,))
-    age_files(store)
-    compact(store)
+    store, partition = open_compacted(tmp_path, DAYS), Partition(OWNERS[0], DAYS[1])
     before = store.file_versions("t")
     write(store, partition, (7, 8))
     after = store.file_versions("t")
@@ -228,30 +234,29 @@ def test_a_day_is_replaced_in_the_file_of_its_month(tmp_path: Path) -> None:
 
 def test_a_day_with_other_columns_gets_a_file_of_its_own(tmp_path: Path) -> None:
     """A metric that was added later does not change the file of the month, whose other days lack it."""
-    store, partition = HiveStore(str(tmp_path)), Partition(OWNERS[0], DAYS[1])
-    for day in DAYS:
-        write(store, Partition(OWNERS[0], day), (5,))
-    age_files(store)
-    compact(store)
+    store, partition = open_compacted(tmp_path, DAYS), Partition(OWNERS[0], DAYS[1])
     store.write("t", partition, build_rows(partition, (9,)).with_columns(clicks=pl.lit(3, pl.Int64)))
     wider = pl.Schema({**SCHEMA, "clicks": pl.Int64()})
     found = store.scan("t", wider).collect()
     assert found.get_column("spend").to_list() == [5, 9, 5, 5, 5, 5]
     assert found.get_column("clicks").to_list() == [None, 3, None, None, None, None]
     age_files(store)
-    assert [one.reason for one in compact(store)] == [
-        "its days have different columns; read them again to compact it"
-    ]
+    [kept] = [one for one in compact(store) if one.reason]
+    assert "columns; read them again with `tiktok-assets sync --from 2026-01-01 --to 2026-01-31`" in str(
+        kept.reason
+    )
     assert store.scan("t", wider).collect().equals(found)
+    for day in DAYS[:3]:
+        rows = build_rows(Partition(OWNERS[0], day), (9,)).with_columns(clicks=pl.lit(3, pl.Int64))
+        store.write("t", Partition(OWNERS[0], day), rows)
+    age_files(store)
+    assert [(one.month, one.reason) for one in compact(store)] == [("2026-01", None)]
+    assert store.scan("t", wider).collect().get_column("clicks").to_list() == [3, 3, 3, None, None, None]
 
 
 def test_paths_of_a_part_of_a_month_are_refused(tmp_path: Path) -> None:
     """An engine that gets paths would read the other days of the month as well."""
-    store = HiveStore(str(tmp_path))
-    for day in DAYS[:3]:
-        write(store, Partition(OWNERS[0], day), (5,))
-    age_files(store)
-    compact(store)
+    store = open_compacted(tmp_path, DAYS[:3])
     month = f"{tmp_path}/t/advertiser_id={OWNERS[0]}/month=2026-01/part-0.parquet"
     assert store.paths("t") == [month]
     with pytest.raises(StoreError, match=r"also has 2026-01-30, which is not selected .*LazyFrame"):
@@ -260,11 +265,7 @@ def test_paths_of_a_part_of_a_month_are_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_file_of_a_month_is_named(tmp_path: Path) -> None:
     """A file of a month that cannot be read is named with what to do."""
-    store = HiveStore(str(tmp_path))
-    for day in DAYS[:3]:
-        write(store, Partition(OWNERS[0], day), (5,))
-    age_files(store)
-    compact(store)
+    store = open_compacted(tmp_path, DAYS[:3])
     [month] = store.paths("t")
     Path(month).write_bytes(b"damaged")
     with pytest.raises(StoreError, match=rf"cannot read {month}: .*; restore it, or delete it and launch the job"):
