@@ -57,5 +57,11 @@ HOST_FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "code", "code": 50000, "commit": True, "path": "adgroup/create", "times": 1},
 )
 
+LOST_AND_INVISIBLE: tuple[dict[str, Any], ...] = (
+    {"kind": "code", "code": 50000, "commit": True},
+    {"kind": "invisible", "seconds": 70.0, "clock": "world", "stack": True},
+)
+"""Faults of one create request: it fails, but the object exists, and no list has it at first."""
+
 NEW_COLUMNS = ("undo_started_at", "undone_at", "undone_by", "undo_result", "target_kind", "approval_id")
 """Columns of the table `duplications` that earlier versions did not have."""

@@ -54,6 +54,7 @@ class Network:
         fired: how often each fault occurred.
         observers: called with each exchange, after the host has executed it.
         interruptions: called before a request, to let others act in the same moment; each once.
+        before_creation: called before the next request that creates an object, once.
         late: writes that the host executes later, with their time.
         requests: number of requests so far.
         strangers: URLs of other hosts that were requested.
@@ -67,6 +68,7 @@ class Network:
     fired: Counter[str] = field(default_factory=Counter)
     observers: list[Callable[[Exchange], None]] = field(default_factory=list)
     interruptions: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
+    before_creation: Callable[[], None] | None = None
     late: list[tuple[float, httpx.Request]] = field(default_factory=list)
     requests: int = 0
     strangers: list[str] = field(default_factory=list)
@@ -84,17 +86,20 @@ class Network:
             self.requests += 1
             self.clock.advance(self.random.uniform(0.02, 0.4))
             self.execute_late()
-            self._interrupt()
+            self._interrupt(request.url.path)
             response = self._carry(request)
         if process:
             process.reach("response")
         return response
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, path: str) -> None:
         due = [one for one in self.interruptions if one[0] <= self.requests]
         for one in due:
             self.interruptions.remove(one)
             one[1]()
+        if path.endswith("/create/") and (act := self.before_creation):
+            self.before_creation = None
+            act()
 
     def _carry(self, request: httpx.Request) -> httpx.Response:
         fault = self._choose_fault(request.method)

@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,6 +34,7 @@ from tiktok_assets_tests.simulation.fault_plan import (
     DELIVERY_SEAMS,
     DUPLICATION_SEAMS,
     HOST_FAULTS,
+    LOST_AND_INVISIBLE,
     NEW_COLUMNS,
     REFRESH_SEAMS,
     Seams,
@@ -66,6 +68,10 @@ NEAR_LIMIT_RATE = 0.1
 PUBLISH_RATE = 0.08
 """The probability of a day on which the tables are published to a database."""
 KILLED_PUBLICATION_RATE = 0.6
+OTHER_HOST_RATE = 0.3
+"""The probability that a second host looks for unfinished duplications during one."""
+INVISIBLE_RATE = 0.15
+"""The probability that a create request of a duplication fails, while its object exists but is not listed yet."""
 MAX_PUBLICATION_STATEMENTS = 250
 GARBAGE_THRESHOLDS = (50_000, 20, 10)
 CALM_DAYS = 4
@@ -346,6 +352,20 @@ class Simulation:
         network = self.world.network
         network.interruptions.append((network.requests + self.random.randint(1, within), act))
 
+    def _let_other_host_finish(self) -> None:
+        """Let a second host look for unfinished duplications at some request of the next one, or as it creates."""
+        self.faults["second host"] += 1
+        if self.random.random() < 0.5:
+            self.world.network.before_creation = self._finish_on_other_host
+        else:
+            self._interrupt(self._finish_on_other_host, within=12)
+
+    def _lose_and_hide_creation(self) -> None:
+        """Declare a create request whose response is an error, and whose object is listed a minute later."""
+        path = self.random.choice(("adgroup/create", "ad/create"))
+        for fault in LOST_AND_INVISIBLE:
+            self.world.state.faults.declared.append(Fault(path=path, **fault))
+
     def _finish_on_other_host(self) -> None:
         """Let a second host find the unfinished duplication, whose lease the first host holds."""
         run_process(
@@ -378,21 +398,27 @@ class Simulation:
             request = self._find_request(message.text)
             if request and message.is_handled and random.random() < 0.6:
                 killed = not is_calm and random.random() < 0.5
-                if not is_calm and random.random() < 0.3:
-                    self.faults["second host"] += 1
-                    self._interrupt(self._finish_on_other_host, within=12)
-                self._run(
-                    "a duplication",
-                    lambda request=request, code=code: self.agency.duplicate(request, code[0]),  # type: ignore[misc] # bound now
-                    DUPLICATION_SEAMS if killed else (),
-                )
-                self.world.network.interruptions.clear()
+                duplicate = partial(self.agency.duplicate, request, code[0])
+                self._duplicate("a duplication", duplicate, random, killed=killed, is_calm=is_calm)
                 if killed:
                     self._pass_time(hours=random.choice((0.01, 0.2)))
         killed = not is_calm and random.random() < 0.1
         self._run("finishing duplications", self.agency.finish_duplications, DUPLICATION_SEAMS if killed else ())
         if random.random() < 0.05:
             self._undo(is_calm=is_calm)
+
+    def _duplicate(
+        self, name: str, duplicate: Callable[[], None], random: Random, *, killed: bool, is_calm: bool
+    ) -> None:
+        """Duplicate an ad, which may be killed, while a second host or an invisible object disturbs it."""
+        network = self.world.network
+        if not is_calm and random.random() < OTHER_HOST_RATE:
+            self._let_other_host_finish()
+        if not is_calm and random.random() < INVISIBLE_RATE:
+            self._lose_and_hide_creation()
+        self._run(name, duplicate, DUPLICATION_SEAMS if killed else ())
+        network.interruptions.clear()
+        network.before_creation = None
 
     def _come_near_limit(self) -> None:
         """Let a person duplicate several ads of an account on one day, up to the limit and over it."""
@@ -402,12 +428,9 @@ class Simulation:
         number = 10 * (self.day + 1)
         for request in choose_requests_near_limit(random, self.world, limit, number):
             self.world.events["a duplication near the limit of added budgets"] += 1
-            killed = random.random() < 0.2
-            self._run(
-                "a duplication near the limit of added budgets",
-                lambda request=request: self.agency.duplicate(request),  # type: ignore[misc] # bound now
-                DUPLICATION_SEAMS if killed else (),
-            )
+            name = "a duplication near the limit of added budgets"
+            duplicate = partial(self.agency.duplicate, request)
+            self._duplicate(name, duplicate, random, killed=random.random() < 0.2, is_calm=False)
             self._pass_time(hours=random.uniform(0.01, 3))
         self._run("finishing duplications near the limit", self.agency.finish_duplications)
 
