@@ -13,19 +13,21 @@ from tiktok_assets.api import (
     DailyQuotaError,
     Fetcher,
     PathBudgets,
+    ReportTaskClient,
     RequestBudget,
     RequestStats,
     RetryPolicy,
     SqliteBudget,
+    limit_per_second,
 )
 from tiktok_assets.file_permissions import create_private_folder
-from tiktok_assets.ingest import Reader, require_accounts, resolve_advertiser_ids
+from tiktok_assets.ingest import Reader, TaskReading, require_accounts, resolve_advertiser_ids
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import TOPVIEW_AND_PROMOTE, metrics_for_version
-from tiktok_assets.storage import HiveStore, StoredTimeouts, StoreError
+from tiktok_assets.spec import REPORT_TASKS, TOPVIEW_AND_PROMOTE, metrics_for_version
+from tiktok_assets.storage import HiveStore, StoredTaskLog, StoredTimeouts, StoreError
 
 if TYPE_CHECKING:
-    from tiktok_assets.api import HttpTransport, Identity, IdentityStatus
+    from tiktok_assets.api import HttpTransport, Identity, IdentityStatus, TaskPolicy
     from tiktok_assets.duplication import Approval, Duplicator, ExecutionPolicy, Undoer
     from tiktok_assets.storage import State
 
@@ -42,6 +44,7 @@ class Session:
         settings: the settings.
         policy: how often requests are retried; None for the default.
         transport: sends the requests of the API; None for HTTP.
+        task_policy: when report tasks are checked; None for the default.
 
     Attributes:
         settings: the settings.
@@ -55,9 +58,11 @@ class Session:
         *,
         policy: RetryPolicy | None = None,
         transport: "HttpTransport | None" = None,
+        task_policy: "TaskPolicy | None" = None,
     ) -> None:
         self.settings = settings
         self._transport = transport
+        self._task_policy = task_policy
         self.planned_runs: set[str] = set()
         self.store = open_store(settings, MAX_LISTING_AGE_SECONDS)
         self._policy = policy or RetryPolicy()
@@ -79,8 +84,8 @@ class Session:
 
     @property
     def missing_paths(self) -> set[str]:
-        """Return the endpoint paths that the host does not offer."""
-        return self._client.backoff.missing_paths
+        """Return the endpoint paths that the host does not offer, except those that pages replace."""
+        return self._client.backoff.missing_paths - {endpoint.path for endpoint in REPORT_TASKS}
 
     @property
     def forbidden_paths(self) -> set[str]:
@@ -181,7 +186,18 @@ class Session:
         """Open the reader of entities and reports; its clock is the host's."""
         metrics = metrics_for_version(self.settings.api_version, self.settings.chosen_metrics)
         kinds = TOPVIEW_AND_PROMOTE if self.settings.api_version == "v1.3" else ()
-        return Reader(Fetcher(self._client), self._client.now, metrics, special_types=kinds)
+        return Reader(
+            Fetcher(self._client), self._client.now, metrics, special_types=kinds, tasks=self._open_tasks()
+        )
+
+    def _open_tasks(self) -> TaskReading | None:
+        """Return how long histories are read by report tasks; None if the settings or the version exclude them."""
+        settings = self.settings
+        if settings.report_tasks == "never" or settings.api_version != "v1.3":
+            return None
+        log = StoredTaskLog(lambda: self.state)
+        client = ReportTaskClient(self._client, log, self._task_policy)
+        return TaskReading(client, limit_per_second(settings.requests_per_second, settings.requests_per_minute))
 
     @cached_property
     def advertiser_ids(self) -> list[str]:

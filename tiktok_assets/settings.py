@@ -137,6 +137,11 @@ class Settings(DestinationSettings):
     metrics: Annotated[str, AfterValidator(validate_metrics)] = Field(
         "", alias="TIKTOK_METRICS", description="the same for metrics, with the API's names"
     )
+    report_tasks: Literal["never", "auto"] = Field(
+        "never",
+        alias="TIKTOK_REPORT_TASKS",
+        description="`auto` reads 91 days and more of a report by TikTok's report tasks where that is cheaper",
+    )
     data_dir: DataFolder = Field(
         "data", alias="TIKTOK_DATA_DIR", description="where the tables are stored: a folder or `s3://...`"
     )

@@ -15,6 +15,8 @@ import msgspec
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.ingest.gmv_max import build_gmv_max_query
 from tiktok_assets.ingest.queries import build_entity_query, build_report_query
+from tiktok_assets.ingest.task_choice import TaskRange, offers_tasks
+from tiktok_assets.ingest.task_reader import build_task_body
 from tiktok_assets.spec.creatable_objects import AD_GROUPS_BY_KIND, ADS_BY_KIND
 from tiktok_assets.spec.endpoints import (
     ACCESS_TOKEN,
@@ -32,6 +34,10 @@ from tiktok_assets.spec.endpoints import (
     IMAGES,
     POSTS,
     REPORT,
+    REPORT_TASK_CANCEL,
+    REPORT_TASK_CHECK,
+    REPORT_TASK_CREATE,
+    REPORT_TASK_DOWNLOAD,
     SMART_PLUS_AD_CREATE,
     SMART_PLUS_AD_GROUP_CREATE,
     SMART_PLUS_AD_GROUP_LIST,
@@ -49,6 +55,7 @@ from tiktok_assets.spec.media import IMAGE_FILES, VIDEO_FILES
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.metric_selection import DOCUMENTED_METRICS_FILE
 from tiktok_assets.spec.reports import REPORTS, report_columns, served_metrics
+from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets.tables.report_row_parser import dimension_names
 from tiktok_assets_tests.contracts.contract import Source, StrictStruct, load_contract
 from tiktok_assets_tests.full_payloads import build_full_payloads, operation_name
@@ -103,6 +110,11 @@ OTHER_READ_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
     SMART_PLUS_AD_GROUP_LIST: (*PAGE_INFO, "data.list[].adgroup_id", "data.list[].adgroup_name"),
     SMART_PLUS_AD_GROUP_CREATE: ("data.adgroup_id",),
     SMART_PLUS_AD_CREATE: ("data.smart_plus_ad_id",),
+    REPORT: ("data.total_metrics",),
+    REPORT_TASK_CREATE: ("data.task_id",),
+    REPORT_TASK_CHECK: ("data.status", "data.message"),
+    REPORT_TASK_DOWNLOAD: ("data.download_url",),
+    REPORT_TASK_CANCEL: (),
     AD_GROUP_STATUS: (),
     AD_STATUS: (),
     SMART_PLUS_AD_GROUP_STATUS: ("data.error_list", "data.error_list[].error_message"),
@@ -139,7 +151,11 @@ OTHER_SENT_NAMES: Mapping[Endpoint, tuple[str, ...]] = {
         one.status: ("advertiser_id", f"{one.key}s", "operation_status")
         for one in (*AD_GROUPS_BY_KIND.values(), *ADS_BY_KIND.values())
     },
-    REPORT: ("dimensions=ad_id", "dimensions=ad_id_v2", "dimensions=adgroup_id", "query_lifetime"),
+    REPORT: (
+        *("dimensions=ad_id", "dimensions=ad_id_v2", "dimensions=adgroup_id", "query_lifetime"),
+        "enable_total_metrics",
+    ),
+    **dict.fromkeys((REPORT_TASK_CHECK, REPORT_TASK_DOWNLOAD, REPORT_TASK_CANCEL), ("advertiser_id", "task_id")),
 }
 
 UNCONFIRMED: Mapping[tuple[str, str], str] = {}
@@ -195,6 +211,21 @@ ASSUMPTIONS: tuple[tuple[str, str, str], ...] = (
         "report/integrated/get",
         "conversions are added for at most 28 days",
         "older days are wrong until a backfill; `report_restatements` shows how late changes arrive",
+    ),
+    (
+        "report/task/create",
+        "the file of a task has deleted objects too, ends with a line end, and has the totals of the pages",
+        "the days are read in pages, and a line of the log says so; TIKTOK_REPORT_TASKS is `never` by default",
+    ),
+    (
+        "report/task/create",
+        "a task takes about a minute",
+        "`plan` may choose the slower way; after 15 minutes a task is canceled, and its days are read in pages",
+    ),
+    (
+        "report/task/download",
+        "the file is on a host of tiktok.com or of TikTok's content network",
+        "it is not downloaded, and the days are read in pages",
     ),
     (
         "adgroup/quota",
@@ -283,6 +314,10 @@ def list_sent_names() -> dict[str, set[str]]:
         )
         operation = operation_name(report.source.endpoint)
         found[operation] |= _collect_names({**query.parameters, "page": "1", "page_size": "1"})
+        if offers_tasks(report):
+            days = TaskRange(Account("1", "USD", "UTC"), (window,))
+            body = build_task_body(report, days, served_metrics(report, METRICS))
+            found[operation_name(REPORT_TASK_CREATE)] |= _collect_names(body)
     found[operation_name(GMV_MAX_REPORT)] |= _list_gmv_max_parameters(window)
     for typed in (False, True):  # a value can decide whether a field is sent
         for operation, bodies in build_full_payloads(typed=typed).items():
@@ -353,6 +388,8 @@ def list_read_names() -> dict[str, set[str]]:
 
 def find_sources(operation: str, name: str, direction: str) -> tuple[str, ...]:
     """Return the kinds of sources that confirm a name that is `sent` or `read`, in the order of `SOURCE_KINDS`."""
+    if operation == operation_name(REPORT_TASK_CREATE) and "=" in name:  # its page names the pages of the report
+        operation = operation_name(REPORT)
     found = {kind for kind, one in load_witnesses().items() if name in getattr(one, direction).get(operation, ())}
     table_of = (
         load_contract(operation).request.parameters if direction == "sent" else load_contract(operation).response

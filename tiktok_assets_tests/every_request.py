@@ -1,21 +1,29 @@
 """Send every kind of request that the product sends to one sandbox."""
 
-from tempfile import TemporaryDirectory
+from datetime import date
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import pytest
 
 from tiktok_assets.api.auth import AuthClient
-from tiktok_assets.api.client import Client
+from tiktok_assets.api.client import Client, RequestStats
 from tiktok_assets.api.pagination import Fetcher
+from tiktok_assets.api.report_tasks import ReportTaskClient
+from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.duplication.executor import UnfinishedError
 from tiktok_assets.ingest.media import list_used_ids
 from tiktok_assets.ingest.posts import read_posts
 from tiktok_assets.ingest.reader import Reader
+from tiktok_assets.ingest.report_responses import ReportRequest
+from tiktok_assets.ingest.task_choice import TaskRange
+from tiktok_assets.ingest.task_files import read_totals
+from tiktok_assets.ingest.task_reader import build_task_body
 from tiktok_assets.ingest.writer import refresh_entity
 from tiktok_assets.sandbox.world.api_objects import ad_source, shown_video
 from tiktok_assets.spec.entities import ADS
 from tiktok_assets.spec.media import POST_FILES
 from tiktok_assets.spec.metric_catalog import METRICS
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST
@@ -32,8 +40,22 @@ def read_all_posts(reader: Reader, advertiser_id: str) -> None:
     assert posts.height
 
 
+def read_by_task(client: Client, account: Account, cancel: bool) -> None:
+    """Create and check a report task, and download its file or cancel it."""
+    tasks, stats = ReportTaskClient(client), RequestStats()
+    days = TaskRange(account, (DateWindow(date(2026, 10, 1), date(2026, 11, 8)),))
+    task = tasks.create(build_task_body(REPORTS_BY_TABLE["ad_report_daily"], days, METRICS), stats)
+    tasks.is_finished(task, stats)
+    if cancel:
+        tasks.cancel(task, stats)
+        return
+    with TemporaryFile() as file:
+        tasks.download(task, file, stats)
+        assert file.tell()
+
+
 def send_every_request(harness: DuplicationHarness) -> None:
-    """Exchange a code, read every table, and duplicate ads into campaigns of both kinds, then undo it.
+    """Exchange a code, read every table and report tasks, and duplicate ads into campaigns of both kinds, then undo it.
 
     The world of the harness has the Smart+ story.
     """
@@ -47,6 +69,13 @@ def send_every_request(harness: DuplicationHarness) -> None:
         reader = Reader(fetcher, client.now, METRICS)
         read_everything(reader, accounts, sandbox.app_id, sandbox.secret)
         read_all_posts(reader, harness.owner.id)
+        for cancel in (True, False):
+            harness.host.control("POST", "tasks", queue_seconds=3600.0 * cancel, processing_seconds=0.0)
+            read_by_task(client, accounts[0], cancel)
+        day = DateWindow(date(2026, 11, 8), date(2026, 11, 8))
+        read_totals(
+            reader, ReportRequest(REPORTS_BY_TABLE["ad_report_daily"], accounts[0], day), METRICS, RequestStats()
+        )
         fetcher.close()
     harness.duplicate(harness.request())
     pushed = next(ad for ad in harness.owner.ads if ad_source(ad) == "push" and not ad.deleted)

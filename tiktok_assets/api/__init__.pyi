@@ -24,6 +24,7 @@ from .errors import MovingPagesError as MovingPagesError
 from .errors import NoAccountGrantedError as NoAccountGrantedError
 from .errors import NotOfferedError as NotOfferedError
 from .errors import RepeatedKeyError as RepeatedKeyError
+from .errors import ReportTaskError as ReportTaskError
 from .errors import RequestError as RequestError
 from .errors import RetryLaterError as RetryLaterError
 from .errors import ThrottledError as ThrottledError
@@ -41,6 +42,7 @@ from .pagination import MIN_QUERIES_AHEAD as MIN_QUERIES_AHEAD
 from .pagination import TRUNCATION_HEADER as TRUNCATION_HEADER
 from .pagination import Fetcher as Fetcher
 from .pagination import FetchResult as FetchResult
+from .pagination import Totals as Totals
 from .pictures import PictureClient as PictureClient
 from .pictures import PictureError as PictureError
 from .rate_limit.backoff import MAX_TIMEOUTS_PER_REPORT as MAX_TIMEOUTS_PER_REPORT
@@ -49,12 +51,18 @@ from .rate_limit.rate_limiter import PathBudgets as PathBudgets
 from .rate_limit.rate_limiter import RequestBudget as RequestBudget
 from .rate_limit.rate_limiter import SqliteBudget as SqliteBudget
 from .rate_limit.redis_rate_limiter import RedisBudget as RedisBudget
+from .report_tasks import NO_TASK_LOG as NO_TASK_LOG
+from .report_tasks import OUTPUT_FORMAT as OUTPUT_FORMAT
+from .report_tasks import ReportTask as ReportTask
+from .report_tasks import ReportTaskClient as ReportTaskClient
+from .report_tasks import TaskPolicy as TaskPolicy
 from .request_plan import AccountRowCounts as AccountRowCounts
 from .request_plan import DateWindow as DateWindow
 from .request_plan import PlanLine as PlanLine
 from .request_plan import RowCount as RowCount
 from .request_plan import count_pages as count_pages
 from .request_plan import estimate_minutes as estimate_minutes
+from .request_plan import limit_per_second as limit_per_second
 from .request_plan import plan_requests as plan_requests
 from .request_plan import split_into_batches as split_into_batches
 from .request_plan import split_into_windows as split_into_windows

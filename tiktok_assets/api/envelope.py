@@ -74,6 +74,7 @@ class Envelope(msgspec.Struct):
 class _Page(msgspec.Struct):
     list: list[msgspec.Raw]
     page_info: Any = None
+    total_metrics: Any = None
 
 
 class _PageEnvelope(msgspec.Struct):
@@ -193,7 +194,7 @@ def _decode_page(content: bytes) -> Envelope:
         page = _PAGE_DECODER.decode(content)
     except msgspec.ValidationError:
         return _decode_envelope(content)
-    data = {"list": page.data.list, "page_info": page.data.page_info}
+    data = {"list": page.data.list, "page_info": page.data.page_info, "total_metrics": page.data.total_metrics}
     return Envelope(page.code, page.message, page.request_id, data)
 
 

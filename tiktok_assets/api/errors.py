@@ -14,6 +14,7 @@ TikTokError
 │       └── TimedOutError  TikTok took too long; after two timeouts in ten minutes a report is not sent again
 ├── AdvertiserError        this account cannot be read; other accounts can
 ├── UnknownOutcomeError    a write may have been carried out; check before it is sent again
+├── ReportTaskError        a report task did not succeed; the same report can be read in pages
 └── ContractError          the response breaks the API's contract; none of it is stored
     ├── OversizedError     the response is larger than any valid one
     ├── TruncatedError     the API left rows out; smaller queries may be complete
@@ -119,6 +120,10 @@ class AdvertiserError(TikTokError):
 
 class UnknownOutcomeError(TikTokError):
     """A write was sent, and it is unknown whether it was carried out: no or half a response, or a server error."""
+
+
+class ReportTaskError(TikTokError):
+    """A report task failed, took too long or could not be created, or its file is damaged."""
 
 
 class ContractError(TikTokError):

@@ -124,6 +124,19 @@ class FetchResult(Generic[Page]):
     request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The totals of a paged query, as its endpoint gives them.
+
+    Attributes:
+        rows: number of rows.
+        metrics: sums by the API's name of the metric; empty if the endpoint gives none.
+    """
+
+    rows: int
+    metrics: Mapping[str, Any]
+
+
 class Fetcher:
     """Runs paged queries with several requests in flight; one per client, to be closed after use."""
 
@@ -195,10 +208,25 @@ class Fetcher:
             TruncatedError: if the API left rows out.
             TikTokError: if the request failed.
         """
-        parameters = {**query.parameters, "page": "1", "page_size": "1"}
-        response = self._client.get(query.endpoint, parameters, RequestStats())
+        return self.read_totals(query).rows
+
+    def read_totals(self, query: PagedQuery[Page], stats: RequestStats | None = None, **more: Parameter) -> Totals:
+        """Return the totals of a query, from a single page with one row.
+
+        Args:
+            query: the query.
+            stats: the cost of the request is added to it.
+            **more: further parameters of the request.
+
+        Raises:
+            TruncatedError: if the API left rows out.
+            TikTokError: if the request failed.
+        """
+        parameters = {**query.parameters, **more, "page": "1", "page_size": "1"}
+        response = self._client.get(query.endpoint, parameters, stats or RequestStats())
         _check_not_truncated(query.endpoint, response)
-        return read_total(query.endpoint, response)
+        metrics = response.data.get("total_metrics")
+        return Totals(read_total(query.endpoint, response), metrics if isinstance(metrics, dict) else {})
 
     def fetch_each(
         self, queries: Iterable[PagedQuery[Page]]

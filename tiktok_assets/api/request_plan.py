@@ -70,7 +70,16 @@ def estimate_minutes(requests: int, per_second: float, per_minute: float) -> flo
     >>> estimate_minutes(1200, 10, 600)
     2.0
     """
-    return round(requests / min(per_second, per_minute / 60) / 60, 1)
+    return round(requests / limit_per_second(per_second, per_minute) / 60, 1)
+
+
+def limit_per_second(per_second: float, per_minute: float) -> float:
+    """Return how many requests a second the app can send for long.
+
+    >>> limit_per_second(10, 300)
+    5.0
+    """
+    return min(per_second, per_minute / 60)
 
 
 RowCount = float | tuple[float, ...]

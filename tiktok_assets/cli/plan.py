@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -12,12 +12,18 @@ from tiktok_assets.api import (
     PlanLine,
     RowCount,
     estimate_minutes,
+    limit_per_second,
     plan_requests,
     split_into_batches,
+    split_into_windows,
 )
 from tiktok_assets.cli.arguments import split_window_by_account
 from tiktok_assets.cli.errors import CommandError
 from tiktok_assets.ingest import (
+    AccountDays,
+    Choice,
+    can_be_history,
+    choose,
     count_entities,
     count_report_rows,
     estimate_gmv_max_requests,
@@ -26,6 +32,7 @@ from tiktok_assets.ingest import (
     is_read_for,
     list_daily_reports,
     list_daily_tables,
+    offers_tasks,
     page_sizes,
     plan_special_type_requests,
     require_accounts,
@@ -58,6 +65,7 @@ class RefreshPlan:
         minutes: how long the requests take within the request budget.
         probes: the requests that were sent to make this plan.
         notes: sentences that come before the figures.
+        ways: by daily report, whether pages or report tasks are read, and why.
     """
 
     lines: Sequence[PlanLine]
@@ -66,6 +74,7 @@ class RefreshPlan:
     minutes: float
     probes: int
     notes: Sequence[str] = ()
+    ways: Mapping[str, str] = field(default_factory=dict)
 
 
 def list_planned_tables(settings: Settings, missing_columns: bool) -> list[str]:
@@ -128,9 +137,10 @@ def plan_refresh(
             extra_requests=_count_special_type_requests(session, group, tables),
         )
     )
+    choices = _choose_ways(session, accounts, windows, row_counts, tables)
     lines = [
         *plan_account_requests(session, advertisers, tables),
-        *table_lines,
+        *_add_savings(table_lines, choices),
         *_media_plan_lines(session, row_counts, tables),
         *_gmv_max_plan_lines(session, advertisers, windows, tables),
     ]
@@ -139,7 +149,53 @@ def plan_refresh(
         requests, session.settings.requests_per_second, session.settings.requests_per_minute
     )
     probes = session.total.requests - requests_before
-    return RefreshPlan(lines, requests, sum(line.rows for line in lines), minutes, probes)
+    return RefreshPlan(
+        lines,
+        requests,
+        sum(line.rows for line in lines),
+        minutes,
+        probes,
+        ways={table: choice.why for table, (choice, _) in choices.items()},
+    )
+
+
+def _choose_ways(
+    session: Session,
+    accounts: Sequence[Account],
+    windows: Mapping[str, DateWindow],
+    row_counts: Mapping[str, AccountRowCounts],
+    tables: Sequence[str],
+) -> dict[str, tuple[Choice, int]]:
+    """Return by daily report how it is read, and how many requests that takes beside those of its pages."""
+    settings, choices = session.settings, dict[str, tuple[Choice, int]]()
+    for report in settings.chosen_reports:
+        if report.table not in tables or report.cadence != "daily" or not windows:
+            continue
+        days = [
+            AccountDays(account, split_into_windows(windows[owner].days, report.window_days), float(rows))
+            for account in accounts
+            if (owner := account.advertiser_id) in windows
+            and not isinstance(rows := row_counts[owner].rows_per_day.get(report.table, ()), tuple)
+        ]
+        choice = choose(
+            report,
+            days,
+            requests_per_second=limit_per_second(settings.requests_per_second, settings.requests_per_minute),
+            now=session.now(),
+            setting=settings.report_tasks,
+        )
+        is_counted = settings.report_tasks != "never" and offers_tasks(report)
+        counted = sum(can_be_history(one.windows) for one in days) if is_counted else 0
+        more = choice.requests - sum(one.page_requests for one in days) + counted
+        choices[report.table] = choice, more
+    return choices
+
+
+def _add_savings(lines: Iterable[PlanLine], choices: Mapping[str, tuple[Choice, int]]) -> Iterator[PlanLine]:
+    """Yield the lines with the requests that their reports take in the way that is chosen."""
+    for line in lines:
+        more = choices[line.subject][1] if line.subject in choices else 0
+        yield replace(line, requests=line.requests + more)
 
 
 def _count_special_type_requests(

@@ -108,14 +108,17 @@ def _print_plan(settings: "Settings", request: "SyncRequest", *, as_json: bool) 
         else:
             result = plan_refresh(session, advertiser_ids, window, tables, is_end_named=bool(request.last))
     rows = [{"table": line.subject, "requests": line.requests, "rows": line.rows} for line in result.lines]
+    ways = {table: why for table, why in result.ways.items() if window}
     if as_json:
         found = {"missing_columns": result.notes} if request.missing_columns else {}
         total = {"requests": result.requests, "rows": result.rows, "minutes": result.minutes}
-        print_json({"lines": rows, **total, **found})
+        print_json({"lines": rows, **total, **found, **({"ways": ways} if ways else {})})
         return
     for note in result.notes:
         print_line(note)
     print_rows(rows, ("table", "requests", "rows"))
+    for table, why in ways.items():
+        print_line(f"{table} by {why}.")
     print_line(
         f"{result.requests} requests for {result.rows:,} rows: {result.minutes or 'under 0.1'} minutes at"
         f" {settings.requests_per_second:g} requests a second; this plan took {result.probes} requests."

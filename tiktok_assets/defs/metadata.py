@@ -95,13 +95,13 @@ def build_partition_metadata(written: WrittenPartition) -> Mapping[str, Any]:
         metadata["new_versions"] = written.new_versions
     if written.thumbnails is not None:
         metadata["thumbnails"], metadata["thumbnail_bytes"] = written.thumbnails
-    if written.malformed_values:
-        metadata["malformed_values"] = written.malformed_values
-    if stats.unknown_fields:
-        metadata["unknown_fields"] = escape_control_characters(", ".join(stats.unknown_fields))
-    if stats.refused_metrics:
-        metadata["withdrawn_metrics"] = ", ".join(stats.refused_metrics)
-    return metadata
+    findings = {
+        "malformed_values": written.malformed_values,
+        "unknown_fields": escape_control_characters(", ".join(stats.unknown_fields)),
+        "read_by": escape_control_characters(stats.read_by),
+        "withdrawn_metrics": ", ".join(stats.refused_metrics),
+    }
+    return metadata | {name: found for name, found in findings.items() if found}
 
 
 MAX_FAILED_EVENTS = 31

@@ -185,5 +185,14 @@ def log_progress(
         if time.monotonic() - logged >= LOG_INTERVAL_SECONDS:
             logged = time.monotonic()
             context.log.info(progress())
+        _log_notices(context, session)
         yield outcome
+    _log_notices(context, session)
     context.log.info(progress())
+
+
+def _log_notices(context: dg.AssetExecutionContext | dg.OpExecutionContext, session: Session) -> None:
+    """Log which days a report task was created for that are read in pages instead."""
+    tasks = session.reader.tasks
+    while tasks and tasks.notices:
+        context.log.warning("%s", tasks.notices.popleft())

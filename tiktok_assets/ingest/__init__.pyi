@@ -52,6 +52,7 @@ from .pictures import shrink_thumbnail as shrink_thumbnail
 from .queries import build_entity_query as build_entity_query
 from .queries import build_report_query as build_report_query
 from .reader import Reader as Reader
+from .reader import TaskReading as TaskReading
 from .report_reader import plan_report_requests as plan_report_requests
 from .report_reader import prefetch_report as prefetch_report
 from .report_reader import read_reports as read_reports
@@ -63,6 +64,12 @@ from .size_estimates import count_report_rows as count_report_rows
 from .size_estimates import estimate_refresh as estimate_refresh
 from .size_estimates import is_read_for as is_read_for
 from .size_estimates import page_sizes as page_sizes
+from .task_choice import MIN_TASK_DAYS as MIN_TASK_DAYS
+from .task_choice import AccountDays as AccountDays
+from .task_choice import Choice as Choice
+from .task_choice import can_be_history as can_be_history
+from .task_choice import choose as choose
+from .task_choice import offers_tasks as offers_tasks
 from .thumbnails import open_downloads as open_downloads
 from .unreported_spend import UnreportedSpend as UnreportedSpend
 from .unreported_spend import describe_unread_gmv_max as describe_unread_gmv_max

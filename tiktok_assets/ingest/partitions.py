@@ -75,6 +75,7 @@ class ReadStats:
         window: the days requested; None for reads without days.
         unknown_fields: fields sent by the API for which no column is declared.
         refused_metrics: columns that are null because TikTok refused their metric.
+        read_by: the report task, or why the days were read in pages instead; "" if tasks were not considered.
     """
 
     requests: int
@@ -85,6 +86,7 @@ class ReadStats:
     window: DateWindow | None
     unknown_fields: tuple[str, ...]
     refused_metrics: tuple[str, ...] = ()
+    read_by: str = ""
 
     @classmethod
     def from_request_stats(

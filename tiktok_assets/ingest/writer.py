@@ -30,9 +30,10 @@ from tiktok_assets.ingest.partitions import (
     fetched_at_metadata,
 )
 from tiktok_assets.ingest.reader import Reader
-from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
+from tiktok_assets.ingest.report_reader import plan_report_requests
 from tiktok_assets.ingest.report_responses import ReportRequest, ReportResponse
 from tiktok_assets.ingest.restatements import DayReading, append_reading, readings_metadata
+from tiktok_assets.ingest.task_reader import read_history
 from tiktok_assets.spec import Entity, Report, history_table_name
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import (
@@ -199,7 +200,7 @@ def refresh_report(
         elif is_read is False and report.cadence == "lifetime":
             empty = pl.DataFrame(schema=report_schema(report, reader.metrics))
             yield _write_empty_partition(store, report.table, account.advertiser_id, empty, reader.now())
-    for request, response in read_reports(reader, requests):
+    for request, response in read_history(reader, report, requests):
         partitions = _list_partitions(request)
         if isinstance(response, TikTokError):
             yield FailedPartitions(report.table, partitions, response)

@@ -204,6 +204,12 @@ def set_video(state: State, values: Values) -> Values:
     return {"video_id": values["video_id"], "state": values["state"]}
 
 
+def set_tasks(state: State, values: Values) -> Values:
+    """Set how long report tasks take: {"queue_seconds": x, "processing_seconds": y}, in real seconds."""
+    _assign(state.tasks, {name: float(value) for name, value in values.items()})
+    return {"queue_seconds": state.tasks.queue_seconds, "processing_seconds": state.tasks.processing_seconds}
+
+
 def clear_penalties(state: State, _: Values) -> Values:
     """Reset the penalties for time-outs of report queries."""
     state.penalties.reset()
@@ -248,6 +254,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "accounts": {"POST": set_account},
     "auth_codes": {"POST": issue_auth_code},
     "videos": {"POST": set_video},
+    "tasks": {"POST": set_tasks},
     "penalties": {"DELETE": clear_penalties},
     "requests": {"GET": show_requests, "DELETE": clear_requests},
     "truth/report": {"GET": show_true_report},

@@ -10,6 +10,7 @@ from tiktok_assets.sandbox.http.rate_limits import Limiter, Penalties
 from tiktok_assets.sandbox.reads import gmv_max_lists, material_reports, media, posts, v12
 from tiktok_assets.sandbox.reads.entity_lists import ENDPOINTS as LISTS
 from tiktok_assets.sandbox.reads.gmv_max_report import gmv_max_report
+from tiktok_assets.sandbox.reads.report_tasks import ENDPOINTS as REPORT_TASKS
 from tiktok_assets.sandbox.reads.reports import report
 from tiktok_assets.sandbox.writes import (
     ads,
@@ -49,6 +50,7 @@ def _write_endpoint(handler: Callable[[Context], ResponseData]) -> Endpoint:
 V13 = {
     **{path: Endpoint(handler) for path, handler in LISTS.items()},
     REPORT: Endpoint(report),
+    **{path: Endpoint(handler, method) for path, (method, handler) in REPORT_TASKS.items()},
     **{path: Endpoint(handler) for path, handler in material_reports.ENDPOINTS.items()},
     **{path: Endpoint(handler) for path, handler in gmv_max_lists.ENDPOINTS.items()},
     "gmv_max/report/get": Endpoint(gmv_max_report),
@@ -91,7 +93,7 @@ V12 = {
     "reports/integrated/get": Endpoint(v12.translate_report(report)),
 }
 VERSIONS = {"v1.3": V13, "v1.2": V12}
-NOT_IN_TIKTOK_SANDBOX = frozenset(("advertiser/info", "oauth2/advertiser/get"))  # API notes 2
+NOT_IN_TIKTOK_SANDBOX = frozenset(("advertiser/info", "oauth2/advertiser/get", *REPORT_TASKS))  # API notes 2, 6.8
 
 
 def find_endpoint(version: str, path: str, method: str) -> Endpoint:

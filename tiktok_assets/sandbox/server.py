@@ -28,6 +28,7 @@ from tiktok_assets.sandbox.http.errors import ApiError, bad_parameter, encode, e
 from tiktok_assets.sandbox.http.faults import Fault, corrupt_data, insert_raw_value
 from tiktok_assets.sandbox.http.params import Params
 from tiktok_assets.sandbox.http.rate_limits import TIMEOUT_CODES
+from tiktok_assets.sandbox.http.report_tasks import FILE_PATH
 from tiktok_assets.sandbox.routes import Endpoint, find_endpoint, run_endpoint
 from tiktok_assets.sandbox.state import State
 from tiktok_assets.sandbox.writes.steps import objects_to_lock
@@ -47,11 +48,15 @@ def make_app(state: State) -> Starlette:
     async def content(request: Request) -> Response:
         return _content_response(state, request)
 
+    async def report_file(request: Request) -> Response:
+        return _report_file_response(state, request)
+
     methods = ["GET", "POST"]
     return Starlette(
         routes=[
             Route("/open_api/{version}/{path:path}", api, methods=methods),
             Route(CONTENT_PATH + "{name:path}", content),
+            Route(FILE_PATH + "{name}", report_file),
             *control_routes(state),
         ],
         middleware=[Middleware(LoopbackGuard)],
@@ -68,12 +73,20 @@ def _content_response(state: State, request: Request) -> Response:
     return Response(body, media_type=media_type)
 
 
+def _report_file_response(state: State, request: Request) -> Response:
+    """Return the file of a report task; 403 if its URL has expired by the world's clock, as for pictures."""
+    body = state.tasks.open_file(request.path_params["name"], request.query_params, state.now)
+    if body is None:
+        return Response("The URL has expired or its signature is wrong.", 403, media_type="text/plain")
+    return Response(body, media_type="text/csv")
+
+
 async def handle_request(state: State, request: Request) -> Response:
     """Answer one request to the API, with or without the trailing slash (API notes 1.1)."""
     context = await _context(state, request)
     account = context.body.get("advertiser_id") or context.params.text("advertiser_id")
     fired = state.faults.select(context.path, str(account) if account else None)
-    context.page_fault = state.faults.page_fault(fired)
+    context.page_fault, context.fired = state.faults.page_fault(fired), fired
     response, code = await _respond(state, request, context, fired)
     # The Date header (RFC 9110 section 6.6.1) has the time of the world's clock.
     response.headers["date"] = format_datetime(state.clock.now().astimezone(UTC), usegmt=True)
@@ -91,6 +104,7 @@ async def _context(state: State, request: Request) -> Context:
         world=state.world,
         facts=state.facts,
         cache=state.cache,
+        tasks=state.tasks,
         switches=state.switches,
         auth=state.auth,
         now=state.now,
@@ -243,6 +257,9 @@ def _endpoint_response(state: State, context: Context, endpoint: Endpoint, fired
         data = run_endpoint(context, endpoint, state.limiter, state.penalties)
     except ApiError as error:
         return _error_response(state, error)
+    if context.raw_body:
+        content, media_type = context.raw_body
+        return Response(content, media_type=media_type), context.response_code
     envelope = success_envelope(
         corrupt_data(fired, data), state.request_ids.next(state.clock.now()), code=context.response_code
     )

@@ -14,6 +14,7 @@ from tiktok_assets.sandbox.http.context import Cache, Switches
 from tiktok_assets.sandbox.http.errors import RequestIds
 from tiktok_assets.sandbox.http.faults import Faults
 from tiktok_assets.sandbox.http.rate_limits import Limiter, Limits, Penalties
+from tiktok_assets.sandbox.http.report_tasks import ReportTasks
 from tiktok_assets.sandbox.world.clock import Clock
 from tiktok_assets.sandbox.world.facts import Facts
 from tiktok_assets.sandbox.world.ground_truth import GroundTruth
@@ -49,6 +50,7 @@ class State:
     locks: WriteLocks = field(default_factory=WriteLocks)
     connections: Connections = field(default_factory=Connections)
     cache: Cache = field(default_factory=Cache)
+    tasks: ReportTasks = field(default_factory=ReportTasks)
     latency_seconds: float = 0.0
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_LOGGED_REQUESTS))
     _hidden: dict[str, tuple[float, bool]] = field(default_factory=dict)

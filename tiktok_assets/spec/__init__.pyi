@@ -13,6 +13,7 @@ from .columns import Column as Column
 from .columns import Kind as Kind
 from .columns import to_column_name as to_column_name
 from .content_hosts import is_content_host as is_content_host
+from .content_hosts import is_report_file_host as is_report_file_host
 from .creatable_objects import AD_GROUPS_BY_KIND as AD_GROUPS_BY_KIND
 from .creatable_objects import ADS_BY_KIND as ADS_BY_KIND
 from .creatable_objects import AGE_GROUPS_OF_SMART_PLUS_AGES as AGE_GROUPS_OF_SMART_PLUS_AGES
@@ -69,11 +70,18 @@ from .endpoints import IMAGES as IMAGES
 from .endpoints import MAX_DAYS_PER_REPORT as MAX_DAYS_PER_REPORT
 from .endpoints import MAX_IDS_PER_CALL as MAX_IDS_PER_CALL
 from .endpoints import MAX_PAGE_SIZE as MAX_PAGE_SIZE
+from .endpoints import MAX_REPORT_TASKS_PER_ACCOUNT_AND_HOUR as MAX_REPORT_TASKS_PER_ACCOUNT_AND_HOUR
+from .endpoints import MAX_REPORT_TASKS_PER_DAY as MAX_REPORT_TASKS_PER_DAY
 from .endpoints import MEDIA_READS as MEDIA_READS
 from .endpoints import OPTIONAL_PATHS as OPTIONAL_PATHS
 from .endpoints import PATH_RATE_LIMITS as PATH_RATE_LIMITS
 from .endpoints import POSTS as POSTS
 from .endpoints import REPORT as REPORT
+from .endpoints import REPORT_TASK_CANCEL as REPORT_TASK_CANCEL
+from .endpoints import REPORT_TASK_CHECK as REPORT_TASK_CHECK
+from .endpoints import REPORT_TASK_CREATE as REPORT_TASK_CREATE
+from .endpoints import REPORT_TASK_DOWNLOAD as REPORT_TASK_DOWNLOAD
+from .endpoints import REPORT_TASKS as REPORT_TASKS
 from .endpoints import SUGGESTED_COVERS as SUGGESTED_COVERS
 from .endpoints import VIDEOS as VIDEOS
 from .endpoints import Endpoint as Endpoint

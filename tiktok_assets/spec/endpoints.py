@@ -53,6 +53,17 @@ REPORT = Endpoint(
     penalizes_repeats=True,
     parses_rows_separately=True,
 )
+_TASKS = "TikTok API notes 6.7"
+REPORT_TASK_CREATE = Endpoint("report/task/create/", source=_TASKS, permission=_REPORTING)
+REPORT_TASK_CHECK = Endpoint("report/task/check/", source=_TASKS, permission=_REPORTING)
+REPORT_TASK_DOWNLOAD = Endpoint("report/task/download/", source=_TASKS, permission=_REPORTING)
+REPORT_TASK_CANCEL = Endpoint("report/task/cancel/", source=_TASKS, permission=_REPORTING)
+REPORT_TASKS = (REPORT_TASK_CREATE, REPORT_TASK_CHECK, REPORT_TASK_DOWNLOAD, REPORT_TASK_CANCEL)
+"""Read long histories if `TIKTOK_REPORT_TASKS` allows it; creating and canceling a task is sent with POST."""
+
+MAX_REPORT_TASKS_PER_DAY, MAX_REPORT_TASKS_PER_ACCOUNT_AND_HOUR = 4_500, 500
+"""How many report tasks an app can create a day, and the user of a token for an account an hour."""
+
 SMART_PLUS_AD_LIST = Endpoint(
     "smart_plus/ad/get/",
     source="mengxingxinqing/tiktok_ads, get_upgraded_smart_ads",
@@ -156,6 +167,8 @@ WRITES = (*CREATES, *STATUS_UPDATES)
 
 PATH_RATE_LIMITS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     AD_CREATE.path: {"basic": (5, 150), "advanced": (10, 200), "premium": (10, 300), "ultimate": (15, 300)},
+    # TikTok's page of the endpoint says 1 a second, its page of rate limits 2.
+    REPORT_TASK_CREATE.path: dict.fromkeys(("basic", "advanced", "premium", "ultimate"), (1, 60)),
     # It has a daily limit too, from 20,000 to 50,000 requests, which the morning refresh does not come near.
     GMV_MAX_REPORT.path: {"basic": (8, 240), "advanced": (12, 360), "premium": (20, 600), "ultimate": (20, 600)},
 }

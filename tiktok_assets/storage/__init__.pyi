@@ -12,6 +12,7 @@ from .parquet_store import MIN_COMPACTED_AGE_DAYS as MIN_COMPACTED_AGE_DAYS
 from .parquet_store import HiveStore as HiveStore
 from .partition import Partition as Partition
 from .partition import StoreError as StoreError
+from .report_task_log import StoredTaskLog as StoredTaskLog
 from .report_timeouts import StoredTimeouts as StoredTimeouts
 from .side_files import read_side_file as read_side_file
 from .side_files import write_side_file as write_side_file

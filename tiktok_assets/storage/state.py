@@ -63,6 +63,15 @@ report_timeouts = sa.Table(
 )
 """Timeouts of reports; TikTok blocks a query after its third timeout within ten minutes."""
 
+report_tasks = sa.Table(
+    "report_tasks",
+    TABLES,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("advertiser_id", _ID, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+"""Report tasks that were created since yesterday; TikTok limits them per day and per hour."""
+
 top_spender_changes = sa.Table(
     "top_spender_changes",
     TABLES,

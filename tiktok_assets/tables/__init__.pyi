@@ -7,6 +7,7 @@ from .comparison import describe_difference as describe_difference
 from .frames import KEY_SEPARATOR as KEY_SEPARATOR
 from .frames import build_entity_frame as build_entity_frame
 from .frames import build_report_frame as build_report_frame
+from .frames import parse_report_cells as parse_report_cells
 from .frames import parse_report_page as parse_report_page
 from .frames import parse_report_page_fast as parse_report_page_fast
 from .gmv_max_rows import build_gmv_max_frame as build_gmv_max_frame

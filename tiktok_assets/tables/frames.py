@@ -220,7 +220,6 @@ def parse_report_page_fast(
         return None  # the rows have more dimensions than were requested
     if report.level.list_attributes:
         return None  # a list is no text
-    columns = response_columns(report, metrics)
     fields = {"dimensions": report.dimensions, "metrics": (*report.level.attributes, *requested_metrics)}
     # The second attempt reads all values as text, because a count such as "12.0" is no integer for Polars.
     for dtypes in (numeric_dtypes(metrics), dict[str, pl.DataType]()) if len(rows) > FEW_ROWS else ():
@@ -233,17 +232,48 @@ def parse_report_page_fast(
         cells = parse_few_rows(rows, fields) if len(rows) <= FEW_ROWS else None
     if cells is None:
         return None
-    present = set(cells.columns)
-    missing = pl.lit(None, pl.String)
-    texts = cells.select(
-        *((pl.col(c.api_name) if c.api_name in present else missing).alias(c.name) for c in columns),
-        missing.alias(EXTRA.name),
-    )
-    page = _cast_report_page(report, metrics, texts, day)
-    if not _is_valid_page(report, metrics, page, advertiser_id):
+    page = parse_report_cells(report, metrics, cells, advertiser_id=advertiser_id, day=day)
+    if page is None:
         return None
     keys = cells.select(pl.concat_str(report.dimensions, separator=KEY_SEPARATOR)).to_series()
     return page, keys.to_list()
+
+
+def parse_report_cells(
+    report: Report,
+    metrics: tuple[Metric, ...],
+    cells: pl.DataFrame,
+    *,
+    advertiser_id: str = "",
+    day: date | None = None,
+) -> pl.DataFrame | None:
+    """Parse report rows from a frame that has the API's names as columns.
+
+    Args:
+        report: the report the rows belong to.
+        metrics: the chosen metrics.
+        cells: the values as text or as numbers; the columns of metrics that were not requested are missing.
+        advertiser_id: the requested account.
+        day: the requested day, for reports whose rows do not contain it.
+
+    Returns:
+        The frame, as `parse_report_page` returns it; None if a row has no key, is of another account or has a
+        negative count.
+
+    Raises:
+        ValueFormatError: with the first column that has an invalid value.
+    """
+    present = set(cells.columns)
+    missing = pl.lit(None, pl.String)
+    texts = cells.select(
+        *(
+            (pl.col(c.api_name) if c.api_name in present else missing).alias(c.name)
+            for c in response_columns(report, metrics)
+        ),
+        missing.alias(EXTRA.name),
+    )
+    page = _cast_report_page(report, metrics, texts, day)
+    return page if _is_valid_page(report, metrics, page, advertiser_id) else None
 
 
 def _cast_report_page(

@@ -14,7 +14,6 @@ from tiktok_assets.ingest.entity_reader import read_entities
 from tiktok_assets.ingest.report_reader import plan_report_requests, read_reports
 from tiktok_assets.ingest.report_responses import ReportResponse
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets.spec.endpoints import ENDPOINTS, WRITES
 from tiktok_assets.spec.entities import ADS
 from tiktok_assets.spec.metric_catalog import METRICS
 from tiktok_assets.spec.reports import REPORTS_BY_TABLE
@@ -115,11 +114,6 @@ def test_reach_is_never_summed(smart_plus: tuple[Host, Account, str]) -> None:
     expected = {fact["id"]: fact["metrics"]["reach"] for fact in facts}
     assert {row["ad_id"]: str(row["reach"]) for row in compared.to_dicts()}.items() <= expected.items()
     assert compared.filter(pl.col("reach") != pl.col("sum")).height > 0
-
-
-def test_no_asynchronous_report_is_requested() -> None:
-    """None of the endpoints is of asynchronous reports, whose headings are translated."""
-    assert [one.path for one in (*ENDPOINTS, *WRITES) if "task" in one.path] == []
 
 
 def test_the_package_does_not_import_tiktoks_sdk() -> None:

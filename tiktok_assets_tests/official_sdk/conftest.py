@@ -84,6 +84,7 @@ def tour(host: Host, sent_requests: list[dict[str, Any]]) -> Iterator[Tour]:
         change_smart_plus_objects(SmartPlusFactory(factory))
         code = api.control("POST", "auth_codes")["auth_code"]
         api.post("oauth2/access_token", app_id=api.sandbox.app_id, secret=api.sandbox.secret, auth_code=code)
+        use_report_tasks(api, factory.account)
         reads = [*list_reads_of_the_client(sent_requests), *list_other_reads(api, factory.account)]
         yield Tour(api, factory, list(compare_reads(api, reads)), created)
 
@@ -101,6 +102,18 @@ def create_objects(factory: EntityFactory) -> dict[str, tuple[dict[str, Any], di
         "adgroup/create": (group, factory.read("adgroup/get", adgroup_ids=[group_id])),
         "ad/create": (ad, factory.read("ad/get", ad_ids=[ad_id])),
     }
+
+
+def use_report_tasks(api: SdkApi, account: str) -> None:
+    """Create a report task, and cancel it."""
+    api.control("POST", "tasks", queue_seconds=3600)
+    of_account = {"advertiser_id": account}
+    report: dict[str, Any] = {"report_type": "BASIC", "data_level": "AUCTION_AD", "dimensions": ["ad_id"]}
+    filtering = [{"field_name": "ad_ids", "filter_type": "IN", "filter_value": '["1"]'}]
+    created = api.post(
+        "report/task/create", **of_account, **report, metrics=["spend"], filtering=filtering, **DAYS
+    )
+    api.post("report/task/cancel", **of_account, task_id=created["data"]["task_id"])
 
 
 def create_smart_plus_objects(smart_plus: SmartPlusFactory) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:

@@ -6,6 +6,7 @@ NOT_IN_THE_SDK: Mapping[str, str] = {
     "adgroup/budget/update": "the SDK changes a budget by adgroup/update",
     "file/video/suggestcover": "the SDK has uploads, searches and details of videos only",
     "gmv_max/campaign/get": "the SDK has the details of one campaign only, campaign/gmv_max/info",
+    "report/task/download": "the SDK creates, checks and cancels report tasks, and downloads none",
     "oauth/token": "the SDK exchanges codes by oauth2/access_token",
     "oauth2/revoke_token": "the SDK has no operation that ends a token",
     "user/info": "the SDK has no operation about the user",

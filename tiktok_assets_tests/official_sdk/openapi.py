@@ -32,7 +32,7 @@ REPOSITORY = "api-evangelist/tiktok-ads"
 DOCUMENT = "openapi/tiktok-ads-marketing-api-openapi.yml"
 _IN_FULL = re.compile(
     r"/(smart_plus/(campaign|adgroup|ad)/(get|create|update|status/update)|smart_plus/material_report/\w+"
-    r"|gmv_max/(report/get|store/list)|report/integrated/get|adgroup/quota|advertiser/info)/"
+    r"|gmv_max/(report/get|store/list)|report/(integrated/get|task/\w+)|adgroup/quota|advertiser/info)/"
 )
 """The operations whose parameters are kept."""
 _LONG = 100

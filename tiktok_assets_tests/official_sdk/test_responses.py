@@ -61,7 +61,7 @@ def test_sdk_reads_what_plain_http_reads(tour: Tour) -> None:
     assert {one.operation for one in tour.compared} == reads
 
 
-CREATES = [one for one in IN_THE_SDK if one.endswith("/create")]
+CREATES = [one for one in IN_THE_SDK if one.endswith("/create") and ROUTES[one].is_write]
 
 
 @pytest.mark.parametrize("operation", CREATES)

@@ -7,7 +7,7 @@ from tiktok_assets.sandbox.http.errors import ApiError
 from tiktok_assets.sandbox.http.rate_limits import SLOW_SECONDS, SLOWDOWN_STEPS, Limits, Penalties
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
-from tiktok_assets_tests.sandbox.conftest import Api, client, factory_for
+from tiktok_assets_tests.sandbox.conftest import client, factory_for
 from tiktok_assets_tests.sandbox.factory import EntityFactory
 
 MAX_ENTITIES = 999
@@ -83,10 +83,3 @@ def test_rare_time_outs_have_no_penalty() -> None:
         penalties.record_timeout({"q": str(number)})
         for other in range(20):
             penalties.check({"q": f"{number} {other}"}, 40016)
-
-
-def test_asynchronous_reports_are_not_imitated(api: Api, accounts: list[str]) -> None:
-    """The routes of asynchronous reports return the error for unknown routes."""
-    assert api.post("report/task/create", advertiser_id=accounts[0])["code"] == 40400
-    for route in ("check", "download"):
-        assert api.get(f"report/task/{route}", advertiser_id=accounts[0], task_id="1")["code"] == 40400

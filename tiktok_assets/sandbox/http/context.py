@@ -1,12 +1,14 @@
 """The context in which an endpoint runs: the world, the current instant, the request and the switches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from tiktok_assets.sandbox.http.access import Auth
 from tiktok_assets.sandbox.http.errors import ApiError
+from tiktok_assets.sandbox.http.faults import Fault
 from tiktok_assets.sandbox.http.params import NO_PAGE_FAULT, PageFault, Params
+from tiktok_assets.sandbox.http.report_tasks import ReportTasks
 from tiktok_assets.sandbox.world.facts import Facts
 from tiktok_assets.sandbox.world.model import Advertiser, World
 
@@ -68,6 +70,10 @@ class Switches:
             run_an_upgraded_smart_creative_overview_report).
         info_refused_whole: One id that is not granted fails advertiser/info; otherwise it is left out (not in
             API notes 5.3).
+        report_tasks_allowed: The app is on the allow-list for report tasks; otherwise creating one is 40118 (API
+            notes 6.7).
+        tasks_of_deleted: Report tasks include deleted objects; they have no filter for them (API notes 6.7), and
+            no page says which objects they have.
         tiktok_sandbox: Behave like TikTok's own sandbox (API notes 1.1, 2, 6.8).
 
     A switch that is not a boolean lists the other settings to test beside its default; see `TESTED_SETTINGS`.
@@ -108,6 +114,8 @@ class Switches:
     gmv_max_zero_days: bool = True
     materials_of_deleted_ads: bool = True
     info_refused_whole: bool = True
+    report_tasks_allowed: bool = True
+    tasks_of_deleted: bool = True
     tiktok_sandbox: bool = False
 
 
@@ -144,13 +152,16 @@ class Context:
         now: The current instant of the world, epoch seconds.
         body: The JSON object of a POST.
         token: The access token of the request.
+        tasks: The report tasks.
         page_fault: How a fault changes paging.
+        fired: The faults that fire for this request, by kind.
         hidden_ids: Ids that a fault hides from reads.
         created_ids: Ids of the entities that this request has created.
         response_code: The business code of a successful response.
         headers: Headers to add to the response.
         monotonic: Returns real seconds.
         base_url: Scheme, host and port under which the request has reached the server.
+        raw_body: Body and media type of a response without an envelope; None for JSON.
     """
 
     world: World
@@ -166,12 +177,15 @@ class Context:
     version: str = "v1.3"
     body: dict[str, Any] = field(default_factory=dict)
     token: str = ""
+    tasks: ReportTasks = field(default_factory=ReportTasks)
     page_fault: PageFault = NO_PAGE_FAULT
+    fired: Mapping[str, Fault] = field(default_factory=dict)
     hidden_ids: frozenset[str] = frozenset()
     created_ids: list[str] = field(default_factory=list)
     response_code: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     base_url: str = ""
+    raw_body: tuple[bytes, str] | None = None
 
     def advertiser(self, advertiser_id: str) -> Advertiser:
         """Return an account that the token may use.

@@ -7,14 +7,15 @@ import msgspec
 
 from tiktok_assets.sandbox.http.params import PageFault
 
-# By line: kinds that replace or delay the response, that never end, that change paging, that change the body, and
-# that separate a write from its response.
+# By line: kinds that replace or delay the response, that never end, that change paging, that change the body, that
+# separate a write from its response, and that concern report tasks.
 KINDS = (
     "code", "http_status", "hang", "cut", "not_json", "redirect",
     "gzip_bomb", "endless", "drip", "drip_headers",
     "repeated_page", "drift", "ties_shuffled",
     "truncated", "wrong_type", "wrong_value", "raw_value", "new_field", "lost_row",
     "cut_before", "commit_then_cut", "commit_late", "invisible",
+    "task_failed", "task_stuck", "link_expired", "file_cut", "file_row_lost",
 )  # fmt: skip
 
 
@@ -39,7 +40,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         stack: Whether it fires in addition to other faults.
         commit: For kinds that replace the response: whether the write is done first.
         location: For `redirect`: the target; None for the same URL.
-        shift: For `drift`: how many rows were added since the previous page; negative for removed rows.
+        shift: For `drift`: how many rows were added since the previous page; negative for removed rows. For
+            `file_cut`: how many bytes are missing at the end of the file.
         field: For `new_field` the name of the new field; for `wrong_type`, `wrong_value` and `raw_value` the
             changed field.
         value: For `wrong_value`: the new value, in the first row.

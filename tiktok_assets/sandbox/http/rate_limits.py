@@ -39,6 +39,8 @@ NO_LIMITS = (None, None, None)
 # run_a_gmv_max_campaign_report. Those of ad/create are published for the basic tier only.
 ENDPOINT_LIMITS: dict[str, dict[str, tuple[int, int, int | None]]] = {
     "ad/create": dict.fromkeys(("basic", "advanced", "premium", "ultimate"), (5, 150, None)),
+    # 1 a second by the page of the endpoint, 2 a second and 4,500 a day by the page on rate limits.
+    "report/task/create": dict.fromkeys(("basic", "advanced", "premium", "ultimate"), (1, 60, 4_500)),
     "gmv_max/report/get": {
         "basic": (8, 240, 20_000),
         "advanced": (12, 360, 30_000),

@@ -9,7 +9,7 @@ from typing import Any
 from tiktok_assets.sandbox.http.errors import bad_parameter, metrics_conflict
 from tiktok_assets.sandbox.http.params import MISSING, parse_choice, parse_json, parse_time
 from tiktok_assets.sandbox.reads.data_levels import DataLevel
-from tiktok_assets.sandbox.reads.entity_filters import parse_ids
+from tiktok_assets.sandbox.reads.entity_filters import MAX_IDS, parse_ids
 from tiktok_assets.sandbox.world.metrics import is_numeric
 from tiktok_assets.sandbox.world.status import (
     DEFAULT_BUYING_TYPES,
@@ -70,15 +70,22 @@ class ReportFilter:
 
 
 def parse_filters(
-    given: list[object] | None, level: DataLevel, dimensions: tuple[str, ...]
+    given: list[object] | None, level: DataLevel, dimensions: tuple[str, ...], max_ids: int = MAX_IDS
 ) -> tuple[ReportFilter, ...]:
     """Parse filters and add the default ones, such as that without deleted entities (API notes 6.4).
+
+    Args:
+        given: The `filtering` of the request.
+        level: The data level.
+        dimensions: The dimensions of the request.
+        max_ids: How many ids a filter can have.
 
     Raises:
         ApiError: 40002, a filter is malformed or cannot be combined with the level or the dimensions.
     """
     filters = [
-        _parse_filter(row, f"filtering.{index}", level, dimensions) for index, row in enumerate(given or [])
+        _parse_filter(row, f"filtering.{index}", level, dimensions, max_ids)
+        for index, row in enumerate(given or [])
     ]
     if level.status_field and not any(one.attribute == "secondary_status" for one in filters):
         key = (level.status_field, "IN", "STATUS_NOT_DELETE")
@@ -100,7 +107,9 @@ def parse_filters(
     return tuple(filters)
 
 
-def _parse_filter(row: object, path: str, level: DataLevel, dimensions: tuple[str, ...]) -> ReportFilter:
+def _parse_filter(
+    row: object, path: str, level: DataLevel, dimensions: tuple[str, ...], max_ids: int
+) -> ReportFilter:
     if not isinstance(row, dict):
         raise bad_parameter(path, "Not a valid object.")
     for key in ("field_name", "filter_type", "filter_value"):  # all three are required (API notes 6.1)
@@ -119,7 +128,7 @@ def _parse_filter(row: object, path: str, level: DataLevel, dimensions: tuple[st
         return ReportFilter(
             field, on_metric=False, on_breakdown=True, key=(field, kind, value), predicate=predicate
         )
-    attribute, predicate = _predicate(field, kind, values, path, level)
+    attribute, predicate = _predicate(field, kind, values, path, level, max_ids=max_ids)
     return ReportFilter(attribute, on_metric=is_numeric(field), key=(field, kind, value), predicate=predicate)
 
 
@@ -132,7 +141,7 @@ def _parse_values(text: str, path: str) -> list[str]:
 
 
 def _predicate(
-    field: str, kind: str, values: list[str], path: str, level: DataLevel
+    field: str, kind: str, values: list[str], path: str, level: DataLevel, *, max_ids: int
 ) -> tuple[str, Callable[[str], bool]]:
     """Return the attribute that a filter compares, and its predicate."""
     at = f"{path}.filter_value"
@@ -144,7 +153,7 @@ def _predicate(
             if LEVEL_ORDER.index(level.name) < coarsest:
                 raise metrics_conflict()
             if table is ID_FIELDS:
-                parse_ids(values, at)
+                parse_ids(values, at, max_ids)
                 parse_choice(kind, f"{path}.filter_type", ("IN", "NOT_IN"))
             return attribute, _text_predicate(kind, values, f"{path}.filter_type")
     if field == "create_time":  # UTC (API notes 6.4)

@@ -13,6 +13,7 @@ from tiktok_assets.sandbox.reads.breakdowns import (
     UNSUPPORTED_AUDIENCE_DIMENSIONS,
 )
 from tiktok_assets.sandbox.reads.data_levels import ATTRIBUTES, LEVELS, DataLevel
+from tiktok_assets.sandbox.reads.entity_filters import MAX_IDS
 from tiktok_assets.sandbox.reads.report_filters import ReportFilter, parse_filters
 from tiktok_assets.sandbox.world.metrics import ACCOUNT_METRICS, DEFAULT_METRICS, is_numeric
 
@@ -51,7 +52,13 @@ class ReportQuery:
 
 
 def parse_query(
-    params: Params, *, old_lifetime: bool = False, withdrawn: Collection[str] = (), named: bool = True
+    params: Params,
+    *,
+    old_lifetime: bool = False,
+    withdrawn: Collection[str] = (),
+    named: bool = True,
+    limits_days: bool = True,
+    max_filter_ids: int = MAX_IDS,
 ) -> ReportQuery:
     """Parse and validate a report request.
 
@@ -60,6 +67,8 @@ def parse_query(
         old_lifetime: Whether `lifetime` of v1.2 is accepted too.
         withdrawn: Metrics to refuse as unknown ones.
         named: Whether the error for withdrawn metrics names them.
+        limits_days: Whether the number of days is limited; that of a task is not.
+        max_filter_ids: How many ids a filter can have.
 
     Raises:
         ApiError: 40002 or 40011, a parameter is missing, malformed or cannot be combined with another.
@@ -80,7 +89,7 @@ def parse_query(
     breakdowns = _parse_breakdowns(dimensions, time_dimension, audience=audience)
     # The name of v1.2 seems to work too (contract of report/integrated/get; by API notes 1.4 it is ignored).
     lifetime = params.boolean("query_lifetime") or (old_lifetime and params.text("lifetime") == "true")
-    first, last = (None, None) if lifetime else _parse_window(params, time_dimension)
+    first, last = (None, None) if lifetime else _parse_window(params, time_dimension, is_limited=limits_days)
     other_dimension = next(iter(breakdowns), time_dimension)
     if lifetime and (audience or other_dimension):  # API notes 6.1
         raise bad_parameter("query_lifetime", f"Not supported with {other_dimension}.")
@@ -104,7 +113,7 @@ def parse_query(
         metrics=metrics,
         first=first,
         last=last,
-        filters=_parse_filters(params, level, dimensions, metrics),
+        filters=_parse_filters(params, level, dimensions, metrics, max_filter_ids),
         order_field=order_field,
         descending=order_type == "DESC",
         page=page,
@@ -168,21 +177,21 @@ def _parse_breakdowns(
 
 
 def _parse_filters(
-    params: Params, level: DataLevel, dimensions: tuple[str, ...], metrics: tuple[str, ...]
+    params: Params, level: DataLevel, dimensions: tuple[str, ...], metrics: tuple[str, ...], max_ids: int
 ) -> tuple[ReportFilter, ...]:
-    filters = parse_filters(params.json_value("filtering", list), level, dimensions)
+    filters = parse_filters(params.json_value("filtering", list), level, dimensions, max_ids)
     named = {*dimensions, *metrics, *(one.attribute for one in filters)}
     if {"ad_id", "ad_id_v2"} <= named:  # API notes 5.7
         raise ApiError(40002, "ad_id and ad_id_v2 cannot be used in one query.")
     return filters
 
 
-def _parse_window(params: Params, time_dimension: str | None) -> tuple[date, date]:
+def _parse_window(params: Params, time_dimension: str | None, *, is_limited: bool) -> tuple[date, date]:
     first, last = params.required_date("start_date"), params.required_date("end_date")
     if last < first:
         raise bad_parameter("end_date", "Must not be earlier than start_date.")
     allowed = MAX_WINDOW_DAYS[time_dimension]
-    if (last - first).days + 1 > allowed:
+    if is_limited and (last - first).days + 1 > allowed:
         raise bad_parameter("end_date", f"The time range must not exceed {allowed} day(s).")
     return first, last
 

@@ -45,7 +45,7 @@ def report(context: Context) -> ResponseData:
     data: ResponseData = {
         "list": [
             {
-                "dimensions": _row_dimensions(query, row),
+                "dimensions": row_dimensions(query, row),
                 "metrics": with_lists(
                     format_metrics(row, formatters), row, context.now, beside=switches.single_attributes_of_lists
                 ),
@@ -70,7 +70,8 @@ def _shuffled(rows: list[Row], query: ReportQuery, advertiser: Advertiser, seed:
     return shuffled
 
 
-def _row_dimensions(query: ReportQuery, row: Row) -> dict[str, str]:
+def row_dimensions(query: ReportQuery, row: Row) -> dict[str, str]:
+    """Return the dimensions of a row, by name."""
     dimensions = {}
     for name in query.dimensions:
         if name == query.time_dimension:
@@ -106,20 +107,20 @@ def _cached_rows(context: Context, query: ReportQuery, advertiser: Advertiser) -
         (switches.max_report_ads, switches.zero_rows, switches.tiktok_sandbox),
     )
     if key not in context.cache.entries:
-        context.cache.store(key, _compute_rows(context, query, advertiser, hour))
-    rows, throttled = context.cache.entries[key]
+        rows = compute_rows(context, query, advertiser, hour, max_ads=switches.max_report_ads)
+        context.cache.store(key, rows)
+    found, throttled = context.cache.entries[key]
     if throttled:
         context.headers[THROTTLE_HEADER] = "true"
-    return rows  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]
 
 
-def _compute_rows(
-    context: Context, query: ReportQuery, advertiser: Advertiser, hour: int
+def compute_rows(
+    context: Context, query: ReportQuery, advertiser: Advertiser, hour: int, *, max_ads: int | None
 ) -> tuple[list[Row], bool]:
-    """Return the ordered rows of a query, and whether they are truncated."""
+    """Return the ordered rows of a query, and whether they are truncated to the newest `max_ads` ads."""
     reported = reported_entities(query, advertiser, hour)
-    max_ads = context.switches.max_report_ads
-    throttled = query.level.name == "AUCTION_AD" and len(reported) > max_ads
+    throttled = max_ads is not None and query.level.name == "AUCTION_AD" and len(reported) > max_ads
     if throttled:  # only the newest ads are included (API notes 6.3)
         reported = sorted(reported, key=lambda one: int(one.entity.id), reverse=True)[:max_ads]
     rows = [row for one in reported for row in rows_of(context, query, one, hour)]
