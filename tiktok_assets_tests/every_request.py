@@ -55,7 +55,7 @@ def read_by_task(client: Client, account: Account, cancel: bool) -> None:
 
 
 def send_every_request(harness: DuplicationHarness) -> None:
-    """Exchange a code, read every table and report tasks, and duplicate ads into campaigns of both kinds, then undo it.
+    """Exchange a code, read every table, also by tasks, duplicate ads into both kinds of campaigns, then undo it.
 
     The world of the harness has the Smart+ story.
     """

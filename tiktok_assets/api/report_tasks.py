@@ -123,7 +123,7 @@ class ReportTaskClient:
         self.policy = policy or TaskPolicy()
 
     def create(self, body: Mapping[str, Any], stats: RequestStats) -> ReportTask:
-        """Create a task; after a lost response it is created again, which costs nothing but one of the day's tasks.
+        """Create a task; after a lost response it is created again, which costs one more of the tasks of the day.
 
         Args:
             body: the report as its endpoint takes it, without pages.

@@ -5,12 +5,12 @@ windows is compared with the totals of the report, which takes a request. So tas
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from math import ceil
 from typing import Literal
 
-from tiktok_assets.api import DateWindow, TaskPolicy, count_pages
+from tiktok_assets.api import DateWindow, TaskPolicy, count_pages, split_into_windows
 from tiktok_assets.spec import REPORT, Report
 from tiktok_assets.tables import Account, is_complete
 
@@ -101,9 +101,12 @@ def can_be_history(windows: Sequence[DateWindow]) -> bool:
     return sum(len(one.days) for one in windows) >= MIN_TASK_DAYS
 
 
-def is_old_enough(window: DateWindow, account: Account, now: datetime) -> bool:
-    """Return whether the data of a window are complete in a task, although they are older than those of pages."""
-    return is_complete(window.last, account, now - timedelta(hours=STALE_HOURS))
+def select_old_days(days: AccountDays, now: datetime) -> list[date]:
+    """Return the days whose data are complete in a task, although they are older than those of pages."""
+    then = now - timedelta(hours=STALE_HOURS)
+    every_day = [day for window in days.windows for day in window.days]
+    last = next((day for day in reversed(every_day) if is_complete(day, days.account, then)), None)
+    return [day for day in every_day if last and day <= last]
 
 
 def choose(
@@ -132,8 +135,8 @@ def choose(
     ranges: list[TaskRange] = []
     requests = 0
     for one in days:
-        of_account = _split_into_ranges(one, now) if can_be_history(one.windows) else []
-        in_pages = replace_windows(one, of_account)
+        of_account = _split_into_ranges(report, one, now) if can_be_history(one.windows) else []
+        in_pages = replace(one, windows=list_rest(report, one.windows, of_account))
         taken = sum(each.count_requests(policy) for each in of_account) + in_pages.page_requests
         if of_account and taken < one.page_requests:
             ranges += of_account
@@ -165,18 +168,18 @@ def estimate_task_seconds(tasks: int, requests: int, requests_per_second: float,
     return waves * policy.assumed_seconds + max(requests / requests_per_second, tasks / TASKS_PER_SECOND)
 
 
-def replace_windows(days: AccountDays, ranges: Sequence[TaskRange]) -> AccountDays:
-    """Return the windows of an account that no range has."""
-    taken = {window for each in ranges for window in each.windows}
-    return AccountDays(days.account, [one for one in days.windows if one not in taken], days.rows_per_day)
+def list_rest(report: Report, windows: Sequence[DateWindow], ranges: Iterable[TaskRange]) -> list[DateWindow]:
+    """Return the windows of an account for the days that no range of it has."""
+    taken = {day for each in ranges for window in each.windows for day in window.days}
+    return split_into_windows(
+        (day for window in windows for day in window.days if day not in taken), report.window_days
+    )
 
 
-def _split_into_ranges(days: AccountDays, now: datetime) -> list[TaskRange]:
-    """Return the fewest tasks for the windows that are old enough, each with a bounded number of rows."""
+def _split_into_ranges(report: Report, days: AccountDays, now: datetime) -> list[TaskRange]:
+    """Return the fewest tasks for the days that are old enough, each with a bounded number of rows."""
     ranges: list[TaskRange] = []
-    for window in days.windows:
-        if not is_old_enough(window, days.account, now):
-            continue
+    for window in split_into_windows(select_old_days(days, now), report.window_days):
         last = ranges[-1] if ranges else None
         longer = TaskRange(days.account, (*last.windows, window)) if last else None
         if (

@@ -33,6 +33,7 @@ from tiktok_assets.ingest.task_choice import (
     TaskRange,
     can_be_history,
     choose,
+    list_rest,
     offers_tasks,
 )
 from tiktok_assets.ingest.task_files import TaskFile, find_difference, order_metrics, parse_task_file, read_totals
@@ -61,8 +62,7 @@ def read_history(reader: Reader, report: Report, requests: Sequence[ReportReques
     if not ranges:
         yield from read_reports(reader, requests)
         return
-    taken = {(each.account.advertiser_id, window) for each in ranges for window in each.windows}
-    in_pages = [one for one in requests if (one.account.advertiser_id, one.window) not in taken]
+    in_pages = _list_rest(report, requests, ranges)
     run = _TaskRun(reader, tasks, report, deque(ranges))
     yield from run.read_all()
     yield from read_reports(reader, in_pages)
@@ -72,6 +72,20 @@ def read_history(reader: Reader, report: Report, requests: Sequence[ReportReques
             if isinstance(outcome, ReportResponse):
                 outcome = replace(outcome, stats=replace(outcome.stats, read_by=f"pages, because {reason}"))  # noqa: PLW2901 - the same rows
             yield request, outcome
+
+
+def _list_rest(
+    report: Report, requests: Sequence[ReportRequest], ranges: Sequence[TaskRange]
+) -> list[ReportRequest]:
+    """Return the requests for the days that no task has."""
+    by_account: dict[Account, list[TaskRange]] = {}
+    for each in ranges:
+        by_account.setdefault(each.account, []).append(each)
+    rest = [one for one in requests if one.account not in by_account]
+    for account, of_account in by_account.items():
+        windows = [one.window for one in requests if one.window and one.account == account]
+        rest += [ReportRequest(report, account, window) for window in list_rest(report, windows, of_account)]
+    return rest
 
 
 def _choose_ranges(

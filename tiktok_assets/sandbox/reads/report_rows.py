@@ -126,11 +126,12 @@ def _broken_down(context: Context, query: ReportQuery, ads: list[Ad], hour: int)
 
 
 def _hourly(context: Context, query: ReportQuery, ads: list[Ad], hour: int) -> Iterator[tuple[Cell, Vector]]:
-    """Yield (time, delivery) of each ad's hours on the only day of the query."""
-    assert query.first is not None  # noqa: S101  # a lifetime report has no time dimension
+    """Yield (time, delivery) of each ad's hours; only a task has more than one day (API notes 6.3, 6.7)."""
     for ad in ads:
-        for label, vector in context.facts.hours(ad, query.first.toordinal(), hour):
-            yield (f"{query.first.isoformat()} {label:02d}:00:00", ()), vector
+        for ordinal in _days_in_window(query, context.facts.possible_days(ad, hour)):
+            day = date.fromordinal(ordinal).isoformat()
+            for label, vector in context.facts.hours(ad, ordinal, hour):
+                yield (f"{day} {label:02d}:00:00", ()), vector
 
 
 def _format_day(ordinal: int) -> str:
