@@ -51,7 +51,6 @@ from .rate_limit.rate_limiter import PathBudgets as PathBudgets
 from .rate_limit.rate_limiter import RequestBudget as RequestBudget
 from .rate_limit.rate_limiter import SqliteBudget as SqliteBudget
 from .rate_limit.redis_rate_limiter import RedisBudget as RedisBudget
-from .report_tasks import NO_TASK_LOG as NO_TASK_LOG
 from .report_tasks import OUTPUT_FORMAT as OUTPUT_FORMAT
 from .report_tasks import ReportTask as ReportTask
 from .report_tasks import ReportTaskClient as ReportTaskClient

@@ -23,7 +23,7 @@ class ExpiredLinkError(ReportTaskError):
     """The link has expired, or the file server did not respond; a new link may work."""
 
 
-def download_report_file(url: str, file: BinaryIO, api_url: str) -> int:
+def download_report_file(url: str, file: BinaryIO, api_url: str, *, max_bytes: int = MAX_FILE_BYTES) -> int:
     """Replace the content of an open file by that of a URL, and return the number of bytes.
 
     A connection of its own sends the request, so that it has no access token. A body that ends before the length
@@ -33,6 +33,7 @@ def download_report_file(url: str, file: BinaryIO, api_url: str) -> int:
         url: the link of the task.
         file: an open file.
         api_url: the origin of the API; its files are allowed too if it is a loopback address, as the sandbox's.
+        max_bytes: the largest file.
 
     Raises:
         ExpiredLinkError: if a new link may work.
@@ -54,8 +55,8 @@ def download_report_file(url: str, file: BinaryIO, api_url: str) -> int:
                 raise ReportTaskError(_describe("it is compressed although no compression was requested"))
             for chunk in response.iter_raw():
                 size += file.write(chunk)
-                if size > MAX_FILE_BYTES:
-                    raise ReportTaskError(_describe(f"larger than {MAX_FILE_BYTES // 1024 // 1024} MB"))
+                if size > max_bytes:
+                    raise ReportTaskError(_describe(f"larger than {max_bytes:,} bytes"))
                 if time.monotonic() > deadline:
                     raise ReportTaskError(_describe(f"not complete after {MAX_SECONDS:.0f} seconds"))
     except httpx.HTTPError as error:

@@ -117,8 +117,8 @@ def _print_plan(settings: "Settings", request: "SyncRequest", *, as_json: bool) 
     for note in result.notes:
         print_line(note)
     print_rows(rows, ("table", "requests", "rows"))
-    for table, why in ways.items():
-        print_line(f"{table} by {why}.")
+    for why in dict.fromkeys(ways.values()):
+        print_line(f"{', '.join(table for table, one in ways.items() if one == why)}: {why}.")
     print_line(
         f"{result.requests} requests for {result.rows:,} rows: {result.minutes or 'under 0.1'} minutes at"
         f" {settings.requests_per_second:g} requests a second; this plan took {result.probes} requests."

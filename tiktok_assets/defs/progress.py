@@ -10,6 +10,7 @@ import dagster as dg
 from tiktok_assets.api import estimate_minutes
 from tiktok_assets.defs.names import Names
 from tiktok_assets.ingest import (
+    MIN_TASK_DAYS,
     Estimate,
     FailedPartitions,
     WrittenPartition,
@@ -108,6 +109,14 @@ def describe_plan(session: Session, partitions: Sequence[Partition], tables: Ite
         + (f" and {days:,} account days; " if days else "; ")
         + f"{rows:,} rows estimated from stored data"
         + (f", {unknown:,} queries without an estimate." if unknown else ".")
+        + (" Report tasks may take fewer requests." if _may_use_tasks(session, accounts_by_days) else "")
+    )
+
+
+def _may_use_tasks(session: Session, accounts_by_days: Mapping[tuple[date, ...], Sequence[str]]) -> bool:
+    """Return whether an account has so many days that report tasks are considered."""
+    return session.settings.report_tasks != "never" and any(
+        len(days) >= MIN_TASK_DAYS for days in accounts_by_days
     )
 
 

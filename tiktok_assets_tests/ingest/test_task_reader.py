@@ -139,7 +139,7 @@ def stored_pages(shared: Host, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("pages")
     shared.reset()
     with shared.fetcher(FAST) as (client, fetcher):
-        refresh(Reader(fetcher, client.now, METRICS), folder, *granted_accounts(shared))
+        refresh(Reader(fetcher, client.now, METRICS), folder, granted_accounts(shared)[0])
     assert len(shared.requests) == PAGES
     return folder
 
@@ -192,7 +192,11 @@ FAILURES: Mapping[str, tuple[dict[str, Any], str, int]] = {
         "the file of the report task",
         WINDOWS,
     ),
-    "cut in the last line": ({"kind": "file_cut", "shift": 40, "path": DOWNLOAD}, "the file of the report task", WINDOWS),
+    "cut in the last line": (
+        {"kind": "file_cut", "shift": 40, "path": DOWNLOAD},
+        "the file of the report task",
+        WINDOWS,
+    ),
     "cut in the last number": (
         {"kind": "file_cut", "shift": 2, "path": DOWNLOAD},
         "impressions, and the report",
@@ -200,7 +204,7 @@ FAILURES: Mapping[str, tuple[dict[str, Any], str, int]] = {
     ),
     "without the last row": ({"kind": "file_row_lost", "path": DOWNLOAD}, "rows, and the report", 1),
 }
-"""What can happen to a task: the fault, a part of the reason in the log, and how many windows are read in pages."""
+"""What can happen to a task: the fault, a part of the reason, and how many windows are read in pages."""
 
 
 @pytest.mark.parametrize(("fault", "reason", "windows"), FAILURES.values(), ids=FAILURES)
@@ -307,7 +311,7 @@ def test_a_stopped_history_is_continued(host: Host, account: Account, stored_pag
     assert count_requests(host)[CREATE] == 2
 
 
-@pytest.mark.parametrize("report", list(filter(offers_tasks, REPORTS)), ids=lambda report: report.table)
+@pytest.mark.parametrize("report", [one for one in REPORTS if offers_tasks(one)], ids=lambda report: report.table)
 def test_every_report_of_tasks_has_the_rows_of_pages(host: Host, account: Account, report: Report) -> None:
     """Each report that tasks are used for is parsed from a file to the rows that its pages are parsed to."""
     window = DateWindow(DAYS[-2], DAYS[-1])
