@@ -50,6 +50,7 @@ class Session:
         settings: the settings.
         store: the stored tables.
         planned_runs: the ids of runs that have logged their request plan.
+        task_policy: when report tasks are checked; None for the default.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Session:
     ) -> None:
         self.settings = settings
         self._transport = transport
-        self._task_policy = task_policy
+        self.task_policy = task_policy
         self.planned_runs: set[str] = set()
         self.store = open_store(settings, MAX_LISTING_AGE_SECONDS)
         self._policy = policy or RetryPolicy()
@@ -196,7 +197,7 @@ class Session:
         if settings.report_tasks == "never" or settings.api_version != "v1.3":
             return None
         log = StoredTaskLog(lambda: self.state)
-        client = ReportTaskClient(self._client, log, self._task_policy)
+        client = ReportTaskClient(self._client, log, self.task_policy)
         return TaskReading(client, limit_per_second(settings.requests_per_second, settings.requests_per_minute))
 
     @cached_property

@@ -183,6 +183,7 @@ def _choose_ways(
             requests_per_second=limit_per_second(settings.requests_per_second, settings.requests_per_minute),
             now=session.now(),
             setting=settings.report_tasks,
+            policy=session.task_policy,
         )
         is_counted = settings.report_tasks != "never" and offers_tasks(report)
         counted = sum(can_be_history(one.windows) for one in days) if is_counted else 0

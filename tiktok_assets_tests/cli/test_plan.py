@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tiktok_assets.api.report_tasks import TaskPolicy
 from tiktok_assets.api.request_plan import DateWindow
-from tiktok_assets.cli.plan import plan_refresh
+from tiktok_assets.cli.plan import RefreshPlan, plan_refresh
 from tiktok_assets.ingest.accounts import load_accounts
 from tiktok_assets.ingest.partitions import FailedPartitions, WrittenPartition
 from tiktok_assets.ingest.writer import refresh_advertisers, refresh_entity, refresh_report
@@ -101,6 +102,58 @@ def test_plan_counts_requests_and_rows(
     assert {line.subject: line.rows for line in plan.lines if line.subject in tables} == dict(rows)
 
 
+TASK_POLICY = TaskPolicy(first_check_seconds=1.0, max_check_interval_seconds=1.0, assumed_seconds=1.5)
+"""Two checks of a task that takes more than one second, and less than two."""
+
+
+def plan_history(sandbox: RunningSandbox, folder: Path, setting: str) -> tuple[Session, RefreshPlan, DateWindow]:
+    """Return an open session and its plan for 98 days of a report, the last ones complete."""
+    last = sandbox.clock.now().date() - timedelta(3)
+    window = DateWindow(last - timedelta(97), last)
+    settings = build_settings(sandbox, folder, report_tasks=setting, metrics="spend,impressions", qps=5)
+    sandbox.state.limiter.reset()
+    session = Session(settings, task_policy=TASK_POLICY)
+    owners = [one.id for one in sandbox.world.advertisers.values()]
+    return session, plan_refresh(session, owners, window, ["ad_report_daily"]), window
+
+
+def test_plan_counts_the_requests_of_report_tasks(many_rows: RunningSandbox, tmp_path: Path) -> None:
+    """A plan says that a task is cheaper, and has the requests that this takes; none of them is refused."""
+    session, plan, window = plan_history(many_rows, tmp_path, "auto")
+    many_rows.state.requests.clear()
+    with closing(session):
+        rows = refresh_tables(
+            session, [one.id for one in many_rows.world.advertisers.values()], window, list(plan.ways)
+        )
+    assert plan.ways["ad_report_daily"].startswith(
+        "1 report task: 8 requests in about 0.1 minutes; pages: 20 requests"
+    )
+    # The number of rows of a day is counted; the task takes one request, two checks, a link and four totals.
+    assert plan.requests == 2 + 1 + (1 + 2 + 1 + 4)
+    assert plan.requests - 1 == len(many_rows.state.requests)  # the session has listed the accounts for the plan
+    assert sum(line.rows for line in plan.lines) == sum(rows.values())
+    assert {one["code"] for one in many_rows.state.requests} == {0}
+
+
+def test_plan_says_what_report_tasks_would_take(many_rows: RunningSandbox, tmp_path: Path) -> None:
+    """If the setting excludes report tasks, the plan is that of pages, and says what tasks would take."""
+    session, plan, _ = plan_history(many_rows, tmp_path, "never")
+    session.close()
+    assert plan.requests == 2 + 20
+    assert plan.ways["ad_report_daily"].startswith(
+        "pages: 20 requests in about 0.1 minutes; with TIKTOK_REPORT_TASKS=auto 1"
+    )
+
+
+@pytest.fixture(scope="module")
+def many_rows() -> Iterator[RunningSandbox]:
+    """Run a sandbox with the limits of the basic tier, and an account with six pages a month."""
+    plan = WorldPlan(dense=True, days=101, advertisers=1, campaigns=1, ad_groups=1, ads=200)
+    with RunningSandbox(plan) as sandbox:
+        sandbox.state.tasks.queue_seconds, sandbox.state.tasks.processing_seconds = 0.5, 1.1
+        yield sandbox
+
+
 def build_settings(sandbox: RunningSandbox, folder: Path, **more: Any) -> Any:  # noqa: ANN401 - of any kind
     """Return settings for a sandbox, with data and state below a folder."""
     return load_settings(
@@ -109,10 +162,9 @@ def build_settings(sandbox: RunningSandbox, folder: Path, **more: Any) -> Any:  
         app_id=sandbox.app_id,
         app_secret=sandbox.secret,
         start_date=str(sandbox.clock.now().date() - timedelta(HISTORY_DAYS)),
-        qps=1000,
         data_dir=str(folder / "data"),
         state_dir=folder / "state",
-        **more,
+        **{"qps": 1000, **more},
     )
 
 
