@@ -23,12 +23,14 @@ from tiktok_assets.sandbox.world.api_objects import ad_source, shown_video
 from tiktok_assets.spec.entities import ADS
 from tiktok_assets.spec.media import POST_FILES
 from tiktok_assets.spec.metric_catalog import METRICS
-from tiktok_assets.spec.reports import REPORTS_BY_TABLE
+from tiktok_assets.spec.reports import REPORTS_BY_TABLE, served_metrics
 from tiktok_assets.storage.parquet_store import HiveStore
 from tiktok_assets.tables.account_calendar import Account
 from tiktok_assets_tests.api.conftest import FAST
 from tiktok_assets_tests.api.test_documented_requests import read_everything
 from tiktok_assets_tests.duplication.harness import DuplicationHarness
+
+AD_DAILY = REPORTS_BY_TABLE["ad_report_daily"]
 
 
 def read_all_posts(reader: Reader, advertiser_id: str) -> None:
@@ -44,7 +46,7 @@ def read_by_task(client: Client, account: Account, cancel: bool) -> None:
     """Create and check a report task, and download its file or cancel it."""
     tasks, stats = ReportTaskClient(client), RequestStats()
     days = TaskRange(account, (DateWindow(date(2026, 10, 1), date(2026, 11, 8)),))
-    task = tasks.create(build_task_body(REPORTS_BY_TABLE["ad_report_daily"], days, METRICS), stats)
+    task = tasks.create(build_task_body(AD_DAILY, days, served_metrics(AD_DAILY, METRICS)), stats)
     tasks.is_finished(task, stats)
     if cancel:
         tasks.cancel(task, stats)
@@ -74,7 +76,7 @@ def send_every_request(harness: DuplicationHarness) -> None:
             read_by_task(client, accounts[0], cancel)
         day = DateWindow(date(2026, 11, 8), date(2026, 11, 8))
         read_totals(
-            reader, ReportRequest(REPORTS_BY_TABLE["ad_report_daily"], accounts[0], day), METRICS, RequestStats()
+            reader, ReportRequest(AD_DAILY, accounts[0], day), served_metrics(AD_DAILY, METRICS), RequestStats()
         )
         fetcher.close()
     harness.duplicate(harness.request())
