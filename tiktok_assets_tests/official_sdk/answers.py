@@ -19,7 +19,7 @@ Json = Any  # any JSON value
 def list_models(operation: str) -> tuple[str, ...]:
     """Return the names of the SDK's models for the objects in a response, those of a creative included."""
     subject, _, verb_of_response = operation.rpartition("/")
-    if verb_of_response not in {"get", "info", "create", "update"} or subject.endswith("status"):
+    if verb_of_response not in {"get", "info", "create", "update"} or subject.endswith(("status", "task")):
         return ()
     bodies = (load_operations().get(f"{subject}/{verb}") for verb in ("create", "update"))
     found: list[str] = []
