@@ -20,7 +20,7 @@ from tiktok_assets.ingest.report_responses import ReportRequest
 from tiktok_assets.spec import METRICS_BY_API_NAME, Column, Metric, Report
 from tiktok_assets.tables import ValueFormatError, parse_cell, parse_report_cells
 
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 4 * 1024 * 1024
 """How much of a file is parsed at once."""
 
 COMPARED_METRICS = ("spend", "clicks", "impressions")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -189,11 +189,11 @@ class _TaskRun:
                     if running:
                         first = running.pop(0)
                         time.sleep(max(0.0, first.due - time.monotonic()))
-                        outcomes = self._check(first, metrics)
-                        if outcomes is None:
+                        status = self._check(first)
+                        if status == "finished":
+                            yield from self._read_file(first, metrics)
+                        elif status == "unfinished":
                             running.append(first)
-                        else:
-                            yield from outcomes
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
 
@@ -228,15 +228,15 @@ class _TaskRun:
         one.plan_check()
         return [one]
 
-    def _check(self, one: _Running, metrics: tuple[Metric, ...]) -> list[Outcome] | None:
-        """Check a task: return None if it is unfinished, else the windows that could be read."""
+    def _check(self, one: _Running) -> Literal["finished", "unfinished", "left"]:
+        """Check a task; one that has not succeeded, or not in time, is left."""
         client = self.tasks.client
         try:
             if client.is_finished(one.task, one.stats):
-                return self._read_file(one, metrics)
+                return "finished"
             if time.monotonic() - one.started < client.policy.max_seconds:
                 one.plan_check()
-                return None
+                return "unfinished"
             reason = (
                 f"report task {one.task.task_id} was not finished after {client.policy.max_seconds:.0f} seconds"
             )
@@ -247,7 +247,7 @@ class _TaskRun:
         for future in one.totals.values():
             future.cancel()
         self._leave(one.range, one.range.windows, reason)
-        return []
+        return "left"
 
     def _cancel(self, one: _Running) -> None:
         try:
@@ -255,21 +255,22 @@ class _TaskRun:
         except TikTokError:
             return  # it has finished meanwhile, and expires
 
-    def _read_file(self, one: _Running, metrics: tuple[Metric, ...]) -> list[Outcome]:
-        """Download the file of a task, and return its windows that are complete."""
-        with TemporaryFile() as file:
-            self.tasks.client.download(one.task, file, one.stats)
-            parsed = parse_task_file(
-                self.report, self.reader.metrics, metrics, file, one.range.account.advertiser_id
-            )
+    def _read_file(self, one: _Running, metrics: tuple[Metric, ...]) -> Iterator[Outcome]:
+        """Download the file of a task, and yield its windows that are complete."""
+        owner = one.range.account.advertiser_id
+        try:
+            with TemporaryFile() as file:
+                self.tasks.client.download(one.task, file, one.stats)
+                parsed = parse_task_file(self.report, self.reader.metrics, metrics, file, owner)
+        except TikTokError as error:
+            self._leave(one.range, one.range.windows, str(error))
+            return
         wait(one.totals.values())  # so that each window has the cost of all of them
-        outcomes: list[Outcome] = []
         for window in one.range.windows:
             try:
-                outcomes += self._read_window(one, parsed, window, metrics)
+                yield from self._read_window(one, parsed, window, metrics)
             except TikTokError as error:
                 self._leave(one.range, [window], str(error))
-        return outcomes
 
     def _read_window(
         self, one: _Running, parsed: TaskFile, window: DateWindow, metrics: tuple[Metric, ...]
