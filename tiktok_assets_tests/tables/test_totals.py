@@ -38,6 +38,7 @@ SUMS_BY_NAME_LIST = {
     "tables/report_row_parser.py": "checks `additive` of each metric",
     "creatives/fatigue.py": "spend, and the counts of `RATES` above and below the line",
     "creatives/rate_comparison.py": "the same under short names, and weights",
+    "ingest/task_files.py": "its names are `COMPARED_METRICS`: spend, clicks and impressions",
     "ingest/restatements.py": "spend and conversion, under the names of its own columns",
 }
 """Modules with sums over names that are not literals, and why these are additive."""
