@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from tiktok_assets.storage.metadata_index import INDEX_FILE_NAME, INDEXED_DAYS, decode_index
-from tiktok_assets.storage.object_cache import get_object_cache, prune_copies
+from tiktok_assets.storage.object_cache import get_object_cache
+from tiktok_assets.storage.object_copies import prune_copies
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets_tests.storage.object_store import MAX_KEYS, ObjectStore
 
@@ -109,7 +110,7 @@ def test_planning_takes_one_index_per_account(bucket: ObjectStore, tmp_path: Pat
             )
         store = HiveStore(url, cache_folder=tmp_path / host, max_listing_age=600)
         count_calls(bucket)
-        store.prefetch(["t"], OWNERS)
+        store.prefetch([("t", owner) for owner in OWNERS])
         for owner in OWNERS:
             found = [(store.read_metadata("t", Partition(owner, day)) or {})["day"] for day in days]
             expected = ["changed" if owner == OWNERS[0] and day in changed else str(day) for day in days]
@@ -238,7 +239,7 @@ def test_a_store_that_refuses_is_no_empty_store(bucket: ObjectStore, tmp_path: P
         lambda: store.read_metadata("t", partition),
         lambda: list(store.partitions("t")),
         lambda: store.scan_partition("t", partition),
-        lambda: store.prefetch(["t"], OWNERS),
+        lambda: store.prefetch([("t", owner) for owner in OWNERS]),
         lambda: store.read_file("t", partition),
         lambda: store.write("t", partition, rows(partition, 2)),
         store.check_writable,
