@@ -44,7 +44,9 @@ def prefetch_recent_days(
     for table in {*conditions, *([GMV_MAX_SHOPS.table] if settings.chosen_gmv_max_reports else [])}:
         store.prefetch_files(table, advertiser_ids)
     tables = {one: list_daily_tables(store, settings, one) for one in advertiser_ids}
-    of_shops = [(table, one) for one, names in tables.items() for table in names if table in GMV_MAX_REPORTS_BY_TABLE]
+    of_shops = [
+        (table, one) for one, names in tables.items() for table in names if table in GMV_MAX_REPORTS_BY_TABLE
+    ]
     store.prefetch(of_shops)  # all of their days, because a table without any is not searched
     searched = [(table, one) for one, names in tables.items() for table in _select_searched(store, names, one)]
     store.prefetch(searched, now.astimezone(UTC).date() - timedelta(GAP_SEARCH_DAYS + 1))

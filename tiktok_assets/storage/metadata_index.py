@@ -21,8 +21,8 @@ Entries = Mapping[str, tuple[str, dict[str, str]]]
 """By day (ISO 8601): the version of its file and the metadata of that version."""
 
 _DECODED = 64
-"""How many indexes are kept decoded. Those of 300 accounts are 20 MB, and decoded 400 MB; one account is read after
-the other."""
+"""How many indexes are kept decoded. Those of 300 accounts are 20 MB, and decoded 400 MB; one account is read
+after the other."""
 
 _decoder = msgspec.json.Decoder(dict[str, tuple[str, dict[str, str]]])
 

@@ -346,7 +346,9 @@ class ObjectCache:
     def _map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         if len(items) < 2:  # noqa: PLR2004 - no threads for a single call
             return [function(item) for item in items]
-        with ThreadPoolExecutor(min(self._reader.max_calls, len(items)), thread_name_prefix="object-store") as threads:
+        with ThreadPoolExecutor(
+            min(self._reader.max_calls, len(items)), thread_name_prefix="object-store"
+        ) as threads:
             return list(threads.map(function, items))
 
 

@@ -69,7 +69,7 @@ class ObjectCopies:
             content, version = self._reader.read(path)
             version = version or compute_version(content)
             if version.strip('"') != file.version.strip('"'):
-                # One that is encrypted by a key of its own or was uploaded in parts has another version than its hash.
+                # A file that is encrypted by a key of its own or was uploaded in parts has another version.
                 version = self._reader.find_version(path) or ""
             if version.strip('"') != file.version.strip('"'):
                 return None

@@ -319,7 +319,7 @@ class HiveStore:
 
         Args:
             owners: names of tables with days, each with an account.
-            first_day: the first day of interest; None for all. With one the calls do not grow with the stored days.
+            first_day: the first day of interest; None for all. With one, calls do not grow with the days.
 
         Raises:
             StoreError: if the object store cannot be listed.

@@ -1,4 +1,4 @@
-"""Measure what grows with accounts and years: planning, ticks, pages and memory, on a disk and on an object store."""
+"""Measure what grows with accounts and years: planning, pages and memory, on a disk and an object store."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def _variables(folder: Path, accounts: int, now: datetime) -> dict[str, str]:
 def _measure(
     folder: Path, variables: Mapping[str, str], accounts: int, years: int, place: str
 ) -> Iterator[Figure]:
-    """Measure everything with one store; each in a process of its own, on an object store as a host without copies."""
+    """Measure everything with one store; each in a process, and as a host without copies."""
     with ExitStack() as stack:
         served = stack.enter_context(serve_folder(folder / "data", CALL_SECONDS)) if place == OBJECTS else None
         for what in WHATS:

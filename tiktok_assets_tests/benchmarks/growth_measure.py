@@ -38,7 +38,7 @@ def _planning(settings: Settings) -> None:
         now = datetime.now(UTC)
         ranges = plan_stage_ranges("refresh_daily", instance, session.store, settings, now)
         assert {one for part in ranges for one in part.advertiser_ids} == set(settings.advertiser_ids)
-        assert all(part.window and len(part.window.days) < 10 or now.weekday() == 0 for part in ranges)
+        assert all((part.window and len(part.window.days) < 10) or now.weekday() == 0 for part in ranges)
 
 
 def _ticks(settings: Settings) -> None:
@@ -48,7 +48,9 @@ def _ticks(settings: Settings) -> None:
             cursor = get_latest_ranking_cursor(instance, settings) if name == TICKS[0] else None
             for number in range(1 + REPEATED_TICKS):
                 with (
-                    dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository) as context,
+                    dg.build_sensor_context(
+                        instance=instance, cursor=cursor, repository_def=repository
+                    ) as context,
                     _measured(f"{'every other' if number else 'first'} tick of {name}"),
                 ):
                     found = repository.get_sensor_def(name).evaluate_tick(context)

@@ -25,7 +25,7 @@ from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from tiktok_assets.defs.checks import CHECK_TABLES_JOB
-from tiktok_assets.defs.partitions import ADVERTISER_DIMENSION, build_partition_tags, format_partition_key
+from tiktok_assets.defs.partitions import ADVERTISER_DIMENSION, build_partition_tags
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES
 from tiktok_assets.defs.run_tags import REFRESH_TAG, STAGE_RUN_COUNT_TAG
 from tiktok_assets.defs.table_catalog import get_stored_tables
@@ -116,7 +116,9 @@ class Seed:
                 frame = pl.concat([self._rows(table, day) for day in of_month])
                 content = _plain(encode_month(frame.lazy(), versions, metadata))
                 for owner in owners_of(self.accounts):
-                    self._write_file(self.folder / table / f"advertiser_id={owner}" / f"month={month}", content, owner)
+                    self._write_file(
+                        self.folder / table / f"advertiser_id={owner}" / f"month={month}", content, owner
+                    )
 
     def write_events(self, first: date, last: date) -> None:
         """Write the runs of a refresh a day, and the event of each account's ranking."""
@@ -130,7 +132,10 @@ class Seed:
                     sa.update(RunsTable)
                     .where(RunsTable.c.run_id == sa.bindparam("run"))
                     .values({name: sa.bindparam(f"{name}_value") for name in rows[0] if name != "run"}),
-                    [{name if name == "run" else f"{name}_value": value for name, value in row.items()} for row in rows],
+                    [
+                        {name if name == "run" else f"{name}_value": value for name, value in row.items()}
+                        for row in rows
+                    ],
                 )
             for _ in days:
                 _write_events(instance, "top_spenders", owners_of(self.accounts))
@@ -168,8 +173,14 @@ class Seed:
 
     def _rows(self, table: str, day: date) -> pl.DataFrame:
         row = {
-            **{"advertiser_id": TEMPLATE, "date": day, "currency": "USD", "is_complete": True},
-            **{"spend": Decimal(day.toordinal() % 997), "impressions": 90_000, "clicks": 900, "conversion": 17},
+            "advertiser_id": TEMPLATE,
+            "date": day,
+            "currency": "USD",
+            "is_complete": True,
+            "spend": Decimal(day.toordinal() % 997),
+            "impressions": 90_000,
+            "clicks": 900,
+            "conversion": 17,
         }
         return pl.DataFrame([row] if table == WITH_ROWS else [], self._schema(table))
 
@@ -190,9 +201,7 @@ class Seed:
     def _write(self, table: str, partition: Partition, content: bytes, owner: str) -> str:
         return self._write_file(self.folder / table / partition.folder, content, owner)
 
-    def _write_file(
-        self, folder: Path, content: bytes, owner: str | None, name: str = "part-0.parquet"
-    ) -> str:
+    def _write_file(self, folder: Path, content: bytes, owner: str | None, name: str = "part-0.parquet") -> str:
         """Write a file, or link it to one of the same content, and return its version in an object store."""
         own = content.replace(TEMPLATE.encode(), owner.encode()) if owner else content
         version = f'"{md5(own, usedforsecurity=False).hexdigest()}"'
@@ -229,7 +238,13 @@ def _account_rows(now: datetime) -> dict[str, list[dict[str, Any]]]:
     campaigns = [f"{TEMPLATE}{number:03}" for number in range(CAMPAIGNS)]
     ads = [(campaign, f"{campaign}{number:02}") for campaign in campaigns for number in range(ADS_OF_CAMPAIGN)]
     leaders = [
-        {**base, "currency": "USD", "campaign_id": campaign, "campaign_name": "Prospecting", "ad_id": f"{campaign}01"}
+        {
+            **base,
+            "currency": "USD",
+            "campaign_id": campaign,
+            "campaign_name": "Prospecting",
+            "ad_id": f"{campaign}01",
+        }
         | {"ad_name": "Story", "ad_group_id": f"{campaign}9", "spend": Decimal(1), "share": 0.5, "lead": 0.5}
         | {"fetched_at": now}
         for campaign in campaigns
@@ -259,7 +274,7 @@ def _change(owner: str, now: datetime) -> list[dict[str, Any]]:
 
 
 def _add_runs(instance: dg.DagsterInstance, day: date) -> Iterator[dict[str, Any]]:
-    """Add the runs of a refresh, and yield the values by which they are of its day and before those of later days."""
+    """Add the runs of a refresh, and yield the columns that date them, by run."""
     at = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=12)
     tags = {REFRESH_TAG: at.isoformat(), STAGE_RUN_COUNT_TAG: "1"}
     for number, job in enumerate((*REFRESH_STAGES, CHECK_TABLES_JOB)):
@@ -279,7 +294,12 @@ def _write_events(instance: dg.DagsterInstance, table: str, keys: Sequence[str])
     with storage.index_transaction() as connection:
         newest = connection.execute(sa.select(sa.func.max(SqlEventLogStorageTable.c.id))).scalar() or 0
         rows = [
-            {**template, "id": newest + 1 + number, "partition": key, "event": template["event"].replace(TEMPLATE, key)}
+            {
+                **template,
+                "id": newest + 1 + number,
+                "partition": key,
+                "event": template["event"].replace(TEMPLATE, key),
+            }
             for number, key in enumerate(keys)
         ]
         connection.execute(SqlEventLogStorageTable.insert(), rows)

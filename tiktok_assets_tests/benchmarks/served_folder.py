@@ -1,4 +1,4 @@
-"""Serve a folder as an object store of S3 in a process of its own, with a delay for each call, and count the calls.
+"""Serve a folder as an object store of S3 in a process of its own, with a delay for each call; count the calls.
 
 The object store of the tests sorts all keys for each listing, which takes longer than a listing of S3 if there are
 hundreds of thousands of objects.
@@ -117,7 +117,7 @@ class ServedFolder:
         if place is None:
             await _respond(send, 404, b"" if is_head else b"<Error><Code>NoSuchKey</Code></Error>")
             return
-        content = place if isinstance(place, bytes) else Path(place).read_bytes()
+        content = place if isinstance(place, bytes) else _load(place)
         etag, size = self._etags[key]
         found = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted)
         if not found or is_head:
@@ -128,6 +128,10 @@ class ServedFolder:
         await _respond(
             send, 206, content[first : last + 1], etag=etag, content_range=f"bytes {first}-{last}/{size}"
         )
+
+
+def _load(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 def _etag(content: bytes) -> str:
