@@ -5,12 +5,11 @@ tables takes 12 s, and more calls at a time make it no faster. With obstore a ca
 """
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fsspec.asyn import sync
+from fsspec.asyn import sync  # type: ignore[import-untyped] # fsspec has no types
 from upath import UPath
 
 from tiktok_assets.storage.object_files import (
@@ -21,7 +20,7 @@ from tiktok_assets.storage.object_files import (
 )
 
 if TYPE_CHECKING:
-    from obstore.store import S3Credential, S3Store
+    from obstore.store import ClientConfig, RetryConfig, S3Credential, S3Store
 
 _S3_PROTOCOLS = {"s3", "s3a"}
 MAX_CALLS, _MAX_CALLS_OF_FSSPEC = 64, 16
@@ -32,8 +31,8 @@ _CREDENTIALS_KEPT = timedelta(minutes=10)
 _PAUSE_SECONDS = 60.0
 """For so long after an error is fsspec used, which says what is wrong and has retries of its own."""
 
-_CLIENT: Mapping[str, Any] = {"allow_http": True, "connect_timeout": "5s", "timeout": "30s"}
-_RETRIES: Mapping[str, Any] = {"max_retries": 1, "retry_timeout": timedelta(seconds=10)}
+_CLIENT: "ClientConfig" = {"allow_http": True, "connect_timeout": "5s", "timeout": "30s"}
+_RETRIES: "RetryConfig" = {"max_retries": 1, "retry_timeout": timedelta(seconds=10)}
 
 
 class StoredObject(NamedTuple):

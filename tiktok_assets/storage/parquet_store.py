@@ -257,8 +257,8 @@ class HiveStore:
         """
         validate_name(table, "table")
         selected = None if advertiser_ids is None else set(advertiser_ids)
-        for one in () if self.is_local else selected or ():
-            validate_name(one, "advertiser id")
+        for name in () if self.is_local else selected or ():
+            validate_name(name, "advertiser id")
         found: dict[str, set[date]] = {}
         read: list[ListedFile] = []
         for owner, names, months in self.files.list_recent_days(table, selected, newest):

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,11 +77,12 @@ def _measure(
                     "TIKTOK_DATA_DIR": f"s3://{BUCKET}/tables",
                     "TIKTOK_STATE_DIR": str(state),
                 }
-            yield from _run(folder, settings, what, served, accounts=accounts, years=years, place=place)
+            for figure in _run(folder, settings, what, served, accounts):
+                yield replace(figure, accounts=accounts, years=years, place=place)
 
 
 def _run(
-    folder: Path, settings: Mapping[str, str], what: str, served: ServedStore | None, **axes: int | str
+    folder: Path, settings: Mapping[str, str], what: str, served: ServedStore | None, accounts: int
 ) -> Iterator[Figure]:
     run: Measured = measure([sys.executable, "-m", f"{__package__}.growth_measure", what], folder, settings)
     found = json.loads(run.printed.splitlines()[-1])
@@ -88,10 +90,10 @@ def _run(
     if served:
         calls = served.take_calls()
         note += "".join(f", {count} {kind}" for kind, count in sorted(calls.items()))
-        yield Figure(TOPIC, f"{what}: calls", calls.total(), "calls", note=note, **axes)
+        yield Figure(TOPIC, f"{what}: calls", calls.total(), "calls", note=note)
     for name, seconds in found["seconds"].items():
-        is_goal = what == "planning" and served and axes["accounts"] == PLANNED_ACCOUNTS
+        is_goal = what == "planning" and served and accounts == PLANNED_ACCOUNTS
         target = PLANNING_SECONDS if is_goal else None
-        yield Figure(TOPIC, name, statistics.median(seconds), "s", target=target, note=note, **axes)
-    yield Figure(TOPIC, f"{what}: CPU of the process", found["cpu"], "s", note=note, **axes)
-    yield Figure(TOPIC, f"{what}: peak memory", run.megabytes, "MB", note=note, **axes)
+        yield Figure(TOPIC, name, statistics.median(seconds), "s", target=target, note=note)
+    yield Figure(TOPIC, f"{what}: CPU of the process", found["cpu"], "s", note=note)
+    yield Figure(TOPIC, f"{what}: peak memory", run.megabytes, "MB", note=note)
