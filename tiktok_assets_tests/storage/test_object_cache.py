@@ -181,7 +181,7 @@ def test_what_the_fast_reader_cannot_do_takes_the_other(bucket: ObjectStore, tmp
     store = HiveStore(new_url(), cache_folder=tmp_path)
     store.write("t", Partition(OWNERS[0], DAY), rows(Partition(OWNERS[0], DAY), 1))
     bucket.refused = frozenset({"LIST"})
-    with pytest.raises(StoreError, match="^cannot read"):
+    with pytest.raises(StoreError, match=r"^cannot read"):
         list(store.partitions("t"))
     bucket.refused = frozenset()
     assert list(store.partitions("t")) == [Partition(OWNERS[0], DAY)]
