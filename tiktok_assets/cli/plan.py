@@ -35,6 +35,7 @@ from tiktok_assets.ingest import (
     offers_tasks,
     page_sizes,
     plan_special_type_requests,
+    prefetch_recent_days,
     require_accounts,
     select_accounts_without_shops,
     select_refresh_window,
@@ -312,8 +313,7 @@ def next_refresh_window(session: Session, advertisers: Sequence[str]) -> DateWin
     """
     settings = session.settings
     accounts = require_accounts(session.reader, session.store, settings, advertisers)
-    daily = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
-    session.store.prefetch(daily, advertisers)
+    prefetch_recent_days(session.store, settings, advertisers, session.now())
     windows = [
         window
         for account in accounts

@@ -161,7 +161,9 @@ def _find_missing_partitions(
         for account in accounts
     }
     reports = [one for one in list_daily_reports(settings) if not choice.tables or one.table in choice.tables]
-    session.store.prefetch([report.table for report in reports], tables)
+    session.store.prefetch(
+        [(report.table, one) for report in reports for one, names in tables.items() if report.table in names]
+    )
     for report in reports:
         missing = [
             Partition(account.advertiser_id, day)

@@ -11,7 +11,7 @@ from tiktok_assets.api import DateWindow
 from tiktok_assets.defs.names import Names
 from tiktok_assets.defs.partitions import format_intended_partitions, format_partition_key
 from tiktok_assets.defs.run_tags import INTENDED_PARTITIONS_TAG
-from tiktok_assets.ingest import ADVERTISERS_SCHEMA, list_daily_tables, select_refresh_window
+from tiktok_assets.ingest import ADVERTISERS_SCHEMA, list_daily_tables, prefetch_recent_days, select_refresh_window
 from tiktok_assets.settings import Settings
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import Account
@@ -115,7 +115,7 @@ def plan_stage_ranges(
     rows = {
         row["advertiser_id"]: row for row in store.scan("advertisers", ADVERTISERS_SCHEMA).collect().to_dicts()
     }
-    store.prefetch([one.table for one in settings.chosen_reports if one.cadence == "daily"], advertiser_ids)
+    prefetch_recent_days(store, settings, advertiser_ids, now)
     windows = {
         key: _find_window_to_refresh(store, settings, key, rows.get(key, {}), now) for key in advertiser_ids
     }

@@ -31,6 +31,7 @@ from .lookback import GAP_SEARCH_DAYS as GAP_SEARCH_DAYS
 from .lookback import find_first_open_day as find_first_open_day
 from .lookback import find_missing_days as find_missing_days
 from .lookback import list_daily_tables as list_daily_tables
+from .lookback import prefetch_recent_days as prefetch_recent_days
 from .lookback import select_refresh_window as select_refresh_window
 from .media import estimate_media_requests as estimate_media_requests
 from .media import list_thumbnails as list_thumbnails

@@ -8,7 +8,7 @@ from tiktok_assets.ingest.account_conditions import select_report_tables
 from tiktok_assets.ingest.gmv_max_shops import load_shop_ids
 from tiktok_assets.ingest.partitions import is_partition_complete
 from tiktok_assets.settings import Settings
-from tiktok_assets.spec import GMV_MAX_REPORTS_BY_TABLE, REPORTS_BY_TABLE
+from tiktok_assets.spec import GMV_MAX_REPORTS_BY_TABLE, GMV_MAX_SHOPS, REPORTS_BY_TABLE
 from tiktok_assets.storage import INDEXED_DAYS, HiveStore, Partition
 from tiktok_assets.tables import Account
 
@@ -23,6 +23,44 @@ def list_daily_tables(store: HiveStore, settings: Settings, advertiser_id: str) 
     tables = [report.table for report in settings.chosen_reports if report.cadence == "daily"]
     of_shops = [report.table for report in settings.chosen_gmv_max_reports]
     return [*tables, *(of_shops if of_shops and load_shop_ids(store, advertiser_id) else [])]
+
+
+def prefetch_recent_days(
+    store: HiveStore, settings: Settings, advertiser_ids: Collection[str], now: datetime
+) -> None:
+    """Read from an object store what `select_refresh_window` needs of many accounts, many calls at a time.
+
+    The number of calls grows with the accounts and not with the stored days.
+
+    Args:
+        store: the stored tables; nothing is done for those on a disk.
+        settings: which reports are read.
+        advertiser_ids: the accounts.
+        now: the current time, aware.
+    """
+    if store.is_local:
+        return
+    conditions = {one.condition.table for one in settings.chosen_reports if one.condition}
+    for table in {*conditions, *([GMV_MAX_SHOPS.table] if settings.chosen_gmv_max_reports else [])}:
+        store.prefetch_files(table, advertiser_ids)
+    tables = {one: list_daily_tables(store, settings, one) for one in advertiser_ids}
+    of_shops = [
+        (table, one) for one, names in tables.items() for table in names if table in GMV_MAX_REPORTS_BY_TABLE
+    ]
+    store.prefetch(of_shops)  # all of their days, because a table without any is not searched
+    searched = [(table, one) for one, names in tables.items() for table in _select_searched(store, names, one)]
+    store.prefetch(searched, now.astimezone(UTC).date() - timedelta(GAP_SEARCH_DAYS + 1))
+
+
+def _select_searched(store: HiveStore, tables: Collection[str], advertiser_id: str) -> list[str]:
+    """Return the daily reports of an account whose missing days are searched for."""
+    optional = {table for table, report in REPORTS_BY_TABLE.items() if report.source.endpoint.is_optional}
+    optional |= {
+        table
+        for table in GMV_MAX_REPORTS_BY_TABLE
+        if table in tables and not any(True for _ in store.partitions(table, [advertiser_id]))
+    }
+    return select_report_tables(store, [table for table in tables if table not in optional], advertiser_id)
 
 
 def select_refresh_window(
@@ -54,14 +92,7 @@ def select_refresh_window(
     lookback = max(lookback_days, sweep_days if yesterday.weekday() == SUNDAY else 0)
     first = yesterday - timedelta(lookback)
     oldest = yesterday - timedelta(GAP_SEARCH_DAYS - 1)
-    optional = {table for table, report in REPORTS_BY_TABLE.items() if report.source.endpoint.is_optional}
-    optional |= {
-        table
-        for table in GMV_MAX_REPORTS_BY_TABLE
-        if table in tables and not any(True for _ in store.partitions(table, [account.advertiser_id]))
-    }
-    required = [table for table in tables if table not in optional]
-    searched = select_report_tables(store, required, account.advertiser_id)
+    searched = _select_searched(store, tables, account.advertiser_id)
     for day in DateWindow(max(oldest, start), yesterday).days:
         if day >= first:
             break

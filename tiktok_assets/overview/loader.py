@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from tiktok_assets.ingest import UnreportedSpend, find_unreported_spend, is_partition_complete, parse_fetched_at
-from tiktok_assets.spec import METRICS_BY_NAME
+from tiktok_assets.spec import GMV_MAX_SHOPS, METRICS_BY_NAME
 from tiktok_assets.storage import HiveStore, Partition
 from tiktok_assets.tables import INSTANT, MONEY, sum_expressions_or_null
 
@@ -174,6 +174,7 @@ def load_tables(store: HiveStore, advertiser_id: str | None = None) -> OverviewT
     """
     chosen = None if advertiser_id is None else [advertiser_id]
     source, days_by_account = _find_daily_source(store, chosen)
+    store.prefetch([(source, account) for account in days_by_account])
     freshness = {
         account: _measure_freshness(store, source, account, days) for account, days in days_by_account.items()
     }
@@ -195,7 +196,8 @@ def load_tables(store: HiveStore, advertiser_id: str | None = None) -> OverviewT
                 rows if chosen is None else rows.filter(pl.col("advertiser_id").is_in(chosen))
             ).collect()
     frames["daily"] = _sum_by_day(store, source, days_by_account, newest)
-    accounts = frames["advertisers"].get_column("advertiser_id")
+    accounts = frames["advertisers"].get_column("advertiser_id").to_list()
+    store.prefetch_files(GMV_MAX_SHOPS.table, accounts)
     return OverviewTables(frames, freshness, {one: find_unreported_spend(store, one) for one in accounts})
 
 

@@ -5,40 +5,27 @@ plan, to record restatements and to check. So a file is downloaded once per vers
 current versions of a thousand files.
 """
 
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import md5, sha256
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TypeVar
 
 from upath import UPath
 
-from tiktok_assets.file_permissions import create_private_folder, write_private_file
-from tiktok_assets.storage.files import FileKey, ListedFile
+from tiktok_assets.storage.files import ADVERTISER_PREFIX, FileKey, ListedFile
 from tiktok_assets.storage.metadata_index import INDEX_FILE_NAME, Entries, decode_index, encode_index
-from tiktok_assets.storage.object_files import (
-    get_object_version,
-    list_object_store_files,
-    object_store_errors,
-    read_object,
-    write_object,
-)
+from tiktok_assets.storage.object_copies import ObjectCopies, compute_version
+from tiktok_assets.storage.object_files import get_object_version, object_store_errors, write_object
+from tiktok_assets.storage.object_listing import list_object_store_files
+from tiktok_assets.storage.object_reader import ObjectReader
 
 WHOLE_TABLE = ""
 """Instead of an advertiser: the file of a table that is one file."""
-
-MAX_CACHE_BYTES = 4 * 2**30
-"""Above this size the copies that were not used for the longest time are deleted."""
-
-MAX_CONCURRENT_CALLS = 16
-_IN_USE_SECONDS = 3600
-"""A copy that was used so recently is not deleted: a query that has not been run yet may read it."""
 
 MAX_UNWRITTEN_INDEX_SECONDS = 60
 """For so long the metadata of written files may be missing in their index."""
@@ -52,11 +39,19 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The files of a table or of one of its advertisers, the versions of their indexes, and when it was begun."""
+    """The files of a table or of one of its advertisers.
+
+    Attributes:
+        begun: when the listing was begun.
+        files: the files.
+        indexes: by advertiser the version of its index.
+        first_day: the first day (ISO 8601) that was listed; "" if all were.
+    """
 
     begun: float
     files: dict[FileKey, ListedFile]
     indexes: dict[str, str]
+    first_day: str = ""
 
 
 class ObjectCache:
@@ -69,17 +64,15 @@ class ObjectCache:
 
     def __init__(self, base: UPath, folder: Path | None) -> None:
         self._base = base
-        if folder is None:
-            self._temporary = TemporaryDirectory(prefix="tiktok-assets-", ignore_cleanup_errors=True)
-            folder = Path(self._temporary.name)
-        self.folder = folder
+        self._reader = ObjectReader(base)
+        self._copies = ObjectCopies(self._reader, folder)
         self._listings: dict[tuple[str, str | None], _Listing] = {}
+        self._recent: dict[tuple[str, str | None], _Listing] = {}
         self._writes: dict[tuple[str, FileKey], tuple[float, ListedFile]] = {}
-        self._indexes: dict[tuple[str, str], tuple[str, Entries]] = {}
-        self._unwritten: dict[tuple[str, str], Entries] = {}
+        self._indexes: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._unwritten: dict[tuple[str, str], dict[str, tuple[str, Mapping[str, str]]]] = {}
         self._unwritten_since = 0.0
         self._lock = Lock()
-        self._is_pruned = False
 
     def list_files(
         self, table: str, advertiser_ids: Iterable[str] | None, since: float
@@ -128,45 +121,88 @@ class ObjectCache:
             OSError: if the object store cannot be listed.
         """
         listing = self._get_listing(table, key[0], since) or self._get_listing(table, None, since)
+        if listing is None and key[1]:
+            recent = self._get_recent(table, key[0], since)
+            # A listing of recent days has all months.
+            listing = recent if recent and key[1] >= recent.first_day[: len(key[1])] else None
         if listing is None:
             listing = self._list(table, key[0] if key[1] else None)
         return listing.files.get(key)
 
+    def _find_listings(self, table: str, key: FileKey) -> Iterator[_Listing]:
+        """Yield what is known of the table and of the advertiser of a file; the lock must be held."""
+        places = (self._listings, key[0]), (self._listings, None), (self._recent, key[0])
+        yield from (listing for known, owner in places if (listing := known.get((table, owner))))
+
     def _load_index(self, table: str, advertiser_id: str) -> Entries:
         """Return the metadata of the newest days of an advertiser; none without an index in the last listing."""
         with self._lock:
-            listings = [self._listings.get((table, owner)) for owner in (advertiser_id, None)]
+            listings = list(self._find_listings(table, (advertiser_id, None)))
             known = self._indexes.get((table, advertiser_id))
-        newest = max((one for one in listings if one), key=lambda one: one.begun, default=None)
+        newest = max(listings, key=lambda one: one.begun, default=None)
         version = newest.indexes.get(advertiser_id) if newest else None
         if version is None or (known and known[0] == version):
-            return known[1] if known else {}
+            return decode_index(known[1]) if known else {}
         try:
-            path = f"{self._base.path}/{table}/advertiser_id={advertiser_id}/{INDEX_FILE_NAME}"
-            entries = decode_index(read_object(self._base.fs, path))
+            content, _ = self._read_index(table, advertiser_id)
         except OSError:
-            entries = {}
+            content = b""
         with self._lock:
-            self._indexes[table, advertiser_id] = version, entries
-        return entries
+            self._indexes[table, advertiser_id] = version, content
+        return decode_index(content)
 
-    def prefetch(self, owners: Sequence[tuple[str, str]], since: float) -> None:
-        """List advertisers of tables and load their indexes, several at a time.
+    def _index_path(self, table: str, advertiser_id: str) -> str:
+        return f"{self._base.path}/{table}/{ADVERTISER_PREFIX}{advertiser_id}/{INDEX_FILE_NAME}"
+
+    def _read_index(self, table: str, advertiser_id: str) -> tuple[bytes, str]:
+        content, version = self._reader.read(self._index_path(table, advertiser_id))
+        return content, version or compute_version(content)
+
+    def prefetch(self, owners: Sequence[tuple[str, str]], since: float, first_day: str = "") -> None:
+        """List advertisers of tables and load their indexes, many at a time.
 
         Args:
             owners: the tables and advertisers.
             since: the instant (`time.monotonic`) since which a listing is trusted.
+            first_day: list the days since this one (ISO 8601); then two calls are made for each of the owners,
+                however many days are stored. "" for all days.
 
         Raises:
             OSError: if the object store cannot be listed.
         """
 
-        def _load(owner: tuple[str, str]) -> None:
-            listing = self._get_listing(*owner, since) or self._list(*owner)
+        def _load_all(owner: tuple[str, str]) -> None:
+            table = self._get_listing(owner[0], None, since)
+            listing = self._get_listing(*owner, since) or table or self._list(*owner)
             if listing.files:
                 self._load_index(*owner)
 
-        self._map(_load, owners)
+        def _load_recent(owner: tuple[str, str]) -> None:
+            self._list(*owner, first_day)
+
+        if not first_day:
+            self._map(_load_all, owners)
+            return
+        missing = [owner for owner in owners if not self._has_recent(*owner, since, first_day)]
+        calls: list[Callable[[], object]] = [partial(_load_recent, owner) for owner in missing]
+        calls += [partial(self._try_index, *owner) for owner in missing]
+        self._map(lambda call: call(), calls)
+        with self._lock:
+            for owner in missing:
+                if owner in self._indexes and (recent := self._recent.get(owner)):
+                    recent.indexes[owner[1]] = self._indexes[owner][0]
+
+    def _has_recent(self, table: str, owner: str, since: float, first_day: str) -> bool:
+        recent = self._get_recent(table, owner, since)
+        return self._get_listing(table, owner, since) is not None or (
+            recent is not None and recent.first_day <= first_day
+        )
+
+    def _try_index(self, table: str, advertiser_id: str) -> None:
+        with suppress(OSError):  # there is none; or the files are opened instead
+            content, version = self._read_index(table, advertiser_id)
+            with self._lock:
+                self._indexes[table, advertiser_id] = version, content
 
     def write_indexes(self) -> None:
         """Write the indexes of the files that were written since the last time; one call each."""
@@ -174,20 +210,17 @@ class ObjectCache:
             unwritten, self._unwritten = self._unwritten, {}
         self._map(lambda one: self._write_index(*one), list(unwritten.items()))
 
-    def _write_index(self, owner: tuple[str, str], entries: Entries) -> None:
-        path = f"{self._base.path}/{owner[0]}/advertiser_id={owner[1]}/{INDEX_FILE_NAME}"
+    def _write_index(self, owner: tuple[str, str], entries: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
         with suppress(OSError):  # the files are opened instead
-            if self._get_listing(*owner, 0) is None:
+            if self._get_listing(*owner, 0) is None and self._get_recent(*owner, 0) is None:
                 self._list(*owner)  # otherwise the entries of earlier days would be lost
-            merged = {**self._load_index(*owner), **entries}
-            content = encode_index(merged)
-            write_object(self._base.fs, path, content)
-            version = _compute_version(content)
+            content = encode_index({**self._load_index(*owner), **entries})
+            write_object(self._base.fs, self._index_path(*owner), content)
+            version = compute_version(content)
             with self._lock:
-                self._indexes[owner] = version, merged
-                for one in (owner[1], None):
-                    if listing := self._listings.get((owner[0], one)):
-                        listing.indexes[owner[1]] = version
+                self._indexes[owner] = version, content
+                for listing in self._find_listings(owner[0], (owner[1], None)):
+                    listing.indexes[owner[1]] = version
 
     def write(
         self,
@@ -217,10 +250,10 @@ class ObjectCache:
         except BaseException:
             self._forget_listings(table, key)  # the store may have the new file all the same
             raise
-        version = _compute_version(content)
+        version = compute_version(content)
         file = ListedFile(*key, version, len(content))
         with suppress(OSError):  # a full disk does not hold up the store
-            self._save_copy(self._copy_path(path, version), content)
+            self._copies.save(path, version, content)
         with self._lock:
             self._writes[table, key] = (time.monotonic(), file)
             if metadata and key[0] and key[1]:
@@ -229,9 +262,8 @@ class ObjectCache:
             is_index_due = self._unwritten and (
                 time.monotonic() - self._unwritten_since > MAX_UNWRITTEN_INDEX_SECONDS
             )
-            for owner in {key[0], None}:
-                if listing := self._listings.get((table, owner)):
-                    listing.files[key] = file
+            for listing in self._find_listings(table, key):
+                listing.files[key] = file
         if is_index_due:
             self.write_indexes()
 
@@ -251,9 +283,8 @@ class ObjectCache:
             self._base.fs.rm_file(path)
         with self._lock:
             self._writes.pop((table, key), None)
-            for owner in {key[0], None}:
-                if listing := self._listings.get((table, owner)):
-                    listing.files.pop(key, None)
+            for listing in self._find_listings(table, key):
+                listing.files.pop(key, None)
         return True
 
     def _forget_listings(self, table: str, key: FileKey) -> None:
@@ -261,6 +292,7 @@ class ObjectCache:
             self._writes.pop((table, key), None)
             self._listings.pop((table, key[0]), None)
             self._listings.pop((table, None), None)
+            self._recent.pop((table, key[0]), None)
 
     def read_metadata(self, table: str, key: FileKey, path: str, file: ListedFile) -> Mapping[str, str] | None:
         """Return the metadata of a file from the index; None if the file must be opened.
@@ -273,7 +305,7 @@ class ObjectCache:
         """
         if not (key[0] and key[1] and file.version):
             return None
-        if (table, key[0]) not in self._indexes and self._copy_path(path, file.version).exists():
+        if (table, key[0]) not in self._indexes and self._copies.has(path, file.version):
             return None
         version, metadata = self._load_index(table, key[0]).get(key[1], ("", {}))
         return metadata if version == file.version else None
@@ -284,56 +316,22 @@ class ObjectCache:
         Args:
             paths: the path of each file in the object store, and the file as listed.
         """
-        if not self._is_pruned:
-            self._is_pruned = True
-            with suppress(OSError):
-                prune_copies(self.folder)
-        return self._map(lambda one: self._fetch(*one), paths)
-
-    def _fetch(self, path: str, file: ListedFile) -> str | None:
-        if file.version is None:
-            return None
-        copy = self._copy_path(path, file.version)
-        try:
-            if copy.exists():
-                os.utime(copy)
-                return str(copy)
-            content = self._download(path, file.version)
-            if content is None:
-                return None
-            self._save_copy(copy, content)
-        except OSError:
-            return None  # the caller reads the object store itself, whose error is then the one to report
-        return str(copy)
-
-    def _download(self, path: str, version: str) -> bytes | None:
-        """Return the content of a version of a file; None if the store has another one meanwhile."""
-        content = read_object(self._base.fs, path)
-        if _compute_version(content).strip('"') == version.strip('"'):
-            return content
-        # A file that is encrypted by a key of its own or was uploaded in parts has another version than its hash.
-        with object_store_errors():
-            info = self._base.fs.info(path)
-        return content if get_object_version(info) == version else None
-
-    def _copy_path(self, path: str, version: str) -> Path:
-        name = sha256(f"{path} {version}".encode()).hexdigest()
-        return self.folder / name[:2] / f"{name}.parquet"
-
-    def _save_copy(self, copy: Path, content: bytes) -> None:
-        if not copy.parent.exists():
-            create_private_folder(self.folder)
-            create_private_folder(copy.parent)
-        write_private_file(copy, content)
+        self._copies.prune()
+        return self._map(lambda one: self._copies.fetch(*one), paths)
 
     def _get_listing(self, table: str, owner: str | None, since: float) -> _Listing | None:
         with self._lock:
             listing = self._listings.get((table, owner))
         return listing if listing and listing.begun >= since else None
 
-    def _list(self, table: str, owner: str | None) -> _Listing:
+    def _get_recent(self, table: str, owner: str | None, since: float) -> _Listing | None:
+        with self._lock:
+            listing = self._recent.get((table, owner))
+        return listing if listing and listing.begun >= since else None
+
+    def _list(self, table: str, owner: str | None, first_day: str = "") -> _Listing:
         begun = time.monotonic()
-        listed, indexes = list_object_store_files(self._base.fs, self._base.path, table, owner, INDEX_FILE_NAME)
+        listed, indexes = list_object_store_files(self._reader, self._base.path, table, owner, first_day)
         files = {(file.advertiser_id, file.day): file for file in listed}
         with self._lock:
             for (name, key), (written, file) in list(self._writes.items()):
@@ -341,39 +339,17 @@ class ObjectCache:
                     files[key] = file  # the store may have made the list before the write
                 elif written < begun - _MAX_LISTING_SECONDS:
                     del self._writes[name, key]
-            listing = _Listing(begun, files, indexes)
-            self._listings[table, owner] = listing
+            listing = _Listing(begun, files, indexes, first_day)
+            (self._recent if first_day else self._listings)[table, owner] = listing
         return listing
 
     def _map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         if len(items) < 2:  # noqa: PLR2004 - no threads for a single call
             return [function(item) for item in items]
-        with ThreadPoolExecutor(MAX_CONCURRENT_CALLS, thread_name_prefix="object-store") as threads:
+        with ThreadPoolExecutor(
+            min(self._reader.max_calls, len(items)), thread_name_prefix="object-store"
+        ) as threads:
             return list(threads.map(function, items))
-
-
-def _compute_version(content: bytes) -> str:
-    """Return the version that an object store gives a file, unless it encrypts it by a key of its own."""
-    return f'"{md5(content, usedforsecurity=False).hexdigest()}"'
-
-
-def prune_copies(folder: Path, max_bytes: int = MAX_CACHE_BYTES) -> None:
-    """Delete the copies that were not used for the longest time, if all together are too large.
-
-    Args:
-        folder: the folder of the copies.
-        max_bytes: the size that is allowed.
-
-    Raises:
-        OSError: if the folder cannot be read or a copy cannot be deleted.
-    """
-    copies = [(status.st_mtime, status.st_size, path) for path in folder.glob("*/*") for status in [path.stat()]]
-    excess = sum(size for _, size, _ in copies) - max_bytes
-    for used_at, size, path in sorted(copies):
-        if excess <= 0 or used_at > time.time() - _IN_USE_SECONDS:
-            return
-        path.unlink(missing_ok=True)
-        excess -= size
 
 
 _caches: dict[tuple[str, Path], ObjectCache] = {}

@@ -1,72 +1,8 @@
-"""List the partition files of an object store with their versions, and read, replace and delete single objects."""
+"""List, read and replace the objects of an object store with fsspec."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-
-from tiktok_assets.storage.files import (
-    ADVERTISER_PREFIX,
-    DATE_PREFIX,
-    MONTH_PREFIX,
-    PARTITION_FILE_NAME,
-    ListedFile,
-)
-
-
-def list_object_store_files(
-    filesystem: Any,  # noqa: ANN401 - fsspec has no types
-    root: str,
-    table: str,
-    advertiser_id: str | None,
-    index_name: str,
-) -> tuple[list[ListedFile], dict[str, str]]:
-    """List the partition files of a table in an object store, and the indexes of its advertisers.
-
-    The version of a file is its ETag. One request of the store lists a thousand objects.
-
-    Args:
-        filesystem: the file system of fsspec.
-        root: the path of the tables in it.
-        table: the name of the table.
-        advertiser_id: the advertiser whose files are listed; "" for the file of the whole table, None for all.
-        index_name: the name of the index in the folder of an advertiser.
-
-    Returns:
-        The files, sorted by advertiser and day, and by advertiser the version of its index.
-    """
-    prefixes = {None: f"{table}/", "": f"{table}/{PARTITION_FILE_NAME}"}
-    prefix = prefixes.get(advertiser_id) or f"{table}/{ADVERTISER_PREFIX}{advertiser_id}/"
-    objects = find_objects(filesystem, root, prefix)
-    files = {
-        file
-        for path, info in objects.items()
-        if (file := _parse_object_path(path.removeprefix(f"{root}/{table}/"), info))
-    }
-    keys = {(file.advertiser_id, file.day) for file in files}
-    # A file of the whole table or advertiser takes precedence over files below it, as on a disk.
-    valid = [
-        file
-        for file in sorted(files, key=lambda one: (one.advertiser_id or "", one.day or ""))
-        if not {(None, None), (file.advertiser_id, None)} & keys - {(file.advertiser_id, file.day)}
-    ]
-    pattern = re.compile(rf"{re.escape(f'{root}/{table}/{ADVERTISER_PREFIX}')}([^/]+)/{re.escape(index_name)}")
-    indexes = {
-        match[1]: get_object_version(info) or ""
-        for path, info in objects.items()
-        if (match := pattern.fullmatch(path))
-    }
-    return valid, indexes
-
-
-def _parse_object_path(path: str, info: dict[str, Any]) -> ListedFile | None:
-    """Parse the path of an object below its table; None if it is not a partition file."""
-    match = re.fullmatch(
-        rf"(?:{ADVERTISER_PREFIX}([^/]+)/(?:(?:{DATE_PREFIX}|{MONTH_PREFIX})([^/]+)/)?)?"
-        rf"{re.escape(PARTITION_FILE_NAME)}",
-        path,
-    )
-    return ListedFile(match[1], match[2], get_object_version(info), int(info.get("size") or 0)) if match else None
 
 
 def get_object_version(info: dict[str, Any]) -> str | None:
@@ -74,7 +10,11 @@ def get_object_version(info: dict[str, Any]) -> str | None:
     return info.get("ETag") or info.get("etag")
 
 
-def find_objects(filesystem: Any, folder: str, prefix: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - as above
+def find_objects(
+    filesystem: Any,  # noqa: ANN401 - fsspec has no types
+    folder: str,
+    prefix: str,
+) -> dict[str, dict[str, Any]]:
     """Return the objects below a folder whose path in it starts with a prefix, by path; one request per thousand.
 
     Args:

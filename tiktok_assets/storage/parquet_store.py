@@ -3,7 +3,7 @@
 Old days can be in one file per month, see `compaction`; all methods read and replace them as other days.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -69,6 +69,11 @@ class HiveStore:
 
     def __repr__(self) -> str:
         return f"HiveStore({str(self.base)!r})"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the tables are on a disk."""
+        return self.files.is_local
 
     def write(
         self,
@@ -239,7 +244,7 @@ class HiveStore:
     def recent_days(self, table: str, advertiser_ids: Iterable[str] | None, newest: int) -> dict[str, list[date]]:
         """Return by advertiser the oldest stored day of a table and the newest ones, in order.
 
-        On a disk only the names of the other days' folders are read, which is fast for years of days.
+        Of the other days only the names are read, and no files of months, which is fast for years of days.
 
         Args:
             table: the name of the table.
@@ -252,19 +257,17 @@ class HiveStore:
         """
         validate_name(table, "table")
         selected = None if advertiser_ids is None else set(advertiser_ids)
+        for name in () if self.is_local else selected or ():
+            validate_name(name, "advertiser id")
         found: dict[str, set[date]] = {}
-        if self.files.is_local:
-            for owner, days, months in self.files.list_recent_days(table, newest):
-                if selected is None or owner in selected:
-                    # The first month and as many of the last ones as have the newest days.
-                    read = {*months[:1], *months[-(newest // _SHORTEST_MONTH + _PARTIAL_MONTHS) :]}
-                    files = [file for month in read if (file := self.files.find(table, (owner, month)))]
-                    texts = {*days, *(day for one in self.months.get(table, files) for day in one.versions)}
-                    found[owner] = set(map(date.fromisoformat, texts))
-        else:
-            for partition in self.partitions(table, selected):
-                if partition.advertiser_id and partition.day:
-                    found.setdefault(partition.advertiser_id, set()).add(partition.day)
+        read: list[ListedFile] = []
+        for owner, names, months in self.files.list_recent_days(table, selected, newest):
+            found[owner] = set(map(date.fromisoformat, names))
+            # The first month and as many of the last ones as have the newest days.
+            first_and_last = {*months[:1], *months[-(newest // _SHORTEST_MONTH + _PARTIAL_MONTHS) :]}
+            read += [file for month in first_and_last if (file := self.files.find(table, (owner, month)))]
+        for one in self.months.get(table, read):
+            found[str(one.file.advertiser_id)] |= set(map(date.fromisoformat, one.versions))
         ordered = {owner: sorted(days) for owner, days in found.items() if days}
         return {owner: sorted({days[0], *days[-newest:]}) for owner, days in ordered.items()}
 
@@ -311,19 +314,31 @@ class HiveStore:
         except FileNotFoundError:
             return self.months.read_metadata(table, partition)
 
-    def prefetch(self, tables: Iterable[str], advertiser_ids: Iterable[str]) -> None:
-        """List the days of accounts in an object store and read their metadata, several accounts at a time.
+    def prefetch(self, owners: Iterable[tuple[str, str]], first_day: date | None = None) -> None:
+        """List the days of accounts in an object store and read their metadata, many accounts at a time.
 
         Args:
-            tables: names of tables with days.
+            owners: names of tables with days, each with an account.
+            first_day: the first day of interest; None for all. With one, calls do not grow with the days.
+
+        Raises:
+            StoreError: if the object store cannot be listed.
+        """
+        if not self.is_local:
+            valid = [(validate_name(table, "table"), validate_name(one, "advertiser id")) for table, one in owners]
+            self.files.prefetch(valid, str(first_day or ""))
+
+    def prefetch_files(self, table: str, advertiser_ids: Collection[str]) -> None:
+        """Read the files of a table without days from an object store, many at a time.
+
+        Args:
+            table: the name of the table.
             advertiser_ids: the accounts.
 
         Raises:
             StoreError: if the object store cannot be listed.
         """
-        if not self.files.is_local:
-            owners = [validate_name(one, "advertiser id") for one in advertiser_ids]
-            self.files.prefetch([(validate_name(table, "table"), owner) for table in tables for owner in owners])
+        self.files.prefetch_files(validate_name(table, "table"), advertiser_ids)
 
     def close(self) -> None:
         """Write what makes the next reading of an object store faster; nothing is lost without it."""

@@ -96,9 +96,27 @@ class PartitionFiles:
         selected = {*days, *(day[:MONTH_LENGTH] for day in days)}
         return {key: file for key, file in listed.items() if file.day in selected}
 
-    def list_recent_days(self, table: str, newest: int) -> Iterator[tuple[str, list[str], list[str]]]:
-        """List days as `files.list_local_days` does; only for tables on a disk."""
-        return list_local_days(f"{self.base}/{table}", newest)
+    def list_recent_days(
+        self, table: str, advertiser_ids: Collection[str] | None, newest: int
+    ) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Yield advertisers with their oldest and newest days that have files, and all months that have one.
+
+        Args:
+            table: the name of the table.
+            advertiser_ids: the advertisers; None for all.
+            newest: how many of the newest days are listed at least.
+        """
+        if not self._objects:
+            for owner, days, months in list_local_days(f"{self.base}/{table}", newest):
+                if advertiser_ids is None or owner in advertiser_ids:
+                    yield owner, days, months
+            return
+        found: dict[str, tuple[list[str], list[str]]] = {}
+        for file in self.list_files(table, advertiser_ids, None).values():
+            if file.advertiser_id and file.day:
+                found.setdefault(file.advertiser_id, ([], []))[file.is_month].append(file.day)
+        for owner, (days, months) in found.items():
+            yield owner, sorted(days), sorted(months)
 
     def find(self, table: str, key: FileKey) -> ListedFile | None:
         """Find a file; None if it does not exist."""
@@ -225,11 +243,23 @@ class PartitionFiles:
         finally:
             lock.release()
 
-    def prefetch(self, owners: Sequence[tuple[str, str]]) -> None:
-        """List advertisers of tables and read the metadata of their newest days, several at a time."""
+    def prefetch(self, owners: Sequence[tuple[str, str]], first_day: str = "") -> None:
+        """List advertisers of tables and read the metadata of their newest days, many at a time.
+
+        Args:
+            owners: the tables and advertisers.
+            first_day: list the days since this one (ISO 8601); "" for all.
+        """
         if self._objects:
             with self._errors():
-                self._objects.prefetch(owners, self._trusted_since)
+                self._objects.prefetch(owners, self._trusted_since, first_day)
+
+    def prefetch_files(self, table: str, advertiser_ids: Collection[str]) -> None:
+        """Read the files that a table without days has for advertisers, many at a time."""
+        if self._objects:
+            with self._errors():
+                listed = self._objects.list_files(table, None, self._trusted_since)
+            self.readable_paths(table, [listed[one, None] for one in advertiser_ids if (one, None) in listed])
 
     def close(self) -> None:
         """Write what makes the next reading of an object store faster; nothing is lost without it."""

@@ -12,6 +12,7 @@ from tiktok_assets_tests.benchmarks import (
     decoding,
     events,
     fatigue,
+    growth,
     many_partitions,
     morning,
     object_store,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "object_store": object_store.figures,
     "compaction": compaction.figures,
     "fatigue": fatigue.figures,
+    "growth": growth.figures,
 }
 
 

@@ -16,6 +16,9 @@ class Figure:
         at_least: whether more than the target is better.
         spread: the least and the most of the runs, where there were several.
         note: how it came about, where a reader would ask.
+        accounts: how many accounts were stored, in a benchmark of growth.
+        years: how many years of days, likewise.
+        place: where they were stored, likewise.
     """
 
     topic: str
@@ -26,6 +29,9 @@ class Figure:
     at_least: bool = False
     spread: tuple[float, float] | None = None
     note: str = ""
+    accounts: int = 0
+    years: int = 0
+    place: str = ""
 
     @property
     def ratio(self) -> float | None:

@@ -82,7 +82,7 @@ class ObjectStore(LocalServer):
     def list_objects(self, bucket: str, query: Mapping[str, str]) -> bytes:
         """Return the XML list of the objects below a prefix, and of the folders if there is a delimiter."""
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-        after = query.get("continuation-token", "")
+        after = query.get("continuation-token") or query.get("start-after", "")
         names = sorted(
             key.removeprefix(f"{bucket}/") for key in self.objects if key.startswith(f"{bucket}/{prefix}")
         )

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from tiktok_assets.storage.metadata_index import INDEX_FILE_NAME, INDEXED_DAYS, decode_index
-from tiktok_assets.storage.object_cache import get_object_cache, prune_copies
+from tiktok_assets.storage.object_cache import get_object_cache
+from tiktok_assets.storage.object_copies import prune_copies
 from tiktok_assets.storage.parquet_store import HiveStore, Partition, StoreError
 from tiktok_assets_tests.storage.object_store import MAX_KEYS, ObjectStore
 
@@ -109,7 +110,7 @@ def test_planning_takes_one_index_per_account(bucket: ObjectStore, tmp_path: Pat
             )
         store = HiveStore(url, cache_folder=tmp_path / host, max_listing_age=600)
         count_calls(bucket)
-        store.prefetch(["t"], OWNERS)
+        store.prefetch([("t", owner) for owner in OWNERS])
         for owner in OWNERS:
             found = [(store.read_metadata("t", Partition(owner, day)) or {})["day"] for day in days]
             expected = ["changed" if owner == OWNERS[0] and day in changed else str(day) for day in days]
@@ -150,6 +151,40 @@ def test_accounts_of_a_table_share_a_list(bucket: ObjectStore, tmp_path: Path) -
     assert {store.partition_size("t", Partition(owner)) for owner in owners} == {7}
     assert list(store.partitions("t")) == [Partition(owner) for owner in owners]
     assert count_calls(bucket) == {"LIST": 2}
+
+
+def test_planning_does_not_grow_with_the_stored_days(bucket: ObjectStore, tmp_path: Path) -> None:
+    """The days since one are found with a list and an index for each account, whatever older days are stored."""
+    url, last = new_url(), DAY + timedelta(MAX_KEYS)
+    folder = f"{url.removeprefix('s3://')}/t"
+    for back in range(MAX_KEYS + 100):
+        bucket.objects[f"{folder}/{Partition(OWNERS[0], last - timedelta(back)).folder}/part-0.parquet"] = (
+            b"content"
+        )
+    writer = HiveStore(url, cache_folder=tmp_path / "a", max_listing_age=600)
+    writer.write("t", Partition(OWNERS[0], last), rows(Partition(OWNERS[0], last), 1), metadata={"a": "b"})
+    writer.close()
+    store = HiveStore(url, cache_folder=tmp_path / "b", max_listing_age=600)
+    count_calls(bucket)
+    for _ in range(2):
+        store.prefetch([("t", owner) for owner in OWNERS], last - timedelta(30))
+    assert (store.read_metadata("t", Partition(OWNERS[0], last)) or {})["a"] == "b"
+    assert store.read_metadata("t", Partition(OWNERS[1], last)) is None
+    assert store.partition_size("t", Partition(OWNERS[0], last - timedelta(30))) == len(b"content")
+    # The file of the month is looked for in the same list.
+    assert count_calls(bucket) == {"LIST": len(OWNERS), "GET": len(OWNERS)}
+    assert len(list(store.partitions("t", OWNERS))) == MAX_KEYS + 100
+
+
+def test_what_the_fast_reader_cannot_do_takes_the_other(bucket: ObjectStore, tmp_path: Path) -> None:
+    """A request that is refused is made again by fsspec, and a store that responds again is read."""
+    store = HiveStore(new_url(), cache_folder=tmp_path)
+    store.write("t", Partition(OWNERS[0], DAY), rows(Partition(OWNERS[0], DAY), 1))
+    bucket.refused = frozenset({"LIST"})
+    with pytest.raises(StoreError, match=r"^cannot read"):
+        list(store.partitions("t"))
+    bucket.refused = frozenset()
+    assert list(store.partitions("t")) == [Partition(OWNERS[0], DAY)]
 
 
 STEPS = st.lists(
@@ -238,7 +273,7 @@ def test_a_store_that_refuses_is_no_empty_store(bucket: ObjectStore, tmp_path: P
         lambda: store.read_metadata("t", partition),
         lambda: list(store.partitions("t")),
         lambda: store.scan_partition("t", partition),
-        lambda: store.prefetch(["t"], OWNERS),
+        lambda: store.prefetch([("t", owner) for owner in OWNERS]),
         lambda: store.read_file("t", partition),
         lambda: store.write("t", partition, rows(partition, 2)),
         store.check_writable,
