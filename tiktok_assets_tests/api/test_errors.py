@@ -18,6 +18,7 @@ from tiktok_assets.api.errors import (
     NotOfferedError,
     OversizedError,
     RepeatedKeyError,
+    ReportTaskError,
     RequestError,
     RetryLaterError,
     SlowResponseError,
@@ -32,6 +33,7 @@ from tiktok_assets.api.errors import (
     build_daily_quota_error,
     suggest_fix,
 )
+from tiktok_assets.api.report_files import ExpiredLinkError
 from tiktok_assets.spec.error_codes import ERROR_CODES, Consequence
 
 
@@ -75,6 +77,8 @@ def test_error_class_hierarchy() -> None:
         UnreadableRowError,
         UnknownOutcomeError,
         TooManyRowsError,
+        ReportTaskError,
+        ExpiredLinkError,
     }
     assert issubclass(ThrottledError, RetryLaterError)
     assert issubclass(DailyQuotaError, ThrottledError)

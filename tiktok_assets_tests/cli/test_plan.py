@@ -102,8 +102,8 @@ def test_plan_counts_requests_and_rows(
     assert {line.subject: line.rows for line in plan.lines if line.subject in tables} == dict(rows)
 
 
-TASK_POLICY = TaskPolicy(first_check_seconds=1.0, max_check_interval_seconds=1.0, assumed_seconds=1.5)
-"""Two checks of a task that takes more than one second, and less than two."""
+TASK_POLICY = TaskPolicy(first_check_seconds=0.5, max_check_interval_seconds=1.0, assumed_seconds=0.5)
+"""One check, and the sandbox finishes tasks at once: however slow the machine is, one check finds the task done."""
 
 
 def plan_history(sandbox: RunningSandbox, folder: Path, setting: str) -> tuple[Session, RefreshPlan, DateWindow]:
@@ -126,11 +126,11 @@ def test_plan_counts_the_requests_of_report_tasks(many_rows: RunningSandbox, tmp
             session, [one.id for one in many_rows.world.advertisers.values()], window, list(plan.ways)
         )
     assert plan.ways["ad_report_daily"].startswith(
-        "1 report task: 8 requests in about 0.1 minutes; pages: 20 requests"
+        "1 report task: 7 requests in about 0.1 minutes; pages: 20 requests"
     )
-    # The number of rows of a day is counted; the task takes one request, two checks, a link and four totals.
-    assert plan.requests == 2 + 1 + (1 + 2 + 1 + 4)
-    assert plan.requests - 1 == len(many_rows.state.requests)  # the session has listed the accounts for the plan
+    # The number of rows of a day is counted; the task takes one request, one check, a link and four totals.
+    assert plan.requests == 2 + 1 + (1 + 1 + 1 + 4)
+    assert plan.requests == len(many_rows.state.requests)
     assert sum(line.rows for line in plan.lines) == sum(rows.values())
     assert {one["code"] for one in many_rows.state.requests} == {0}
 
@@ -150,7 +150,7 @@ def many_rows() -> Iterator[RunningSandbox]:
     """Run a sandbox with the limits of the basic tier, and an account with six pages a month."""
     plan = WorldPlan(dense=True, days=101, advertisers=1, campaigns=1, ad_groups=1, ads=200)
     with RunningSandbox(plan) as sandbox:
-        sandbox.state.tasks.queue_seconds, sandbox.state.tasks.processing_seconds = 0.5, 1.1
+        sandbox.state.tasks.queue_seconds = sandbox.state.tasks.processing_seconds = 0.0
         yield sandbox
 
 
