@@ -103,7 +103,7 @@ def test_plan_counts_requests_and_rows(
 
 
 TASK_POLICY = TaskPolicy(first_check_seconds=0.5, max_check_interval_seconds=1.0, assumed_seconds=0.5)
-"""One check, and the sandbox finishes tasks at once: however slow the machine is, one check finds the task done."""
+"""One check, and the sandbox finishes tasks at once: one check suffices, however slow the machine is."""
 
 
 def plan_history(sandbox: RunningSandbox, folder: Path, setting: str) -> tuple[Session, RefreshPlan, DateWindow]:
