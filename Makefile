@@ -27,8 +27,11 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt
 demo: $(VENV)/installed ## start sandbox and Dagster with a demo agency; needs no TikTok account
 	@exec $(BIN)/tiktok-assets demo $(DEMO)
 
-test: lint ## run linter, type checker and all tests
+test: lint ## run linter, type checker and the quick tests
 	@$(MAKE) --no-print-directory --jobs 2 types suite
+
+test-slow: $(VENV)/installed-dev ## run the slow tests; CI runs both
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m slow
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -38,7 +41,7 @@ types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 suite: $(VENV)/installed-dev
-	$(BIN)/pytest -q --numprocesses auto --dist worksteal
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal -m "not slow"
 
 fix: $(VENV)/installed-dev ## format, and fix what the linter can
 	$(BIN)/ruff check --fix .
@@ -110,4 +113,4 @@ constraints: $(VENV)/installed-dev ## write the installed versions to constraint
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test lint types suite fix browser soak spoil witness newest oldest pythons examples destinations cluster cluster-check mutations simulate simulate-today simulate-mutations benchmark constraints clean
+.PHONY: help demo test test-slow lint types suite fix browser soak spoil witness newest oldest pythons examples destinations cluster cluster-check mutations simulate simulate-today simulate-mutations benchmark constraints clean

@@ -38,6 +38,7 @@ def list_parameters(request: dict[str, Any]) -> set[str]:
     return names
 
 
+@pytest.mark.slow
 def test_all_sent_parameters_are_listed(tmp_path: Path) -> None:
     """Reading everything, exchanging a code and duplicating ads sends only parameters that are listed."""
     with Host.run(replace(PLAN, smart_plus_story=True)) as host, open_harness(host, tmp_path) as harness:

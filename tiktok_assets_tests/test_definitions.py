@@ -217,6 +217,7 @@ def _environment(folder: Path, **variables: str) -> dict[str, str]:
     return clean_environment({"DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT), **variables})
 
 
+@pytest.mark.slow
 def test_loading_needs_no_token_and_no_connection(tmp_path: Path) -> None:
     """`dagster definitions validate -w workspace.yaml` succeeds without a token and opens no connection."""
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
@@ -236,6 +237,7 @@ def test_loading_needs_no_token_and_no_connection(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 def test_invalid_setting_fails_the_load(tmp_path: Path) -> None:
     """Loading raises an error that names the variable and where to change it."""
     done = subprocess.run(

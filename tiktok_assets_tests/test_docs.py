@@ -22,6 +22,7 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_generated_documents_are_current(path: str) -> None:
     """Every generated document equals what the program generates now."""

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import tiktok_assets
 
 PACKAGE = "tiktok_assets"
@@ -84,6 +86,7 @@ def test_every_package_has_a_layer() -> None:
     assert sorted(layered) == sorted({package_of(module) for module in MODULES} - {"__init__"})
 
 
+@pytest.mark.slow
 def test_imports_go_to_lower_layers_only() -> None:
     """A module imports from its own package and from lower layers."""
     wrong = [
@@ -185,6 +188,7 @@ def test_every_public_name_is_used_by_another_package() -> None:
     assert listed - used == set()
 
 
+@pytest.mark.slow
 def test_tests_replace_nothing_in_the_product() -> None:
     """No test sets an attribute through monkeypatch; tests change settings, the sandbox and the environment."""
     patched = [

@@ -88,6 +88,7 @@ def imported_private_names() -> set[str]:
     return {name for name in found if is_private(name)}
 
 
+@pytest.mark.slow
 def test_the_list_is_complete() -> None:
     """The list names the private names the product imports, all of them and no other."""
     undocumented = {"dagster_webserver.app.create_app_from_workspace_process_context"}

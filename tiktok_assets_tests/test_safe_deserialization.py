@@ -30,6 +30,7 @@ def find_unsafe(tree: ast.AST) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_module_executes_its_input() -> None:
     """YAML is parsed by the safe loader only, and no module unpickles, evaluates or executes text."""
     unsafe_by_module = {

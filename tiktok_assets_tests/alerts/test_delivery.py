@@ -103,6 +103,7 @@ def log_lines() -> Iterator[list[str]]:
     root.setLevel(level)
 
 
+@pytest.mark.slow
 def test_success_is_never_repeated(tmp_path: Path) -> None:
     """An alert that is enqueued and delivered again and again arrives once on each channel, with its id."""
     with run_webhook() as hook, run_mail_server() as (mailbox, port):
@@ -171,6 +172,7 @@ def test_error_status_is_retried_unmarked(sender: SenderProcess, tmp_path: Path,
         assert [REPEAT_NOTE in body["message"] for body in hook.bodies] == [False, False]
 
 
+@pytest.mark.slow
 def test_only_the_refused_mail_recipient_is_retried(tmp_path: Path) -> None:
     """If one of two recipients is refused, the other gets one mail and only the refused one is retried."""
     with run_mail_server() as (mailbox, port):
@@ -217,6 +219,7 @@ def test_two_unknown_outcomes_count_as_delivered_unknown(sender: SenderProcess, 
     assert harness.read_rows()[0].status == "delivered_unknown"
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from([respond_with(200), respond_with(500), hang_up]), min_size=1, max_size=6))
 def test_delivery_rules_hold_for_any_behaviour(sender: SenderProcess, script: list[Behaviour]) -> None:
@@ -235,6 +238,7 @@ def test_delivery_rules_hold_for_any_behaviour(sender: SenderProcess, script: li
     assert marked == [hang_up in behaviours[:number] for number in range(len(hook.bodies))]
 
 
+@pytest.mark.slow
 def test_hanging_channel_does_not_delay_others(tmp_path: Path) -> None:
     """Other channels get their messages at once, delivery ends in time, and a late success is still recorded."""
     with run_webhook(stall(6)) as slow, run_webhook() as quick:
@@ -271,6 +275,7 @@ deliver(State(url), channels, Path(folder), now=lambda: datetime.fromisoformat(n
 """
 
 
+@pytest.mark.slow
 def test_process_killed_while_sending_causes_one_marked_repeat(tmp_path: Path) -> None:
     """After SIGKILL the row is untouched until the claim times out, and is then repeated once, marked."""
     with run_webhook(stall(30)) as hook:
@@ -301,6 +306,7 @@ def test_process_killed_while_sending_causes_one_marked_repeat(tmp_path: Path) -
         assert "Alert one." in hook.bodies[1]["message"]
 
 
+@pytest.mark.slow
 def test_two_deliveries_at_once_deliver_once(tmp_path: Path) -> None:
     """A row that is being sent belongs to the process that claimed it."""
     with run_webhook(stall(6)) as hook:
@@ -404,6 +410,7 @@ def test_unwritable_folder_is_retried(tmp_path: Path) -> None:
     assert harness.deliver(after=timedelta(hours=1)).delivered == 1
 
 
+@pytest.mark.slow
 def test_url_secrets_are_never_exposed(tmp_path: Path, log_lines: list[str]) -> None:
     """No log line, file, row, name or report contains a token or password of a URL, whatever happens."""
     with run_webhook(respond_with(500), hang_up) as hook, run_mail_server() as (_, port):

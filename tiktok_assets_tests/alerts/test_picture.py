@@ -45,6 +45,7 @@ def encode(color: str, size: tuple[int, int], kind: str = "WEBP") -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(HOSTILE_NAMES, HOSTILE_NAMES, st.binary(max_size=50), st.lists(VALUES, max_size=40), st.text(max_size=9))
 def test_any_content_is_drawn(
@@ -146,6 +147,7 @@ def test_channel_without_attachments_gets_the_message(written: bool, folder: Pat
     assert [body["attachments"] for body in program.bodies] == ([] if written else [[]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "requests", "delivered"), [(413, 2, True), (400, 2, True), (401, 1, False), (500, 1, False)]
 )
@@ -161,6 +163,7 @@ def test_refused_picture_is_left_out(
         assert [len(body["attachments"]) for body in hook.bodies] == [1, 0][:requests]
 
 
+@pytest.mark.slow
 def test_mail_that_is_too_large_is_sent_without_the_picture(folder: Path, sender: SenderProcess) -> None:
     """A mail server that refuses a mail for its size gets it without the picture."""
     with run_mail_server() as (mailbox, port):
@@ -203,6 +206,7 @@ def test_later_attempts_leave_the_picture_out(folder: Path, sender: SenderProces
     assert [len(body["attachments"]) for body in hook.bodies] == [1] * MAX_ATTEMPTS_WITH_PICTURE + [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [respond_with(200), respond_with(413), hang_up])
 def test_picture_after_a_message_is_sent_once(behaviour: Behaviour, folder: Path, sender: SenderProcess) -> None:
     """A service that needs two requests gets the message first; what becomes of the picture repeats nothing."""

@@ -200,6 +200,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 120), min_size=1, max_size=10), STEPS)
 def test_each_run_is_reported_once_for_any_sequence_of_ticks(
@@ -230,6 +231,7 @@ def test_each_run_is_reported_once_for_any_sequence_of_ticks(
         ] == [n > 1 for n in counts]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=10), st.integers(0, 29), st.integers(0, 29))
 def test_failures_within_a_minute_are_one_alert_for_any_tick_times(
@@ -269,6 +271,7 @@ def report_until(folder: Path, urls: Sequence[str], point: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", [*POINTS, "after COMMIT"])
 def test_each_run_is_reported_once_after_a_kill_at_any_statement(
     tmp_path: Path, sender: SenderProcess, point: str

@@ -66,6 +66,7 @@ def bounded_memory() -> Iterator[None]:
     assert read_peak_memory() - before < MAX_GROWTH_BYTES
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bounded_memory")
 @pytest.mark.parametrize("behaviour", [respond_endlessly, respond_with_zip_bomb])
 def test_large_response_only_affects_the_sender_process(behaviour: Behaviour) -> None:
@@ -82,6 +83,7 @@ def test_large_response_only_affects_the_sender_process(behaviour: Behaviour) ->
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.slow
 def test_slow_response_ends_at_the_timeout() -> None:
     """A response of single bytes ends at the timeout, and so does its process."""
     started = time.monotonic()

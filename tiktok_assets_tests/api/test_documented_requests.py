@@ -78,6 +78,7 @@ def read_gmv_max(reader: Reader, advertiser_id: str) -> None:
     read_gmv_max_spend(reader, Account(advertiser_id, "USD", "UTC"), days[-1], is_refused=True)
 
 
+@pytest.mark.slow
 def test_refresh_requests_match_the_documentation(small_host: Host, paged_host: Host) -> None:
     """Each request of a whole refresh, with pages beyond the first, keeps its documented contract."""
     with small_host.fetcher() as (client, fetcher):
@@ -108,6 +109,7 @@ def test_refresh_requests_match_the_documentation(small_host: Host, paged_host: 
         assert found == [], request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metrics", [STANDARD_METRICS, METRICS], ids=["standard", "all"])
 def test_requests_on_the_wire_match_the_documentation(metrics: tuple[Metric, ...]) -> None:
     """Path with its last slash, headers and parameters on the wire keep the documented contract."""

@@ -74,6 +74,7 @@ def rows_by_key(result: FetchResult[list[Row]]) -> dict[tuple[str, str], Row]:
     return {row_key(row): row for page in result.pages for row in page}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [1, PAGES_PER_BATCH, PAGES])
 def test_batches_give_the_same_rows_as_single_pages(host: Host, days: int) -> None:
     """Parsing in batches gives each row once, with as few parser calls as possible."""

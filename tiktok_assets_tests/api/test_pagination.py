@@ -80,6 +80,7 @@ def collect_rows(result: FetchResult[list[Row]]) -> list[Row]:
     return [row for page in result.pages for row in page]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endpoint", KEYS, ids=lambda endpoint: endpoint.path)
 @pytest.mark.parametrize(
     ("world", "account"), [("small", 0), ("small", 3), ("a page", 0), ("one more", 0), ("several", 0)]
@@ -99,6 +100,7 @@ def test_every_object_is_read_once(hosts: dict[str, Host], world: str, account: 
     assert (result.stats.pages, result.stats.retries) == (count_pages(len(truth)), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("world", "days"), [("small", 6), ("a page", 1), ("one more", 1), ("several", 3)])
 def test_every_report_row_is_read_once(hosts: dict[str, Host], world: str, days: int) -> None:
     """A report has each ad and day of the ground truth once, including both ends of the window."""
@@ -307,6 +309,7 @@ def test_small_queries_run_concurrently(small_host: Host) -> None:
     assert time.monotonic() - began < 40 * 0.2 / 4
 
 
+@pytest.mark.slow
 def test_prefetched_pages_are_limited(hosts: dict[str, Host]) -> None:
     """No more pages of large queries are prefetched than the limit allows."""
     host = hosts["several"]

@@ -67,6 +67,7 @@ def test_endless_response_uses_little_memory(small_host: Host, kind: str) -> Non
     assert int(used_bytes) < 100_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["drip", "drip_headers"])
 @pytest.mark.parametrize("endpoint", [CAMPAIGN_LIST, REPORT], ids=lambda one: one.path)
 def test_slow_response_ends_at_the_deadline(small_host: Host, kind: str, endpoint: Endpoint) -> None:

@@ -243,6 +243,7 @@ def test_ids_keep_all_digits(name: str) -> None:
         assert response["list"] == [{name: expected}]
 
 
+@pytest.mark.slow
 def test_v12_requests_match_the_documentation(small_host: Host) -> None:
     """Each v1.2 request keeps the documented v1.2 contract, and none is sent to v1.3."""
     with open_reader(small_host.sandbox.base_url, small_host.sandbox.token, OLD) as reader:

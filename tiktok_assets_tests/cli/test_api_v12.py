@@ -44,6 +44,7 @@ def read_tutorial(run: RunCommand, sandbox: RunningSandbox, version: str) -> Ite
         yield [{key: one[key] for key in one if key.rpartition("_")[2] in COMPARED_COLUMNS} for one in step]
 
 
+@pytest.mark.slow
 def test_both_versions_return_the_same_rows(run: RunCommand, sandbox: RunningSandbox) -> None:
     """Ids, names, statuses, spend and impressions of each step of the tutorial are the same in both versions."""
     scenario = sandbox.world.scenario

@@ -153,6 +153,7 @@ def test_several_states_are_valid_at_once(host: RunningSandbox, tmp_path: Path) 
 STATES = ("missing", "empty", "wrong", "another folder's", "expired", "from the future", "lost", "not ASCII")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STATES)
 def test_invalid_state_sends_no_request(host: RunningSandbox, tmp_path: Path, kind: str) -> None:
     """An invalid state ends with one message that has the fix; no request is sent and `.env` does not change."""

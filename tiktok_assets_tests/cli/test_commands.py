@@ -14,6 +14,7 @@ from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.cli.conftest import RunCommand
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "field", "raw"),
     [
@@ -117,6 +118,7 @@ def test_daily_report_as_table_json_and_csv(run: RunCommand, sandbox: RunningSan
     assert rows[0]["ad_id"] in table.out
 
 
+@pytest.mark.slow
 def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandbox, tmp_path: Path) -> None:
     """`sync` sends what `plan` counts, for files at most; `top` and `creatives` print what it stored."""
     scenario = sandbox.world.scenario
@@ -182,6 +184,7 @@ def test_plan_counts_the_requests_of_sync(run: RunCommand, sandbox: RunningSandb
     assert len(pictures) == len({row["thumbnail"] for row in rows if row["thumbnail"]}) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -228,6 +231,7 @@ def test_failed_account_does_not_affect_the_others(run: RunCommand, sandbox: Run
     assert summary["partitions"] == {"advertisers": 1} | partitions
 
 
+@pytest.mark.slow
 def test_sync_with_one_report(run: RunCommand) -> None:
     """With one configured report, `sync` refreshes it and the derived tables that need no other."""
     result = run("sync", "--json", variables={"TIKTOK_REPORTS": "campaign_report_lifetime"})

@@ -185,6 +185,7 @@ def check(comparison: Comparison, expected: dict[Any, Row]) -> None:
                 assert float(got) == pytest.approx(float(value), rel=1e-4), (subject, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", SUBJECTS)
 def test_figures_are_those_of_the_files(store: HiveStore, by: str) -> None:
     """Every figure of every subject and total equals the one recomputed; incomplete days are left out."""

@@ -145,6 +145,7 @@ def test_wrong_app_secret_with_configured_accounts(host: RunningSandbox, tmp_pat
     assert [result.states[check] for check in ("entities", "reports", "details")] == ["ok"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "check"),
     [
@@ -166,6 +167,7 @@ def test_missing_permission(host: RunningSandbox, tmp_path: Path, path: str, che
     assert "permission" in result.faults[check]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "check", "permission"),
     [
@@ -199,6 +201,7 @@ def test_several_missing_permissions(host: RunningSandbox, tmp_path: Path) -> No
     assert "campaign/get/; the token lacks the permission for ad/get/" in result.faults["entities"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "unchecked"),
     [
@@ -305,6 +308,7 @@ def test_wrong_clock(host: RunningSandbox, tmp_path: Path, minutes: int, directi
     assert result.states["reports"] == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [40016, 40100])
 @pytest.mark.parametrize("path", ["oauth2/advertiser/get", "campaign/get", "report/integrated/get"])
 def test_restricted_app(host: RunningSandbox, tmp_path: Path, code: int, path: str) -> None:
@@ -483,6 +487,7 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_cron_interval_shorter_than_a_refresh(tmp_path: Path, home: Path) -> None:
     """The cron interval is compared with the median duration of the last five complete refreshes."""
     with open_sandbox() as host:

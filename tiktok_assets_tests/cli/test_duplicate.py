@@ -177,6 +177,7 @@ def run_on_terminal(harness: DuplicationHarness, folder: Path, *arguments: str, 
     return code, output.decode()
 
 
+@pytest.mark.slow
 def test_prompt_on_a_terminal_shows_the_amounts(harness: DuplicationHarness, tmp_path: Path) -> None:
     """The prompt shows what is created and the added budget; only yes sends the requests, and it is recorded."""
     arguments = (harness.winner.id, "--again", "21", "--live")

@@ -215,6 +215,7 @@ def test_used_up_daily_quota(host: RunningSandbox, tmp_path: Path, command: tupl
     assert len(host.state.requests) == 1
 
 
+@pytest.mark.slow
 def test_sync_continues_after_the_daily_quota_is_refilled(tmp_path: Path) -> None:
     """A sync stops at the daily quota and keeps what it has stored; after 00:00 UTC the same sync succeeds."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -268,6 +269,7 @@ def tiktok_sandbox_variables(host: RunningSandbox) -> Mapping[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [None, "adgroup/get"])
 def test_sync_of_tiktoks_own_sandbox(host: RunningSandbox, tmp_path: Path, missing: str | None) -> None:
     """A sync stores what the host offers, reports once what it does not offer, and sends no alert."""
@@ -320,6 +322,7 @@ def test_failure_counts_partitions_of_its_table(host: RunningSandbox, tmp_path: 
     assert "1 of 3 partitions failed: campaigns" in result.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False])
 def test_refused_metric_is_reported(host: RunningSandbox, tmp_path: Path, *, named: bool) -> None:
     """`sync` and the alert name a metric that TikTok refuses, whether or not TikTok's error names it."""

@@ -48,6 +48,7 @@ def host() -> Iterator[RunningSandbox]:
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_rate_limit_is_reported_with_its_end(
     host: RunningSandbox, tmp_path: Path, command: tuple[str, ...]

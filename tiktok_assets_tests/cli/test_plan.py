@@ -54,6 +54,7 @@ def sandboxes() -> Iterator[dict[str, RunningSandbox]]:
         }
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     size=st.sampled_from(list(SIZES)),
@@ -117,6 +118,7 @@ def plan_history(sandbox: RunningSandbox, folder: Path, setting: str) -> tuple[S
     return session, plan_refresh(session, owners, window, ["ad_report_daily"]), window
 
 
+@pytest.mark.slow
 def test_plan_counts_the_requests_of_report_tasks(many_rows: RunningSandbox, tmp_path: Path) -> None:
     """A plan says that a task is cheaper, and has the requests that this takes; none of them is refused."""
     session, plan, window = plan_history(many_rows, tmp_path, "auto")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets_tests.cli.conftest import RunCommand
 from tiktok_assets_tests.environment import clean_environment
@@ -44,6 +46,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_terminal_shows_a_progress_bar(sandbox: RunningSandbox, tmp_path: Path) -> None:
     """A terminal shows a bar with the stage and the requests so far, and a line for each finished run."""
     code, output = run_on_terminal(sandbox, tmp_path)

@@ -133,6 +133,7 @@ def test_json_has_exact_names(host: RunningSandbox, tmp_path: Path) -> None:
     assert {row["ad_name"] for row in rows} == list_ad_names(host)
 
 
+@pytest.mark.slow
 def test_csv_has_no_formulas(host: RunningSandbox, tmp_path: Path) -> None:
     """With --csv no text starts like a formula, and with --raw names are exact."""
     variables = {**build_variables(host), "TIKTOK_ADVERTISER_IDS": find_account(host)}

@@ -67,6 +67,7 @@ def interrupt_duplication(settings: Settings, request: DuplicationRequest) -> No
             interrupted.duplicate(request)
 
 
+@pytest.mark.slow
 def test_sync_finishes_duplications_but_starts_none(harness: DuplicationHarness, tmp_path: Path) -> None:
     """A full `sync` finishes a started duplication and delivers the outbox; a flag alone starts no duplication."""
     settings, request = build_settings(harness, tmp_path, "execute"), harness.request(again=1)
@@ -148,6 +149,7 @@ def sync_tables(settings: Settings, select: str) -> tuple[SyncResult, list[str]]
         return run_sync(settings, session, SyncRequest(select=select), lines.append), lines
 
 
+@pytest.mark.slow
 def test_sync_flags_a_new_top_spender_once(
     settings: Settings, sandbox: RunningSandbox, scenario: Scenario
 ) -> None:

@@ -89,6 +89,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         yield one
 
 
+@pytest.mark.slow
 def test_two_components_are_side_by_side(project: Project) -> None:
     """Two components have their own keys, partitions, tables, state and request budget."""
     project.add("one", OFFLINE + "\n  key_prefix: one\n  reports: [ad_report_daily]")
@@ -208,6 +209,7 @@ def test_definitions_are_post_processed(project: Project) -> None:
     assert "checked" not in specs["ads"].tags
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
@@ -254,6 +256,7 @@ def test_components_with_one_prefix_are_refused(project: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_scaffolded_component_runs_against_the_sandbox(project: Project) -> None:
     """What `dg scaffold defs` writes loads at once, and its resource reads the accounts of its own sandbox."""
     command = [

@@ -75,6 +75,7 @@ def test_decline_is_told_once(account: Account) -> None:
     assert row["recovered_on"] is None
 
 
+@pytest.mark.slow
 def test_second_decline_after_a_recovery_is_new(account: Account) -> None:
     """A creative that recovers is not declining; when its rates fall anew, that is told as another decline."""
     account.restore(30)

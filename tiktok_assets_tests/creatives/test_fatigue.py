@@ -38,6 +38,7 @@ def test_large_declines_at_volume_are_found(persistence: float) -> None:
         assert decline.z > decline.z_threshold > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "noise", [Noise(), Noise(click_variation=0.4, hook_variation=0.2), Noise(persistence=0.5)]
 )

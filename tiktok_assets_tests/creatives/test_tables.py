@@ -92,6 +92,7 @@ def update(store: HiveStore) -> CreativeDays:
     return days
 
 
+@pytest.mark.slow
 @given(all_ads, reports)
 @settings(deadline=None)
 def test_sums_are_those_of_the_report(ads: dict[str, dict[str, Any]], report: dict[tuple[int, str], Any]) -> None:

@@ -97,6 +97,7 @@ def query_warehouse(deployment: Deployment, sql: str) -> list[tuple[Any, ...]]:
         return warehouse.execute(sql).fetchall()
 
 
+@pytest.mark.slow
 def test_currency_change(settled: Deployment) -> None:
     """Old days stay in USD, new ones are in JPY, the check fails once, and no total mixes both."""
     owner = settled.settings.advertiser_ids[0]
@@ -147,6 +148,7 @@ def assert_no_mixed_totals(deployment: Deployment) -> None:
     assert budgets == [("JPY", False), ("USD", True)]
 
 
+@pytest.mark.slow
 def test_time_zone_change(settled: Deployment) -> None:
     """Stored days keep the Los Angeles time zone, new days are days of Tokyo, and the check fails once."""
     owner = settled.settings.advertiser_ids[0]
@@ -171,6 +173,7 @@ def test_time_zone_change(settled: Deployment) -> None:
     assert refresh_and_check(settled) == []
 
 
+@pytest.mark.slow
 def test_time_zone_change_to_the_west(settled: Deployment) -> None:
     """After a move to Honolulu the newest stored day can be today again; refresh and checks still succeed."""
     owner = settled.settings.advertiser_ids[0]

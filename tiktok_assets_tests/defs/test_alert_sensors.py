@@ -155,6 +155,7 @@ def test_runs_that_fail_together_share_one_message(alerts_deployment: AlertDeplo
 STEPS = st.lists(st.sampled_from(["fail", "fail", "look", "again", "lost", "wait", "drain"]), max_size=20)
 
 
+@pytest.mark.slow
 @hypothesis(max_examples=25, deadline=None)
 @given(STEPS)
 def test_each_failed_run_is_reported_once_with_any_cursor(steps: list[str]) -> None:
@@ -186,6 +187,7 @@ def test_retried_run_is_not_reported(alerts_deployment: AlertDeployment) -> None
     assert alerts_deployment.evaluate()[0] == "No new failure."
 
 
+@pytest.mark.slow
 def test_check_is_reported_each_time_it_starts_to_fail(alerts_deployment: AlertDeployment) -> None:
     """Each start of failing gives an alert, also when a check that warned fails."""
     titles: list[str] = []
@@ -356,6 +358,7 @@ def test_only_runs_with_our_assets_are_reported_in_another_project(
     assert evaluate_sensor(deployment, sensor)[0] == "Queued alerts: 2 runs failed."
 
 
+@pytest.mark.slow
 def test_twelve_failing_runs_share_one_message(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:

@@ -62,6 +62,7 @@ def assert_executable(deployment: Deployment, requests: Sequence[dg.RunRequest])
     assert len({request.run_key for request in requests}) == len(requests)
 
 
+@pytest.mark.slow
 def test_schedule_requests_the_accounts_stage_in_few_runs(disk_deployment: Deployment) -> None:
     """The schedule requests the first stage as one range run, which reads accounts and entities."""
     ids = disk_deployment.add_partitions()
@@ -78,6 +79,7 @@ def test_schedule_requests_the_accounts_stage_in_few_runs(disk_deployment: Deplo
     } == dict.fromkeys(("campaigns", "ad_groups", "ads"), ids)
 
 
+@pytest.mark.slow
 def test_schedule_repeats_the_same_run_keys(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:
@@ -102,6 +104,7 @@ def test_schedule_without_accounts_is_skipped(disk_deployment: Deployment) -> No
     assert skipped == "There are no advertisers yet; the sensor advertiser_partitions adds them."
 
 
+@pytest.mark.slow
 def test_sequence_requests_the_stages_in_order(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:
@@ -134,6 +137,7 @@ def test_sequence_requests_the_stages_in_order(
     assert evaluate_sensor(deployment, "refresh_sequence", cursor)[:2] == ([], "No refresh is in progress.")
 
 
+@pytest.mark.slow
 def test_sequence_waits_for_every_run_of_a_stage(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:
@@ -178,6 +182,7 @@ def test_sequence_waits_for_a_run_that_will_be_run_again(
     assert job_names(evaluate_sensor(deployment, "refresh_sequence")[0]) == {"refresh_daily"}
 
 
+@pytest.mark.slow
 def test_failed_runs_do_not_stop_the_sequence(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:
@@ -201,6 +206,7 @@ def test_failed_runs_do_not_stop_the_sequence(
     assert evaluate_sensor(deployment, "refresh_sequence")[2] == AT
 
 
+@pytest.mark.slow
 def test_overlapping_refreshes_run_one_after_another(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:
@@ -236,6 +242,7 @@ def age_runs(deployment: Deployment, hours: int) -> None:
         connection.execute(sa.update(RunsTable).values(update_timestamp=utc_now() - timedelta(hours=hours)))
 
 
+@pytest.mark.slow
 def test_stopped_refresh_is_superseded(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:
@@ -266,6 +273,7 @@ def test_stopped_refresh_is_superseded(
     assert evaluate_schedule(deployment, later + timedelta(hours=1))[1] is None
 
 
+@pytest.mark.slow
 def test_reload_with_another_cron_continues_the_refresh(
     make_deployment: DeploymentFactory, disk_instance: dg.DagsterInstance
 ) -> None:
@@ -308,6 +316,7 @@ def test_sensor_adds_granted_accounts_and_removes_none(deployment: Deployment) -
     assert sorted(get_advertiser_keys(deployment.instance, deployment.settings)) == ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "fix"),
     [
@@ -378,6 +387,7 @@ class Automation:
         return requested
 
 
+@pytest.mark.slow
 def test_derived_assets_are_rebuilt_once_after_updates(deployment: Deployment) -> None:
     """Ranking and candidates of the updated accounts are rebuilt, then the warehouse once, then nothing."""
     ids = deployment.add_partitions()
@@ -395,6 +405,7 @@ def test_derived_assets_are_rebuilt_once_after_updates(deployment: Deployment) -
     assert automation.tick() == {}
 
 
+@pytest.mark.slow
 def test_daily_reports_do_not_rebuild_the_ranking(deployment: Deployment) -> None:
     """An update of daily reports rebuilds the creatives, then page and warehouse once, and not the ranking."""
     ids = deployment.add_partitions()
@@ -409,6 +420,7 @@ def test_daily_reports_do_not_rebuild_the_ranking(deployment: Deployment) -> Non
     assert requested[1:] == [{key: {None} for key in UNPARTITIONED_DERIVED_TABLES}]
 
 
+@pytest.mark.slow
 def test_failed_ranking_does_not_block_the_warehouse(deployment: Deployment) -> None:
     """The warehouse waits for a requested ranking, but is built after the ranking failed."""
     ids = deployment.add_partitions()

@@ -32,6 +32,7 @@ def run_and_count_requests(deployment: Deployment) -> int:
     return len(deployment.report_requests())
 
 
+@pytest.mark.slow
 def test_job_reads_every_missing_day_once(deployment_with_history: Deployment) -> None:
     """Each day from the start date to yesterday is stored and recorded once, with the fewest requests."""
     ids = list(deployment_with_history.settings.advertiser_ids)
@@ -46,6 +47,7 @@ def test_job_reads_every_missing_day_once(deployment_with_history: Deployment) -
     assert run_and_count_requests(deployment_with_history) == 0
 
 
+@pytest.mark.slow
 def test_stored_days_are_not_read_again(deployment_with_history: Deployment) -> None:
     """Days read before are neither requested nor written again, also if they split the missing days."""
     ids = list(deployment_with_history.settings.advertiser_ids)
@@ -62,6 +64,7 @@ def test_stored_days_are_not_read_again(deployment_with_history: Deployment) -> 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passes", [0, 5])
 def test_relaunched_job_reads_only_what_is_missing(deployment_with_history: Deployment, passes: int) -> None:
     """Failed windows are named and none of their days is stored; the next run reads only those."""
@@ -94,6 +97,7 @@ def test_relaunched_job_reads_only_what_is_missing(deployment_with_history: Depl
         assert Counter(key for key, _ in deployment_with_history.materializations(table)) == Counter(every)
 
 
+@pytest.mark.slow
 def test_failing_account_does_not_stop_the_others(deployment_with_history: Deployment) -> None:
     """The lost account is named with the fix; the history of the other one is complete."""
     lost, other = deployment_with_history.settings.advertiser_ids
@@ -108,6 +112,7 @@ def test_failing_account_does_not_stop_the_others(deployment_with_history: Deplo
         assert deployment_with_history.stored_keys(table) == format_keys([other], DateWindow(FIRST, YESTERDAY))
 
 
+@pytest.mark.slow
 def test_account_without_time_zone_fails_by_id(deployment_with_history: Deployment) -> None:
     """An account lost before its time zone was read fails the job with its id."""
     lost, other = deployment_with_history.settings.advertiser_ids

@@ -4,6 +4,7 @@ from datetime import date
 
 import dagster as dg
 import polars as pl
+import pytest
 
 from tiktok_assets.cli.sync import run_sync
 from tiktok_assets.cli.sync_result import SyncRequest
@@ -45,6 +46,7 @@ def duplicate_row(deployment: Deployment) -> tuple[str, date]:
     return owner, day
 
 
+@pytest.mark.slow
 def test_each_check_of_each_table_has_one_result(make_deployment: DeploymentFactory) -> None:
     """After a refresh the job gives each check of each table one passing result for all partitions."""
     deployment = refresh(make_deployment(reports=FEW))
@@ -63,6 +65,7 @@ def test_each_check_of_each_table_has_one_result(make_deployment: DeploymentFact
     assert {record.data["gap"] for record in figures_metadata.records} <= {"0", "0.0000"}
 
 
+@pytest.mark.slow
 def test_fault_names_its_partition(make_deployment: DeploymentFactory) -> None:
     """A duplicated row fails two checks of its table, with severity, description and the rows."""
     deployment = refresh(make_deployment(reports=FEW))
@@ -83,6 +86,7 @@ def test_fault_names_its_partition(make_deployment: DeploymentFactory) -> None:
     assert [record.data["date"] for record in rows.records] == [str(day)]
 
 
+@pytest.mark.slow
 def test_one_check_can_be_selected_alone(make_deployment: DeploymentFactory) -> None:
     """Each check of a table's step can run alone, and every check has a description."""
     deployment = refresh(make_deployment(reports=FEW))
@@ -121,6 +125,7 @@ def test_refresh_stages_run_no_table_checks(make_deployment: DeploymentFactory) 
     assert second.asset_check_keys == []
 
 
+@pytest.mark.slow
 def test_sync_checks_the_tables_it_read(make_deployment: DeploymentFactory) -> None:
     """`sync` evaluates the checks of the tables it read: a warning is printed, an error fails it.
 

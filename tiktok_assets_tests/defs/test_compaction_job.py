@@ -28,6 +28,7 @@ def deployment(make_deployment: DeploymentFactory) -> Deployment:
     return deployment
 
 
+@pytest.mark.slow
 def test_compacted_months_are_read_and_replaced_as_days(deployment: Deployment) -> None:
     """The settled months become files of their own, no day is missing then, and a day can be read again."""
     ids, store = list(deployment.settings.advertiser_ids), HiveStore(deployment.settings.data_dir)

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import polars as pl
+import pytest
 
 from tiktok_assets_tests.defs.conftest import Deployment, DeploymentFactory
 
@@ -20,6 +21,7 @@ def refresh(deployment: Deployment) -> list[str]:
     return ids
 
 
+@pytest.mark.slow
 def test_creatives_hold_all_spend_of_the_ads(make_deployment: DeploymentFactory) -> None:
     """Both tables hold each account's spend to the cent, with one event an account and table."""
     deployment = make_deployment(reports="ad_report_daily,ad_report_lifetime,campaign_report_lifetime")

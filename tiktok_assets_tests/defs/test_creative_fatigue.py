@@ -52,6 +52,7 @@ def list_kinds(deployment: Deployment) -> list[str]:
         return list(connection.scalars(sa.select(outbox.c.kind)))
 
 
+@pytest.mark.slow
 def test_planted_decline_is_found_and_told(worn: Deployment) -> None:
     """The creative that wears out in truth, and no other, has a row and an alert; another refresh adds none."""
     (truth,) = worn.host.ground_truth("declines")
@@ -65,6 +66,7 @@ def test_planted_decline_is_found_and_told(worn: Deployment) -> None:
         assert worn.run_range("refresh_derived", worn.advertiser_ids, tables=["creative_declines"]).success
 
 
+@pytest.mark.slow
 def test_check_lists_the_decline_without_another_alert(worn: Deployment) -> None:
     """The check of `creatives` warns and names the creative; the alert about checks leaves it out."""
     job = worn.definitions.resolve_job_def(CHECK_TABLES_JOB)

@@ -98,6 +98,7 @@ def test_what_a_refresh_wrote_is_published_once(project: Project) -> None:
     assert event.materialization.metadata["rows"].value == 3
 
 
+@pytest.mark.slow
 def test_a_destination_that_is_down_is_tried_again_and_told_once(project: Project) -> None:
     """A failure is tried again, later and later; one alert is sent, and success publishes all that was missed."""
     project.write(1)

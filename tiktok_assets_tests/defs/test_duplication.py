@@ -153,6 +153,7 @@ def test_live_launch_with_code_duplicates_once(
     ] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -182,6 +183,7 @@ def test_refused_run_fails_with_its_reason(
     assert harness.write_requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["propose", "execute"])
 @pytest.mark.parametrize("enable", [False, True])
 def test_launch_without_code_sends_nothing(

@@ -98,6 +98,7 @@ def failed_checks(deployment: Deployment, table: str) -> dict[str, str]:
     return {name: str(outcome.faults[0]) for name, outcome in outcomes.items() if not outcome.passed}
 
 
+@pytest.mark.slow
 def test_shops_are_requested_once_a_week_from_the_second_refresh(shop_deployment: Deployment) -> None:
     """The first refresh requests nothing of GMV Max; the shops of an account are requested once in seven days."""
     assert refresh(shop_deployment)[SHOP_LIST_PATH] == 0
@@ -111,6 +112,7 @@ def test_shops_are_requested_once_a_week_from_the_second_refresh(shop_deployment
     assert asked == [len(owners), 0, 0, 0, 0, 0, 0, len(owners)]
 
 
+@pytest.mark.slow
 def test_accounts_without_a_shop_cost_nothing(shop_deployment: Deployment) -> None:
     """An account without a shop has no report request, file or event of GMV Max, and no check expects one."""
     refresh(shop_deployment)
@@ -126,6 +128,7 @@ def test_accounts_without_a_shop_cost_nothing(shop_deployment: Deployment) -> No
     assert {one["query"]["advertiser_id"] for one in asked} == {owner}
 
 
+@pytest.mark.slow
 def test_a_new_shop_gets_the_missing_days_like_any_table(shop_deployment: Deployment) -> None:
     """The refresh that finds a shop reads the lookback, the next the other days of the last thirty."""
     refresh(shop_deployment)
@@ -140,6 +143,7 @@ def test_a_new_shop_gets_the_missing_days_like_any_table(shop_deployment: Deploy
     assert shop_deployment.stored_keys(CAMPAIGNS) == stored
 
 
+@pytest.mark.slow
 def test_backfill_reads_only_the_account_with_a_shop(shop_deployment: Deployment) -> None:
     """`backfill_history` reads the days of GMV Max since the start date for the account that has a shop."""
     refresh(shop_deployment)
@@ -177,6 +181,7 @@ def filled(refreshed: Deployment, tmp_path: Path) -> Iterator[Deployment]:
     shutil.copytree(tmp_path / "saved", data)
 
 
+@pytest.mark.slow
 def test_campaigns_sum_to_the_account(filled: Deployment) -> None:
     """Product and LIVE campaigns, the deleted one included, sum to TikTok's own total of each day, to the cent."""
     rows = filled.read_table(CAMPAIGNS)
@@ -191,6 +196,7 @@ def test_campaigns_sum_to_the_account(filled: Deployment) -> None:
     assert set(rows.get_column("campaign_id")) <= created
 
 
+@pytest.mark.slow
 def test_products_and_posts_sum_to_their_campaigns(filled: Deployment) -> None:
     """On complete days posts sum to products, and products to the Product GMV Max campaigns, to the cent."""
     by = ["date", "store_id", "campaign_id"]
@@ -267,6 +273,7 @@ def read_gmv_max_spend(deployment: Deployment, owner: str, window: DateWindow) -
     return f"{Decimal(rows[0]['metrics']['spend']):,.2f} USD"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scopes", "reports", "why"),
     [

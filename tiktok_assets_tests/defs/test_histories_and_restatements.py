@@ -3,6 +3,7 @@
 from datetime import date
 
 import polars as pl
+import pytest
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets_tests.defs.conftest import DAILY, Deployment, DeploymentFactory, format_keys
@@ -11,6 +12,7 @@ WINDOW = DateWindow(date(2026, 10, 2), date(2026, 10, 4))
 LISTED = ("campaigns", "ad_groups", "ads")
 
 
+@pytest.mark.slow
 def test_history_is_recorded_with_its_snapshot(deployment: Deployment) -> None:
     """Each account has one materialization of the snapshot and one of the history, with rows and new versions."""
     ids = deployment.add_partitions()
@@ -41,6 +43,7 @@ def test_selecting_either_materializes_both(deployment: Deployment) -> None:
     assert deployment.stored_keys("ads") == deployment.stored_keys("ads_history") == sorted(ids)
 
 
+@pytest.mark.slow
 def test_damaged_history_fails_only_its_account(deployment: Deployment) -> None:
     """The step names the damaged history and the fix; the other accounts are stored and recorded."""
     ids = deployment.add_partitions()
@@ -62,6 +65,7 @@ def count_readings(deployment: Deployment) -> dict[tuple[str, date], int]:
     return {(owner, day): count for owner, day, count in rows.iter_rows()}
 
 
+@pytest.mark.slow
 def test_restatements_are_recorded_with_the_days(deployment: Deployment) -> None:
     """A daily refresh records each day of `report_restatements` once, with a row per report and reading."""
     ids = deployment.add_partitions()
@@ -77,6 +81,7 @@ def test_restatements_are_recorded_with_the_days(deployment: Deployment) -> None
     assert set(rows.get_column("report")) == set(DAILY)
 
 
+@pytest.mark.slow
 def test_lost_account_does_not_lose_restatements_of_others(deployment: Deployment) -> None:
     """If one account fails and the restatements step is skipped, the days of the others are still recorded."""
     ids = deployment.add_partitions()

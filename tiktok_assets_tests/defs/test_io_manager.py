@@ -8,6 +8,7 @@ from typing import cast
 import dagster as dg
 import duckdb
 import polars as pl
+import pytest
 from upath import UPath
 
 from tiktok_assets.api.request_plan import DateWindow
@@ -139,6 +140,7 @@ def test_example_with_a_relation_runs(deployment: Deployment) -> None:
     }
 
 
+@pytest.mark.slow
 def test_asset_without_partitions_gets_the_whole_table(deployment: Deployment) -> None:
     """An asset without partitions reads every stored partition."""
     store_three_days(deployment)

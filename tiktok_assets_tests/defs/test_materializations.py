@@ -25,6 +25,7 @@ def get_spend(metadata: Mapping[str, object]) -> object:
     return metadata[key]
 
 
+@pytest.mark.slow
 def test_range_run_records_each_partition_once(deployment: Deployment) -> None:
     """Each account and day of a range is one event with the rows and spend of that day."""
     ids = deployment.add_partitions()
@@ -65,6 +66,7 @@ def test_stored_rows_match_the_events(deployment: Deployment) -> None:
     assert len(empty) == 1
 
 
+@pytest.mark.slow
 def test_run_of_one_partition_records_it_once(deployment: Deployment) -> None:
     """A run of a single key records one event with its metadata in every table."""
     (first, *_) = deployment.add_partitions()
@@ -119,6 +121,7 @@ def test_dagster_counts_recorded_partitions_as_materialized(deployment: Deployme
     assert sorted(materialized) == format_keys(ids[:2], WINDOW)
 
 
+@pytest.mark.slow
 def test_run_fills_the_partition_status_cache(deployment: Deployment) -> None:
     """After a run Dagster's cache holds exactly the stored keys of each daily table."""
     ids = deployment.add_partitions()
@@ -132,6 +135,7 @@ def test_run_fills_the_partition_status_cache(deployment: Deployment) -> None:
         assert sorted(materialized.get_partition_keys()) == format_keys(ids[:3], WINDOW)
 
 
+@pytest.mark.slow
 def test_downstream_asset_runs_in_the_same_run(deployment: Deployment) -> None:
     """An asset selected together with its recorded source is executed, not skipped."""
     ids = deployment.add_partitions()
@@ -161,6 +165,7 @@ def test_downstream_asset_runs_in_the_same_run(deployment: Deployment) -> None:
     assert seen == [format_keys(ids, WINDOW)]
 
 
+@pytest.mark.slow
 def test_ranking_runs_in_the_same_run_as_its_sources(deployment: Deployment) -> None:
     """Lifetime reports and ranking in one run give the ranking of the rows that run stored."""
     ids = deployment.add_partitions()
@@ -177,6 +182,7 @@ def test_ranking_runs_in_the_same_run_as_its_sources(deployment: Deployment) -> 
     assert deployment.read_table("top_spenders").height == 3
 
 
+@pytest.mark.slow
 def test_lost_account_in_a_range_fails_alone(deployment: Deployment) -> None:
     """The others are stored and recorded; the lost one is named with the fix, its files are unchanged."""
     ids = deployment.add_partitions()
@@ -199,6 +205,7 @@ def test_lost_account_in_a_range_fails_alone(deployment: Deployment) -> None:
     assert {key: deployment.read_bytes("ad_report_daily", key) for key in before} == before
 
 
+@pytest.mark.slow
 def test_failed_partitions_are_recorded(deployment: Deployment) -> None:
     """Each failed partition has an observation with the error, its code, and the fix; the others have none."""
     ids = deployment.add_partitions()
@@ -218,6 +225,7 @@ def test_failed_partitions_are_recorded(deployment: Deployment) -> None:
             assert {"api_code", "request_id"} <= values.keys()
 
 
+@pytest.mark.slow
 def test_lost_account_fails_alone_in_other_stages(deployment: Deployment) -> None:
     """Entities and lifetime reports of the others are stored; every failed step names the lost account."""
     ids = deployment.add_partitions()
@@ -232,6 +240,7 @@ def test_lost_account_fails_alone_in_other_stages(deployment: Deployment) -> Non
         assert sorted(key for key, _ in deployment.materializations(table)) == sorted(set(ids) - {lost})
 
 
+@pytest.mark.slow
 def test_no_secret_is_stored_or_logged(
     disk_deployment: Deployment,
     tmp_path: Path,

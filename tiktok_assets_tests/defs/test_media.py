@@ -1,5 +1,7 @@
 """Test that a refresh fills the tables of videos and images, and what that costs."""
 
+import pytest
+
 from tiktok_assets.spec.media import MEDIA_TABLES
 from tiktok_assets_tests.defs.conftest import Deployment
 
@@ -14,6 +16,7 @@ def count_requests(deployment: Deployment) -> tuple[int, int]:
     return sum(path.endswith(FILE_PATHS) for path in paths), len(paths)
 
 
+@pytest.mark.slow
 def test_only_the_first_refresh_requests_files(deployment: Deployment) -> None:
     """The first refresh takes a request for the videos and one for each identity of an account."""
     deployment.add_partitions()

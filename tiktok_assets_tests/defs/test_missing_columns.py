@@ -83,6 +83,7 @@ def evaluate(deployment: Deployment) -> dict[str, tuple[bool, str | None]]:
     return {one.asset_key.path[-1]: (one.passed, one.description) for one in found}
 
 
+@pytest.mark.slow
 def test_nothing_is_missing_without_a_new_metric(stored: Deployment) -> None:
     """Days that were read with the columns of today are neither told of nor read again."""
     assert evaluate(stored) == dict.fromkeys(TABLES, (True, None))
@@ -90,6 +91,7 @@ def test_nothing_is_missing_without_a_new_metric(stored: Deployment) -> None:
     assert fill(stored) == 0
 
 
+@pytest.mark.slow
 def test_days_that_lack_a_metric_are_told_of_and_read_again(added: Deployment) -> None:
     """The check and the plan name column, days and accounts; one run with the planned requests fills them all."""
     ids = list(added.settings.advertiser_ids)
@@ -125,6 +127,7 @@ def assert_true_values(deployment: Deployment) -> None:
         }
 
 
+@pytest.mark.slow
 def test_only_chosen_days_are_read(added: Deployment) -> None:
     """Days, account and report of the choice are read; a later run reads exactly the rest."""
     owner, other = added.settings.advertiser_ids
@@ -142,6 +145,7 @@ def test_only_chosen_days_are_read(added: Deployment) -> None:
     assert {key.partition("|")[0] for key in events} == {owner, other}
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_continued(added: Deployment) -> None:
     """Days that a failed run has read are not read again."""
     path = "report/integrated/get"
@@ -157,6 +161,7 @@ def test_a_run_that_fails_is_continued(added: Deployment) -> None:
     assert set(events.values()) == {2 * len(TABLES)}
 
 
+@pytest.mark.slow
 def test_the_command_reads_what_it_plans(added: Deployment) -> None:
     """`sync --missing-columns` sends the planned requests, rebuilds what follows, and then sends none."""
 
@@ -178,6 +183,7 @@ def test_the_command_reads_what_it_plans(added: Deployment) -> None:
     assert added.session.total.requests == before
 
 
+@pytest.mark.slow
 def test_a_refused_metric_is_not_requested_for_ever(
     stored: Deployment, make_deployment: DeploymentFactory, chosen: dict[str, Any]
 ) -> None:
@@ -194,6 +200,7 @@ def test_a_refused_metric_is_not_requested_for_ever(
     assert text == f"{METRIC} is null in 66 days of 2 accounts, {FIRST} to {YESTERDAY}, because TikTok refused it"
 
 
+@pytest.mark.slow
 def test_days_of_another_time_zone_are_kept(added: Deployment) -> None:
     """Days that were read before the account changed its zone or currency are told of, and stay as they are."""
     owner, other = added.settings.advertiser_ids
@@ -206,6 +213,7 @@ def test_days_of_another_time_zone_are_kept(added: Deployment) -> None:
     assert all(kept in note for note in plan(added)[1])
 
 
+@pytest.mark.slow
 def test_days_of_an_account_that_is_not_granted_are_noted(added: Deployment) -> None:
     """The days of an account that was taken away are kept and noted; when it comes back, they are read."""
     lost, other = added.settings.advertiser_ids
@@ -224,6 +232,7 @@ def test_days_of_an_account_that_is_not_granted_are_noted(added: Deployment) -> 
     assert_true_values(added)
 
 
+@pytest.mark.slow
 def test_files_of_an_earlier_release_are_known_by_their_columns(added: Deployment) -> None:
     """A file without the metadata about its columns, zone and readings is found by the columns it has."""
     table, store = "ad_report_daily", added.store
@@ -238,6 +247,7 @@ def test_files_of_an_earlier_release_are_known_by_their_columns(added: Deploymen
     assert fill(added) == 2 * 2 * len(TABLES)
 
 
+@pytest.mark.slow
 def test_the_index_saves_opening_files_and_changes_no_result(added: Deployment) -> None:
     """With the index no file is opened; without it, or with a damaged one, the result is the same."""
     table = "ad_report_daily"

@@ -38,6 +38,7 @@ def list_names(definitions: dg.Definitions) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.slow
 def test_host_with_the_same_names_can_be_merged(tmp_path: Path) -> None:
     """A project's own `campaigns`, executor, IO manager and schedule load together with two sets of ours."""
 
@@ -88,6 +89,7 @@ def test_names_without_a_prefix_are_plain(tmp_path: Path) -> None:
     assert names["partitions"] == {"advertiser_id"}
 
 
+@pytest.mark.slow
 def test_prefixed_set_refreshes_like_any_other(make_deployment: DeploymentFactory) -> None:
     """A refresh and the derived tables run under the prefix, with one table under a key of its own."""
     deployment = make_deployment(key_prefix="agency/one", asset_keys={"ads": "marketing/tiktok_ads"})
@@ -104,6 +106,7 @@ def test_prefixed_set_refreshes_like_any_other(make_deployment: DeploymentFactor
     assert names.table(dg.AssetKey(["marketing", "tiktok_ads"])) == "ads"
 
 
+@pytest.mark.slow
 def test_refreshes_of_two_sets_are_apart(host: Host, tmp_path: Path) -> None:
     """A set does not take the refresh of another one in the same instance for its own."""
     with (

@@ -32,6 +32,7 @@ def stored_days(deployment: Deployment, advertiser_id: str) -> list[date]:
     return [one.day for one in deployment.store.partitions(TABLE, [advertiser_id]) if one.day]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hours", [0, 5, 12], ids=["half past noon", "evening", "half past midnight"])
 def test_open_end_is_yesterday_in_each_time_zone(deployment: Deployment, hours: int) -> None:
     """At any hour no unfinished day of an account is read, and the planned rows are those stored."""
@@ -52,6 +53,7 @@ def test_open_end_is_yesterday_in_each_time_zone(deployment: Deployment, hours: 
     assert [line.rows for line in plan.lines if line.subject == TABLE] == [synced.rows[TABLE]]
 
 
+@pytest.mark.slow
 def test_unfinished_day_is_read_if_named(deployment: Deployment) -> None:
     """Today is read with `--to`, stored as incomplete and accepted by the checks; otherwise it is not read."""
     today = str(deployment.now.date())

@@ -21,6 +21,7 @@ REPORTS = ",".join(f"+{table}" for table in CHOSEN)
 WINDOW = DateWindow(date(2026, 10, 3), date(2026, 10, 5))
 
 
+@pytest.mark.slow
 def test_optional_report_is_refreshed_and_in_the_warehouse(make_deployment: DeploymentFactory) -> None:
     """A chosen optional report is an asset, is read, stored, and in the warehouse with its views."""
     deployment = make_deployment(reports=REPORTS)
@@ -67,6 +68,7 @@ def test_optional_report_is_refreshed_and_in_the_warehouse(make_deployment: Depl
     assert comment == (get_table_descriptions(deployment.settings)["campaign_report_hourly"],)
 
 
+@pytest.mark.slow
 def test_second_refresh_changes_nothing(make_deployment: DeploymentFactory) -> None:
     """Without changes a second refresh leaves hourly and audience reports unchanged."""
     deployment = make_deployment(reports=REPORTS)
@@ -78,6 +80,7 @@ def test_second_refresh_changes_nothing(make_deployment: DeploymentFactory) -> N
         assert_frame_equal(deployment.read_table(table).drop("fetched_at"), frame.drop("fetched_at"))
 
 
+@pytest.mark.slow
 def test_plan_counts_one_request_per_day(make_deployment: DeploymentFactory) -> None:
     """Reports that need one request per day are planned with exactly that many requests."""
     deployment = make_deployment(reports=REPORTS)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import dagster as dg
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
@@ -137,6 +138,7 @@ def test_account_without_campaigns_has_no_plot() -> None:
     assert set(metadata) == {"campaigns", "ads_manager"}
 
 
+@pytest.mark.slow
 def test_each_partition_has_its_own_metadata(deployment: Deployment) -> None:
     """After a refresh each account's ranking has its own metadata, and each window one plot of its spend."""
     ids = deployment.add_partitions()
@@ -161,6 +163,7 @@ def test_each_partition_has_its_own_metadata(deployment: Deployment) -> None:
     assert len(get_cells(str(page["preview"]))) == 5 * len(ids)
 
 
+@pytest.mark.slow
 def test_preview_is_recorded_once_per_request(deployment: Deployment) -> None:
     """Each account's snapshot and lifetime report has a preview; of a window of days only the last has one."""
     ids = deployment.add_partitions()

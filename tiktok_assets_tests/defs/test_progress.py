@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.refresh_stages import REFRESH_STAGES, RefreshStage
@@ -19,6 +20,7 @@ def get_log_lines(deployment: Deployment, result: dg.ExecuteInProcessResult) -> 
     return [entry.user_message for entry in entries if not entry.is_dagster_event]
 
 
+@pytest.mark.slow
 def test_plan_of_each_stage_is_first_and_correct(make_deployment: DeploymentFactory) -> None:
     """The first log line of each run has exactly the requests and rows that follow."""
     deployment = make_deployment(advertiser_ids=",".join(make_deployment().advertiser_ids))
@@ -120,6 +122,7 @@ def test_damaged_file_does_not_stop_the_plan(deployment: Deployment) -> None:
     assert deployment.read_table("ad_report_lifetime").drop("fetched_at").equals(rows)
 
 
+@pytest.mark.slow
 def test_backfill_is_planned_by_missing_days(make_deployment: DeploymentFactory) -> None:
     """An account with one missing day is planned with that day, whatever the others miss."""
     deployment = make_deployment(

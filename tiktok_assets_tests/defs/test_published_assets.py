@@ -78,6 +78,7 @@ def publish(
     return materialize(project, f"one/published/{table}", partition, as_range=as_range)
 
 
+@pytest.mark.slow
 def test_delta_tables_equal_ours_to_the_cent(host: Host, tmp_path: Path) -> None:
     """What was published to Delta, by a click and by a sensor, equals our table, for all readers."""
     lake = DeltaLakePolarsIOManager(
@@ -111,6 +112,7 @@ def test_delta_tables_equal_ours_to_the_cent(host: Host, tmp_path: Path) -> None
     assert pl.scan_delta(accounts).collect().height == expected_accounts.height
 
 
+@pytest.mark.slow
 def test_published_tables_follow_ours(host: Host, tmp_path: Path) -> None:
     """An update of our table requests the published partitions of the same accounts, and of no other."""
     with open_project(host, tmp_path, MemoryStore(lambda frame: frame)) as project:
@@ -130,6 +132,7 @@ def test_published_tables_follow_ours(host: Host, tmp_path: Path) -> None:
         assert {published, dg.AssetKey(["one", "published", "advertisers"])} <= targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
@@ -181,6 +184,7 @@ def test_refusing_store_is_named_in_the_log(host: Host, tmp_path: Path) -> None:
     assert "are decimals. If it refuses them: Use an IO manager that keeps decimal(18, 4)" in announced
 
 
+@pytest.mark.slow
 def test_unreadable_store_needs_no_verification(host: Host, tmp_path: Path) -> None:
     """What cannot be read back fails the run, unless the project says that it is only written."""
 

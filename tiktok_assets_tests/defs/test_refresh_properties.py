@@ -1,7 +1,7 @@
 """Test that each stage runs once per refresh and none is skipped, whatever the daemon misses."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -189,16 +189,8 @@ OVERLAPPING = [
 ]
 
 
-@hypothesis(max_examples=25, deadline=None)
-@example(STALLED)
-@example(HALF_SUBMITTED)
-@example(STUCK_IN_THE_QUEUE)
-@example(OVERLAPPING)
-@given(STEPS)
-def test_each_stage_runs_once_per_refresh(
-    host_with_accounts: tuple[Host, Path], fresh_home: Path, steps: list[tuple[str, int]]
-) -> None:
-    """With missed ticks, a full queue, failed runs, killed submissions and cron reloads each stage runs once."""
+def run_steps(host_with_accounts: tuple[Host, Path], fresh_home: Path, steps: Sequence[tuple[str, int]]) -> None:
+    """Run the steps and two refreshes after them, and assert that each stage ran once."""
     with (
         TemporaryDirectory() as folder,
         open_simulation(host_with_accounts, fresh_home, Path(folder)) as simulation,
@@ -228,6 +220,29 @@ def test_each_stage_runs_once_per_refresh(
         assert simulation.now - datetime.fromisoformat(newest.tags[REFRESH_TAG]) < timedelta(hours=3)
 
 
+@pytest.mark.parametrize("steps", [HALF_SUBMITTED, OVERLAPPING], ids=["half submitted", "overlapping"])
+def test_each_stage_runs_once_per_refresh(
+    host_with_accounts: tuple[Host, Path], fresh_home: Path, steps: list[tuple[str, int]]
+) -> None:
+    """With a killed submission, a missed tick and a schedule that fires during a refresh each stage runs once."""
+    run_steps(host_with_accounts, fresh_home, steps)
+
+
+@pytest.mark.slow
+@hypothesis(max_examples=25, deadline=None)
+@example(STALLED)
+@example(HALF_SUBMITTED)
+@example(STUCK_IN_THE_QUEUE)
+@example(OVERLAPPING)
+@given(STEPS)
+def test_each_stage_runs_once_per_refresh_whatever_happens(
+    host_with_accounts: tuple[Host, Path], fresh_home: Path, steps: list[tuple[str, int]]
+) -> None:
+    """With missed ticks, a full queue, failed runs, killed submissions and cron reloads each stage runs once."""
+    run_steps(host_with_accounts, fresh_home, steps)
+
+
+@pytest.mark.slow
 def test_cron_change_while_ticks_are_missed(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
@@ -244,6 +259,7 @@ def test_cron_change_while_ticks_are_missed(
         simulation.assert_each_stage_ran_once()
 
 
+@pytest.mark.slow
 def test_cron_shorter_than_a_refresh(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
@@ -273,6 +289,7 @@ def test_cron_shorter_than_a_refresh(
         simulation.assert_each_stage_ran_once()
 
 
+@pytest.mark.slow
 def test_full_run_queue_delays_and_loses_nothing(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:
@@ -293,6 +310,7 @@ def test_full_run_queue_delays_and_loses_nothing(
         simulation.assert_each_stage_ran_once()
 
 
+@pytest.mark.slow
 def test_schedule_and_sensor_at_the_same_tick(
     host_with_accounts: tuple[Host, Path], fresh_home: Path, tmp_path: Path
 ) -> None:

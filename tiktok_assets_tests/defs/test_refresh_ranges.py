@@ -82,6 +82,7 @@ def test_range_launched_by_hand_needs_no_tag(deployment: Deployment) -> None:
     assert deployment.stored_keys("ad_report_daily") == format_keys(ids[:2], WINDOW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(2, 1, 0), (1, 0, 2), (1, 2, 0)])
 def test_refresh_reads_every_account_in_any_key_order(
     make_deployment: DeploymentFactory, order: tuple[int, ...]
@@ -105,6 +106,7 @@ def test_refresh_reads_every_account_in_any_key_order(
     assert sorted(daily) == format_keys(ids, DateWindow(date(2026, 10, 5), date(2026, 10, 6)))
 
 
+@pytest.mark.slow
 def test_skipped_account_splits_the_range(make_deployment: DeploymentFactory) -> None:
     """If the settings name two accounts with a third between them, the third is not read."""
     deployment = make_deployment(advertiser_ids=",".join(make_deployment().advertiser_ids[1:4:2]))

@@ -62,6 +62,7 @@ def settled(make_deployment: DeploymentFactory) -> Deployment:
     return deployment
 
 
+@pytest.mark.slow
 def test_complete_store_requests_only_the_lookback(settled: Deployment) -> None:
     """If every day is complete, the next refresh requests yesterday and the lookback, one request per level."""
     settled.host.advance(days=1)
@@ -76,6 +77,7 @@ def test_complete_store_requests_only_the_lookback(settled: Deployment) -> None:
     }
 
 
+@pytest.mark.slow
 def test_missed_fortnight_is_filled_with_one_request_per_level(settled: Deployment) -> None:
     """After fourteen days the window starts at the oldest missing or incomplete day, and no day is left out."""
     settled.host.advance(days=14)
@@ -100,6 +102,7 @@ def test_missed_fortnight_is_filled_with_one_request_per_level(settled: Deployme
         )
 
 
+@pytest.mark.slow
 def test_incomplete_day_is_read_again_until_complete(settled: Deployment) -> None:
     """The first refresh after the gap starts at each account's oldest incomplete day."""
     settled.host.advance(days=14)
@@ -110,6 +113,7 @@ def test_incomplete_day_is_read_again_until_complete(settled: Deployment) -> Non
         assert window.first == (date(2026, 10, 7) if is_complete == [True] else date(2026, 10, 6))
 
 
+@pytest.mark.slow
 def test_lost_day_extends_the_window_of_its_account(settled: Deployment) -> None:
     """A day missing within thirty days is read again for its account, with the days after it."""
     settled.host.advance(days=1)
@@ -141,6 +145,7 @@ def test_refresh_after_a_sunday_sweeps(make_deployment: DeploymentFactory, days_
     )
 
 
+@pytest.mark.slow
 def test_each_report_is_one_request_per_account(deployment: Deployment) -> None:
     """Two days of four accounts at four levels are sixteen requests, the lifetime reports sixteen more."""
     ids = deployment.add_partitions()
@@ -153,6 +158,7 @@ def test_each_report_is_one_request_per_account(deployment: Deployment) -> None:
     assert all(one["code"] == 0 for one in deployment.report_requests())
 
 
+@pytest.mark.slow
 def test_report_reads_unknown_accounts_first(deployment: Deployment) -> None:
     """A report launched before the accounts stage requests time zone and currency itself."""
     ids = deployment.add_partitions()
@@ -175,6 +181,7 @@ def test_unfinished_day_is_stored_as_incomplete(deployment: Deployment) -> None:
 WINDOW = DateWindow(date(2026, 10, 3), date(2026, 10, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "table"), [("refresh_daily", "ad_report_daily"), ("refresh_lifetime", "campaign_report_lifetime")]
 )

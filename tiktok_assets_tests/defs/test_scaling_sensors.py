@@ -121,6 +121,7 @@ def get_flag_id(scenario: Scenario) -> str:
     return compute_flag_id(scenario.advertiser_id, scenario.campaign_id, scenario.new_leader_ad_id)
 
 
+@pytest.mark.slow
 def test_overtaking_ad_is_flagged_once(scenario_host: Host, scenario: Scenario, tmp_path: Path) -> None:
     """The first evaluation requests nothing, the second one run, which flags and queues an alert."""
     with open_deployment(scenario_host, tmp_path, reports=REPORTS) as deployment:
@@ -159,6 +160,7 @@ def test_overtaking_ad_is_flagged_once(scenario_host: Host, scenario: Scenario, 
         assert count_flags_and_alerts(deployment) == (1, 1)
 
 
+@pytest.mark.slow
 def test_evaluation_has_no_side_effects(open_copy: Opener) -> None:
     """An evaluation leaves the state, the tables and the instance unchanged."""
     deployment = open_copy()
@@ -175,6 +177,7 @@ def test_evaluation_has_no_side_effects(open_copy: Opener) -> None:
     assert deployment.instance.get_runs() == []
 
 
+@pytest.mark.slow
 def test_killed_daemon_requests_the_same_run_again(open_copy: Opener) -> None:
     """A tick whose run was never created requests it again with the same key, also with the saved cursor."""
     deployment = open_copy()
@@ -253,6 +256,7 @@ def test_two_sensors_at_once_flag_once(open_copy: Opener) -> None:
     assert count_flags_and_alerts(one) == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
@@ -363,6 +367,7 @@ def test_no_ranking_no_sensor(open_copy: Opener) -> None:
     assert FLAG_JOB not in repository.job_names
 
 
+@pytest.mark.slow
 def test_flag_rebuilds_page_and_warehouse_once(open_copy: Opener) -> None:
     """Page and warehouse are rebuilt once for a flag that came right after they were built."""
     deployment = open_copy()

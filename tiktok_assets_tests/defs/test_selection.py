@@ -27,6 +27,7 @@ def list_keys(definitions: dg.Definitions) -> set[str]:
     return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
 
 
+@pytest.mark.slow
 def test_included_tables_refresh_without_the_others(make_deployment: DeploymentFactory) -> None:
     """A selection has its tables and their histories only, and every job and check of it succeeds."""
     deployment = make_deployment(include=CHOSEN)

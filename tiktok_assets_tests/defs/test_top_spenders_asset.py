@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from tiktok_assets.defs.derived_assets import read_recent_days
@@ -20,6 +21,7 @@ from tiktok_assets_tests.api.conftest import Host
 from tiktok_assets_tests.defs.conftest import WEDNESDAY, Deployment, DeploymentFactory, open_deployment
 
 
+@pytest.mark.slow
 def test_stored_ranking_ranks_the_stored_reports(deployment: Deployment) -> None:
     """One run over all accounts stores for each the ranking of its stored lifetime reports."""
     ids = deployment.add_partitions()
@@ -38,6 +40,7 @@ def test_stored_ranking_ranks_the_stored_reports(deployment: Deployment) -> None
     assert ranking.get_column("complete_days").to_list() == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_windows_are_the_last_complete_days(make_deployment: DeploymentFactory) -> None:
     """Windows over complete days match the sandbox; a window without enough complete days is null."""
     deployment = make_deployment(reports="ad_report_daily,ad_report_lifetime,campaign_report_lifetime")
@@ -119,6 +122,7 @@ def test_ranking_one_account_keeps_the_others(deployment: Deployment) -> None:
 STORY = WorldPlan(anchor=WEDNESDAY, days=75, advertisers=1, smart_plus_story=True)
 
 
+@pytest.mark.slow
 def test_smart_plus_creative_that_overtakes_is_told_with_its_ad(tmp_path: Path) -> None:
     """The new leading creative of a Smart+ campaign is told once, with its ad and its video's spend."""
     with (

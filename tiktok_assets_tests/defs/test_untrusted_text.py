@@ -23,6 +23,7 @@ def get_messages(deployment: Deployment, result: dg.ExecuteInProcessResult) -> l
     return messages + [one.user_failure_data.description or "" for one in failures if one.user_failure_data]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["advertiser/info", "ad/get", "report/integrated/get"])
 def test_tiktok_messages_are_escaped(deployment: Deployment, path: str) -> None:
     """An error message with escape sequences and line ends is one line of the log and of the failure."""
@@ -37,6 +38,7 @@ def test_tiktok_messages_are_escaped(deployment: Deployment, path: str) -> None:
     assert any(visible_text(escape_control_characters(ALL_FRAGMENTS)) in visible_text(one) for one in messages)
 
 
+@pytest.mark.slow
 def test_names_are_escaped_in_messages_and_metadata(deployment: Deployment) -> None:
     """A refresh of names with control characters logs and records none, with its plots, flags and checks."""
     ids = deployment.add_partitions()
@@ -64,6 +66,7 @@ def test_names_are_escaped_in_messages_and_metadata(deployment: Deployment) -> N
     assert len(messages) > 100
 
 
+@pytest.mark.slow
 def test_daily_quota_stops_requests_until_the_next_day(deployment: Deployment) -> None:
     """After the daily quota is used up, a refresh keeps what it read; the next day completes it."""
     ids = deployment.add_partitions()

@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from tiktok_assets.api.request_plan import DateWindow
 from tiktok_assets.defs.table_catalog import (
@@ -27,6 +28,7 @@ def count_rows(deployment: Deployment) -> dict[str, int]:
     return {name: found[0] for name, found in rows.items() if found}
 
 
+@pytest.mark.slow
 def test_warehouse_has_every_table_with_its_rows(deployment: Deployment) -> None:
     """After a refresh each stored table is in the warehouse with its rows, as the metadata says."""
     ids = deployment.add_partitions()
@@ -49,12 +51,14 @@ def test_warehouse_has_every_table_with_its_rows(deployment: Deployment) -> None
     assert metadata["rows"] == sum(expected.values())
 
 
+@pytest.mark.slow
 def test_warehouse_of_an_empty_store_has_every_table(deployment: Deployment) -> None:
     """Built before the first refresh, the warehouse has every table without rows."""
     assert deployment.run("refresh_derived", tables=["warehouse"]).success
     assert count_rows(deployment) == dict.fromkeys(get_stored_tables(deployment.settings), 0)
 
 
+@pytest.mark.slow
 def test_ranking_and_warehouse_in_one_run(deployment: Deployment) -> None:
     """Launched together, the warehouse is built after the ranking and holds it."""
     ids = deployment.add_partitions()
@@ -63,6 +67,7 @@ def test_ranking_and_warehouse_in_one_run(deployment: Deployment) -> None:
     assert count_rows(deployment)["top_spenders"] == deployment.read_table("top_spenders").height == 3
 
 
+@pytest.mark.slow
 def test_single_report_has_no_ranking(make_deployment: DeploymentFactory) -> None:
     """With one report chosen the definitions load, the warehouse holds it, and there is no ranking."""
     deployment = make_deployment(reports="ad_report_daily")

@@ -129,6 +129,7 @@ values = st.one_of(
 objects = st.dictionaries(st.sampled_from(sorted({name for kind in AD_KINDS for name in kind.fields})), values)
 
 
+@pytest.mark.slow
 @given(objects, objects, objects)
 def test_kind_of_any_ad_agrees_with_the_kind_of_its_objects(ad: Row, ad_group: Row, campaign: Row) -> None:
     """For any fields an ad is said to be copyable just if none of its objects is of a kind that is not."""

@@ -341,6 +341,7 @@ def duplicate_in_process(config: DuplicatorConfig, request: DuplicationRequest) 
         duplicator.duplicate(request)
 
 
+@pytest.mark.slow
 def test_two_processes_with_one_code_create_one_copy(harness: DuplicationHarness) -> None:
     """Two concurrent processes with one code create one copy."""
     request = harness.request(again=605)

@@ -1,6 +1,6 @@
 """Tests of crash recovery: a duplication killed at any point, with any server behaviour, ends as one copy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -263,27 +263,24 @@ def format_table(results: Sequence[CrashResult]) -> str:
     return "\n".join(lines)
 
 
-# Hundreds of processes are started and killed, which takes minutes where other tests keep both cores busy.
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("winner", TESTED)
-def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path, winner: Winner) -> None:
-    """Killed at every request and ledger write, with every server behaviour, there is one ad group and one ad."""
+def run_cases(
+    host: Host, folder: Path, winner: Winner, choose: Callable[[CrashRunner, Winner], list[Case]]
+) -> list[CrashResult]:
+    """Run the chosen cases in all accounts at once, print them as a table, and return their results in order."""
     numbers, forkserver, kind = count(1), open_forkserver(DUPLICATING, __name__), KINDS[winner]
     runners: list[CrashRunner] = []
-    with open_harness(host, tmp_path) as harness:
+    with open_harness(host, folder) as harness:
         for owner in [one for one in host.sandbox.world.advertisers.values() if one.granted and one.campaigns]:
             campaign_id, winner_id = owner.campaigns[0].id, find_manual_ad(owner)
             if kind == "Smart+":
                 campaign_id, creative = create_smart_plus_ad(host, owner)
                 winner_id = creative if winner == "creative into Smart+" else winner_id
-            runners.append(
-                CrashRunner(harness, forkserver, tmp_path, owner, kind, campaign_id, winner_id, numbers)
-            )
+            runners.append(CrashRunner(harness, forkserver, folder, owner, kind, campaign_id, winner_id, numbers))
 
         def work(runner: CrashRunner, own_cases: Sequence[Case]) -> list[CrashResult]:
             return [runner.run(case) for case in own_cases]
 
-        cases = choose_cases(runners[0], winner)
+        cases = choose(runners[0], winner)
         with ThreadPoolExecutor(len(runners)) as pool:
             shares = [
                 pool.submit(work, runner, cases[index :: len(runners)]) for index, runner in enumerate(runners)
@@ -293,6 +290,29 @@ def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path, winner: 
     results.sort(key=lambda one: cases.index(one.case))
     print(format_table(results))  # noqa: T201 - shown with `pytest -s`
     assert [one.case for one in results] == cases
+    return results
+
+
+def choose_create_requests(runner: CrashRunner, winner: Winner) -> list[Case]:
+    """Choose to kill before and after each create request."""
+    paths = CREATE_PATHS[runner.kind]
+    points = [f"request: {when} {path}/" for path in paths for when in ("before", "after")]
+    return [Case(winner, "well-behaved", (point,)) for point in points]
+
+
+def test_one_copy_after_a_kill_at_each_create_request(host: Host, tmp_path: Path) -> None:
+    """Killed before or after a create request, there is one ad group and one ad."""
+    results = run_cases(host, tmp_path, "manual ad into manual", choose_create_requests)
+    assert [one for one in results if not one.is_one_copy] == []
+
+
+# Hundreds of processes are started and killed, which takes minutes where other tests keep both cores busy.
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("winner", TESTED)
+def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path, winner: Winner) -> None:
+    """Killed at every request and ledger write, with every server behaviour, there is one ad group and one ad."""
+    results = run_cases(host, tmp_path, winner, choose_cases)
     assert [one for one in results if not one.is_one_copy] == []
     reached = {point for one in results for point in one.case.points}
     for line in (
@@ -306,6 +326,6 @@ def test_one_copy_after_a_kill_at_any_point(host: Host, tmp_path: Path, winner: 
     ):
         assert {f"ledger: {when} {line}" for when in ("before", "within", "after")} <= reached
     for when in ("before", "after"):
-        for path in CREATE_PATHS[kind]:
+        for path in CREATE_PATHS[KINDS[winner]]:
             assert f"request: {when} {path}/" in reached
             assert f"request: {when} lookup at {path.replace('create', 'get')}/" in reached

@@ -165,6 +165,7 @@ def duplicate_choice(
     return dry_run, creative
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", VALID_ADS)
 def test_each_documented_way_to_show_an_ad_is_copied(harness: DuplicationHarness, way: str) -> None:
     """Each documented way to show an ad passes the dry run and is created."""
@@ -173,6 +174,7 @@ def test_each_documented_way_to_show_an_ad_is_copied(harness: DuplicationHarness
     assert creative
 
 
+@pytest.mark.slow
 @given(
     way=st.sampled_from(sorted(VALID_ADS)),
     changes=st.lists(

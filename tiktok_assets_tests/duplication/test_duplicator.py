@@ -199,6 +199,7 @@ UNKNOWN_OUTCOMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CREATES)
 @pytest.mark.parametrize("fault", UNKNOWN_OUTCOMES.values(), ids=UNKNOWN_OUTCOMES.keys())
 def test_unknown_outcome_creates_one_copy(

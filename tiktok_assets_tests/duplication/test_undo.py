@@ -69,6 +69,7 @@ def _status(row: dict[str, Any]) -> str:
     return "DELETE" if is_deleted else str(row["operation_status"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_undo_killed_at_any_checkpoint_ends_the_same(harness: DuplicationHarness, target: str) -> None:
     """Killed at every checkpoint and repeated, an undo has deleted the copy, and the ledger says so."""
@@ -107,6 +108,7 @@ def test_undo_looks_for_what_was_sent_with_unknown_outcome(
     assert created == [["DELETE"], ["DELETE"] if step == "ad" else []]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_undone_duplication_creates_nothing_when_repeated(harness: DuplicationHarness, target: str) -> None:
     """A duplication that was undone, finished before or not, is refused when it is started again."""

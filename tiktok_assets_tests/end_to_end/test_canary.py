@@ -103,6 +103,7 @@ class Watch:
             self.seen += [line for line in lines if any(canary in line for canary in self._canaries)]
 
 
+@pytest.mark.slow
 def test_token_is_in_no_file_and_no_output(host: RunningSandbox, tmp_path: Path) -> None:
     """A sync that succeeds, fails, retries and alerts, and every reading command, write no secret anywhere."""
     canaries = (host.token, host.secret, "webhook-5ecret-9f2")
@@ -151,6 +152,7 @@ def test_token_is_in_no_file_and_no_output(host: RunningSandbox, tmp_path: Path)
     assert watch.seen == []
 
 
+@pytest.mark.slow
 def test_new_token_is_only_in_the_env_file(host: RunningSandbox, tmp_path: Path) -> None:
     """The token of `auth` is written to `.env`, readable by its owner only, and to no other file."""
     variables = {name: value for name, value in build_variables(host).items() if name != "TIKTOK_ACCESS_TOKEN"}
@@ -171,6 +173,7 @@ FLAGGING = (
 )
 
 
+@pytest.mark.slow
 def test_approval_code_is_only_in_its_alert(tmp_path: Path) -> None:
     """A delivered and used code is only in its alert's files: in no state, table, log, output or argument."""
     plan = WorldPlan(days=90, advertisers=1, campaigns=1, ad_groups=2, ads=2)

@@ -47,6 +47,7 @@ WRONG = (
 COMMANDS = (("doctor",), ("sync",), ("get", "ads"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("addresses", [POSTGRES, REDIS, *WRONG], ids=lambda one: next(iter(one.values())))
 def test_password_of_a_url_is_never_shown(tmp_path: Path, addresses: dict[str, str]) -> None:
     """If a database, rate limiter or channel has a wrong or unreachable URL, its password is not shown."""
@@ -110,6 +111,7 @@ def test_failed_channel_shows_no_url(
     assert CANARY not in "\n".join([repr(outcome), printed.out, printed.err, *kept])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
 def test_crash_shows_no_token(tmp_path: Path, number: signal.Signals) -> None:
     """A process that crashes during a request writes a stack without values, and no memory to disk."""

@@ -40,6 +40,7 @@ def open_other_host() -> Iterator[tuple[str, list[object]]]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", connections
 
 
+@pytest.mark.slow
 def test_demo_prints_its_scenario_and_connects_to_no_other_host(tmp_path: Path) -> None:
     """`demo --once` ignores an `.env`, prints each top ad, and duplicates a manual and a Smart+ ad that lead."""
     with open_other_host() as (url, connections):
@@ -75,6 +76,7 @@ def short_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_served_demo_runs_a_backfill(short_folder: Path) -> None:
     """Webserver and daemon run, a backfill started there completes, and Ctrl-C ends every process."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -187,6 +187,7 @@ def run_line(host: RunningSandbox, here: Path, line: str) -> CommandResult:
     return run_command(*words, variables={"TIKTOK_BASE_URL": host.base_url, "TIKTOK_QPS": "1000"}, folder=here)
 
 
+@pytest.mark.slow
 def test_five_steps_of_the_readme_store_tables(folder: Path, host: RunningSandbox) -> None:
     """With an app id and secret, the lines of the README get a token, pass every check and rank the ads."""
     assert "TIKTOK_ACCESS_TOKEN=" in (folder / ".env").read_text()
@@ -194,6 +195,7 @@ def test_five_steps_of_the_readme_store_tables(folder: Path, host: RunningSandbo
     assert (folder / "data/account_overview.html").stat().st_size > 100_000
 
 
+@pytest.mark.slow
 def test_dev_serves_until_interrupted(folder: Path) -> None:
     """`dev` of the last step serves on loopback, and ends when it is interrupted."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -222,6 +224,7 @@ def test_dev_serves_until_interrupted(folder: Path) -> None:
             process.wait(60)
 
 
+@pytest.mark.slow
 def test_example_project_runs(folder: Path) -> None:
     """`project.py` of the documentation sums the stored table by month."""
     (code,) = [

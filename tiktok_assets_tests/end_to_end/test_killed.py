@@ -20,6 +20,7 @@ from tiktok_assets_tests.end_to_end.conftest import Cell, report_truth, stored, 
 SELECT = "advertisers,ad_report_daily"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_files", [1, 20, 60])
 def test_killed_sync_leaves_complete_partitions(tmp_path: Path, after_files: int) -> None:
     """A sync killed while it writes leaves only complete, correct partitions; run again, it reads the rest."""

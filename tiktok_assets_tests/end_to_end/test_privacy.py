@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
 
+import pytest
+
 from tiktok_assets.sandbox.http.rate_limits import Limits
 from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.sandbox.world.model import WorldPlan
@@ -20,6 +22,7 @@ def list_accessible(folder: Path) -> list[str]:
     return find_shared_paths(folder) if folder.stat().st_mode & 0o077 else []
 
 
+@pytest.mark.slow
 def test_files_of_commands_are_private(tmp_path: Path) -> None:
     """After `sync` and `auth`, no other user can access the state, the logs, the alerts or `.env`."""
     state, logs, env = tmp_path / ".tiktok_assets", tmp_path / ".tiktok_assets/dagster/logs", tmp_path / ".env"

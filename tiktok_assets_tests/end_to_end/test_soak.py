@@ -301,6 +301,7 @@ def figures(capsys: pytest.CaptureFixture[str]) -> Iterator[Figures]:
         print(f"\n{Soak.figures}")  # noqa: T201 - the report of a soak
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + STEPS)
 def test_store_always_equals_what_was_read(figures: Figures) -> None:
     """Whatever happens between or during readings, stored partitions equal the ground truth of their reading."""

@@ -63,6 +63,7 @@ def synced(settings: Settings, days: tuple[date, date]) -> SyncResult:
         return run_sync(settings, session, request, lambda _: None)
 
 
+@pytest.mark.slow
 def test_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> None:
     """Every partition of every table is stored: four accounts, each day, each level."""
     assert synced.failures == []
@@ -70,6 +71,7 @@ def test_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> Non
     assert 4 * ((days[1] - days[0]).days + 1) == synced.partitions["ad_report_daily"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", LEVEL_REPORTS, ids=lambda report: report.table)
 def test_every_metric_equals_the_ground_truth(
     synced: SyncResult, settings: Settings, sandbox: RunningSandbox, days: tuple[date, date], report: Report
@@ -89,6 +91,7 @@ def test_every_metric_equals_the_ground_truth(
     assert compared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entity", CAMPAIGN_ENTITIES, ids=lambda entity: entity.table)
 def test_every_entity_is_stored(
     synced: SyncResult, settings: Settings, sandbox: RunningSandbox, entity: Mapping[str, str]
@@ -129,6 +132,7 @@ def test_warehouse_has_every_row(synced: SyncResult, settings: Settings) -> None
     assert kind == ("DECIMAL(18,4)",)
 
 
+@pytest.mark.slow
 def test_second_sync_changes_nothing(synced: SyncResult, settings: Settings, days: tuple[date, date]) -> None:
     """If nothing has changed, a second refresh stores the same rows."""
     assert synced.runs

@@ -116,6 +116,7 @@ def segment_rows(frame: pl.DataFrame, report: Report, metrics: tuple[Metric, ...
     return {tuple(row[name] for name in names): {m.name: row[m.name] for m in metrics} for row in frame.to_dicts()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", OPTIONAL_REPORTS, ids=lambda report: report.table)
 def test_every_segment_of_every_account_is_exact(agency: Host, report: Report) -> None:
     """In USD, JPY and EUR, also on the day the clocks go back: each segment once, and no request is refused."""

@@ -38,6 +38,7 @@ def load(endpoint: ObjectStore, cache: Path, max_files: int | None = None) -> tu
     return {one.day: len(read.columns) for one, read in stored.readings.items() if one.day}, len(stored.unknown)
 
 
+@pytest.mark.slow
 def test_a_day_that_did_not_change_is_not_opened_twice(endpoint: ObjectStore, tmp_path: Path) -> None:
     """The first host opens each file once; any other opens only those that changed, and sees what they have."""
     store = HiveStore("s3://bucket/tables", cache_folder=tmp_path / "writer")

@@ -355,6 +355,7 @@ NULL_CORRUPTIONS = {"null", "dash", "empty text", MISSING, "twice, null"}
 """The corruptions that mean null: the API's texts for null, or a missing value."""
 
 
+@pytest.mark.slow
 def test_a_corrupted_place_costs_only_its_value(bench: CorruptionSetup) -> None:
     """Whatever one place of a response contains, the stored tables lack that value and nothing else."""
     stats = TrialStats()

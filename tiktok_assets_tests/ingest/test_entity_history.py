@@ -97,6 +97,7 @@ def expected_versions(snapshots: Iterable[tuple[CampaignList, datetime]]) -> lis
     return rows
 
 
+@pytest.mark.slow
 @given(lists=st.lists(st.tuples(campaign_lists, st.integers(0, 3)), max_size=6))
 @settings(max_examples=40, deadline=None)
 def test_each_version_is_stored_once_and_in_order(lists: list[tuple[CampaignList, int]]) -> None:
@@ -290,6 +291,7 @@ for entity in CAMPAIGN_ENTITIES:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [1, 3, 6])
 def test_a_killed_refresh_is_completed_by_the_next_one(writable_host: Host, tmp_path: Path, files: int) -> None:
     """Killed at any moment and run again, a refresh leaves the same history as one that was not killed."""

@@ -246,6 +246,7 @@ def test_a_row_without_its_id_fails_only_its_day(small: Host, store: HiveStore, 
     assert drop_columns(actual.frame).equals(drop_columns(expected.frame.filter(pl.col("date") != failed_day)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", ["null", '""', '"None"', '"-1"', "-1", '["US"]'])
 @pytest.mark.parametrize(("report", "field"), [(COUNTRY, "country_code"), (GENDER, "age"), (GENDER, "gender")])
 def test_an_unreadable_segment_is_stored_as_unknown(

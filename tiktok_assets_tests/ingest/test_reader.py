@@ -324,6 +324,7 @@ READS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", READS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_ends_in_complete_rows_or_its_error(
@@ -349,6 +350,7 @@ def test_a_fault_ends_in_complete_rows_or_its_error(
                 assert_no_secret_leaks(small.secrets, debug_log, error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "times"), [("ads", 1), ("ads", None), ("daily", 1), ("daily", None), ("lifetime", None)]
 )
@@ -392,6 +394,7 @@ def canonical_query(request: dict[str, Any]) -> str:
     return json.dumps([request["path"], request["query"]], sort_keys=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [40067, 50002, 51010])
 @pytest.mark.parametrize("times", [1, 2, 3, 5, 8])
 def test_a_window_that_is_too_large_is_halved_until_it_is_not(small: Host, code: int, times: int) -> None:

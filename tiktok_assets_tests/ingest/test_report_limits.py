@@ -64,6 +64,7 @@ def requested_ad_groups(host: Host) -> list[list[str]]:
     ]
 
 
+@pytest.mark.slow
 @each_report
 @pytest.mark.parametrize("max_ads", [3, 4, 20])
 def test_a_truncated_report_is_read_by_ad_groups(report: Report, max_ads: int) -> None:

@@ -156,6 +156,7 @@ def count_requests(host: Host) -> dict[str, int]:
     return {path: paths.count(path) for path in dict.fromkeys(paths)}
 
 
+@pytest.mark.slow
 def test_tables_of_tasks_are_those_of_pages(
     host: Host, account: Account, stored_pages: Path, tmp_path: Path
 ) -> None:
@@ -207,6 +208,7 @@ FAILURES: Mapping[str, tuple[dict[str, Any], str, int]] = {
 """What can happen to a task: the fault, a part of the reason, and how many windows are read in pages."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "reason", "windows"), FAILURES.values(), ids=FAILURES)
 def test_a_task_that_does_not_succeed_is_replaced_by_pages(
     host: Host,
@@ -311,6 +313,7 @@ def test_a_stopped_history_is_continued(host: Host, account: Account, stored_pag
     assert count_requests(host)[CREATE] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", [one for one in REPORTS if offers_tasks(one)], ids=lambda report: report.table)
 def test_every_report_of_tasks_has_the_rows_of_pages(host: Host, account: Account, report: Report) -> None:
     """Each report that tasks are used for is parsed from a file to the rows that its pages are parsed to."""

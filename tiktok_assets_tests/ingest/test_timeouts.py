@@ -103,6 +103,7 @@ def shared_state(shared_host: Host, tmp_path: Path) -> Iterator[SharedState]:
     shared_host.reset()
 
 
+@pytest.mark.slow
 def test_a_report_that_timed_out_in_two_processes_is_not_sent_again(shared_state: SharedState) -> None:
     """A lifetime report that timed out in two processes is not sent by the next; its error says when to retry."""
     shared_state.host.inject_fault("code", code=50002, times=None, path=REPORT_PATH)
@@ -126,6 +127,7 @@ def test_a_report_that_timed_out_in_two_processes_is_not_sent_again(shared_state
     assert list(shared_state.request_counts.values()) == [2]
 
 
+@pytest.mark.slow
 def test_a_window_that_timed_out_twice_is_halved_without_a_request(shared_state: SharedState) -> None:
     """A window that timed out in two processes is requested in halves by the next, and is complete."""
     for _ in range(2):

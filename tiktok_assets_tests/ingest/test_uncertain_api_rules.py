@@ -239,6 +239,7 @@ def test_the_default_rules(host: Host, expected: Expected, tmp_path: Path) -> No
     assert_stored_as_expected(expected, stored, Difference())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("switch", "setting"), SETTINGS, ids=str)
 def test_each_variant_of_a_rule(
     host: Host, expected: Expected, tmp_path: Path, switch: str, setting: object

@@ -52,6 +52,7 @@ from tiktok_assets_tests.ingest.conftest import (
 )
 
 
+@pytest.mark.slow
 def test_a_full_refresh_at_the_basic_tier_is_never_refused(small: Host, tmp_path: Path) -> None:
     """A refresh of all tables at the basic tier causes no refused request."""
     settings = load_settings(
@@ -106,6 +107,7 @@ def require_written(outcomes: Iterator[WrittenPartition | FailedPartitions]) -> 
     return [one for one in found if isinstance(one, WrittenPartition)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", LEVEL_REPORTS, ids=lambda report: report.table)
 def test_each_day_has_a_file_even_without_rows(agency: Host, store: HiveStore, report: Report) -> None:
     """Each day or lifetime of each account has a file with metadata, also without rows."""
@@ -184,6 +186,7 @@ def test_reading_twice_gives_the_same_tables(agency: Host, store: HiveStore) -> 
     assert all(frame.height for frame in first)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=8, deadline=None)
 def test_each_requested_day_is_written_exactly_once(small_host: Host, data: st.DataObject) -> None:
@@ -285,6 +288,7 @@ def refresh_all_tables(
     return outcomes
 
 
+@pytest.mark.slow
 def test_an_account_without_grant_fails_alone(agency: Host, store: HiveStore) -> None:
     """An account without grant fails in every table and keeps its files; the others are written."""
     accounts = granted_accounts(agency)
@@ -314,6 +318,7 @@ def test_an_account_without_grant_fails_alone(agency: Host, store: HiveStore) ->
     assert all(after[name] != before[name] for name in others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

@@ -85,6 +85,7 @@ def wait_until(holds: Callable[[], bool]) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_run_of_a_killed_worker_is_found_dead(workplace: Workplace) -> None:
     """A run that a worker holds is alive, also if the result backend lost its content; after a kill it is dead."""
     run = workplace.start_run(300)
@@ -99,6 +100,7 @@ def test_run_of_a_killed_worker_is_found_dead(workplace: Workplace) -> None:
     assert wait_until(lambda: workplace.status(run) == WorkerStatus.FAILED) < 30
 
 
+@pytest.mark.slow
 def test_run_of_a_restarted_worker_is_found_dead(workplace: Workplace) -> None:
     """A worker that answers without the run that it held has lost it."""
     run = workplace.start_run(300)
@@ -109,6 +111,7 @@ def test_run_of_a_restarted_worker_is_found_dead(workplace: Workplace) -> None:
     wait_until(lambda: workplace.status(run) == WorkerStatus.FAILED)
 
 
+@pytest.mark.slow
 def test_run_is_alive_while_the_broker_is_away(workplace: Workplace) -> None:
     """Without a broker nobody knows, so that no run is failed and run twice."""
     run = workplace.start_run(300)

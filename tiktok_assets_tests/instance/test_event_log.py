@@ -79,6 +79,7 @@ def fill_range(instance: dg.DagsterInstance) -> list[object]:
     return stored
 
 
+@pytest.mark.slow
 def test_batched_events_equal_single_events(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A run over a range stores the same events as in Dagster's own log, without its fallback."""
     with open_instance(load_settings(state_dir=tmp_path / "state")) as instance:
@@ -156,6 +157,7 @@ def read_event_types(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [entry.dagster_event_type.value for entry in instance.all_logs(run_id) if entry.dagster_event_type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [OUR_LOG, "", OUR_LOG_OLD_NAME])
 def test_logs_are_interchangeable(tmp_path: Path, first: str) -> None:
     """An instance may switch between Dagster's log and ours, also by the old name, without losing events."""
@@ -174,6 +176,7 @@ def test_logs_are_interchangeable(tmp_path: Path, first: str) -> None:
         assert [read_event_types(instance, run) for run in runs] == [before, before]
 
 
+@pytest.mark.slow
 def test_instance_without_dagster_home_opens(tmp_path: Path) -> None:
     """Without DAGSTER_HOME, as under `dg check defs`, processes share a folder, which the first one removes."""
     program = """
@@ -201,6 +204,7 @@ def test_untested_dagster_releases_use_their_own_event_log(version: str, caplog:
     assert f"Dagster {version}: using its own event log" in record.getMessage()
 
 
+@pytest.mark.slow
 def test_missing_private_name_falls_back_to_dagsters_event_log(tmp_path: Path) -> None:
     """Without a private name of Dagster the instance still opens, with Dagster's own event log and one warning."""
     (tmp_path / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{OUR_LOG}")
@@ -222,6 +226,7 @@ with dg.DagsterInstance.get() as instance:
     assert done.stderr.count("using its own event log") == 1
 
 
+@pytest.mark.slow
 def test_killed_processes_lose_no_event(tmp_path: Path) -> None:
     """Events of two processes that write at the same time and are killed are all stored."""
     with open_log(tmp_path / "home"):
@@ -259,6 +264,7 @@ def test_run_watcher_is_notified(tmp_path: Path) -> None:
     assert messages == ["news"]
 
 
+@pytest.mark.slow
 def test_open_files_are_limited(tmp_path: Path) -> None:
     """The number of open files is limited, and all are closed with the instance."""
     with open_log(tmp_path / "home") as instance:

@@ -95,6 +95,7 @@ def test_instance_is_persistent(settings: Settings) -> None:
         assert instance.get_dynamic_partitions("advertiser_id") == ["7001"]
 
 
+@pytest.mark.slow
 def test_concurrent_creation(tmp_path: Path) -> None:
     """Two processes that create the instance at the same time both succeed."""
     environment = {**os.environ, "TIKTOK_STATE_DIR": str(tmp_path / "state")}
@@ -127,6 +128,7 @@ def test_concurrent_creation(tmp_path: Path) -> None:
         assert sorted(instance.get_dynamic_partitions("advertiser_id")) == ["7001", "7002"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("storage", "expected"),
     [

@@ -1,4 +1,4 @@
-"""Put each fixed bug back into a copy of the repository and print whether its tests fail.
+"""Put each fixed bug back into a copy of the repository and print whether its quick tests fail.
 
 `make mutations` runs all of them; `python -m tiktok_assets_tests.mutations escape` runs those whose bug, file or
 commit contains the word. The exit code is 1 if a bug is not caught.
@@ -17,7 +17,7 @@ from pathlib import Path
 from tiktok_assets_tests.mutations.table import ROOT, Mutation, load_mutations
 
 IGNORED = shutil.ignore_patterns(".*", "__pycache__")
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow"]
 TESTS_FAILED = 1
 
 

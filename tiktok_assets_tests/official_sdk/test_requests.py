@@ -35,6 +35,7 @@ def find_all_objections(request: Mapping[str, Any]) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", IN_THE_SDK)
 def test_sdk_accepts_requests(sent_requests: list[dict[str, Any]], operation: str) -> None:
     """Names, types and required parameters of all requests are those of the SDK, but for the listed ones."""

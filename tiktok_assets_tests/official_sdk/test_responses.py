@@ -17,6 +17,7 @@ ROUTES = VERSIONS["v1.3"]
 IN_THE_SDK = sorted(ROUTES.keys() - NOT_IN_THE_SDK.keys())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", IN_THE_SDK)
 def test_responses_fit_the_sdk(tour: Tour, operation: str) -> None:
     """Each operation succeeds through the SDK, with types and names of the SDK and of OpenAPI, or listed ones."""

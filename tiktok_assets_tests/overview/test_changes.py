@@ -57,6 +57,7 @@ def test_decline_of_a_creative_is_a_change_until_the_end_of_the_next_day(
     assert found == ([("1", "Hook", text)] if is_told and hours < 46 else [])
 
 
+@pytest.mark.slow
 def test_used_up_budgets_are_changes(agency: SampleStore) -> None:
     """A campaign that spent at least its daily budget is a change with both amounts and the day."""
     found = {one.advertiser_id: one for one in find_changes(agency, "budget")}

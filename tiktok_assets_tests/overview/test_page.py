@@ -121,6 +121,7 @@ def test_names_with_markup_are_shown_as_text(sample: SampleStore) -> None:
     }  # beyond the charted series
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @example(name=ALL_FRAGMENTS)
 @given(name=HOSTILE_NAMES)
@@ -167,6 +168,7 @@ def test_page_of_an_unknown_account_is_refused(agency: SampleStore) -> None:
     assert not target.exists()
 
 
+@pytest.mark.slow
 def test_currencies_are_never_mixed(agency: SampleStore) -> None:
     """Each currency has a section with its own accounts and totals, and no total mixes currencies."""
     contents, document = agency.build()

@@ -58,6 +58,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return one
 
 
+@pytest.mark.slow
 def test_publish_check_and_repair(shell: Shell) -> None:
     """`--check` says what is not published, what was changed by others, and that nothing differs."""
     code, out, error = shell.run("--check")
@@ -134,6 +135,7 @@ def test_one_destination_that_is_down_does_not_stop_the_others(shell: Shell) -> 
         assert connection.execute("SELECT count(*) FROM tiktok.campaigns").fetchall() == [(2,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "module", "extra"),
     [("postgres", "psycopg2", "postgres"), ("delta", "deltalake", "delta"), ("iceberg", "pyiceberg", "iceberg")],

@@ -30,6 +30,7 @@ class Interruption:
             self._act()
 
 
+@pytest.mark.slow
 @every_lake
 def test_two_publications_at_once_double_nothing(build_engine: Callable[[Path], Lake], tmp_path: Path) -> None:
     """Whenever another process publishes during a publication, each row is there once in the end."""

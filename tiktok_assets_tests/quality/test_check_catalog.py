@@ -71,6 +71,7 @@ def failing(context: CheckContext) -> set[tuple[str, str]]:
     return {key for key, outcome in evaluate_all(context).items() if not outcome.passed}
 
 
+@pytest.mark.slow
 def test_a_refreshed_store_passes_every_check(filled_store: tuple[CheckContext, Path]) -> None:
     """After a refresh every check passes, and all levels add up exactly."""
     outcomes = evaluate_all(filled_store[0])
@@ -141,6 +142,7 @@ DAMAGES: Mapping[str, tuple[str, Damage, set[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", DAMAGES)
 def test_a_damaged_partition_fails_its_check_and_no_other(context: CheckContext, case: str) -> None:
     """Each damage to the newest partition of a table fails the checks for it, and no others."""
@@ -192,6 +194,7 @@ def test_an_unreadable_file_fails_only_the_schema_check(context: CheckContext) -
     assert outcomes[table, "levels_agree"].passed
 
 
+@pytest.mark.slow
 def test_a_missing_day_is_listed_with_its_account(context: CheckContext) -> None:
     """A missing day fails `no_holes` with its account; a missing yesterday fails `complete_yesterday` too."""
     days = [one for one in context.store.partitions("ad_report_daily") if one.day]
@@ -245,6 +248,7 @@ def test_lifetime_spend_that_differs_from_its_days_fails(context: CheckContext) 
     assert all(Decimal(fault["gap"]) > 0 for fault in compared.faults)
 
 
+@pytest.mark.slow
 def test_the_number_of_checked_days_can_be_chosen(context: CheckContext) -> None:
     """A fault in an old day is found only if all days are checked."""
     table = "ad_report_daily"

@@ -81,6 +81,7 @@ def add_a_cent(context: CheckContext, table: str) -> None:
     changed.write_parquet(path, metadata=kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["smart_plus_ad_report_daily", "smart_plus_ad_report_lifetime"])
 def test_every_level_of_smart_plus_adds_up_exactly(context: CheckContext, table: str) -> None:
     """Creatives and materials sum to ads, ads to ad groups and these to campaigns, with a gap of zero each."""

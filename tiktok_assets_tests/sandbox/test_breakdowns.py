@@ -30,6 +30,7 @@ def audience(
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dimensions", "by_day"),
     [

@@ -27,6 +27,7 @@ def leaders(truth: GroundTruth, now: datetime) -> Leaders:
     return {campaign: sorted(ads, reverse=True) for campaign, ads in ranked.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "anchor"),
     [

@@ -89,6 +89,7 @@ def test_invisible_hides_what_was_created(factory: EntityFactory, clock: str) ->
     assert len(factory.api.get("campaign/get", **query)["data"]["list"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut_before", "commit_then_cut", "commit_late"])
 def test_lost_responses_of_smart_plus_creations(factory: EntityFactory, kind: str) -> None:
     """An Upgraded Smart+ creation whose response is lost is done never, at once or later, as the fault says."""

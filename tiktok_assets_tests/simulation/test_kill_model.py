@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from tiktok_assets.storage.state import TABLES
@@ -45,6 +46,7 @@ def read_state(folder: Path) -> dict[str, list[Any]]:
         }
 
 
+@pytest.mark.slow
 def test_simulated_kill_leaves_what_sigkill_leaves(tmp_path: Path) -> None:
     """A process that an exception ends leaves the same tables, leftovers and state as one that SIGKILL ends."""
     simulated, real = tmp_path / "simulated", tmp_path / "real"

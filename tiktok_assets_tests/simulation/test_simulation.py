@@ -35,6 +35,7 @@ def live_seed(seed: int, days: int) -> dict[str, Any]:
     return figures
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_in_the_first_days_of_a_seed() -> None:
     """With every kind of fault, all assertions of a short simulation hold."""
     figures = live_seed(SEED, DAYS)
@@ -44,6 +45,7 @@ def test_nothing_is_lost_in_the_first_days_of_a_seed() -> None:
     assert sum(figures["assertions"].values()) > 3000
 
 
+@pytest.mark.slow
 def test_planted_fault_is_found(tmp_path: Path) -> None:
     """The simulation finds a ranking by id instead of spend on the first day."""
     (mutation,) = [one for one in PLANTED if "smallest id" in one.bug]

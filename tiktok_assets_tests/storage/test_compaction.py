@@ -157,6 +157,7 @@ ACTIONS: st.SearchStrategy[Action] = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(actions=st.lists(ACTIONS, min_size=1, max_size=14))
 @settings(max_examples=60)
 def test_days_are_the_same_whatever_is_compacted(actions: list[Action]) -> None:
@@ -164,6 +165,7 @@ def test_days_are_the_same_whatever_is_compacted(actions: list[Action]) -> None:
     run_actions("", actions)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("endpoint")
 @given(actions=st.lists(ACTIONS, min_size=4, max_size=10))
 @settings(max_examples=5)
@@ -272,6 +274,7 @@ def test_a_damaged_file_of_a_month_is_named(tmp_path: Path) -> None:
         list(store.partitions("t"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["compact", "restore"])
 def test_a_kill_before_any_file_operation_loses_nothing(tmp_path: Path, function: str) -> None:
     """Killed before each operation on a file in turn, every day is read once, and the next process finishes."""
@@ -306,6 +309,7 @@ def test_a_kill_before_any_file_operation_loses_nothing(tmp_path: Path, function
     assert kills > len(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("endpoint")
 @pytest.mark.parametrize("kind", ["disk", "object store"])
 def test_days_written_meanwhile_are_kept(tmp_path: Path, kind: str) -> None:

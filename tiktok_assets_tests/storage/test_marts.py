@@ -220,12 +220,14 @@ def stored(store: HiveStore, table: str) -> pl.DataFrame:
     return store.scan(table, build_schema(TABLES[table])).collect()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIVETRAN)
 def test_models_have_the_columns_of_dbt_tiktok_ads(warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
     """Each model of dbt_tiktok_ads exists under its name, with exactly its columns in order."""
     assert columns_of(warehouse, f"dbt_tiktok_ads.tiktok_ads__{name}_report") == FIVETRAN[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AD_REPORTING)
 def test_models_have_the_columns_of_dbt_ad_reporting(warehouse: duckdb.DuckDBPyConnection, name: str) -> None:
     """Each report of dbt_ad_reporting that TikTok is part of exists under its name, with its columns in order."""
@@ -523,6 +525,7 @@ def test_view_exists_only_if_its_tables_exist() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "choice", ["spend", "clicks,impressions", "+total_purchase_value,+total_sales_lead_value"]
 )

@@ -198,6 +198,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(steps=STEPS, has_opaque_etags=st.booleans())
 def test_what_is_read_is_what_the_object_store_has(

@@ -228,6 +228,7 @@ def test_files_can_be_read_with_a_glob(tmp_path: Path) -> None:
     assert read["advertiser_id"].to_list() == ["1", OWNER]
 
 
+@pytest.mark.slow
 def test_killed_writer_leaves_only_complete_files(tmp_path: Path) -> None:
     """Whenever writers are killed, each partition is readable, of one generation, and one file."""
     chance = random.Random(7)  # noqa: S311 - when to kill

@@ -382,6 +382,7 @@ def normalize(rows: list[Row], names: list[str]) -> list[tuple[Any, ...]]:
     return sorted(tuple(_plain(row[name]) for name in names) for row in rows)
 
 
+@pytest.mark.slow
 def test_every_question_has_an_answer(answers: Answers) -> None:
     """There are twenty questions; each query runs, and returns rows unless the page says why it may be empty."""
     questions = read_questions()
@@ -392,6 +393,7 @@ def test_every_question_has_an_answer(answers: Answers) -> None:
     assert all(re.search(rf"\b(marts\.\w+|{tables})\b", one.sql) for one in questions)
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_files(answers: Answers) -> None:
     """Of fifteen questions the answers equal those computed with Polars from the Parquet files."""
     for number, compute in EXPECTED.items():
@@ -401,6 +403,7 @@ def test_answers_are_those_of_the_files(answers: Answers) -> None:
         assert normalize(found, expected.columns) == normalize(expected.to_dicts(), expected.columns), number
 
 
+@pytest.mark.slow
 def test_no_answer_mixes_currencies(answers: Answers) -> None:
     """Every row of an answer has a currency, so that amounts of different currencies are in different rows."""
     for one in read_questions():

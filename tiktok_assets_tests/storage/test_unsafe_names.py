@@ -79,6 +79,7 @@ def test_advertiser_id_has_digits_only(value: object) -> None:
     assert text == str(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../../outside", "7001/../../x", "/etc/x", "7001|x", "7001,7002"])
 def test_unsafe_id_from_the_api_writes_nothing(tmp_path: Path, name: str) -> None:
     """An unsafe id in the list of accounts is rejected before any table is written."""
@@ -100,6 +101,7 @@ def test_unsafe_id_from_the_api_writes_nothing(tmp_path: Path, name: str) -> Non
     assert list(tmp_path.rglob("*.parquet")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../../outside", "..", "/etc"])
 @pytest.mark.parametrize("command", [("top",), ("sync", "--select", "ads"), ("get", "ads")])
 def test_unsafe_id_in_a_command_is_one_error_line(tmp_path: Path, command: tuple[str, ...], name: str) -> None:

@@ -47,6 +47,7 @@ def test_day_ends_at_the_next_local_midnight(day: date, zone: str) -> None:
     assert_ends(day, zone)
 
 
+@pytest.mark.slow
 def test_days_around_a_clock_change_end_at_the_next_local_midnight() -> None:
     """This also holds if midnight does not exist or occurs twice, and on days of 23 or 25 hours."""
     changes = {zone: clock_changes(zone) for zone in ZONES}

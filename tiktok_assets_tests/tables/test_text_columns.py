@@ -55,6 +55,7 @@ def cast_rows(rows: Sequence[Mapping[str, str | None]]) -> pl.DataFrame | None:
         return None
 
 
+@pytest.mark.slow
 @given(rows=ROWS)
 def test_value_does_not_depend_on_other_rows(rows: list[dict[str, str | None]]) -> None:
     """Rows cast together equal rows cast one by one; one invalid value rejects all of them."""

@@ -61,6 +61,7 @@ def find_sums(name: str, tree: ast.Module) -> Iterator[tuple[str, str | None]]:
             yield name, None
 
 
+@pytest.mark.slow
 def test_no_module_sums_a_metric_that_is_not_additive() -> None:
     """No sum of a column in Polars or SQL, anywhere in the package, is of a rate, an average or reach."""
     modules = [module for module in MODULES if package_of(module) != "sandbox"]

@@ -54,6 +54,7 @@ HISTORIES = st.lists(
 """The leader of each of two campaigns in a report, and what happens after it."""
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(HISTORIES)
 def test_each_ad_is_flagged_at_most_once_and_a_baseline_never(
@@ -297,6 +298,7 @@ def _flag_b(folder: str) -> list[str]:
     return [hold.guardrail for hold in found.holds]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_concurrent_flags_write_one(tmp_path: Path, kind: str) -> None:
     """Concurrent flags of one ad write one row and one alert, in threads and processes."""
@@ -370,6 +372,7 @@ KINDS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*AD_KINDS, MANUAL], ids=lambda kind: kind.name)
 def test_every_kind_is_flagged_and_told_once(tmp_path: Path, kind: AdKind) -> None:
     """A new top spender of any kind has one flag and one alert, and a code only if a copy can be created."""
@@ -484,6 +487,7 @@ def flag_and_kill(settings: Settings, point: str) -> None:
     reached("after COMMIT")
 
 
+@pytest.mark.slow
 def test_kill_at_any_statement_leaves_one_flag_alert_and_code(tmp_path: Path) -> None:
     """Killed before its commit nothing is written, after it all three; repeated there is one of each."""
     context = get_context("forkserver")

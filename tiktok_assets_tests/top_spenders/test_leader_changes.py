@@ -31,6 +31,7 @@ def list_changes(sequence: Sequence[str]) -> list[tuple[str, str | None]]:
     return [(new, old) for old, new in zip(previous, sequence, strict=False) if new != old]
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(leaders)
 def test_changes_match_the_sequence_of_leaders(tmp_path: Path, sequence: list[str]) -> None:
@@ -41,6 +42,7 @@ def test_changes_match_the_sequence_of_leaders(tmp_path: Path, sequence: list[st
         assert account.changes == list_changes(sequence)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(leaders)
 def test_replay_adds_nothing(tmp_path: Path, sequence: list[str]) -> None:
@@ -56,6 +58,7 @@ def test_replay_adds_nothing(tmp_path: Path, sequence: list[str]) -> None:
             assert account.changes == before
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reports)
 def test_reports_out_of_order_only_append(tmp_path: Path, sequence: list[tuple[int, str]]) -> None:

@@ -255,6 +255,7 @@ def test_account_without_daily_reports_has_no_windows() -> None:
     assert alone.schema == with_days.schema == TOP_SPENDERS_SCHEMA
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(daily_spends, st.integers(0, 30), st.integers(0, 31))
 def test_windows_start_after_a_currency_change(

@@ -74,6 +74,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, folder: Pat
     raise AssertionError((folder / "dev.log").read_text())
 
 
+@pytest.mark.slow
 def test_dev_refuses_cross_site_requests(dev: int) -> None:
     """No query or mutation of another site's page is executed, and no page can be framed or read."""
     assert list_accepted_attempts(dev) == []
@@ -91,12 +92,14 @@ def test_command_lines_have_no_secret(dev: int) -> None:
     assert [line for line in lines if CANARY in line] == []
 
 
+@pytest.mark.slow
 def test_dagster_graphql_client(dev: int) -> None:
     """Dagster's GraphQL client for Python works: it can reload the code location."""
     client = DagsterGraphQLClient("127.0.0.1", port_number=dev)
     assert "SUCCESS" in str(client.reload_repository_location("tiktok_assets").status)
 
 
+@pytest.mark.slow
 def test_pages_have_a_content_security_policy(dev: int) -> None:
     """The overview page is served with a policy that allows scripts by hash only, and sends no referrer."""
     headers = send(dev, "GET", "/tiktok-assets/", {}).headers
@@ -106,6 +109,7 @@ def test_pages_have_a_content_security_policy(dev: int) -> None:
     assert send(dev, "GET", "/", {}).headers["x-frame-options"] == "DENY"
 
 
+@pytest.mark.slow
 def test_host_needs_a_password(tmp_path: Path) -> None:
     """`--host` beyond loopback is refused without TIKTOK_UI_PASSWORD, and a short password is refused."""
     refused = run_command("dev", "--host", "0.0.0.0", variables={}, folder=tmp_path)  # noqa: S104 - refused

@@ -100,6 +100,7 @@ def read_from_processes(
     return [[(float(at), float(seconds)) for at, seconds in responses] for responses in pairs]
 
 
+@pytest.mark.slow
 def test_processes_are_not_throttled_at_the_basic_tier(small_host: Host, tmp_path: Path) -> None:
     """Four processes that share a budget file stay within the host's limit of ten requests per second."""
     with rate_limits(small_host, qps=10, qpm=600):
@@ -112,6 +113,7 @@ def test_processes_are_not_throttled_at_the_basic_tier(small_host: Host, tmp_pat
     assert sum(bool(responses) for responses in responses_by_process) > 1
 
 
+@pytest.mark.slow
 def test_cooldown_stops_all_processes(small_host: Host, tmp_path: Path) -> None:
     """After one 40100 no process gets a response until the cooldown is over, and then all continue."""
     cooldown = 1.5
@@ -292,6 +294,7 @@ def test_limit_per_account_and_path(small_host: Host, tmp_path: Path) -> None:
     assert set(codes) == {0, 40133}
 
 
+@pytest.mark.slow
 def test_timeouts_stay_below_the_penalty(small_host: Host) -> None:
     """Concurrent reports that all time out are held back before TikTok's penalty begins."""
     policy = replace(FAST, timeout_window_seconds=RetryPolicy().timeout_window_seconds)
