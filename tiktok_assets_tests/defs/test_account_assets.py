@@ -1,7 +1,6 @@
 """Test the account group: granted and lost accounts, and the partitions added for them."""
 
 import dagster as dg
-import pytest
 
 from tiktok_assets.defs.account_assets import ALL_GRANTED_CHECK, add_advertiser_partitions
 from tiktok_assets.defs.refresh_stages import get_advertiser_keys
