@@ -202,6 +202,7 @@ def test_definitions_can_be_merged(settings: Settings) -> None:
     dg.Definitions.validate_loadable(merged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reports", ["ad_report_daily", "ad_report_lifetime", "+ad_report_daily", ""])
 def test_every_choice_of_reports_loads(tmp_path: Path, reports: str) -> None:
     """With any choice of reports the definitions are valid and hold the chosen tables."""

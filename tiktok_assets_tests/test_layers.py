@@ -108,6 +108,7 @@ def test_the_folders_of_the_sandbox_import_one_way() -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_only_the_command_line_imports_the_sandbox() -> None:
     """The sandbox imports no other package, so that client and server share no mistake."""
     for module in MODULES:

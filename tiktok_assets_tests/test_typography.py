@@ -1,5 +1,6 @@
 """Tests of drawn text: any name of any script is drawn within its width."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -30,6 +31,7 @@ def draw(text: str) -> bytes:
     return picture.tobytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(NAMES, st.integers(60, 900), st.integers(1, 4))
 def test_lines_fit_their_width(text: str, width: int, lines: int) -> None:

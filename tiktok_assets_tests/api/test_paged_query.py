@@ -94,6 +94,7 @@ def test_batches_give_the_same_rows_as_single_pages(host: Host, days: int) -> No
     assert sorted(batch_sizes) == sorted([PAGES_PER_BATCH * 1000] * full + [rest * 1000] * bool(rest))
 
 
+@pytest.mark.slow
 def test_batch_parser_falls_back_to_single_pages(host: Host) -> None:
     """Rows that the batch parser rejects are parsed page by page, completely and in order."""
 

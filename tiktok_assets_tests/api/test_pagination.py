@@ -180,6 +180,7 @@ def test_persistently_inconsistent_pages_raise_an_error(
     assert client.total.requests == MAX_ROUNDS * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("after", [0, 1])
 def test_rows_deleted_between_pages_are_detected(hosts: dict[str, Host], times: int, after: int) -> None:

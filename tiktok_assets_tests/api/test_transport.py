@@ -49,6 +49,7 @@ def test_endless_response_is_an_error_after_one_request(small_host: Host, kind: 
     assert f"{MAX_RESPONSE_BYTES // 1024 // 1024} MB" in str(failed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gzip_bomb", "endless"])
 def test_endless_response_uses_little_memory(small_host: Host, kind: str) -> None:
     """A process that reads an endless response grows by less than 100 MB."""

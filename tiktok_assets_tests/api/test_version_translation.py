@@ -146,6 +146,7 @@ def test_objects_are_the_same_in_both_versions(agency: Host, entity: Entity) -> 
         assert expected.to_dicts() == got.to_dicts()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", LEVEL_REPORTS, ids=lambda report: report.table)
 def test_reports_are_the_same_in_both_versions(agency: Host, report: Report) -> None:
     """Keys, names, spend and impressions of every report row are the same in both versions."""

@@ -11,6 +11,8 @@ from tiktok_assets.sandbox.running import RunningSandbox
 from tiktok_assets.settings import SettingsError, load_settings
 from tiktok_assets_tests.cli.conftest import RunCommand
 
+pytestmark = pytest.mark.slow  # each test runs several commands in both versions
+
 V12 = {"TIKTOK_API_VERSION": "v1.2"}
 COMPARED_COLUMNS = ("id", "name", "status", "spend", "impressions", "currency")
 STORING_COMMANDS = (("sync",), ("sync", "--plan"), ("plan",), ("dev",))
@@ -44,7 +46,6 @@ def read_tutorial(run: RunCommand, sandbox: RunningSandbox, version: str) -> Ite
         yield [{key: one[key] for key in one if key.rpartition("_")[2] in COMPARED_COLUMNS} for one in step]
 
 
-@pytest.mark.slow
 def test_both_versions_return_the_same_rows(run: RunCommand, sandbox: RunningSandbox) -> None:
     """Ids, names, statuses, spend and impressions of each step of the tutorial are the same in both versions."""
     scenario = sandbox.world.scenario

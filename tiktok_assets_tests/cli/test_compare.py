@@ -197,6 +197,7 @@ def test_figures_are_those_of_the_files(store: HiveStore, by: str) -> None:
     assert totals.get_column("currency").to_list() == ["JPY", "USD"]
 
 
+@pytest.mark.slow
 def test_periods_end_on_the_last_complete_day_of_each_account(store: HiveStore) -> None:
     """Days are counted back from each account's last complete day; a missing day is counted and named."""
     comparison = compare(store, None, by="account", this="7d", against="previous")

@@ -307,6 +307,7 @@ def test_host_without_account_details(host: RunningSandbox, tmp_path: Path) -> N
     assert "TIKTOK_ACCOUNT_TIMEZONE and TIKTOK_ACCOUNT_CURRENCY" in result.error
 
 
+@pytest.mark.slow
 def test_failure_counts_partitions_of_its_table(host: RunningSandbox, tmp_path: Path) -> None:
     """If one of three accounts fails, the message counts 1 of 3 partitions, without those of the history table."""
     granted = [one.id for one in host.world.advertisers.values() if one.granted][:3]

@@ -90,6 +90,7 @@ def test_report_has_no_account_data(host: RunningSandbox, tmp_path: Path) -> Non
         assert re.findall(r"\d+\.\d{2,}|\d{5,}", text) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "table", "difference"),
     [

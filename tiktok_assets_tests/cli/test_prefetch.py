@@ -25,6 +25,7 @@ def read_requests(sandbox: RunningSandbox) -> list[dict[str, object]]:
     return requests
 
 
+@pytest.mark.slow
 def test_prefetched_report_is_not_requested_again(run: RunCommand, sandbox: RunningSandbox) -> None:
     """A sync with given accounts and days sends as many requests as `plan` counts, none of them twice."""
     owner = next(one for one in sandbox.world.advertisers.values() if one.granted and one.campaigns).id

@@ -204,6 +204,7 @@ def test_csv_on_a_terminal_is_escaped(host: RunningSandbox, tmp_path: Path) -> N
     assert control_characters_in(output.decode(), allowed="\r\n") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("doctor",), ("doctor", "--json"), ("plan",), ("get", "ads"), ("sync",)])
 def test_error_message_of_tiktok_is_escaped(tmp_path: Path, command: tuple[str, ...]) -> None:
     """An API error with escape sequences, markup and line breaks is printed as one line of text."""

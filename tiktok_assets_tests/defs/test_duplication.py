@@ -87,6 +87,7 @@ def get_op_failure(result: dg.ExecuteInProcessResult) -> str:
     return str(failure_data.description)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "sensors"),
     [
@@ -225,6 +226,7 @@ def test_code_in_a_dry_run_is_warned_about(harness: DuplicationHarness, execute_
     assert launch(execute_deployment, config).success
 
 
+@pytest.mark.slow
 def test_job_and_command_at_once_create_one_copy(
     harness: DuplicationHarness, execute_deployment: Deployment, tmp_path: Path
 ) -> None:

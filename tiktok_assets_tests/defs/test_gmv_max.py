@@ -214,6 +214,7 @@ def test_products_and_posts_sum_to_their_campaigns(filled: Deployment) -> None:
     assert set(filled.read_table(PRODUCTS).get_column("currency")) == {"USD"}
 
 
+@pytest.mark.slow
 def test_rows_of_a_shop_that_is_no_longer_read_stay(filled: Deployment) -> None:
     """A reading replaces the rows of the shops it read; rows of another shop stay, and a repeat adds nothing."""
     key = filled.stored_keys(CAMPAIGNS)[-1]
@@ -320,6 +321,7 @@ def test_a_refusal_keeps_the_known_shops(filled: Deployment) -> None:
     assert result.success
 
 
+@pytest.mark.slow
 def test_campaigns_that_reports_leave_out_are_named(filled: Deployment) -> None:
     """TopView and Promote campaigns are named by a check and the page; campaigns with a report are not."""
     fault = failed_checks(filled, "campaigns")["campaigns_are_in_reports"]

@@ -78,6 +78,7 @@ def test_asset_by_account_and_day_gets_only_its_keys(deployment: Deployment) -> 
     assert keys_of_rows(seen[0]) == format_keys(ids[1:3], window)
 
 
+@pytest.mark.slow
 def test_annotation_chooses_what_is_loaded(deployment: Deployment) -> None:
     """An input is loaded as a frame, a relation of DuckDB or the paths of the files, as it is annotated."""
     ids = store_three_days(deployment)

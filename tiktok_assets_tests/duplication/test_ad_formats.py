@@ -155,6 +155,7 @@ def test_the_docs_have_each_format() -> None:
     assert list(read_table()) == list(FORMATS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_is_made_or_refused_as_documented(harness: DuplicationHarness, name: str, target: str) -> None:

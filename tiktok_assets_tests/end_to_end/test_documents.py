@@ -258,6 +258,7 @@ def test_example_project_runs(folder: Path) -> None:
     assert sum(map(Decimal, written["spend"]), Decimal()) == stored["spend"].sum() > 0
 
 
+@pytest.mark.slow
 def test_dbt_models_of_the_example_sum_the_stored_spend(folder: Path) -> None:
     """Each model runs on the stored tables without dbt, and sums the spend of the table it reads first."""
     models = sorted((ROOT / "examples/dbt_project/dbt/models").glob("*.sql"))

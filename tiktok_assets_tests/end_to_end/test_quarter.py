@@ -41,6 +41,8 @@ from tiktok_assets.tables.schema import build_schema
 from tiktok_assets_tests.api.conftest import FAST, Host
 from tiktok_assets_tests.ingest.conftest import Rows, expected_report, report_rows
 
+pytestmark = pytest.mark.slow  # one refresh, on which all tests of this module look
+
 FIRST, LAST = date(2026, 2, 16), date(2026, 5, 18)
 """Mondays. Clocks change in Los Angeles on 8 March and in Berlin on 29 March."""
 
@@ -227,7 +229,6 @@ def quarter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quarter]:
             yield made
 
 
-@pytest.mark.slow
 def test_every_day_of_the_quarter_is_stored(quarter: Quarter) -> None:
     """Every day of ninety is stored for accounts in three currencies, also days of 23 hours."""
     assert {account.currency for account in quarter.accounts} == {"USD", "JPY", "EUR"}
@@ -247,7 +248,6 @@ def test_every_day_of_the_quarter_is_stored(quarter: Quarter) -> None:
             assert stored == list(days)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("report", DAILY_REPORTS, ids=lambda report: report.table)
 def test_settled_and_complete_days_equal_the_ground_truth(quarter: Quarter, report: Report) -> None:
     """Settled days are correct in every metric, complete ones in spend, impressions, clicks and reach."""
@@ -275,7 +275,6 @@ def _select(rows: Rows, names: tuple[str, ...]) -> Rows:
     return {key: {name: row[name] for name in names} for key, row in rows.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("report", LIFETIME_REPORTS, ids=lambda report: report.table)
 def test_lifetime_reports_equal_the_ground_truth(quarter: Quarter, report: Report) -> None:
     """At the end of the quarter the lifetime reports equal the ground truth."""
@@ -362,7 +361,6 @@ def queries() -> list[str]:
     return re.findall(r"```sql\n(.*?)```", LOOKBACK_PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.slow
 def test_documented_query_equals_the_python_function(
     quarter: Quarter, warehouse: duckdb.DuckDBPyConnection
 ) -> None:

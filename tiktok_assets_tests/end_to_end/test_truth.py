@@ -19,6 +19,8 @@ from tiktok_assets.spec.report_model import Report
 from tiktok_assets.spec.reports import LEVEL_REPORTS
 from tiktok_assets_tests.end_to_end.conftest import report_truth, stored, stored_numbers
 
+pytestmark = pytest.mark.slow  # one refresh, on which all tests of this module look
+
 DAYS = 64
 
 
@@ -63,7 +65,6 @@ def synced(settings: Settings, days: tuple[date, date]) -> SyncResult:
         return run_sync(settings, session, request, lambda _: None)
 
 
-@pytest.mark.slow
 def test_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> None:
     """Every partition of every table is stored: four accounts, each day, each level."""
     assert synced.failures == []
@@ -71,7 +72,6 @@ def test_refresh_is_complete(synced: SyncResult, days: tuple[date, date]) -> Non
     assert 4 * ((days[1] - days[0]).days + 1) == synced.partitions["ad_report_daily"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("report", LEVEL_REPORTS, ids=lambda report: report.table)
 def test_every_metric_equals_the_ground_truth(
     synced: SyncResult, settings: Settings, sandbox: RunningSandbox, days: tuple[date, date], report: Report
@@ -91,7 +91,6 @@ def test_every_metric_equals_the_ground_truth(
     assert compared
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("entity", CAMPAIGN_ENTITIES, ids=lambda entity: entity.table)
 def test_every_entity_is_stored(
     synced: SyncResult, settings: Settings, sandbox: RunningSandbox, entity: Mapping[str, str]
@@ -132,7 +131,6 @@ def test_warehouse_has_every_row(synced: SyncResult, settings: Settings) -> None
     assert kind == ("DECIMAL(18,4)",)
 
 
-@pytest.mark.slow
 def test_second_sync_changes_nothing(synced: SyncResult, settings: Settings, days: tuple[date, date]) -> None:
     """If nothing has changed, a second refresh stores the same rows."""
     assert synced.runs

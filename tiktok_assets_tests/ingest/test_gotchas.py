@@ -116,6 +116,7 @@ def test_reach_is_never_summed(smart_plus: tuple[Host, Account, str]) -> None:
     assert compared.filter(pl.col("reach") != pl.col("sum")).height > 0
 
 
+@pytest.mark.slow
 def test_the_package_does_not_import_tiktoks_sdk() -> None:
     """TikTok's SDK is used by the tests for comparison, and not by the package."""
     imported = {

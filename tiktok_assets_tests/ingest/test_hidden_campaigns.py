@@ -89,6 +89,7 @@ def test_ad_groups_and_ads_find_the_special_types_by_themselves(special_host: Ho
     assert len(special_host.requests) == requests_before + len(owners) + 2
 
 
+@pytest.mark.slow
 def test_the_second_refresh_is_the_first_to_search(special_host: Host, tmp_path: Path) -> None:
     """The first refresh sends no request for special types; every later one reads and stores all their objects.
 

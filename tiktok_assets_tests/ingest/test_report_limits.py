@@ -279,6 +279,7 @@ def test_a_refusal_that_cannot_be_resolved_is_an_error(small: Host, names: list[
     assert len(small.requests) == requests_before + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [50002, 40067])
 def test_a_window_that_was_too_large_is_halved_for_the_run(small: Host, code: int) -> None:
     """After one refusal the run requests half the days of that report, and every day is read once."""

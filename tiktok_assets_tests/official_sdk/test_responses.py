@@ -26,6 +26,7 @@ def test_responses_fit_the_sdk(tour: Tour, operation: str) -> None:
     assert found == RESPONSES.get(operation, {}).keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", IN_THE_SDK)
 def test_accepted_requests_fit_the_sdk(tour: Tour, operation: str) -> None:
     """The sandbox accepts nothing that the SDK or OpenAPI refuses, but for what is listed."""

@@ -66,6 +66,7 @@ def test_used_up_budgets_are_changes(agency: SampleStore) -> None:
     assert found["7001"].text == f"spent 40.00 USD on {YESTERDAY}, 160% of its budget of 25.00 USD"
 
 
+@pytest.mark.slow
 def test_account_that_stopped_is_a_change(sample: SampleStore) -> None:
     """An account that spent nothing on its latest complete day, but did the day before, is a change."""
     for owner, spends in {"1": (0, 8), "2": (5, 8), "3": (0, 0)}.items():
@@ -120,6 +121,7 @@ def test_pacing_is_the_spend_of_budgeted_campaigns_over_their_budgets(agency: Sa
     assert pacing.projected == pacing.spend + week / 7 * 9
 
 
+@pytest.mark.slow
 def test_roas_is_the_value_of_purchases_by_spend(sample: SampleStore) -> None:
     """ROAS adds website and shop; without any value the page has no such column, not a zero."""
     sample.account("1", "USD")

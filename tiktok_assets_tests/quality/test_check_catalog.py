@@ -174,6 +174,7 @@ def _read_rows(store: HiveStore, table: str, partition: Partition) -> pl.DataFra
     return rows.collect()
 
 
+@pytest.mark.slow
 def test_rows_without_a_known_parent_fail(context: CheckContext) -> None:
     """If the snapshot of ads is empty, every ad report has unknown ads."""
     store = context.store

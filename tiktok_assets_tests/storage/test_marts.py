@@ -236,6 +236,7 @@ def test_models_have_the_columns_of_dbt_ad_reporting(warehouse: duckdb.DuckDBPyC
     assert select(warehouse, "DISTINCT platform", view) == [("tiktok_ads",)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STAGING)
 def test_staging_models_have_the_columns_of_dbt_tiktok_ads(
     warehouse: duckdb.DuckDBPyConnection, name: str

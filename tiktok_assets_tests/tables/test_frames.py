@@ -239,6 +239,7 @@ def test_invalid_id_is_null_and_kept(value: object) -> None:
     assert_field_is_kept(ADVERTISERS, "owner_bc_id", value)
 
 
+@pytest.mark.slow
 @given(unknown_fields, unknown_fields)
 def test_unknown_report_field_is_kept_in_extra(dimensions: dict[str, Any], metrics: dict[str, Any]) -> None:
     """A field of a report without a declared column is kept as JSON, and its name is returned."""

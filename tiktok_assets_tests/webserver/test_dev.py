@@ -81,6 +81,7 @@ def test_dev_refuses_cross_site_requests(dev: int) -> None:
     assert '"version"' in query(dev).body
 
 
+@pytest.mark.slow
 def test_command_lines_have_no_secret(dev: int) -> None:
     """No command line of a process has a token, a secret or an alert URL."""
     assert send(dev, "GET", "/", {}).status == 200

@@ -254,6 +254,7 @@ def test_path_limit_per_minute(small_host: Host, tmp_path: Path) -> None:
         assert [request["code"] for request in small_host.requests] == [0] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_path_budget", [True, False])
 def test_path_budget_of_ad_create(small_host: Host, tmp_path: Path, *, has_path_budget: bool) -> None:
     """With the documented limit of `/ad/create/` no request is rejected; without it some are."""
@@ -280,6 +281,7 @@ def test_path_budget_of_ad_create(small_host: Host, tmp_path: Path, *, has_path_
     assert set(errors) == ({RequestError} if has_path_budget else {RequestError, ThrottledError})
 
 
+@pytest.mark.slow
 def test_limit_per_account_and_path(small_host: Host, tmp_path: Path) -> None:
     """If the host limits each account at a path, all requests succeed in the end."""
     with (

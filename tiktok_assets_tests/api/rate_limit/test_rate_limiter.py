@@ -50,6 +50,7 @@ def max_in_a_second(times: list[float]) -> int:
     return max(sum(start <= instant < start + 1 for instant in times) for start in times)
 
 
+@pytest.mark.slow
 def test_processes_share_one_budget(tmp_path: Path) -> None:
     """Four processes that share a file get no more requests per second than the rate, and not much less."""
     times_by_process = acquire_from_processes(tmp_path / "budget.sqlite", processes=4, per_second=10, seconds=2)

@@ -53,6 +53,7 @@ def url(server: str) -> str:
     return server
 
 
+@pytest.mark.slow
 def test_processes_share_the_budget_in_redis(url: str) -> None:
     """Three processes get no more requests per second than the rate, and not much less."""
     outputs = [
@@ -160,6 +161,7 @@ def test_requests_wait_for_redis_to_come_back() -> None:
     budget.close()
 
 
+@pytest.mark.slow
 def test_requests_fail_together_if_redis_stays_away(caplog: pytest.LogCaptureFixture) -> None:
     """However many requests there are, they wait once, with a warning; they go on if Redis is back."""
     port, budget = open_on_stopped_redis(outage_seconds=1)
